@@ -1,0 +1,7 @@
+"""x."""
+from .formats import *
+from .table import EmbeddingTable
+from .optim import RowAdamW
+from .strategies import *
+from .embedding import *
+from .vocabulary import Vocabulary

@@ -1,0 +1,105 @@
+"""Ready heads: small modules over a table, `model(ids, lengths) -> logits`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from .errors import DataError
+from .spelling import parse_call
+
+__all__ = ["HEADS", "BagOfEmbeddings", "KimCNN", "build_head"]
+
+
+class BagOfEmbeddings(nn.Module):
+    """The mean of a text's word vectors, optionally a hidden layer, then a linear layer.
+
+    With a hidden layer this is the deep averaging network of Iyyer et al. (2015) with one layer;
+    without, the classifier of fastText (Joulin et al. 2017) over given vectors.
+
+    Args:
+        embedding: the table `(V, D)`.
+        num_labels: the number of classes `C`.
+        hidden: units of the hidden layer, 0 for none.
+        dropout: on the mean vector.
+    """
+
+    def __init__(
+        self, embedding: nn.Embedding, num_labels: int, hidden: int = 0, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.embedding = embedding
+        self.dropout = nn.Dropout(dropout)
+        size = embedding.embedding_dim
+        self.hidden = nn.Linear(size, hidden) if hidden else None
+        self.output = nn.Linear(hidden or size, num_labels)
+
+    def forward(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """Return logits `(B, C)` for ids `(B, L)`; padding does not count for the mean."""
+        bag = functional.embedding_bag(
+            ids,
+            self.embedding.weight,
+            mode="mean",
+            padding_idx=self.embedding.padding_idx,
+            sparse=self.embedding.sparse,
+        )
+        bag = self.dropout(bag)
+        if self.hidden is not None:
+            bag = torch.relu(self.hidden(bag))
+        logits: torch.Tensor = self.output(bag)
+        return logits
+
+
+class KimCNN(nn.Module):
+    """The convolutional network of Kim (2014) with one channel.
+
+    Filters of several widths over the word vectors, the maximum over time, dropout, and a linear
+    layer.
+
+    Args:
+        embedding: the table `(V, D)`.
+        num_labels: the number of classes `C`.
+        filters: feature maps of each width.
+        widths: window sizes in words.
+        dropout: on the maxima.
+    """
+
+    def __init__(
+        self,
+        embedding: nn.Embedding,
+        num_labels: int,
+        filters: int = 100,
+        widths: Sequence[int] = (3, 4, 5),
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__()
+        self.embedding = embedding
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(embedding.embedding_dim, filters, width, padding=width - 1)
+            for width in widths
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(filters * len(self.convolutions), num_labels)
+
+    def forward(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """Return logits `(B, C)` for ids `(B, L)`."""
+        words = self.embedding(ids).transpose(1, 2)
+        maxima = [torch.relu(convolve(words)).amax(dim=2) for convolve in self.convolutions]
+        logits: torch.Tensor = self.output(self.dropout(torch.cat(maxima, dim=1)))
+        return logits
+
+
+#: Every head that can be spelled: `bag`, `bag(hidden=100)`, `cnn(filters=50, widths=(2, 3))`.
+HEADS: dict[str, Callable[..., nn.Module]] = {"bag": BagOfEmbeddings, "cnn": KimCNN}
+
+
+def build_head(spelling: str, embedding: nn.Embedding, num_labels: int) -> nn.Module:
+    """Return the head that a spelling such as `bag(hidden=100)` means.
+
+    Raises:
+        DataError: a name or an option is unknown.
+    """
+    return parse_call(spelling, HEADS, "head", DataError, embedding, num_labels)

@@ -1,0 +1,210 @@
+"""The strategy protocol: which part of a model trains, when, how fast, and which rows how far.
+
+A strategy is a frozen dataclass of hyper-parameters without run-time state. A subclass overrides
+only what it is about, `rate`, `gate` or `rows`; the three verbs that a training loop calls,
+`param_groups`, `on_epoch_start` and `on_step_start`, are written once, here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from torch import nn
+
+from ..errors import StrategyError
+from .layout import EMBEDDING, model_layout
+from .rules import RowRule, attach_gate, attach_rule
+
+if TYPE_CHECKING:
+    from ..vocabulary import Vocabulary
+
+__all__ = ["Clock", "Strategy"]
+
+Timing = Literal["epoch", "step"]
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The moment of a run that a gate is asked about.
+
+    Attributes:
+        epoch: epochs finished so far.
+        step: optimizer steps finished so far; 0 where only epochs are counted.
+        total_steps: steps of the whole run, if known.
+        scores: the validation records so far, oldest first.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    total_steps: int | None = None
+    scores: Sequence[Mapping[str, float]] = ()
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """The base of all strategies, and the one that leaves everything open.
+
+    Override `rate`, `gate` or `rows`; set `about_table` to False where an instance has nothing to
+    say about the table. Strategies compose: `a | b` multiplies rates and gates.
+    """
+
+    #: Row operations of which a composition can have one provider at most.
+    provides: ClassVar[frozenset[str]] = frozenset()
+
+    def rate(self, name: str, depth: int) -> float:
+        """Return the factor on the learning rate of a part of the model.
+
+        Args:
+            name: `embedding`, or the name of a part of the rest of the model.
+            depth: 0 for the part nearest the output, growing toward the embedding.
+        """
+        return 1.0
+
+    def gate(self, name: str, clock: Clock) -> float:
+        """Return how open a part is now: 0 is frozen, 1 is open, between is a ramp."""
+        return 1.0
+
+    def rows(self, weight: nn.Parameter, vocab: Vocabulary | None) -> RowRule:
+        """Return which rows of the table train, and how far."""
+        return RowRule()
+
+    @property
+    def timing(self) -> Timing:
+        """Whether the gate changes by `epoch` or by `step`."""
+        return "epoch"
+
+    @property
+    def about_table(self) -> bool:
+        """Whether the strategy has anything to say about the table."""
+        return True
+
+    def param_groups(
+        self,
+        model: nn.Module,
+        embedding: nn.Module,
+        *,
+        lr: float,
+        weight_decay: float = 0.0,
+        vocab: Vocabulary | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return parameter groups for any torch optimizer; every parameter is in exactly one.
+
+        Frozen parameters are included, so that no group has to be added later. Each group has a
+        `name` and its own real `lr`. The table's group has no weight decay: torch's optimizers
+        would apply it to rows that are in no batch.
+
+        Args:
+            model: the model.
+            embedding: the `nn.Embedding` inside it that is tuned, matched by identity.
+            lr: the learning rate in units of the optimizer, times `rate` for each group.
+            weight_decay: for all but the table.
+            vocab: the vocabulary, for strategies that choose rows by word or by count.
+
+        Raises:
+            StrategyError: the embedding is not part of the model.
+        """
+        weight = table_weight(embedding)
+        attach_rule(weight, self.rows(weight, vocab))
+        return [
+            {
+                "params": part.params,
+                "name": part.name,
+                "lr": lr * self.rate(part.name, part.depth),
+                "weight_decay": 0.0 if part.name == EMBEDDING else weight_decay,
+                "row_wise": part.name == EMBEDDING,
+            }
+            for part in model_layout(model, weight)
+        ]
+
+    def on_epoch_start(
+        self,
+        embedding: nn.Module,
+        epoch: int,
+        *,
+        model: nn.Module | None = None,
+        scores: Sequence[Mapping[str, float]] = (),
+    ) -> None:
+        """Open or freeze the table for an epoch; call it first in each. May be called again.
+
+        Raises:
+            StrategyError: the strategy is timed by step.
+        """
+        if self.timing == "step":
+            raise StrategyError(
+                f"{self} is timed by step; in the batch loop, before the forward pass, call "
+                "strategy.on_step_start(embedding, step, epoch=epoch)"
+            )
+        self._apply(embedding, Clock(epoch=epoch, scores=scores))
+
+    def on_step_start(
+        self,
+        embedding: nn.Module,
+        step: int,
+        *,
+        epoch: int = 0,
+        total_steps: int | None = None,
+        model: nn.Module | None = None,
+        scores: Sequence[Mapping[str, float]] = (),
+    ) -> None:
+        """Open or freeze the table for a step; call it before the forward pass of each.
+
+        Raises:
+            StrategyError: the strategy is timed by epoch.
+        """
+        if self.timing == "epoch":
+            raise StrategyError(
+                f"{self} is timed by epoch; at the start of each epoch call "
+                "strategy.on_epoch_start(embedding, epoch)"
+            )
+        self._apply(embedding, Clock(epoch, step, total_steps, scores))
+
+    def _apply(self, embedding: nn.Module, clock: Clock) -> None:
+        weight = table_weight(embedding)
+        gate = self.gate(EMBEDDING, clock)
+        weight.requires_grad_(gate > 0)
+        if gate <= 0:
+            weight.grad = None  # a leftover gradient would still move the table
+        attach_gate(weight, gate, self)
+
+    def __or__(self, other: Strategy) -> Strategy:
+        """Compose two strategies; the order does not matter."""
+        from .composition import compose
+
+        return compose(self, other) if isinstance(other, Strategy) else NotImplemented
+
+    def __str__(self) -> str:
+        """Return the spelling that `Strategy.parse`, the command line and YAML take."""
+        told = [
+            f"{field.name}={getattr(self, field.name)!r}"
+            for field in fields(self)
+            if field.default is MISSING or getattr(self, field.name) != field.default
+        ]
+        return f"{type(self).__name__}({', '.join(told)})" if told else type(self).__name__
+
+    @staticmethod
+    def parse(text: str) -> Strategy:
+        """Return the strategy that a spelling such as `UnfreezeAfter(epochs=2)` means.
+
+        Raises:
+            StrategyError: a name or an argument is unknown, or the parts contradict each other.
+        """
+        from .composition import parse
+
+        return parse(text)
+
+
+def table_weight(embedding: nn.Module) -> nn.Parameter:
+    """Return the weight `(V, D)` of an embedding module.
+
+    Raises:
+        StrategyError: the module has no two-dimensional parameter `weight`.
+    """
+    weight = getattr(embedding, "weight", None)
+    if not isinstance(weight, nn.Parameter) or weight.ndim != 2:
+        raise StrategyError(
+            f"{type(embedding).__name__} has no weight of shape (V, D); pass the nn.Embedding "
+            "itself, such as model.embedding"
+        )
+    return weight

@@ -1,0 +1,80 @@
+"""The checks that catch a table that silently never trains."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from ..errors import StrategyError
+from .base import Strategy, table_weight
+from .layout import EMBEDDING
+from .rules import rule_of
+
+__all__ = ["check_moved", "check_optimizer"]
+
+
+def check_optimizer(
+    optimizer: torch.optim.Optimizer, embedding: nn.Module, strategy: Strategy | None = None
+) -> None:
+    """Check that an optimizer will train a table as a strategy says.
+
+    The table may be frozen now; but an optimizer that was built without it, as those are that
+    take only the parameters with `requires_grad`, never trains it again, silently.
+
+    Args:
+        optimizer: the optimizer, once it is built.
+        embedding: the `nn.Embedding` that is tuned.
+        strategy: the strategy its groups should come from.
+
+    Raises:
+        StrategyError: the table is in none of the optimizer's groups, is there by value but not
+            by identity, or is in a group that `strategy.param_groups` did not make.
+    """
+    weight = table_weight(embedding)
+    groups = optimizer.param_groups
+    group = next((g for g in groups if any(p is weight for p in g["params"])), None)
+    told = f"the embedding {tuple(weight.shape)}"
+    if group is None:
+        raise StrategyError(
+            f"{told} is in none of the optimizer's {len(groups)} groups, so it would never train; "
+            "build it with strategy.param_groups(model, embedding, lr=lr)"
+        )
+    if strategy is None:
+        return
+    if group.get("name") != EMBEDDING:
+        raise StrategyError(
+            f"{told} is in the group {group.get('name')!r}, which {strategy} did not make, so its "
+            "rate would be lost; build the optimizer with "
+            "strategy.param_groups(model, embedding, lr=lr)"
+        )
+
+
+def check_moved(embedding: nn.Module, before: torch.Tensor, lr: float) -> int:
+    """Check after a first epoch with an open table that training has moved it.
+
+    Args:
+        embedding: the `nn.Embedding` that is tuned.
+        before: a copy of its weight `(V, D)` from before that epoch.
+        lr: the learning rate of the table in that epoch. At 0 nothing is expected to move.
+
+    Returns:
+        The number of rows that moved.
+
+    Raises:
+        StrategyError: the table is open, its rate is above 0, and not one row moved.
+    """
+    weight = table_weight(embedding)
+    moved = int((weight.detach() != before).any(dim=1).sum())
+    if moved or lr <= 0 or not weight.requires_grad:
+        return moved
+    rule = rule_of(weight)
+    if rule is not None and rule.train is not None and not bool(rule.train.any()):
+        reason = "the strategy's row mask is False for every row"
+    elif weight.grad is None:
+        reason = "it has no gradient, so the loss does not depend on it; does the model use it?"
+    else:
+        reason = "it has a gradient, so no optimizer steps it; see check_optimizer(...)"
+    raise StrategyError(
+        f"the table {tuple(weight.shape)} was open for an epoch at lr={lr:g} and not one of its "
+        f"rows moved: {reason}"
+    )

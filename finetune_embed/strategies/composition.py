@@ -1,0 +1,135 @@
+"""Strategies together: `a | b`, and the one spelling that they are read from."""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+from torch import nn
+
+from ..errors import StrategyError
+from ..spelling import parse_call
+from .base import Clock, Strategy, Timing
+from .rates import DiscriminativeLR
+from .rules import RowRule
+from .when import Freeze, FullTune, UnfreezeAfter
+
+if TYPE_CHECKING:
+    from ..vocabulary import Vocabulary
+
+__all__ = ["STRATEGIES", "Composition", "compose", "parse"]
+
+#: Every strategy that can be spelled, by its name.
+STRATEGIES: dict[str, Callable[..., Strategy]] = {
+    strategy.__name__: strategy for strategy in (DiscriminativeLR, Freeze, FullTune, UnfreezeAfter)
+}
+
+
+@dataclass(frozen=True)
+class Composition(Strategy):
+    """Several strategies as one. Made by `|`, which checks and sorts the parts.
+
+    Rates and gates multiply, masks AND, scales multiply, radius and max_norm take the minimum.
+
+    Attributes:
+        parts: the strategies, sorted by name, none of them a composition.
+    """
+
+    parts: tuple[Strategy, ...] = ()
+
+    def rate(self, name: str, depth: int) -> float:
+        return math.prod(part.rate(name, depth) for part in self.parts)
+
+    def gate(self, name: str, clock: Clock) -> float:
+        return math.prod(part.gate(name, clock) for part in self.parts)
+
+    def rows(self, weight: nn.Parameter, vocab: Vocabulary | None) -> RowRule:
+        rules = [part.rows(weight, vocab) for part in self.parts]
+        return RowRule(
+            train=_merge([rule.train for rule in rules], torch.logical_and),
+            scale=_merge([rule.scale for rule in rules], torch.mul),
+            anchor=next((rule.anchor for rule in rules if rule.anchor is not None), None),
+            decay=max(rule.decay for rule in rules),
+            shrink=max(rule.shrink for rule in rules),
+            radius=min(rule.radius for rule in rules),
+            max_norm=min(rule.max_norm for rule in rules),
+        )
+
+    @property
+    def timing(self) -> Timing:
+        return "step" if any(part.timing == "step" for part in self.parts) else "epoch"
+
+    def __str__(self) -> str:
+        return " | ".join(map(str, self.parts))
+
+
+def compose(*strategies: Strategy) -> Strategy:
+    """Return strategies as one; commutative, with `FullTune()` as the identity.
+
+    Raises:
+        StrategyError: a class is given twice, `Freeze` meets a strategy about the table, or two
+            strategies provide the same row operation.
+    """
+    parts: list[Strategy] = []
+    for strategy in strategies:
+        parts += strategy.parts if isinstance(strategy, Composition) else [strategy]
+    parts = sorted((part for part in parts if part != FullTune()), key=lambda part: str(part))
+    for i, part in enumerate(parts):
+        for other in parts[i + 1 :]:
+            _check_pair(part, other)
+    if not parts:
+        return FullTune()
+    return parts[0] if len(parts) == 1 else Composition(tuple(parts))
+
+
+def _check_pair(a: Strategy, b: Strategy) -> None:
+    if type(a) is type(b):
+        raise StrategyError(f"{a} | {b}: {type(a).__name__} is given twice; keep one of them")
+    for freeze, other in ((a, b), (b, a)):
+        if isinstance(freeze, Freeze) and other.about_table:
+            raise StrategyError(
+                f"{a} | {b}: Freeze keeps the table as it is, so {other} would do nothing to it; "
+                "keep one of them"
+            )
+    if both := a.provides & b.provides:
+        raise StrategyError(
+            f"{a} | {b}: both set the rows' {' and '.join(sorted(both))}; keep one of them"
+        )
+
+
+def parse(text: str) -> Strategy:
+    """Return the strategy that a spelling means; see `Strategy.parse`."""
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+    except SyntaxError as error:
+        raise StrategyError(
+            f"{text!r} is no strategy; write one or more of {', '.join(STRATEGIES)}, such as "
+            "'UnfreezeAfter(epochs=2) | DiscriminativeLR(embedding=0.1)'"
+        ) from error
+    return compose(*(_parse_part(node) for node in _operands(tree)))
+
+
+def _operands(node: ast.expr) -> list[ast.expr]:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        return _operands(node.left) + _operands(node.right)
+    return [node]
+
+
+def _parse_part(node: ast.expr) -> Strategy:
+    return parse_call(ast.unparse(node), STRATEGIES, "strategy", StrategyError)
+
+
+T = TypeVar("T", bound=torch.Tensor)
+
+
+def _merge(values: list[Any], combine: Callable[[Any, Any], Any]) -> Any:
+    """Combine the values that are given, None if there is none."""
+    merged = None
+    for value in values:
+        if value is not None:
+            merged = value if merged is None else combine(merged, value)
+    return merged

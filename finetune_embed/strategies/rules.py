@@ -1,0 +1,90 @@
+"""Row rules: what a strategy says about single rows of a table, in the form an optimizer applies.
+
+A rule and a gate travel on the weight itself, as plain attributes; `RowAdamW` claims them. An
+optimizer that doesn't would ignore them, so a rule that nobody claims is an error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from ..errors import StrategyError
+
+if TYPE_CHECKING:
+    from .base import Strategy
+
+__all__ = ["RowRule", "attach_gate", "attach_rule", "claim", "gate_of", "rule_of"]
+
+
+@dataclass(frozen=True, eq=False)
+class RowRule:
+    """Which rows of a table `(V, D)` train, and how far they may go.
+
+    The operations are done after the optimizer's own update of a row, on the rows of the batch
+    only, in this order: update x scale x gate, decay, shrink, radius, max_norm.
+
+    Attributes:
+        train: bool `(V,)`, the rows that train; None for all.
+        scale: float `(V,)`, a factor on each row's update; None for 1.
+        anchor: `(V, D)`, what decay, shrink and radius are measured from; None for zero.
+        decay: decoupled decay toward the anchor, times the learning rate, made up for the steps
+            that a row has missed since it was last in a batch.
+        shrink: the distance to the anchor shrinks by this times the learning rate, to exactly
+            zero (group soft threshold).
+        radius: the largest distance to the anchor.
+        max_norm: the largest norm of a row.
+    """
+
+    train: torch.Tensor | None = None
+    scale: torch.Tensor | None = None
+    anchor: torch.Tensor | None = None
+    decay: float = 0.0
+    shrink: float = 0.0
+    radius: float = float("inf")
+    max_norm: float = float("inf")
+
+    @property
+    def trivial(self) -> bool:
+        """Whether the rule says nothing."""
+        return all(getattr(self, field.name) == field.default for field in fields(self))
+
+
+def attach_rule(weight: nn.Parameter, rule: RowRule) -> None:
+    """Put a rule on a weight, or take a former one off."""
+    weight.row_rule = None if rule.trivial else rule  # type: ignore[attr-defined]
+    weight.row_rule_claimed = False  # type: ignore[attr-defined]
+
+
+def attach_gate(weight: nn.Parameter, gate: float, strategy: Strategy) -> None:
+    """Put a gate on a weight.
+
+    Raises:
+        StrategyError: the weight has a rule, or the gate is a ramp, and no optimizer has claimed
+            them.
+    """
+    weight.row_gate = gate  # type: ignore[attr-defined]
+    ramp = 0 < gate < 1
+    if (rule_of(weight) is not None or ramp) and not getattr(weight, "row_rule_claimed", False):
+        raise StrategyError(
+            f"{strategy} needs fe.RowAdamW(strategy.param_groups(...)); another optimizer would "
+            "ignore what it says about single rows"
+        )
+
+
+def claim(weight: torch.Tensor) -> None:
+    """Say that an optimizer applies the rule and the gate of a weight."""
+    weight.row_rule_claimed = True  # type: ignore[attr-defined]
+
+
+def rule_of(weight: torch.Tensor) -> RowRule | None:
+    """Return the rule on a weight, if any."""
+    return getattr(weight, "row_rule", None)
+
+
+def gate_of(weight: torch.Tensor) -> float:
+    """Return the gate on a weight, 1 where none was set."""
+    return float(getattr(weight, "row_gate", 1.0))

@@ -1,0 +1,127 @@
+"""How a text is cut into words: a value object that fits the convention of the vectors.
+
+The specification is a Hugging Face `tokenizers` pipeline, so `tokenizer.json` of a run folder
+means the same to that library.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from .errors import VocabularyError
+from .table import EmbeddingTable
+
+if TYPE_CHECKING:
+    import tokenizers
+
+__all__ = ["CASED", "GLOVE", "WHITESPACE", "Tokenizer"]
+
+#: The splits of the Penn Treebank as GloVe's corpora have them: `didn't` is `did n't`, `it's` is
+#: `it 's`; numbers, abbreviations (`u.s.`) and hyphenated words stay whole; the rest of
+#: punctuation stands alone.
+_TREEBANK = (
+    r"n't\b|'(?:s|re|ve|ll|d|m)\b|\.{2,}|--+|\d+(?:[.,:]\d+)*|(?:\b\p{L}\.){2,}"
+    r"|\w+?(?=n't\b)|\w+(?:-\w+)*|[^\w\s]"
+)
+CASED_SHARE = 0.01  # of a table's words; above it the table keeps the case of words
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """Cuts texts into words.
+
+    Attributes:
+        lowercase: whether words are lower-cased.
+        pattern: a regular expression (Oniguruma syntax) that matches one word after the other.
+        normalize: whether Unicode is composed (NFC) and curly apostrophes are made straight.
+    """
+
+    lowercase: bool = True
+    pattern: str = _TREEBANK
+    normalize: bool = True
+
+    @classmethod
+    def named(cls, name: str) -> Tokenizer:
+        """Return a convention by name: `glove`, `cased` or `whitespace`.
+
+        Raises:
+            VocabularyError: there is no such convention.
+        """
+        if name not in CONVENTIONS:
+            raise VocabularyError(
+                f"no tokenizer is called {name!r}; there are {', '.join(CONVENTIONS)}, or build "
+                "your own: Tokenizer(lowercase=..., pattern=...)"
+            )
+        return CONVENTIONS[name]
+
+    @classmethod
+    def for_table(cls, table: EmbeddingTable) -> Tokenizer:
+        """Return the convention that a table's words were cut by: cased, or lower-cased."""
+        words = [word for word in table.index_to_key[:50_000] if word.isalpha()]
+        cased = sum(word != word.lower() for word in words)
+        return CASED if cased > CASED_SHARE * len(words) else GLOVE
+
+    @property
+    def name(self) -> str:
+        """The name of the convention, or `custom`."""
+        return next((name for name, known in CONVENTIONS.items() if known == self), "custom")
+
+    def tokenize(self, text: str) -> list[str]:
+        """Return the words of a text."""
+        pipeline = self._pipeline
+        text = well_formed(text)
+        if pipeline.normalizer is not None:
+            text = pipeline.normalizer.normalize_str(text)
+        return [word for word, _ in pipeline.pre_tokenizer.pre_tokenize_str(text)]
+
+    def pipeline(self, vocabulary: dict[str, int], unk: str) -> tokenizers.Tokenizer:
+        """Return a Hugging Face tokenizer that maps texts to the ids of a vocabulary."""
+        from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
+
+        pipeline = Tokenizer(models.WordLevel(vocabulary, unk_token=unk))
+        steps: list[Any] = []
+        if self.normalize:
+            steps += [normalizers.NFC(), normalizers.Replace("\u2019", "'")]
+        if self.lowercase:
+            steps.append(normalizers.Lowercase())
+        if steps:
+            pipeline.normalizer = normalizers.Sequence(steps)
+        pipeline.pre_tokenizer = pre_tokenizers.Split(Regex(self.pattern), "removed", invert=True)
+        return pipeline
+
+    @classmethod
+    def of_pipeline(cls, pipeline: tokenizers.Tokenizer) -> Tokenizer:
+        """Return the value object that a pipeline made by `pipeline()` came from.
+
+        Raises:
+            VocabularyError: the pipeline was made by something else.
+        """
+        spec = json.loads(pipeline.to_str())
+        steps = [step["type"] for step in (spec["normalizer"] or {}).get("normalizers", [])]
+        try:
+            pattern = spec["pre_tokenizer"]["pattern"]["Regex"]
+        except (KeyError, TypeError) as error:
+            raise VocabularyError("tokenizer.json was not written by finetune_embed") from error
+        return cls("Lowercase" in steps, pattern, "NFC" in steps)
+
+    @cached_property
+    def _pipeline(self) -> Any:
+        return self.pipeline({"<unk>": 0}, "<unk>")
+
+
+GLOVE = Tokenizer()
+CASED = Tokenizer(lowercase=False)
+WHITESPACE = Tokenizer(lowercase=False, pattern=r"\S+", normalize=False)
+CONVENTIONS = {"glove": GLOVE, "cased": CASED, "whitespace": WHITESPACE}
+
+
+def well_formed(text: str) -> str:
+    """Return a text that can be encoded: lone surrogates become U+FFFD."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text

@@ -1,0 +1,240 @@
+"""The words of a data set: ids, counts, what a table covers of them, and texts as ids."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from .errors import VocabularyError
+from .files import atomic_write
+from .table import EmbeddingTable
+from .tokenizer import GLOVE, Tokenizer, well_formed
+
+if TYPE_CHECKING:
+    import tokenizers
+    from datasets import Dataset
+
+__all__ = ["PAD", "UNK", "Coverage", "Vocabulary"]
+
+PAD, UNK = "<pad>", "<unk>"
+BATCH = 1_000
+MISSING_SHOWN = 10
+
+Text = str | Sequence[str]
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How much of a vocabulary a table has.
+
+    Attributes:
+        types: distinct words in the vocabulary.
+        types_found: those that the table has.
+        tokens: running words in the data set.
+        tokens_found: those whose word the table has.
+        missing: the words the table lacks with their counts, the most frequent first.
+    """
+
+    types: int
+    types_found: int
+    tokens: int
+    tokens_found: int
+    missing: tuple[tuple[str, int], ...]
+
+    def __str__(self) -> str:
+        text = (
+            f"coverage: {self.types_found:,} of {self.types:,} words "
+            f"({self.types_found / max(self.types, 1):.1%}), "
+            f"{self.tokens_found / max(self.tokens, 1):.1%} of {self.tokens:,} running words"
+        )
+        if self.missing:
+            shown = ", ".join(f"{word} ({n:,})" for word, n in self.missing[:MISSING_SHOWN])
+            text += f"\nnot in the table: {shown}"
+            text += ", ..." if len(self.missing) > MISSING_SHOWN else ""
+        return text
+
+
+class Vocabulary:
+    """Words and their ids. Id 0 is padding, id 1 stands for unknown words.
+
+    Attributes:
+        index_to_key: the words in the order of their ids; the first two are `<pad>`, `<unk>`.
+        counts: int64 array `(V,)`, how often each word occurs in the data set it was made from.
+        tokenizer: how texts are cut into words.
+    """
+
+    padding_idx = 0
+    unk_idx = 1
+
+    def __init__(self, counts: Mapping[str, int], tokenizer: Tokenizer = GLOVE) -> None:
+        words = [word for word in counts if word not in (PAD, UNK)]
+        self.index_to_key = [PAD, UNK, *words]
+        self.counts: npt.NDArray[np.int64] = np.array(
+            [0, counts.get(UNK, 0), *(counts[word] for word in words)], np.int64
+        )
+        self.tokenizer = tokenizer
+
+    @classmethod
+    def from_dataset(
+        cls,
+        dataset: Dataset,
+        columns: str | Sequence[str],
+        tokenizer: Tokenizer | None = None,
+        min_count: int = 1,
+    ) -> Vocabulary:
+        """Collect the words of one or more columns, the most frequent first.
+
+        Args:
+            dataset: one split, usually the training split.
+            columns: names of columns that hold texts or lists of words.
+            tokenizer: how texts are cut; GloVe's convention when left out.
+                `Tokenizer.for_table(table)` gives the one that fits a table.
+            min_count: rarer words are left to `<unk>`.
+
+        Raises:
+            VocabularyError: several splits were passed, a column is missing, or no word is found.
+        """
+        names = [columns] if isinstance(columns, str) else list(columns)
+        if isinstance(dataset, Mapping):
+            raise VocabularyError(
+                f"pass one split, such as dataset[{next(iter(dataset))!r}], not all of them"
+            )
+        for name in names:
+            if name not in dataset.column_names:
+                raise VocabularyError(
+                    f"no column {name!r} in the data set; there are "
+                    f"{', '.join(map(repr, dataset.column_names))}"
+                )
+        texts = chain.from_iterable(dataset[name] for name in names)
+        return cls.from_texts(texts, tokenizer, min_count)
+
+    @classmethod
+    def from_texts(
+        cls, texts: Iterable[Text], tokenizer: Tokenizer | None = None, min_count: int = 1
+    ) -> Vocabulary:
+        """Collect the words of texts or of lists of words; see `from_dataset`."""
+        tokenizer = tokenizer or GLOVE
+        counter: Counter[str] = Counter()
+        for batch in _batches(texts):
+            for words in _words(batch, tokenizer):
+                counter.update(words)
+        kept = {w: n for w, n in counter.items() if n >= min_count}
+        if not kept:
+            raise VocabularyError(
+                f"no word occurs {min_count:,} times or more among {counter.total():,} running "
+                "words; is this the right column, and is min_count low enough?"
+            )
+        if rare := counter.total() - sum(kept.values()):
+            kept[UNK] = kept.get(UNK, 0) + rare
+        return cls(dict(sorted(kept.items(), key=lambda item: (-item[1], item[0]))), tokenizer)
+
+    @cached_property
+    def key_to_index(self) -> dict[str, int]:
+        """The id of each word."""
+        return {key: index for index, key in enumerate(self.index_to_key)}
+
+    def __len__(self) -> int:
+        return len(self.index_to_key)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.key_to_index
+
+    def __repr__(self) -> str:
+        return f"Vocabulary({len(self):,} words, tokenizer {self.tokenizer.name!r})"
+
+    def extended(self, words: Iterable[str]) -> Vocabulary:
+        """Return a vocabulary with further words (count 0) behind the ones of this one."""
+        known = dict(zip(self.index_to_key[1:], self.counts[1:].tolist(), strict=True))
+        return Vocabulary(known | dict.fromkeys((w for w in words if w not in self), 0), self.tokenizer)
+
+    def words_of(self, texts: Iterable[Text]) -> list[list[str]]:
+        """Return the words of each text, whether the vocabulary has them or not."""
+        return [words for batch in _batches(texts) for words in _words(batch, self.tokenizer)]
+
+    def encode(self, texts: Sequence[Text]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return texts, or lists of words, as ids in the form that `nn.EmbeddingBag` takes.
+
+        Returns:
+            `ids`, int64 `(N,)`, the words of all texts one after the other, and `offsets`, int64
+            `(len(texts),)`, where each text starts.
+        """
+        if isinstance(texts, str):
+            raise VocabularyError(f"pass a list of texts, [{texts!r}], not one string")
+        parts: list[list[int]] = []
+        for batch in _batches(texts):
+            if isinstance(batch[0], str):
+                clean = [well_formed(str(text)) for text in batch]
+                encoded = self._pipeline.encode_batch_fast(clean, add_special_tokens=False)
+                parts += [one.ids for one in encoded]
+            else:
+                find, unk = self.key_to_index.get, self.unk_idx
+                parts += [[find(w, unk) for w in ws] for ws in _words(batch, self.tokenizer)]
+        lengths = np.fromiter(map(len, parts), np.int64, len(parts))
+        ids = np.fromiter(chain.from_iterable(parts), np.int64, int(lengths.sum()))
+        offsets = np.cumsum(lengths) - lengths
+        return torch.from_numpy(ids), torch.from_numpy(offsets)
+
+    def coverage(self, table: EmbeddingTable) -> Coverage:
+        """Return how much of the vocabulary, by word and by running word, a table has."""
+        words, counts = self.index_to_key[2:], self.counts[2:]
+        found = table.rows_of(words) >= 0
+        order = np.argsort(-counts, kind="stable")
+        missing = tuple((words[i], int(counts[i])) for i in order if not found[i])
+        return Coverage(
+            types=len(words),
+            types_found=int(found.sum()),
+            tokens=int(counts.sum()),
+            tokens_found=int(counts[found].sum()),
+            missing=missing,
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the words' ids and the tokenizer as a Hugging Face `tokenizer.json`."""
+        with atomic_write(path) as file:
+            file.write(self._pipeline.to_str(pretty=True).encode())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Vocabulary:
+        """Read what `save` wrote; the counts are not part of it and are 0."""
+        from tokenizers import Tokenizer as Pipeline
+
+        try:
+            pipeline = Pipeline.from_file(os.fspath(path))
+        except Exception as error:  # the Rust side raises bare Exception
+            raise VocabularyError(f"{path} can't be read as a tokenizer: {error}") from error
+        ids = pipeline.get_vocab()
+        words = sorted(ids, key=ids.__getitem__)
+        return cls(dict.fromkeys(words, 0), Tokenizer.of_pipeline(pipeline))
+
+    @cached_property
+    def _pipeline(self) -> tokenizers.Tokenizer:
+        return self.tokenizer.pipeline(self.key_to_index, UNK)
+
+
+def _batches(texts: Iterable[Text]) -> Iterator[list[Text]]:
+    batch: list[Text] = []
+    for text in texts:
+        batch.append(text)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _words(batch: Sequence[Text], tokenizer: Tokenizer) -> Iterator[Sequence[str]]:
+    """Yield the words of each text; of a list of words, the list in the tokenizer's case."""
+    for text in batch:
+        if isinstance(text, str):
+            yield tokenizer.tokenize(text)
+        else:
+            yield [word.lower() for word in text] if tokenizer.lowercase else text
