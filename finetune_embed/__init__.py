@@ -1,7 +1,85 @@
-"""x."""
-from .formats import *
-from .table import EmbeddingTable
+"""Any pretrained word-vector file in, a tuned vector file out; in between, a plain nn.Embedding."""
+
+from importlib.metadata import version as _version
+
+from .data import collate_bag, collate_padded, encode
+from .embedding import to_embedding, to_table
+from .errors import (
+    DataError,
+    FinetuneEmbedError,
+    StrategyError,
+    VectorFileError,
+    VocabularyError,
+)
+from .evaluation import Drift, drift
+from .formats import (
+    load_glove,
+    load_safetensors,
+    load_vectors,
+    load_word2vec,
+    save_glove,
+    save_safetensors,
+    save_word2vec,
+)
+from .models import BagOfEmbeddings, KimCNN
 from .optim import RowAdamW
-from .strategies import *
-from .embedding import *
-from .vocabulary import Vocabulary
+from .strategies import (
+    Clock,
+    DiscriminativeLR,
+    Freeze,
+    FullTune,
+    RowRule,
+    Strategy,
+    UnfreezeAfter,
+    check_moved,
+    check_optimizer,
+)
+from .table import EmbeddingTable, Origin
+from .tokenizer import Tokenizer
+from .training.finetune import finetune
+from .training.run import Run, load
+from .vocabulary import Coverage, Vocabulary
+
+__version__ = _version("finetune_embed")
+
+__all__ = [
+    "BagOfEmbeddings",
+    "Clock",
+    "Coverage",
+    "DataError",
+    "DiscriminativeLR",
+    "Drift",
+    "EmbeddingTable",
+    "FinetuneEmbedError",
+    "Freeze",
+    "FullTune",
+    "KimCNN",
+    "Origin",
+    "RowAdamW",
+    "RowRule",
+    "Run",
+    "Strategy",
+    "StrategyError",
+    "Tokenizer",
+    "UnfreezeAfter",
+    "VectorFileError",
+    "Vocabulary",
+    "VocabularyError",
+    "check_moved",
+    "check_optimizer",
+    "collate_bag",
+    "collate_padded",
+    "drift",
+    "encode",
+    "finetune",
+    "load",
+    "load_glove",
+    "load_safetensors",
+    "load_vectors",
+    "load_word2vec",
+    "save_glove",
+    "save_safetensors",
+    "save_word2vec",
+    "to_embedding",
+    "to_table",
+]

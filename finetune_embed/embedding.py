@@ -82,9 +82,7 @@ def to_table(
         )
     at = like.rows_of(vocab.index_to_key)
     at[vocab.padding_idx] = -1
-    new = [
-        i for i, word in enumerate(vocab.index_to_key) if at[i] < 0 and word not in (PAD, UNK)
-    ]
+    new = [i for i, word in enumerate(vocab.index_to_key) if at[i] < 0 and word not in (PAD, UNK)]
     vectors = np.empty((len(like) + len(new), like.vector_size), np.float32)
     vectors[: len(like)] = like.vectors
     vectors[len(like) :] = rows[new]

@@ -2,7 +2,7 @@
 
 ```
 FinetuneEmbedError(Exception)
-├── VectorFileError(ValueError)   a vector file that can't be read, or a table that a format can't hold
+├── VectorFileError(ValueError)   a vector file that can't be read, or a table it can't hold
 ├── VocabularyError(ValueError)   tokens, ids and tables that don't belong together
 ├── StrategyError(ValueError)     a strategy that contradicts itself, or one that trains nothing
 └── DataError(ValueError)         a data set, a column, a label or a run folder that can't be used

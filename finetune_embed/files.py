@@ -12,7 +12,7 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from .errors import VectorFileError
 
@@ -58,9 +58,7 @@ class Source:
         self._hashing = _Hashing(raw)
         buffered = io.BufferedReader(self._hashing, CHUNK)
         self.compression = "gzip" if buffered.peek(2)[:2] == GZIP_MAGIC else ""
-        self._stream: IO[bytes] = (
-            gzip.GzipFile(fileobj=buffered) if self.compression else buffered
-        )
+        self._stream: Any = gzip.GzipFile(fileobj=buffered) if self.compression else buffered
         self._buffered = buffered
         self._size = os.fstat(raw.fileno()).st_size
         self._served = 0

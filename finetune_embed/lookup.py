@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -85,8 +85,8 @@ def start_vectors(
     if oov == "normal":
         spread = sample.std(axis=0, dtype=np.float64)
         draw = np.random.default_rng(seed).standard_normal((len(words), size))
-        return (mean + spread * draw).astype(np.float32)
+        drawn: Vectors = (mean + spread * draw).astype(np.float32)
+        return drawn
     raise VocabularyError(
-        f"oov={oov!r} is no start value; use {', '.join(map(repr, get_args(get_args(StartValue)[0])))}"
-        " or a function of the word"
+        f"oov={oov!r} is no start value; use 'normal', 'mean', 'zeros' or a function of the word"
     )

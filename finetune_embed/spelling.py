@@ -37,7 +37,8 @@ def parse_call(
     if isinstance(node, ast.Call):
         if node.args:
             raise error(f"{text}: name the options, such as {ast.unparse(node.func)}(option=value)")
-        node, keywords = node.func, node.keywords
+        keywords = node.keywords
+        node = node.func
     name = node.id if isinstance(node, ast.Name) else ast.unparse(node)
     if name not in known:
         close = difflib.get_close_matches(name.lower(), {k.lower(): k for k in known}, 1)

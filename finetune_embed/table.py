@@ -111,7 +111,8 @@ class EmbeddingTable:
         Raises:
             KeyError: the table lacks the word.
         """
-        return self.vectors[self.key_to_index[key]]
+        vector: Vectors = self.vectors[self.key_to_index[key]]
+        return vector
 
     def __repr__(self) -> str:
         return f"EmbeddingTable({len(self):,} words x {self.vector_size})"

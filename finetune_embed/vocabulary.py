@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -154,11 +154,13 @@ class Vocabulary:
     def extended(self, words: Iterable[str]) -> Vocabulary:
         """Return a vocabulary with further words (count 0) behind the ones of this one."""
         known = dict(zip(self.index_to_key[1:], self.counts[1:].tolist(), strict=True))
-        return Vocabulary(known | dict.fromkeys((w for w in words if w not in self), 0), self.tokenizer)
+        return Vocabulary(
+            known | dict.fromkeys((w for w in words if w not in self), 0), self.tokenizer
+        )
 
     def words_of(self, texts: Iterable[Text]) -> list[list[str]]:
         """Return the words of each text, whether the vocabulary has them or not."""
-        return [words for batch in _batches(texts) for words in _words(batch, self.tokenizer)]
+        return [list(words) for batch in _batches(texts) for words in _words(batch, self.tokenizer)]
 
     def encode(self, texts: Sequence[Text]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return texts, or lists of words, as ids in the form that `nn.EmbeddingBag` takes.

@@ -24,13 +24,13 @@ from operator import mul
 from pathlib import Path
 from typing import NamedTuple
 
-SEED = 42
+SEED = 2014
 SPLITS = {"train": 5000, "validation": 1000, "test": 1500}
 LABELS = ("positive", "negative")  # in the order of the two sides of a pair
 FLIPPED = 0.03  # share of labels that are wrong on purpose
 UNSEEN = 0.09  # outside train: chance that a polar slot takes a held-out word
 OWN = 0.75  # chance that an adjective belongs to the noun rather than to everything
-CONTEXTUAL = 0.05  # chance that a noun decides what its adjective means
+CONTEXTUAL = 0.09  # chance that a noun decides what its adjective means
 KINDS = (88, 5, 7)  # reviews that open plainly, with a negation, with a contrast
 
 TOP_ROWS = 10_000  # the most frequent GloVe words are all kept,
@@ -218,12 +218,14 @@ CONTRAST = """The {noun} {is} {~adj}, but the {noun2} {is2} {adj2} and {overall}
     | Some people {~loved} the {noun}, but {overall} it {works} and I'd {advise} it.
     | My {who} {~loved} it, but I {loved} the {adj} {noun}."""
 TYPOS = dict(
-    pair.split(":")
-    for pair in """really:reallly awful:awfull terrible:terribel excellent:excelent would:wuold
-    comfortable:comfertable friendly:freindly delicious:delicous expensive:expencive
-    expected:expeceted afterwards:afterwrads quality:qualtiy everything:everyting
-    beautiful:beatifull restaurant:restaraunt recommend:reccomend boring:borring dirty:dirtty
-    believe:beleeve disappointing:dissapointing interest:intrest since:sinse""".split()
+    re.findall(
+        r"(\w+):(\w+)",
+        """really:reallly awful:awfull terrible:terribel excellent:excelent would:wuold dirty:dirtty
+        comfortable:comfertable friendly:freindly delicious:delicous expensive:expencive
+        expected:expeceted afterwards:afterwrads quality:qualtiy everything:everyting
+        beautiful:beatifull restaurant:restaraunt recommend:reccomend boring:borring
+        believe:beleeve disappointing:dissapointing interest:intrest since:sinse""",
+    )
 )
 
 

@@ -61,7 +61,7 @@ def detect_layout(source: Source, vector_size: int | None = None) -> TextLayout:
         lines = lines[:-1]  # cut off by the peek, not by the file
     lines = [line for line in lines if line]
     if not lines:
-        raise VectorFileError(f"{source.path}: no line of text within its first {len(head):,} bytes")
+        raise VectorFileError(f"{source.path}: no line of text in the first {len(head):,} bytes")
     header = _HEADER.fullmatch(lines[0]) is not None
     body = lines[1:] if header and len(lines) > 1 else lines
     sizes = Counter(line.count(b" ") for line in body[:DETECT_LINES])

@@ -16,6 +16,7 @@ import json
 import os
 import struct
 from collections.abc import Collection
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +190,4 @@ def _decode(path: Path, header: dict[str, Any], start: int, size: int, rows: int
             "is damaged"
         )
     at = offsets.tolist()
-    return [
-        data[begin:end].decode("utf-8", "surrogateescape")
-        for begin, end in zip(at[:-1], at[1:], strict=True)
-    ]
+    return [data[begin:end].decode("utf-8", "surrogateescape") for begin, end in pairwise(at)]

@@ -181,9 +181,7 @@ def _advance_decay(state: State, weight: torch.Tensor, today: tuple[float, float
     """Add a step to the running decay (logs of factors: weight decay's, and the rule's)."""
     if "decay_seen" not in state:
         state["log_decay"] = torch.zeros(2, dtype=torch.float64, device=weight.device)
-        state["decay_seen"] = torch.zeros(
-            len(weight), 2, dtype=torch.float64, device=weight.device
-        )
+        state["decay_seen"] = torch.zeros(len(weight), 2, dtype=torch.float64, device=weight.device)
     state["log_decay"] += torch.tensor(today, dtype=torch.float64, device=weight.device)
 
 
@@ -212,9 +210,7 @@ def _catch_up(
     return values + (_anchor(values, rows, rule) - values) * pull
 
 
-def _apply_rule(
-    values: torch.Tensor, rows: torch.Tensor, rule: RowRule, lr: float
-) -> torch.Tensor:
+def _apply_rule(values: torch.Tensor, rows: torch.Tensor, rule: RowRule, lr: float) -> torch.Tensor:
     """Do a rule's operations on updated rows: decay, shrink, radius, max_norm."""
     anchored = rule.decay or rule.shrink or math.isfinite(rule.radius)
     if anchored:

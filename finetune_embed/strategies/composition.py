@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import nn
+from typing_extensions import override
 
 from ..errors import StrategyError
 from ..spelling import parse_call
@@ -41,12 +42,15 @@ class Composition(Strategy):
 
     parts: tuple[Strategy, ...] = ()
 
+    @override
     def rate(self, name: str, depth: int) -> float:
         return math.prod(part.rate(name, depth) for part in self.parts)
 
+    @override
     def gate(self, name: str, clock: Clock) -> float:
         return math.prod(part.gate(name, clock) for part in self.parts)
 
+    @override
     def rows(self, weight: nn.Parameter, vocab: Vocabulary | None) -> RowRule:
         rules = [part.rows(weight, vocab) for part in self.parts]
         return RowRule(
@@ -60,6 +64,7 @@ class Composition(Strategy):
         )
 
     @property
+    @override
     def timing(self) -> Timing:
         return "step" if any(part.timing == "step" for part in self.parts) else "epoch"
 

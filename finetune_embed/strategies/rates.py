@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from typing_extensions import override
+
 from ..errors import StrategyError
 from .base import Strategy
 from .layout import EMBEDDING
@@ -46,9 +48,11 @@ class DiscriminativeLR(Strategy):
             )
 
     @property
+    @override
     def about_table(self) -> bool:
         return self.embedding is not None
 
+    @override
     def rate(self, name: str, depth: int) -> float:
         if name == EMBEDDING and self.embedding is not None:
             return float(self.embedding)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from typing_extensions import override
+
 from ..errors import StrategyError
 from .base import Clock, Strategy, Timing
 from .layout import EMBEDDING
@@ -20,6 +22,7 @@ class FullTune(Strategy):
     """
 
     @property
+    @override
     def about_table(self) -> bool:
         return False
 
@@ -31,6 +34,7 @@ class Freeze(Strategy):
     Kim (2014) calls it *static*. The baseline that every other strategy has to beat.
     """
 
+    @override
     def gate(self, name: str, clock: Clock) -> float:
         return 0.0 if name == EMBEDDING else 1.0
 
@@ -61,9 +65,11 @@ class UnfreezeAfter(Strategy):
             raise StrategyError(f"UnfreezeAfter needs a whole number from 0 on, not {given[0]!r}")
 
     @property
+    @override
     def timing(self) -> Timing:
         return "epoch" if self.steps is None else "step"
 
+    @override
     def gate(self, name: str, clock: Clock) -> float:
         if name != EMBEDDING:
             return 1.0

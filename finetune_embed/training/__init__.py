@@ -1,0 +1,1 @@
+"""The loop, its checkpoints, and the whole way in one call."""

@@ -1,0 +1,84 @@
+"""A progress bar that is shown only when asked for."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any
+
+__all__ = ["ProgressBar"]
+
+
+class ProgressBar:
+    """Shows batches and epochs on the terminal; a silent one does nothing.
+
+    Args:
+        shown: whether anything is shown.
+        epochs: epochs of the run.
+        batches: batches in an epoch.
+        done: epochs that are done already.
+    """
+
+    def __init__(self, shown: bool, epochs: int, batches: int, done: int = 0) -> None:
+        self._bar: Any = None
+        if shown:
+            from rich.console import Console
+            from rich.progress import (
+                BarColumn,
+                MofNCompleteColumn,
+                Progress,
+                TextColumn,
+                TimeElapsedColumn,
+            )
+
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[told]}"),
+                TimeElapsedColumn(),
+            )
+            self._bar = Progress(*columns, console=Console(stderr=True), transient=False)
+            self._task = self._bar.add_task(
+                f"epoch {done}/{epochs}", total=epochs * batches, completed=done * batches, told=""
+            )
+        self._epochs = epochs
+        self._batches = batches
+
+    def __enter__(self) -> ProgressBar:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def advance(self) -> None:
+        """Count one batch."""
+        if self._bar is not None:
+            self._bar.advance(self._task)
+
+    def epoch(self, record: dict[str, Any]) -> None:
+        """Show the record of a finished epoch."""
+        if self._bar is not None:
+            done = record["epoch"] + 1
+            told = (
+                f"loss {record['train_loss']:.4f}, "
+                f"validation accuracy {record['validation_accuracy']:.1%}"
+            )
+            self._bar.update(
+                self._task,
+                description=f"epoch {done}/{self._epochs}",
+                told=told,
+                completed=done * self._batches,
+            )
+
+    def finish(self) -> None:
+        """Fill the bar: the run has stopped early."""
+        if self._bar is not None:
+            self._bar.update(self._task, completed=self._epochs * self._batches)

@@ -1,0 +1,85 @@
+"""What a run tells of itself: warnings, the tuned table's metadata, a line for each word."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from ..evaluation import Drift
+from ..strategies import EMBEDDING, Clock, Strategy
+from ..table import EmbeddingTable
+from ..vocabulary import Coverage, Vocabulary
+from .checkpoint import Progress
+
+__all__ = ["metadata_of", "warnings_of", "words_of"]
+
+LOW_COVERAGE = 0.5
+
+
+def warnings_of(
+    strategy: Strategy, progress: Progress, coverage: Coverage, moved: Drift
+) -> list[str]:
+    """Return what the caller should know: words not found, a table that did not change."""
+    warnings = []
+    share = coverage.tokens_found / coverage.tokens
+    if share < LOW_COVERAGE:
+        warnings.append(
+            f"only {share:.1%} of the running words are in the vectors; do language, case and "
+            "tokenizer fit them?"
+        )
+    meant_to_tune = strategy.gate(EMBEDDING, Clock(10**9, 10**12)) > 0
+    if meant_to_tune and not progress.opened:
+        warnings.append(
+            f"the table was never open in {progress.epoch} epochs ({progress.step:,} steps) of "
+            f"{strategy}; it is as it was imported"
+        )
+    elif meant_to_tune and coverage.types_found and not moved.rows_moved:
+        warnings.append(
+            f"the best epoch, {progress.best_epoch + 1}, came before the table moved; it is as it "
+            "was imported"
+        )
+    return warnings
+
+
+def metadata_of(
+    base: EmbeddingTable, settings: Mapping[str, Any], metrics: Mapping[str, Any]
+) -> dict[str, str]:
+    """Return the metadata of a tuned table; those of an earlier tuning go to its history."""
+    before = dict(base.metadata)
+    history: list[Any] = json.loads(before.pop("history", "[]"))
+    if "strategy" in before:
+        history.append(before)
+    names = ("source", "source_sha256", "source_format")
+    return {
+        **{name: settings[name] for name in names if settings.get(name)},
+        "data": settings["data"],
+        "strategy": settings["strategy"],
+        "seed": str(settings["seed"]),
+        "metrics": json.dumps(metrics),
+        "library_version": version("finetune_embed"),
+        **({"history": json.dumps(history)} if history else {}),
+    }
+
+
+def words_of(
+    vocab: Vocabulary, base: EmbeddingTable, start: torch.Tensor, end: torch.Tensor
+) -> dict[str, list[Any]]:
+    """Return what became of each word of the vocabulary, as columns."""
+    norms = start.norm(dim=1)
+    distance = (end - start).norm(dim=1)
+    movement = distance / torch.where(norms > 0, norms, torch.ones_like(norms))
+    cosine = torch.where(
+        (start == end).all(dim=1), torch.ones(()), functional.cosine_similarity(start, end)
+    )
+    return {
+        "word": vocab.index_to_key[2:],
+        "count": vocab.counts[2:].tolist(),
+        "found": (base.rows_of(vocab.index_to_key[2:]) >= 0).tolist(),
+        "movement": movement[2:].tolist(),
+        "cosine": cosine[2:].tolist(),
+    }

@@ -1,0 +1,237 @@
+"""`Run`: what a tuning leaves behind, in memory and as a folder."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from ..data import EncodedTexts, Label
+from ..embedding import to_embedding
+from ..errors import DataError
+from ..evaluation import Drift, Mover
+from ..files import atomic_write
+from ..formats import load_safetensors, save_safetensors
+from ..table import EmbeddingTable
+from ..vocabulary import Vocabulary
+from .evaluate import forward_all, further_rows
+from .head import Head, build_model
+
+__all__ = ["Run", "load"]
+
+CONFIG, METRICS, HISTORY = "config.yaml", "metrics.json", "history.jsonl"
+TABLE, MODEL, TOKENIZER, WORDS = (
+    "embedding.safetensors",
+    "model.safetensors",
+    "tokenizer.json",
+    "words.parquet",
+)
+_DAMAGE = (yaml.YAMLError, SafetensorError)
+FILES = (CONFIG, METRICS, HISTORY, TABLE, MODEL, TOKENIZER, WORDS)
+
+
+@dataclass(frozen=True)
+class WordReport:
+    """What became of one word. Prints as two or three lines.
+
+    Attributes:
+        word: the word.
+        found: how the run found it: `in the vectors`, `start value` or `unknown`.
+        count: how often it occurs in the training texts.
+        movement: how far it moved, relative to the length of its start; None if it has no start.
+        cosine: between its start and its end; None likewise.
+        neighbours: the nearest words in the tuned table.
+        mover: its neighbours before and after, where the base table is at hand.
+    """
+
+    word: str
+    found: str
+    count: int
+    movement: float | None
+    cosine: float | None
+    neighbours: tuple[tuple[str, float], ...]
+    mover: Mover | None
+
+    def __str__(self) -> str:
+        text = f"{self.word}: {self.found}, {self.count:,} times in the training texts"
+        if self.mover is not None:
+            return f"{text}\n{self.mover}"
+        if self.movement is not None:
+            text += f", moved {self.movement:.1%}, cosine to its start {self.cosine:.3f}"
+        if self.neighbours:
+            text += "\n  nearest: " + ", ".join(word for word, _ in self.neighbours)
+        return text
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A tuned table and model. Returned by `finetune` and by `load`.
+
+    Attributes:
+        table: the tuned table, every row of it.
+        model: the model with its best weights, over the rows of the training vocabulary.
+        vocab: that vocabulary.
+        labels: the classes in the order of the model's outputs.
+        config: the resolved settings.
+        metrics: `metrics["test"]["accuracy"]` and the like.
+        history: a record for each epoch.
+        warnings: what the caller should know, such as a table that never opened.
+        drift: what moved; None after `load`, since the base table is not part of a folder.
+    """
+
+    table: EmbeddingTable
+    model: nn.Module
+    vocab: Vocabulary
+    labels: Sequence[Label]
+    config: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+    history: Sequence[Mapping[str, Any]]
+    words: Mapping[str, Sequence[Any]]
+    drift: Drift | None = None
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the caller should know about the run."""
+        return list(self.metrics["warnings"])
+
+    def predict(self, texts: Sequence[Any]) -> list[Label]:
+        """Return the label of each text; words are looked up in every row of the tuned table.
+
+        Args:
+            texts: texts, or lists of words.
+        """
+        best = self.predict_proba(texts).argmax(dim=1).tolist()
+        return [self.labels[number] for number in best]
+
+    def predict_proba(self, texts: Sequence[Any]) -> torch.Tensor:
+        """Return the probability of each class for each text, `(len(texts), C)`."""
+        if isinstance(texts, str):
+            raise DataError(f"predict takes a list of texts: predict([{texts!r}])")
+        if not len(texts):
+            return torch.zeros(0, len(self.labels))
+        path = str(self.config["embedding"])
+        weight = self.model.get_parameter(path).detach()
+        vocab, further = further_rows(self.table, self.vocab, list(texts))
+        data = EncodedTexts.of(list(texts), vocab, max_length=self.config["max_length"])
+        rows = torch.cat([weight, further.to(weight)])
+        return forward_all(self.model, path, rows, data).softmax(dim=1)
+
+    def explain(self, word: str, topn: int = 8) -> WordReport:
+        """Return how a word was found, how often it was seen, and how far it moved."""
+        known = self.words["word"]
+        at = known.index(word) if word in self.vocab and word in known else None
+        in_table = word in self.table
+        nearest = tuple(self.table.most_similar(word, topn=topn)) if in_table else ()
+        if at is None:
+            found = "in the vectors, never seen in training" if in_table else "unknown"
+            movement, cosine = (0.0, 1.0) if in_table else (None, None)
+            count = 0
+        else:
+            found = "in the vectors" if self.words["found"][at] else "not in the vectors, a new row"
+            count = int(self.words["count"][at])
+            movement, cosine = self.words["movement"][at], self.words["cosine"][at]
+        mover = None
+        if self.drift is not None and word in self.drift.base:
+            mover = self.drift.word(word, topn)
+        return WordReport(word, found, count, movement, cosine, nearest, mover)
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write the files of a run into a folder, each whole or not at all."""
+        import polars as pl
+
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        config = {**self.config, "labels": list(self.labels)}
+        save_safetensors(self.table, folder / TABLE)
+        self.vocab.save(folder / TOKENIZER)
+        with atomic_write(folder / MODEL) as file:
+            save_file(_contiguous(self.model), file.name)
+        with atomic_write(folder / WORDS) as file:
+            pl.DataFrame(dict(self.words)).write_parquet(file)
+        told = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+        write_text_file(folder / CONFIG, told)
+        write_history(folder / HISTORY, self.history)
+        write_text_file(folder / METRICS, json.dumps(self.metrics, indent=2, ensure_ascii=False))
+
+    def __str__(self) -> str:
+        lines = [f"{self.config['strategy']}: best epoch {self.metrics['best_epoch'] + 1}"]
+        lines += [
+            f"  {split}: accuracy {self.metrics[split]['accuracy']:.2%}"
+            for split in ("validation", "test")
+            if split in self.metrics
+        ]
+        return "\n".join(lines + [f"  warning: {warning}" for warning in self.warnings])
+
+
+def _contiguous(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Return the state of a model without a second copy of tied weights."""
+    state = model.state_dict()
+    kept: dict[int, str] = {}
+    for name, tensor in state.items():
+        kept.setdefault(tensor.data_ptr() if tensor.numel() else id(tensor), name)
+    return {name: state[name].contiguous() for name in kept.values()}
+
+
+def write_text_file(path: Path, text: str) -> None:
+    """Write a text file that appears whole or not at all."""
+    with atomic_write(path) as file:
+        file.write(text.rstrip("\n").encode() + b"\n")
+
+
+def write_history(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
+    """Write the records of the epochs as JSON lines."""
+    write_text_file(path, "\n".join(json.dumps(record) for record in history))
+
+
+def load(folder: str | os.PathLike[str], head: Head | None = None) -> Run:
+    """Open the folder of a finished run.
+
+    Args:
+        folder: the `output_dir` of `finetune`.
+        head: what `finetune` was given as `head`, where that was no spelling of a ready head.
+
+    Raises:
+        DataError: there is no finished run in the folder, or one of its files is damaged.
+    """
+    folder = Path(folder)
+    missing = [name for name in FILES if not (folder / name).is_file()]
+    if missing:
+        state = "is no folder" if not folder.is_dir() else f"has no {', '.join(missing)}"
+        raise DataError(f"{folder} {state}; give the output_dir of a finished run")
+    import polars as pl
+    from polars.exceptions import PolarsError
+
+    try:
+        config = yaml.safe_load((folder / CONFIG).read_text())
+        metrics = json.loads((folder / METRICS).read_text())
+        history = [json.loads(line) for line in (folder / HISTORY).read_text().splitlines()]
+        weights = load_file(folder / MODEL)
+        words = pl.read_parquet(folder / WORDS).to_dict(as_series=False)
+        labels = config.pop("labels")
+        path, spelling = str(config["embedding"]), str(config["head"])
+    except (ValueError, LookupError, TypeError, OSError, *_DAMAGE, PolarsError) as error:
+        raise DataError(f"{folder}: a file of the run is damaged ({error})") from error
+    table = load_safetensors(folder / TABLE)
+    vocab = Vocabulary.load(folder / TOKENIZER)
+    embedding = to_embedding(table, vocab)
+    if head is None and config["own_head"]:
+        raise DataError(
+            f"{folder}: the run was given its own head, {spelling}; pass one like it: "
+            f"load({str(folder)!r}, head=...)"
+        )
+    which = path.rpartition(".")[0]
+    model, _ = build_model(head or spelling, embedding, len(labels), which)
+    try:
+        model.load_state_dict(weights, strict=False)
+    except RuntimeError as error:
+        raise DataError(f"{folder}: {MODEL} does not fit the head: {error}") from error
+    return Run(table, model.eval(), vocab, labels, config, metrics, history, words)
