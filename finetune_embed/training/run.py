@@ -12,7 +12,7 @@ from typing import Any
 import torch
 import yaml
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from ..data import EncodedTexts, Label
@@ -154,7 +154,7 @@ class Run:
         save_safetensors(self.table, folder / TABLE)
         self.vocab.save(folder / TOKENIZER)
         with atomic_write(folder / MODEL) as file:
-            save_file(_contiguous(self.model), file.name)
+            file.write(save(_contiguous(self.model)))
         with atomic_write(folder / WORDS) as file:
             pl.DataFrame(dict(self.words)).write_parquet(file)
         told = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
