@@ -21,6 +21,7 @@ from .formats import (
     save_safetensors,
     save_word2vec,
 )
+from .inspection import Inspection, inspect
 from .models import BagOfEmbeddings, KimCNN
 from .optim import RowAdamW
 from .strategies import (
@@ -53,6 +54,7 @@ __all__ = [
     "FinetuneEmbedError",
     "Freeze",
     "FullTune",
+    "Inspection",
     "KimCNN",
     "Origin",
     "RowAdamW",
@@ -72,6 +74,7 @@ __all__ = [
     "drift",
     "encode",
     "finetune",
+    "inspect",
     "load",
     "load_glove",
     "load_safetensors",

@@ -1,0 +1,49 @@
+"""The command line: one module a command; the only place that prints."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 when done, 2 on bad input, 130 when interrupted.
+
+    Args:
+        arguments: the words after the program's name; those of the process when left out.
+    """
+    import click
+    from typer.main import get_command
+
+    from ..errors import FinetuneEmbedError
+    from .app import app
+
+    try:
+        code = get_command(app).main(
+            list(sys.argv[1:] if arguments is None else arguments),
+            prog_name="finetune-embed",
+            standalone_mode=False,
+        )
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        sys.exit(2)
+    except click.ClickException as error:
+        where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
+        hint = f"; see {where} --help" if where else ""
+        _fail(error.format_message().replace("\n", " ") + hint)
+    except (click.Abort, KeyboardInterrupt):
+        _fail("interrupted; a run with an output folder goes on with --resume", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except (FinetuneEmbedError, OSError) as error:
+        _fail(" ".join(str(error).split("\n")))
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, code: int = 2) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(code)

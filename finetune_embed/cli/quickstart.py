@@ -1,0 +1,99 @@
+"""`finetune-embed quickstart`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .output import console, print_json, print_table
+
+__all__ = ["quickstart"]
+
+STRATEGIES = (
+    "Freeze",
+    "UnfreezeAfter(epochs=2)",
+    "DiscriminativeLR(embedding=0.3)",
+    "FullTune",
+)
+WORD = "bad"
+EPOCHS = 8
+
+
+def quickstart(
+    output_dir: Annotated[
+        Path, typer.Option("--output-dir", "-o", help="Folder for the best run.")
+    ] = Path("quickstart"),
+    epochs: Annotated[int, typer.Option(help="Epochs of each strategy.")] = EPOCHS,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bars.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Tune a slice of GloVe on the embedded demo reviews with four strategies.
+
+    Example: finetune-embed quickstart
+    """
+    started = time.perf_counter()
+    from ..demo import REVIEWS, VECTORS
+    from ..formats import load_vectors
+    from ..splits import open_splits
+    from ..tokenizer import Tokenizer
+    from ..training.finetune import finetune
+    from ..vocabulary import Vocabulary
+
+    table = load_vectors(VECTORS)
+    splits = open_splits(REVIEWS)
+    vocab = Vocabulary.from_dataset(splits.train, "text", Tokenizer.for_table(table))
+    coverage = vocab.coverage(table)
+    if not as_json:
+        console.print(f"vectors: {VECTORS.name}, {table!r}, a slice of GloVe 6B 50d")
+        console.print(f"data: {len(splits.train):,} synthetic reviews in two classes")
+        console.print(f"{coverage}\n")
+    runs = {}
+    for strategy in STRATEGIES:
+        if not as_json:
+            console.print(strategy)
+        runs[strategy] = finetune(
+            table,
+            REVIEWS,
+            strategy=strategy,
+            epochs=epochs,
+            progress=not (quiet or as_json),
+        )
+    best = max(runs, key=lambda name: runs[name].metrics["validation"]["accuracy"])
+    run = runs[best]
+    run.save(output_dir)
+    assert run.drift is not None
+    mover = run.drift.word(WORD)
+    if as_json:
+        told = {name: dict(one.metrics) for name, one in runs.items()}
+        print_json({"strategies": told, "best": best, "output_dir": str(output_dir)})
+        return
+    console.print()
+    print_table(
+        "accuracy on the synthetic demo reviews; movement is the median of the rows that moved",
+        ("strategy", "valid.", "test", "seconds", "rows moved", "movement"),
+        [
+            (
+                name,
+                f"{one.metrics['validation']['accuracy']:.1%}",
+                f"{one.metrics['test']['accuracy']:.1%}",
+                f"{one.metrics['seconds']:.1f}",
+                f"{one.metrics['drift']['rows_moved']:,}",
+                f"{one.metrics['drift']['median_movement']:.1%}",
+            )
+            for name, one in runs.items()
+        ],
+    )
+    console.print(f"\n{mover}")
+    console.print(f"\n{best} was best on validation; written to {output_dir}:")
+    for path in sorted(output_dir.iterdir()):
+        console.print(f"  {path.name:<24}{path.stat().st_size:>12,} bytes")
+    console.print(
+        f"\ndone in {time.perf_counter() - started:.0f} s; try it:\n"
+        f"  finetune-embed predict {output_dir} 'not bad at all' 'cheap, but it broke'\n"
+        "and then with your own data:\n"
+        "  finetune-embed train --vectors glove.6B.50d.txt --data reviews.csv "
+        "--text text --label label -o tuned"
+    )
