@@ -49,8 +49,14 @@ def texts_of(split: Dataset, columns: str | Sequence[str], where: str) -> list[A
         parts.append(values)
     if len(parts) == 1:
         return parts[0]
-    if any(isinstance(values[0], list) for values in parts):
+    lists = [all(isinstance(value, list) for value in values) for values in parts]
+    if all(lists):
         return [list(chain.from_iterable(row)) for row in zip(*parts, strict=True)]
+    if any(isinstance(value, list) for values in parts for value in values):
+        raise DataError(
+            f"{where}: the columns {', '.join(map(repr, names))} are partly texts, partly lists of "
+            "words, and can't be joined; pass columns of one kind"
+        )
     return [" ".join(row) for row in zip(*parts, strict=True)]
 
 
@@ -106,8 +112,8 @@ def label_numbers(split: Dataset, column: str, labels: Sequence[Label], where: s
         DataError: a row has a label that the training split does not have.
     """
     values = list(_column(split, column, where, "label"))
-    if getattr(split.features[column], "names", None):
-        values = [labels[v] if v is not None and 0 <= v < len(labels) else v for v in values]
+    if names := getattr(split.features[column], "names", None):
+        values = [names[v] if v is not None and 0 <= v < len(names) else v for v in values]
     numbers = {label: number for number, label in enumerate(labels)}
     bad = [i for i, value in enumerate(values) if value not in numbers]
     if bad:
@@ -188,9 +194,14 @@ def encode(dataset: Dataset, vocab: Vocabulary, column: str = "text") -> Dataset
 def collate_padded(
     examples: Sequence[Mapping[str, Any]],
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return encoded examples as ids `(B, L)` padded with 0, lengths `(B,)` and labels `(B,)`."""
+    """Return encoded examples as ids `(B, L)` padded with 0, lengths `(B,)` and labels `(B,)`.
+
+    There is one column at least, so that a batch of empty texts fits every head.
+    """
     rows = [torch.as_tensor(example["ids"], dtype=torch.int64) for example in examples]
     ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=0)
+    if not ids.shape[1]:
+        ids = ids.new_zeros(len(rows), 1)
     lengths = torch.tensor([len(row) for row in rows])
     return ids, lengths, torch.tensor([example["label"] for example in examples])
 

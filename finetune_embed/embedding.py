@@ -64,8 +64,8 @@ def to_table(
         embedding: an embedding or its weight, `(len(vocab), D)`.
         vocab: the vocabulary it was made with.
         like: the table it was made from. Its words keep their order, and its other rows are
-            carried over bit for bit; words it lacks follow in the order of their ids. `<pad>` and
-            `<unk>` are exported only where `like` has a word of that name.
+            carried over bit for bit; words it lacks follow in the order of their ids. `<unk>` is
+            exported only where `like` has a word of that name, `<pad>` never.
 
     Returns:
         A new table; its `origin` tells pretrained, tuned and new rows apart.

@@ -14,6 +14,7 @@ from .table import EmbeddingTable, Vectors
 __all__ = ["StartValue", "rows_for", "start_vectors"]
 
 StartValue = Literal["normal", "mean", "zeros"] | Callable[[str], npt.ArrayLike]
+_NAMED = ("normal", "mean", "zeros")
 SAMPLE = 100_000  # rows that the mean and spread of a table are taken from
 
 
@@ -32,8 +33,14 @@ def rows_for(
         Vectors `(n, D)`, and which of the words the table has, bool `(n,)`.
 
     Raises:
-        VocabularyError: the table's row of a word has values that are not finite.
+        VocabularyError: the table's row of a word has values that are not finite, or `oov` is no
+            start value.
     """
+    if not callable(oov) and oov not in _NAMED:
+        raise VocabularyError(
+            f"oov={oov!r} is no start value; use 'normal', 'mean', 'zeros' or a function of the "
+            "word"
+        )
     rows = table.rows_of(words)
     found = rows >= 0
     vectors = np.empty((len(words), table.vector_size), np.float32)
@@ -63,7 +70,7 @@ def start_vectors(
         seed: of the draw.
 
     Raises:
-        VocabularyError: `oov` is none of these, or the function returns another shape.
+        VocabularyError: the function returns another shape, or no row of the table is finite.
     """
     size = table.vector_size
     if callable(oov):
@@ -79,14 +86,14 @@ def start_vectors(
     step = max(1, len(table) // SAMPLE)
     sample = np.asarray(table.vectors[::step])
     sample = sample[np.isfinite(sample).all(axis=1)]
+    if not len(sample):
+        raise VocabularyError(
+            f"no row of {table!r} is finite, so it has no mean; use oov='zeros', or another table"
+        )
     mean = sample.mean(axis=0, dtype=np.float64)
     if oov == "mean":
         return np.tile(mean.astype(np.float32), (len(words), 1))
-    if oov == "normal":
-        spread = sample.std(axis=0, dtype=np.float64)
-        draw = np.random.default_rng(seed).standard_normal((len(words), size))
-        drawn: Vectors = (mean + spread * draw).astype(np.float32)
-        return drawn
-    raise VocabularyError(
-        f"oov={oov!r} is no start value; use 'normal', 'mean', 'zeros' or a function of the word"
-    )
+    spread = sample.std(axis=0, dtype=np.float64)
+    draw = np.random.default_rng(seed).standard_normal((len(words), size))
+    drawn: Vectors = (mean + spread * draw).astype(np.float32)
+    return drawn

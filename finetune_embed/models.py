@@ -65,6 +65,9 @@ class KimCNN(nn.Module):
         filters: feature maps of each width.
         widths: window sizes in words.
         dropout: on the maxima.
+
+    Raises:
+        DataError: there is no filter, no window, or a window of no words.
     """
 
     def __init__(
@@ -76,6 +79,11 @@ class KimCNN(nn.Module):
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
+        if filters < 1 or not widths or min(widths) < 1:
+            raise DataError(
+                f"filters={filters}, widths={widths}: give one filter or more, and one window of "
+                "one word or more, such as widths=(3, 4, 5)"
+            )
         self.embedding = embedding
         self.convolutions = nn.ModuleList(
             nn.Conv1d(embedding.embedding_dim, filters, width, padding=width - 1)
@@ -85,9 +93,14 @@ class KimCNN(nn.Module):
         self.output = nn.Linear(filters * len(self.convolutions), num_labels)
 
     def forward(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        """Return logits `(B, C)` for ids `(B, L)`."""
+        """Return logits `(B, C)` for ids `(B, L)`; windows of padding alone do not count."""
         words = self.embedding(ids).transpose(1, 2)
-        maxima = [torch.relu(convolve(words)).amax(dim=2) for convolve in self.convolutions]
+        maxima = []
+        for convolve in self.convolutions:
+            features = torch.relu(convolve(words))
+            windows = torch.arange(features.shape[2], device=ids.device)
+            touching = windows < (lengths + features.shape[2] - ids.shape[1])[:, None]
+            maxima.append((features * touching[:, None]).amax(dim=2))
         logits: torch.Tensor = self.output(self.dropout(torch.cat(maxima, dim=1)))
         return logits
 

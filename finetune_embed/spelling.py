@@ -31,11 +31,11 @@ def parse_call(
     """
     try:
         node = ast.parse(text.strip(), mode="eval").body
-    except SyntaxError as cause:
+    except (SyntaxError, ValueError) as cause:  # NUL, deep nesting
         raise error(f"{text!r} is no {what}; write {' or '.join(known)}") from cause
     keywords: list[ast.keyword] = []
     if isinstance(node, ast.Call):
-        if node.args:
+        if node.args or any(keyword.arg is None for keyword in node.keywords):
             raise error(f"{text}: name the options, such as {ast.unparse(node.func)}(option=value)")
         keywords = node.keywords
         node = node.func
@@ -51,13 +51,17 @@ def parse_call(
             raise error(
                 f"{name} has no option {keyword.arg!r}; it has {', '.join(options) or 'none'}"
             )
+        if keyword.arg in values:
+            raise error(f"{text}: {keyword.arg} is given twice; keep one of them")
         try:
             values[keyword.arg] = ast.literal_eval(keyword.value)
-        except ValueError as cause:
+        except (ValueError, TypeError) as cause:
             raise error(
                 f"{name}({keyword.arg}={ast.unparse(keyword.value)}): give a plain number or text"
             ) from cause
     try:
         return known[name](*given, **values)
-    except TypeError as cause:
+    except error:
+        raise
+    except (TypeError, ValueError, RuntimeError) as cause:
         raise error(f"{text}: {cause}") from cause

@@ -101,7 +101,8 @@ def _open(dataset: DataSource) -> tuple[Mapping[str, Dataset], str]:
         return _open_folder(path), str(dataset)
     if path.is_file():
         return {"train": _read([path])}, str(dataset)
-    local = path.suffix in _SUFFIXES or path.is_absolute() or str(dataset).startswith(".")
+    suffix = _without_gz(path).suffix
+    local = suffix in _SUFFIXES or path.is_absolute() or str(dataset).startswith(".")
     if local or str(dataset).count("/") > 1:
         raise DataError(f"no such file or folder: {path} (looked in {Path.cwd()})")
     return _open_hub(str(dataset)), str(dataset)
@@ -133,7 +134,7 @@ def _open_folder(folder: Path) -> Mapping[str, Dataset]:
     for path in sorted(folder.rglob("*")):
         stem = re.split(r"[^a-z]", path.name.lower())[0]
         role = next((role for role, names in _SPLIT_NAMES.items() if stem in names), None)
-        if role and path.name.removesuffix(".gz").endswith(_SUFFIXES):
+        if role and _without_gz(path).suffix in _SUFFIXES:
             splits.setdefault(role, []).append(path)
     if not splits:
         raise DataError(
@@ -152,6 +153,8 @@ def _read(paths: list[Path]) -> Dataset:
     for path in paths:
         try:
             frames.append(_read_file(path))
+        except DataError:
+            raise
         except (pl.exceptions.PolarsError, OSError, ValueError) as error:
             reason = str(error).strip().split("\n")[0]
             raise DataError(f"{path} can't be read: {reason}") from error
@@ -163,12 +166,17 @@ def _read(paths: list[Path]) -> Dataset:
         ) from error
 
 
+def _without_gz(path: Path) -> Path:
+    """Return a file's name in lower case, without the suffix of gzip."""
+    return Path(path.name.lower().removesuffix(".gz"))
+
+
 def _read_file(path: Path) -> pl.DataFrame:
     import polars as pl
 
     if not path.stat().st_size:
         raise DataError(f"{path} is empty (0 bytes)")
-    kind = Path(path.name.removesuffix(".gz")).suffix.lower()
+    kind = _without_gz(path).suffix
     if kind in (".csv", ".tsv"):
         separator = "\t" if kind == ".tsv" else ","
         return pl.read_csv(path, separator=separator, infer_schema_length=10_000)

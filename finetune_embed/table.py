@@ -159,7 +159,8 @@ class EmbeddingTable:
             Pairs of a word and its cosine, best first.
 
         Raises:
-            VocabularyError: a word of the query is not in the table.
+            VocabularyError: a word of the query is not in the table, or a vector is of another
+                shape.
         """
         query = np.zeros(self.vector_size, np.float32)
         excluded: list[int] = []
@@ -170,7 +171,13 @@ class EmbeddingTable:
                         raise VocabularyError(f"{item!r} is not in the table ({self!r})")
                     excluded.append(self.key_to_index[item])
                     item = self[item]
-                query += sign * _unit(np.asarray(item, np.float32))
+                vector = np.asarray(item, np.float32)
+                if vector.shape != query.shape:
+                    raise VocabularyError(
+                        f"a query vector has the shape {vector.shape}; the table needs "
+                        f"{query.shape}"
+                    )
+                query += sign * _unit(vector)
         return self.nearest(query[None], topn, [excluded])[0]
 
     def nearest(

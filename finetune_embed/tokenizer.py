@@ -23,8 +23,8 @@ __all__ = ["CASED", "GLOVE", "WHITESPACE", "Tokenizer"]
 #: `it 's`; numbers, abbreviations (`u.s.`) and hyphenated words stay whole; the rest of
 #: punctuation stands alone.
 _TREEBANK = (
-    r"n't\b|'(?:s|re|ve|ll|d|m)\b|\.{2,}|--+|\d+(?:[.,:]\d+)*|(?:\b\p{L}\.){2,}"
-    r"|\w+?(?=n't\b)|\w+(?:-\w+)*|[^\w\s]"
+    r"(?i:n't)\b|'(?i:s|re|ve|ll|d|m)\b|\.{2,}|--+|\d+(?:[.,:]\d+)+|(?:\b\p{L}\.){2,}"
+    r"|\w+?(?=(?i:n't)\b)|\w+(?:-\w+)*|[^\w\s]"
 )
 CASED_SHARE = 0.01  # of a table's words; above it the table keeps the case of words
 

@@ -101,7 +101,8 @@ class Vocabulary:
             min_count: rarer words are left to `<unk>`.
 
         Raises:
-            VocabularyError: several splits were passed, a column is missing, or no word is found.
+            VocabularyError: several splits were passed, a column is missing, a row has no text,
+                or no word is found.
         """
         names = [columns] if isinstance(columns, str) else list(columns)
         if isinstance(dataset, Mapping):
@@ -123,6 +124,8 @@ class Vocabulary:
     ) -> Vocabulary:
         """Collect the words of texts or of lists of words; see `from_dataset`."""
         tokenizer = tokenizer or GLOVE
+        if isinstance(texts, str):
+            raise VocabularyError(f"pass a list of texts, [{texts!r}], not one string")
         counter: Counter[str] = Counter()
         for batch in _batches(texts):
             for words in _words(batch, tokenizer):
@@ -238,5 +241,11 @@ def _words(batch: Sequence[Text], tokenizer: Tokenizer) -> Iterator[Sequence[str
     for text in batch:
         if isinstance(text, str):
             yield tokenizer.tokenize(text)
+        elif isinstance(text, Sequence) and all(isinstance(word, str) for word in text):
+            words = [well_formed(word) for word in text]
+            yield [word.lower() for word in words] if tokenizer.lowercase else words
         else:
-            yield [word.lower() for word in text] if tokenizer.lowercase else text
+            raise VocabularyError(
+                f"{text!r} is neither a text nor a list of words; remove such rows with "
+                "dataset.filter(...)"
+            )

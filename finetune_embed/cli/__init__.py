@@ -16,24 +16,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: the words after the program's name; those of the process when left out.
     """
     import click
-    from typer.main import get_command
 
     from ..errors import FinetuneEmbedError
     from .app import app
 
     try:
-        code = get_command(app).main(
+        code = app.main(
             list(sys.argv[1:] if arguments is None else arguments),
             prog_name="finetune-embed",
             standalone_mode=False,
         )
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
+        click.echo(error.format_message(), err=True)
         sys.exit(2)
     except click.ClickException as error:
         where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
         hint = f"; see {where} --help" if where else ""
-        _fail(error.format_message().replace("\n", " ") + hint)
+        _fail(error.format_message().replace("\n", " ").rstrip(".") + hint)
     except (click.Abort, KeyboardInterrupt):
         _fail("interrupted; a run with an output folder goes on with --resume", 130)
     except BrokenPipeError:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import typer
+import click
 
-from . import convert, drift, inspect, neighbors, predict, quickstart, train
+from .convert import convert
+from .drift import drift
+from .inspect import inspect
+from .neighbors import neighbors
+from .predict import predict
+from .quickstart import quickstart
+from .train import train
 
 __all__ = ["app"]
 
-app = typer.Typer(
-    name="finetune-embed",
-    help="Any pretrained word-vector file in, a tuned vector file out.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-app.command("quickstart")(quickstart.quickstart)
-app.command("train")(train.train)
-app.command("predict")(predict.predict)
-app.command("inspect")(inspect.inspect)
-app.command("convert")(convert.convert)
-app.command("neighbors")(neighbors.neighbors)
-app.command("drift")(drift.drift)
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="finetune_embed")
+def app() -> None:
+    """Any pretrained word-vector file in, a tuned vector file out."""
+
+
+for command in (quickstart, train, predict, inspect, convert, neighbors, drift):
+    app.add_command(command)

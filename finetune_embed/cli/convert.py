@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
 from ..errors import VectorFileError
 from ..formats import SAVERS
-from .output import console, open_table, print_json
+from .output import as_json_option, console, open_table, print_json
 
 __all__ = ["convert"]
 
@@ -21,20 +20,14 @@ BY_SUFFIX = {
 }
 
 
-def convert(
-    source: Annotated[Path, typer.Argument(help="Vector file or run folder.")],
-    target: Annotated[Path, typer.Argument(help="File to write.")],
-    to: Annotated[
-        str | None,
-        typer.Option(help="Format: " + ", ".join(SAVERS) + "; by the target's suffix if left out."),
-    ] = None,
-    limit: Annotated[int | None, typer.Option(help="Only the first rows.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
-) -> None:
-    """Write a table in another format.
-
-    Example: finetune-embed convert glove.6B.50d.txt glove.6B.50d.safetensors
-    """
+@click.command(epilog="Example: finetune-embed convert glove.6B.50d.txt glove.6B.50d.safetensors")
+@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("target", type=click.Path(path_type=Path))
+@click.option("--to", help=f"{', '.join(SAVERS)}; by the target's suffix if left out.")
+@click.option("--limit", type=int, help="Only the first rows.")
+@as_json_option
+def convert(source: Path, target: Path, to: str | None, limit: int | None, as_json: bool) -> None:
+    """Write a table in another format."""
     name = to or BY_SUFFIX.get(target.suffix)
     if name not in SAVERS:
         what = f"no format is called {to!r}" if to else f"the suffix of {target} names no format"

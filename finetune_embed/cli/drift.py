@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
-from .output import console, open_table, print_json
+from .output import as_json_option, console, open_table, print_json
 
 __all__ = ["drift"]
 
 
-def drift(
-    base: Annotated[Path, typer.Argument(help="Vector file before tuning.")],
-    tuned: Annotated[Path, typer.Argument(help="Vector file or run folder after tuning.")],
-    word: Annotated[list[str] | None, typer.Option(help="A word to show; repeatable.")] = None,
-    top: Annotated[int, typer.Option(help="Words in the JSON document.")] = 10,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
-) -> None:
-    """Tell how far the words of a table have moved and what their neighbours became.
-
-    Example: finetune-embed drift glove.6B.50d.txt tuned --word bad
-    """
+@click.command(epilog="Example: finetune-embed drift glove.6B.50d.txt tuned --word bad")
+@click.argument("base", type=click.Path(path_type=Path))
+@click.argument("tuned", type=click.Path(path_type=Path))
+@click.option("--word", multiple=True, help="A word to show; repeatable.")
+@click.option("--top", default=10, show_default=True, help="Words in the JSON document.")
+@as_json_option
+def drift(base: Path, tuned: Path, word: tuple[str, ...], top: int, as_json: bool) -> None:
+    """Tell how far the words of a table have moved and what their neighbours became."""
     from ..evaluation import drift as measure
 
     report = measure(open_table(base), open_table(tuned))
-    shown = [report.word(one) for one in word or ()]
+    shown = [report.word(one) for one in word]
     if as_json:
         told = report.to_dict(top)
         told["words"] = {mover.word: mover.__dict__ for mover in shown}

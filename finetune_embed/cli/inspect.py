@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
-from .output import console, print_json
+from .output import as_json_option, console, print_json
 
 __all__ = ["inspect"]
 
 
-def inspect(
-    file: Annotated[Path, typer.Argument(help="Vector file.")],
-    data: Annotated[str | None, typer.Option(help="Data set whose coverage to report.")] = None,
-    text: Annotated[str, typer.Option(help="Its column of texts.")] = "text",
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
-) -> None:
-    """Tell what a vector file is, what is odd about it, and what it covers of a data set.
-
-    Example: finetune-embed inspect glove.6B.50d.txt --data reviews.csv
-    """
+@click.command(epilog="Example: finetune-embed inspect glove.6B.50d.txt --data reviews.csv")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--data", help="Data set whose coverage to report.")
+@click.option("--text", default="text", show_default=True, help="Its column of texts.")
+@as_json_option
+def inspect(file: Path, data: str | None, text: str, as_json: bool) -> None:
+    """Tell what a vector file is, what is odd about it, and what it covers of a data set."""
     from ..inspection import inspect as look_over
 
     report = look_over(file, data, text)

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
-from .output import console, open_table, print_json
+from .output import as_json_option, console, open_table, print_json
 
 __all__ = ["neighbors"]
 
 
+@click.command(epilog="Example: finetune-embed neighbors glove.6B.50d.txt king woman --minus man")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("words", nargs=-1, required=True)
+@click.option("--minus", multiple=True, help="A word to subtract; repeatable.")
+@click.option("--topn", default=10, show_default=True, help="How many to print.")
+@as_json_option
 def neighbors(
-    file: Annotated[Path, typer.Argument(help="Vector file or run folder.")],
-    words: Annotated[list[str], typer.Argument(help="Words whose sum is looked for.")],
-    minus: Annotated[list[str] | None, typer.Option(help="A word to subtract; repeatable.")] = None,
-    topn: Annotated[int, typer.Option(help="How many to print.")] = 10,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    file: Path, words: tuple[str, ...], minus: tuple[str, ...], topn: int, as_json: bool
 ) -> None:
-    """Print the nearest words by cosine.
-
-    Example: finetune-embed neighbors glove.6B.50d.txt king woman --minus man
-    """
-    found = open_table(file).most_similar(words, minus or (), topn)
+    """Print the nearest words by cosine."""
+    found = open_table(file).most_similar(list(words), minus, topn)
     if as_json:
         print_json([{"word": word, "cosine": cosine} for word, cosine in found])
         return

@@ -7,14 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import click
 from rich.console import Console
 from rich.table import Table
 
 from ..formats import load_vectors
 from ..table import EmbeddingTable
 
-__all__ = ["console", "open_table", "print_json", "print_table"]
+__all__ = ["as_json_option", "console", "open_table", "print_json", "print_table", "quiet_option"]
 
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+quiet_option = click.option("--quiet", is_flag=True, help="Show no progress bar.")
 console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 

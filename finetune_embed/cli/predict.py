@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
-from .output import console, print_json
+from .output import as_json_option, console, print_json
 
 __all__ = ["predict"]
 
 
-def predict(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
-    texts: Annotated[
-        list[str] | None, typer.Argument(help="Texts; read line by line from stdin if left out.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
-) -> None:
-    """Print the label of each text and its probability.
-
-    Example: finetune-embed predict tuned 'works like a charm' 'broke after a day'
-    """
+@click.command(
+    epilog="Example: finetune-embed predict tuned 'works like a charm' 'broke after a day'"
+)
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("texts", nargs=-1)
+@as_json_option
+def predict(run: Path, texts: tuple[str, ...], as_json: bool) -> None:
+    """Print the label of each text and its probability."""
     from ..training.run import load
 
     loaded = load(run)
-    lines = texts if texts else [line.rstrip("\n") for line in sys.stdin]
+    lines = list(texts) if texts else [line.rstrip("\n") for line in sys.stdin]
     chances = loaded.predict_proba(lines)
     best = chances.argmax(dim=1).tolist()
     found = [

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
-from .output import console, print_json, print_table
+from .output import as_json_option, console, print_json, print_table, quiet_option
 
 __all__ = ["quickstart"]
 
@@ -22,18 +21,20 @@ WORD = "bad"
 EPOCHS = 8
 
 
-def quickstart(
-    output_dir: Annotated[
-        Path, typer.Option("--output-dir", "-o", help="Folder for the best run.")
-    ] = Path("quickstart"),
-    epochs: Annotated[int, typer.Option(help="Epochs of each strategy.")] = EPOCHS,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bars.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
-) -> None:
-    """Tune a slice of GloVe on the embedded demo reviews with four strategies.
-
-    Example: finetune-embed quickstart
-    """
+@click.command(epilog="Example: finetune-embed quickstart")
+@click.option(
+    "--output-dir",
+    "-o",
+    type=click.Path(path_type=Path),
+    default=Path("quickstart"),
+    show_default=True,
+    help="Folder for the best run.",
+)
+@click.option("--epochs", default=EPOCHS, show_default=True, help="Epochs of each strategy.")
+@quiet_option
+@as_json_option
+def quickstart(output_dir: Path, epochs: int, quiet: bool, as_json: bool) -> None:
+    """Tune a slice of GloVe on the embedded demo reviews with four strategies."""
     started = time.perf_counter()
     from ..demo import REVIEWS, VECTORS
     from ..formats import load_vectors

@@ -3,59 +3,89 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
-import typer
+import click
 
-from .output import console, print_json
+from ..training.schedule import SCHEDULES
+from .output import as_json_option, console, print_json, quiet_option
 
 __all__ = ["train"]
 
 
+@click.command(
+    epilog="Example: finetune-embed train --vectors glove.6B.50d.txt --data reviews.csv -o tuned"
+)
+@click.option(
+    "--vectors",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Vector file: GloVe, word2vec or safetensors.",
+)
+@click.option(
+    "--data", required=True, help="CSV, TSV, JSON, JSONL or Parquet file, folder, or Hub name."
+)
+@click.option(
+    "--output-dir",
+    "-o",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder for the run and its checkpoints.",
+)
+@click.option(
+    "--text", default="text", show_default=True, help="Column of texts; several, with commas."
+)
+@click.option("--label", default="label", show_default=True, help="Column of classes.")
+@click.option(
+    "--strategy",
+    default="FullTune",
+    show_default=True,
+    help="Freeze, FullTune, 'UnfreezeAfter(epochs=2) | DiscriminativeLR(embedding=0.1)', ...",
+)
+@click.option("--head", default="bag", show_default=True, help="bag, 'bag(hidden=100)', cnn, ...")
+@click.option("--epochs", default=15, show_default=True, help="The most epochs.")
+@click.option("--lr", default=5e-3, show_default=True, help="Learning rate.")
+@click.option("--batch-size", default=64, show_default=True, help="Texts in a batch.")
+@click.option("--weight-decay", default=0.0, show_default=True, help="Of all but the table.")
+@click.option(
+    "--schedule", type=click.Choice(list(SCHEDULES)), default="constant", show_default=True
+)
+@click.option(
+    "--warmup", default=0.0, show_default=True, help="Share of the run in which the rate rises."
+)
+@click.option("--patience", type=int, help="Stop after so many epochs without a better score.")
+@click.option(
+    "--validation",
+    default=0.1,
+    show_default=True,
+    help="Share of the training data to hold out where there is no validation split.",
+)
+@click.option("--tokenizer", help="glove, cased or whitespace; what fits the vectors if left out.")
+@click.option("--min-count", default=1, show_default=True, help="Rarer words become <unk>.")
+@click.option("--max-length", type=int, help="Words of a text that count.")
+@click.option(
+    "--oov",
+    type=click.Choice(["normal", "mean", "zeros"]),
+    default="normal",
+    show_default=True,
+    help="Where words start that the vectors lack.",
+)
+@click.option("--seed", default=0, show_default=True, help="Of everything that is random.")
+@click.option("--device", help="cpu, cuda, ...")
+@click.option("--resume", is_flag=True, help="Go on from the last checkpoint.")
+@click.option("--overwrite", is_flag=True, help="Replace a former run.")
+@quiet_option
+@as_json_option
 def train(
-    vectors: Annotated[Path, typer.Option(help="Vector file: GloVe, word2vec, safetensors.")],
-    data: Annotated[str, typer.Option(help="CSV, JSONL or Parquet file, folder, or Hub name.")],
-    output_dir: Annotated[Path, typer.Option("--output-dir", "-o", help="Folder for the run.")],
-    text: Annotated[str, typer.Option(help="Column of texts; several, separated by commas.")] = (
-        "text"
-    ),
-    label: Annotated[str, typer.Option(help="Column of classes.")] = "label",
-    strategy: Annotated[
-        str,
-        typer.Option(help="Such as 'UnfreezeAfter(epochs=2) | DiscriminativeLR(embedding=0.1)'."),
-    ] = "FullTune",
-    head: Annotated[str, typer.Option(help="bag, 'bag(hidden=100)', cnn, ...")] = "bag",
-    epochs: Annotated[int, typer.Option(help="The most epochs.")] = 15,
-    lr: Annotated[float, typer.Option(help="Learning rate.")] = 5e-3,
-    batch_size: Annotated[int, typer.Option(help="Texts in a batch.")] = 64,
-    weight_decay: Annotated[float, typer.Option(help="Of all but the table.")] = 0.0,
-    schedule: Annotated[str, typer.Option(help="constant, linear or cosine.")] = "constant",
-    warmup: Annotated[float, typer.Option(help="Share of the run in which the rate rises.")] = 0.0,
-    patience: Annotated[
-        int | None, typer.Option(help="Stop after so many epochs without a better score.")
-    ] = None,
-    validation: Annotated[
-        float, typer.Option(help="Share of the training data held out if no split is given.")
-    ] = 0.1,
-    tokenizer: Annotated[
-        str | None, typer.Option(help="glove, cased or whitespace; found out if left out.")
-    ] = None,
-    min_count: Annotated[int, typer.Option(help="Rarer words become <unk>.")] = 1,
-    max_length: Annotated[int | None, typer.Option(help="Words of a text that count.")] = None,
-    oov: Annotated[
-        str, typer.Option(help="Start of words the vectors lack: normal, mean or zeros.")
-    ] = "normal",
-    seed: Annotated[int, typer.Option(help="Of everything that is random.")] = 0,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, ...")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a former run.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the metrics as JSON.")] = False,
+    vectors: Path,
+    data: str,
+    output_dir: Path,
+    text: str,
+    quiet: bool,
+    as_json: bool,
+    **settings: Any,
 ) -> None:
-    """Tune a table on a text classification task and export it.
-
-    Example: finetune-embed train --vectors glove.6B.50d.txt --data reviews.csv -o tuned
-    """
+    """Tune a table on a text classification task and export it."""
     from ..training.finetune import finetune
 
     columns = [column.strip() for column in text.split(",")]
@@ -63,27 +93,9 @@ def train(
         vectors,
         data,
         text=columns[0] if len(columns) == 1 else columns,
-        label=label,
-        head=head,
-        strategy=strategy,
-        epochs=epochs,
-        lr=lr,
-        batch_size=batch_size,
-        weight_decay=weight_decay,
-        schedule=schedule,
-        warmup=warmup,
-        patience=patience,
-        validation=validation,
-        tokenizer=tokenizer,
-        min_count=min_count,
-        max_length=max_length,
-        oov=oov,  # type: ignore[arg-type]  # a wrong word is refused with the right ones
-        seed=seed,
-        device=device,
         output_dir=output_dir,
-        resume=resume,
-        overwrite=overwrite,
         progress=not quiet,
+        **settings,
     )
     if as_json:
         print_json(dict(run.metrics))

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ..errors import VectorFileError
 from ..files import Source
 from ..table import EmbeddingTable, Vectors
-from ._rows import RowBuffer, wanted_bytes
+from ._rows import RowBuffer, check_limit, wanted_bytes
 
 __all__ = ["BOM", "HEAD", "TextLayout", "detect_layout", "read_text", "write_text"]
 
@@ -81,7 +81,7 @@ def detect_layout(source: Source, vector_size: int | None = None) -> TextLayout:
         promised, promised_size = map(int, lines[0].split(b" "))
         if promised_size == vector_size and len(lines) > 1:
             return TextLayout(vector_size, promised)
-        if len(lines) == 1 and promised != 0 and promised_size != 0:
+        if len(lines) == 1:
             raise VectorFileError(
                 f"{source.path}:1: the header promises {promised:,} vectors of {promised_size} "
                 "numbers, and the file ends there; fetch the file again"
@@ -108,6 +108,7 @@ def read_text(
         VectorFileError: a line has too few numbers or one that is none, or the file has more or
             fewer rows than its header promises.
     """
+    check_limit(limit)
     wanted = wanted_bytes(keys)
     rows = RowBuffer(layout.vector_size)
     seen, line = 0, 1

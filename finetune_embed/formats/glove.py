@@ -7,15 +7,19 @@ quoted; words may contain spaces (glove.840B: `. . .`) and are split off from th
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Collection
 
 from ..errors import VectorFileError
-from ..files import Source, atomic_write, open_source
+from ..files import GZIP_MAGIC, Source, atomic_write, open_source
 from ..table import EmbeddingTable
-from ._rows import check_keys
-from ._text import BOM, detect_layout, read_text, write_text
+from ._rows import UNREAD, check_keys, refuse_unread
+from ._text import BOM, DETECT_LINES, detect_layout, read_text, write_text
+from .safetensors import is_safetensors
 
 __all__ = ["load_glove", "read", "save_glove"]
+
+_NO_START = (BOM, GZIP_MAGIC, *(magic for magic, _ in UNREAD))
 
 
 def load_glove(
@@ -37,6 +41,7 @@ def load_glove(
         VectorFileError: the file is missing, damaged, or has a word2vec header.
     """
     with open_source(path) as source:
+        refuse_unread(source)
         return read(source, keys, limit, vector_size)
 
 
@@ -60,13 +65,21 @@ def save_glove(table: EmbeddingTable, path: str | os.PathLike[str]) -> None:
     """Write a table as GloVe text. Numbers are the shortest that read back to the same float32.
 
     Raises:
-        VectorFileError: a word contains a newline, or the first one starts with a byte order mark.
+        VectorFileError: a word contains a newline, the first one starts like a file of another
+            kind, or so many of the first words contain spaces that the dimension is in doubt.
     """
     words = check_keys(table, "GloVe text", "\n")
-    if words[0].startswith(BOM):
+    if words[0].startswith(_NO_START) or is_safetensors(words[0]):
         raise VectorFileError(
-            f"the first word, {table.index_to_key[0]!r}, starts with a byte order mark, which "
-            "readers drop at the start of a file; put another word first"
+            f"the first word, {table.index_to_key[0]!r}, starts like a byte order mark or a file "
+            "of another kind, and readers would take it for that; put another word first"
+        )
+    spaces = Counter(word.count(b" ") for word in words[:DETECT_LINES])
+    if any(spaces[0] <= times for count, times in spaces.items() if count):
+        raise VectorFileError(
+            f"{spaces[0]:,} of the first {len(words[:DETECT_LINES]):,} words are without a space, "
+            "too few to tell words from numbers in GloVe text; use save_safetensors(table, path), "
+            "which holds any word"
         )
     with atomic_write(path) as file:
         write_text(table, words, file)

@@ -24,14 +24,26 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import VectorFileError
-from ..files import atomic_write
+from ..files import atomic_write, open_source
 from ..table import EmbeddingTable
+from ._rows import check_limit, encode_words, wanted_keys
 
 __all__ = ["is_safetensors", "load_safetensors", "save_safetensors"]
 
 WEIGHT, BYTES, OFFSETS, ORIGIN = "embedding.weight", "vocab.bytes", "vocab.offsets", "vocab.origin"
 MAX_HEADER = 100_000_000  # the limit of the format itself
 _DTYPES = {"F32": "<f4", "I64": "<i8", "U8": "|u1"}
+_MAX_LENGTH = 1 << 48  # of a tensor's side; more is no table, and numpy could not index it
+#: What a header raises that is JSON no writer of safetensors writes.
+_DAMAGE = (
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 
 
@@ -44,7 +56,7 @@ def save_safetensors(table: EmbeddingTable, path: str | os.PathLike[str]) -> Non
     """Write a table with its words and metadata as one safetensors file. Holds any word."""
     from importlib.metadata import version
 
-    words = [key.encode("utf-8", "surrogateescape") for key in table.index_to_key]
+    words = encode_words(table)
     offsets = np.zeros(len(words) + 1, np.int64)
     np.cumsum([len(word) for word in words], out=offsets[1:])
     tensors: dict[str, npt.NDArray[Any]] = {
@@ -82,6 +94,13 @@ def _check_metadata(metadata: dict[str, str]) -> None:
             raise VectorFileError(
                 f"metadata[{name!r}] is {value!r}, not a string; safetensors holds strings only"
             )
+        try:
+            (name + value).encode()
+        except UnicodeEncodeError as error:
+            raise VectorFileError(
+                f"metadata[{name!r}] is {value!r}, which UTF-8 can't hold; safetensors holds "
+                "UTF-8 only"
+            ) from error
 
 
 def load_safetensors(
@@ -99,6 +118,8 @@ def load_safetensors(
     Raises:
         VectorFileError: the file is missing or damaged, or holds no words beside its tensors.
     """
+    check_limit(limit)
+    wanted = wanted_keys(keys)
     path = Path(path)
     header, start, size = _read_header(path)
     metadata = header.pop("__metadata__", {})
@@ -114,18 +135,17 @@ def load_safetensors(
     table = EmbeddingTable(words, weight, metadata, origin)
     if limit is not None:
         table = EmbeddingTable(words[:limit], weight[:limit], metadata, table.origin[:limit])
-    if keys is not None:
-        wanted = set(keys)
+    if wanted is not None:
         table = table.subset(key for key in table.index_to_key if key in wanted)
     return table
 
 
 def _read_header(path: Path) -> tuple[dict[str, Any], int, int]:
     """Return the header, the position of the first tensor, and the file's size, all checked."""
-    if not path.is_file():
-        raise VectorFileError(f"no such file: {path} (looked in {Path.cwd()})")
-    size = path.stat().st_size
-    with open(path, "rb") as file:
+    size = path.stat().st_size if path.is_file() else 0
+    with open_source(path) as file:
+        if file.compression:
+            raise VectorFileError(f"{path} is compressed by gzip; decompress it first: gunzip")
         length = int.from_bytes(file.read(8), "little")
         if length > min(MAX_HEADER, size - 8):
             raise VectorFileError(
@@ -136,7 +156,10 @@ def _read_header(path: Path) -> tuple[dict[str, Any], int, int]:
             header = json.loads(file.read(length))
             tensors = {name: spec for name, spec in header.items() if name != "__metadata__"}
             end = max((int(spec["data_offsets"][1]) for spec in tensors.values()), default=0)
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+            metadata = header.get("__metadata__", {})
+            if not all(isinstance(value, str) for value in metadata.values()):
+                raise TypeError("its metadata are not strings")
+        except _DAMAGE as error:
             raise VectorFileError(f"{path}: its safetensors header is damaged ({error})") from error
     if 8 + length + end != size:
         raise VectorFileError(
@@ -155,9 +178,9 @@ def _map(
         shape = tuple(int(length) for length in spec["shape"])
         begin, end = (int(offset) for offset in spec["data_offsets"])
         found = spec["dtype"]
-    except (ValueError, TypeError, KeyError) as error:
+    except _DAMAGE as error:
         raise VectorFileError(f"{path}: the header's entry for {name} is damaged") from error
-    if found != dtype or len(shape) != ndim or min(shape) < 0:
+    if found != dtype or len(shape) != ndim or not 0 <= min(shape) <= max(shape) <= _MAX_LENGTH:
         raise VectorFileError(
             f"{path}: {name} is {found} {list(shape)}, but {dtype} of {ndim} dimensions is needed"
         )
@@ -182,7 +205,7 @@ def _decode(path: Path, header: dict[str, Any], start: int, size: int, rows: int
         len(offsets) == rows + 1
         and offsets[0] == 0
         and offsets[-1] == len(data)
-        and bool((np.diff(offsets) >= 0).all())
+        and bool((offsets[1:] >= offsets[:-1]).all())
     )
     if not sound:
         raise VectorFileError(

@@ -8,6 +8,7 @@ don't, and a reader takes both. fastText's `.vec` is word2vec text.
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from collections.abc import Collection
@@ -17,28 +18,46 @@ import numpy as np
 from ..errors import VectorFileError
 from ..files import Source, atomic_write, open_source
 from ..table import EmbeddingTable, Vectors
-from ._rows import RowBuffer, check_keys, wanted_bytes
+from ._rows import RowBuffer, check_keys, check_limit, refuse_unread, wanted_bytes
 from ._text import HEAD, detect_layout, read_text, write_text
 
 __all__ = ["is_binary", "load_word2vec", "read", "read_binary", "save_word2vec"]
 
 BLOCK = 1 << 24
 MAX_WORD = 1 << 20
+SAMPLE = 1 << 16  # bytes that tell text from binary
 WRITE_ROWS = 1 << 14
 _HEADER = re.compile(rb"(\d{1,18}) (\d{1,18})[ \r]*\n")
-_NUMBERS = re.compile(rb"[-+.0-9eEnNaAiIfFtTyY \r]*")
+_NUMBER = re.compile(rb"[-+.0-9eEnNaAiIfFtTyY]+")
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 
 
 def is_binary(head: bytes) -> bool:
-    """Tell word2vec binary by a file's first bytes: a header, then a row that is no text."""
+    """Tell word2vec binary by a file's first bytes: a header, then what is no text.
+
+    Text is a first line of as many numbers as the header promises, or, so that damaged text is
+    reported as text, UTF-8 without control characters. A binary file of a few floats that happen
+    to be such bytes is taken for text.
+    """
     header = _HEADER.match(head)
     if header is None:
         return False
-    row = head[header.end() : header.end() + int(header[2]) * 32 + MAX_WORD]
-    line, newline, _ = row.partition(b"\n")
-    numbers = b" ".join(line.rstrip(b" \r").rsplit(b" ", int(header[2]))[1:])
-    plausible = bool(newline) or len(head) < HEAD
-    return bool(row) and not (plausible and numbers and _NUMBERS.fullmatch(numbers))
+    rows = head[header.end() :]
+    line, newline, _ = rows.partition(b"\n")
+    fields = line.rstrip(b" \r").rsplit(b" ", int(header[2]))[1:]
+    whole = bool(newline) or len(head) < HEAD
+    if whole and len(fields) == int(header[2]) and all(map(_NUMBER.fullmatch, fields)):
+        return False
+    return not _is_plain(rows[:SAMPLE])
+
+
+def _is_plain(sample: bytes) -> bool:
+    """Tell whether bytes are UTF-8 without control characters, if need be cut within one."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(sample)
+    except UnicodeDecodeError:
+        return False
+    return _CONTROL.search(sample) is None
 
 
 def load_word2vec(
@@ -63,6 +82,7 @@ def load_word2vec(
             or has no header.
     """
     with open_source(path) as source:
+        refuse_unread(source)
         found = is_binary(source.peek(HEAD))
         if binary is not None and binary is not found:
             has, wants = ("binary", "text") if found else ("text", "binary")
@@ -107,6 +127,7 @@ def read_binary(
             "this is not a word2vec binary"
         )
     source.read(header.end())
+    check_limit(limit)
     wanted = wanted_bytes(keys)
     total = promised if limit is None else min(promised, limit)
     rows = RowBuffer(vector_size)
@@ -125,7 +146,7 @@ def read_binary(
             f"but the file ends within row {seen + 1:,}, at byte {offset + len(data):,}; fetch the "
             f"file again, or take what is there with limit={seen}"
         )
-    rest = (data or source.read(2)).lstrip(b"\n")
+    rest = (data + source.read(2)).lstrip(b"\n")
     if limit is None and rest:
         raise VectorFileError(
             f"{source.path}: the header promises {promised:,} vectors, but more bytes follow at "

@@ -150,12 +150,13 @@ class RowAdamW(torch.optim.Optimizer):
     def flush(self) -> None:
         """Make up for the decay that rows have missed since they were last touched.
 
-        Call it before a table is measured or saved. Without decay it does nothing.
+        Call it before a table is measured or saved. Without decay it does nothing. A table that is
+        frozen stays as it is, and what it owes is made up for once it is open again.
         """
         for group in self.param_groups:
             for parameter in group["params"]:
                 state = self.state.get(parameter)
-                if not state or "decay_seen" not in state:
+                if not state or "decay_seen" not in state or not parameter.requires_grad:
                     continue
                 rows = state["step"].nonzero().squeeze(1)
                 values = parameter.index_select(0, rows)

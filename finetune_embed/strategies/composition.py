@@ -110,7 +110,7 @@ def parse(text: str) -> Strategy:
     """Return the strategy that a spelling means; see `Strategy.parse`."""
     try:
         tree = ast.parse(text.strip(), mode="eval").body
-    except SyntaxError as error:
+    except (SyntaxError, ValueError) as error:
         raise StrategyError(
             f"{text!r} is no strategy; write one or more of {', '.join(STRATEGIES)}, such as "
             "'UnfreezeAfter(epochs=2) | DiscriminativeLR(embedding=0.1)'"

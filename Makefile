@@ -1,0 +1,45 @@
+# make quickstart   install into .venv and run the main job on the embedded demo
+# make test         install the test tools too and run every test
+# make lint         style and types, with the tools that `make test` installed
+# make bench        print every figure that README and docs claim
+# make recipes      run the recipe configs on local copies: make recipes DATA=dir VECTORS=file
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: quickstart test lint bench recipes clean
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; say which: make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(PIP) --editable '.[dev]'
+	@touch $@
+
+quickstart: $(VENV)/installed
+	$(BIN)/finetune-embed quickstart
+
+test: $(VENV)/installed-dev
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/installed-dev
+	$(BIN)/python benchmarks/run.py
+
+recipes: $(VENV)/installed-dev
+	$(BIN)/python recipes/run_all.py --vectors $(VECTORS) --data $(DATA)
+
+clean:
+	rm -rf $(VENV) quickstart

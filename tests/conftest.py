@@ -1,0 +1,59 @@
+"""Fixtures that every test module may use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+
+from finetune_embed import EmbeddingTable
+
+settings.register_profile("suite", deadline=None, max_examples=100, database=None)
+settings.load_profile("suite")
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """Start every test from the same random state, whatever ran before it."""
+    torch.manual_seed(0)
+    np.random.seed(0)
+
+
+@pytest.fixture
+def golden() -> Path:
+    """The folder of the committed tiny files, one of each format."""
+    return Path(__file__).parent / "golden"
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """Write bytes to a file in a fresh folder and return its path."""
+
+    def _write(data: bytes, name: str = "vectors.txt") -> Path:
+        path = tmp_path / name
+        path.write_bytes(data)
+        return path
+
+    return _write
+
+
+@pytest.fixture
+def table() -> EmbeddingTable:
+    """Five words whose vectors have exact short decimals."""
+    return EmbeddingTable(
+        ["king", "queen", "man", "woman", "apple"],
+        [[1.0, 0.5, 0.0], [1.0, -0.5, 0.0], [0.5, 0.5, 0.0], [0.5, -0.5, 0.0], [0.0, 0.0, 2.0]],
+        {"source": "fixture"},
+    )
+
+
+@pytest.fixture
+def random_table() -> EmbeddingTable:
+    """Two thousand words of 16 normally distributed values, each column with its own spread."""
+    random = np.random.default_rng(7)
+    vectors = random.normal(np.linspace(-1, 1, 16), np.linspace(0.5, 2, 16), (2_000, 16))
+    return EmbeddingTable([f"w{i}" for i in range(2_000)], vectors.astype(np.float32))

@@ -1,0 +1,308 @@
+"""Strategies together, and the spelling they are read from."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+import finetune_embed as fe
+from finetune_embed.strategies import STRATEGIES, Composition
+from finetune_embed.strategies.composition import compose
+
+counts = st.integers(0, 10**9)
+factors = st.floats(0, 1e6, exclude_min=True, allow_nan=False, allow_infinity=False)
+shares = st.floats(0, 1, exclude_min=True, exclude_max=True)
+unfreezing = st.one_of(
+    st.builds(fe.UnfreezeAfter, epochs=counts), st.builds(fe.UnfreezeAfter, steps=counts)
+)
+with_table = st.builds(fe.DiscriminativeLR, embedding=factors, decay=shares | st.just(1.0))
+by_depth = st.builds(fe.DiscriminativeLR, decay=shares)
+single = st.one_of(st.just(fe.FullTune()), st.just(fe.Freeze()), unfreezing, with_table, by_depth)
+valid_parts = st.one_of(
+    single.map(lambda one: [one]),
+    st.tuples(unfreezing, with_table | by_depth, st.just(fe.FullTune())).map(list),
+    st.tuples(st.just(fe.Freeze()), by_depth).map(list),
+)
+
+
+@dataclass(frozen=True)
+class Rows(fe.Strategy):
+    """A strategy about rows, with the numbers it was given."""
+
+    label: str = "rows"
+    rule: fe.RowRule = field(default=fe.RowRule(), compare=False)
+
+    def rows(self, weight, vocab):
+        return self.rule
+
+
+@dataclass(frozen=True)
+class OtherRows(Rows):
+    """A second one, so that two may meet."""
+
+
+@dataclass(frozen=True)
+class Anchored(fe.Strategy):
+    provides = frozenset({"anchor", "decay"})
+
+
+@dataclass(frozen=True)
+class Delta(fe.Strategy):
+    provides = frozenset({"anchor", "shrink"})
+
+
+def test_the_generators_make_every_strategy_there_is():
+    made = {"FullTune", "Freeze", "UnfreezeAfter", "DiscriminativeLR"}
+    assert made == set(STRATEGIES)
+
+
+# --- the algebra --------------------------------------------------------------------------------
+
+
+@given(valid_parts)
+def test_the_order_of_parts_does_not_matter(parts):
+    whole = {compose(*order) for order in itertools.permutations(parts)}
+    assert len(whole) == 1
+    by_operator = parts[0]
+    for part in parts[1:]:
+        by_operator = part | by_operator
+    assert {by_operator} == whole
+
+
+@given(valid_parts)
+def test_full_tune_is_the_identity(parts):
+    one = compose(*parts)
+    assert one | fe.FullTune() == one == fe.FullTune() | one
+    assert compose(fe.FullTune(), fe.FullTune()) == fe.FullTune()
+    assert compose() == fe.FullTune()
+
+
+@given(valid_parts)
+def test_what_is_written_is_what_is_read(parts):
+    one = compose(*parts)
+    assert fe.Strategy.parse(str(one)) == one
+    assert str(fe.Strategy.parse(str(one))) == str(one)
+    assert type(fe.Strategy.parse(str(one))) is type(one)
+
+
+@given(valid_parts, st.integers(0, 20), st.integers(0, 50), st.integers(0, 9))
+def test_rates_and_gates_multiply(parts, epoch, step, depth):
+    one, clock = compose(*parts), fe.Clock(epoch, step)
+    for name in ("embedding", "output"):
+        rate, gate = 1.0, 1.0
+        for part in parts:
+            rate *= part.rate(name, depth)
+            gate *= part.gate(name, clock)
+        assert one.rate(name, depth) == pytest.approx(rate, rel=1e-12)
+        assert one.gate(name, clock) == gate
+    steps = any(part.timing == "step" for part in parts)
+    assert one.timing == ("step" if steps else "epoch")
+
+
+def test_figures_of_one_composition():
+    strategy = fe.UnfreezeAfter(epochs=2) | fe.DiscriminativeLR(embedding=0.1, decay=0.5)
+    assert isinstance(strategy, Composition)
+    assert str(strategy) == "DiscriminativeLR(embedding=0.1, decay=0.5) | UnfreezeAfter(epochs=2)"
+    assert strategy.parts == (
+        fe.DiscriminativeLR(embedding=0.1, decay=0.5),
+        fe.UnfreezeAfter(epochs=2),
+    )
+    assert [strategy.rate("embedding", 3), strategy.rate("x", 0), strategy.rate("x", 2)] == [
+        0.1,
+        1.0,
+        0.25,
+    ]
+    assert [strategy.gate("embedding", fe.Clock(epoch)) for epoch in range(4)] == [0, 0, 1, 1]
+    assert strategy.gate("output", fe.Clock(0)) == 1
+
+
+def test_a_composition_of_one_or_none_is_plain():
+    assert compose(fe.Freeze()) == fe.Freeze()
+    assert type(fe.FullTune() | fe.Freeze()) is fe.Freeze
+
+
+def test_rules_merge():
+    weight = nn.Parameter(torch.zeros(3, 2))
+    anchor = torch.ones(3, 2)
+    first = Rows(
+        "first",
+        fe.RowRule(
+            train=torch.tensor([True, True, False]),
+            scale=torch.tensor([1.0, 2.0, 3.0]),
+            anchor=anchor,
+            decay=0.5,
+            radius=2.0,
+            max_norm=5.0,
+        ),
+    )
+    second = OtherRows(
+        "second",
+        fe.RowRule(
+            train=torch.tensor([False, True, True]),
+            scale=torch.tensor([0.5, 0.5, 0.5]),
+            shrink=0.25,
+            radius=1.0,
+        ),
+    )
+    for both in (first | second, second | first):
+        rule = both.rows(weight, None)
+        assert rule.train.tolist() == [False, True, False]
+        assert rule.scale.tolist() == [0.5, 1.0, 1.5]
+        assert rule.anchor is anchor
+        assert (rule.decay, rule.shrink, rule.radius, rule.max_norm) == (0.5, 0.25, 1.0, 5.0)
+    assert (
+        (fe.DiscriminativeLR(embedding=0.1) | fe.UnfreezeAfter(epochs=1)).rows(weight, None).trivial
+    )
+
+
+# --- contradictions -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "told"),
+    [
+        (
+            fe.UnfreezeAfter(epochs=1),
+            fe.UnfreezeAfter(steps=1),
+            "UnfreezeAfter is given twice; keep one of them",
+        ),
+        (
+            fe.DiscriminativeLR(embedding=0.1),
+            fe.DiscriminativeLR(decay=0.5),
+            "DiscriminativeLR is given twice; keep one of them",
+        ),
+        (fe.Freeze(), fe.Freeze(), "Freeze is given twice; keep one of them"),
+        (
+            fe.Freeze(),
+            fe.UnfreezeAfter(epochs=1),
+            "Freeze keeps the table as it is, so UnfreezeAfter(epochs=1) would do nothing to it; "
+            "keep one of them",
+        ),
+        (
+            fe.Freeze(),
+            fe.DiscriminativeLR(embedding=0.1),
+            "Freeze keeps the table as it is, so DiscriminativeLR(embedding=0.1) would do nothing "
+            "to it; keep one of them",
+        ),
+        (Anchored(), Delta(), "both set the rows' anchor; keep one of them"),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_contradictions_are_errors_either_way_round(a, b, told):
+    for left, right in ((a, b), (b, a)):
+        with pytest.raises(fe.StrategyError) as caught:
+            left | right
+        assert str(caught.value).endswith(f": {told}")
+        assert str(a) in str(caught.value)
+        assert str(b) in str(caught.value)
+
+
+def test_contradictions_hide_in_no_composition():
+    pair = fe.UnfreezeAfter(epochs=1) | fe.DiscriminativeLR(embedding=0.1)
+    for other in (fe.Freeze(), fe.UnfreezeAfter(steps=3), pair):
+        with pytest.raises(fe.StrategyError, match="keep one of them"):
+            pair | other
+
+
+def test_a_strategy_composes_with_strategies_only():
+    with pytest.raises(TypeError, match="unsupported operand"):
+        fe.Freeze() | "UnfreezeAfter(epochs=1)"
+
+
+# --- spelling -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "strategy"),
+    [
+        ("Freeze", fe.Freeze()),
+        ("  Freeze()  ", fe.Freeze()),
+        ("UnfreezeAfter(epochs = 2)", fe.UnfreezeAfter(epochs=2)),
+        ("UnfreezeAfter(steps=1_000)", fe.UnfreezeAfter(steps=1000)),
+        ("DiscriminativeLR(embedding=1e-1)", fe.DiscriminativeLR(embedding=0.1)),
+        ("FullTune|FullTune()|Freeze", fe.Freeze()),
+        (
+            "(UnfreezeAfter(epochs=2) |\n DiscriminativeLR(decay=.5))",
+            fe.UnfreezeAfter(epochs=2) | fe.DiscriminativeLR(decay=0.5),
+        ),
+    ],
+)
+def test_spellings(text, strategy):
+    assert fe.Strategy.parse(text) == strategy
+
+
+KNOWN = "DiscriminativeLR, Freeze, FullTune, UnfreezeAfter"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", f"'' is no strategy; write one or more of {KNOWN}, such as 'Unfr"),
+        ("Freeze |", f"'Freeze |' is no strategy; write one or more of {KNOWN}"),
+        ("UnfreezeAfter(epochs=1, epochs=2)", "epochs is given twice; keep one of them"),
+        ("(" * 300, "is no strategy; write one or more of"),
+        ("Freeze\0", "is no strategy; write one or more of"),
+        ("Thaw", f"no strategy is called 'Thaw'; there are {KNOWN}"),
+        ("freeze", f"no strategy is called 'freeze'; there are {KNOWN}; did you mean Freeze?"),
+        ("UnfreezAfter(epochs=2)", f"there are {KNOWN}; did you mean UnfreezeAfter?"),
+        ("Composition", "no strategy is called 'Composition'"),
+        ("fe.Freeze()", "no strategy is called 'fe.Freeze'"),
+        ("Freeze & FullTune", "no strategy is called 'Freeze & FullTune'"),
+        ("Freeze()()", "no strategy is called 'Freeze()'"),
+        ("2", "no strategy is called '2'"),
+        ("UnfreezeAfter(2)", "UnfreezeAfter(2): name the options, such as UnfreezeAfter(option="),
+        ("UnfreezeAfter(epoch=2)", "UnfreezeAfter has no option 'epoch'; it has epochs, steps"),
+        ("Freeze(epochs=2)", "Freeze has no option 'epochs'; it has none"),
+        ("UnfreezeAfter(**{'epochs': 2})", "name the options, such as UnfreezeAfter(option"),
+        ("UnfreezeAfter(epochs=n)", "UnfreezeAfter(epochs=n): give a plain number or text"),
+        ("UnfreezeAfter(epochs=1 + 1)", "UnfreezeAfter(epochs=1 + 1): give a plain number or text"),
+        ("UnfreezeAfter(epochs={[]: 1})", "epochs={[]: 1}): give a plain number or text"),
+        ("UnfreezeAfter(epochs='2')", "UnfreezeAfter needs a whole number from 0 on, not '2'"),
+        ("UnfreezeAfter", "UnfreezeAfter takes either epochs or steps"),
+        ("DiscriminativeLR(embedding='x')", "DiscriminativeLR(embedding='x'): '<' not supported"),
+        ("Freeze | UnfreezeAfter(epochs=2)", "Freeze keeps the table as it is"),
+    ],
+)
+def test_every_wrong_spelling_is_told_in_its_own_words(text, told):
+    with pytest.raises(fe.StrategyError) as caught:
+        fe.Strategy.parse(text)
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "__import__('pathlib').Path('made').touch()",
+        "UnfreezeAfter(epochs=open('made', 'w').write('1'))",
+        "UnfreezeAfter(epochs=[open('made', 'w') for _ in (1,)])",
+        "UnfreezeAfter(**vars(open('made', 'w')))",
+        "Freeze(open('made', 'w'))",
+        "Freeze if open('made', 'w') else FullTune",
+        "(lambda: open('made', 'w'))()",
+        "(Freeze := open('made', 'w'))",
+        "Freeze | open('made', 'w')",
+        "f\"{open('made', 'w')}\"",
+        "STRATEGIES['Freeze']()",
+        "Freeze.__class__.__base__.__subclasses__()",
+    ],
+)
+def test_nothing_in_a_spelling_is_executed(text, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(fe.StrategyError):
+        fe.Strategy.parse(text)
+    assert not list(tmp_path.iterdir())
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_strategy_or_an_error_of_ours(text):
+    try:
+        strategy = fe.Strategy.parse(text)
+    except fe.StrategyError:
+        return
+    assert fe.Strategy.parse(str(strategy)) == strategy

@@ -1,0 +1,576 @@
+"""The laws of strategies and of the optimizer, each over every strategy, on numbers and bits."""
+
+from __future__ import annotations
+
+import io
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import datasets
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+import finetune_embed as fe
+from finetune_embed.data import EncodedTexts, batch_indices
+from finetune_embed.strategies import STRATEGIES
+
+V, D, C = 30, 6, 2
+EPOCHS, BATCHES = 4, 5
+NOT_APPLICABLE = "n/a"
+
+
+@dataclass(frozen=True)
+class EveryOther(fe.Strategy):
+    """Freeze -> tune -> freeze -> tune, by epoch."""
+
+    def gate(self, name: str, clock: fe.Clock) -> float:
+        return float(clock.epoch % 2) if name == "embedding" else 1.0
+
+
+@dataclass(frozen=True)
+class Ramp(fe.Strategy):
+    """Shut for some steps, then open little by little."""
+
+    shut: int = 6
+    steps: int = 5
+
+    @property
+    def timing(self):
+        return "step"
+
+    def gate(self, name: str, clock: fe.Clock) -> float:
+        share = (clock.step - self.shut) / self.steps
+        return min(1.0, max(0.0, share)) if name == "embedding" else 1.0
+
+
+@dataclass(frozen=True)
+class Anchored(fe.Strategy):
+    """A row rule with everything in it; rows divisible by 5 do not train."""
+
+    provides = frozenset({"anchor", "decay", "shrink"})
+
+    def rows(self, weight, vocab):
+        rows = torch.arange(len(weight))
+        return fe.RowRule(
+            train=rows % 5 != 0,
+            scale=0.5 + rows / len(weight),
+            anchor=weight.detach().clone(),
+            decay=0.3,
+            shrink=0.01,
+            radius=0.5,
+            max_norm=3.0,
+        )
+
+
+BUILT_IN = [
+    fe.Freeze(),
+    fe.FullTune(),
+    fe.UnfreezeAfter(epochs=2),
+    fe.UnfreezeAfter(steps=7),
+    fe.DiscriminativeLR(embedding=0.1),
+    fe.DiscriminativeLR(decay=0.385),
+    fe.Freeze() | fe.DiscriminativeLR(decay=0.385),
+    fe.UnfreezeAfter(epochs=1) | fe.DiscriminativeLR(embedding=0.1),
+    fe.UnfreezeAfter(steps=7) | fe.DiscriminativeLR(embedding=0.5, decay=0.5),
+]
+OF_THE_PROTOCOL = [EveryOther(), Ramp(), Anchored(), Anchored() | fe.UnfreezeAfter(epochs=1)]
+SWEPT = [*BUILT_IN, *OF_THE_PROTOCOL]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+# --- a model, its data, and a raw loop ------------------------------------------------------------
+
+
+class Model(nn.Module):
+    """A bag of embeddings with a dropout, whose bits depend on the generator."""
+
+    def __init__(self, *, sparse: bool = False, seed: int = 0, dropout: float = 0.0) -> None:
+        super().__init__()
+        torch.manual_seed(seed)
+        self.embedding = nn.Embedding(V, D, padding_idx=0, sparse=sparse)
+        self.hidden = nn.Linear(D, D)
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(D, C)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return self.output(torch.relu(self.hidden(self.dropout(self.embedding(ids).mean(1)))))
+
+
+def batches(epoch: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Return the batches of an epoch; words 20 and up occur in none, some batches lack others."""
+    rng = np.random.default_rng(epoch)
+    made = []
+    for _ in range(BATCHES):
+        pool = rng.choice(20, 8, replace=False)
+        ids = torch.from_numpy(rng.choice(pool, (4, 3)))
+        made.append((ids, torch.from_numpy(rng.integers(0, C, 4))))
+    return made
+
+
+OPTIMIZERS: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
+    "RowAdamW": lambda groups: fe.RowAdamW(groups, lr=0.05),
+    "AdamW": lambda groups: torch.optim.AdamW(groups, lr=0.05, foreach=False),
+    "Adam": lambda groups: torch.optim.Adam(groups, lr=0.05, foreach=False),
+    "SGD with momentum": lambda groups: torch.optim.SGD(
+        groups, lr=0.05, momentum=0.9, foreach=False
+    ),
+}
+
+
+def fits(strategy: fe.Strategy, optimizer: str) -> bool:
+    """Tell whether an optimizer can do what a strategy asks for: rules and ramps need ours."""
+    return optimizer == "RowAdamW" or strategy in BUILT_IN or strategy == EveryOther()
+
+
+def run(
+    model: Model,
+    optimizer: torch.optim.Optimizer,
+    strategy: fe.Strategy,
+    epochs: range = range(EPOCHS),
+    *,
+    watch: Callable[[int, bool, torch.Tensor, torch.Tensor], None] | None = None,
+    autocast: bool = False,
+    leftover: bool = False,
+) -> None:
+    """A loop as in the README.
+
+    Args:
+        model: the model.
+        optimizer: made by `built`.
+        strategy: the strategy it was made by.
+        epochs: the epochs to do.
+        watch: called after each step with its number, whether the table was open, the table
+            before it, and the ids of the batch.
+        autocast: do the forward pass in bfloat16.
+        leftover: leave a gradient behind at the end of every epoch, and step with it before the
+            first batch of the next one.
+    """
+
+    def context() -> AbstractContextManager[Any]:
+        return torch.autocast("cpu", torch.bfloat16) if autocast else nullcontext()
+
+    weight = model.embedding.weight
+    for epoch in epochs:
+        torch.manual_seed(epoch)
+        if strategy.timing == "epoch":
+            strategy.on_epoch_start(model.embedding, epoch)
+        for i, (ids, labels) in enumerate(batches(epoch)):
+            step = epoch * BATCHES + i
+            if strategy.timing == "step":
+                strategy.on_step_start(model.embedding, step, epoch=epoch)
+            before, was_open = weight.detach().clone(), weight.requires_grad
+            if i == 0 and leftover:
+                optimizer.step()
+            optimizer.zero_grad()
+            with context():
+                loss = functional.cross_entropy(model(ids), labels)
+            loss.backward()
+            optimizer.step()
+            if watch is not None:
+                watch(step, was_open, before, ids)
+        if isinstance(optimizer, fe.RowAdamW):
+            optimizer.flush()
+        if leftover:
+            ids, labels = batches(epoch)[0]
+            functional.cross_entropy(model(ids), labels).backward()
+
+
+def built(
+    strategy: fe.Strategy,
+    optimizer: str = "RowAdamW",
+    *,
+    sparse: bool = False,
+    weight_decay: float = 0.2,
+    dropout: float = 0.0,
+) -> tuple[Model, torch.optim.Optimizer]:
+    model = Model(sparse=sparse, dropout=dropout)
+    groups = strategy.param_groups(model, model.embedding, lr=0.05, weight_decay=weight_decay)
+    return model, OPTIMIZERS[optimizer](groups)
+
+
+def bits(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.detach().clone().view(torch.int32)
+
+
+def opens(strategy: fe.Strategy) -> list[bool]:
+    """Return for each step of a run whether the strategy has the table open."""
+    return [
+        strategy.gate("embedding", fe.Clock(step // BATCHES, step)) > 0
+        for step in range(EPOCHS * BATCHES)
+    ]
+
+
+# --- the laws, each a function that fails, passes, or does not apply ----------------------------
+
+
+def frozen_means_bit_identical(strategy: fe.Strategy) -> str | None:
+    """Law 1, with weight decay and leftover gradients, by every optimizer, twice: also bfloat16."""
+    if all(opens(strategy)):
+        return NOT_APPLICABLE
+    for name in OPTIMIZERS:
+        for autocast in (False, True):
+            if not fits(strategy, name):
+                continue
+            model, optimizer = built(strategy, name)
+            for group in optimizer.param_groups:
+                group["weight_decay"] = 0.2  # the table's too: a user may set it
+            seen: list[bool] = []
+
+            def watch(step, was_open, before, ids, model=model, seen=seen):
+                weight = model.embedding.weight
+                seen.append(was_open)
+                assert torch.equal(bits(before), bits(weight)) == (not was_open), step
+                assert was_open or weight.grad is None
+
+            head = [bits(p) for p in (model.hidden.weight, model.output.weight)]
+            run(model, optimizer, strategy, watch=watch, autocast=autocast, leftover=True)
+            assert seen == opens(strategy)
+            after = [bits(p) for p in (model.hidden.weight, model.output.weight)]
+            assert not any(torch.equal(a, b) for a, b in zip(head, after, strict=True))
+    return None
+
+
+def interrupted_equals_uninterrupted(strategy: fe.Strategy) -> str | None:
+    """Law 2, in a raw loop: at every epoch boundary, through a safe torch.save and new objects."""
+    whole, optimizer = built(strategy, dropout=0.3)
+    run(whole, optimizer, strategy)
+    for stop in range(1, EPOCHS):
+        model, optimizer = built(strategy, dropout=0.3)
+        run(model, optimizer, strategy, range(stop))
+        buffer = io.BytesIO()
+        torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, buffer)
+        buffer.seek(0)
+        saved = torch.load(buffer, weights_only=True)
+        model, optimizer = built(strategy, dropout=0.3)
+        with torch.no_grad():
+            model.load_state_dict(saved["model"])
+        optimizer.load_state_dict(saved["optimizer"])
+        run(model, optimizer, strategy, range(stop, EPOCHS))
+        for (name, one), (_, other) in zip(
+            whole.named_parameters(), model.named_parameters(), strict=True
+        ):
+            assert torch.equal(bits(one), bits(other)), (name, stop)
+    return None
+
+
+def every_driver_agrees(strategy: fe.Strategy) -> str | None:
+    """Law 3: a loop written out by hand and `finetune` give the same table, bit for bit.
+
+    With dense gradients torch itself adds up the words of a batch in another order, so that the
+    table is the same but for rounding.
+    """
+    table, data = word_table(), word_data()
+    result = fe.finetune(
+        table, data, strategy=strategy, lr=0.02, weight_decay=0.01, batch_size=8, seed=3, epochs=3
+    )
+    assert result.metrics["best_epoch"] == 2  # so that all three epochs are in the export
+    gates = [strategy.gate("embedding", fe.Clock(step // 5, step)) for step in range(15)]
+    for sparse in (True, False):
+        model, tuned = tuned_by_hand(strategy, table, data["train"], sparse=sparse)
+        assert tuned.index_to_key == result.table.index_to_key
+        still = tuned.vectors[: len(table)].tobytes() == table.vectors.tobytes()
+        assert still == (not any(gates))
+        pairs = {"table": (tuned.vectors, result.table.vectors)} | {
+            name: (value.numpy(), result.model.state_dict()[name].numpy())
+            for name, value in model.state_dict().items()
+        }
+        for name, (ours, theirs) in pairs.items():
+            if sparse:
+                assert ours.tobytes() == theirs.tobytes(), name
+            else:
+                np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5, err_msg=name)
+    return None
+
+
+def tuned_by_hand(
+    strategy: fe.Strategy, table: fe.EmbeddingTable, train: datasets.Dataset, *, sparse: bool
+) -> tuple[nn.Module, fe.EmbeddingTable]:
+    """A user's own loop: two lines of it are about the strategy."""
+    vocab = fe.Vocabulary.from_dataset(train, "text", fe.Tokenizer.for_table(table))
+    embedding = fe.to_embedding(table, vocab, seed=3, sparse=sparse)
+    torch.manual_seed(3)
+    model = fe.BagOfEmbeddings(embedding, num_labels=2)
+    optimizer = fe.RowAdamW(
+        strategy.param_groups(model, embedding, lr=0.02, weight_decay=0.01, vocab=vocab)
+    )
+    labels = torch.tensor([["bad", "good"].index(label) for label in train["label"]])
+    texts = EncodedTexts.of(train["text"], vocab, labels)
+    step = 0
+    for epoch in range(3):
+        if strategy.timing == "epoch":
+            strategy.on_epoch_start(embedding, epoch)
+        for rows in batch_indices(len(texts), 8, 3, epoch):
+            if strategy.timing == "step":
+                strategy.on_step_start(embedding, step, epoch=epoch)
+            loss = functional.cross_entropy(model(*texts.padded(rows)), labels[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            step += 1
+        optimizer.flush()
+    return model, fe.to_table(embedding, vocab, like=table)
+
+
+def a_strategy_that_tunes_moves_rows(strategy: fe.Strategy) -> str | None:
+    """Law 4: rows move and are counted; with an optimizer that lacks the table, it is an error."""
+    if not any(opens(strategy)):
+        return NOT_APPLICABLE
+    model, optimizer = built(strategy)
+    before = model.embedding.weight.detach().clone()
+    run(model, optimizer, strategy)
+    told = fe.check_moved(model.embedding, before, 0.05)
+    assert told == int((model.embedding.weight != before).any(1).sum())
+    assert told >= 10
+
+    model, optimizer = built(strategy)
+    blind = torch.optim.SGD([*model.hidden.parameters(), *model.output.parameters()], lr=0.05)
+    with pytest.raises(fe.StrategyError, match="in none of the optimizer's 1 groups"):
+        fe.check_optimizer(blind, model.embedding, strategy)
+    run(model, blind, strategy)
+    with pytest.raises(fe.StrategyError, match="no optimizer steps it"):
+        fe.check_moved(model.embedding, before, 0.05)
+    return None
+
+
+def rows_outside_the_batch_do_not_move(strategy: fe.Strategy) -> str | None:
+    """Law 5, with dense and sparse gradients, at every step of a run with momentum."""
+    if not any(opens(strategy)):
+        return NOT_APPLICABLE
+    for sparse in (False, True):
+        model, optimizer = built(strategy, sparse=sparse)
+        moves = []
+
+        def watch(step, was_open, before, ids, model=model, moves=moves):
+            changed = (model.embedding.weight != before).any(1).nonzero().squeeze(1).tolist()
+            assert set(changed) <= set(ids.flatten().tolist()) - {0}, step
+            moves.append(len(changed))
+
+        run(model, optimizer, strategy, watch=watch)
+        assert max(moves) >= 4
+        assert torch.equal(model.embedding.weight[20:], Model().embedding.weight[20:])
+        assert not model.embedding.weight[0].any()
+    return None
+
+
+def equals_adamw_where_every_row_is_touched(strategy: fe.Strategy) -> str | None:
+    """Law 6, with the strategy's own groups and hooks."""
+    if not fits(strategy, "AdamW"):
+        return NOT_APPLICABLE
+    ends = []
+    for kind in ("RowAdamW", "AdamW"):
+        model, optimizer = built(strategy, kind)
+        generator = torch.Generator().manual_seed(5)
+        for step in range(EPOCHS * BATCHES):
+            if strategy.timing == "epoch":
+                strategy.on_epoch_start(model.embedding, step // BATCHES)
+            else:
+                strategy.on_step_start(model.embedding, step)
+            for parameter in model.parameters():
+                grad = torch.randn(parameter.shape, generator=generator)
+                parameter.grad = grad if parameter.requires_grad else None
+            optimizer.step()
+        ends.append([parameter.detach() for parameter in model.parameters()])
+    for one, other in zip(*ends, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=2e-6)
+    moved = (ends[0][0] != Model().embedding.weight).any(1)
+    assert moved.tolist() == [any(opens(strategy))] * V
+    return None
+
+
+LAWS: dict[str, Callable[[fe.Strategy], str | None]] = {
+    "1 frozen": frozen_means_bit_identical,
+    "2 resumed": interrupted_equals_uninterrupted,
+    "3 drivers": every_driver_agrees,
+    "4 moves": a_strategy_that_tunes_moves_rows,
+    "5 rows": rows_outside_the_batch_do_not_move,
+    "6 AdamW": equals_adamw_where_every_row_is_touched,
+}
+CELLS = [(law, strategy) for law in LAWS for strategy in SWEPT]
+Matrix = dict[tuple[str, fe.Strategy], str]
+
+
+@pytest.fixture(scope="module")
+def matrix() -> Matrix:
+    """Every law on every strategy: `ok`, `n/a`, or what went wrong."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    cells = {}
+    for law, strategy in CELLS:
+        try:
+            cells[law, strategy] = LAWS[law](strategy) or "ok"
+        except Exception:
+            cells[law, strategy] = traceback.format_exc()
+    torch.set_num_threads(threads)
+    return cells
+
+
+@pytest.mark.parametrize(("law", "strategy"), CELLS, ids=str)
+def test_law(matrix: Matrix, law: str, strategy: fe.Strategy):
+    if matrix[law, strategy] not in ("ok", NOT_APPLICABLE):
+        pytest.fail(matrix[law, strategy], pytrace=False)
+
+
+def test_the_sweep_covers_all_there_is(matrix: Matrix, capsys: pytest.CaptureFixture[str]):
+    """Print the matrix; a law that quietly stops applying shows up here."""
+    with capsys.disabled():
+        print("\n" + drawn(matrix))
+    swept = {type(part).__name__ for s in BUILT_IN for part in getattr(s, "parts", (s,))}
+    assert swept == set(STRATEGIES)
+    assert len(matrix) == len(LAWS) * len(SWEPT) == 6 * 13
+    skipped = sorted((law, str(s)) for (law, s), told in matrix.items() if told == NOT_APPLICABLE)
+    head_only = ["DiscriminativeLR(decay=0.385) | Freeze", "Freeze"]
+    always_open = [
+        "Anchored",
+        "DiscriminativeLR(decay=0.385)",
+        "DiscriminativeLR(embedding=0.1)",
+        "FullTune",
+    ]
+    beyond_adamw = ["Anchored", "Anchored | UnfreezeAfter(epochs=1)", "Ramp"]
+    assert skipped == [
+        *(("1 frozen", name) for name in always_open),
+        *(("4 moves", name) for name in head_only),
+        *(("5 rows", name) for name in head_only),
+        *(("6 AdamW", name) for name in beyond_adamw),
+    ]
+
+
+def drawn(matrix: Matrix) -> str:
+    width = max(len(str(strategy)) for strategy in SWEPT) + 2
+    lines = [" " * width + "".join(f"{law:>11}" for law in LAWS)]
+    for strategy in SWEPT:
+        told = (matrix[law, strategy] for law in LAWS)
+        cells = "".join(f"{t if t in ('ok', NOT_APPLICABLE) else 'FAILED':>11}" for t in told)
+        lines.append(f"{strategy!s:<{width}}{cells}")
+    return "\n".join(lines)
+
+
+# --- words, a table and data for the law about drivers ------------------------------------------
+
+GOOD, BAD, PLAIN = (
+    [f"{kind}{letter}" for letter in "abcdefgh"] for kind in ("fine", "poor", "word")
+)
+
+
+def word_table() -> fe.EmbeddingTable:
+    rng = np.random.default_rng(0)
+    words = [*GOOD[:6], *BAD[:6], *PLAIN, "elsewhere"]
+    return fe.EmbeddingTable(words, rng.standard_normal((len(words), D)))
+
+
+def word_data() -> datasets.DatasetDict:
+    def split(size: int, seed: int) -> datasets.Dataset:
+        rng = np.random.default_rng(seed)
+        labels = ["good" if rng.random() < 0.5 else "bad" for _ in range(size)]
+        texts = [
+            " ".join([*rng.choice(GOOD if label == "good" else BAD, 3), *rng.choice(PLAIN, 2)])
+            for label in labels
+        ]
+        return datasets.Dataset.from_dict({"text": texts, "label": labels})
+
+    return datasets.DatasetDict(train=split(40, 1), validation=split(30, 2))
+
+
+# --- law 1 at close quarters ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_momentum_built_up_before_the_freeze_does_not_move_the_table(optimizer):
+    """Tune, then freeze, with a gradient still on the weight and moments in the optimizer."""
+    model, stepper = built(fe.FullTune(), optimizer)
+    run(model, stepper, fe.FullTune(), range(2), leftover=True)
+    weight = model.embedding.weight
+    assert weight.grad is not None
+    fe.Freeze().on_epoch_start(model.embedding, 2)
+    frozen = bits(weight)
+    for _ in range(3):
+        stepper.step()
+        for ids, labels in batches(2):
+            functional.cross_entropy(model(ids), labels).backward()
+            stepper.step()
+    assert torch.equal(bits(weight), frozen)
+    fe.FullTune().on_epoch_start(model.embedding, 3)
+    functional.cross_entropy(model(batches(3)[0][0]), batches(3)[0][1]).backward()
+    stepper.step()
+    assert not torch.equal(bits(weight), frozen)
+
+
+@pytest.mark.parametrize("optimizer", [name for name in OPTIMIZERS if name != "RowAdamW"])
+def test_a_gradient_of_zeros_would_not_be_enough(optimizer):
+    """Why freezing drops the gradient: with one of zeros, momentum goes on moving the table."""
+    model, stepper = built(fe.FullTune(), optimizer)
+    run(model, stepper, fe.FullTune(), range(1))
+    weight = model.embedding.weight
+    weight.requires_grad_(False)
+    before = bits(weight)
+    weight.grad = torch.zeros_like(weight)
+    stepper.step()
+    assert not torch.equal(bits(weight), before)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("is_sparse", [False, True])
+def test_frozen_after_resume(optimizer, is_sparse):
+    """A resumed optimizer has momentum for a table that is frozen in the epoch to come."""
+    if is_sparse and optimizer not in ("RowAdamW", "SGD with momentum"):
+        pytest.skip("takes no sparse gradients")
+    decay = 0.0 if is_sparse else 0.2
+    model, stepper = built(EveryOther(), optimizer, sparse=is_sparse, weight_decay=decay)
+    run(model, stepper, EveryOther(), range(2))  # shut, open
+    resumed, second = built(EveryOther(), optimizer, sparse=is_sparse, weight_decay=decay)
+    resumed.load_state_dict(model.state_dict())
+    second.load_state_dict(stepper.state_dict())
+    frozen = bits(model.embedding.weight)
+    run(resumed, second, EveryOther(), range(2, 3))
+    assert torch.equal(bits(resumed.embedding.weight), frozen)
+    run(resumed, second, EveryOther(), range(3, 4))
+    assert not torch.equal(bits(resumed.embedding.weight), frozen)
+
+
+def test_a_rows_rule_owes_no_decay_to_a_frozen_table():
+    """Steps in which the table was shut are no steps of its decay."""
+
+    @dataclass(frozen=True)
+    class Decaying(fe.Strategy):
+        def rows(self, weight, vocab):
+            return fe.RowRule(decay=1.0)
+
+        def gate(self, name, clock):
+            return float(clock.epoch != 1)
+
+    model, strategy = Model(), Decaying()
+    optimizer = fe.RowAdamW(strategy.param_groups(model, model.embedding, lr=0.05))
+    run(model, optimizer, strategy, range(1))
+    weight, after_one = model.embedding.weight, bits(model.embedding.weight)
+    run(model, optimizer, strategy, range(1, 2))
+    assert torch.equal(bits(weight), after_one)
+    strategy.on_epoch_start(model.embedding, 2)
+    optimizer.flush()
+    assert torch.equal(bits(weight), after_one)
+
+
+def test_scaling_a_gradient_does_nothing_under_adam_and_scaling_the_step_does():
+    """Why a rule's scale belongs on the step."""
+    ends = []
+    for scale_grad, scale_step in ((1.0, 1.0), (0.125, 1.0), (1.0, 0.125)):
+        weight = nn.Parameter(torch.zeros(2, D))
+        optimizer = fe.RowAdamW([{"params": [weight], "row_wise": True}], lr=0.1, eps=0.0)
+        weight.row_rule = fe.RowRule(scale=torch.full((2,), scale_step))
+        for sign in (1, 1, -1):
+            weight.grad = torch.full((2, D), float(sign) * scale_grad)
+            optimizer.step()
+        ends.append(weight.detach()[0, 0].item())
+    assert ends[1] == pytest.approx(ends[0], rel=1e-5)
+    assert ends[2] == pytest.approx(ends[0] / 8, rel=1e-5)
