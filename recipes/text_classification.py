@@ -74,7 +74,13 @@ def read_config(path: Path, settings: Sequence[str] = ()) -> Config:
 
 
 def _fits(value: object, kind: str) -> bool:
-    known = {"str": str, "int": int, "float": (int, float), "None": type(None), "Any": object}
+    known: dict[str, tuple[type, ...]] = {
+        "str": (str,),
+        "int": (int,),
+        "float": (int, float),
+        "None": (type(None),),
+        "Any": (object,),
+    }
     return any(isinstance(value, known[one.strip()]) for one in kind.split("|"))
 
 

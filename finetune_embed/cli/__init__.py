@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -20,6 +21,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from ..errors import FinetuneEmbedError
     from .app import app
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(
+                errors="surrogateescape"
+            )  # words that are not UTF-8 come out as such
     try:
         code = app.main(
             list(sys.argv[1:] if arguments is None else arguments),

@@ -8,7 +8,7 @@ import click
 
 from ..errors import VectorFileError
 from ..formats import SAVERS
-from .output import as_json_option, console, open_table, print_json
+from .output import as_json_option, open_table, print_json
 
 __all__ = ["convert"]
 
@@ -38,4 +38,4 @@ def convert(source: Path, target: Path, to: str | None, limit: int | None, as_js
     if as_json:
         print_json(told)
     else:
-        console.print(f"{target}: {name}, {len(table):,} words x {table.vector_size}")
+        click.echo(f"{target}: {name}, {len(table):,} words x {table.vector_size}")

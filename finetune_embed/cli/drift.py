@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .output import as_json_option, console, open_table, print_json
+from .output import as_json_option, open_table, print_json
 
 __all__ = ["drift"]
 
@@ -29,6 +29,6 @@ def drift(base: Path, tuned: Path, word: tuple[str, ...], top: int, as_json: boo
         print_json(told)
         return
     for mover in shown:
-        console.print(str(mover))
+        click.echo(str(mover))
     if not shown:
-        console.print(str(report))
+        click.echo(str(report))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .output import as_json_option, console, print_json
+from .output import as_json_option, print_json
 
 __all__ = ["inspect"]
 
@@ -24,4 +24,4 @@ def inspect(file: Path, data: str | None, text: str, as_json: bool) -> None:
     if as_json:
         print_json(report.to_dict())
     else:
-        console.print(str(report))
+        click.echo(str(report))

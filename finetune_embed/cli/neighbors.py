@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .output import as_json_option, console, open_table, print_json
+from .output import as_json_option, open_table, print_json
 
 __all__ = ["neighbors"]
 
@@ -26,4 +26,4 @@ def neighbors(
         print_json([{"word": word, "cosine": cosine} for word, cosine in found])
         return
     for word, cosine in found:
-        console.print(f"{cosine:.4f}  {word}")
+        click.echo(f"{cosine:.4f}  {word}")

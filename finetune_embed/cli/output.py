@@ -14,16 +14,15 @@ from rich.table import Table
 from ..formats import load_vectors
 from ..table import EmbeddingTable
 
-__all__ = ["as_json_option", "console", "open_table", "print_json", "print_table", "quiet_option"]
+__all__ = ["as_json_option", "open_table", "print_json", "print_table", "quiet_option"]
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 quiet_option = click.option("--quiet", is_flag=True, help="Show no progress bar.")
-console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 
 def print_json(value: Any) -> None:
     """Print one JSON document."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -33,7 +32,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
         table.add_column(column, justify="right" if position else "left", no_wrap=True)
     for row in rows:
         table.add_row(*row)
-    console.print(table)
+    Console(highlight=False, markup=False, emoji=False).print(table)
 
 
 def open_table(path: Path, limit: int | None = None) -> EmbeddingTable:

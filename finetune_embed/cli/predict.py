@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from .output import as_json_option, console, print_json
+from .output import as_json_option, print_json
 
 __all__ = ["predict"]
 
@@ -34,4 +34,4 @@ def predict(run: Path, texts: tuple[str, ...], as_json: bool) -> None:
         print_json(found)
         return
     for one in found:
-        console.print(f"{one['label']}\t{one['probability']:.3f}\t{one['text']}")
+        click.echo(f"{one['label']}\t{one['probability']:.3f}\t{one['text']}")

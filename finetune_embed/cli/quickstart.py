@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from .output import as_json_option, console, print_json, print_table, quiet_option
+from .output import as_json_option, print_json, print_table, quiet_option
 
 __all__ = ["quickstart"]
 
@@ -48,13 +48,13 @@ def quickstart(output_dir: Path, epochs: int, quiet: bool, as_json: bool) -> Non
     vocab = Vocabulary.from_dataset(splits.train, "text", Tokenizer.for_table(table))
     coverage = vocab.coverage(table)
     if not as_json:
-        console.print(f"vectors: {VECTORS.name}, {table!r}, a slice of GloVe 6B 50d")
-        console.print(f"data: {len(splits.train):,} synthetic reviews in two classes")
-        console.print(f"{coverage}\n")
+        click.echo(f"vectors: {VECTORS.name}, {table!r}, a slice of GloVe 6B 50d")
+        click.echo(f"data: {len(splits.train):,} synthetic reviews in two classes")
+        click.echo(f"{coverage}\n")
     runs = {}
     for strategy in STRATEGIES:
         if not as_json:
-            console.print(strategy)
+            click.echo(strategy)
         runs[strategy] = finetune(
             table,
             REVIEWS,
@@ -71,7 +71,7 @@ def quickstart(output_dir: Path, epochs: int, quiet: bool, as_json: bool) -> Non
         told = {name: dict(one.metrics) for name, one in runs.items()}
         print_json({"strategies": told, "best": best, "output_dir": str(output_dir)})
         return
-    console.print()
+    click.echo()
     print_table(
         "accuracy on the synthetic demo reviews; movement is the median of the rows that moved",
         ("strategy", "valid.", "test", "seconds", "rows moved", "movement"),
@@ -87,11 +87,11 @@ def quickstart(output_dir: Path, epochs: int, quiet: bool, as_json: bool) -> Non
             for name, one in runs.items()
         ],
     )
-    console.print(f"\n{mover}")
-    console.print(f"\n{best} was best on validation; written to {output_dir}:")
+    click.echo(f"\n{mover}")
+    click.echo(f"\n{best} was best on validation; written to {output_dir}:")
     for path in sorted(output_dir.iterdir()):
-        console.print(f"  {path.name:<24}{path.stat().st_size:>12,} bytes")
-    console.print(
+        click.echo(f"  {path.name:<24}{path.stat().st_size:>12,} bytes")
+    click.echo(
         f"\ndone in {time.perf_counter() - started:.0f} s; try it:\n"
         f"  finetune-embed predict {output_dir} 'not bad at all' 'cheap, but it broke'\n"
         "and then with your own data:\n"

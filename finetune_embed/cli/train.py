@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ..training.schedule import SCHEDULES
-from .output import as_json_option, console, print_json, quiet_option
+from .output import as_json_option, print_json, quiet_option
 
 __all__ = ["train"]
 
@@ -100,10 +100,10 @@ def train(
     if as_json:
         print_json(dict(run.metrics))
         return
-    console.print(str(run))
+    click.echo(str(run))
     if run.drift is not None:
-        console.print(f"\n{run.drift}")
-    console.print(
+        click.echo(f"\n{run.drift}")
+    click.echo(
         f"\nwritten to {output_dir}: " + ", ".join(p.name for p in sorted(output_dir.iterdir()))
     )
-    console.print(f"next: finetune-embed predict {output_dir} 'a text of yours'")
+    click.echo(f"next: finetune-embed predict {output_dir} 'a text of yours'")

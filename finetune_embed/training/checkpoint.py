@@ -98,10 +98,14 @@ def latest_checkpoint(output_dir: Path) -> Path | None:
 
 
 def remove_checkpoints(output_dir: Path, keep: Path | None = None) -> None:
-    """Remove the checkpoints of a run, but for one."""
+    """Remove the checkpoints of a run, but for one, and what killed processes left of others."""
+    for path in output_dir.glob(".checkpoint-*"):
+        shutil.rmtree(path)
     for path in output_dir.glob("checkpoint-*"):
         if _NAME.fullmatch(path.name) and path != keep:
-            shutil.rmtree(path)
+            hidden = path.with_name(f".{path.name}.removed")
+            path.rename(hidden)  # at once, so that nobody finds half a checkpoint
+            shutil.rmtree(hidden)
 
 
 def load_checkpoint(
@@ -116,26 +120,34 @@ def load_checkpoint(
         The progress, and the model state of the best epoch.
 
     Raises:
-        DataError: the checkpoint is damaged, or was written with other settings.
+        DataError: the checkpoint is damaged, or was written with other settings or another head.
     """
     try:
         told = json.loads((path / "state.json").read_text())
+        groups, threads = told["param_groups"], int(told["threads"])
+        progress, before = Progress(**told["progress"]), dict(told["settings"])
         saved = load_file(path / "optimizer.safetensors")
         best = load_file(path / "best.safetensors")
         weights = load_file(path / "model.safetensors")
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, ValueError, LookupError, TypeError, SafetensorError) as error:
         raise DataError(
             f"{path} can't be read ({error}); remove it to start the run over"
         ) from error
-    _check_settings(path, told["settings"], settings)
-    torch.set_num_threads(told["threads"])
-    model.load_state_dict(weights)
+    _check_settings(path, before, settings)
     state: dict[int, Tensors] = {}
     for name, value in saved.items():
         index, _, entry = name.partition(".")
         state.setdefault(int(index), {})[entry] = value
-    optimizer.load_state_dict({"state": state, "param_groups": told["param_groups"]})
-    return Progress(**told["progress"]), best
+    try:
+        model.load_state_dict(weights)
+        optimizer.load_state_dict({"state": state, "param_groups": groups})
+    except (RuntimeError, ValueError) as error:
+        raise DataError(
+            f"{path} is of another model ({error}); go on with the same head, or start over with "
+            "overwrite=True"
+        ) from error
+    torch.set_num_threads(threads)
+    return progress, best
 
 
 def _check_settings(path: Path, before: dict[str, Any], now: dict[str, Any]) -> None:

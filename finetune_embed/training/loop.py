@@ -115,7 +115,7 @@ def train(
             logits = model(ids.to(device), lengths.to(device))
             loss = loss_fn(logits, data.labels[rows].to(device))
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]  # torch's own annotation lacks it
+            loss.backward()
             optimizer.step()
             scheduler.step()
             progress.step += 1

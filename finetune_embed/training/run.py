@@ -211,17 +211,18 @@ def load(folder: str | os.PathLike[str], head: Head | None = None) -> Run:
     from polars.exceptions import PolarsError
 
     try:
-        config = yaml.safe_load((folder / CONFIG).read_text())
+        config = dict(yaml.safe_load((folder / CONFIG).read_text()))
         metrics = json.loads((folder / METRICS).read_text())
         history = [json.loads(line) for line in (folder / HISTORY).read_text().splitlines()]
         weights = load_file(folder / MODEL)
         words = pl.read_parquet(folder / WORDS).to_dict(as_series=False)
         labels = config.pop("labels")
         path, spelling = str(config["embedding"]), str(config["head"])
+        metrics["warnings"]  # without them it is no run's
+        table = load_safetensors(folder / TABLE)
+        vocab = Vocabulary.load(folder / TOKENIZER)
     except (ValueError, LookupError, TypeError, OSError, *_DAMAGE, PolarsError) as error:
         raise DataError(f"{folder}: a file of the run is damaged ({error})") from error
-    table = load_safetensors(folder / TABLE)
-    vocab = Vocabulary.load(folder / TOKENIZER)
     embedding = to_embedding(table, vocab)
     if head is None and config["own_head"]:
         raise DataError(
@@ -231,7 +232,9 @@ def load(folder: str | os.PathLike[str], head: Head | None = None) -> Run:
     which = path.rpartition(".")[0]
     model, _ = build_model(head or spelling, embedding, len(labels), which)
     try:
-        model.load_state_dict(weights, strict=False)
+        if other := weights.keys() ^ _contiguous(model).keys():
+            raise RuntimeError(f"only one of the two has {', '.join(sorted(other))}")
+        model.load_state_dict(weights, strict=False)  # tied weights are in the file once
     except RuntimeError as error:
         raise DataError(f"{folder}: {MODEL} does not fit the head: {error}") from error
     return Run(table, model.eval(), vocab, labels, config, metrics, history, words)

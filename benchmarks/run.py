@@ -1,0 +1,35 @@
+"""Print every figure that README claims: python benchmarks/run.py [--vectors FILE --data DIR]."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+def run(title: str, *command: str) -> None:
+    """Print a title and what a command prints."""
+    print(f"\n## {title}\n", flush=True)
+    subprocess.run([sys.executable, *command], check=True)
+
+
+def main() -> None:
+    """Run the benchmarks; those on real data only where it is given."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--vectors", help="glove.6B.50d.txt")
+    parser.add_argument("--data", type=Path, help="folder with a folder for each data set")
+    options = parser.parse_args()
+    run("Import", str(HERE / "import_cost.py"))
+    run("Quickstart (synthetic reviews)", "-m", "finetune_embed", "quickstart", "--quiet")
+    if options.vectors:
+        run("Vector files", str(HERE / "read_vectors.py"), options.vectors)
+    if options.vectors and options.data:
+        script = str(HERE / "pros_cons.py")
+        run("pros_cons", script, options.vectors, str(options.data / "pros_cons"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,215 @@
+"""The command line, run in this process as the console script runs it."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import finetune_embed as fe
+from finetune_embed.cli import main
+from finetune_embed.demo import REVIEWS, VECTORS
+
+COMMANDS = ("quickstart", "train", "predict", "inspect", "convert", "neighbors", "drift")
+
+
+def run(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        main([str(argument) for argument in arguments])
+    assert isinstance(stopped.value.code, int)
+    return stopped.value.code
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder that `train` has written."""
+    folder = tmp_path_factory.mktemp("cli") / "tuned"
+    assert run("train", "--vectors", VECTORS, "--data", REVIEWS, "-o", folder, "--epochs", 2) == 0
+    return folder
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_helps_with_an_example(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(command, "--help") == 0
+    told = capsys.readouterr().out
+    assert f"Example: finetune-embed {command}" in told
+    assert "--json" in told
+
+
+def test_the_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--help") == 0
+    told = capsys.readouterr().out
+    assert all(f"\n  {command} " in told for command in COMMANDS)
+
+
+@pytest.mark.slow
+def test_train_writes_the_folder_and_says_so(
+    tuned: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sorted(path.name for path in tuned.iterdir()) == [
+        "config.yaml",
+        "embedding.safetensors",
+        "history.jsonl",
+        "metrics.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "words.parquet",
+    ]
+    arguments = ("--vectors", VECTORS, "--data", REVIEWS, "-o", tuned, "--epochs", 1, "--overwrite")
+    assert run("train", *arguments, "--quiet") == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    for part in ("FullTune: best epoch 1", "rows moved", "never seen in training", "farthest:"):
+        assert part in out
+    assert f"next: finetune-embed predict {tuned}" in out
+
+
+def test_train_prints_json(tuned: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("train", "--vectors", "x", "--data", "x", "-o", tuned, "--resume", "--json") == 0
+    metrics = json.loads(capsys.readouterr().out)
+    assert metrics["test"]["accuracy"] > 0.8  # a finished run is returned as it is
+    assert metrics == json.loads((tuned / "metrics.json").read_text())
+
+
+def test_predict_arguments_and_stdin(
+    tuned: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = ["superb and excellent", "awful, terrible, broken"]
+    assert run("predict", tuned, *texts) == 0
+    by_argument = capsys.readouterr().out
+    assert [line.split("\t")[0] for line in by_argument.splitlines()] == ["positive", "negative"]
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(texts)))
+    assert run("predict", tuned) == 0
+    assert capsys.readouterr().out == by_argument
+    assert run("predict", tuned, *texts, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [one["label"] for one in found] == ["positive", "negative"]
+    assert all(0.5 <= one["probability"] <= 1 for one in found)
+
+
+def test_convert_every_format_and_back(
+    tuned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = fe.load_safetensors(tuned / "embedding.safetensors")
+    for name in ("t.safetensors", "t.bin", "t.vec", "t.txt"):
+        assert run("convert", tuned, tmp_path / name) == 0
+        back = fe.load_vectors(tmp_path / name)
+        assert back.index_to_key == table.index_to_key
+        assert np.array_equal(back.vectors.view(np.uint32), table.vectors.view(np.uint32))
+    assert run("convert", tuned, tmp_path / "few", "--to", "glove", "--limit", 3, "--json") == 0
+    told = json.loads(capsys.readouterr().out.split("words x 50\n")[-1])
+    assert told == {"target": str(tmp_path / "few"), "format": "glove", "words": 3, "size": 50}
+
+
+def test_neighbors(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("neighbors", VECTORS, "king", "woman", "--minus", "man", "--topn", 2) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.split("  ") == ["0.8524", "queen"]
+    assert second.split("  ")[1] == "throne"
+
+
+def test_drift_by_word_and_json(tuned: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("drift", VECTORS, tuned, "--word", "bad") == 0
+    told = capsys.readouterr().out
+    assert told.startswith("bad: moved ")
+    assert "  before: worse," in told
+    assert run("drift", VECTORS, tuned, "--top", 2, "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["rows"] == 11_138
+    assert len(report["top"]) == 2
+
+
+def test_inspect(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("inspect", VECTORS, "--data", REVIEWS, "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["words"], report["vector_size"]) == (11_138, 50)
+    assert report["source_format"] == "glove"
+    assert report["tokenizer"] == "glove"
+    coverage = report["coverage"]
+    assert 0 < coverage["types_found"] < coverage["types"]
+    assert run("inspect", VECTORS, "--data", REVIEWS) == 0
+    assert "not in the table: " in capsys.readouterr().out
+
+
+BAD_INPUT = {
+    "no vectors": (("inspect", "no.txt"), "no such file: no.txt"),
+    "a folder": (("inspect", REVIEWS), "is a folder"),
+    "not vectors": (("inspect", REVIEWS / "train.csv"), "train.csv:1:"),
+    "no data": (
+        ("train", "--vectors", VECTORS, "--data", "no.csv", "-o", "out"),
+        "no such file or folder: no.csv",
+    ),
+    "no column": (
+        ("train", "--vectors", VECTORS, "--data", REVIEWS, "-o", "out", "--text", "body"),
+        "there is no column 'body'; there are 'text', 'label'",
+    ),
+    "no strategy": (
+        ("train", "--vectors", VECTORS, "--data", REVIEWS, "-o", "out", "--strategy", "Frieze"),
+        "did you mean Freeze?",
+    ),
+    "no head": (
+        ("train", "--vectors", VECTORS, "--data", REVIEWS, "-o", "out", "--head", "lstm"),
+        "no head is called 'lstm'; there are bag, cnn",
+    ),
+    "no epochs": (
+        ("train", "--vectors", VECTORS, "--data", REVIEWS, "-o", "out", "--epochs", "0"),
+        "epochs=0 must be 1 or more",
+    ),
+    "no run": (("predict", "nowhere", "text"), "nowhere is no folder"),
+    "no word": (("neighbors", VECTORS, "zxqy"), "'zxqy' is not in the table"),
+    "no format": (("convert", VECTORS, "out.foo"), "say which to write: --to glove |"),
+    "no folder": (("convert", VECTORS, "no/out.bin"), "does not exist; create it first"),
+    "no option": (("train",), "Missing option '--vectors'; see finetune-embed train --help"),
+    "no number": (("quickstart", "--epochs", "x"), "'x' is not a valid integer"),
+    "no command": (("tune",), "No such command 'tune'"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_INPUT)
+def test_bad_input_is_one_clear_line(
+    case: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments, message = BAD_INPUT[case]
+    assert run(*arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert message in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_says_how_to_go_on(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("finetune_embed.training.tuning.train", interrupt)
+    folder = tmp_path / "out"
+    assert run("train", "--vectors", VECTORS, "--data", REVIEWS, "-o", folder, "--quiet") == 130
+    assert "goes on with --resume" in capsys.readouterr().err
+    assert [path.name for path in folder.iterdir()] == ["checkpoint-0"]
+
+
+@pytest.mark.slow
+def test_quickstart_shows_the_whole_way(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    folder = tmp_path / "quickstart"
+    assert run("quickstart", "-o", folder, "--epochs", 3, "--quiet") == 0
+    told = capsys.readouterr().out
+    for part in (
+        "coverage: 982 of 1,453 words",
+        "synthetic",
+        "UnfreezeAfter(epochs=2)",
+        "bad: moved",
+        "embedding.safetensors",
+        "finetune-embed train --vectors glove.6B.50d.txt",
+    ):
+        assert part in told
+    assert fe.load(folder).metrics["test"]["accuracy"] > 0.85

@@ -1,0 +1,165 @@
+"""`load_vectors` finds the format by content, and its options mean the same for every format."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import shutil
+
+import numpy as np
+import pytest
+
+from finetune_embed import (
+    EmbeddingTable,
+    VectorFileError,
+    load_glove,
+    load_safetensors,
+    load_vectors,
+    load_word2vec,
+)
+from finetune_embed.formats import SAVERS
+
+FILES = {
+    "tiny.glove.txt": "glove",
+    "tiny.word2vec.txt": "word2vec",
+    "tiny.word2vec.bin": "word2vec-binary",
+    "tiny.word2vec-newline.bin": "word2vec-binary",
+}
+WORDS = ["the", "café", "a\u00a0b", "日本語", "🙂"]
+LOADERS = (load_vectors, load_glove, load_word2vec, load_safetensors)
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("suffix", [".txt", ".bin", ".vec", ".gz", ".safetensors", ""])
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_content_counts_and_not_the_name(golden, write, name, suffix, packed):
+    data = (golden / name).read_bytes()
+    stored = gzip.compress(data) if packed else data
+    table = load_vectors(write(stored, "v" + suffix))
+    assert table.index_to_key == WORDS
+    assert table.vectors[3].view(np.uint32).tolist() == [0x3EAAAAAB, 0x4B800000, 0x47F12065]
+    assert table.metadata == {
+        "source": "v" + suffix,
+        "source_sha256": hashlib.sha256(stored).hexdigest(),
+        "source_format": FILES[name],
+    }
+
+
+def test_safetensors_by_content(golden, tmp_path):
+    shutil.copy(golden / "tiny.safetensors", tmp_path / "v.bin")
+    assert load_vectors(tmp_path / "v.bin").index_to_key == WORDS
+
+
+@pytest.mark.parametrize("load", [load_vectors, load_safetensors])
+def test_gzipped_safetensors_must_be_unpacked(golden, write, load):
+    packed = gzip.compress((golden / "tiny.safetensors").read_bytes())
+    with pytest.raises(VectorFileError, match="compressed by gzip; decompress it first: gunzip"):
+        load(write(packed))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_keys_keep_the_order_of_the_file(golden, name):
+    table = load_vectors(golden / name, keys=["🙂", "nowhere", "\ud800", "café", "café"])
+    assert table.index_to_key == ["café", "🙂"]
+    assert table.vectors[:, 0].tolist() == [np.float32(0.1), np.float32(-0.012345679)]
+
+
+@pytest.mark.parametrize("name", [*FILES, "tiny.safetensors"])
+def test_limit_counts_rows_of_the_file(golden, name):
+    assert load_vectors(golden / name, limit=2).index_to_key == WORDS[:2]
+    assert load_vectors(golden / name, limit=5).index_to_key == WORDS
+    assert load_vectors(golden / name, limit=99).index_to_key == WORDS
+    assert load_vectors(golden / name, keys=["the", "🙂"], limit=4).index_to_key == ["the"]
+    nothing = load_vectors(golden / name, keys=[])
+    assert (len(nothing), nothing.vector_size) == (0, 3)
+
+
+@pytest.mark.parametrize("name", [*FILES, "tiny.safetensors"])
+@pytest.mark.parametrize("limit", [0, -1])
+def test_limit_of_no_row(golden, name, limit):
+    load = {"glove": load_glove, "word2v": load_word2vec, "safete": load_safetensors}[
+        name.removeprefix("tiny.")[:6].removesuffix(".")
+    ]
+    for function in (load_vectors, load):
+        with pytest.raises(VectorFileError, match=f"limit={limit}: read at least one row"):
+            function(golden / name, limit=limit)
+
+
+@pytest.mark.parametrize("name", [*FILES, "tiny.safetensors"])
+def test_one_string_is_no_list_of_keys(golden, name):
+    with pytest.raises(VectorFileError, match=r"keys='the' is one string.*keys=\['the'\]"):
+        load_vectors(golden / name, keys="the")
+
+
+@pytest.mark.parametrize("load", LOADERS)
+def test_no_file(tmp_path, load):
+    with pytest.raises(VectorFileError, match=r"no such file: .*nowhere\.txt \(looked in"):
+        load(tmp_path / "nowhere.txt")
+    with pytest.raises(VectorFileError, match="is a folder; give the vector file inside it"):
+        load(tmp_path)
+    (tmp_path / "empty").touch()
+    with pytest.raises(VectorFileError, match=r"empty is empty \(0 bytes\)"):
+        load(tmp_path / "empty")
+
+
+MAGIC = [
+    (b"\xba\x16\x4f\x2f\x0c\0\0\0", r"a fastText binary model; load the \.vec file"),
+    (b"PK\x03\x04\x14\0", "a zip archive; unpack it"),
+    (b"BZh91AY&SY", "compressed by bzip2; decompress it first: bunzip2"),
+    (b"\xfd7zXZ\x00\x00", "compressed by xz; decompress it first: unxz"),
+    (b"\x28\xb5\x2f\xfd\x24", "compressed by zstd; decompress it first: unzstd"),
+    (b"\x93NUMPY\x01\x00", r"a numpy array without words; pass EmbeddingTable\(words, numpy"),
+    (b"\x80\x04\x95\x10", "a Python pickle; if you trust it, open it with gensim"),
+    (b"\x80\x05\x95\x10", "a Python pickle; if you trust it, open it with gensim"),
+]
+
+
+@pytest.mark.parametrize("load", [load_vectors, load_glove, load_word2vec])
+@pytest.mark.parametrize(("magic", "message"), MAGIC)
+@pytest.mark.parametrize("name", ["v.bin", "v.txt"])
+def test_known_formats_that_are_not_read_are_named(write, load, magic, message, name):
+    with pytest.raises(VectorFileError, match=rf"{name} is {message}"):
+        load(write(magic + bytes(range(256)) * 20, name))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"\0" * 1000, bytes(range(256)) * 30, b"\xff" * 100, b"\n\n\n", b"   \n \r\n", b"{}", b"\r"],
+)
+@pytest.mark.parametrize("load", LOADERS)
+def test_what_is_no_vector_file_is_refused(write, load, data):
+    with pytest.raises(VectorFileError):
+        load(write(data))
+
+
+def test_a_file_name_beyond_utf8_is_kept_readable(tmp_path):
+    path = tmp_path / "v\udcff.txt"
+    try:
+        path.write_bytes(b"a 1 2\n")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    table = load_vectors(path)
+    assert table.metadata["source"] == "v?.txt"
+    SAVERS["safetensors"](table, tmp_path / "out")
+    assert load_vectors(tmp_path / "out").metadata["source"] == "v?.txt"
+
+
+def test_every_saver_writes_what_load_vectors_takes_for_its_format(tmp_path, table):
+    seen = 0
+    for name, save in SAVERS.items():
+        save(table, tmp_path / name)
+        back = load_vectors(tmp_path / name)
+        assert back.index_to_key == table.index_to_key
+        assert back.vectors.tobytes() == table.vectors.tobytes()
+        if name != "safetensors":
+            assert back.metadata["source_format"] == name
+        seen += 1
+    assert seen == 4
+
+
+def test_a_table_of_another_format_is_saved_to_all_others(golden, tmp_path):
+    table = load_vectors(golden / "tiny.safetensors")
+    assert isinstance(table, EmbeddingTable)
+    for name, file in (("glove", "tiny.glove.txt"), ("word2vec-binary", "tiny.word2vec.bin")):
+        SAVERS[name](table, tmp_path / "out")
+        assert (tmp_path / "out").read_bytes() == (golden / file).read_bytes()

@@ -1,0 +1,77 @@
+"""The recipes run by their real command line, and their configs are what they say."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "recipes" / "text_classification.py"
+CONFIGS = sorted((ROOT / "recipes" / "configs").rglob("*.yaml"))
+DATA_SETS, STRATEGIES = 3, 4
+
+
+def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "error", str(SCRIPT), *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+
+
+def test_all_configs_are_found() -> None:
+    assert len(CONFIGS) == DATA_SETS * STRATEGIES
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+def test_a_config_opens_with_its_command_and_its_result(config: Path) -> None:
+    first, second, *_ = config.read_text().splitlines()
+    path = config.relative_to(ROOT).as_posix()
+    assert first == f"# python recipes/text_classification.py {path}"
+    assert re.fullmatch(r"# test accuracy: \d\d\.\d% ± \d\.\d \(3 seeds; .*\)", second)
+
+
+def test_the_configs_of_a_data_set_differ_in_their_strategy_only() -> None:
+    groups: dict[str, list[dict[str, object]]] = {}
+    for config in CONFIGS:
+        values = yaml.safe_load(config.read_text())
+        groups.setdefault(config.stem.split("-")[0], []).append(values)
+    assert len(groups) == DATA_SETS
+    for configs in groups.values():
+        assert len({config.pop("strategy") for config in configs}) == STRATEGIES
+        assert all(config == configs[0] for config in configs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("config", CONFIGS[:STRATEGIES], ids=lambda path: path.stem)
+def test_every_strategy_smokes_offline(config: Path, tmp_path: Path) -> None:
+    done = run(str(config), "--smoke", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads(done.stdout)
+    assert metrics["strategy"] == yaml.safe_load(config.read_text())["strategy"]
+    losses = metrics["losses"]
+    assert len(losses) == 2
+    assert 0.3 < losses[1] < losses[0] < 0.7
+    opened = metrics["strategy"] in ("FullTune", "DiscriminativeLR(embedding=0.3)")
+    assert (metrics["rows_moved"] > 900) == opened  # the others open after the two epochs
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_all_errors_of_a_config_are_told_at_once(tmp_path: Path) -> None:
+    config = tmp_path / "wrong.yaml"
+    config.write_text("data: x\nstrategy: Freeze\nstratgy: Freeze\nepochs: many\n")
+    done = run(str(config), "--set", "lr", folder=tmp_path)
+    assert done.returncode == 2
+    message = done.stderr
+    for part in ("unknown key 'stratgy'", "missing key 'vectors'", "epochs='many'", "--set lr"):
+        assert part in message
+    assert "the keys are data, vectors, strategy, text" in message
+
+
+def test_a_setting_of_the_command_line_wins(tmp_path: Path) -> None:
+    done = run(str(CONFIGS[0]), "--smoke", "--set", "vectors=no/such.txt", folder=tmp_path)
+    assert done.returncode == 2
+    assert "no such file: no/such.txt" in done.stderr

@@ -1,0 +1,70 @@
+"""Every Python block of the documentation runs, in order, in one folder, as a reader would."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from finetune_embed.demo import REVIEWS, VECTORS
+
+ROOT = Path(__file__).parent.parent
+PAGES = ("README.md",)
+BLOCKS = {"README.md": 3}
+
+
+def python_blocks(page: Path) -> list[tuple[int, str]]:
+    """Return the Python blocks of a page with the line each starts at."""
+    text = page.read_text()
+    return [
+        (text[: match.start()].count("\n") + 2, match[1])
+        for match in re.finditer(r"^```python\n(.*?)^```$", text, flags=re.M | re.S)
+    ]
+
+
+@pytest.fixture
+def reader_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the files that the documentation speaks of."""
+    (tmp_path / "glove.6B.50d.txt").write_bytes(gzip.decompress(VECTORS.read_bytes()))
+    shutil.copytree(REVIEWS, tmp_path / "reviews")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    return tmp_path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES)
+def test_the_python_blocks_of_a_page_run(page: str, reader_folder: Path) -> None:
+    blocks = python_blocks(ROOT / page)
+    assert len(blocks) == BLOCKS[page]
+    names: dict[str, object] = {}
+    for line, code in blocks:
+        exec(compile("\n" * (line - 1) + code, str(ROOT / page), "exec"), names)
+    assert (reader_folder / "tuned.safetensors").stat().st_size > 1_000_000
+    assert (reader_folder / "tuned" / "metrics.json").is_file()
+
+
+def test_the_added_lines_of_the_readme_are_two() -> None:
+    code = python_blocks(ROOT / "README.md")[0][1]
+    assert code.count("# <- added") == 2
+
+
+def test_every_page_is_swept() -> None:
+    pages = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/**/*.md")}
+    pages |= {"README.md"}
+    assert {page for page in pages if python_blocks(ROOT / page)} == set(PAGES)
+
+
+def test_the_project_speaks_of_itself_alone() -> None:
+    swept = 0
+    for path in sorted(ROOT.rglob("*")):
+        inside = path.relative_to(ROOT).parts
+        if path.suffix not in {".py", ".md", ".toml", ".yaml", ".txt"} or inside[0].startswith("."):
+            continue
+        text = path.read_text(encoding="utf-8", errors="replace")
+        assert not re.search(r"/(work|tmp|root|home)/\w", text), path
+        swept += 1
+    assert swept > 80

@@ -1,0 +1,224 @@
+"""Checkpoints: whole or not at all, exact, and refused where they don't belong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import finetune_embed as fe
+from finetune_embed.training import checkpoint as module
+from finetune_embed.training.checkpoint import (
+    Progress,
+    latest_checkpoint,
+    load_checkpoint,
+    remove_checkpoints,
+    save_checkpoint,
+)
+
+V, D = 8, 3
+SETTINGS = {"lr": 0.1, "text": ["a", "b"], "patience": None, "strategy": "Freeze"}
+
+
+@pytest.fixture(autouse=True)
+def _threads() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+class Tied(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(V, D)
+        self.norm = nn.BatchNorm1d(D)
+        self.output = nn.Linear(D, V)
+        self.output.weight = self.embedding.weight
+
+
+def made(seed: int = 0) -> tuple[Tied, fe.RowAdamW]:
+    torch.manual_seed(seed)
+    model = Tied()
+    groups = fe.FullTune().param_groups(model, model.embedding, lr=0.1, weight_decay=0.1)
+    groups[0]["weight_decay"] = 0.3
+    return model, fe.RowAdamW(groups)
+
+
+def train(model: Tied, optimizer: fe.RowAdamW, steps: range) -> None:
+    for step in steps:
+        ids = torch.tensor([step % V, (step * 3) % V])
+        loss = nn.functional.cross_entropy(model.output(model.norm(model.embedding(ids))), ids)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+
+def saved(folder: Path, epoch: int = 2) -> tuple[Tied, fe.RowAdamW, dict[str, torch.Tensor]]:
+    model, optimizer = made()
+    train(model, optimizer, range(5))
+    best = {name: value.detach().clone() for name, value in model.state_dict().items()}
+    train(model, optimizer, range(5, 9))
+    progress = Progress(epoch, 9, [{"epoch": 0, "validation_loss": 0.1 + 0.2}], 0, True)
+    save_checkpoint(folder, model, optimizer, best, progress, SETTINGS)
+    return model, optimizer, best
+
+
+def test_everything_comes_back_bit_for_bit_and_goes_on_the_same(tmp_path):
+    model, optimizer, best = saved(tmp_path)
+    other, second = made(seed=7)
+    path = latest_checkpoint(tmp_path)
+    assert path == tmp_path / "checkpoint-2"
+    progress, found = load_checkpoint(path, other, second, SETTINGS)
+    assert progress == Progress(2, 9, [{"epoch": 0, "validation_loss": 0.1 + 0.2}], 0, True)
+    assert found.keys() == best.keys()
+    assert all(torch.equal(found[name], best[name]) for name in best)
+    assert not torch.equal(found["embedding.weight"], model.embedding.weight)
+    for name, value in model.state_dict().items():
+        assert torch.equal(other.state_dict()[name], value)
+    assert other.output.weight is other.embedding.weight
+    assert second.state_dict()["param_groups"] == [
+        {**group, "betas": list(group["betas"])} for group in optimizer.state_dict()["param_groups"]
+    ]
+    for one, two in zip(optimizer.state.values(), second.state.values(), strict=True):
+        assert {n: v.dtype for n, v in one.items()} == {n: v.dtype for n, v in two.items()}
+        assert all(torch.equal(one[name], two[name]) for name in one)
+    train(model, optimizer, range(9, 20))
+    train(other, second, range(9, 20))
+    optimizer.flush()
+    second.flush()
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(model.state_dict().values(), other.state_dict().values(), strict=True)
+    )
+
+
+def test_a_folder_of_tensors_and_json_and_nothing_else(tmp_path):
+    saved(tmp_path)
+    assert sorted(path.name for path in (tmp_path / "checkpoint-2").iterdir()) == [
+        "best.safetensors",
+        "model.safetensors",
+        "optimizer.safetensors",
+        "state.json",
+    ]
+    told = json.loads((tmp_path / "checkpoint-2" / "state.json").read_text())
+    assert told["settings"] == SETTINGS
+    assert told["threads"] == 1
+    assert told["torch"] == torch.__version__
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-2"]
+
+
+def test_the_thread_count_of_the_run_is_restored(tmp_path):
+    saved(tmp_path)
+    torch.set_num_threads(2)
+    load_checkpoint(tmp_path / "checkpoint-2", *made(), SETTINGS)
+    assert torch.get_num_threads() == 1
+
+
+def test_the_newest_is_the_one_of_the_highest_number(tmp_path):
+    assert latest_checkpoint(tmp_path) is None
+    for name in ("checkpoint-9", "checkpoint-10", "checkpoint-x", "checkpoint-11.old", "other-99"):
+        (tmp_path / name).mkdir()
+    (tmp_path / ".checkpoint-12.abc").mkdir()
+    assert latest_checkpoint(tmp_path) == tmp_path / "checkpoint-10"
+
+
+def test_only_checkpoints_and_what_is_left_of_them_are_removed(tmp_path):
+    for name in ("checkpoint-1", "checkpoint-2", "checkpoint-x", ".checkpoint-3.abc", "mine"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text("content")
+    (tmp_path / ".checkpoint-1.removed").mkdir()
+    (tmp_path / ".checkpoint-1.removed" / "file").write_text("left by a killed process")
+    remove_checkpoints(tmp_path, keep=tmp_path / "checkpoint-2")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint-2", "checkpoint-x", "mine"]
+    remove_checkpoints(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint-x", "mine"]
+    assert (tmp_path / "mine" / "file").read_text() == "content"
+
+
+def test_saving_leaves_only_the_newest(tmp_path):
+    for epoch in (0, 1, 2):
+        saved(tmp_path, epoch)
+        assert [path.name for path in tmp_path.iterdir()] == [f"checkpoint-{epoch}"]
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_a_save_that_fails_half_way_leaves_the_one_before(tmp_path, monkeypatch, at):
+    saved(tmp_path, 1)
+    before = {p.name: p.read_bytes() for p in (tmp_path / "checkpoint-1").iterdir()}
+    calls, real = [], module.save_file
+
+    def failing(*args):
+        calls.append(args)
+        if len(calls) == at:
+            raise OSError(28, "No space left on device")
+        real(*args)
+
+    monkeypatch.setattr(module, "save_file", failing)
+    with pytest.raises(OSError, match="No space left"):
+        saved(tmp_path, 2)
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-1"]
+    assert {p.name: p.read_bytes() for p in (tmp_path / "checkpoint-1").iterdir()} == before
+
+
+def test_a_checkpoint_disappears_at_once(tmp_path, monkeypatch):
+    """If a process dies while it removes one, the rest of it is taken for none."""
+    saved(tmp_path)
+
+    def dying(path):
+        (path / "state.json").unlink()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module.shutil, "rmtree", dying)
+    with pytest.raises(KeyboardInterrupt):
+        remove_checkpoints(tmp_path)
+    assert latest_checkpoint(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("lr", 0.2, "lr=0.1, this run has lr=0.2"),
+        ("text", ["a"], r"text=\['a', 'b'\], this run has text=\['a'\]"),
+        ("patience", 3, "patience=None, this run has patience=3"),
+        ("strategy", "FullTune", "strategy='Freeze', this run has strategy='FullTune'"),
+        ("added", 1, "added=None, this run has added=1"),
+    ],
+)
+def test_other_settings_are_refused_with_both_values(tmp_path, name, value, told):
+    saved(tmp_path)
+    model, optimizer = made(seed=3)
+    before = model.embedding.weight.detach().clone()
+    torch.set_num_threads(2)
+    with pytest.raises(fe.DataError, match=f"checkpoint-2 was written with {told}; .*overwrite=T"):
+        load_checkpoint(tmp_path / "checkpoint-2", model, optimizer, {**SETTINGS, name: value})
+    assert torch.equal(model.embedding.weight, before)
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "half", "garbage", "{}"])
+@pytest.mark.parametrize(
+    "name", ["state.json", "model.safetensors", "best.safetensors", "optimizer.safetensors"]
+)
+def test_a_damaged_checkpoint_is_an_error_of_ours(tmp_path, name, damage):
+    saved(tmp_path)
+    path = tmp_path / "checkpoint-2" / name
+    whole = path.read_bytes()
+    path.unlink()
+    contents = {"empty": b"", "half": whole[: len(whole) // 2], "garbage": b"\xff\0\xff" * 9}
+    if damage != "missing":
+        path.write_bytes(contents.get(damage, b"{}"))
+    with pytest.raises(fe.DataError, match=r"checkpoint-2 can't be read .*remove it to start"):
+        load_checkpoint(tmp_path / "checkpoint-2", *made(), SETTINGS)
+
+
+def test_a_checkpoint_of_another_model_is_an_error_of_ours(tmp_path):
+    saved(tmp_path)
+    model = nn.Sequential(nn.Embedding(V, D), nn.Linear(D, 2))
+    optimizer = fe.RowAdamW(fe.FullTune().param_groups(model, model[0], lr=0.1))
+    with pytest.raises(fe.DataError, match="checkpoint-2 is of another model"):
+        load_checkpoint(tmp_path / "checkpoint-2", model, optimizer, SETTINGS)

@@ -1,0 +1,350 @@
+"""The loop by itself: what it calls, what it records, when it stops, what it hands back."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterator
+from contextlib import redirect_stderr
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+import finetune_embed as fe
+from finetune_embed.data import EncodedTexts, batch_indices
+from finetune_embed.strategies.rules import attach_rule
+from finetune_embed.training.checkpoint import Progress
+from finetune_embed.training.loop import LoopSettings, epoch_seed, train
+from finetune_embed.training.progress import ProgressBar
+from finetune_embed.training.schedule import build_scheduler
+
+V, D, TEXTS, BATCH = 12, 4, 22, 4
+STEPS = math.ceil(TEXTS / BATCH)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def data() -> EncodedTexts:
+    rng = np.random.default_rng(0)
+    lengths = torch.from_numpy(rng.integers(0, 5, TEXTS))
+    ids = torch.from_numpy(rng.integers(1, V, int(lengths.sum())))
+    return EncodedTexts(
+        ids, lengths.cumsum(0) - lengths, lengths, torch.from_numpy(rng.integers(0, 2, TEXTS))
+    )
+
+
+class Training:
+    """One call of `train` with everything it takes, and what it reported."""
+
+    def __init__(
+        self,
+        strategy: fe.Strategy | None = None,
+        *,
+        epochs: int = 3,
+        patience: int | None = None,
+        scores: list[tuple[float, float]] | None = None,
+        schedule: str = "constant",
+        lr: float = 0.05,
+        seed: int = 0,
+        loss_fn: Any = functional.cross_entropy,
+        head: str = "bag",
+        progress: Progress | None = None,
+    ) -> None:
+        torch.manual_seed(seed)
+        embedding = nn.Embedding(V, D, padding_idx=0)
+        self.model: nn.Module = (
+            fe.BagOfEmbeddings(embedding, 2, dropout=0.2) if head == "bag" else Blind(embedding)
+        )
+        self.strategy = strategy or fe.FullTune()
+        self.optimizer = fe.RowAdamW(self.strategy.param_groups(self.model, embedding, lr=lr))
+        self.settings = LoopSettings(epochs, BATCH, patience, seed)
+        self.progress = progress or Progress()
+        self.scores = iter(scores or [(0.5, 1.0 - epoch / 100) for epoch in range(epochs)])
+        self.loss_fn, self.schedule = loss_fn, schedule
+        self.ends: list[tuple[int, dict[str, torch.Tensor]]] = []
+        self.states: list[dict[str, torch.Tensor]] = []
+
+    def evaluate(self) -> dict[str, float]:
+        self.states.append({n: v.clone() for n, v in self.model.state_dict().items()})
+        accuracy, loss = next(self.scores)
+        return {"accuracy": accuracy, "loss": loss}
+
+    def run(self) -> dict[str, torch.Tensor]:
+        total = self.settings.epochs * STEPS
+        return train(
+            self.model,
+            self.model.embedding,
+            data(),
+            strategy=self.strategy,
+            optimizer=self.optimizer,
+            scheduler=build_scheduler(self.optimizer, self.schedule, total),
+            loss_fn=self.loss_fn,
+            evaluate=self.evaluate,
+            settings=self.settings,
+            progress=self.progress,
+            best={n: v.clone() for n, v in self.model.state_dict().items()},
+            on_epoch_end=lambda progress, best: self.ends.append((progress.epoch, best)),
+            bar=ProgressBar(False, self.settings.epochs, STEPS),
+        )
+
+
+class Blind(nn.Module):
+    """A model that holds the table and does not use it."""
+
+    def __init__(self, embedding: nn.Embedding) -> None:
+        super().__init__()
+        self.embedding = embedding
+        self.output = nn.Linear(1, 2)
+
+    def forward(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        return self.output(lengths[:, None].float())
+
+
+def test_the_record_of_an_epoch():
+    training = Training(
+        fe.UnfreezeAfter(epochs=1) | fe.DiscriminativeLR(embedding=0.5),
+        scores=[(0.5, 0.9), (0.75, 0.8), (0.625, 0.7)],
+        schedule="linear",
+    )
+    losses: list[float] = []
+
+    def loss_fn(logits, labels):
+        loss = functional.cross_entropy(logits, labels)
+        losses.append(loss.item() * len(labels))
+        return loss
+
+    training.loss_fn = loss_fn
+    training.run()
+    assert len(losses) == 3 * STEPS
+    for epoch, record in enumerate(training.progress.history):
+        assert record.pop("seconds") >= 0
+        assert record == {
+            "epoch": epoch,
+            "step": (epoch + 1) * STEPS,
+            "train_loss": pytest.approx(sum(losses[epoch * STEPS :][:STEPS]) / TEXTS, rel=1e-12),
+            "validation_accuracy": [0.5, 0.75, 0.625][epoch],
+            "validation_loss": [0.9, 0.8, 0.7][epoch],
+            # the highest rate of the epoch at which the table was open: that of its first step
+            "embedding_lr": 0.0 if not epoch else pytest.approx(0.025 * (1 - epoch / 3)),
+        }
+    assert training.progress == Progress(3, 3 * STEPS, training.progress.history, 1, True)
+    assert [epoch for epoch, _ in training.ends] == [1, 2, 3]
+
+
+def test_the_batches_and_their_order_are_those_of_batch_indices():
+    texts, seen = data(), []
+    training = Training(seed=5)
+
+    def loss_fn(logits, labels):
+        seen.append(labels.tolist())
+        return functional.cross_entropy(logits, labels)
+
+    training.loss_fn = loss_fn
+    training.run()
+    expected = [
+        texts.labels[rows].tolist()
+        for epoch in range(3)
+        for rows in batch_indices(TEXTS, BATCH, 5, epoch)
+    ]
+    assert seen == expected
+    assert sorted(sum(seen[:STEPS], [])) == sorted(texts.labels.tolist())
+    assert seen[:STEPS] != seen[STEPS : 2 * STEPS]
+
+
+@pytest.mark.parametrize(
+    ("scores", "best_epoch"),
+    [
+        ([(0.5, 1.0), (0.6, 1.0), (0.7, 1.0)], 2),
+        ([(0.7, 1.0), (0.6, 0.1), (0.5, 0.1)], 0),
+        ([(0.5, 1.0), (0.7, 9.0), (0.6, 0.1)], 1),
+        ([(0.5, 1.0), (0.5, 0.9), (0.5, 0.95)], 1),  # a tie is decided by the loss
+        ([(0.5, 1.0), (0.5, 1.0), (0.5, 1.0)], 0),  # and one of both by who was first
+    ],
+)
+def test_the_best_epoch_and_its_weights(scores, best_epoch):
+    training = Training(scores=scores)
+    best = training.run()
+    assert training.progress.best_epoch == best_epoch
+    for name, value in training.states[best_epoch].items():
+        assert torch.equal(best[name], value)
+    for other in {0, 1, 2} - {best_epoch}:
+        assert not torch.equal(best["embedding.weight"], training.states[other]["embedding.weight"])
+
+
+@pytest.mark.parametrize(
+    ("patience", "accuracies", "epochs"),
+    [
+        (None, [0.9, 0.1, 0.1, 0.1, 0.1, 0.1], 6),
+        (1, [0.1, 0.2, 0.2, 0.9, 0.9, 0.9], 3),
+        (2, [0.5, 0.4, 0.4, 0.9, 0.9, 0.9], 3),
+        (2, [0.5, 0.4, 0.6, 0.5, 0.5, 0.9], 5),
+        (3, [0.5, 0.4, 0.4, 0.6, 0.5, 0.5], 6),
+    ],
+)
+def test_patience(patience, accuracies, epochs):
+    training = Training(
+        epochs=6, patience=patience, scores=[(accuracy, 1.0) for accuracy in accuracies]
+    )
+    best = training.run()
+    assert training.progress.epoch == epochs
+    assert training.progress.step == epochs * STEPS
+    assert training.progress.best_epoch == accuracies.index(max(accuracies[:epochs]))
+    at_best = training.states[training.progress.best_epoch]
+    assert torch.equal(best["embedding.weight"], at_best["embedding.weight"])
+
+
+def test_a_run_that_has_stopped_or_is_over_does_nothing_more():
+    training = Training(epochs=2)
+    training.run()
+    for patience, history in (
+        (None, training.progress.history),
+        (1, [{"validation_accuracy": 0.9, "validation_loss": 1.0}] * 2),
+    ):
+        epochs = 2 if patience is None else 9
+        progress = Progress(2, 2 * STEPS, list(history), 0, True)
+        again = Training(epochs=epochs, patience=patience, progress=progress)
+        before = {n: v.clone() for n, v in again.model.state_dict().items()}
+        again.run()
+        assert again.ends == []
+        assert again.progress.epoch == 2
+        assert all(torch.equal(v, before[n]) for n, v in again.model.state_dict().items())
+
+
+def test_dropout_is_a_function_of_seed_and_epoch_whatever_came_before():
+    ends = []
+    for noise in (0, 1000):
+        training = Training(seed=1)
+        torch.manual_seed(noise)
+        torch.rand(noise)
+        ends.append(training.run())
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+    seeds = {epoch_seed(seed, epoch) for seed in range(20) for epoch in range(20)}
+    assert len(seeds) == 400
+
+
+def test_the_model_trains_in_training_mode_and_a_gradient_does_not_outlive_its_batch():
+    training = Training(fe.UnfreezeAfter(steps=3), epochs=1)
+    seen = []
+
+    def loss_fn(logits, labels):
+        seen.append((training.model.training, training.model.output.weight.grad is None))
+        return functional.cross_entropy(logits, labels)
+
+    training.loss_fn = loss_fn
+    training.model.eval()
+    training.run()
+    assert [mode for mode, _ in seen] == [True] * STEPS
+    assert seen[0][1]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "open_from"),
+    [(fe.UnfreezeAfter(steps=8), 8), (fe.UnfreezeAfter(epochs=1), STEPS), (fe.Freeze(), 99)],
+    ids=str,
+)
+def test_hooks_are_called_once_for_each_epoch_or_step_with_the_right_numbers(strategy, open_from):
+    calls: list[tuple[Any, ...]] = []
+    opened = []
+
+    class Watch(type(strategy)):
+        def gate(self, name, clock):
+            calls.append((clock.epoch, clock.step, clock.total_steps, len(clock.scores)))
+            return super().gate(name, clock)
+
+    fields = {name: getattr(strategy, name) for name in strategy.__dataclass_fields__}
+    training = Training(Watch(**fields))
+
+    def loss_fn(logits, labels):
+        opened.append(training.model.embedding.weight.requires_grad)
+        return functional.cross_entropy(logits, labels)
+
+    training.loss_fn = loss_fn
+    training.run()
+    if strategy.timing == "step":
+        assert calls == [(s // STEPS, s, 3 * STEPS, s // STEPS) for s in range(3 * STEPS)]
+    else:
+        assert calls == [(epoch, 0, None, epoch) for epoch in range(3)]
+    assert opened == [step >= open_from for step in range(3 * STEPS)]
+
+
+# --- law 4, in the loop ---------------------------------------------------------------------------
+
+
+def test_a_table_the_model_does_not_use_is_an_error_after_the_first_open_epoch():
+    for strategy, epochs in ((fe.FullTune(), 0), (fe.UnfreezeAfter(epochs=2), 2)):
+        training = Training(strategy, head="blind")
+        with pytest.raises(fe.StrategyError, match=r"at lr=0.05 and not one .* no gradient, so th"):
+            training.run()
+        assert training.progress.epoch == epochs
+    Training(fe.Freeze(), head="blind").run()
+    Training(fe.UnfreezeAfter(epochs=3), head="blind").run()
+    Training(lr=0.0, head="blind").run()
+
+
+def test_a_mask_that_leaves_no_row_is_an_error():
+    training = Training()
+    nobody = fe.RowRule(train=torch.zeros(V, dtype=torch.bool))
+    attach_rule(training.model.embedding.weight, nobody)
+    training.model.embedding.weight.row_rule_claimed = True
+    with pytest.raises(fe.StrategyError, match="row mask is False for every row"):
+        training.run()
+
+
+def test_an_optimizer_without_the_table_is_an_error():
+    training = Training()
+    (table,) = (g for g in training.optimizer.param_groups if g["name"] == "embedding")
+    table["params"] = [nn.Parameter(table["params"][0].detach().clone())]
+    with pytest.raises(fe.StrategyError, match="no optimizer steps it"):
+        training.run()
+
+
+# --- a loss that is not finite --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_a_loss_that_is_not_finite_stops_the_run_and_says_where(value):
+    calls = []
+
+    def loss_fn(logits, labels):
+        calls.append(1)
+        return functional.cross_entropy(logits, labels) * (value if len(calls) == 9 else 1)
+
+    with pytest.raises(fe.FinetuneEmbedError) as caught:
+        Training(loss_fn=loss_fn).run()
+    assert str(caught.value) == (
+        f"the loss is {value} in epoch 1, step 9, with the table at lr=0.05; take a smaller lr"
+    )
+
+
+# --- the progress bar -----------------------------------------------------------------------------
+
+
+def test_a_bar_that_is_not_asked_for_writes_nothing(capfd):
+    Training().run()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_bar_counts_batches_and_tells_of_epochs():
+    stream = io.StringIO()
+    with redirect_stderr(stream):
+        bar = ProgressBar(True, epochs=4, batches=5, done=1)
+        with bar:
+            for _ in range(5):
+                bar.advance()
+            bar.epoch({"epoch": 1, "train_loss": 0.25, "validation_accuracy": 0.875})
+            (task,) = bar._bar.tasks
+            assert (task.completed, task.total) == (10, 20)
+            assert task.description == "epoch 2/4"
+            bar.finish()
+            assert task.completed == 20
+    assert "loss 0.2500, validation accuracy 87.5%" in stream.getvalue()

@@ -1,0 +1,87 @@
+"""Learning-rate schedules: the factor at each step, in figures."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+import finetune_embed as fe
+from finetune_embed.training.schedule import SCHEDULES, build_scheduler
+
+
+def factors(schedule: str, total_steps: int, warmup: float = 0.0) -> list[float]:
+    """Return what each step of a run is done at, for two groups that must agree."""
+    optimizer = torch.optim.SGD(
+        [
+            {"params": [nn.Parameter(torch.zeros(1))], "lr": 1.0},
+            {"params": [nn.Parameter(torch.zeros(1))], "lr": 0.125},
+        ]
+    )
+    scheduler = build_scheduler(optimizer, schedule, total_steps, warmup)
+    seen = []
+    for _ in range(total_steps):
+        one, eighth = (group["lr"] for group in optimizer.param_groups)
+        assert eighth == one / 8
+        seen.append(one)
+        optimizer.step()
+        scheduler.step()
+    return seen
+
+
+def test_there_are_three():
+    assert list(SCHEDULES) == ["constant", "linear", "cosine"]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "warmup", "expected"),
+    [
+        ("constant", 0.0, [1.0] * 8),
+        ("linear", 0.0, [1, 7 / 8, 6 / 8, 5 / 8, 4 / 8, 3 / 8, 2 / 8, 1 / 8]),
+        ("cosine", 0.0, [0.5 + 0.5 * math.cos(math.pi * step / 8) for step in range(8)]),
+        ("constant", 0.25, [1 / 3, 2 / 3, 1, 1, 1, 1, 1, 1]),
+        ("linear", 0.25, [1 / 3, 2 / 3, 1, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6]),
+        ("linear", 0.5, [0.2, 0.4, 0.6, 0.8, 1, 0.75, 0.5, 0.25]),
+        ("linear", 0.99, [step / 9 for step in range(1, 9)]),
+    ],
+)
+def test_factors(schedule, warmup, expected):
+    assert factors(schedule, 8, warmup) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("warmup", [0.0, 0.1, 0.3, 0.9])
+def test_no_step_of_a_run_is_done_at_zero_or_above_the_rate(schedule, warmup):
+    for total_steps in (1, 2, 7, 30):
+        assert all(0 < factor <= 1 for factor in factors(schedule, total_steps, warmup))
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_the_factor_depends_on_the_step_only(schedule):
+    """A resumed run sets `last_epoch` and goes on."""
+    whole = factors(schedule, 10, 0.3)
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    scheduler = build_scheduler(optimizer, schedule, 10, 0.3)
+    scheduler.last_epoch = 5
+    optimizer.step()
+    for step in range(6, 10):
+        scheduler.step()
+        assert optimizer.param_groups[0]["lr"] == whole[step]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "warmup", "told"),
+    [
+        ("step", 0.0, "no schedule is called 'step'; there are constant, linear, cosine"),
+        ("linear", 1.0, "warmup=1.0 must be a share of the run, from 0 to below 1"),
+        ("linear", -0.1, "warmup=-0.1 must be a share"),
+        ("linear", 100, "warmup=100 must be a share"),
+        ("linear", float("nan"), "warmup=nan must be a share"),
+    ],
+)
+def test_what_is_no_schedule(schedule, warmup, told):
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    with pytest.raises(fe.StrategyError, match=told):
+        build_scheduler(optimizer, schedule, 8, warmup)
