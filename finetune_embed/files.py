@@ -159,7 +159,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    _sync(path.parent)
 
 
 @contextlib.contextmanager
@@ -169,12 +169,14 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
         yield temporary
+        for file in temporary.iterdir():
+            _sync(file)
         os.chmod(temporary, 0o777 & ~_umask())
         os.replace(temporary, path)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    _sync_folder(path.parent)
+    _sync(path.parent)
 
 
 def _umask() -> int:
@@ -183,9 +185,9 @@ def _umask() -> int:
     return mask
 
 
-def _sync_folder(path: Path) -> None:
-    """Flush a folder's entries, so that a rename survives a power cut (POSIX only)."""
-    if os.name == "posix":
+def _sync(path: Path) -> None:
+    """Flush a file, or a folder's entries, to the disk, so that a rename survives a power cut."""
+    if os.name == "posix" or path.is_file():
         handle = os.open(path, os.O_RDONLY)
         try:
             os.fsync(handle)

@@ -74,8 +74,8 @@ def detect_layout(source: Source, vector_size: int | None = None) -> TextLayout:
             )
     if vector_size < 1:
         raise VectorFileError(
-            f"{source.path}:1: {_shown(lines[0])} is not a word and its numbers between spaces; "
-            "this is not a text file of vectors"
+            f"{source.path}:{1 if body is lines else 2}: {_shown(body[0])} is not a word and its "
+            "numbers between spaces; this is not a text file of vectors"
         )
     if header:
         promised, promised_size = map(int, lines[0].split(b" "))
@@ -169,7 +169,7 @@ def _split(
     """Return where each line starts, where its word ends, and where the line ends."""
     octets = np.frombuffer(data, np.uint8)
     ends = np.flatnonzero(octets == ord("\n"))
-    if len(ends) == 1 and ends[0] == 0:
+    if len(data) == len(ends):  # nothing but a header, or blank lines, before the end of the block
         return ends[:0], ends[:0], ends[:0]
     spaces = np.flatnonzero(octets == ord(" "))
     starts = np.concatenate(([0], ends[:-1] + 1))

@@ -46,7 +46,7 @@ def is_binary(head: bytes) -> bool:
     line, newline, _ = rows.partition(b"\n")
     fields = line.rstrip(b" \r").rsplit(b" ", int(header[2]))[1:]
     whole = bool(newline) or len(head) < HEAD
-    if whole and len(fields) == int(header[2]) and all(map(_NUMBER.fullmatch, fields)):
+    if whole and fields and len(fields) == int(header[2]) and all(map(_NUMBER.fullmatch, fields)):
         return False
     return not _is_plain(rows[:SAMPLE])
 

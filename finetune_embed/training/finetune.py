@@ -187,6 +187,8 @@ def _is_finished(folder: Path, resume: bool, overwrite: bool) -> bool:
             (folder / name).unlink(missing_ok=True)
         return False
     if resume:
+        if finished and unfinished is None:
+            remove_checkpoints(folder)  # what a process killed at the very end has left of one
         return finished and unfinished is None
     if finished or unfinished:
         state = f"an unfinished run ({unfinished.name})" if unfinished else "a finished run"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -57,13 +58,19 @@ def metadata_of(
     names = ("source", "source_sha256", "source_format")
     return {
         **{name: settings[name] for name in names if settings.get(name)},
-        "data": settings["data"],
+        "data": _public_name(settings["data"]),
         "strategy": settings["strategy"],
         "seed": str(settings["seed"]),
         "metrics": json.dumps(metrics),
         "library_version": version("finetune_embed"),
         **({"history": json.dumps(history)} if history else {}),
     }
+
+
+def _public_name(data: str) -> str:
+    """Return a data set's name without the folders of this machine; a Hub name as it is."""
+    path = Path(data)
+    return path.resolve().name if path.exists() else data
 
 
 def words_of(

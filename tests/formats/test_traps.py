@@ -21,8 +21,8 @@ from finetune_embed import (
 )
 
 
-def read(path, **options):
-    table = load_vectors(path, **options)
+def read(path, keys=None, limit=None, vector_size=None):
+    table = load_vectors(path, keys, limit, vector_size=vector_size)
     return dict(zip(table.index_to_key, table.vectors.tolist(), strict=True))
 
 
@@ -91,7 +91,7 @@ def test_vector_size_overrules_the_count(write):
 
 @pytest.mark.parametrize("vector_size", [0, -3])
 def test_vector_size_of_nothing(write, vector_size):
-    with pytest.raises(VectorFileError, match="vectors.txt:1:"):
+    with pytest.raises(VectorFileError, match=r"vectors\.txt:1:"):
         load_vectors(write(b"a 1 2\n"), vector_size=vector_size)
 
 
@@ -132,21 +132,28 @@ def test_a_header_and_nothing_else(write, header, end):
         load_vectors(write(header + end))
 
 
-@pytest.mark.parametrize("body", [b"word ", b"word " + struct.pack("<3f", 1, 2, 3), b"a 1 2 3\n"])
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"word ", "2: 'word' is not a word and its numbers between spaces"),
+        (b"a 1 2 3\n", "1: the header promises vectors of 999999 numbers, but line 2 has 3"),
+        (b"a " + struct.pack("<3f", 1, 2, 3), "999,999,999,999 vectors of 999999 numbers, but the"),
+    ],
+)
 @pytest.mark.parametrize("load", [load_vectors, load_word2vec])
-def test_a_huge_header_costs_neither_time_nor_memory(write, body, load):
+def test_a_huge_header_costs_neither_time_nor_memory(write, body, message, load):
     path = write(b"999999999999 999999\n" + body)
     load_vectors(write(b"a 1 2\n", "warm"))
     tracemalloc.start()
     began = time.perf_counter()
     try:
-        with pytest.raises(VectorFileError, match="999,999"):
+        with pytest.raises(VectorFileError, match=message):
             load(path)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert time.perf_counter() - began < 2
-    assert peak < 8 << 20
+    assert peak < 32 << 20
 
 
 @pytest.mark.parametrize("size", [0, 1 << 21, 10**17])
@@ -386,7 +393,7 @@ def test_word2vec_text_cut_at_any_byte_is_an_error_but_within_its_last_number(wr
         expected = naive(data[4:cut], 3) if cut > last else None
         if expected is None:
             with pytest.raises(VectorFileError):
-                load_vectors(path)
+                load_word2vec(path)
         else:
             assert read(path) == expected
 

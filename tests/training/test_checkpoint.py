@@ -152,11 +152,11 @@ def test_a_save_that_fails_half_way_leaves_the_one_before(tmp_path, monkeypatch,
     before = {p.name: p.read_bytes() for p in (tmp_path / "checkpoint-1").iterdir()}
     calls, real = [], module.save_file
 
-    def failing(*args):
-        calls.append(args)
+    def failing(tensors, path):
+        calls.append(path)
         if len(calls) == at:
             raise OSError(28, "No space left on device")
-        real(*args)
+        real(tensors, path)
 
     monkeypatch.setattr(module, "save_file", failing)
     with pytest.raises(OSError, match="No space left"):

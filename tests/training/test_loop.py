@@ -6,6 +6,8 @@ import io
 import math
 from collections.abc import Iterator
 from contextlib import redirect_stderr
+from dataclasses import fields
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -157,7 +159,7 @@ def test_the_batches_and_their_order_are_those_of_batch_indices():
         for rows in batch_indices(TEXTS, BATCH, 5, epoch)
     ]
     assert seen == expected
-    assert sorted(sum(seen[:STEPS], [])) == sorted(texts.labels.tolist())
+    assert sorted(chain.from_iterable(seen[:STEPS])) == sorted(texts.labels.tolist())
     assert seen[:STEPS] != seen[STEPS : 2 * STEPS]
 
 
@@ -261,8 +263,7 @@ def test_hooks_are_called_once_for_each_epoch_or_step_with_the_right_numbers(str
             calls.append((clock.epoch, clock.step, clock.total_steps, len(clock.scores)))
             return super().gate(name, clock)
 
-    fields = {name: getattr(strategy, name) for name in strategy.__dataclass_fields__}
-    training = Training(Watch(**fields))
+    training = Training(Watch(**{f.name: getattr(strategy, f.name) for f in fields(strategy)}))
 
     def loss_fn(logits, labels):
         opened.append(training.model.embedding.weight.requires_grad)

@@ -1,0 +1,244 @@
+"""Drift: how far rows moved, against a slow reference, by band, with neighbours."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+import finetune_embed as fe
+from finetune_embed.evaluation import drift as package_drift
+
+D = 5
+
+
+def base_table(rows: int = 40) -> fe.EmbeddingTable:
+    rng = np.random.default_rng(0)
+    return fe.EmbeddingTable([f"w{i}" for i in range(rows)], rng.standard_normal((rows, D)))
+
+
+def moved_table(base: fe.EmbeddingTable, rows: list[int], seed: int = 1) -> fe.EmbeddingTable:
+    """Return the table with some rows moved, in another order, with two further words."""
+    rng = np.random.default_rng(seed)
+    vectors = np.array(base.vectors)
+    vectors[rows] += rng.standard_normal((len(rows), D)).astype(np.float32) * 0.3
+    order = rng.permutation(len(base))
+    words = [base.index_to_key[i] for i in order]
+    return fe.EmbeddingTable(
+        ["new1", *words, "new2"], np.vstack([np.ones(D), vectors[order], np.ones(D)])
+    )
+
+
+def by_hand(base: fe.EmbeddingTable, tuned: fe.EmbeddingTable, word: str) -> tuple[float, float]:
+    """Return relative movement and cosine of one word, in plain Python."""
+    start, end = ([float(x) for x in table[word]] for table in (base, tuned))
+    if start == end:
+        return 0.0, 1.0
+    size = math.sqrt(sum(x * x for x in start))
+    end_size = math.sqrt(sum(x * x for x in end))
+    distance = math.sqrt(sum((a - b) ** 2 for a, b in zip(start, end, strict=True)))
+    product = sum(a * b for a, b in zip(start, end, strict=True))
+    return distance / (size or 1), product / ((size * end_size) or 1)
+
+
+def test_numbers_of_every_row():
+    base = base_table()
+    tuned = moved_table(base, [0, 3, 7, 39])
+    told = fe.drift(base, tuned)
+    expected = [by_hand(base, tuned, word) for word in base.index_to_key]
+    np.testing.assert_allclose(told.movement, [m for m, _ in expected], rtol=1e-12)
+    np.testing.assert_allclose(told.cosine, [c for _, c in expected], rtol=1e-12)
+    assert np.flatnonzero(told.moved).tolist() == [0, 3, 7, 39]
+    assert told.rows_moved == 4
+    assert told.new_rows == 2
+    moved = sorted(told.movement[[0, 3, 7, 39]])
+    assert told.median_movement == pytest.approx((moved[1] + moved[2]) / 2)
+    cosines = sorted(told.cosine[[0, 3, 7, 39]])
+    assert told.median_cosine == pytest.approx((cosines[1] + cosines[2]) / 2)
+
+
+def test_figures_that_can_be_worked_out_in_the_head():
+    base = fe.EmbeddingTable(["a", "b", "c", "d"], [[3, 4], [0, 2], [1, 0], [5, 5]])
+    tuned = fe.EmbeddingTable(["a", "b", "c", "d"], [[3, 9], [2, 0], [-1, 0], [5, 5]])
+    told = fe.drift(base, tuned)
+    root = math.sqrt
+    np.testing.assert_allclose(told.movement, [1.0, root(8) / 2, 2.0, 0.0])
+    np.testing.assert_allclose(told.cosine, [45 / (5 * root(90)), 0.0, -1.0, 1.0], atol=1e-15)
+
+
+def test_a_table_with_itself():
+    base = base_table()
+    for other in (base, fe.EmbeddingTable(base.index_to_key[::-1], base.vectors[::-1])):
+        told = fe.drift(base, other)
+        assert not told.movement.any()
+        assert (told.cosine == 1).all()
+        assert (told.rows_moved, told.median_movement, told.median_cosine) == (0, 0.0, 1.0)
+        assert told.top() == []
+        assert "0 of 40 rows moved (0.00%), 40 are bit for bit as they were" in str(told)
+
+
+def test_a_single_bit_counts():
+    base = base_table()
+    vectors = np.array(base.vectors)
+    vectors[5, 2] = np.nextafter(vectors[5, 2], np.float32(9))
+    told = fe.drift(base, fe.EmbeddingTable(base.index_to_key, vectors))
+    assert np.flatnonzero(told.moved).tolist() == [5]
+    assert 0 < told.movement[5] < 1e-6
+
+
+def test_blocks_are_put_together_right(monkeypatch):
+    """The same numbers whatever the size of a block, also where the last one is short."""
+    base = base_table()
+    tuned = moved_table(base, [0, 6, 7, 8, 20, 39])
+    whole = fe.drift(base, tuned)
+    module = __import__("importlib").import_module(package_drift.__module__)
+    for block in (1, 7, 39, 40, 41):
+        monkeypatch.setattr(module, "BLOCK", block)
+        told = fe.drift(base, tuned)
+        assert told.movement.tobytes() == whole.movement.tobytes()
+        assert told.cosine.tobytes() == whole.cosine.tobytes()
+        assert told.moved.tolist() == whole.moved.tolist()
+
+
+def test_zero_rows():
+    base = fe.EmbeddingTable(["from zero", "to zero", "stays zero"], [[0, 0], [3, 4], [0, 0]])
+    tuned = fe.EmbeddingTable(base.index_to_key, [[3, 4], [0, 0], [0, 0]])
+    told = fe.drift(base, tuned)
+    assert told.movement.tolist() == [5.0, 1.0, 0.0]  # the distance itself; all of its length
+    assert told.cosine.tolist() == [0.0, 0.0, 1.0]
+    assert told.moved.tolist() == [True, True, False]
+
+
+# --- bands ----------------------------------------------------------------------------------------
+
+
+def test_bands_by_count():
+    base = base_table(8)
+    counts = {"w0": 0, "w1": 1, "w2": 2, "w3": 9, "w4": 10, "w5": 999, "w6": 1000, "other": 5}
+    tuned = moved_table(base, [2, 3, 6])
+    told = fe.drift(base, tuned, counts)
+    bands = {band.name: band for band in told.bands}
+    assert {name: (band.rows, band.moved) for name, band in bands.items()} == {
+        "never seen in training": (2, 0),
+        "seen once": (1, 0),
+        "seen 2 to 9 times": (2, 2),
+        "seen 10 to 99 times": (1, 0),
+        "seen 100 to 999 times": (1, 0),
+        "seen 1,000 or more times": (1, 1),
+    }
+    few = bands["seen 2 to 9 times"]
+    assert few.median_movement == pytest.approx(told.movement[[2, 3]].mean())
+    assert few.median_cosine == pytest.approx(told.cosine[[2, 3]].mean())
+    assert bands["seen once"].median_movement == 0.0
+    assert bands["seen once"].median_cosine == 1.0
+    assert sum(band.rows for band in told.bands) == len(base)
+    assert sum(band.moved for band in told.bands) == told.rows_moved
+
+
+def test_bands_by_rank():
+    rows = 10_001
+    base = fe.EmbeddingTable([f"w{i}" for i in range(rows)], np.ones((rows, 2)))
+    vectors = np.ones((rows, 2), np.float32)
+    vectors[[0, 999, 1000, 10_000]] = 2
+    told = fe.drift(base, fe.EmbeddingTable(base.index_to_key, vectors))
+    assert [(band.name, band.rows, band.moved) for band in told.bands] == [
+        ("rows 0 to 999", 1000, 2),
+        ("rows 1,000 to 9,999", 9000, 1),
+        ("rows 10,000 to 99,999", 1, 1),
+    ]
+    assert {band.median_movement for band in told.bands} == {1.0}
+
+
+# --- neighbours -----------------------------------------------------------------------------------
+
+
+def test_movers_are_those_that_moved_farthest_with_their_neighbours():
+    base = base_table()
+    tuned = moved_table(base, [0, 3, 7, 39])
+    told = fe.drift(base, tuned)
+    order = sorted([0, 3, 7, 39], key=lambda row: -told.movement[row])
+    for n, rows in ((2, order[:2]), (4, order), (10, order)):
+        assert [mover.word for mover in told.top(n)] == [f"w{row}" for row in rows]
+    for mover in told.top(4, topn=3):
+        row = base.key_to_index[mover.word]
+        assert (mover.movement, mover.cosine) == (told.movement[row], told.cosine[row])
+        for table, found in ((base, mover.before), (tuned, mover.after)):
+            cosines = {
+                word: float(
+                    table[mover.word]
+                    @ table[word]
+                    / np.linalg.norm(table[mover.word])
+                    / np.linalg.norm(table[word])
+                )
+                for word in table.index_to_key
+                if word != mover.word
+            }
+            best = sorted(cosines, key=lambda word: -cosines[word])[:3]
+            assert [word for word, _ in found] == best
+            np.testing.assert_allclose([c for _, c in found], [cosines[w] for w in best], rtol=1e-5)
+    assert told.top(1)[0].before != told.top(1)[0].after
+
+
+def test_one_word():
+    base = base_table()
+    told = fe.drift(base, moved_table(base, [3]))
+    assert told.word("w3") == told.top(1)[0]
+    still = told.word("w4", topn=2)
+    assert (still.movement, still.cosine, len(still.before)) == (0.0, 1.0, 2)
+    for word in ("new1", "absent"):
+        with pytest.raises(fe.VocabularyError, match=rf"'{word}' is not in the base table \(Emb"):
+            told.word(word)
+
+
+# --- what can't be compared, and the report -------------------------------------------------------
+
+
+def test_words_that_the_tuned_table_lacks_are_an_error_with_its_cure():
+    base = base_table(4)
+    tuned = base.subset(["w3", "w0"])
+    with pytest.raises(fe.VocabularyError) as caught:
+        fe.drift(base, tuned)
+    assert str(caught.value) == (
+        "the tuned table lacks 2 of 4 words of the base, 'w1' the first; compare with "
+        "base.subset(w for w in base.index_to_key if w in tuned)"
+    )
+    cured = fe.drift(base.subset(w for w in base.index_to_key if w in tuned), tuned)
+    assert cured.rows_moved == 0
+
+
+def test_tables_of_different_dimensions_are_an_error():
+    with pytest.raises(fe.VocabularyError, match="base table has 5 dimensions, the tuned one 2;"):
+        fe.drift(base_table(), fe.EmbeddingTable(["w0"], [[1, 2]]))
+
+
+@pytest.mark.parametrize("counts", [None, {"w1": 3}])
+def test_to_dict_is_plain_json(counts):
+    base = base_table()
+    told = fe.drift(base, moved_table(base, [1, 2]), counts)
+    plain = json.loads(json.dumps(told.to_dict(top=2)))
+    assert (plain["rows"], plain["rows_moved"], plain["new_rows"]) == (40, 2, 2)
+    assert plain["median_movement"] == told.median_movement
+    assert [band["name"] for band in plain["bands"]] == [band.name for band in told.bands]
+    assert [mover["word"] for mover in plain["top"]] == [mover.word for mover in told.top(2)]
+    assert plain["top"][0]["before"][0] == list(told.top(1)[0].before[0])
+    assert json.loads(json.dumps(told.summary())) == {
+        name: value for name, value in plain.items() if name != "top"
+    }
+
+
+def test_the_printed_report():
+    base = base_table()
+    told = fe.drift(base, moved_table(base, [1, 2]))
+    lines = str(told).splitlines()
+    assert lines[0] == ("2 of 40 rows moved (5.00%), 38 are bit for bit as they were; 2 new rows")
+    assert f"median movement {told.median_movement:.1%} of their length" in lines[1]
+    assert lines[4].split()[:6] == ["rows", "0", "to", "999", "40", "2"]
+    assert lines[7].startswith(f"{told.top(1)[0].word}: moved {told.movement.max():.1%}, cosine")
+
+
+def test_an_empty_table():
+    told = fe.drift(fe.EmbeddingTable([], np.empty((0, 3))), fe.EmbeddingTable(["a"], [[1, 2, 3]]))
+    assert (told.rows_moved, told.new_rows, told.bands) == (0, 1, ())
+    assert str(told).startswith("0 of 0 rows moved (0.00%)")

@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from datasets import ClassLabel, Dataset, Features, Value
+from hypothesis import given
+from hypothesis import strategies as st
+
+from finetune_embed import DataError, Vocabulary, collate_bag, collate_padded, encode
+from finetune_embed.data import EncodedTexts, batch_indices, label_numbers, labels_of, texts_of
+from finetune_embed.splits import Splits
+
+VOCAB = Vocabulary({"a": 3, "b": 2, "c": 1})  # ids 2, 3, 4
+
+
+def splits_of(train: Dataset, test: Dataset | None = None) -> Splits:
+    return Splits(train, train, test, "data")
+
+
+def with_names(values: list[int | None], names: list[str]) -> Dataset:
+    features = Features({"text": Value("string"), "label": ClassLabel(names=names)})
+    return Dataset.from_dict({"text": ["x"] * len(values), "label": values}, features)
+
+
+# Texts
+
+
+def test_texts_of_one_and_of_several_columns():
+    dataset = Dataset.from_dict(
+        {"t": ["a", "b"], "u": ["c", ""], "w": [["x"], []], "v": [[], ["y"]]}
+    )
+    assert texts_of(dataset, "t", "here") == ["a", "b"]
+    assert texts_of(dataset, ["t", "u"], "here") == ["a c", "b "]
+    assert texts_of(dataset, "w", "here") == [["x"], []]
+    assert texts_of(dataset, ("w", "v"), "here") == [["x"], ["y"]]
+
+
+def test_texts_and_lists_of_words_are_not_joined():
+    dataset = Dataset.from_dict({"text": ["ab"], "words": [["x", "y"]]})
+    for columns in (["text", "words"], ["words", "text"]):
+        with pytest.raises(DataError, match=r"'text'.* are partly texts, partly lists of words"):
+            texts_of(dataset, columns, "here")
+
+
+def test_texts_of_no_rows():
+    dataset = Dataset.from_dict({"t": [], "u": []})
+    assert texts_of(dataset, "t", "here") == []
+    assert texts_of(dataset, ["t", "u"], "here") == []
+
+
+def test_missing_texts():
+    dataset = Dataset.from_dict({"text": ["a", None, "b", None], "n": [1, 2, 3, 4]})
+    message = r"here: 2 of 4 rows have no text in 'text', row 1 the first \(None\); remove them w"
+    with pytest.raises(DataError, match=message):
+        texts_of(dataset, "text", "here")
+    with pytest.raises(DataError, match=r"4 of 4 rows have no text in 'n', row 0 the first \(1\)"):
+        texts_of(dataset, "n", "here")
+    message = r"here: there is no column 'body'; there are 'text', 'n'; pass text='\.\.\.'"
+    with pytest.raises(DataError, match=message):
+        texts_of(dataset, "body", "here")
+
+
+# Labels
+
+
+@pytest.mark.parametrize(
+    ("values", "labels"),
+    [
+        (["pos", "neg", "pos", "neutral"], ["neg", "neutral", "pos"]),
+        ([3, 1, 10, 1], [1, 3, 10]),
+        ([True, False, True], [False, True]),
+        ([-1, 1], [-1, 1]),
+        (["10", "9"], ["10", "9"]),
+    ],
+)
+def test_labels_are_sorted_and_numbered(values, labels):
+    dataset = Dataset.from_dict({"label": values})
+    assert labels_of(splits_of(dataset), "label") == labels
+    numbers = label_numbers(dataset, "label", labels, "here")
+    assert numbers.dtype == torch.int64
+    assert [labels[number] for number in numbers] == values
+
+
+def test_names_of_a_class_label_are_kept_in_their_order():
+    dataset = with_names([1, 0, 1], ["pos", "neg", "unseen"])
+    labels = labels_of(splits_of(dataset), "label")
+    assert labels == ["pos", "neg", "unseen"]
+    assert label_numbers(dataset, "label", labels, "here").tolist() == [1, 0, 1]
+
+
+def test_class_labels_of_another_split_go_by_name_and_not_by_number():
+    train, test = with_names([0, 1], ["neg", "pos"]), with_names([0, 1, 0], ["pos", "neg"])
+    labels = labels_of(splits_of(train, test), "label")
+    assert label_numbers(test, "label", labels, "here").tolist() == [1, 0, 1]
+    plain = Dataset.from_dict({"label": ["pos", "neg"]})
+    assert label_numbers(plain, "label", labels, "here").tolist() == [1, 0]
+
+
+def test_labels_that_the_training_split_lacks():
+    labels = ["neg", "pos"]
+    message = (
+        r"data \(test\): 2 of 3 rows have a label that is not among the 2 of the training split, "
+        r"row 1 the first \('odd'\)"
+    )
+    with pytest.raises(DataError, match=message):
+        label_numbers(Dataset.from_dict({"l": ["pos", "odd", "x"]}), "l", labels, "data (test)")
+    with pytest.raises(DataError, match=r"1 of 2 rows .* row 1 the first \(None\)"):
+        label_numbers(Dataset.from_dict({"l": ["pos", None]}), "l", labels, "here")
+    unlabelled = with_names([-1, 0, None], labels)
+    with pytest.raises(DataError, match=r"2 of 3 rows .* row 0 the first \(-1\)"):
+        label_numbers(unlabelled, "label", labels, "here")
+    with pytest.raises(DataError, match=r"row 0 the first \('x'\)"):
+        label_numbers(with_names([0], ["x", "neg"]), "label", labels, "here")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (["a", "a"], "every training row has the label 'a' in 'label'; a classifier needs two"),
+        (["a", None], "row 1 of the training split has None in 'label'; a label is a string or a"),
+        ([0.5, 1.0], "row 0 of the training split has 0.5 in 'label'"),
+        ([[1], [2]], r"row 0 of the training split has \[1\]"),
+    ],
+)
+def test_columns_that_are_no_labels(values, message):
+    with pytest.raises(DataError, match=message):
+        labels_of(splits_of(Dataset.from_dict({"label": values})), "label")
+
+
+def test_the_label_column_is_missing():
+    dataset = Dataset.from_dict({"text": ["a"]})
+    message = r"data \(train\): there is no column 'label'; there are 'text'; pass label='\.\.\.'"
+    with pytest.raises(DataError, match=message):
+        labels_of(splits_of(dataset), "label")
+    with pytest.raises(DataError, match="every training row has the label 'only'"):
+        labels_of(splits_of(with_names([0, 0], ["only"])), "label")
+
+
+# Encoded texts
+
+
+def slowly_padded(texts: list[list[str]], rows: list[int], longest: int | None) -> list[list[int]]:
+    ids = [[VOCAB.key_to_index.get(word, 1) for word in texts[row]][:longest] for row in rows]
+    width = max(1, *map(len, ids))
+    return [row + [0] * (width - len(row)) for row in ids]
+
+
+@given(
+    st.lists(st.lists(st.sampled_from("abcx"), max_size=6), min_size=1, max_size=8),
+    st.data(),
+    st.one_of(st.none(), st.integers(1, 7)),
+)
+def test_padded_equals_a_slow_reference(texts, data, longest):
+    rows = data.draw(st.lists(st.integers(0, len(texts) - 1), min_size=1, max_size=6))
+    encoded = EncodedTexts.of([" ".join(words) for words in texts], VOCAB, max_length=longest)
+    assert len(encoded) == len(texts)
+    ids, lengths = encoded.padded(torch.tensor(rows))
+    assert ids.tolist() == slowly_padded(texts, rows, longest)
+    assert lengths.tolist() == [len(texts[row][:longest]) for row in rows]
+    assert ids.dtype == lengths.dtype == torch.int64
+
+
+def test_encoded_texts_keep_their_labels():
+    labels = torch.tensor([1, 0])
+    encoded = EncodedTexts.of(["a", "b c"], VOCAB, labels)
+    assert encoded.labels is labels
+    assert encoded.ids.tolist() == [2, 3, 4]
+    assert encoded.offsets.tolist() == [0, 1]
+    assert encoded.lengths.tolist() == [1, 2]
+
+
+# Batches
+
+
+@pytest.mark.parametrize(("texts", "size"), [(10, 3), (9, 3), (2, 5), (1, 1)])
+def test_batches_hold_every_row_once(texts, size):
+    batches = list(batch_indices(texts, size, seed=0, epoch=0))
+    assert [len(batch) for batch in batches[:-1]] == [size] * (len(batches) - 1)
+    assert len(batches) == -(-texts // size)
+    assert sorted(torch.cat(batches).tolist()) == list(range(texts))
+
+
+def test_the_order_is_a_pure_function_of_seed_and_epoch():
+    def order(seed: int, epoch: int) -> list[int]:
+        return torch.cat(list(batch_indices(50, 7, seed, epoch))).tolist()
+
+    once = order(1, 2)
+    torch.manual_seed(99)
+    order(0, 0)
+    assert order(1, 2) == once
+    assert len({tuple(order(seed, epoch)) for seed in range(4) for epoch in range(4)}) == 16
+    # The order itself is pinned: an interrupted run resumed later must see the same batches.
+    assert torch.cat(list(batch_indices(8, 3, 0, 1))).tolist() == [1, 3, 7, 6, 0, 4, 2, 5]
+
+
+# Hugging Face data sets
+
+
+def test_encode_adds_a_column():
+    dataset = Dataset.from_dict({"body": ["a x", "", "C b"], "label": [0, 1, 0]})
+    encoded = encode(dataset, VOCAB, "body")
+    assert encoded.column_names == ["body", "label", "ids"]
+    assert encoded["ids"][:] == [[2, 1], [], [4, 3]]
+    assert dataset.column_names == ["body", "label"]
+    words = Dataset.from_dict({"text": [["a", "B"], []]})
+    assert encode(words, VOCAB)["ids"][:] == [[2, 3], []]
+    with pytest.raises(DataError, match="the data set: there is no column 'text'"):
+        encode(dataset, VOCAB)
+
+
+def test_collate_functions():
+    dataset = encode(Dataset.from_dict({"text": ["a b", "", "c"], "label": [1, 0, 2]}), VOCAB)
+    ids, lengths, labels = collate_padded(list(dataset))
+    assert ids.tolist() == [[2, 3], [0, 0], [4, 0]]
+    assert lengths.tolist() == [2, 0, 1]
+    assert labels.tolist() == [1, 0, 2]
+    flat, offsets, labels = collate_bag(list(dataset))
+    assert flat.tolist() == [2, 3, 4]
+    assert offsets.tolist() == [0, 2, 2]
+    assert labels.tolist() == [1, 0, 2]
+    assert ids.dtype == flat.dtype == offsets.dtype == lengths.dtype == labels.dtype == torch.int64
+
+
+def test_collate_functions_in_a_data_loader():
+    dataset = encode(Dataset.from_dict({"text": ["a b", "", "c"], "label": [1, 0, 2]}), VOCAB)
+    for columns in (dataset, dataset.with_format("torch")):
+        loader = torch.utils.data.DataLoader(columns, batch_size=2, collate_fn=collate_padded)
+        assert [ids.tolist() for ids, _, _ in loader] == [[[2, 3], [0, 0]], [[4]]]
+        loader = torch.utils.data.DataLoader(columns, batch_size=2, collate_fn=collate_bag)
+        assert [offsets.tolist() for _, offsets, _ in loader] == [[0, 2], [0]]
+
+
+def test_a_batch_of_empty_texts():
+    examples = [{"ids": [], "label": 0}, {"ids": [], "label": 1}]
+    ids, lengths, _ = collate_padded(examples)
+    assert ids.tolist() == [[0], [0]]
+    assert ids.dtype == torch.int64
+    assert lengths.tolist() == [0, 0]
+    flat, offsets, _ = collate_bag(examples)
+    assert flat.tolist() == []
+    assert flat.dtype == torch.int64
+    assert offsets.tolist() == [0, 0]

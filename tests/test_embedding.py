@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from finetune_embed import (
+    EmbeddingTable,
+    Origin,
+    RowAdamW,
+    Vocabulary,
+    VocabularyError,
+    load_safetensors,
+    save_safetensors,
+    to_embedding,
+    to_table,
+)
+
+
+@pytest.fixture
+def vocab():
+    return Vocabulary({"queen": 3, "pear": 2, "king": 2, "plum": 1})
+
+
+def bits(vectors) -> list[list[int]]:
+    return np.ascontiguousarray(vectors).view(np.uint32).tolist()
+
+
+# To torch
+
+
+def test_rows_go_by_id(table, vocab):
+    embedding = to_embedding(table, vocab, oov=lambda word: [len(word), 0, 0])
+    assert type(embedding) is nn.Embedding
+    assert embedding.padding_idx == 0
+    assert embedding.max_norm is None
+    assert not embedding.sparse
+    assert embedding.weight.dtype == torch.float32
+    assert embedding.weight.tolist() == [
+        [0.0, 0.0, 0.0],
+        [0.0, 0.0, 0.0],
+        [1.0, -0.5, 0.0],
+        [4.0, 0.0, 0.0],
+        [1.0, 0.5, 0.0],
+        [4.0, 0.0, 0.0],
+    ]
+
+
+def test_trains_and_shares_nothing_with_the_table(table, vocab):
+    before = bits(table.vectors)
+    embedding = to_embedding(table, vocab)
+    assert embedding.weight.requires_grad
+    assert embedding.weight.is_leaf
+    assert not np.shares_memory(embedding.weight.detach().numpy(), table.vectors)
+    with torch.no_grad():
+        embedding.weight += 1
+    assert bits(table.vectors) == before
+
+
+def test_of_a_memory_mapped_table(table, vocab, tmp_path):
+    save_safetensors(table, tmp_path / "t")
+    embedding = to_embedding(load_safetensors(tmp_path / "t"), vocab)
+    with torch.no_grad():
+        embedding.weight += 1
+    assert bits(load_safetensors(tmp_path / "t").vectors) == bits(table.vectors)
+
+
+def test_normal_start_values_go_by_the_seed(random_table):
+    vocab = Vocabulary({f"n{i}": 1 for i in range(5_000)})
+    one = to_embedding(random_table, vocab).weight
+    assert torch.equal(one, to_embedding(random_table, vocab, seed=0).weight)
+    assert not torch.equal(one, to_embedding(random_table, vocab, seed=1).weight)
+    drawn = one[2:].detach().numpy()
+    spread = random_table.vectors.std(0)
+    error = np.abs(drawn.mean(0) - random_table.vectors.mean(0))
+    assert (error < 5 * spread / np.sqrt(5_000)).all()
+    assert (np.abs(drawn.std(0) / spread - 1) < 5 / np.sqrt(10_000)).all()
+
+
+def test_special_rows_of_the_table():
+    table = EmbeddingTable(["<unk>", "a", "<pad>"], [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    weight = to_embedding(table, Vocabulary({"a": 1})).weight
+    assert weight.tolist() == [[0.0, 0.0], [1.0, 2.0], [3.0, 4.0]]
+
+
+def test_a_row_that_is_not_finite(table, vocab):
+    table.vectors[0, 1] = np.nan
+    with pytest.raises(VocabularyError, match=r"1 words have .* not finite, 'king' \(row 0\)"):
+        to_embedding(table, vocab)
+
+
+OPTIMIZERS = {
+    "SGD": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.1, nesterov=True),
+    "Adam": lambda p: torch.optim.Adam(p, lr=0.1, weight_decay=0.1, amsgrad=True),
+    "AdamW": lambda p: torch.optim.AdamW(p, lr=0.1, weight_decay=0.1),
+    "Adamax": lambda p: torch.optim.Adamax(p, lr=0.1, weight_decay=0.1),
+    "NAdam": lambda p: torch.optim.NAdam(p, lr=0.1, weight_decay=0.1),
+    "RAdam": lambda p: torch.optim.RAdam(p, lr=0.1, weight_decay=0.1),
+    "Adagrad": lambda p: torch.optim.Adagrad(p, lr=0.1, weight_decay=0.1),
+    "Adadelta": lambda p: torch.optim.Adadelta(p, lr=0.1, weight_decay=0.1),
+    "RMSprop": lambda p: torch.optim.RMSprop(p, lr=0.1, momentum=0.9, weight_decay=0.1),
+    "ASGD": lambda p: torch.optim.ASGD(p, lr=0.1, weight_decay=0.1),
+    "Rprop": lambda p: torch.optim.Rprop(p, lr=0.1),
+    "RowAdamW": lambda p: RowAdamW(p, lr=0.1, weight_decay=0.1),
+    "SGD sparse": lambda p: torch.optim.SGD(p, lr=0.1),
+    "Adagrad sparse": lambda p: torch.optim.Adagrad(p, lr=0.1),
+    "SparseAdam sparse": lambda p: torch.optim.SparseAdam(p, lr=0.1),
+    "RowAdamW sparse": lambda p: RowAdamW(p, lr=0.1, weight_decay=0.1),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Sparse invariant checks")  # torch's own sparse Adagrad
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_padding_stays_zero_through_training(table, vocab, name):
+    embedding = to_embedding(table, vocab, sparse=name.endswith("sparse"))
+    start = embedding.weight.detach().clone()
+    optimizer = OPTIMIZERS[name](list(embedding.parameters()))
+    ids = torch.tensor([[2, 3, 0], [4, 0, 0], [5, 1, 2]])
+    target = torch.randn(3, 3, 3)
+    for _ in range(5):
+        optimizer.zero_grad()
+        ((embedding(ids) - target) ** 2).sum().backward()
+        optimizer.step()
+    assert embedding.weight[0].tolist() == [0.0, 0.0, 0.0]
+    moved = (embedding.weight.detach() != start).any(dim=1)
+    assert moved.tolist() == [False, True, True, True, True, True]
+
+
+# And back
+
+
+def test_nothing_trained_gives_the_same_table_and_new_words_behind(table, vocab):
+    table.metadata["note"] = "kept"
+    embedding = to_embedding(table, vocab, oov=lambda word: [9, 9, len(word)])
+    back = to_table(embedding, vocab, like=table)
+    assert back.index_to_key == [*table.index_to_key, "pear", "plum"]
+    assert bits(back.vectors[:5]) == bits(table.vectors)
+    assert back.vectors[5:].tolist() == [[9.0, 9.0, 4.0], [9.0, 9.0, 4.0]]
+    assert back.origin.tolist() == [Origin.PRETRAINED] * 5 + [Origin.NEW] * 2
+    assert back.metadata == {"source": "fixture", "note": "kept"}
+
+
+def test_tuned_rows_take_their_places(table, vocab):
+    original = copy.deepcopy(table)
+    embedding = to_embedding(table, vocab, oov="zeros")
+    with torch.no_grad():
+        embedding.weight[vocab.key_to_index["king"]] = torch.tensor([7.0, 8.0, 9.0])
+        embedding.weight[vocab.key_to_index["plum"]] = torch.tensor([1.0, 2.0, 3.0])
+        embedding.weight[1] = 5.0  # <unk>, which the table does not have
+    back = to_table(embedding, vocab, like=table)
+    assert back.index_to_key == ["king", "queen", "man", "woman", "apple", "pear", "plum"]
+    assert back.vectors.tolist() == [
+        [7.0, 8.0, 9.0],
+        [1.0, -0.5, 0.0],
+        [0.5, 0.5, 0.0],
+        [0.5, -0.5, 0.0],
+        [0.0, 0.0, 2.0],
+        [0.0, 0.0, 0.0],
+        [1.0, 2.0, 3.0],
+    ]
+    assert back.origin.tolist() == [1, 0, 0, 0, 0, 2, 2]
+    assert bits(table.vectors) == bits(original.vectors)
+    assert table.origin.tolist() == [0] * 5
+    assert not np.shares_memory(back.vectors, embedding.weight.detach().numpy())
+
+
+def test_other_rows_are_carried_over_bit_for_bit():
+    odd = np.array([[0x7FC01234, 0xFF800000], [0x80000000, 1], [0x3F800000, 0]], np.uint32)
+    like = EmbeddingTable(["nan", "minus", "a"], odd.view(np.float32), origin=[3, 0, 1])
+    vocab = Vocabulary({"a": 1})
+    embedding = to_embedding(like, vocab)
+    with torch.no_grad():
+        embedding.weight[2] = torch.tensor([1.0, -0.0])
+    back = to_table(embedding, vocab, like)
+    assert bits(back.vectors) == [[0x7FC01234, 0xFF800000], [0x80000000, 1], [0x3F800000, 1 << 31]]
+    assert back.origin.tolist() == [Origin.COMPOSED, Origin.PRETRAINED, Origin.TUNED]
+
+
+def test_special_words_of_the_table_stay_where_they_are():
+    like = EmbeddingTable(["<unk>", "a", "<pad>"], [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    vocab = Vocabulary({"a": 1})
+    embedding = to_embedding(like, vocab)
+    with torch.no_grad():
+        embedding.weight += 1
+    back = to_table(embedding, vocab, like)
+    assert back.index_to_key == ["<unk>", "a", "<pad>"]
+    assert back.vectors.tolist() == [[2.0, 3.0], [4.0, 5.0], [5.0, 6.0]]
+    assert back.origin.tolist() == [Origin.TUNED, Origin.TUNED, Origin.PRETRAINED]
+
+
+def test_a_second_tuning_tells_its_own_rows(table, vocab):
+    once = to_table(to_embedding(table, vocab), vocab, like=table)
+    embedding = to_embedding(once, vocab)
+    assert torch.equal(embedding.weight, to_embedding(table, vocab).weight)
+    with torch.no_grad():
+        embedding.weight[vocab.key_to_index["pear"]] += 1
+    twice = to_table(embedding, vocab, like=once)
+    assert twice.index_to_key == once.index_to_key
+    assert twice.origin.tolist() == [0, 0, 0, 0, 0, Origin.TUNED, Origin.NEW]
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_a_weight_of_another_type(table, vocab, dtype):
+    weight = to_embedding(table, vocab, oov="zeros").weight.to(dtype)
+    back = to_table(weight, vocab, like=table)
+    assert back.vectors.dtype == np.float32
+    assert bits(back.vectors[:5]) == bits(table.vectors)  # halves, exact in every type
+    assert back.origin.tolist() == [0, 0, 0, 0, 0, 2, 2]
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (6, 2), (6,)])
+def test_shapes_must_agree(table, vocab, shape):
+    message = r"the embedding has the shape \(.*\); vocabulary and table need \(6, 3\); pass the vo"
+    with pytest.raises(VocabularyError, match=message):
+        to_table(torch.zeros(shape), vocab, like=table)

@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from finetune_embed import BagOfEmbeddings, DataError, KimCNN
+from finetune_embed.models import HEADS, build_head
+
+IDS = torch.tensor([[2, 3, 4, 2], [5, 0, 0, 0], [0, 0, 0, 0], [6, 2, 0, 0]])
+LENGTHS = torch.tensor([4, 1, 0, 2])
+
+
+@pytest.fixture(params=[False, True], ids=["dense", "sparse"])
+def embedding(request):
+    return nn.Embedding(8, 5, padding_idx=0, sparse=request.param)
+
+
+def slow_bag(model, ids, lengths):
+    rows = []
+    for row, length in zip(ids.tolist(), lengths.tolist(), strict=True):
+        vectors = [model.embedding.weight[i] for i in row[:length]]
+        mean = sum(vectors) / length if length else torch.zeros(5)
+        if model.hidden is not None:
+            mean = (model.hidden.weight @ mean + model.hidden.bias).clamp(min=0)
+        rows.append(model.output.weight @ mean + model.output.bias)
+    return torch.stack(rows)
+
+
+def slow_cnn(model, ids, lengths):
+    """Slide every filter over the words, with a window's width less one of zeros around them."""
+    logits = []
+    for row, length in zip(ids.tolist(), lengths.tolist(), strict=True):
+        maxima = []
+        for convolution in model.convolutions:
+            width = convolution.kernel_size[0]
+            around = torch.zeros(width - 1, 5)
+            words = torch.cat([around, model.embedding.weight[row[:length]], around])
+            features = [
+                (convolution.weight * words[at : at + width].T).sum((1, 2)) + convolution.bias
+                for at in range(len(words) - width + 1)
+            ]
+            features.append(torch.zeros(len(convolution.bias)))
+            maxima.append(torch.stack(features).amax(0))
+        logits.append(model.output.weight @ torch.cat(maxima) + model.output.bias)
+    return torch.stack(logits)
+
+
+@pytest.mark.parametrize("hidden", [0, 7])
+def test_bag_equals_a_slow_mean(embedding, hidden):
+    model = BagOfEmbeddings(embedding, 3, hidden=hidden)
+    logits = model(IDS, LENGTHS)
+    assert logits.shape == (4, 3)
+    torch.testing.assert_close(logits, slow_bag(model, IDS, LENGTHS))
+
+
+def test_an_empty_text_has_the_logits_of_a_zero_vector(embedding):
+    model = BagOfEmbeddings(embedding, 3)
+    assert torch.equal(
+        model(torch.zeros(1, 1, dtype=torch.int64), torch.tensor([0]))[0], model.output.bias
+    )
+
+
+@pytest.mark.parametrize("widths", [(1,), (2,), (3, 4), (1, 2, 6)])
+def test_cnn_equals_slow_filters(embedding, widths):
+    model = KimCNN(embedding, 3, filters=6, widths=widths).eval()
+    logits = model(IDS, LENGTHS)
+    assert logits.shape == (4, 3)
+    torch.testing.assert_close(logits, slow_cnn(model, IDS, LENGTHS))
+
+
+def test_cnn_with_biases_above_zero_sees_no_padding(embedding):
+    # The bias alone wins in windows of padding, were they counted.
+    model = KimCNN(embedding, 2, filters=4, widths=(1, 3)).eval()
+    with torch.no_grad():
+        for convolution in model.convolutions:
+            convolution.weight.abs_().neg_()
+            convolution.bias.fill_(10)
+        embedding.weight[1:].abs_()
+    alone = model(torch.tensor([[2, 3]]), torch.tensor([2]))
+    padded = model(torch.tensor([[2, 3, 0, 0, 0, 0, 0]]), torch.tensor([2]))
+    torch.testing.assert_close(padded, alone)
+
+
+@pytest.mark.parametrize("spelling", ["bag", "bag(hidden=4)", "cnn(filters=8)", "cnn(widths=(1,))"])
+@pytest.mark.parametrize("more", [1, 2, 30])
+def test_longer_padding_changes_nothing(embedding, spelling, more):
+    model = build_head(spelling, embedding, 3).eval()
+    longer = nn.functional.pad(IDS, (0, more))
+    torch.testing.assert_close(model(longer, LENGTHS), model(IDS, LENGTHS))
+
+
+@pytest.mark.parametrize("spelling", ["bag", "bag(hidden=4)", "cnn(filters=8, dropout=0.0)"])
+def test_the_gradient_reaches_every_word_of_the_batch_and_no_other_row(embedding, spelling):
+    model = build_head(spelling, embedding, 3)
+    nn.functional.cross_entropy(model(IDS, LENGTHS), torch.tensor([0, 1, 2, 0])).backward()
+    gradient = embedding.weight.grad.to_dense()
+    assert (gradient != 0).any(dim=1).tolist() == [
+        False,
+        False,
+        True,
+        True,
+        True,
+        True,
+        True,
+        False,
+    ]
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+
+
+def test_the_gradient_of_the_bag_is_the_one_of_the_slow_mean(embedding):
+    model = BagOfEmbeddings(embedding, 3)
+    labels = torch.tensor([0, 1, 2, 0])
+    nn.functional.cross_entropy(model(IDS, LENGTHS), labels).backward()
+    fast = embedding.weight.grad.to_dense().clone()
+    model.zero_grad()
+    embedding.weight.grad = None
+    nn.functional.cross_entropy(slow_bag(model, IDS, LENGTHS), labels).backward()
+    torch.testing.assert_close(fast, embedding.weight.grad)
+
+
+def test_dropout_acts_in_training_alone(embedding):
+    for spelling in ("bag(dropout=0.5)", "cnn(dropout=0.5)"):
+        model = build_head(spelling, embedding, 3)
+        assert not torch.equal(model(IDS, LENGTHS), model(IDS, LENGTHS))
+        model.eval()
+        assert torch.equal(model(IDS, LENGTHS), model(IDS, LENGTHS))
+
+
+def test_an_empty_batch(embedding):
+    for spelling in HEADS:
+        model = build_head(spelling, embedding, 3)
+        ids, lengths = torch.zeros(0, 4, dtype=torch.int64), torch.zeros(0, dtype=torch.int64)
+        assert model(ids, lengths).shape == (0, 3)
+
+
+def test_heads_as_spelled(embedding):
+    bag = build_head("bag(hidden=100, dropout=0.25)", embedding, 4)
+    assert isinstance(bag, BagOfEmbeddings)
+    assert bag.embedding is embedding
+    assert bag.hidden.weight.shape == (100, 5)
+    assert bag.output.weight.shape == (4, 100)
+    assert bag.dropout.p == 0.25
+    cnn = build_head("cnn(filters=50, widths=(2, 3))", embedding, 4)
+    assert isinstance(cnn, KimCNN)
+    assert [tuple(c.weight.shape) for c in cnn.convolutions] == [(50, 5, 2), (50, 5, 3)]
+    assert cnn.output.weight.shape == (4, 100)
+    assert [tuple(c.weight.shape) for c in KimCNN(embedding, 2).convolutions] == [
+        (100, 5, 3),
+        (100, 5, 4),
+        (100, 5, 5),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("spelling", "message"),
+    [
+        ("lstm", "no head is called 'lstm'; there are bag, cnn"),
+        ("bagg", "did you mean bag"),
+        ("bag(hiden=3)", "bag has no option 'hiden'; it has hidden, dropout"),
+        ("bag(num_labels=3)", "bag has no option 'num_labels'"),
+        ("bag(dropout=2)", r"bag\(dropout=2\): dropout probability has to be between 0 and 1"),
+        ("bag(hidden=-1)", r"bag\(hidden=-1\): "),
+        ("bag(hidden='x')", r"bag\(hidden='x'\): "),
+        ("cnn(widths=3)", r"cnn\(widths=3\): "),
+        ("cnn(widths=())", r"widths=\(\): give one filter or more, and one window"),
+        ("cnn(widths=(0,))", r"widths=\(0,\): give one filter"),
+        ("cnn(filters=0)", "filters=0, .*give one filter or more"),
+    ],
+)
+def test_spellings_of_no_head(embedding, spelling, message):
+    with pytest.raises(DataError, match=message):
+        build_head(spelling, embedding, 2)

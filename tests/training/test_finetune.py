@@ -1,0 +1,849 @@
+"""`finetune`: interrupted and resumed, seeds, settings, heads, labels, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+import finetune_embed as fe
+from finetune_embed.training import tuning
+from finetune_embed.training.progress import ProgressBar
+
+D = 6
+GOOD, BAD, PLAIN = (
+    [f"{kind}{letter}" for letter in "abcdefgh"] for kind in ("fine", "poor", "word")
+)
+OUTPUT = [
+    "config.yaml",
+    "embedding.safetensors",
+    "history.jsonl",
+    "metrics.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "words.parquet",
+]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def table(size: int = D) -> fe.EmbeddingTable:
+    """Return vectors of most words of the data and of some that it lacks."""
+    rng = np.random.default_rng(0)
+    words = [*GOOD[:6], *BAD[:6], *PLAIN, "elsewhere", "nowhere", "finez"]
+    return fe.EmbeddingTable(words, rng.standard_normal((len(words), size)))
+
+
+def split(size: int, seed: int, *, empty: int = 0) -> datasets.Dataset:
+    rng = np.random.default_rng(seed)
+    labels = ["good" if rng.random() < 0.5 else "bad" for _ in range(size)]
+    texts = [
+        " ".join([*rng.choice(GOOD if label == "good" else BAD, 2), *rng.choice(PLAIN, 3)])
+        for label in labels
+    ]
+    texts[:empty] = [""] * empty
+    return datasets.Dataset.from_dict({"text": texts, "label": labels})
+
+
+def data(**options: Any) -> datasets.DatasetDict:
+    return datasets.DatasetDict(
+        train=split(60, 1, **options), validation=split(30, 2), test=split(20, 3)
+    )
+
+
+def tune(**options: Any) -> fe.Run:
+    defaults = {"epochs": 3, "lr": 0.02, "batch_size": 8}
+    vectors, dataset = options.pop("vectors", None), options.pop("dataset", None)
+    return fe.finetune(
+        table() if vectors is None else vectors,
+        data() if dataset is None else dataset,
+        **(defaults | options),
+    )
+
+
+def state_of(run: fe.Run) -> dict[str, bytes]:
+    told = {name: value.numpy().tobytes() for name, value in run.model.state_dict().items()}
+    return told | {"table": run.table.vectors.tobytes()}
+
+
+# --- law 2: interrupted equals uninterrupted ------------------------------------------------------
+
+RUNS: dict[str, dict[str, Any]] = {
+    "bag, linear with warmup, by step": {
+        "head": "bag(hidden=5, dropout=0.4)",
+        "strategy": "UnfreezeAfter(steps=11) | DiscriminativeLR(embedding=0.5)",
+        "schedule": "linear",
+        "warmup": 0.3,
+        "weight_decay": 0.1,
+    },
+    "cnn, cosine, by epoch": {
+        "head": "cnn(filters=4, widths=(2, 3), dropout=0.5)",
+        "strategy": "UnfreezeAfter(epochs=2)",
+        "schedule": "cosine",
+    },
+    "cnn, by step, warmup": {
+        "head": "cnn(filters=3, widths=(1, 2), dropout=0.3)",
+        "strategy": "UnfreezeAfter(steps=10)",
+        "schedule": "linear",
+        "warmup": 0.5,
+    },
+    "bag, early stopping": {
+        "head": "bag(dropout=0.5)",
+        "strategy": "FullTune",
+        "lr": 2.0,
+        "patience": 2,
+        "epochs": 9,
+    },
+    "cnn, frozen": {"head": "cnn(filters=3)", "strategy": "Freeze", "weight_decay": 0.1},
+}
+
+RESUME = """
+import json, sys
+import torch
+import finetune_embed as fe
+
+assert torch.get_num_threads() != 1, "the run's count of 1 has to come from the checkpoint"
+for options in json.load(sys.stdin):
+    fe.finetune(**options, resume=True)
+"""
+
+KILLED = """
+import json, os, signal, sys
+import torch
+import finetune_embed as fe
+from finetune_embed.training import checkpoint, progress, run
+
+torch.set_num_threads(1)
+where, number, options = json.load(sys.stdin)
+owner, name = {
+    "batch": (progress.ProgressBar, "advance"),
+    "half a checkpoint": (checkpoint, "save_file"),
+    "half an export": (run, "save_safetensors"),
+    "half removed": (checkpoint.shutil, "rmtree"),
+}[where]
+real, calls = getattr(owner, name), []
+
+
+def dying(*args):
+    calls.append(args)
+    if len(calls) == number:
+        if where == "half removed":
+            os.unlink(next(iter(os.scandir(args[0]))))
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(*args)
+
+
+setattr(owner, name, dying)
+fe.finetune(**options)
+"""
+
+
+def started(script: str, told: Any) -> subprocess.Popen[str]:
+    """Start a script in a new process, with something to read."""
+    process = subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "2", "HF_HUB_OFFLINE": "1"},
+    )
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(told))
+    process.stdin.flush()
+    return process
+
+
+def ended(process: subprocess.Popen[str]) -> int:
+    """Wait for a process; show what it said if it failed."""
+    _, errors = process.communicate(timeout=240)
+    print(errors)
+    return process.returncode
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The vectors and the data as files, so that another process reads the same."""
+    folder = tmp_path_factory.mktemp("files")
+    fe.save_safetensors(table(), folder / "vectors.safetensors")
+    (folder / "data").mkdir()
+    for name, part in data().items():
+        part.to_json(folder / "data" / f"{name}.jsonl")
+    return {"vectors": str(folder / "vectors.safetensors"), "dataset": str(folder / "data")}
+
+
+def options_of(name: str, files: dict[str, str], folder: Path) -> dict[str, Any]:
+    defaults = {"epochs": 5, "lr": 0.05, "batch_size": 16, "seed": 4}
+    return {**files, **defaults, **RUNS[name], "output_dir": str(folder)}
+
+
+def finished(folder: Path) -> dict[str, Any]:
+    """Return all that a run left behind, but for the seconds it took."""
+    assert sorted(path.name for path in folder.iterdir()) == OUTPUT
+    names = ("embedding.safetensors", "model.safetensors", "tokenizer.json", "config.yaml")
+    told: dict[str, Any] = {name: (folder / name).read_bytes() for name in names}
+    told["words"] = (folder / "words.parquet").read_bytes()
+    history = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+    metrics = json.loads((folder / "metrics.json").read_text())
+    for record in [*history, metrics]:
+        del record["seconds"]
+    return {**told, "history": history, "metrics": metrics}
+
+
+def interrupted(epoch: int, *, saved: bool = True, **options: Any) -> None:
+    """Do a run that ends by Ctrl-C after an epoch, once or before its checkpoint is written."""
+    real = tuning.save_checkpoint
+
+    def stopping(folder, model, optimizer, best, progress, settings):
+        if progress.epoch == epoch and not saved:
+            raise KeyboardInterrupt
+        real(folder, model, optimizer, best, progress, settings)
+        if progress.epoch == epoch:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tuning, "save_checkpoint", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            tune(**options)
+
+
+@pytest.mark.slow
+def test_interrupted_at_every_epoch_boundary_and_resumed_in_a_new_process(files, tmp_path):
+    expected, resumed, lengths = {}, [], {}
+    for name in RUNS:
+        whole = tmp_path / name / "whole"
+        run = fe.finetune(**options_of(name, files, whole))
+        expected[name] = finished(whole)
+        lengths[name] = len(run.history)
+        opened = [record["embedding_lr"] > 0 for record in run.history]
+        assert any(opened) == ("Freeze" not in run.config["strategy"])
+        for epoch in range(lengths[name] + 1):
+            # without any checkpoint a run starts anew, with the thread count of its own process
+            for saved in (True, False) if epoch else (True,):
+                folder = tmp_path / name / f"{epoch}-{saved}"
+                interrupted(epoch, saved=saved, **options_of(name, files, folder))
+                left = [path.name for path in folder.glob("checkpoint-*")]
+                assert left == [f"checkpoint-{epoch if saved else epoch - 1}"]
+                assert not (folder / "metrics.json").exists()
+                resumed.append((name, folder))
+    assert lengths["bag, early stopping"] in range(4, 9)  # of 9
+    assert ended(started(RESUME, [options_of(n, files, folder) for n, folder in resumed])) == 0
+    for name, folder in resumed:
+        told = finished(folder)
+        for part, value in expected[name].items():
+            assert told[part] == value, (name, folder.name, part)
+    assert len(resumed) == 2 * sum(lengths.values()) + len(RUNS) >= 50
+
+
+DEATHS = [
+    ("batch", 2, ["checkpoint-0"]),  # in the first epoch
+    ("batch", 14, ["checkpoint-3"]),  # in mid-epoch, after three epochs of four batches
+    ("half a checkpoint", 8, ["checkpoint-1"]),
+    ("half an export", 1, ["checkpoint-5"]),
+    ("half removed", 6, []),  # the last checkpoint, when all is done
+]
+
+
+@pytest.mark.slow
+def test_killed_and_resumed_in_a_new_process(files, tmp_path):
+    """SIGKILL leaves nobody time to tidy up."""
+    name = "bag, linear with warmup, by step"
+    fe.finetune(**options_of(name, files, tmp_path / "whole"))
+    folders = [tmp_path / f"{where} {number}" for where, number, _ in DEATHS]
+    processes = [
+        started(KILLED, (where, number, options_of(name, files, folder)))
+        for (where, number, _), folder in zip(DEATHS, folders, strict=True)
+    ]
+    for process, folder, (_, _, left) in zip(processes, folders, DEATHS, strict=True):
+        assert ended(process) == -signal.SIGKILL
+        assert [path.name for path in folder.glob("checkpoint-*")] == left
+    assert ended(started(RESUME, [options_of(name, files, folder) for folder in folders])) == 0
+    for folder in folders:
+        assert finished(folder) == finished(tmp_path / "whole")
+
+
+def test_ctrl_c_in_mid_epoch_leaves_a_checkpoint_that_resume_completes(
+    files, tmp_path, monkeypatch
+):
+    name = "cnn, by step, warmup"
+    fe.finetune(**options_of(name, files, tmp_path / "whole"))
+    folder, advances = tmp_path / "stopped", []
+    for at in (6, 3, 7):  # three times over, each in another epoch
+        advances.clear()
+
+        def advance(bar, at=at):
+            advances.append(at)
+            if len(advances) == at:
+                raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(ProgressBar, "advance", advance)
+            with pytest.raises(KeyboardInterrupt):
+                fe.finetune(**options_of(name, files, folder), resume=True)
+    assert [path.name for path in folder.glob("checkpoint-*")] == ["checkpoint-2"]
+    history = (folder / "history.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in history] == [0, 1]
+    fe.finetune(**options_of(name, files, folder), resume=True)
+    assert finished(folder) == finished(tmp_path / "whole")
+
+
+def test_resume_refuses_other_settings_and_other_data(files, tmp_path):
+    name = "cnn, frozen"
+    folder = tmp_path / "run"
+    options = options_of(name, files, folder)
+    interrupted(1, **options)
+    for changed, told in (
+        ({"lr": 0.06}, "lr=0.05, this run has lr=0.06"),
+        ({"strategy": "FullTune"}, "strategy='Freeze', this run has strategy='FullTune'"),
+        ({"epochs": 6}, "epochs=5, this run has epochs=6"),
+        ({"max_length": 2}, "data_sha256="),
+    ):
+        with pytest.raises(fe.DataError, match=f"checkpoint-1 was written with {told}"):
+            fe.finetune(**(options | changed), resume=True)
+    fe.finetune(**options, resume=True)
+
+
+# --- a folder that holds a run already ------------------------------------------------------------
+
+
+def test_a_finished_run_is_refused_returned_or_replaced(tmp_path):
+    first = tune(output_dir=tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(fe.DataError, match=r"holds a finished run; choose another .*overwrite=Tr"):
+        tune(output_dir=tmp_path, seed=1)
+    again = tune(output_dir=tmp_path, resume=True, epochs=99)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert state_of(again) == state_of(first)
+    assert again.history == first.history
+    other = tune(output_dir=tmp_path, seed=1, overwrite=True)
+    assert state_of(fe.load(tmp_path)) == state_of(other) != state_of(first)
+    assert sorted(path.name for path in tmp_path.iterdir()) == OUTPUT
+
+
+def test_an_unfinished_run_is_refused_or_replaced(tmp_path):
+    interrupted(1, output_dir=tmp_path)
+    with pytest.raises(
+        fe.DataError, match=r"an unfinished run \(checkpoint-1\); .* or go on with resume=True"
+    ):
+        tune(output_dir=tmp_path)
+    (tmp_path / "mine.txt").write_text("not of the run")
+    run = tune(output_dir=tmp_path, overwrite=True, epochs=1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*OUTPUT, "mine.txt"])
+    assert len(run.history) == 1
+
+
+def test_folders_that_cannot_be_used(tmp_path):
+    with pytest.raises(fe.DataError, match="resume=True needs the folder of the run"):
+        tune(resume=True)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(fe.DataError, match="is a file; name a folder"):
+        tune(output_dir=tmp_path / "file")
+    run = tune(output_dir=tmp_path / "a" / "b", resume=True)  # nothing there: it starts
+    assert state_of(fe.load(tmp_path / "a" / "b")) == state_of(run)
+
+
+# --- seeds, the generator, threads ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("head", ["bag(dropout=0.2)", "cnn(filters=3)"])
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others(head):
+    options = {"head": head, "oov": "normal"}
+    first, torch_state = tune(**options, seed=5), torch.random.get_rng_state()
+    torch.rand(100)
+    np.random.default_rng().random()
+    again, other = tune(**options, seed=5), tune(**options, seed=6)
+    assert state_of(again) == state_of(first)
+    assert not torch.equal(torch_state, torch.random.get_rng_state())
+    for name, value in state_of(other).items():
+        assert value != state_of(first)[name], name
+
+
+def test_an_output_folder_changes_no_bit(tmp_path):
+    assert state_of(tune(output_dir=tmp_path)) == state_of(tune())
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_callers_generator_and_thread_count_are_as_before(tmp_path, fails):
+    interrupted(1, output_dir=tmp_path)
+    torch.set_num_threads(2)
+    torch.manual_seed(11)
+    before = torch.random.get_rng_state()
+    if fails:
+        with pytest.raises(fe.DataError, match=r"lr=0.02, this run has lr=0.03"):
+            tune(output_dir=tmp_path, resume=True, lr=0.03)
+    else:
+        tune(output_dir=tmp_path, resume=True)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert torch.get_num_threads() == 2
+
+
+# --- labels, texts --------------------------------------------------------------------------------
+
+AS_CLASS = datasets.ClassLabel(names=["bad", "good"])
+
+
+@pytest.mark.parametrize(
+    ("labels", "convert"),
+    [
+        (["bad", "good"], lambda name: name),
+        ([0, 1], lambda name: int(name == "good")),
+        ([-7, 40], lambda name: 40 if name == "good" else -7),
+        ([False, True], lambda name: name == "good"),
+    ],
+    ids=["strings", "numbers", "any numbers", "truth values"],
+)
+def test_kinds_of_labels_give_the_same_bits(labels, convert):
+    dataset = data().map(lambda row: {"class": convert(row["label"])}, remove_columns="label")
+    run = tune(dataset=dataset, label="class")
+    assert run.labels == labels
+    assert state_of(run) == state_of(tune())
+    assert set(run.predict(data()["test"]["text"])) == set(labels)
+
+
+def test_a_class_label_keeps_its_names_and_their_order():
+    feature = datasets.ClassLabel(names=["good", "bad"])
+    run = tune(dataset=data().cast_column("label", feature))
+    assert run.labels == ["good", "bad"]
+    plain = tune()
+    assert run.metrics["test"]["accuracy"] == pytest.approx(plain.metrics["test"]["accuracy"], 0.2)
+    same = tune(dataset=data().cast_column("label", AS_CLASS))
+    assert state_of(same) == state_of(plain)
+    assert same.predict(["finea fineb"]) == plain.predict(["finea fineb"])
+
+
+def test_several_columns_and_lists_of_words_are_the_same_texts():
+    def cut(row: dict[str, Any]) -> dict[str, Any]:
+        words = row["text"].split()
+        return {"first": " ".join(words[:2]), "second": " ".join(words[2:]), "words": words}
+
+    dataset = data().map(cut)
+    joined = tune(dataset=dataset, text=["first", "second"])
+    listed = tune(dataset=dataset, text="words")
+    assert state_of(joined) == state_of(listed) == state_of(tune())
+    assert listed.predict([["finea", "fineb"]]) == joined.predict(["finea fineb"])
+
+
+def test_empty_texts_train_and_are_predicted_from_the_bias():
+    run = tune(dataset=data(empty=10), batch_size=1)
+    assert len(run.history) == 3
+    bias = run.model.output.bias.detach().softmax(0)
+    assert torch.equal(run.predict_proba([""])[0], bias)
+    assert torch.equal(run.predict_proba(["", "finea"])[0], bias)
+    cnn = tune(dataset=data(empty=10), head="cnn(filters=3)", batch_size=1)
+    assert torch.isfinite(cnn.predict_proba(["", "finea poora"])).all()
+
+
+def test_only_the_first_words_count():
+    run = tune(max_length=3)
+    texts = data()["test"]["text"]
+    cut = [" ".join(text.split()[:3]) for text in texts]
+    assert torch.equal(run.predict_proba(texts), run.predict_proba(cut))
+    whole = tune()
+    assert not torch.equal(whole.predict_proba(texts), whole.predict_proba(cut))
+
+
+def test_rare_words_are_left_to_unk():
+    run = tune(min_count=8)
+    counts = fe.Vocabulary.from_texts(data()["train"]["text"])
+    kept = [w for w, n in zip(counts.index_to_key, counts.counts, strict=True) if n >= 8]
+    assert 0 < len(kept) < len(counts) - 2
+    assert sorted(run.vocab.index_to_key[2:]) == sorted(kept)
+    rare = [w for w in table().index_to_key if w not in kept]
+    assert (run.table.subset(rare).vectors == table().subset(rare).vectors).all()
+
+
+@pytest.mark.parametrize(
+    ("oov", "expected"),
+    [
+        ("zeros", np.zeros(D)),
+        ("mean", table().vectors.astype(np.float64).mean(0)),
+        (lambda word: np.full(D, len(word)), np.full(D, 5.0)),
+    ],
+    ids=["zeros", "mean", "function"],
+)
+def test_words_the_vectors_lack_start_where_they_are_told(oov, expected):
+    run = tune(oov=oov, strategy="Freeze")
+    new = [word for word in run.table.index_to_key if word not in table()]
+    assert sorted(new) == ["fineg", "fineh", "poorg", "poorh"]
+    for word in new:
+        np.testing.assert_allclose(run.table[word], expected, rtol=1e-6)
+
+
+# --- the matrix of settings -----------------------------------------------------------------------
+
+HEADS = ["bag", "bag(hidden=4, dropout=0.1)", "cnn(filters=3, widths=(1, 2))"]
+STRATEGIES = [
+    "FullTune",
+    "Freeze",
+    "UnfreezeAfter(epochs=1)",
+    "UnfreezeAfter(steps=9)",
+    "DiscriminativeLR(embedding=0.1)",
+    "DiscriminativeLR(decay=0.5) | UnfreezeAfter(epochs=1)",
+]
+SCHEDULES = [("constant", 0.0), ("linear", 0.2), ("cosine", 0.0)]
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("head", HEADS)
+def test_settings(head, strategy, schedule):
+    run = tune(head=head, strategy=strategy, schedule=schedule[0], warmup=schedule[1], epochs=2)
+    base, steps = table(), -(-60 // 8)
+    told = {"head": head, "strategy": strategy, "schedule": schedule[0], "warmup": schedule[1]}
+    assert {name: run.config[name] for name in told} == told
+    assert [record["step"] for record in run.history] == [steps, 2 * steps]
+    assert [record["epoch"] for record in run.history] == [0, 1]
+    # rows that training does not see are the base's, bit for bit; new words follow them
+    outside = [word for word in base.index_to_key if word not in run.vocab]
+    assert {"elsewhere", "nowhere", "finez"} <= set(outside)
+    assert (bits(run.table, outside) == bits(base, outside)).all()
+    assert run.table.index_to_key[: len(base)] == base.index_to_key
+    inside = [word for word in base.index_to_key if word in run.vocab]
+    moved = (bits(run.table, inside) != bits(base, inside)).any(axis=1)
+    opened = [record["embedding_lr"] > 0 for record in run.history]
+    assert opened == {
+        "Freeze": [False, False],
+        "FullTune": [True, True],
+        "DiscriminativeLR(embedding=0.1)": [True, True],
+    }.get(strategy, [False, True])
+    seen_open = any(opened[: run.metrics["best_epoch"] + 1])
+    # of a CNN only the windows of the maxima have a gradient
+    assert int(moved.sum()) in (range(len(inside) // 2, len(inside) + 1) if seen_open else [0])
+    assert moved.all() or "cnn" in head or not seen_open
+    assert run.drift.rows_moved == moved.sum()
+    below = {"bag": 1, "bag(hidden=4, dropout=0.1)": 2, "cnn(filters=3, widths=(1, 2))": 3}[head]
+    rate = 0.02 * {
+        "Freeze": 0.0,
+        "DiscriminativeLR(embedding=0.1)": 0.1,
+        "DiscriminativeLR(decay=0.5) | UnfreezeAfter(epochs=1)": 0.5**below,
+    }.get(strategy, 1.0)
+    highest = max(record["embedding_lr"] for record in run.history)
+    assert highest == pytest.approx(rate) or (schedule[0] != "constant" and highest < rate)
+    assert run.warnings == [] or (strategy != "Freeze" and not seen_open)
+
+
+def bits(vectors: fe.EmbeddingTable, words: list[str]) -> np.ndarray:
+    return vectors.subset(words).vectors.view(np.uint32)
+
+
+def test_the_number_of_settings_swept():
+    assert len(HEADS) * len(STRATEGIES) * len(SCHEDULES) == 54
+
+
+def test_strategies_as_objects_and_as_spellings_are_the_same():
+    strategy = fe.UnfreezeAfter(epochs=1) | fe.DiscriminativeLR(embedding=0.1)
+    assert state_of(tune(strategy=strategy)) == state_of(tune(strategy=str(strategy)))
+    assert state_of(tune(strategy=None)) == state_of(tune(strategy=fe.FullTune()))
+
+
+def test_weight_decay_is_for_all_but_the_table():
+    plain, decayed = tune(epochs=1), tune(epochs=1, weight_decay=0.5, batch_size=60)
+    one_step = tune(epochs=1, batch_size=60)
+    assert decayed.table.vectors.tobytes() == one_step.table.vectors.tobytes()
+    start = one_step.model.output.weight - decayed.model.output.weight  # lr x decay x start
+    torch.manual_seed(0)
+    expected = nn.Linear(D, 2).weight * (0.02 * 0.5)
+    torch.testing.assert_close(start, expected, rtol=1e-3, atol=1e-6)
+    assert not torch.equal(plain.model.output.weight, one_step.model.output.weight)
+
+
+def test_loss_fn_is_the_loss_and_is_reported():
+    weight = torch.tensor([1.0, 30.0])
+
+    def leaning(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return functional.cross_entropy(logits, labels, weight=weight)
+
+    run = tune(loss_fn=leaning)
+    assert run.config["loss_fn"] == "leaning"
+    texts, labels = data()["test"]["text"], data()["test"]["label"]
+    logits = run.predict_proba(texts).log()
+    numbers = torch.tensor([["bad", "good"].index(label) for label in labels])
+    expected = functional.cross_entropy(logits, numbers, weight=weight).item()
+    assert run.metrics["test"]["loss"] == pytest.approx(expected, rel=1e-4)
+    unsure = run.predict_proba(["worda wordb"])[0, 1]
+    assert unsure > tune().predict_proba(["worda wordb"])[0, 1]
+
+
+# --- heads of one's own ---------------------------------------------------------------------------
+
+
+class Own(nn.Module):
+    """A model as a user has it, with an embedding of another size."""
+
+    def __init__(self, rows: int = 3, size: int = D) -> None:
+        super().__init__()
+        self.words = nn.Embedding(rows, size)
+        self.output = nn.Linear(size, 2)
+
+    def forward(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        inside = (torch.arange(ids.shape[1]) < lengths[:, None])[..., None]
+        total = (self.words(ids) * inside).sum(1)
+        return self.output(total / lengths.clamp(min=1)[:, None])
+
+
+class TwoTables(Own):
+    def __init__(self) -> None:
+        super().__init__()
+        self.positions = nn.Embedding(50, D)
+
+    def forward(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        return super().forward(ids, lengths) + self.output(self.positions(lengths.clamp(max=49)))
+
+
+class TiedModel(nn.Module):
+    """The table is the output layer too: logits by the rows of the first two words."""
+
+    def __init__(self, embedding: nn.Embedding) -> None:
+        super().__init__()
+        self.embedding = embedding
+        self.output = nn.Linear(D, embedding.num_embeddings, bias=False)
+        self.output.weight = embedding.weight
+
+    def forward(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        bag = functional.embedding(ids, self.embedding.weight).mean(1)
+        return functional.linear(bag, self.output.weight)[:, 2:4]
+
+
+def test_an_own_module_gets_the_tables_rows_and_is_trained():
+    torch.manual_seed(3)
+    module = Own()
+    start = module.output.weight.detach().clone()
+    run = tune(head=module)
+    assert run.model is module
+    assert module.words.weight.shape == (len(run.vocab), D)
+    assert module.words.num_embeddings == len(run.vocab)
+    assert module.words.padding_idx == 0
+    assert not module.words.weight[0].any()
+    assert not torch.equal(module.output.weight, start)
+    assert run.config["embedding"] == "words.weight"
+    known = [word for word in run.vocab.index_to_key[2:] if word in table()]
+    exported = torch.from_numpy(run.table.subset(known).vectors)
+    rows = torch.tensor([run.vocab.key_to_index[word] for word in known])
+    assert torch.equal(module.words.weight[rows], exported)
+
+
+def test_an_own_module_equals_the_ready_head_it_imitates():
+    """In float tolerance: the same mean, by other operations."""
+    ready = tune()
+
+    def build(embedding: nn.Embedding, num_labels: int) -> nn.Module:
+        torch.manual_seed(0)
+        head = Own()
+        head.output = nn.Linear(D, num_labels)
+        return head
+
+    torch.manual_seed(0)
+    twin = fe.BagOfEmbeddings(nn.Embedding(3, D), 2)
+    torch.manual_seed(0)
+    output = nn.Linear(D, 2)
+    assert not torch.equal(twin.output.weight, output.weight)
+    module = build(nn.Embedding(3, D), 2)
+    module.output = output
+    run = tune(head=module)
+    np.testing.assert_allclose(run.table.vectors, ready.table.vectors, rtol=1e-3, atol=1e-4)
+
+
+def test_a_function_builds_the_head_and_its_run_is_loaded_with_it(tmp_path):
+    built = []
+
+    def head(embedding: nn.Embedding, num_labels: int) -> nn.Module:
+        built.append((embedding, num_labels))
+        model = nn.Module()
+        model.embedding, model.output = embedding, nn.Linear(D, num_labels)
+        model.forward = lambda ids, lengths: model.output(model.embedding(ids).mean(1))
+        return model
+
+    run = tune(head=head, output_dir=tmp_path)
+    assert [(e.num_embeddings, e.embedding_dim, n) for e, n in built] == [(len(run.vocab), D, 2)]
+    assert built[0][0].weight is run.model.embedding.weight
+    assert run.config["head"] == "head"
+    texts = data()["test"]["text"]
+    with pytest.raises(fe.DataError, match=r"given its own head, head; pass one like it: load\("):
+        fe.load(tmp_path)
+    assert torch.equal(fe.load(tmp_path, head).predict_proba(texts), run.predict_proba(texts))
+    with pytest.raises(fe.DataError, match="does not fit the head"):
+        fe.load(tmp_path, "cnn")
+    with pytest.raises(fe.DataError, match="does not fit the head"):
+        fe.load(tmp_path, lambda e, n: nn.ModuleDict({"embedding": e, "other": nn.Linear(D, n)}))
+
+
+def test_a_module_with_two_embeddings_has_to_be_told_which():
+    with pytest.raises(
+        fe.DataError,
+        match=r"TwoTables holds these embeddings: 'words' \(3, 6\), 'positions' \(50, 6\); say "
+        r"which one is the table of words: embedding='name'",
+    ):
+        tune(head=TwoTables())
+    with pytest.raises(fe.DataError, match="say which one is the table"):
+        tune(head=TwoTables(), embedding="word")
+    ends = []
+    for by_name in (True, False):
+        torch.manual_seed(1)
+        module = TwoTables()
+        positions = module.positions.weight.detach().clone()
+        run = tune(head=module, embedding="words" if by_name else module.words)
+        assert module.words.num_embeddings == len(run.vocab)
+        assert module.positions.weight.shape == (50, D)
+        assert not torch.equal(module.positions.weight, positions)  # it is trained as well
+        ends.append(state_of(run))
+    assert ends[0] == ends[1]
+
+
+@pytest.mark.parametrize(
+    ("head", "told"),
+    [
+        (lambda: nn.Sequential(nn.Linear(2, 2)), r"Sequential holds these embeddings: none"),
+        (lambda: Own(size=7), r"words of Own has 7 dimensions, the vectors have 6; build it with"),
+        (
+            lambda: TiedModel(nn.Embedding(9, D)),
+            r"embedding.weight and output.weight share one weight, which would be torn apart; pass "
+            r"a function head=lambda embedding, num_labels",
+        ),
+        (lambda: lambda embedding, labels: Own(), r"returned a Own that does not hold the embed"),
+        (lambda: "rnn", r"no head is called 'rnn'; there are bag, cnn"),
+        (lambda: "bag(size=3)", r"bag has no option 'size'; it has hidden, dropout"),
+        (lambda: "bag(", r"'bag\(' is no head; write bag or cnn"),
+    ],
+)
+def test_heads_that_do_not_hold_the_table(head, told):
+    with pytest.raises(fe.DataError, match=told):
+        tune(head=head())
+
+
+def test_a_tied_table_is_tuned_and_kept_once(tmp_path):
+    def head(embedding: nn.Embedding, num_labels: int) -> nn.Module:
+        return TiedModel(embedding)
+
+    run = tune(head=head, output_dir=tmp_path)
+    assert run.model.output.weight is run.model.embedding.weight
+    assert run.drift.rows_moved > 10
+    loaded = fe.load(tmp_path, head)
+    assert torch.equal(loaded.model.output.weight, run.model.embedding.weight)
+    assert loaded.model.output.weight is loaded.model.embedding.weight
+
+
+# --- law 4, and runs that warn --------------------------------------------------------------------
+
+
+class Blind(nn.Module):
+    def __init__(self, embedding: nn.Embedding) -> None:
+        super().__init__()
+        self.embedding, self.output = embedding, nn.Linear(1, 2)
+
+    def forward(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        return self.output(lengths[:, None].float())
+
+
+class Nobody(fe.Strategy):
+    """Masks every row out."""
+
+    def rows(self, weight, vocab):
+        return fe.RowRule(train=torch.zeros(len(weight), dtype=torch.bool))
+
+
+def test_a_table_that_was_to_be_tuned_and_did_not_move_is_an_error(tmp_path):
+    with pytest.raises(fe.StrategyError, match="the loss does not depend on it; does the model"):
+        tune(head=lambda embedding, labels: Blind(embedding), output_dir=tmp_path)
+    assert not (tmp_path / "metrics.json").exists()
+    with pytest.raises(fe.StrategyError, match="row mask is False for every row"):
+        tune(strategy=Nobody())
+
+
+def test_a_table_that_was_never_opened_is_a_warning():
+    run = tune(strategy="UnfreezeAfter(epochs=3)")
+    assert run.warnings == [
+        "the table was never open in 3 epochs (24 steps) of UnfreezeAfter(epochs=3); it is as it "
+        "was imported"
+    ]
+    assert run.table.vectors[: len(table())].tobytes() == table().vectors.tobytes()
+    assert "warning: the table was never open" in str(run)
+    assert tune(strategy="UnfreezeAfter(steps=23)").history[-1]["embedding_lr"] == 0.02
+    for silent in ("Freeze", "FullTune"):
+        assert tune(strategy=silent).warnings == []
+
+
+def test_a_best_epoch_before_the_table_opened_is_a_warning():
+    batches = []
+
+    def turning(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Ask for the wrong labels from the third epoch on."""
+        batches.extend([1] * torch.is_grad_enabled())
+        loss = functional.cross_entropy(logits, labels)
+        return loss if len(batches) <= 16 else -loss
+
+    strategy = "UnfreezeAfter(epochs=2) | DiscriminativeLR(embedding=10)"
+    run = tune(strategy=strategy, epochs=4, loss_fn=turning)
+    assert [record["embedding_lr"] for record in run.history] == pytest.approx([0, 0, 0.2, 0.2])
+    accuracies = [record["validation_accuracy"] for record in run.history]
+    best = accuracies.index(max(accuracies))
+    assert run.metrics["best_epoch"] == best < 2
+    assert accuracies[3] < 0.5
+    assert run.warnings == [
+        f"the best epoch, {best + 1}, came before the table moved; it is as it was imported"
+    ]
+    assert run.table.vectors[: len(table())].tobytes() == table().vectors.tobytes()
+
+
+def test_vectors_of_another_language_are_a_warning():
+    words = ["elsewhere", "nowhere", "worda", "wordb"]
+    run = tune(vectors=fe.EmbeddingTable(words, np.eye(4, D)))
+    assert len(run.warnings) == 1
+    share = run.metrics["coverage"]["tokens_found"] / run.metrics["coverage"]["tokens"]
+    assert run.warnings[0].startswith(f"only {share:.1%} of the running words are in the vectors")
+
+
+def test_a_loss_that_is_not_finite_is_an_error_and_leaves_the_last_good_checkpoint(tmp_path):
+    calls = []
+
+    def exploding(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        calls.append(1)
+        return functional.cross_entropy(logits, labels) / (0.0 if len(calls) > 13 else 1.0)
+
+    with pytest.raises(fe.FinetuneEmbedError, match=r"the loss is inf in epoch 1, step 13"):
+        tune(loss_fn=exploding, output_dir=tmp_path)
+    assert [path.name for path in tmp_path.glob("checkpoint-*")] == ["checkpoint-1"]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"epochs": 0}, "epochs=0 must be 1 or more"),
+        ({"batch_size": 0}, "batch_size=0 must be 1 or more"),
+        ({"min_count": 0}, "min_count=0 must be 1 or more"),
+        ({"lr": -1.0}, "lr=-1.0 must be 0 or more"),
+        ({"lr": float("nan")}, "lr=nan must be 0 or more"),
+        ({"weight_decay": -0.1}, "weight_decay=-0.1 must be 0 or more"),
+        ({"schedule": "step"}, "no schedule is called 'step'"),
+        ({"warmup": 2.0}, "warmup=2.0 must be a share"),
+        ({"strategy": "Thaw"}, "no strategy is called 'Thaw'"),
+        ({"tokenizer": "bpe"}, "no tokenizer is called 'bpe'"),
+        ({"oov": "random"}, "oov='random' is no start value"),
+        ({"text": "txt"}, "there is no column 'txt'; there are 'text', 'label'; pass text="),
+        ({"label": "y"}, "there is no column 'y'"),
+        ({"vectors": "absent.txt"}, "no such file: absent.txt"),
+        ({"dataset": "absent.csv"}, "no such file or folder: absent.csv"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_named(tmp_path, monkeypatch, options, told):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(fe.FinetuneEmbedError, match=told):
+        tune(output_dir=tmp_path / "out", **options)
+    assert not (tmp_path / "out" / "metrics.json").exists()
