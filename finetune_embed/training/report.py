@@ -36,8 +36,8 @@ def warnings_of(
     meant_to_tune = strategy.gate(EMBEDDING, Clock(10**9, 10**12)) > 0
     if meant_to_tune and not progress.opened:
         warnings.append(
-            f"the table was never open in {progress.epoch} epochs ({progress.step:,} steps) of "
-            f"{strategy}; it is as it was imported"
+            f"the table was never open at a rate above 0 in {progress.epoch} epochs "
+            f"({progress.step:,} steps) of {strategy}; it is as it was imported"
         )
     elif meant_to_tune and coverage.types_found and not moved.rows_moved:
         warnings.append(
