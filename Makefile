@@ -1,8 +1,9 @@
 # make quickstart   install into .venv and run the main job on the embedded demo
 # make test         install the test tools too and run every test
 # make lint         style and types, with the tools that `make test` installed
-# make bench        print every figure that README and docs claim
-# make recipes      run the recipe configs on local copies: make recipes DATA=dir VECTORS=file
+# make bench        print the figures that README claims; on real input too, if it is given:
+#                   make bench VECTORS=glove.6B.50d.txt DATA=folder-of-data-sets
+# make recipes      run every recipe config: make recipes VECTORS=... DATA=...
 
 PYTHON ?= python3
 VENV := .venv
@@ -36,7 +37,7 @@ lint: $(VENV)/installed-dev
 	$(BIN)/mypy
 
 bench: $(VENV)/installed-dev
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/run.py $(addprefix --vectors ,$(VECTORS)) $(addprefix --data ,$(DATA))
 
 recipes: $(VENV)/installed-dev
 	$(BIN)/python recipes/run_all.py --vectors $(VECTORS) --data $(DATA)

@@ -18,7 +18,8 @@ STRATEGIES = (
     "FullTune",
 )
 WORD = "bad"
-EPOCHS = 8
+EPOCHS = 10
+LR = 0.01
 
 
 @click.command(epilog="Example: finetune-embed quickstart")
@@ -60,6 +61,7 @@ def quickstart(output_dir: Path, epochs: int, quiet: bool, as_json: bool) -> Non
             REVIEWS,
             strategy=strategy,
             epochs=epochs,
+            lr=LR,
             progress=not (quiet or as_json),
         )
     best = max(runs, key=lambda name: runs[name].metrics["validation"]["accuracy"])

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ..training.schedule import SCHEDULES
+from ..vocabulary import Coverage
 from .output import as_json_option, print_json, quiet_option
 
 __all__ = ["train"]
@@ -100,7 +101,7 @@ def train(
     if as_json:
         print_json(dict(run.metrics))
         return
-    click.echo(str(run))
+    click.echo(f"{Coverage(**run.metrics['coverage'])}\n\n{run}")
     if run.drift is not None:
         click.echo(f"\n{run.drift}")
     click.echo(

@@ -34,7 +34,9 @@ class RowAdamW(torch.optim.Optimizer):
       scale x gate, decay toward the anchor, shrink, radius, max_norm. Rows outside the mask
       `train` are not touched.
 
-    Gradients may be dense or sparse, coalesced or not; both give the same numbers.
+    The same gradient gives the same numbers whether it is dense or sparse, coalesced or not. (Where
+    a word occurs twice in a batch, torch itself may sum a dense gradient in another order than a
+    sparse one, which shows in the last bit.)
 
     Args:
         params: parameters or groups, as for any torch optimizer.

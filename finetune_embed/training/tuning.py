@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ from .run import Run, write_history
 from .schedule import build_scheduler
 
 __all__ = ["LossFunction", "Tuning"]
+
+MISSING = 20  # words the vectors lack that a run names
 
 LossFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -167,8 +170,8 @@ class Tuning:
             "epochs": progress.epoch,
             "seconds": round(time.perf_counter() - self.started, 3),
             "coverage": {
-                name: getattr(self.coverage, name)
-                for name in ("types", "types_found", "tokens", "tokens_found")
+                **asdict(self.coverage),
+                "missing": [list(pair) for pair in self.coverage.missing[:MISSING]],
             },
             "drift": moved.summary(),
             "warnings": warnings_of(self.strategy, progress, self.coverage, moved),

@@ -264,13 +264,15 @@ def test_coverage_and_drift_in_the_metrics(tuned, dataset):
     _, run = tuned
     seen = [word for text in dataset["train"]["text"] for word in text.split()]
     base = base_table()
+    counts = {word: seen.count(word) for word in set(seen)}
+    missing = [[word, count] for word, count in counts.items() if word not in base]
     assert run.metrics["coverage"] == {
         "types": len(set(seen)),
         "types_found": len(set(seen) & set(base.index_to_key)),
         "tokens": len(seen),
         "tokens_found": sum(word in base for word in seen),
+        "missing": sorted(missing, key=lambda pair: (-pair[1], pair[0])),
     }
-    counts = {word: seen.count(word) for word in set(seen)}
     assert run.metrics["drift"] == fe.drift(base, run.table, counts).summary()
     assert run.metrics["drift"]["new_rows"] == len(set(seen) - set(base.index_to_key))
     assert run.metrics["epochs"] == SETTINGS["epochs"]
