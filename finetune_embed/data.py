@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from .errors import DataError
-from .splits import Splits
+from .splits import Splits, column_of
 from .vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -39,12 +39,13 @@ def texts_of(split: Dataset, columns: str | Sequence[str], where: str) -> list[A
     names = [columns] if isinstance(columns, str) else list(columns)
     parts = []
     for name in names:
-        values = list(_column(split, name, where, "text"))
+        values = list(column_of(split, name, where, "text"))
         bad = [i for i, v in enumerate(values) if not isinstance(v, (str, list))]
         if bad:
             raise DataError(
-                f"{where}: {len(bad):,} of {len(values):,} rows have no text in {name!r}, row "
-                f"{bad[0]} the first ({values[bad[0]]!r}); remove them with dataset.filter(...)"
+                f"{where}: {len(bad):,} of {len(values):,} rows have no text in {name!r}, the "
+                f"first is row {bad[0]} (counted from 0): {values[bad[0]]!r}; remove them with "
+                "dataset.filter(...)"
             )
         parts.append(values)
     if len(parts) == 1:
@@ -60,15 +61,6 @@ def texts_of(split: Dataset, columns: str | Sequence[str], where: str) -> list[A
     return [" ".join(row) for row in zip(*parts, strict=True)]
 
 
-def _column(split: Dataset, name: str, where: str, option: str) -> Any:
-    if name not in split.column_names:
-        raise DataError(
-            f"{where}: there is no column {name!r}; there are "
-            f"{', '.join(map(repr, split.column_names))}; pass {option}='...'"
-        )
-    return split[name]
-
-
 def labels_of(splits: Splits, column: str) -> list[Label]:
     """Return the classes of a data set in the order of their numbers.
 
@@ -78,10 +70,9 @@ def labels_of(splits: Splits, column: str) -> list[Label]:
     Raises:
         DataError: the column is missing, its values are no classes, or there is one class only.
     """
-    values = _column(splits.train, column, f"{splits.name} (train)", "label")
-    feature = splits.train.features[column]
-    names = getattr(feature, "names", None)
-    distinct: list[Any] = list(names) if names else _distinct(list(values), column, splits.name)
+    values = _named(splits.train, column, f"{splits.name} (train)")
+    names = getattr(splits.train.features[column], "names", None)
+    distinct = _distinct(values, column, splits.name, names)
     if len(distinct) < 2:
         raise DataError(
             f"{splits.name}: every training row has the label {distinct[0]!r} in {column!r}; a "
@@ -90,13 +81,24 @@ def labels_of(splits: Splits, column: str) -> list[Label]:
     return distinct
 
 
-def _distinct(values: list[Any], column: str, name: str) -> list[Any]:
+def _named(split: Dataset, column: str, where: str) -> list[Any]:
+    """Return a column of labels; numbers of a `ClassLabel` column that have a name as the name."""
+    values = list(column_of(split, column, where, "label"))
+    if names := getattr(split.features[column], "names", None):
+        values = [names[v] if v is not None and 0 <= v < len(names) else v for v in values]
+    return values
+
+
+def _distinct(values: list[Any], column: str, name: str, names: list[str] | None) -> list[Any]:
     for row, value in enumerate(values):
-        if not isinstance(value, (str, int)):
+        if not isinstance(value, str if names else (str, int)):
+            kind = "one of the column's class names" if names else "a string or a whole number"
             raise DataError(
-                f"{name}: row {row} of the training split has {value!r} in {column!r}; a label is "
-                "a string or a whole number"
+                f"{name}: row {row} (counted from 0) of the training split has {value!r} in "
+                f"{column!r}; a label is {kind}; remove such rows with dataset.filter(...)"
             )
+    if names:
+        return list(names)
     try:
         return sorted(set(values))
     except TypeError as error:
@@ -111,15 +113,14 @@ def label_numbers(split: Dataset, column: str, labels: Sequence[Label], where: s
     Raises:
         DataError: a row has a label that the training split does not have.
     """
-    values = list(_column(split, column, where, "label"))
-    if names := getattr(split.features[column], "names", None):
-        values = [names[v] if v is not None and 0 <= v < len(names) else v for v in values]
+    values = _named(split, column, where)
     numbers = {label: number for number, label in enumerate(labels)}
     bad = [i for i, value in enumerate(values) if value not in numbers]
     if bad:
         raise DataError(
             f"{where}: {len(bad):,} of {len(values):,} rows have a label that is not among the "
-            f"{len(labels)} of the training split, row {bad[0]} the first ({values[bad[0]]!r})"
+            f"{len(labels)} of the training split, the first is row {bad[0]} (counted from 0): "
+            f"{values[bad[0]]!r}; remove them with dataset.filter(...)"
         )
     return torch.tensor([numbers[value] for value in values], dtype=torch.int64)
 
@@ -131,7 +132,7 @@ class EncodedTexts:
     Attributes:
         ids: int64 `(N,)`.
         offsets: int64 `(texts,)`, where each text starts.
-        lengths: int64 `(texts,)`.
+        lengths: int64 `(texts,)`, 0 for an empty text.
         labels: int64 `(texts,)`, or None.
     """
 
@@ -159,15 +160,18 @@ class EncodedTexts:
         return len(self.offsets)
 
     def padded(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return some texts as ids `(B, L)`, padded with 0 to the longest, and lengths `(B,)`."""
+        """Return some texts as ids `(B, L)`, padded with 0 to the longest, and lengths `(B,)`.
+
+        An empty text is one position of padding: every length is 1 at least, as packed sequences
+        need.
+        """
         lengths = self.lengths[rows]
         columns = torch.arange(max(1, int(lengths.max())))
         at = self.offsets[rows][:, None] + columns
         inside = columns < lengths[:, None]
-        if not len(self.ids):
-            return torch.zeros_like(at), lengths
-        ids = self.ids[at.clamp(max=len(self.ids) - 1)]
-        return torch.where(inside, ids, Vocabulary.padding_idx), lengths
+        ids = torch.full_like(at, Vocabulary.padding_idx)
+        ids[inside] = self.ids[at[inside]]
+        return ids, lengths.clamp(min=1)
 
 
 def batch_indices(texts: int, batch_size: int, seed: int, epoch: int) -> Iterator[torch.Tensor]:
@@ -196,12 +200,13 @@ def collate_padded(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return encoded examples as ids `(B, L)` padded with 0, lengths `(B,)` and labels `(B,)`.
 
-    There is one column at least, so that a batch of empty texts fits every head.
+    An empty text is one position of padding: every length is 1 at least, as packed sequences need.
     """
     rows = [torch.as_tensor(example["ids"], dtype=torch.int64) for example in examples]
-    ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=0)
-    if not ids.shape[1]:
-        ids = ids.new_zeros(len(rows), 1)
+    rows = [row if len(row) else torch.tensor([Vocabulary.padding_idx]) for row in rows]
+    ids = torch.nn.utils.rnn.pad_sequence(
+        rows, batch_first=True, padding_value=Vocabulary.padding_idx
+    )
     lengths = torch.tensor([len(row) for row in rows])
     return ids, lengths, torch.tensor([example["label"] for example in examples])
 
@@ -209,7 +214,10 @@ def collate_padded(
 def collate_bag(
     examples: Sequence[Mapping[str, Any]],
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return encoded examples as `nn.EmbeddingBag` takes them: ids `(N,)`, offsets and labels."""
+    """Return encoded examples as `nn.EmbeddingBag` takes them: ids `(N,)`, offsets and labels.
+
+    An empty text is an empty bag.
+    """
     rows = [torch.as_tensor(example["ids"], dtype=torch.int64) for example in examples]
     lengths = torch.tensor([len(row) for row in rows])
     offsets = lengths.cumsum(0) - lengths

@@ -53,6 +53,32 @@ class BagOfEmbeddings(nn.Module):
         return logits
 
 
+class ConvolutionBank(nn.Module):
+    """Filters of several widths side by side: one layer, and one part to a strategy.
+
+    Args:
+        size: the dimension `D` of a word.
+        filters: feature maps of each width.
+        widths: window sizes in words.
+    """
+
+    def __init__(self, size: int, filters: int, widths: Sequence[int]) -> None:
+        super().__init__()
+        self.widths = nn.ModuleList(
+            nn.Conv1d(size, filters, width, padding=width - 1) for width in widths
+        )
+
+    def forward(self, words: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """Return the maxima over time `(B, filters x widths)` for words `(B, D, L)`."""
+        maxima = []
+        for convolve in self.widths:
+            features = torch.relu(convolve(words))
+            windows = torch.arange(features.shape[2], device=words.device)
+            touching = windows < (lengths + features.shape[2] - words.shape[2])[:, None]
+            maxima.append((features * touching[:, None]).amax(dim=2))
+        return torch.cat(maxima, dim=1)
+
+
 class KimCNN(nn.Module):
     """The convolutional network of Kim (2014) with one channel.
 
@@ -85,23 +111,14 @@ class KimCNN(nn.Module):
                 "one word or more, such as widths=(3, 4, 5)"
             )
         self.embedding = embedding
-        self.convolutions = nn.ModuleList(
-            nn.Conv1d(embedding.embedding_dim, filters, width, padding=width - 1)
-            for width in widths
-        )
+        self.convolutions = ConvolutionBank(embedding.embedding_dim, filters, widths)
         self.dropout = nn.Dropout(dropout)
-        self.output = nn.Linear(filters * len(self.convolutions), num_labels)
+        self.output = nn.Linear(filters * len(widths), num_labels)
 
     def forward(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """Return logits `(B, C)` for ids `(B, L)`; windows of padding alone do not count."""
-        words = self.embedding(ids).transpose(1, 2)
-        maxima = []
-        for convolve in self.convolutions:
-            features = torch.relu(convolve(words))
-            windows = torch.arange(features.shape[2], device=ids.device)
-            touching = windows < (lengths + features.shape[2] - ids.shape[1])[:, None]
-            maxima.append((features * touching[:, None]).amax(dim=2))
-        logits: torch.Tensor = self.output(self.dropout(torch.cat(maxima, dim=1)))
+        maxima = self.convolutions(self.embedding(ids).transpose(1, 2), lengths)
+        logits: torch.Tensor = self.output(self.dropout(maxima))
         return logits
 
 

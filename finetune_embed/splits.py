@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import polars as pl
     from datasets import Dataset, DatasetDict
 
-__all__ = ["DataSource", "Splits", "open_splits"]
+__all__ = ["DataSource", "Splits", "hold_out", "open_splits"]
 
 DataSource = Any  # Dataset | DatasetDict | str | os.PathLike[str]
 _SPLIT_NAMES = {
@@ -26,29 +26,34 @@ _SPLIT_NAMES = {
     "test": ("test",),
 }
 _SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
+_ROLES = {name: role for role, names in _SPLIT_NAMES.items() for name in names}
+_FILE_NAME = re.compile(
+    rf"({'|'.join(_ROLES)})(?:-(\d+)-of-(\d+)(?:-[0-9a-f]+)?)?"
+    rf"({'|'.join(map(re.escape, _SUFFIXES))})(\.gz)?"
+)
 
 
 @dataclass(frozen=True)
 class Splits:
-    """The splits of a data set; `test` is None where there is none."""
+    """The splits of a data set; `validation` and `test` are None where there is none."""
 
     train: Dataset
-    validation: Dataset
+    validation: Dataset | None
     test: Dataset | None
     name: str
 
 
-def open_splits(dataset: DataSource, validation: float = 0.1, seed: int = 0) -> Splits:
+def open_splits(dataset: DataSource) -> Splits:
     """Open a data set and name its splits.
 
     Args:
         dataset: a `datasets.Dataset` or `DatasetDict`; a CSV, TSV, JSON, JSONL or Parquet file; a
-            folder with one or more such files a split, named `train...`, `validation...` (or
-            `valid`, `val`, `dev`) and `test...`, or one written by `save_to_disk`; or the name of
-            a data set on the Hugging Face Hub, which is passed to `datasets.load_dataset`.
-        validation: the share of the training split to set aside where there is no validation
-            split, chosen by `seed`.
-        seed: of that choice.
+            folder; or the name of a data set on the Hugging Face Hub, which is passed to
+            `datasets.load_dataset`. A folder is one written by `save_to_disk`, or it, or its
+            subfolder `data`, holds such files, packed with gzip or not: for each split one named
+            `train` (or `training`), `validation` (or `valid`, `val`, `dev`) or `test`, or its
+            shards, such as `train-00000-of-00002.parquet`. Other files are left alone. Every
+            field of a CSV or TSV file is text as it stands; an empty one is a missing value.
 
     Raises:
         DataError: nothing is found there, it can't be read, or a split is missing or empty.
@@ -66,18 +71,76 @@ def open_splits(dataset: DataSource, validation: float = 0.1, seed: int = 0) -> 
             f"{name}: there is no training split; there are {', '.join(map(repr, opened))}; rename "
             "one, or pass DatasetDict(train=..., test=...)"
         )
-    train = found["train"]
-    if "validation" not in found:
-        held_out = round(len(train) * validation)
-        if not 0 < held_out < len(train):
-            raise DataError(
-                f"{name}: validation={validation} of {len(train)} training rows leaves "
-                f"{held_out} for validation; pass a validation split, or another share"
-            )
-        order = np.random.default_rng(seed).permutation(len(train))
-        found["validation"] = train.select(np.sort(order[:held_out]))
-        train = train.select(np.sort(order[held_out:]))
-    return Splits(train, found["validation"], found.get("test"), name)
+    return Splits(found["train"], found.get("validation"), found.get("test"), name)
+
+
+def hold_out(splits: Splits, label: str, share: float, seed: int) -> Splits:
+    """Set training rows aside for validation where there is no validation split.
+
+    Each class gives about the same share of its rows, and keeps one for training at least. The
+    rows of both parts stay in their order. The choice depends on nothing but the labels, the share
+    and the seed.
+
+    Args:
+        splits: the splits; returned unchanged if there is a validation split.
+        label: the column of classes.
+        share: how much of the training rows to set aside, between 0 and 1.
+        seed: of the choice.
+
+    Raises:
+        DataError: the column is missing, the share is not between 0 and 1, or no row can be set
+            aside.
+    """
+    if splits.validation is not None:
+        return splits
+    train = splits.train
+    cure = "pass a validation split: DatasetDict(train=..., validation=...)"
+    if not 0 < share < 1:
+        raise DataError(
+            f"{splits.name}: there is no validation split, and validation={share} is no share of "
+            f"the {len(train):,} training rows to set aside; choose one between 0 and 1, or {cure}"
+        )
+    numbers: dict[Any, int] = {}
+    values = column_of(train, label, f"{splits.name} (train)", "label")
+    classes = np.array([numbers.setdefault(value, len(numbers)) for value in values])
+    sizes = np.bincount(classes)
+    wanted = round(share * len(train))
+    if not wanted or sizes.max() == 1:
+        raise DataError(
+            f"{splits.name}: there is no validation split, and validation={share} of "
+            f"{len(train):,} training rows in {len(sizes):,} classes, {sizes.max():,} in the "
+            f"largest, sets no row aside (each class keeps one); {cure}"
+        )
+    rng = np.random.default_rng(seed)
+    counts, remainders = np.divmod(wanted * sizes, len(train))
+    counts = np.minimum(counts, sizes - 1)
+    order = rng.permutation(len(sizes))  # which classes come first among equal remainders
+    order = order[np.argsort(-remainders[order], kind="stable")]
+    order = order[counts[order] < sizes[order] - 1]
+    counts[order[: wanted - counts.sum()]] += 1
+    rows_of_classes = np.split(np.argsort(classes, kind="stable"), np.cumsum(sizes)[:-1])
+    held_out = np.zeros(len(train), bool)
+    for rows, count in zip(rows_of_classes, counts, strict=True):
+        held_out[rng.choice(rows, count, replace=False)] = True
+    return replace(
+        splits,
+        train=train.select(np.flatnonzero(~held_out)),
+        validation=train.select(np.flatnonzero(held_out)),
+    )
+
+
+def column_of(split: Dataset, name: str, where: str, option: str) -> Any:
+    """Return a column of a split.
+
+    Raises:
+        DataError: it is missing; the message names the option that says which one to take.
+    """
+    if name not in split.column_names:
+        raise DataError(
+            f"{where}: there is no column {name!r}; there are "
+            f"{', '.join(map(repr, split.column_names))}; pass {option}='...'"
+        )
+    return split[name]
 
 
 def _open(dataset: DataSource) -> tuple[Mapping[str, Dataset], str]:
@@ -130,22 +193,30 @@ def _open_folder(folder: Path) -> Mapping[str, Dataset]:
         return saved
     if (folder / "dataset_info.json").is_file():
         return {"train": load_from_disk(os.fspath(folder))}
-    splits: dict[str, list[Path]] = {}
-    for path in sorted(folder.rglob("*")):
-        stem = re.split(r"[^a-z]", path.name.lower())[0]
-        role = next((role for role, names in _SPLIT_NAMES.items() if stem in names), None)
-        if role and _without_gz(path).suffix in _SUFFIXES:
-            splits.setdefault(role, []).append(path)
+    splits: dict[str, dict[Any, list[Path]]] = {}  # the files of a role, shards of one set together
+    for path in sorted([*folder.glob("*"), *folder.glob("data/*")]):
+        match = _FILE_NAME.fullmatch(path.name.lower())
+        if match and path.is_file():
+            name, shard, *kind = match.groups()
+            one = (path.parent, name, *kind) if shard else path
+            splits.setdefault(_ROLES[name], {}).setdefault(one, []).append(path)
+    for role, files in splits.items():
+        if len(files) > 1:
+            first, second, *_ = (paths[0].relative_to(folder) for paths in files.values())
+            raise DataError(
+                f"{folder}: both {first} and {second} could be the {role} split; remove one of "
+                "them, or name the parts of one split train-00000-of-00002.csv and so on"
+            )
     if not splits:
         raise DataError(
             f"{folder} has no file named train.csv, train.jsonl, train.parquet or the like; put "
             "one there, or pass the file itself"
         )
-    return {role: _read(paths) for role, paths in splits.items()}
+    return {role: _read(*files.values()) for role, files in splits.items()}
 
 
 def _read(paths: list[Path]) -> Dataset:
-    """Read files of one split; every field of a CSV file is taken as it stands."""
+    """Read files of one split; fields of a CSV file are text as they stand, empty ones None."""
     import polars as pl
     from datasets import Dataset
 
@@ -179,7 +250,7 @@ def _read_file(path: Path) -> pl.DataFrame:
     kind = _without_gz(path).suffix
     if kind in (".csv", ".tsv"):
         separator = "\t" if kind == ".tsv" else ","
-        return pl.read_csv(path, separator=separator, infer_schema_length=10_000)
+        return pl.read_csv(path, separator=separator, infer_schema=False)
     if kind in (".jsonl", ".ndjson"):
         return pl.read_ndjson(path, infer_schema_length=10_000)
     if kind == ".json":

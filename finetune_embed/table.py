@@ -159,12 +159,19 @@ class EmbeddingTable:
             Pairs of a word and its cosine, best first.
 
         Raises:
-            VocabularyError: a word of the query is not in the table, or a vector is of another
-                shape.
+            VocabularyError: the query is empty, a word of it is not in the table, a vector is of
+                another shape, or `topn` is below 1.
         """
+        if topn < 1:
+            raise VocabularyError(f"topn={topn} asks for no words; pass topn=1 or more")
+        added, subtracted = _as_items(positive), _as_items(negative)
+        if not added and not subtracted:
+            raise VocabularyError(
+                "the query is empty; pass a word or a vector, such as most_similar('king')"
+            )
         query = np.zeros(self.vector_size, np.float32)
         excluded: list[int] = []
-        for sign, items in ((1.0, _as_items(positive)), (-1.0, _as_items(negative))):
+        for sign, items in ((1.0, added), (-1.0, subtracted)):
             for item in items:
                 if isinstance(item, str):
                     if item not in self:

@@ -168,16 +168,21 @@ class Vocabulary:
     def encode(self, texts: Sequence[Text]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return texts, or lists of words, as ids in the form that `nn.EmbeddingBag` takes.
 
+        Texts and lists of words may be mixed.
+
         Returns:
             `ids`, int64 `(N,)`, the words of all texts one after the other, and `offsets`, int64
             `(len(texts),)`, where each text starts.
+
+        Raises:
+            VocabularyError: an item is neither a text nor a list of words.
         """
         if isinstance(texts, str):
             raise VocabularyError(f"pass a list of texts, [{texts!r}], not one string")
         parts: list[list[int]] = []
         for batch in _batches(texts):
-            if isinstance(batch[0], str):
-                clean = [well_formed(str(text)) for text in batch]
+            clean = [well_formed(text) for text in batch if isinstance(text, str)]
+            if len(clean) == len(batch):
                 encoded = self._pipeline.encode_batch_fast(clean, add_special_tokens=False)
                 parts += [one.ids for one in encoded]
             else:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from finetune_embed import DataError, Vocabulary, collate_bag, collate_padded, encode
 from finetune_embed.data import EncodedTexts, batch_indices, label_numbers, labels_of, texts_of
-from finetune_embed.splits import Splits
+from finetune_embed.splits import Splits, hold_out, open_splits
 
 VOCAB = Vocabulary({"a": 3, "b": 2, "c": 1})  # ids 2, 3, 4
 
@@ -50,10 +50,13 @@ def test_texts_of_no_rows():
 
 def test_missing_texts():
     dataset = Dataset.from_dict({"text": ["a", None, "b", None], "n": [1, 2, 3, 4]})
-    message = r"here: 2 of 4 rows have no text in 'text', row 1 the first \(None\); remove them w"
+    message = (
+        r"here: 2 of 4 rows have no text in 'text', the first is row 1 \(counted from 0\): None; "
+        r"remove them with dataset\.filter"
+    )
     with pytest.raises(DataError, match=message):
         texts_of(dataset, "text", "here")
-    with pytest.raises(DataError, match=r"4 of 4 rows have no text in 'n', row 0 the first \(1\)"):
+    with pytest.raises(DataError, match=r"4 of 4 rows have no text in 'n', .* row 0 \(.*\): 1;"):
         texts_of(dataset, "n", "here")
     message = r"here: there is no column 'body'; there are 'text', 'n'; pass text='\.\.\.'"
     with pytest.raises(DataError, match=message):
@@ -100,16 +103,16 @@ def test_labels_that_the_training_split_lacks():
     labels = ["neg", "pos"]
     message = (
         r"data \(test\): 2 of 3 rows have a label that is not among the 2 of the training split, "
-        r"row 1 the first \('odd'\)"
+        r"the first is row 1 \(counted from 0\): 'odd'; remove them with dataset\.filter"
     )
     with pytest.raises(DataError, match=message):
         label_numbers(Dataset.from_dict({"l": ["pos", "odd", "x"]}), "l", labels, "data (test)")
-    with pytest.raises(DataError, match=r"1 of 2 rows .* row 1 the first \(None\)"):
+    with pytest.raises(DataError, match=r"1 of 2 rows .* row 1 \(counted from 0\): None"):
         label_numbers(Dataset.from_dict({"l": ["pos", None]}), "l", labels, "here")
     unlabelled = with_names([-1, 0, None], labels)
-    with pytest.raises(DataError, match=r"2 of 3 rows .* row 0 the first \(-1\)"):
+    with pytest.raises(DataError, match=r"2 of 3 rows .* row 0 \(counted from 0\): -1"):
         label_numbers(unlabelled, "label", labels, "here")
-    with pytest.raises(DataError, match=r"row 0 the first \('x'\)"):
+    with pytest.raises(DataError, match=r"row 0 \(counted from 0\): 'x'"):
         label_numbers(with_names([0], ["x", "neg"]), "label", labels, "here")
 
 
@@ -117,14 +120,41 @@ def test_labels_that_the_training_split_lacks():
     ("values", "message"),
     [
         (["a", "a"], "every training row has the label 'a' in 'label'; a classifier needs two"),
-        (["a", None], "row 1 of the training split has None in 'label'; a label is a string or a"),
-        ([0.5, 1.0], "row 0 of the training split has 0.5 in 'label'"),
-        ([[1], [2]], r"row 0 of the training split has \[1\]"),
+        (
+            ["a", None],
+            r"row 1 \(counted from 0\) of the training split has None in 'label'; a label",
+        ),
+        ([0.5, 1.0], r"row 0 \(.*\) of the training split has 0\.5 in 'label'; .* a str"),
+        ([[1], [2]], r"row 0 \(counted from 0\) of the training split has \[1\]"),
     ],
 )
 def test_columns_that_are_no_labels(values, message):
     with pytest.raises(DataError, match=message):
         labels_of(splits_of(Dataset.from_dict({"label": values})), "label")
+
+
+@pytest.mark.parametrize("bad", [None, -1])
+def test_unlabelled_rows_of_a_class_label_column(bad):
+    message = (
+        rf"data: row 7 \(counted from 0\) of the training split has {bad} in 'label'; a label is "
+        r"one of the column's class names; remove such rows with dataset\.filter"
+    )
+    with pytest.raises(DataError, match=message):
+        labels_of(splits_of(with_names([0, 1, 0, 1, 0, 1, 0, bad, 0], ["neg", "pos"])), "label")
+
+
+def test_rows_are_counted_before_any_is_held_out():
+    rows = {"text": ["x"] * 18 + [None, "x"], "label": ["a", "b"] * 9 + ["a", None]}
+    splits = open_splits(Dataset.from_dict(rows))
+    assert splits.validation is None
+    with pytest.raises(DataError, match=r"the first is row 18 \(counted from 0\): None"):
+        texts_of(splits.train, "text", "here")
+    with pytest.raises(DataError, match=r"row 19 \(counted from 0\) of the training split has Non"):
+        labels_of(splits, "label")
+    whole = open_splits(splits.train.select(range(18)))
+    assert len(texts_of(whole.train, "text", "here")) == 18
+    assert labels_of(whole, "label") == ["a", "b"]
+    assert len(hold_out(whole, "label", 0.2, 0).validation) == 4
 
 
 def test_the_label_column_is_missing():
@@ -140,8 +170,8 @@ def test_the_label_column_is_missing():
 
 
 def slowly_padded(texts: list[list[str]], rows: list[int], longest: int | None) -> list[list[int]]:
-    ids = [[VOCAB.key_to_index.get(word, 1) for word in texts[row]][:longest] for row in rows]
-    width = max(1, *map(len, ids))
+    ids = [[VOCAB.key_to_index.get(w, 1) for w in texts[row]][:longest] or [0] for row in rows]
+    width = max(map(len, ids))
     return [row + [0] * (width - len(row)) for row in ids]
 
 
@@ -156,8 +186,34 @@ def test_padded_equals_a_slow_reference(texts, data, longest):
     assert len(encoded) == len(texts)
     ids, lengths = encoded.padded(torch.tensor(rows))
     assert ids.tolist() == slowly_padded(texts, rows, longest)
-    assert lengths.tolist() == [len(texts[row][:longest]) for row in rows]
+    assert lengths.tolist() == [max(1, len(texts[row][:longest])) for row in rows]
     assert ids.dtype == lengths.dtype == torch.int64
+
+
+def packed(ids: torch.Tensor, lengths: torch.Tensor) -> torch.nn.utils.rnn.PackedSequence:
+    return torch.nn.utils.rnn.pack_padded_sequence(
+        ids, lengths, batch_first=True, enforce_sorted=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("texts", "ids", "sizes"),
+    [
+        (["a b", "", "c"], [[2, 3], [0, 0], [4, 0]], [3, 1]),
+        (["", " "], [[0], [0]], [2]),
+        ([[], ["b"]], [[0], [3]], [2]),
+    ],
+)
+def test_empty_texts_are_one_position_of_padding_and_can_be_packed(texts, ids, sizes):
+    encoded = EncodedTexts.of(texts, VOCAB)
+    padded, lengths = encoded.padded(torch.arange(len(texts)))
+    assert padded.tolist() == ids
+    assert packed(padded, lengths).batch_sizes.tolist() == sizes
+    examples = list(encode(Dataset.from_dict({"text": texts, "label": [0] * len(texts)}), VOCAB))
+    collated, collated_lengths, _ = collate_padded(examples)
+    assert collated.tolist() == ids
+    assert torch.equal(collated_lengths, lengths)
+    assert packed(collated, collated_lengths).batch_sizes.tolist() == sizes
 
 
 def test_encoded_texts_keep_their_labels():
@@ -212,7 +268,7 @@ def test_collate_functions():
     dataset = encode(Dataset.from_dict({"text": ["a b", "", "c"], "label": [1, 0, 2]}), VOCAB)
     ids, lengths, labels = collate_padded(list(dataset))
     assert ids.tolist() == [[2, 3], [0, 0], [4, 0]]
-    assert lengths.tolist() == [2, 0, 1]
+    assert lengths.tolist() == [2, 1, 1]
     assert labels.tolist() == [1, 0, 2]
     flat, offsets, labels = collate_bag(list(dataset))
     assert flat.tolist() == [2, 3, 4]
@@ -235,7 +291,7 @@ def test_a_batch_of_empty_texts():
     ids, lengths, _ = collate_padded(examples)
     assert ids.tolist() == [[0], [0]]
     assert ids.dtype == torch.int64
-    assert lengths.tolist() == [0, 0]
+    assert lengths.tolist() == [1, 1]
     flat, offsets, _ = collate_bag(examples)
     assert flat.tolist() == []
     assert flat.dtype == torch.int64

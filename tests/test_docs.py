@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import re
+import shlex
 import shutil
 from pathlib import Path
 
 import pytest
 
+from finetune_embed.cli import main
 from finetune_embed.demo import REVIEWS, VECTORS
 
 ROOT = Path(__file__).parent.parent
@@ -44,7 +46,31 @@ def test_the_python_blocks_of_a_page_run(page: str, reader_folder: Path) -> None
     for line, code in blocks:
         exec(compile("\n" * (line - 1) + code, str(ROOT / page), "exec"), names)
     assert (reader_folder / "tuned.safetensors").stat().st_size > 1_000_000
-    assert (reader_folder / "tuned" / "metrics.json").is_file()
+    assert (reader_folder / "run" / "metrics.json").is_file()
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_readme_run(
+    reader_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (ROOT / "README.md").read_text()
+    blocks = re.findall(r"^```console\n(.*?)^```$", text, flags=re.M | re.S)
+    assert [block.split("\n")[0].split()[0] for block in blocks] == ["make", "finetune-embed"]
+    commands = [shlex.split(line) for line in blocks[1].splitlines()]
+    assert len(commands) == 6
+    for program, *arguments in commands:
+        assert program == "finetune-embed"
+        with pytest.raises(SystemExit) as stopped:
+            main(arguments)
+        assert stopped.value.code == 0, (arguments, capsys.readouterr().err)
+    assert (reader_folder / "tuned.bin").stat().st_size > 1_000_000
+
+
+def test_the_two_commands_are_targets_of_the_makefile() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    assert re.findall(r"^(quickstart|test):", makefile, flags=re.M) == ["quickstart", "test"]
+    script = (ROOT / ".ci" / "run").read_text()
+    assert "\nmake test\n" in script
 
 
 def test_the_added_lines_of_the_readme_are_two() -> None:

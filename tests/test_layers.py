@@ -134,7 +134,7 @@ def test_the_optimizer_knows_torch_and_rules_only():
     paths = in_parts("optim")
     assert len(paths) == 2
     for path in paths:
-        assert set(ours(path)) <= {"optim", "strategies"}, path
+        assert set(ours(path)) <= {"optim", "strategies", "errors"}, path
         assert others(path) <= {"torch"}, path
 
 

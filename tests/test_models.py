@@ -32,7 +32,7 @@ def slow_cnn(model, ids, lengths):
     logits = []
     for row, length in zip(ids.tolist(), lengths.tolist(), strict=True):
         maxima = []
-        for convolution in model.convolutions:
+        for convolution in model.convolutions.widths:
             width = convolution.kernel_size[0]
             around = torch.zeros(width - 1, 5)
             words = torch.cat([around, model.embedding.weight[row[:length]], around])
@@ -73,7 +73,7 @@ def test_cnn_with_biases_above_zero_sees_no_padding(embedding):
     # The bias alone wins in windows of padding, were they counted.
     model = KimCNN(embedding, 2, filters=4, widths=(1, 3)).eval()
     with torch.no_grad():
-        for convolution in model.convolutions:
+        for convolution in model.convolutions.widths:
             convolution.weight.abs_().neg_()
             convolution.bias.fill_(10)
         embedding.weight[1:].abs_()
@@ -144,9 +144,9 @@ def test_heads_as_spelled(embedding):
     assert bag.dropout.p == 0.25
     cnn = build_head("cnn(filters=50, widths=(2, 3))", embedding, 4)
     assert isinstance(cnn, KimCNN)
-    assert [tuple(c.weight.shape) for c in cnn.convolutions] == [(50, 5, 2), (50, 5, 3)]
+    assert [tuple(c.weight.shape) for c in cnn.convolutions.widths] == [(50, 5, 2), (50, 5, 3)]
     assert cnn.output.weight.shape == (4, 100)
-    assert [tuple(c.weight.shape) for c in KimCNN(embedding, 2).convolutions] == [
+    assert [tuple(c.weight.shape) for c in KimCNN(embedding, 2).convolutions.widths] == [
         (100, 5, 3),
         (100, 5, 4),
         (100, 5, 5),

@@ -2,16 +2,21 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import socket
+from collections import Counter
 
 import datasets
 import polars as pl
 import pytest
 from datasets import Dataset, DatasetDict
 from datasets.exceptions import DatasetNotFoundError
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from finetune_embed import DataError
-from finetune_embed.splits import open_splits
+from finetune_embed.data import labels_of
+from finetune_embed.splits import Splits, hold_out, open_splits
 
 ROWS = {"text": [f"text, {i}" for i in range(20)], "label": [f"l{i % 2}" for i in range(20)]}
 
@@ -40,12 +45,6 @@ def as_bytes(kind: str, rows: dict[str, list] = ROWS) -> bytes:
     raise AssertionError(kind)
 
 
-def together(splits):
-    """Return training and validation rows in the order of their texts' numbers."""
-    rows = [*splits.train, *splits.validation]
-    return sorted(rows, key=lambda row: int(row["text"].split()[-1]))
-
-
 EXPECTED = [{"text": f"text, {i}", "label": f"l{i % 2}"} for i in range(20)]
 
 
@@ -57,50 +56,162 @@ def test_a_file_of_each_kind(tmp_path, kind, upper, packed):
     path = tmp_path / (name.upper() if upper else name)
     path.write_bytes(gzip.compress(as_bytes(kind)) if packed else as_bytes(kind))
     splits = open_splits(path)
-    assert together(splits) == EXPECTED
-    assert (len(splits.train), len(splits.validation), splits.test) == (18, 2, None)
+    assert list(splits.train) == EXPECTED
+    assert (splits.validation, splits.test) == (None, None)
     assert splits.name == str(path)
 
 
 def test_a_parquet_file(tmp_path):
     pl.DataFrame(ROWS).write_parquet(tmp_path / "rows.parquet")
-    assert together(open_splits(str(tmp_path / "rows.parquet"))) == EXPECTED
+    assert list(open_splits(str(tmp_path / "rows.parquet")).train) == EXPECTED
 
 
 def test_fields_of_csv_keep_what_they_hold(tmp_path):
     (tmp_path / "a.csv").write_bytes(
         '\ufefftext,label\r\n"a ""b"", c",x\r\n" d ",y\r\nnull,x\r\nNA,y\r\n"1\n2",x\r\n'.encode()
     )
-    splits = open_splits(tmp_path / "a.csv", validation=0.2)
-    texts = {*splits.train["text"], *splits.validation["text"]}
-    assert texts == {'a "b", c', " d ", "null", "NA", "1\n2"}
+    texts = open_splits(tmp_path / "a.csv").train["text"][:]
+    assert texts == ['a "b", c', " d ", "null", "NA", "1\n2"]
 
 
-def test_a_data_set_object_is_split_by_the_seed():
+@pytest.mark.parametrize(("kind", "separator"), [("csv", ","), ("tsv", "\t")])
+def test_fields_of_csv_and_tsv_are_text_as_they_stand(tmp_path, kind, separator):
+    rows = [("007", "01"), ("true", "1"), ("1.50", "10"), ("", "1"), ('""', ""), ("2024-01-02", "")]
+    lines = [("text", "label"), *rows]
+    path = tmp_path / f"a.{kind}"
+    path.write_text("".join(f"{separator.join(line)}\n" for line in lines))
+    train = open_splits(path).train
+    assert train["text"][:] == ["007", "true", "1.50", None, "", "2024-01-02"]
+    assert train["label"][:] == ["01", "1", "10", "1", None, None]
+    labelled = Splits(train.select(range(4)), None, None, "data")
+    assert labels_of(labelled, "label") == ["01", "1", "10"]
+
+
+def test_a_data_set_object_is_the_training_split():
     dataset = Dataset.from_dict(ROWS)
-    splits = open_splits(dataset, validation=0.25, seed=1)
-    assert together(splits) == EXPECTED
-    assert (len(splits.train), len(splits.validation)) == (15, 5)
-    assert not set(splits.train["text"]) & set(splits.validation["text"])
-    assert splits.train["text"][:] == sorted(splits.train["text"], key=ROWS["text"].index)
-    same = open_splits(dataset, validation=0.25, seed=1)
-    assert same.validation["text"][:] == splits.validation["text"][:]
-    other = open_splits(dataset, validation=0.25, seed=2)
-    assert other.validation["text"][:] != splits.validation["text"][:]
+    splits = open_splits(dataset)
+    assert splits == Splits(dataset, None, None, "the data set")
 
 
-@pytest.mark.parametrize("share", [0.0, 0.01, 0.99, 1.0, 1.5, -0.1])
-def test_a_share_that_leaves_nothing(share):
-    message = rf"validation={share} of 20 training rows leaves -?\d+ for validation; pass a valid"
+# Rows set aside for validation
+
+
+def of_labels(labels: list) -> Splits:
+    return open_splits(Dataset.from_dict({"row": list(range(len(labels))), "label": labels}))
+
+
+def sizes(part: Dataset) -> dict:
+    return dict(Counter(part["label"]))
+
+
+def test_rows_are_held_out_by_class_and_by_the_seed():
+    splits = of_labels((["a"] * 6 + ["b"] * 3 + ["c"]) * 10)
+    held = hold_out(splits, "label", 0.2, seed=1)
+    assert sizes(held.validation) == {"a": 12, "b": 6, "c": 2}
+    assert sizes(held.train) == {"a": 48, "b": 24, "c": 8}
+    for part in (held.train, held.validation):
+        assert part["row"][:] == sorted(part["row"])
+    assert sorted([*held.train["row"], *held.validation["row"]]) == list(range(100))
+    same = hold_out(splits, "label", 0.2, seed=1)
+    assert same.validation["row"][:] == held.validation["row"][:]
+    other = hold_out(splits, "label", 0.2, seed=2)
+    assert other.validation["row"][:] != held.validation["row"][:]
+    renamed = of_labels([{"a": 7, "b": 0, "c": 3}[label] for label in splits.train["label"]])
+    assert hold_out(renamed, "label", 0.2, 1).validation["row"][:] == held.validation["row"][:]
+    assert (held.test, held.name) == (None, splits.name)
+    assert splits.validation is None
+
+
+@pytest.mark.parametrize(
+    ("rows", "share", "expected"),
+    [
+        ({"a": 7, "b": 2, "c": 1}, 0.3, {"a": 2, "b": 1}),  # 2.1, 0.6, 0.3 of 3
+        ({"a": 5, "b": 3, "c": 2}, 0.35, {"a": 2, "b": 1, "c": 1}),  # 2.0, 1.2, 0.8 of 4
+        ({"a": 1, "b": 1, "c": 8}, 0.1, {"c": 1}),  # 0.1, 0.1, 0.8 of 1
+        ({"a": 1, "b": 9}, 0.5, {"b": 5}),  # 0.5 and 4.5 of 5: a keeps its row
+        ({"a": 10, "b": 10}, 0.99, {"a": 9, "b": 9}),  # each keeps one
+        ({"a": 2}, 0.5, {"a": 1}),
+    ],
+)
+def test_largest_remainders_and_one_row_left_in_each_class(rows, share, expected):
+    labels = [label for label, n in rows.items() for _ in range(n)]
+    held = hold_out(of_labels(labels), "label", share, seed=0)
+    assert sizes(held.validation) == expected
+    assert sizes(held.train) == {name: n - expected.get(name, 0) for name, n in rows.items()}
+
+
+@given(
+    st.lists(st.integers(1, 30), min_size=1, max_size=6).filter(lambda rows: max(rows) > 1),
+    st.floats(0.05, 0.95),
+    st.integers(0, 5),
+)
+def test_the_share_of_each_class(rows, share, seed):
+    labels = [label for label, n in enumerate(rows) for _ in range(n)]
+    assume(round(share * len(labels)) > 0)
+    held = hold_out(of_labels(labels), "label", share, seed)
+    assert 0 < len(held.validation) <= round(share * len(labels))
+    assert len(held.train) + len(held.validation) == len(labels)
+    aside = sizes(held.validation)
+    wanted = round(share * len(labels))
+    for label, n in enumerate(rows):
+        assert aside.get(label, 0) <= n - 1
+        quota = wanted * n / len(labels)
+        assert min(int(quota), n - 1) <= aside.get(label, 0) <= quota + 1
+
+
+def test_equal_remainders_are_not_given_to_the_first_classes():
+    splits = of_labels([row // 2 for row in range(200)])
+    chosen = [set(hold_out(splits, "label", 0.1, seed).validation["label"]) for seed in range(5)]
+    assert [len(classes) for classes in chosen] == [20] * 5
+    assert all(max(classes) > 50 for classes in chosen)
+    assert len({frozenset(classes) for classes in chosen}) == 5
+
+
+def test_a_validation_split_stays_as_it_is():
+    rows = Dataset.from_dict(ROWS)
+    splits = open_splits(DatasetDict(train=rows, validation=rows.select([1])))
+    assert hold_out(splits, "absent", 7.0, 0) is splits
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, 1.5, -0.1, float("nan")])
+def test_a_share_that_is_none(share):
+    message = (
+        rf"^the data set: there is no validation split, and validation={share} is no share of the "
+        r"20 training rows .* between 0 and 1, or pass a validation split: DatasetDict\(train="
+    )
     with pytest.raises(DataError, match=message):
-        open_splits(Dataset.from_dict(ROWS), validation=share)
+        hold_out(open_splits(Dataset.from_dict(ROWS)), "label", share, 0)
+
+
+@pytest.mark.parametrize(
+    ("labels", "share", "numbers"),
+    [
+        (["a", "b"] * 10, 0.01, "0.01 of 20 training rows in 2 classes, 10 in the largest"),
+        (["a", "b", "c"], 0.5, "0.5 of 3 training rows in 3 classes, 1 in the largest"),
+        (["a"], 0.9, "0.9 of 1 training rows in 1 classes, 1 in the largest"),
+    ],
+)
+def test_no_row_can_be_held_out(labels, share, numbers):
+    message = rf"validation={numbers}, sets no row aside .*; pass a validation split: DatasetDict"
+    with pytest.raises(DataError, match=message):
+        hold_out(of_labels(labels), "label", share, 0)
+
+
+def test_rows_are_held_out_by_a_column_that_is_missing():
+    message = (
+        r"the data set \(train\): there is no column 'l'; there are 'row', 'label'; pass label="
+    )
+    with pytest.raises(DataError, match=message):
+        hold_out(of_labels(["a", "b"]), "l", 0.5, 0)
+
+
+# Names and folders
 
 
 @pytest.mark.parametrize("names", [("train", "validation"), ("training", "dev"), ("train", "val")])
 def test_named_splits_stay_as_they_are(names):
     train, validation, test = (Dataset.from_dict({"text": [name]}) for name in "abc")
-    given = DatasetDict({names[0]: train, names[1]: validation, "test": test})
-    splits = open_splits(given)
+    splits = open_splits(DatasetDict({names[0]: train, names[1]: validation, "test": test}))
     assert [splits.train["text"][0], splits.validation["text"][0], splits.test["text"][0]] == [
         "a",
         "b",
@@ -138,16 +249,65 @@ def test_a_folder_with_files_of_splits_and_shards(tmp_path):
     rest = {name: values[10:] for name, values in ROWS.items()}
     pl.DataFrame(half).write_parquet(tmp_path / "train-00000-of-00002.parquet")
     pl.DataFrame(rest).write_parquet(tmp_path / "train-00001-of-00002.parquet")
-    (tmp_path / "sub").mkdir()
-    (tmp_path / "sub" / "Dev.JSONL").write_bytes(as_bytes("jsonl", half))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "Dev.JSONL").write_bytes(as_bytes("jsonl", half))
     (tmp_path / "test.csv.gz").write_bytes(gzip.compress(as_bytes("csv", rest)))
-    (tmp_path / "README.md").write_text("not data")
-    (tmp_path / "training_notes.txt").write_text("not data")
-    (tmp_path / "trainer.csv").write_text("not data")
+    (tmp_path / "train.csv").mkdir()
+    for folder in ("backup", "data/old", ".cache"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "train.csv").write_text("text,label\nold,l0\n")
+    for name in (
+        "README.md",
+        "training_notes.txt",
+        "trainer.csv",
+        "train_labels_of_test.csv",
+        "train-old.csv",
+        "train-1.csv",
+        "test.csv.bak",
+        "my-train.csv",
+        "train.txt",
+    ):
+        (tmp_path / name).write_text("not data")
     splits = open_splits(tmp_path)
     assert list(splits.train) == EXPECTED
     assert list(splits.validation) == EXPECTED[:10]
     assert list(splits.test) == EXPECTED[10:]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["train", "Training", "validation", "valid", "VAL", "dev", "test", "Test-00000-of-00001"],
+)
+def test_each_name_of_a_split(tmp_path, name):
+    (tmp_path / f"{name}.csv").write_bytes(as_bytes("csv"))
+    if not name.lower().startswith("train"):
+        (tmp_path / "train.csv").write_text("text,label\na,x\n")
+    splits = open_splits(tmp_path)
+    found = [part for part in (splits.train, splits.validation, splits.test) if part is not None]
+    assert list(found[-1]) == EXPECTED
+    assert len(found) == (1 if name.lower().startswith("train") else 2)
+
+
+@pytest.mark.parametrize(
+    ("role", "first", "second"),
+    [
+        ("train", "train.csv", "train.parquet"),
+        ("train", "train.csv", "train.csv.gz"),
+        ("train", "train.csv", "training.csv"),
+        ("validation", "dev.csv", "val.csv"),
+        ("test", "data/test.csv", "test.csv"),
+        ("train", "train-00000-of-00002.csv", "train.csv"),
+        ("train", "train-00000-of-00002.csv", "train-00000-of-00003.csv"),
+        ("train", "train-00000-of-00001.csv", "train-00000-of-00001.jsonl"),
+    ],
+)
+def test_two_files_for_one_split(tmp_path, role, first, second):
+    (tmp_path / "data").mkdir()
+    for name in (first, second):
+        (tmp_path / name).write_bytes(as_bytes("csv"))
+    message = f"both {first} and {second} could be the {role} split; remove one of them, or name"
+    with pytest.raises(DataError, match=re.escape(message)):
+        open_splits(tmp_path)
 
 
 @pytest.mark.parametrize("whole", [False, True])
@@ -156,7 +316,7 @@ def test_a_folder_written_by_save_to_disk(tmp_path, whole):
     saved = DatasetDict(train=dataset, test=dataset.select([3])) if whole else dataset
     saved.save_to_disk(tmp_path / "saved")
     splits = open_splits(tmp_path / "saved")
-    assert together(splits) == EXPECTED
+    assert list(splits.train) == EXPECTED
     assert (splits.test["text"][0] if whole else splits.test) == ("text, 3" if whole else None)
 
 
@@ -167,8 +327,8 @@ def test_a_folder_without_data(tmp_path):
 
 
 def test_shards_that_differ_in_columns(tmp_path):
-    (tmp_path / "train-1.csv").write_text("text,label\na,x\n")
-    (tmp_path / "train-2.csv").write_text("text,class\nb,y\n")
+    (tmp_path / "train-00000-of-00002.csv").write_text("text,label\na,x\n")
+    (tmp_path / "train-00001-of-00002.csv").write_text("text,class\nb,y\n")
     with pytest.raises(DataError, match="the files of a split differ in columns: "):
         open_splits(tmp_path)
 
@@ -216,7 +376,7 @@ def test_any_other_name_goes_to_the_hub(monkeypatch, name):
     splits = open_splits(name)
     assert asked == [((name,), {})]
     assert splits.name == name
-    assert (len(splits.train), len(splits.validation), len(splits.test)) == (18, 2, 20)
+    assert (len(splits.train), splits.validation, len(splits.test)) == (20, None, 20)
 
 
 @pytest.mark.parametrize(

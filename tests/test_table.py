@@ -95,7 +95,6 @@ def test_most_similar_takes_words_and_vectors_and_leaves_the_words_out(table):
     assert table.most_similar(vector, topn=1)[0][0] == "king"
     assert table.most_similar(vector.tolist(), topn=1)[0][0] == "king"
     assert table.most_similar([vector, "man"], topn=1)[0][0] == "king"
-    assert table.most_similar("king", topn=0) == []
     assert len(table.most_similar("king", topn=100)) == 4
 
 
@@ -104,6 +103,19 @@ def test_most_similar_of_what_is_not_there(table):
         table.most_similar("pear")
     with pytest.raises(VocabularyError, match=r"shape \(1,\); the table needs \(3,\)"):
         table.most_similar(np.ones(1))
+
+
+@pytest.mark.parametrize("topn", [0, -1])
+def test_most_similar_of_no_words(table, topn):
+    with pytest.raises(VocabularyError, match=f"^topn={topn} asks for no words; pass topn=1 or mo"):
+        table.most_similar("king", topn=topn)
+
+
+def test_most_similar_of_an_empty_query(table):
+    with pytest.raises(VocabularyError, match=r"query is empty; .*such as most_similar\('king'\)"):
+        table.most_similar([])
+    opposite = table.most_similar([], negative="king")
+    assert [word for word, _ in opposite] == ["apple", "woman", "queen", "man"]
 
 
 def test_zero_and_nan_rows_disturb_nothing():

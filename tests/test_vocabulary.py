@@ -123,6 +123,20 @@ def test_encode_is_the_form_of_embedding_bag(vocab):
     torch.testing.assert_close(bag(ids, offsets), expected)
 
 
+def test_encode_of_texts_and_lists_of_words_in_one_batch(vocab):
+    mixed = ["b a", ["a", "C", "b a"], "", [], "d x", ("b",)]
+    expected = [2, 3, 3, 4, 1, 6, 1, 2]
+    ids, offsets = vocab.encode(mixed)
+    assert ids.tolist() == expected
+    assert offsets.tolist() == [0, 2, 5, 5, 5, 7]
+    ids, offsets = vocab.encode(mixed[::-1])
+    assert ids.tolist() == [2, 6, 1, 3, 4, 1, 2, 3]
+    assert offsets.tolist() == [0, 1, 3, 3, 3, 6]
+    for bad in (["a", None], [None, "a"], [["a"], 3]):
+        with pytest.raises(VocabularyError, match=r"(None|3) is neither a text nor a list of word"):
+            vocab.encode(bad)
+
+
 def test_encode_of_nothing(vocab):
     for texts, rows in (([], 0), (["", " "], 2), ([[]], 1)):
         ids, offsets = vocab.encode(texts)

@@ -45,8 +45,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except (FinetuneEmbedError, OSError) as error:
-        _fail(" ".join(str(error).split("\n")))
+        _fail(_as_options(" ".join(str(error).split("\n"))))
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _as_options(message: str) -> str:
+    """Spell the cures of the library's messages as options of the command line."""
+    for name in ("resume", "overwrite"):
+        message = message.replace(f"{name}=True", f"--{name}")
+    for name in ("output_dir", "text", "label"):
+        message = message.replace(f"{name}='...'", f"--{name.replace('_', '-')} ...")
+    return message.replace("output_dir", "--output-dir")
 
 
 def _fail(message: str, code: int = 2) -> None:

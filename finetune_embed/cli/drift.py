@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ..training.folder import WORDS
 from .output import as_json_option, open_table, print_json
 
 __all__ = ["drift"]
@@ -21,7 +22,7 @@ def drift(base: Path, tuned: Path, word: tuple[str, ...], top: int, as_json: boo
     """Tell how far the words of a table have moved and what their neighbours became."""
     from ..evaluation import drift as measure
 
-    report = measure(open_table(base), open_table(tuned))
+    report = measure(open_table(base), open_table(tuned), _counts(tuned))
     shown = [report.word(one) for one in word]
     if as_json:
         told = report.to_dict(top)
@@ -32,3 +33,13 @@ def drift(base: Path, tuned: Path, word: tuple[str, ...], top: int, as_json: boo
         click.echo(str(mover))
     if not shown:
         click.echo(str(report))
+
+
+def _counts(tuned: Path) -> dict[str, int] | None:
+    """Return how often training saw each word, where that is known: in a run folder."""
+    words = tuned / WORDS
+    if not words.is_file():
+        return None
+    import polars as pl
+
+    return dict(pl.read_parquet(words, columns=["word", "count"]).iter_rows())

@@ -13,8 +13,17 @@ from rich.table import Table
 
 from ..formats import load_vectors
 from ..table import EmbeddingTable
+from ..training.folder import TABLE
 
-__all__ = ["as_json_option", "open_table", "print_json", "print_table", "quiet_option"]
+__all__ = [
+    "as_json_option",
+    "columns_of",
+    "open_table",
+    "print_json",
+    "print_table",
+    "quiet_option",
+    "vector_file",
+]
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 quiet_option = click.option("--quiet", is_flag=True, help="Show no progress bar.")
@@ -22,7 +31,7 @@ quiet_option = click.option("--quiet", is_flag=True, help="Show no progress bar.
 
 def print_json(value: Any) -> None:
     """Print one JSON document."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    click.echo(json.dumps(value, indent=2, default=str))
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -36,7 +45,18 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     Console(highlight=False, markup=False, emoji=False).print(table)
 
 
+def vector_file(path: Path) -> Path:
+    """Return a vector file as it is, and of a run folder the tuned table."""
+    inside = path / TABLE
+    return inside if inside.is_file() else path
+
+
 def open_table(path: Path, limit: int | None = None) -> EmbeddingTable:
     """Open a vector file, or the table of a run folder."""
-    inside = path / "embedding.safetensors"
-    return load_vectors(inside if inside.is_file() else path, limit=limit)
+    return load_vectors(vector_file(path), limit=limit)
+
+
+def columns_of(text: str) -> str | list[str]:
+    """Return the column that an option names, or the columns, if it names several by commas."""
+    names = [name.strip() for name in text.split(",")]
+    return names[0] if len(names) == 1 else names

@@ -38,12 +38,19 @@ def quickstart(output_dir: Path, epochs: int, quiet: bool, as_json: bool) -> Non
     """Tune a slice of GloVe on the embedded demo reviews with four strategies."""
     started = time.perf_counter()
     from ..demo import REVIEWS, VECTORS
+    from ..errors import DataError
     from ..formats import load_vectors
     from ..splits import open_splits
     from ..tokenizer import Tokenizer
     from ..training.finetune import finetune
+    from ..training.folder import check_folder
     from ..vocabulary import Vocabulary
 
+    state = check_folder(output_dir, resume=False, overwrite=True)
+    if state != "empty" and not _is_demo(output_dir):
+        raise DataError(
+            f"{output_dir} holds a run on other data; choose another folder with --output-dir"
+        )
     table = load_vectors(VECTORS)
     splits = open_splits(REVIEWS)
     vocab = Vocabulary.from_dataset(splits.train, "text", Tokenizer.for_table(table))
@@ -100,3 +107,13 @@ def quickstart(output_dir: Path, epochs: int, quiet: bool, as_json: bool) -> Non
         "  finetune-embed train --vectors glove.6B.50d.txt --data reviews.csv "
         "--text text --label label -o tuned"
     )
+
+
+def _is_demo(folder: Path) -> bool:
+    """Tell whether a folder holds what an earlier quickstart wrote, which may be replaced."""
+    import yaml
+
+    from ..demo import REVIEWS
+
+    config = folder / "config.yaml"
+    return config.is_file() and yaml.safe_load(config.read_text())["data"] == str(REVIEWS)

@@ -9,7 +9,7 @@ import click
 
 from ..training.schedule import SCHEDULES
 from ..vocabulary import Coverage
-from .output import as_json_option, print_json, quiet_option
+from .output import as_json_option, columns_of, print_json, quiet_option, vector_file
 
 __all__ = ["train"]
 
@@ -21,7 +21,7 @@ __all__ = ["train"]
     "--vectors",
     type=click.Path(path_type=Path),
     required=True,
-    help="Vector file: GloVe, word2vec or safetensors.",
+    help="Vector file (GloVe, word2vec, safetensors) or run folder.",
 )
 @click.option(
     "--data", required=True, help="CSV, TSV, JSON, JSONL or Parquet file, folder, or Hub name."
@@ -54,7 +54,11 @@ __all__ = ["train"]
 @click.option(
     "--warmup", default=0.0, show_default=True, help="Share of the run in which the rate rises."
 )
-@click.option("--patience", type=int, help="Stop after so many epochs without a better score.")
+@click.option(
+    "--patience",
+    type=int,
+    help="Stop after so many epochs without a better score, counted from when the table opens.",
+)
 @click.option(
     "--validation",
     default=0.1,
@@ -89,11 +93,10 @@ def train(
     """Tune a table on a text classification task and export it."""
     from ..training.finetune import finetune
 
-    columns = [column.strip() for column in text.split(",")]
     run = finetune(
-        vectors,
+        vector_file(vectors),
         data,
-        text=columns[0] if len(columns) == 1 else columns,
+        text=columns_of(text),
         output_dir=output_dir,
         progress=not quiet,
         **settings,

@@ -24,7 +24,7 @@ BLOCK = 1 << 16
 
 @dataclass(frozen=True)
 class Band:
-    """The rows of a range of frequencies.
+    """The rows of a range of frequencies or of row numbers.
 
     Attributes:
         name: the range, such as `seen 10 to 99 times`.
@@ -81,7 +81,8 @@ class Drift:
         cosine: float64 `(V,)`, between each base row and where it ended.
         moved: bool `(V,)`, whether a row changed by a single bit.
         new_rows: words of the tuned table that the base table lacks.
-        bands: the rows by frequency.
+        bands: the rows by frequency, or by row number.
+        banded_by: `frequency` or `row`.
     """
 
     base: EmbeddingTable
@@ -91,6 +92,7 @@ class Drift:
     moved: npt.NDArray[np.bool_]
     new_rows: int
     bands: tuple[Band, ...]
+    banded_by: str = "frequency"
 
     @property
     def rows_moved(self) -> int:
@@ -157,7 +159,7 @@ class Drift:
             f"rows that moved: median movement {self.median_movement:.1%} of their length, "
             f"median cosine to their start {self.median_cosine:.4f}",
             "",
-            f"{'frequency':<26}{'rows':>10}{'moved':>10}{'movement':>11}{'cosine':>9}",
+            f"{self.banded_by:<26}{'rows':>10}{'moved':>10}{'movement':>11}{'cosine':>9}",
         ]
         for band in self.bands:
             told = f"{band.median_movement:>11.1%}{band.median_cosine:>9.4f}" if band.moved else ""
@@ -177,7 +179,7 @@ def drift(
         base: the table before tuning, `(V, D)`.
         tuned: the table after; rows are matched by word, so order and further words don't matter.
         counts: how often each word occurs in the training data, for the frequency bands. Without,
-            the bands go by row number, since files are sorted by frequency.
+            the bands go by row number, since files are often sorted by frequency.
 
     Raises:
         VocabularyError: the tables differ in dimension, or the tuned one lacks words of the base.
@@ -218,6 +220,7 @@ def drift(
             for low, high in bands
             if (frequency >= low).any()
         ),
+        "row" if counts is None else "frequency",
     )
 
 

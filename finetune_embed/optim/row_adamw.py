@@ -30,6 +30,9 @@ class RowAdamW(torch.optim.Optimizer):
     - Weight decay is that of AdamW, with the steps that a row has missed since it was last touched
       made up for when it is touched again, each at the rate of its time, and for all such rows by
       `flush()`. A row that was never touched never decays.
+    - A `RowRule` with decay is made up for in the same way, but its decay comes after the update.
+      A table has either it or weight decay: with both, `step` raises, since the order of the two
+      in missed steps is not defined. The rate times the decay must be below 1.
     - The weight's `RowRule` and gate are applied after the update, to touched rows: update x
       scale x gate, decay toward the anchor, shrink, radius, max_norm. Rows outside the mask
       `train` are not touched.
@@ -82,6 +85,10 @@ class RowAdamW(torch.optim.Optimizer):
 
         Args:
             closure: evaluates the model again and returns the loss; optional.
+
+        Raises:
+            ValueError: the rate of a row-wise parameter times its decay is 1 or more, or it has
+                both weight decay and a rule with decay.
         """
         loss = None
         if closure is not None:
@@ -124,8 +131,8 @@ class RowAdamW(torch.optim.Optimizer):
             state["exp_avg"] = torch.zeros_like(weight)
             state["exp_avg_sq"] = torch.zeros_like(weight)
         rule, lr = rule_of(weight) or RowRule(), group["lr"]
-        today = (math.log1p(-lr * group["weight_decay"]), math.log1p(-lr * rule.decay))
-        if any(today):
+        today = _log_decay(lr, group["weight_decay"], rule.decay)
+        if today:
             _advance_decay(state, weight, today)
         if not len(rows):
             return
@@ -180,12 +187,28 @@ class RowAdamW(torch.optim.Optimizer):
                     self.state[parameter][name] = value.to(parameter.device, copy=True)
 
 
-def _advance_decay(state: State, weight: torch.Tensor, today: tuple[float, float]) -> None:
-    """Add a step to the running decay (logs of factors: weight decay's, and the rule's)."""
+def _log_decay(lr: float, weight_decay: float, rule_decay: float) -> float:
+    """Return the log of a step's factor on a row, or on its distance to the anchor of a rule."""
+    if weight_decay and rule_decay:
+        raise ValueError(
+            f"the table has weight_decay={weight_decay:g} and a RowRule with decay={rule_decay:g}, "
+            "and in steps that a row has missed their order is not defined; keep one of them"
+        )
+    decay = weight_decay or rule_decay
+    if lr * decay >= 1:
+        raise ValueError(
+            f"lr={lr:g} times decay={decay:g} is {lr * decay:g}, which would turn rows over; it "
+            "must be below 1, so take a smaller lr or a smaller decay"
+        )
+    return math.log1p(-lr * decay)
+
+
+def _advance_decay(state: State, weight: torch.Tensor, today: float) -> None:
+    """Add a step to the running log of decay."""
     if "decay_seen" not in state:
-        state["log_decay"] = torch.zeros(2, dtype=torch.float64, device=weight.device)
-        state["decay_seen"] = torch.zeros(len(weight), 2, dtype=torch.float64, device=weight.device)
-    state["log_decay"] += torch.tensor(today, dtype=torch.float64, device=weight.device)
+        state["log_decay"] = torch.zeros((), dtype=torch.float64, device=weight.device)
+        state["decay_seen"] = torch.zeros(len(weight), dtype=torch.float64, device=weight.device)
+    state["log_decay"] += today
 
 
 def _catch_up(
@@ -194,7 +217,7 @@ def _catch_up(
     rows: torch.Tensor,
     rule: RowRule,
     new: torch.Tensor | None = None,
-    today: tuple[float, float] = (0.0, 0.0),
+    today: float = 0.0,
 ) -> torch.Tensor:
     """Decay rows for the steps since they were last touched, and note that they have been.
 
@@ -203,13 +226,14 @@ def _catch_up(
     after the update.
     """
     now, seen = state["log_decay"], state["decay_seen"].index_select(0, rows)
-    step = torch.tensor(today, dtype=torch.float64, device=values.device)
     if new is not None:
-        seen[new] = now - step
+        seen[new] = now - today
     owed = now - seen
-    state["decay_seen"].index_copy_(0, rows, now.expand(len(rows), 2))
-    values = values * owed[:, 0].exp().to(values.dtype)[:, None]
-    pull = -torch.expm1(owed[:, 1] - step[1]).to(values.dtype)[:, None]
+    state["decay_seen"].index_copy_(0, rows, now.expand(len(rows)))
+    if not rule.decay:
+        factor: torch.Tensor = owed.exp().to(values.dtype)[:, None]
+        return values * factor
+    pull = -torch.expm1(owed - today).to(values.dtype)[:, None]
     return values + (_anchor(values, rows, rule) - values) * pull
 
 

@@ -15,7 +15,7 @@ from torch import nn
 
 from ..errors import StrategyError
 from .layout import EMBEDDING, model_layout
-from .rules import RowRule, attach_gate, attach_rule
+from .rules import RowRule, attach_gate, attach_rule, open_or_close
 
 if TYPE_CHECKING:
     from ..vocabulary import Vocabulary
@@ -63,7 +63,11 @@ class Strategy:
         return 1.0
 
     def gate(self, name: str, clock: Clock) -> float:
-        """Return how open a part is now: 0 is frozen, 1 is open, between is a ramp."""
+        """Return how open a part is now: 0 is frozen, 1 is open, between is a ramp.
+
+        A ramp is for the table; any other part is open once its gate is above 0, and is only
+        asked about where a hook is given the model.
+        """
         return 1.0
 
     def rows(self, weight: nn.Parameter, vocab: Vocabulary | None) -> RowRule:
@@ -93,7 +97,7 @@ class Strategy:
 
         Frozen parameters are included, so that no group has to be added later. Each group has a
         `name` and its own real `lr`. The table's group has no weight decay: torch's optimizers
-        would apply it to rows that are in no batch.
+        would apply it to rows that are in no batch. Decay of the table is that of a `RowRule`.
 
         Args:
             model: the model.
@@ -128,6 +132,13 @@ class Strategy:
     ) -> None:
         """Open or freeze the table for an epoch; call it first in each. May be called again.
 
+        Args:
+            embedding: the `nn.Embedding` that is tuned.
+            epoch: epochs finished so far.
+            model: the model, for strategies that freeze other parts too; without, only the table
+                is opened and frozen. Parameters that were frozen by others stay as they are.
+            scores: the validation records so far, oldest first.
+
         Raises:
             StrategyError: the strategy is timed by step.
         """
@@ -136,7 +147,7 @@ class Strategy:
                 f"{self} is timed by step; in the batch loop, before the forward pass, call "
                 "strategy.on_step_start(embedding, step, epoch=epoch)"
             )
-        self._apply(embedding, Clock(epoch=epoch, scores=scores))
+        self._apply(embedding, model, Clock(epoch=epoch, scores=scores))
 
     def on_step_start(
         self,
@@ -150,6 +161,14 @@ class Strategy:
     ) -> None:
         """Open or freeze the table for a step; call it before the forward pass of each.
 
+        Args:
+            embedding: the `nn.Embedding` that is tuned.
+            step: optimizer steps finished so far.
+            epoch: epochs finished so far.
+            total_steps: steps of the whole run, if known.
+            model: as in `on_epoch_start`.
+            scores: the validation records so far, oldest first.
+
         Raises:
             StrategyError: the strategy is timed by epoch.
         """
@@ -158,15 +177,18 @@ class Strategy:
                 f"{self} is timed by epoch; at the start of each epoch call "
                 "strategy.on_epoch_start(embedding, epoch)"
             )
-        self._apply(embedding, Clock(epoch, step, total_steps, scores))
+        self._apply(embedding, model, Clock(epoch, step, total_steps, scores))
 
-    def _apply(self, embedding: nn.Module, clock: Clock) -> None:
+    def _apply(self, embedding: nn.Module, model: nn.Module | None, clock: Clock) -> None:
         weight = table_weight(embedding)
         gate = self.gate(EMBEDDING, clock)
         weight.requires_grad_(gate > 0)
         if gate <= 0:
             weight.grad = None  # a leftover gradient would still move the table
         attach_gate(weight, gate, self)
+        for part in model_layout(model, weight) if model is not None else ():
+            if part.name != EMBEDDING:
+                open_or_close(part.params, self.gate(part.name, clock) > 0)
 
     def __or__(self, other: Strategy) -> Strategy:
         """Compose two strategies; the order does not matter."""

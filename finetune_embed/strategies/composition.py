@@ -35,6 +35,8 @@ class Composition(Strategy):
     """Several strategies as one. Made by `|`, which checks and sorts the parts.
 
     Rates and gates multiply, masks AND, scales multiply, radius and max_norm take the minimum.
+    Anchor, decay and shrink have one provider at most, and decay is not to be combined with the
+    optimizer's own `weight_decay` on the table, which `param_groups` keeps at 0.
 
     Attributes:
         parts: the strategies, sorted by name, none of them a composition.

@@ -1,7 +1,8 @@
-"""A model as parts: the table, and the rest by its modules, nearest the output first."""
+"""A model as parts: the table, and the rest by its layers."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from torch import nn
@@ -17,7 +18,7 @@ class Part(NamedTuple):
     """A part of a model that has one learning rate.
 
     Attributes:
-        name: `embedding`, or the dotted name of the module that holds the parameters.
+        name: `embedding`, the dotted name of a layer, or `model` for what is in no layer.
         depth: 0 for the part defined last, the output; one more for each part before it. The
             table is the deepest.
         params: its parameters.
@@ -29,29 +30,42 @@ class Part(NamedTuple):
 
 
 def model_layout(model: nn.Module, weight: nn.Parameter) -> list[Part]:
-    """Return the parts of a model, the table first, then in the order they were defined in.
+    """Return the parts of a model, the table first, then its layers.
 
-    A parameter that several modules share, such as a table tied to the output layer, is in one
-    part only. The table is found by identity, never by value.
+    A layer is a direct child of the model, with all its parameters; `nn.Sequential` and
+    `nn.ModuleList` stand for their items, each a layer. Parameters of the model itself are the
+    part `model`. The order is the order of definition, in `__init__` or in an `nn.Sequential`: a
+    model that defines its layers in another order than it calls them has other depths.
+
+    A parameter that several layers share, such as a table tied to the output layer, is in the
+    first of them only. The table is found by identity, never by value.
 
     Raises:
         StrategyError: the weight is no parameter of the model.
     """
-    modules: dict[str, list[nn.Parameter]] = {}
-    found = False
-    for name, parameter in model.named_parameters():
-        if parameter is weight:
-            found = True
-        else:
-            modules.setdefault(name.rpartition(".")[0] or "model", []).append(parameter)
-    if not found:
+    layers: dict[str, list[nn.Parameter]] = {}
+    seen: set[nn.Parameter] = set()
+    for name, params in _layers(model):
+        new = [p for p in dict.fromkeys(params) if p not in seen]
+        seen.update(new)
+        if rest := [p for p in new if p is not weight]:
+            layers.setdefault("embedding.rest" if name == EMBEDDING else name, []).extend(rest)
+    if weight not in seen:
         raise StrategyError(
             f"the embedding ({weight.shape[0]:,}, {weight.shape[1]}) is not part of the model "
             f"{type(model).__name__}; pass the very module that the model uses, such as "
             "strategy.param_groups(model, model.embedding, lr=lr)"
         )
-    if EMBEDDING in modules:
-        modules["embedding.rest"] = modules.pop(EMBEDDING)
-    last = len(modules) - 1
-    rest = [Part(name, last - i, params) for i, (name, params) in enumerate(modules.items())]
-    return [Part(EMBEDDING, len(modules), [weight]), *rest]
+    last = len(layers) - 1
+    parts = [Part(name, last - i, params) for i, (name, params) in enumerate(layers.items())]
+    return [Part(EMBEDDING, len(layers), [weight]), *parts]
+
+
+def _layers(module: nn.Module, name: str = "") -> Iterator[tuple[str, list[nn.Parameter]]]:
+    """Yield the name and the parameters of each layer, in the order of definition."""
+    if name and not isinstance(module, (nn.Sequential, nn.ModuleList)):
+        yield name, list(module.parameters())
+        return
+    yield name or "model", list(module.parameters(recurse=False))
+    for child_name, child in module.named_children():
+        yield from _layers(child, f"{name}.{child_name}" if name else child_name)

@@ -19,7 +19,9 @@ class DiscriminativeLR(Strategy):
 
     *Discriminative fine-tuning* of Howard and Ruder (2018, ULMFiT, section 3.2): the layer nearest
     the output has the full rate, each one below it the rate of the one above times `decay` (the
-    paper divides by 2.6, so `decay=0.385`). Any torch scheduler keeps the ratios, except those
+    paper divides by 2.6, so `decay=0.385`). A layer is a child of the model, or an item of an
+    `nn.Sequential` or `nn.ModuleList`; the order is the order of definition, the one defined last
+    being nearest the output. Any torch scheduler keeps the ratios, except those
     that set a rate: pass `OneCycleLR` a list of `max_lr`, one a group.
 
     Attributes:

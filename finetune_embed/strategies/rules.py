@@ -6,6 +6,7 @@ optimizer that doesn't would ignore them, so a rule that nobody claims is an err
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from ..errors import StrategyError
 if TYPE_CHECKING:
     from .base import Strategy
 
-__all__ = ["RowRule", "attach_gate", "attach_rule", "claim", "gate_of", "rule_of"]
+__all__ = ["RowRule", "attach_gate", "attach_rule", "claim", "gate_of", "open_or_close", "rule_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +33,8 @@ class RowRule:
         scale: float `(V,)`, a factor on each row's update; None for 1.
         anchor: `(V, D)`, what decay, shrink and radius are measured from; None for zero.
         decay: decoupled decay toward the anchor, times the learning rate, made up for the steps
-            that a row has missed since it was last in a batch.
+            that a row has missed since it was last in a batch. Not together with `weight_decay` of
+            the optimizer on the same table, which would be an error.
         shrink: the distance to the anchor shrinks by this times the learning rate, to exactly
             zero (group soft threshold).
         radius: the largest distance to the anchor.
@@ -73,6 +75,18 @@ def attach_gate(weight: nn.Parameter, gate: float, strategy: Strategy) -> None:
             f"{strategy} needs fe.RowAdamW(strategy.param_groups(...)); another optimizer would "
             "ignore what it says about single rows"
         )
+
+
+def open_or_close(params: Iterable[nn.Parameter], is_open: bool) -> None:
+    """Freeze parameters, or open those again that were frozen by this, and no others."""
+    for parameter in params:
+        if is_open and getattr(parameter, "closed_by_strategy", False):
+            parameter.requires_grad_(True)
+            parameter.closed_by_strategy = False  # type: ignore[attr-defined]
+        elif not is_open and parameter.requires_grad:
+            parameter.requires_grad_(False)
+            parameter.grad = None  # a leftover gradient would still move it
+            parameter.closed_by_strategy = True  # type: ignore[attr-defined]
 
 
 def claim(weight: torch.Tensor) -> None:

@@ -16,6 +16,7 @@ from torch import nn
 
 from ..errors import DataError
 from ..files import atomic_folder
+from .settings import same_settings
 
 __all__ = [
     "Progress",
@@ -95,8 +96,14 @@ def _owned(tensors: Tensors) -> Tensors:
 
 def latest_checkpoint(output_dir: Path) -> Path | None:
     """Return the folder of the newest checkpoint of a run, None if there is none."""
-    found = [path for path in output_dir.glob("checkpoint-*") if _NAME.fullmatch(path.name)]
+    found = [path for path in output_dir.glob("checkpoint-*") if _is_ours(path)]
     return max(found, key=lambda path: int(path.name.split("-")[1]), default=None)
+
+
+def _is_ours(path: Path) -> bool:
+    """Tell a checkpoint of ours from the folder of another library's trainer."""
+    files = ("state.json", "best.safetensors")
+    return _NAME.fullmatch(path.name) is not None and all((path / f).is_file() for f in files)
 
 
 def remove_checkpoints(output_dir: Path, keep: Path | None = None) -> None:
@@ -104,7 +111,7 @@ def remove_checkpoints(output_dir: Path, keep: Path | None = None) -> None:
     for path in output_dir.glob(".checkpoint-*"):
         shutil.rmtree(path)
     for path in output_dir.glob("checkpoint-*"):
-        if _NAME.fullmatch(path.name) and path != keep:
+        if path != keep and _is_ours(path):
             hidden = path.with_name(f".{path.name}.removed")
             path.rename(hidden)  # at once, so that nobody finds half a checkpoint
             shutil.rmtree(hidden)
@@ -135,7 +142,7 @@ def load_checkpoint(
         raise DataError(
             f"{path} can't be read ({error}); remove it to start the run over"
         ) from error
-    _check_settings(path, before, settings)
+    same_settings(path, before, {n: v for n, v in settings.items() if n not in _LOCATIONS})
     state: dict[int, Tensors] = {}
     for name, value in saved.items():
         index, _, entry = name.partition(".")
@@ -150,13 +157,3 @@ def load_checkpoint(
         ) from error
     torch.set_num_threads(threads)
     return progress, best
-
-
-def _check_settings(path: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
-    for name in sorted((before.keys() | now.keys()) - _LOCATIONS):
-        if before.get(name) != now.get(name):
-            raise DataError(
-                f"{path} was written with {name}={before.get(name)!r}, this run has "
-                f"{name}={now.get(name)!r}; go on with the same settings, or start over with "
-                "overwrite=True"
-            )

@@ -21,7 +21,8 @@ from ..vocabulary import Vocabulary
 
 __all__ = ["forward_all", "further_rows", "scores", "table_path"]
 
-BATCH = 512
+#: The most texts in a batch, and the most words with padding, but for a longer text by itself.
+BATCH, TOKENS = 512, 1 << 16
 
 
 def table_path(model: nn.Module, embedding: nn.Module) -> str:
@@ -60,6 +61,8 @@ def forward_all(
 ) -> torch.Tensor:
     """Return the logits `(texts, C)` of a model with `weight` in the place of its table.
 
+    Texts of like length are taken together, so that a long one does not pad many short ones.
+
     Args:
         model: called as `model(ids, lengths)`.
         path: the name of the table's weight in the model.
@@ -69,12 +72,24 @@ def forward_all(
     training = model.training
     model.eval()
     parts = []
-    for rows in torch.split(torch.arange(len(data)), BATCH):
+    batches = _batches(data.lengths)
+    for rows in batches:
         ids, lengths = data.padded(rows)
         inputs = (ids.to(weight.device), lengths.to(weight.device))
         parts.append(functional_call(model, {path: weight}, inputs).float().cpu())
     model.train(training)
-    return torch.cat(parts)
+    return torch.cat(parts)[torch.cat(batches).argsort()]
+
+
+def _batches(lengths: torch.Tensor) -> list[torch.Tensor]:
+    """Return the row numbers of each batch, shortest texts first."""
+    order = lengths.argsort(stable=True)
+    starts = [0]
+    for end, length in enumerate(lengths[order].tolist()):
+        size = end + 1 - starts[-1]  # with this text, the longest so far
+        if size > 1 and (size > BATCH or size * length > TOKENS):
+            starts.append(end)
+    return list(torch.tensor_split(order, starts[1:]))
 
 
 def scores(

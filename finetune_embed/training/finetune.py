@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,20 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ..data import labels_of
-from ..errors import DataError, StrategyError
+from ..data import labels_of, texts_of
+from ..errors import DataError
 from ..files import sha256_of
 from ..formats import load_vectors
 from ..lookup import StartValue
-from ..splits import DataSource, open_splits
+from ..splits import DataSource, hold_out, open_splits
 from ..strategies import FullTune, Strategy
 from ..table import EmbeddingTable
 from ..tokenizer import Tokenizer
-from .checkpoint import latest_checkpoint, remove_checkpoints
+from .checkpoint import remove_checkpoints
+from .folder import MARK, check_folder
 from .head import Head
-from .run import FILES, METRICS, Run, load
+from .run import Run, load
+from .settings import check_settings, same_settings
 from .tuning import LossFunction, Tuning
 
 __all__ = ["finetune"]
@@ -70,8 +73,9 @@ def finetune(
         text: the column of texts or lists of words, or several to be joined.
         label: the column of classes: strings, whole numbers or a `ClassLabel`.
         head: `bag`, `bag(hidden=100)`, `cnn` and the like; a module with an embedding of its own,
-            `model(ids, lengths) -> logits`, whose rows are replaced; or a function of the
-            embedding and the number of classes that returns a module.
+            `model(ids, lengths) -> logits`, of which a copy is trained, its rows replaced; or a
+            function of the embedding and the number of classes that returns a module. Lengths are
+            1 or more; what a module starts from is its own, not the seed's.
         embedding: which embedding of a module is the table, if it holds several.
         strategy: which part trains when, how fast and how far; `FullTune()` when left out.
         epochs: the most passes over the training split.
@@ -80,7 +84,8 @@ def finetune(
         weight_decay: decoupled decay of all but the table.
         schedule: `constant`, `linear` or `cosine`.
         warmup: the share of the run in which the rate rises from 0.
-        patience: stop after so many epochs without a better validation accuracy.
+        patience: stop after so many epochs without a better validation accuracy, counted from
+            when the table first opened.
         loss_fn: of logits `(B, C)` and class numbers `(B,)`.
         validation: the share of the training split set aside where there is no validation split.
         tokenizer: `glove`, `cased`, `whitespace` or a `Tokenizer`; the one that fits the vectors
@@ -91,9 +96,10 @@ def finetune(
         seed: of the split, the start values, the head, the batch order and dropout.
         device: where to train; a GPU if there is one when left out.
         output_dir: the folder to write the run to, and its checkpoints while it goes on.
-        resume: go on from the last checkpoint in `output_dir`, if there is one; a finished run is
-            returned as it is.
-        overwrite: replace a run in `output_dir`.
+        resume: go on from the last checkpoint in `output_dir`, if there is one; a run finished
+            with the same settings is returned as it is.
+        overwrite: replace a run in `output_dir`. The former one's files stay until new ones take
+            their places.
         progress: show a progress bar on the terminal.
 
     Returns:
@@ -104,24 +110,13 @@ def finetune(
             the strategy was to tune the table and not one row moved. See `errors`.
     """
     strategy = Strategy.parse(strategy) if isinstance(strategy, str) else strategy or FullTune()
-    _check_numbers(epochs=epochs, batch_size=batch_size, min_count=min_count)
-    _check_numbers(least=0, lr=lr, weight_decay=weight_decay)
-    folder = None if output_dir is None else Path(output_dir)
-    if folder is None and resume:
-        raise DataError("resume=True needs the folder of the run: output_dir='...'")
-    if folder is not None and _is_finished(folder, resume, overwrite):
-        return load(folder, None if isinstance(head, str) else head)
-    base, source = _open_vectors(vectors)
-    splits = open_splits(dataset, validation, seed)
-    labels = labels_of(splits, label)
     if isinstance(tokenizer, str):
         tokenizer = Tokenizer.named(tokenizer)
-    tokenizer = tokenizer or Tokenizer.for_table(base)
     own_head = not isinstance(head, str)
     settings: dict[str, Any] = {
-        "vectors": os.fspath(vectors) if not isinstance(vectors, EmbeddingTable) else "a table",
-        **source,
-        "data": splits.name,
+        MARK: version("finetune_embed"),
+        "vectors": _spelled(vectors),
+        "data": _spelled(dataset),
         "text": text if isinstance(text, str) else list(text),
         "label": label,
         "head": _name_of(head) if own_head else head,
@@ -136,13 +131,28 @@ def finetune(
         "patience": patience,
         "loss_fn": _name_of(loss_fn),
         "validation": validation,
-        "tokenizer": tokenizer.name,
         "min_count": min_count,
         "max_length": max_length,
         "oov": oov if isinstance(oov, str) else _name_of(oov),
         "seed": seed,
         "device": device or ("cuda" if torch.cuda.is_available() else "cpu"),
     }
+    check_settings(settings)
+    folder = None if output_dir is None else Path(output_dir)
+    if folder is None and resume:
+        raise DataError("resume=True needs the folder of the run: output_dir='...'")
+    if folder is not None and check_folder(folder, resume, overwrite) == "finished" and resume:
+        finished = load(folder, head if own_head else None)
+        same_settings(folder, {**finished.config, MARK: settings[MARK]}, settings)
+        remove_checkpoints(folder)  # what a process killed at the very end has left of one
+        return finished
+    splits = open_splits(dataset)
+    texts_of(splits.train, text, f"{splits.name} (train)")  # before rows change their numbers
+    labels = labels_of(splits, label)
+    splits = hold_out(splits, label, validation, seed)
+    base, source = _open_vectors(vectors)
+    tokenizer = tokenizer or Tokenizer.for_table(base)
+    settings |= {**source, "tokenizer": tokenizer.name}
     threads = torch.get_num_threads()
     try:
         with torch.random.fork_rng():
@@ -171,38 +181,10 @@ def _open_vectors(
     return base, source
 
 
-def _is_finished(folder: Path, resume: bool, overwrite: bool) -> bool:
-    """Tell whether a folder holds a finished run to return; clear it, or refuse, as asked.
-
-    Raises:
-        DataError: the folder holds a run, and the caller has not said what to do with it.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise DataError(f"output_dir={folder} is a file; name a folder")
-    finished = (folder / METRICS).is_file()
-    unfinished = latest_checkpoint(folder) if folder.is_dir() else None
-    if overwrite and not resume:
-        remove_checkpoints(folder)
-        for name in FILES:
-            (folder / name).unlink(missing_ok=True)
-        return False
-    if resume:
-        if finished and unfinished is None:
-            remove_checkpoints(folder)  # what a process killed at the very end has left of one
-        return finished and unfinished is None
-    if finished or unfinished:
-        state = f"an unfinished run ({unfinished.name})" if unfinished else "a finished run"
-        raise DataError(
-            f"{folder} holds {state}; choose another output_dir, or start over with "
-            "overwrite=True" + (", or go on with resume=True" if unfinished else "")
-        )
-    return False
-
-
-def _check_numbers(*, least: float = 1, **numbers: float) -> None:
-    for name, value in numbers.items():
-        if not value >= least:
-            raise StrategyError(f"{name}={value!r} must be {least:g} or more")
+def _spelled(source: Any) -> str:
+    """Return a path or a Hub name as it is, and of an object only its kind."""
+    spelled = isinstance(source, (str, os.PathLike))
+    return os.fspath(source) if spelled else f"a {type(source).__name__}"
 
 
 def _name_of(thing: Any) -> str:

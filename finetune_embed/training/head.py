@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 from torch import nn
@@ -17,13 +18,13 @@ Table = nn.Embedding | nn.EmbeddingBag
 
 def build_model(
     head: Head, embedding: nn.Embedding, num_labels: int, which: str | nn.Module | None
-) -> tuple[nn.Module, nn.Module]:
+) -> tuple[nn.Module, Table]:
     """Return a model with the table inside, and the module in it that holds the table.
 
     Args:
         head: the spelling of a ready head; a function of the embedding and the number of classes
-            that returns a module; or a module with an embedding of its own, whose rows are
-            replaced.
+            that returns a module; or a module with an embedding of its own: a copy of it is
+            trained, its rows replaced.
         embedding: the table of the vocabulary's rows.
         num_labels: the number of classes.
         which: the embedding of a module that has several, by its dotted name or itself.
@@ -46,13 +47,16 @@ def build_model(
 
 def fill_module(
     model: nn.Module, embedding: nn.Embedding, which: str | nn.Module | None
-) -> tuple[nn.Module, nn.Module]:
-    """Put the vocabulary's rows in the place of a module's own embedding; see `build_model`."""
+) -> tuple[nn.Module, Table]:
+    """Put the vocabulary's rows in the place of the embedding of a copy of a module.
+
+    The module itself stays as it is, so that several runs can start from it.
+    """
+    if isinstance(which, nn.Module):
+        which = next((n for n, m in model.named_modules() if m is which), "")
+    model = copy.deepcopy(model)
     tables = {name: module for name, module in model.named_modules() if isinstance(module, Table)}
-    if which is not None:
-        chosen = {n: m for n, m in tables.items() if n == which or m is which}
-    else:
-        chosen = tables
+    chosen = tables if which is None else {n: m for n, m in tables.items() if n == which}
     if len(chosen) != 1:
         held = ", ".join(f"{n!r} {tuple(m.weight.shape)}" for n, m in tables.items()) or "none"
         raise DataError(
@@ -70,6 +74,12 @@ def fill_module(
         raise DataError(
             f"{name} of {type(model).__name__} has {module.embedding_dim} dimensions, the vectors "
             f"have {embedding.embedding_dim}; build it with embedding_dim={embedding.embedding_dim}"
+        )
+    if module.max_norm is not None or module.scale_grad_by_freq:
+        raise DataError(
+            f"{name} of {type(model).__name__} has max_norm={module.max_norm} and "
+            f"scale_grad_by_freq={module.scale_grad_by_freq}, which change rows or gradients "
+            "behind the strategy's back; build it without them"
         )
     module.weight = embedding.weight
     module.num_embeddings = embedding.num_embeddings

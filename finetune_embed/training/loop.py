@@ -16,7 +16,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from ..data import EncodedTexts, batch_indices
 from ..errors import FinetuneEmbedError
 from ..optim import RowAdamW
-from ..strategies import EMBEDDING, Strategy, check_moved
+from ..strategies import EMBEDDING, Clock, Strategy, check_moved
 from .checkpoint import Progress, Tensors
 from .progress import ProgressBar
 
@@ -33,6 +33,7 @@ class LoopSettings:
         epochs: the most epochs.
         batch_size: texts in a batch.
         patience: stop after so many epochs without a better validation score; None for never.
+            Epochs before the table first opens don't count, unless it never opens.
         seed: of the batch order and of dropout.
     """
 
@@ -90,7 +91,9 @@ def train(
     table_group = next(g for g in optimizer.param_groups if g["name"] == EMBEDDING)
     device = weight.device
     total_steps = settings.epochs * math.ceil(len(data) / settings.batch_size)
-    while progress.epoch < settings.epochs and not _stopped(progress, settings):
+    while progress.epoch < settings.epochs and not _stopped(
+        progress, settings, strategy, total_steps
+    ):
         started, epoch = time.perf_counter(), progress.epoch
         torch.manual_seed(epoch_seed(settings.seed, epoch))
         before = None if progress.opened else weight.detach().clone()
@@ -162,9 +165,20 @@ def _rank(record: dict[str, Any]) -> tuple[float, float]:
     return record["validation_accuracy"], -record["validation_loss"]
 
 
-def _stopped(progress: Progress, settings: LoopSettings) -> bool:
-    waited = progress.epoch - 1 - progress.best_epoch
-    return settings.patience is not None and progress.epoch > 0 and waited >= settings.patience
+def _stopped(
+    progress: Progress, settings: LoopSettings, strategy: Strategy, total_steps: int
+) -> bool:
+    """Tell whether patience is over: a pure function of the history, so that resuming is exact."""
+    history = progress.history
+    if settings.patience is None or not history:
+        return False
+    opened = next((i for i, record in enumerate(history) if record["embedding_lr"] > 0), None)
+    if opened is None:
+        last = Clock(progress.epoch - 1, progress.step - 1, total_steps, history[:-1])
+        end = Clock(10**9, 10**12, total_steps, history)
+        if strategy.gate(EMBEDDING, last) <= 0 < strategy.gate(EMBEDDING, end):
+            return False  # the table is still to open
+    return progress.epoch - 1 - max(progress.best_epoch, opened or 0) >= settings.patience
 
 
 def _finite(loss: torch.Tensor, progress: Progress, lr: float) -> float:

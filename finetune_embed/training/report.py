@@ -50,10 +50,11 @@ def warnings_of(
 def metadata_of(
     base: EmbeddingTable, settings: Mapping[str, Any], metrics: Mapping[str, Any]
 ) -> dict[str, str]:
-    """Return the metadata of a tuned table; those of an earlier tuning go to its history."""
+    """Return the metadata of a tuned table; the base's own story, if any, goes to its history."""
     before = dict(base.metadata)
     history: list[Any] = json.loads(before.pop("history", "[]"))
-    if "strategy" in before:
+    other_source = before.get("source", "") not in ("", settings.get("source"))
+    if "strategy" in before or other_source:
         history.append(before)
     names = ("source", "source_sha256", "source_format")
     return {

@@ -24,19 +24,12 @@ from ..formats import load_safetensors, save_safetensors
 from ..table import EmbeddingTable
 from ..vocabulary import Vocabulary
 from .evaluate import forward_all, further_rows
+from .folder import CONFIG, FILES, HISTORY, METRICS, MODEL, TABLE, TOKENIZER, WORDS
 from .head import Head, build_model
 
 __all__ = ["Run", "load"]
 
-CONFIG, METRICS, HISTORY = "config.yaml", "metrics.json", "history.jsonl"
-TABLE, MODEL, TOKENIZER, WORDS = (
-    "embedding.safetensors",
-    "model.safetensors",
-    "tokenizer.json",
-    "words.parquet",
-)
 _DAMAGE = (yaml.YAMLError, SafetensorError)
-FILES = (CONFIG, METRICS, HISTORY, TABLE, MODEL, TOKENIZER, WORDS)
 
 
 @dataclass(frozen=True)
@@ -45,7 +38,7 @@ class WordReport:
 
     Attributes:
         word: the word.
-        found: how the run found it: `in the vectors`, `start value` or `unknown`.
+        found: how the run found it, in words: in the vectors, a new row, or unknown.
         count: how often it occurs in the training texts.
         movement: how far it moved, relative to the length of its start; None if it has no start.
         cosine: between its start and its end; None likewise.
@@ -84,7 +77,7 @@ class Run:
         config: the resolved settings.
         metrics: `metrics["test"]["accuracy"]` and the like.
         history: a record for each epoch.
-        warnings: what the caller should know, such as a table that never opened.
+        words: what became of each word of the vocabulary, as columns.
         drift: what moved; None after `load`, since the base table is not part of a folder.
     """
 
@@ -221,6 +214,7 @@ def load(folder: str | os.PathLike[str], head: Head | None = None) -> Run:
         metrics["warnings"]  # without them it is no run's
         table = load_safetensors(folder / TABLE)
         vocab = Vocabulary.load(folder / TOKENIZER)
+        vocab.counts[2:] = words["count"]
     except (ValueError, LookupError, TypeError, OSError, *_DAMAGE, PolarsError) as error:
         raise DataError(f"{folder}: a file of the run is damaged ({error})") from error
     embedding = to_embedding(table, vocab)

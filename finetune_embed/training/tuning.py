@@ -32,6 +32,7 @@ from .checkpoint import (
     save_checkpoint,
 )
 from .evaluate import forward_all, further_rows, scores, table_path
+from .folder import clear_folder
 from .head import Head, build_model
 from .loop import LoopSettings, train
 from .progress import ProgressBar
@@ -110,7 +111,7 @@ class Tuning:
             progress, best = load_checkpoint(checkpoint, self.model, optimizer, settings)
             scheduler.last_epoch = progress.step
         elif folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
+            clear_folder(folder)
             save_checkpoint(folder, self.model, optimizer, best, progress, settings)
 
         def on_epoch_end(progress: Progress, best: Tensors) -> None:
@@ -140,6 +141,7 @@ class Tuning:
                 bar=bar,
             )
         self.model.load_state_dict(best)
+        self.table_module.sparse = False  # from here on it is the caller's, for any optimizer
         result = self._result(progress)
         if folder is not None:
             result.save(folder)

@@ -70,7 +70,8 @@ def test_train_writes_the_folder_and_says_so(
 
 
 def test_train_prints_json(tuned: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("train", "--vectors", "x", "--data", "x", "-o", tuned, "--resume", "--json") == 0
+    again = ("train", "--vectors", VECTORS, "--data", REVIEWS, "-o", tuned, "--resume", "--json")
+    assert run(*again, "--epochs", 1) == 0
     metrics = json.loads(capsys.readouterr().out)
     assert metrics["test"]["accuracy"] > 0.8  # a finished run is returned as it is
     assert metrics == json.loads((tuned / "metrics.json").read_text())
@@ -158,7 +159,7 @@ BAD_INPUT = {
     ),
     "no epochs": (
         ("train", "--vectors", VECTORS, "--data", REVIEWS, "-o", "out", "--epochs", "0"),
-        "epochs=0 must be 1 or more",
+        "epochs=0 must be a whole number of 1 or more",
     ),
     "no run": (("predict", "nowhere", "text"), "nowhere is no folder"),
     "no word": (("neighbors", VECTORS, "zxqy"), "'zxqy' is not in the table"),

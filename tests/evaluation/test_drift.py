@@ -234,6 +234,9 @@ def test_the_printed_report():
     lines = str(told).splitlines()
     assert lines[0] == ("2 of 40 rows moved (5.00%), 38 are bit for bit as they were; 2 new rows")
     assert f"median movement {told.median_movement:.1%} of their length" in lines[1]
+    assert lines[3].split() == ["row", "rows", "moved", "movement", "cosine"]
+    by_count = str(fe.drift(base, moved_table(base, [1, 2]), {"w1": 3})).splitlines()
+    assert by_count[3].split() == ["frequency", "rows", "moved", "movement", "cosine"]
     assert lines[4].split()[:6] == ["rows", "0", "to", "999", "40", "2"]
     assert lines[7].startswith(f"{told.top(1)[0].word}: moved {told.movement.max():.1%}, cosine")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -204,6 +205,8 @@ def rate_at(step: int) -> float:
 def test_equals_the_row_by_row_reference(name, weight_decay):
     """In float64, under a rate and a gate that change, with rows that are missed for long."""
     rule = RULES[name]()
+    if weight_decay:
+        rule = replace(rule, decay=0.0)  # a table has one of the two
     weight = nn.Parameter(start(dtype=torch.float64))
     attach_rule(weight, rule)
     optimizer = optimizer_of(weight, lr=0.1, betas=(0.8, 0.9), weight_decay=weight_decay)
@@ -240,7 +243,8 @@ def test_equals_the_row_by_row_reference(name, weight_decay):
 def test_equals_the_reference_on_any_touched_rows(
     seed, steps, most, weight_decay, decay, flush_every
 ):
-    rule = fe.RowRule(anchor=start(3), decay=decay) if decay else fe.RowRule()
+    rule = fe.RowRule(anchor=start(3), decay=decay)
+    weight_decay = 0.0 if decay else weight_decay
     weight = nn.Parameter(start(seed % 7, torch.float64))
     attach_rule(weight, rule)
     optimizer = optimizer_of(weight, weight_decay=weight_decay)
@@ -291,6 +295,57 @@ def test_flush_leaves_a_frozen_table_alone_and_makes_up_for_it_once_it_is_open()
     optimizer.flush()
     torch.testing.assert_close(weight[1:], frozen[1:] * 0.9)  # the one step with decay it missed
     assert torch.equal(weight[0], frozen[0])
+
+
+def test_flush_makes_up_for_the_decay_of_a_rule_toward_its_anchor():
+    """The same row, drawn to 2 after the update; the figures are worked out by hand."""
+    weight = nn.Parameter(torch.full((2, 1), 8.0, dtype=torch.float64))
+    attach_rule(weight, fe.RowRule(anchor=torch.full((2, 1), 2.0), decay=1.0))
+    optimizer = optimizer_of(weight, betas=(0.0, 0.0), eps=0.0)
+    touched, missed = torch.tensor([[1.0], [0.0]]), torch.zeros(2, 1)
+    for lr, grad in ((0.5, touched), (0.5, missed), (0.25, missed), (0.0, missed)):
+        optimizer.param_groups[0]["lr"] = lr
+        weight.grad = grad.double()
+        optimizer.step()
+    # 8 - 0.5 = 7.5, whose distance to 2 is halved
+    np.testing.assert_allclose(weight.detach().numpy(), [[4.75], [8.0]], rtol=1e-15)
+    for _ in range(2):
+        optimizer.flush()
+        # 2.75 x (1 - 0.5) x (1 - 0.25) from 2
+        np.testing.assert_allclose(weight.detach().numpy(), [[3.03125], [8.0]], rtol=1e-15)
+    state = optimizer.state[weight]
+    assert (state["log_decay"].shape, state["decay_seen"].shape) == ((), (2,))
+
+
+@pytest.mark.parametrize(
+    ("weight_decay", "decay", "lr", "product"),
+    [(1.0, 0.0, 1.0, "1"), (0.0, 4.0, 0.5, "2"), (20.0, 0.0, 0.1, "2")],
+)
+@pytest.mark.parametrize("is_sparse", [False, True])
+def test_a_rate_times_decay_of_one_or_more_is_an_error(is_sparse, weight_decay, decay, lr, product):
+    weight = nn.Parameter(start())
+    attach_rule(weight, fe.RowRule(decay=decay))
+    optimizer = optimizer_of(weight, lr=lr, weight_decay=weight_decay)
+    rows = {1: np.ones(D)}
+    weight.grad = sparse(rows) if is_sparse else dense(rows)
+    with pytest.raises(
+        ValueError, match=rf"^lr={lr:g} times decay=\d+ is {product}, .* smaller lr"
+    ):
+        optimizer.step()
+    assert torch.equal(weight, start())
+    optimizer.param_groups[0]["lr"] = 0.99 / (weight_decay or decay)
+    optimizer.step()
+    assert torch.isfinite(weight).all()
+
+
+def test_weight_decay_and_the_decay_of_a_rule_on_one_table_are_an_error():
+    weight = nn.Parameter(start())
+    attach_rule(weight, fe.RowRule(decay=0.2))
+    optimizer = optimizer_of(weight, lr=0.1, weight_decay=0.3)
+    weight.grad = dense({1: np.ones(D)})
+    with pytest.raises(ValueError, match=r"weight_decay=0.3 and a RowRule with decay=0.2, "):
+        optimizer.step()
+    assert torch.equal(weight, start())
 
 
 # --- the order and the arithmetic of rules, worked out by hand -------------------------------
@@ -360,7 +415,8 @@ def test_dense_sparse_and_uncoalesced_gradients_give_the_same_bits(name):
     for form in ("dense", "coalesced", "uncoalesced", "shuffled"):
         weight = nn.Parameter(start())
         attach_rule(weight, RULES[name]())
-        optimizer = optimizer_of(weight, lr=0.05, weight_decay=0.3)
+        decay = 0.0 if RULES[name]().decay else 0.3
+        optimizer = optimizer_of(weight, lr=0.05, weight_decay=decay)
         for step, rows in enumerate(random_steps(4, 40)):
             if form == "dense":
                 weight.grad = dense(rows)
@@ -529,11 +585,14 @@ def run_steps(optimizer: fe.RowAdamW, weight: nn.Parameter, plan: list[Rows], fi
 
 @pytest.mark.parametrize("through", ["memory", "torch.save"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
-def test_state_dict_round_trip_is_exact_and_goes_on_in_the_same_bits(dtype, through):
+@pytest.mark.parametrize(("weight_decay", "decay"), [(0.4, 0.0), (0.0, 0.2)])
+def test_state_dict_round_trip_is_exact_and_goes_on_in_the_same_bits(
+    weight_decay, decay, dtype, through
+):
     plan = random_steps(6, 60)
-    options = {"weight_decay": 0.4, "lr": 0.1}
+    options = {"weight_decay": weight_decay, "lr": 0.1}
     weight = nn.Parameter(start(dtype=dtype))
-    attach_rule(weight, fe.RowRule(decay=0.2))
+    attach_rule(weight, fe.RowRule(decay=decay))
     optimizer = optimizer_of(weight, **options)
     run_steps(optimizer, weight, plan[:30], 0)
     saved = optimizer.state_dict()
@@ -544,7 +603,7 @@ def test_state_dict_round_trip_is_exact_and_goes_on_in_the_same_bits(dtype, thro
         saved = torch.load(buffer, weights_only=True)
 
     other = nn.Parameter(weight.detach().clone())
-    attach_rule(other, fe.RowRule(decay=0.2))
+    attach_rule(other, fe.RowRule(decay=decay))
     resumed = optimizer_of(other, **options)
     resumed.load_state_dict(saved)
     before, after = optimizer.state[weight], resumed.state[other]

@@ -19,6 +19,7 @@ from torch.nn import functional
 import finetune_embed as fe
 from finetune_embed.data import EncodedTexts, batch_indices
 from finetune_embed.strategies import STRATEGIES
+from finetune_embed.strategies.rules import rule_of
 
 V, D, C = 30, 6, 2
 EPOCHS, BATCHES = 4, 5
@@ -226,7 +227,9 @@ def frozen_means_bit_identical(strategy: fe.Strategy) -> str | None:
                 continue
             model, optimizer = built(strategy, name)
             for group in optimizer.param_groups:
-                group["weight_decay"] = 0.2  # the table's too: a user may set it
+                rule = rule_of(group["params"][0])
+                if rule is None or not rule.decay:  # a table has one of the two
+                    group["weight_decay"] = 0.2  # the table's too: a user may set it
             seen: list[bool] = []
 
             def watch(step, was_open, before, ids, model=model, seen=seen):

@@ -119,24 +119,38 @@ def test_the_thread_count_of_the_run_is_restored(tmp_path):
     assert torch.get_num_threads() == 1
 
 
+def as_ours(folder):
+    """Make a folder with the files by which a checkpoint is known."""
+    folder.mkdir()
+    for name in ("state.json", "best.safetensors"):
+        (folder / name).write_text("{}")
+
+
+def kept(names):
+    return [*names, "checkpoint-500", "checkpoint-x", "mine"]
+
+
 def test_the_newest_is_the_one_of_the_highest_number(tmp_path):
     assert latest_checkpoint(tmp_path) is None
     for name in ("checkpoint-9", "checkpoint-10", "checkpoint-x", "checkpoint-11.old", "other-99"):
-        (tmp_path / name).mkdir()
-    (tmp_path / ".checkpoint-12.abc").mkdir()
+        as_ours(tmp_path / name)
+    as_ours(tmp_path / ".checkpoint-12.abc")
+    (tmp_path / "checkpoint-500").mkdir()  # of another library's trainer
+    (tmp_path / "checkpoint-500" / "trainer_state.json").write_text("{}")
     assert latest_checkpoint(tmp_path) == tmp_path / "checkpoint-10"
 
 
 def test_only_checkpoints_and_what_is_left_of_them_are_removed(tmp_path):
     for name in ("checkpoint-1", "checkpoint-2", "checkpoint-x", ".checkpoint-3.abc", "mine"):
-        (tmp_path / name).mkdir()
+        as_ours(tmp_path / name)
         (tmp_path / name / "file").write_text("content")
+    (tmp_path / "checkpoint-500").mkdir()
     (tmp_path / ".checkpoint-1.removed").mkdir()
     (tmp_path / ".checkpoint-1.removed" / "file").write_text("left by a killed process")
     remove_checkpoints(tmp_path, keep=tmp_path / "checkpoint-2")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint-2", "checkpoint-x", "mine"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == kept(["checkpoint-2"])
     remove_checkpoints(tmp_path)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint-x", "mine"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == kept([])
     assert (tmp_path / "mine" / "file").read_text() == "content"
 
 

@@ -340,7 +340,12 @@ def test_a_finished_run_is_refused_returned_or_replaced(tmp_path):
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(fe.DataError, match=r"holds a finished run; choose another .*overwrite=Tr"):
         tune(output_dir=tmp_path, seed=1)
-    again = tune(output_dir=tmp_path, resume=True, epochs=99)
+    for changed in ({"epochs": 99}, {"strategy": "Freeze"}):
+        with pytest.raises(fe.DataError, match=r"was written with (epochs|strategy)="):
+            tune(output_dir=tmp_path, resume=True, **changed)
+    with pytest.raises(fe.DataError, match="resume=True goes on with a run, overwrite=True repl"):
+        tune(output_dir=tmp_path, resume=True, overwrite=True)
+    again = tune(output_dir=tmp_path, resume=True)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     assert state_of(again) == state_of(first)
     assert again.history == first.history
@@ -352,13 +357,49 @@ def test_a_finished_run_is_refused_returned_or_replaced(tmp_path):
 def test_an_unfinished_run_is_refused_or_replaced(tmp_path):
     interrupted(1, output_dir=tmp_path)
     with pytest.raises(
-        fe.DataError, match=r"an unfinished run \(checkpoint-1\); .* or go on with resume=True"
+        fe.DataError, match=r"holds an unfinished run; go on with resume=True, or start over with"
     ):
         tune(output_dir=tmp_path)
     (tmp_path / "mine.txt").write_text("not of the run")
     run = tune(output_dir=tmp_path, overwrite=True, epochs=1)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*OUTPUT, "mine.txt"])
     assert len(run.history) == 1
+
+
+def test_a_mistake_costs_no_former_run(tmp_path):
+    tune(output_dir=tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    for mistake in ({"vectors": "no.txt"}, {"text": "body"}, {"head": "lstm"}, {"seed": -1}):
+        with pytest.raises(fe.FinetuneEmbedError):
+            tune(output_dir=tmp_path, overwrite=True, **mistake)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_table_is_tuned_again_in_place(tmp_path):
+    first = tune(output_dir=tmp_path)
+    again = tune(vectors=tmp_path / "embedding.safetensors", output_dir=tmp_path, overwrite=True)
+    written = fe.load(tmp_path)
+    assert written.table.vectors.tobytes() == again.table.vectors.tobytes()
+    assert written.table.vectors.tobytes() != first.table.vectors.tobytes()
+    (story,) = json.loads(written.table.metadata["history"])
+    assert story["strategy"] == "FullTune"
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.yaml", "tokenizer.json"])
+def test_files_of_others_are_never_replaced(tmp_path, name):
+    (tmp_path / name).write_text("somebody's")
+    for options in ({}, {"overwrite": True}, {"resume": True}):
+        with pytest.raises(fe.DataError, match=f"holds {name}, which no run of finetune_embed wr"):
+            tune(output_dir=tmp_path, **options)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "somebody's"
+
+
+def test_checkpoints_of_others_stay(tmp_path):
+    (tmp_path / "checkpoint-500").mkdir()
+    (tmp_path / "checkpoint-500" / "trainer_state.json").write_text("{}")
+    tune(output_dir=tmp_path, overwrite=True)
+    assert (tmp_path / "checkpoint-500" / "trainer_state.json").read_text() == "{}"
 
 
 def test_folders_that_cannot_be_used(tmp_path):
@@ -540,7 +581,7 @@ def test_settings(head, strategy, schedule):
     assert int(moved.sum()) in (range(len(inside) // 2, len(inside) + 1) if seen_open else [0])
     assert moved.all() or "cnn" in head or not seen_open
     assert run.drift.rows_moved == moved.sum()
-    below = {"bag": 1, "bag(hidden=4, dropout=0.1)": 2, "cnn(filters=3, widths=(1, 2))": 3}[head]
+    below = 1 if head == "bag" else 2  # layers above the table
     rate = 0.02 * {
         "Freeze": 0.0,
         "DiscriminativeLR(embedding=0.1)": 0.1,
@@ -599,9 +640,9 @@ def test_loss_fn_is_the_loss_and_is_reported():
 class Own(nn.Module):
     """A model as a user has it, with an embedding of another size."""
 
-    def __init__(self, rows: int = 3, size: int = D) -> None:
+    def __init__(self, rows: int = 3, size: int = D, max_norm: float | None = None) -> None:
         super().__init__()
-        self.words = nn.Embedding(rows, size)
+        self.words = nn.Embedding(rows, size, max_norm=max_norm)
         self.output = nn.Linear(size, 2)
 
     def forward(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
@@ -637,8 +678,13 @@ def test_an_own_module_gets_the_tables_rows_and_is_trained():
     torch.manual_seed(3)
     module = Own()
     start = module.output.weight.detach().clone()
-    run = tune(head=module)
-    assert run.model is module
+    given = module
+    run = tune(head=given)
+    module = run.model
+    assert module is not given
+    assert given.words.num_embeddings == 3  # what the caller holds stays as it is
+    assert torch.equal(given.output.weight, start)
+    assert state_of(tune(head=given)) == state_of(run)
     assert module.words.weight.shape == (len(run.vocab), D)
     assert module.words.num_embeddings == len(run.vocab)
     assert module.words.padding_idx == 0
@@ -701,9 +747,9 @@ def test_a_module_with_two_embeddings_has_to_be_told_which():
         module = TwoTables()
         positions = module.positions.weight.detach().clone()
         run = tune(head=module, embedding="words" if by_name else module.words)
-        assert module.words.num_embeddings == len(run.vocab)
-        assert module.positions.weight.shape == (50, D)
-        assert not torch.equal(module.positions.weight, positions)  # it is trained as well
+        assert run.model.words.num_embeddings == len(run.vocab)
+        assert run.model.positions.weight.shape == (50, D)
+        assert not torch.equal(run.model.positions.weight, positions)  # it is trained as well
         ends.append(state_of(run))
     assert ends[0] == ends[1]
 
@@ -713,6 +759,10 @@ def test_a_module_with_two_embeddings_has_to_be_told_which():
     [
         (lambda: nn.Sequential(nn.Linear(2, 2)), r"Sequential holds these embeddings: none"),
         (lambda: Own(size=7), r"words of Own has 7 dimensions, the vectors have 6; build it with"),
+        (
+            lambda: Own(max_norm=1.0),
+            r"words of Own has max_norm=1.0 and scale_grad_by_freq=False, which change rows",
+        ),
         (
             lambda: TiedModel(nn.Embedding(9, D)),
             r"embedding.weight and output.weight share one weight, which would be torn apart; pass "
@@ -826,9 +876,15 @@ def test_a_loss_that_is_not_finite_is_an_error_and_leaves_the_last_good_checkpoi
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"epochs": 0}, "epochs=0 must be 1 or more"),
-        ({"batch_size": 0}, "batch_size=0 must be 1 or more"),
-        ({"min_count": 0}, "min_count=0 must be 1 or more"),
+        ({"epochs": 0}, "epochs=0 must be a whole number of 1 or more"),
+        ({"batch_size": 0}, "batch_size=0 must be a whole number of 1 or more"),
+        ({"epochs": 1.5}, "epochs=1.5 must be a whole number of 1 or more"),
+        ({"seed": -1}, "seed=-1 must be a whole number of 0 or more"),
+        ({"patience": 0}, "patience=0 must be a whole number of 1 or more"),
+        ({"max_length": 0}, "max_length=0 must be a whole number of 1 or more"),
+        ({"validation": -0.5}, "validation=-0.5 must be a share"),
+        ({"device": "foo"}, "device='foo' can't be used: .*; try 'cpu'"),
+        ({"min_count": 0}, "min_count=0 must be a whole number of 1 or more"),
         ({"lr": -1.0}, "lr=-1.0 must be 0 or more"),
         ({"lr": float("nan")}, "lr=nan must be 0 or more"),
         ({"weight_decay": -0.1}, "weight_decay=-0.1 must be 0 or more"),

@@ -205,12 +205,73 @@ def test_patience(patience, accuracies, epochs):
     assert torch.equal(best["embedding.weight"], at_best["embedding.weight"])
 
 
+class NeverMoved(fe.Strategy):
+    """The table is open, at a rate of 0."""
+
+    def rate(self, name, depth):
+        return float(name != "embedding")
+
+
+class SecondHalf(fe.Strategy):
+    """Opens by a share of all steps."""
+
+    @property
+    def timing(self):
+        return "step"
+
+    def gate(self, name, clock):
+        shut = name == "embedding" and clock.step < clock.total_steps / 2
+        return float(not shut)
+
+
+FALLING = [0.9 - 0.05 * epoch for epoch in range(8)]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "patience", "accuracies", "epochs"),
+    [
+        # open from epoch 4 on, which is the first that counts
+        (fe.UnfreezeAfter(epochs=4), 1, FALLING, 6),
+        (fe.UnfreezeAfter(epochs=4), 2, FALLING, 7),
+        (fe.UnfreezeAfter(epochs=4), 2, [*FALLING[:5], 0.95, 0.1, 0.1], 8),
+        (fe.UnfreezeAfter(epochs=20), 1, FALLING, 8),
+        (fe.UnfreezeAfter(steps=2 * STEPS + 1), 1, FALLING, 4),  # within epoch 2
+        (fe.UnfreezeAfter(steps=10**6), 1, FALLING, 8),
+        (fe.UnfreezeAfter(epochs=2) | fe.DiscriminativeLR(embedding=0.1), 1, FALLING, 4),
+        (fe.Freeze(), 2, FALLING, 3),
+        (fe.FullTune(), 2, FALLING, 3),
+        (NeverMoved(), 2, FALLING, 3),
+        (SecondHalf(), 1, FALLING, 6),
+    ],
+    ids=str,
+)
+def test_patience_does_not_run_out_before_the_table_has_opened(
+    strategy, patience, accuracies, epochs
+):
+    scores = [(accuracy, 1.0) for accuracy in accuracies]
+    training = Training(strategy, epochs=8, patience=patience, scores=scores)
+    training.run()
+    assert training.progress.epoch == epochs
+    # resumed after any epoch, from the history alone, it stops in the same place
+    history = training.progress.history
+    for done in range(1, epochs + 1):
+        accuracy = accuracies[:done]
+        opened = any(record["embedding_lr"] > 0 for record in history[:done])
+        best_epoch = accuracy.index(max(accuracy))
+        progress = Progress(done, done * STEPS, list(history[:done]), best_epoch, opened)
+        again = Training(
+            strategy, epochs=8, patience=patience, scores=scores[done:], progress=progress
+        )
+        again.run()
+        assert again.progress.epoch == epochs
+
+
 def test_a_run_that_has_stopped_or_is_over_does_nothing_more():
     training = Training(epochs=2)
     training.run()
     for patience, history in (
         (None, training.progress.history),
-        (1, [{"validation_accuracy": 0.9, "validation_loss": 1.0}] * 2),
+        (1, [{"validation_accuracy": 0.9, "validation_loss": 1.0, "embedding_lr": 0.05}] * 2),
     ):
         epochs = 2 if patience is None else 9
         progress = Progress(2, 2 * STEPS, list(history), 0, True)
@@ -260,7 +321,8 @@ def test_hooks_are_called_once_for_each_epoch_or_step_with_the_right_numbers(str
 
     class Watch(type(strategy)):
         def gate(self, name, clock):
-            calls.append((clock.epoch, clock.step, clock.total_steps, len(clock.scores)))
+            if name == "embedding":
+                calls.append((clock.epoch, clock.step, clock.total_steps, len(clock.scores)))
             return super().gate(name, clock)
 
     training = Training(Watch(**{f.name: getattr(strategy, f.name) for f in fields(strategy)}))

@@ -1,0 +1,77 @@
+"""The plain settings of a run, checked before anything large is read."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+
+from ..errors import DataError, StrategyError
+from .schedule import SCHEDULES
+
+__all__ = ["check_settings", "same_settings"]
+
+_WHOLE = {
+    "epochs": 1,
+    "batch_size": 1,
+    "min_count": 1,
+    "max_length": 1,
+    "patience": 1,
+    "seed": 0,
+}
+_OPTIONAL = ("max_length", "patience")
+
+
+def check_settings(settings: dict[str, Any]) -> None:
+    """Check the settings of a run, each by itself.
+
+    Raises:
+        StrategyError: one is of the wrong type, out of range, or names nothing known.
+    """
+    for name, least in _WHOLE.items():
+        value = settings[name]
+        if value is None and name in _OPTIONAL:
+            continue
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise StrategyError(f"{name}={value!r} must be a whole number of {least} or more")
+    for name in ("lr", "weight_decay"):
+        if not 0 <= settings[name] < math.inf:
+            raise StrategyError(f"{name}={settings[name]!r} must be 0 or more")
+    if not 0 < settings["validation"] < 1:
+        raise StrategyError(
+            f"validation={settings['validation']!r} must be a share of the training data, above 0 "
+            "and below 1"
+        )
+    if not 0 <= settings["warmup"] < 1:
+        raise StrategyError(
+            f"warmup={settings['warmup']!r} must be a share of the run, from 0 to below 1"
+        )
+    if settings["schedule"] not in SCHEDULES:
+        raise StrategyError(
+            f"no schedule is called {settings['schedule']!r}; there are {', '.join(SCHEDULES)}"
+        )
+    _check_device(settings["device"])
+
+
+def _check_device(device: str) -> None:
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise StrategyError(f"device={device!r} can't be used: {reason}; try 'cpu'") from error
+
+
+def same_settings(where: object, before: dict[str, Any], now: dict[str, Any]) -> None:
+    """Check that a run on the disk was made with the settings asked for now.
+
+    Raises:
+        DataError: one differs; the message has both values.
+    """
+    for name in sorted(now):
+        if before.get(name) != now[name]:
+            raise DataError(
+                f"{where} was written with {name}={before.get(name)!r}, this run has "
+                f"{name}={now[name]!r}; go on with the same settings, or start over with "
+                "overwrite=True"
+            )
