@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -23,7 +24,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder with a folder for each data set")
     options = parser.parse_args()
     run("Import", str(HERE / "import_cost.py"))
-    run("Quickstart (synthetic reviews)", "-m", "finetune_embed", "quickstart", "--quiet")
+    with tempfile.TemporaryDirectory() as folder:
+        command = ("-m", "finetune_embed", "quickstart", "--quiet", "-o", folder)
+        run("Quickstart (synthetic reviews)", *command)
     if options.vectors:
         run("Vector files", str(HERE / "read_vectors.py"), options.vectors)
     if options.vectors and options.data:

@@ -183,7 +183,9 @@ def save_word2vec(
 ) -> None:
     """Write a table as word2vec text, or binary as gensim writes it (no newline after a row).
 
-    Text numbers are the shortest that read back to the same float32.
+    Text numbers are the shortest that read back to the same float32. Words that are not UTF-8 are
+    written as the bytes they were read from, as the format allows; gensim needs
+    `unicode_errors="ignore"` for such a file.
 
     Raises:
         VectorFileError: a word contains a space or a newline, which the format can't hold.
