@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import os
 import re
 from pathlib import Path
 
@@ -11,8 +12,9 @@ import pytest
 
 import finetune_embed as fe
 from finetune_embed.demo import REVIEWS, VECTORS
-from finetune_embed.demo.generate import write_reviews
+from finetune_embed.demo.generate import polar_words, write_reviews, write_vectors
 
+GLOVE = os.environ.get("FINETUNE_EMBED_GLOVE", "")
 SPLITS = {"train": 5_000, "validation": 1_000, "test": 1_500}
 
 
@@ -26,6 +28,19 @@ def test_the_generator_makes_the_very_files(tmp_path: Path) -> None:
     for split in SPLITS:
         made = (tmp_path / f"{split}.csv").read_bytes()
         assert made == (REVIEWS / f"{split}.csv").read_bytes()
+
+
+def test_every_polar_word_is_in_the_slice() -> None:
+    words = {word.removesuffix("*") for word in polar_words()}
+    assert len(words) == 461
+    assert words <= set(fe.load_vectors(VECTORS).index_to_key)
+
+
+@pytest.mark.skipif(not GLOVE, reason="FINETUNE_EMBED_GLOVE names no file")
+def test_the_generator_makes_the_very_vectors(tmp_path: Path) -> None:
+    write_vectors(Path(GLOVE), tmp_path / "slice.txt.gz")
+    made = gzip.decompress((tmp_path / "slice.txt.gz").read_bytes())
+    assert made == gzip.decompress(VECTORS.read_bytes())
 
 
 def test_sizes_and_balance() -> None:
