@@ -1,7 +1,8 @@
 """Row rules: what a strategy says about single rows of a table, in the form an optimizer applies.
 
-A rule and a gate travel on the weight itself, as plain attributes; `RowAdamW` claims them. An
-optimizer that doesn't would ignore them, so a rule that nobody claims is an error.
+A rule and a gate travel on the weight itself, as plain attributes that the type of a parameter
+does not declare (hence the ignored type errors); `RowAdamW` claims them. An optimizer that doesn't
+would ignore them, so a rule that nobody claims is an error.
 """
 
 from __future__ import annotations
