@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
@@ -28,8 +27,6 @@ from .folder import CONFIG, FILES, HISTORY, METRICS, MODEL, TABLE, TOKENIZER, WO
 from .head import Head, build_model
 
 __all__ = ["Run", "load"]
-
-_DAMAGE = (yaml.YAMLError, SafetensorError)
 
 
 @dataclass(frozen=True)
@@ -140,6 +137,7 @@ class Run:
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the files of a run into a folder, each whole or not at all."""
         import polars as pl
+        import yaml
 
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -201,7 +199,10 @@ def load(folder: str | os.PathLike[str], head: Head | None = None) -> Run:
         state = "is no folder" if not folder.is_dir() else f"has no {', '.join(missing)}"
         raise DataError(f"{folder} {state}; give the output_dir of a finished run")
     import polars as pl
+    import yaml
     from polars.exceptions import PolarsError
+
+    damage = (PolarsError, SafetensorError, yaml.YAMLError)
 
     try:
         config = dict(yaml.safe_load((folder / CONFIG).read_text()))
@@ -215,7 +216,7 @@ def load(folder: str | os.PathLike[str], head: Head | None = None) -> Run:
         table = load_safetensors(folder / TABLE)
         vocab = Vocabulary.load(folder / TOKENIZER)
         vocab.counts[2:] = words["count"]
-    except (ValueError, LookupError, TypeError, OSError, *_DAMAGE, PolarsError) as error:
+    except (ValueError, LookupError, TypeError, OSError, *damage) as error:
         raise DataError(f"{folder}: a file of the run is damaged ({error})") from error
     embedding = to_embedding(table, vocab)
     if head is None and config["own_head"]:
