@@ -12,7 +12,17 @@ import pytest
 
 import finetune_embed as fe
 
-HEAVY = ("gensim", "datasets", "polars", "tokenizers", "typer", "click", "rich", "matplotlib")
+HEAVY = (
+    "yaml",
+    "gensim",
+    "datasets",
+    "polars",
+    "tokenizers",
+    "typer",
+    "click",
+    "rich",
+    "matplotlib",
+)
 
 
 def test_all_is_sorted_and_names_all_that_is_public():
