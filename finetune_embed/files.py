@@ -29,7 +29,7 @@ CHUNK = 1 << 20
 class _Hashing(io.RawIOBase):
     """A raw reader that hashes and counts every byte it hands on."""
 
-    def __init__(self, raw: BinaryIO) -> None:
+    def __init__(self, raw: io.FileIO) -> None:
         self._raw = raw
         self.sha256 = hashlib.sha256()
         self.count = 0
@@ -39,7 +39,7 @@ class _Hashing(io.RawIOBase):
 
     def readinto(self, buffer: object) -> int:
         view = memoryview(cast(bytearray, buffer))
-        n = cast(int, self._raw.readinto(view))  # type: ignore[attr-defined]  # typeshed: BinaryIO
+        n = self._raw.readinto(view) or 0
         self.sha256.update(view[:n])
         self.count += n
         return n
@@ -53,7 +53,7 @@ class Source:
         compression: `"gzip"` or `""`.
     """
 
-    def __init__(self, path: Path, raw: BinaryIO) -> None:
+    def __init__(self, path: Path, raw: io.FileIO) -> None:
         self.path = path
         self._hashing = _Hashing(raw)
         buffered = io.BufferedReader(self._hashing, CHUNK)
@@ -117,7 +117,7 @@ def open_source(path: str | os.PathLike[str]) -> Iterator[Source]:
     if path.is_dir():
         raise VectorFileError(f"{path} is a folder; give the vector file inside it")
     try:
-        raw = open(path, "rb", buffering=0)  # noqa: SIM115  (closed below; errors need this form)
+        raw = open(path, "rb", buffering=0)  # noqa: SIM115  (a `with` follows, once opening has not failed)
     except FileNotFoundError as error:
         raise VectorFileError(f"no such file: {path} (looked in {Path.cwd()})") from error
     except OSError as error:
@@ -125,7 +125,7 @@ def open_source(path: str | os.PathLike[str]) -> Iterator[Source]:
     with raw:
         if os.fstat(raw.fileno()).st_size == 0:
             raise VectorFileError(f"{path} is empty (0 bytes); fetch the file again")
-        yield Source(path, cast(BinaryIO, raw))
+        yield Source(path, raw)
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:

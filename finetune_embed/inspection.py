@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .data import texts_of
+from .files import sha256_of
 from .formats import load_vectors
 from .splits import DataSource, open_splits
 from .table import EmbeddingTable
@@ -95,8 +96,6 @@ def inspect(
         VectorFileError: the file can't be read.
         DataError: the data set can't be read.
     """
-    from .files import sha256_of
-
     table = load_vectors(path)
     is_own = "source_sha256" not in table.metadata or "library_version" in table.metadata
     tokenizer = Tokenizer.for_table(table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import statistics
 import subprocess
 import sys
 from types import ModuleType
@@ -68,7 +69,7 @@ def test_the_import_leaves_heavy_libraries_alone():
 
 @pytest.mark.slow
 def test_the_import_costs_little_more_than_that_of_torch():
-    """The fastest of several fresh processes, taken in turn: what else runs only ever adds."""
+    """Medians of fresh processes, taken in turn, so that a busy machine slows both."""
 
     def seconds(module: str) -> float:
         script = f"import time; t = time.perf_counter(); import {module}; "
@@ -80,5 +81,5 @@ def test_the_import_costs_little_more_than_that_of_torch():
     for module in ("torch", "finetune_embed"):  # the files are in memory from here on
         seconds(module)
     pairs = [(seconds("torch"), seconds("finetune_embed")) for _ in range(7)]
-    torch, ours = (min(column) for column in zip(*pairs, strict=True))
+    torch, ours = (statistics.median(column) for column in zip(*pairs, strict=True))
     assert ours <= 1.15 * torch, f"{ours:.2f} s, torch alone {torch:.2f} s"

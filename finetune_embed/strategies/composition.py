@@ -6,7 +6,7 @@ import ast
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -128,9 +128,6 @@ def _operands(node: ast.expr) -> list[ast.expr]:
 
 def _parse_part(node: ast.expr) -> Strategy:
     return parse_call(ast.unparse(node), STRATEGIES, "strategy", StrategyError)
-
-
-T = TypeVar("T", bound=torch.Tensor)
 
 
 def _merge(values: list[Any], combine: Callable[[Any, Any], Any]) -> Any:
