@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Protocol, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ from .errors import VocabularyError
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
 
-__all__ = ["EmbeddingTable", "Origin", "Vectors"]
+__all__ = ["EmbeddingTable", "Origin", "PackedWords", "Subwords", "Vectors"]
 
 Vectors = npt.NDArray[np.float32]
 
@@ -32,14 +33,70 @@ class Origin(IntEnum):
     COMPOSED = 3
 
 
+class Subwords(Protocol):
+    """What composes a vector for a word that a table lacks, from parts of the word."""
+
+    def compose(self, words: Sequence[str]) -> tuple[Vectors, npt.NDArray[np.bool_]]:
+        """Return vectors `(n, D)` and which of the `n` words could be composed, bool `(n,)`.
+
+        The row of a word that could not is zero.
+        """
+
+
+class PackedWords(Sequence[str]):
+    """Words as the bytes of all of them and where each begins, decoded when asked for.
+
+    Bytes that are not UTF-8 become lone surrogates (PEP 383).
+
+    Args:
+        data: the bytes of all words, one after the other.
+        offsets: int64 `(V + 1,)`; word `i` is `data[offsets[i]:offsets[i + 1]]`.
+    """
+
+    def __init__(self, data: memoryview | bytes, offsets: npt.NDArray[np.int64]) -> None:
+        self._data, self._offsets = data, offsets
+
+    def __len__(self) -> int:
+        return len(self._offsets) - 1
+
+    @overload
+    def __getitem__(self, row: int) -> str: ...
+    @overload
+    def __getitem__(self, row: slice) -> list[str]: ...
+    def __getitem__(self, row: int | slice) -> str | list[str]:
+        if isinstance(row, slice):
+            start, stop, step = row.indices(len(self))
+            return self._decode(start, stop)[::step] if step > 0 else list(self)[row]
+        at = range(len(self))[row]
+        return self._decode(at, at + 1)[0]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._decode(0, len(self)))
+
+    def _decode(self, start: int, stop: int) -> list[str]:
+        """Return some words, together faster than one by one."""
+        if stop <= start:
+            return []
+        at = self._offsets[start : stop + 1]
+        data = bytes(self._data[int(at[0]) : int(at[-1])])
+        begins = (at - at[0]).tolist()
+        if data.isascii():
+            text = data.decode("ascii")
+            return [text[begin:end] for begin, end in pairwise(begins)]
+        return [
+            data[begin:end].decode("utf-8", "surrogateescape") for begin, end in pairwise(begins)
+        ]
+
+
 class EmbeddingTable:
     """Word vectors: row `i` of `vectors` belongs to the word `index_to_key[i]`.
 
     Attributes:
-        index_to_key: the `V` words in row order.
         vectors: float32 array `(V, D)`; may be a read-only memory map of a file.
         metadata: where the table comes from, as plain strings.
         origin: uint8 array `(V,)` of `Origin` codes, a row each.
+        subwords: what composes vectors for words that the table lacks, where the file it comes
+            from has subword rows; else None.
 
     Args:
         index_to_key: `V` distinct words.
@@ -59,12 +116,13 @@ class EmbeddingTable:
         metadata: Mapping[str, str] | None = None,
         origin: npt.ArrayLike | None = None,
     ) -> None:
-        self.index_to_key: list[str] = (
-            index_to_key if isinstance(index_to_key, list) else list(index_to_key)
+        self._words: list[str] | PackedWords = (
+            index_to_key if isinstance(index_to_key, (list, PackedWords)) else list(index_to_key)
         )
+        self.subwords: Subwords | None = None
         self.vectors: Vectors = np.asarray(vectors, dtype=np.float32)
         self.metadata: dict[str, str] = dict(metadata or {})
-        rows = len(self.index_to_key)
+        rows = len(self._words)
         if self.vectors.ndim != 2 or len(self.vectors) != rows:
             raise VocabularyError(
                 f"{rows:,} words need vectors of shape ({rows}, D), not {self.vectors.shape}; "
@@ -75,6 +133,11 @@ class EmbeddingTable:
         )
         if self.origin.shape != (rows,):
             raise VocabularyError(f"origin must have the shape ({rows},), not {self.origin.shape}")
+
+    @cached_property
+    def index_to_key(self) -> list[str]:
+        """The `V` words in row order; those of a file opened in place are decoded on first use."""
+        return self._words if isinstance(self._words, list) else list(self._words)
 
     @cached_property
     def key_to_index(self) -> dict[str, int]:
@@ -100,7 +163,7 @@ class EmbeddingTable:
         return int(self.vectors.shape[1])
 
     def __len__(self) -> int:
-        return len(self.index_to_key)
+        return len(self._words)
 
     def __contains__(self, key: object) -> bool:
         return key in self.key_to_index

@@ -15,9 +15,9 @@ PACKAGE = Path(fe.__file__).parent
 #: From the bottom up; a module may import from its own layer and from those below it.
 LAYERS = [
     {"errors"},
-    {"table", "files", "spelling"},
+    {"table", "files", "source", "spelling"},
     {"formats", "tokenizer"},
-    {"lookup", "vocabulary"},
+    {"combine", "coverage", "fallback", "lookup", "vocabulary"},
     {"embedding"},
     {"evaluation", "inspection", "splits", "data", "models", "strategies", "optim", "demo"},
     {"training"},
@@ -139,7 +139,10 @@ def test_the_optimizer_knows_torch_and_rules_only():
 
 
 def test_files_tables_and_formats_never_import_torch():
-    paths = in_parts("formats", "table", "files", "errors", "tokenizer", "lookup", "spelling")
+    paths = in_parts(
+        "formats", "table", "files", "errors", "tokenizer", "lookup", "fallback", "combine"
+    )
+    paths += in_parts("coverage", "spelling")
     assert len(paths) >= 12
     for path in paths:
         assert "torch" not in others(path), path

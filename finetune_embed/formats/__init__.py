@@ -1,7 +1,8 @@
 """One module a format: how to recognise it, read it and write it. `load_vectors` picks by content.
 
 To add a format, write a module with its specification as docstring, a `load_*` and a `save_*`,
-and add a line to `FORMATS` here (first match wins) and one to `SAVERS` if it can be written.
+and add a line to `FORMATS` and how it is recognised in `_sniff.py`, one to `READERS` here, and one
+to `SAVERS` if it can be written.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 
-from ..files import open_source
+from ..source import STDIN, PathOrFile, Source, open_source
 from ..table import EmbeddingTable
-from . import word2vec
-from ._rows import refuse_unread
-from ._text import HEAD, detect_layout, read_text
+from . import safetensors, word2vec
+from ._sniff import refuse_unread, sniff, sniff_folder
+from ._text import detect_layout, read_text
 from .glove import load_glove, save_glove
-from .safetensors import is_safetensors, load_safetensors, save_safetensors
+from .safetensors import load_safetensors, save_safetensors
 from .word2vec import load_word2vec, save_word2vec
 
 __all__ = [
@@ -31,6 +32,17 @@ __all__ = [
     "save_word2vec",
 ]
 
+Reader = Callable[[Source, Collection[str] | None, int | None], EmbeddingTable]
+FolderReader = Callable[[Path, Collection[str] | None, int | None], EmbeddingTable]
+
+#: How to read each format that `sniff` names, but for text.
+READERS: dict[str, Reader] = {
+    "word2vec-binary": word2vec.read_binary,
+    "safetensors": safetensors.read,
+}
+#: How to read each kind of folder that `sniff_folder` names.
+FOLDER_READERS: dict[str, FolderReader] = {}
+
 #: How to write each format, by the name that `metadata["source_format"]` and `convert` use.
 SAVERS: dict[str, Callable[[EmbeddingTable, str | os.PathLike[str]], None]] = {
     "glove": save_glove,
@@ -41,19 +53,22 @@ SAVERS: dict[str, Callable[[EmbeddingTable, str | os.PathLike[str]], None]] = {
 
 
 def load_vectors(
-    path: str | os.PathLike[str],
+    path: PathOrFile,
     keys: Collection[str] | None = None,
     limit: int | None = None,
     *,
     vector_size: int | None = None,
+    member: str | None = None,
 ) -> EmbeddingTable:
     """Load vectors from a file of any format the library reads, found out from its content.
 
     Args:
-        path: the file: GloVe text, word2vec text or binary, or safetensors; plain or gzip.
+        path: the file, plain or compressed (gzip, bzip2, xz, zstandard, zip, tar), the folder of a
+            model, a binary file object, or `"-"` for standard input.
         keys: keep only these words; the rest is not parsed. Rows keep the file's order.
         limit: read only the first rows of the file.
         vector_size: the numbers in a text line, where the file leaves it open.
+        member: the file to read of an archive that holds several.
 
     Returns:
         The table; `metadata` tells `source`, `source_sha256`, `source_format`, and how many
@@ -62,13 +77,20 @@ def load_vectors(
     Raises:
         VectorFileError: the file is missing, damaged, or of no format that is read here.
     """
-    with open_source(path) as source:
-        refuse_unread(source)
-        head = source.peek(HEAD)
-        if is_safetensors(head):
-            return load_safetensors(Path(path), keys, limit)
-        if word2vec.is_binary(head):
-            return word2vec.read_binary(source, keys, limit)
-        layout = detect_layout(source, vector_size)
-        name = "glove" if layout.promised is None else "word2vec"
-        return read_text(source, layout, name, keys, limit)
+    if isinstance(path, (str, os.PathLike)) and path != STDIN and Path(path).is_dir():
+        return FOLDER_READERS[sniff_folder(Path(path))](Path(path), keys, limit)
+    with open_source(path, member) as source:
+        name = sniff(source)
+        refuse_unread(source, name)
+        if name == "text":
+            return _read_text(source, keys, limit, vector_size)
+        return READERS[name](source, keys, limit)
+
+
+def _read_text(
+    source: Source, keys: Collection[str] | None, limit: int | None, vector_size: int | None
+) -> EmbeddingTable:
+    """Read GloVe or word2vec text, told apart by the header."""
+    layout = detect_layout(source, vector_size)
+    name = "glove" if layout.promised is None else "word2vec"
+    return read_text(source, layout, name, keys, limit)

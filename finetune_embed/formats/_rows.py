@@ -2,44 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import VectorFileError
-from ..files import Source
+from ..source import Source
 from ..table import EmbeddingTable, Vectors
 
 __all__ = [
-    "UNREAD",
     "RowBuffer",
     "check_keys",
     "check_limit",
     "encode_words",
-    "refuse_unread",
+    "make_table",
+    "provenance",
     "wanted_bytes",
     "wanted_keys",
 ]
-
-#: Formats by the first bytes of a file that are known and not read, with what to do about them.
-UNREAD = (
-    (b"\xba\x16\x4f\x2f", "a fastText binary model; load the .vec file that came with it"),
-    (b"PK\x03\x04", "a zip archive; unpack it and load the file inside"),
-    (b"BZh", "compressed by bzip2; decompress it first: bunzip2"),
-    (b"\xfd7zXZ\x00", "compressed by xz; decompress it first: unxz"),
-    (b"\x28\xb5\x2f\xfd", "compressed by zstd; decompress it first: unzstd"),
-    (b"\x93NUMPY", "a numpy array without words; pass EmbeddingTable(words, numpy.load(path))"),
-    (b"\x80\x04\x95", "a Python pickle; if you trust it, open it with gensim's KeyedVectors.load"),
-    (b"\x80\x05\x95", "a Python pickle; if you trust it, open it with gensim's KeyedVectors.load"),
-)
-
-
-def refuse_unread(source: Source) -> None:
-    """Refuse a file of a format that is known and not read, with what to do about it."""
-    head = source.peek(8)
-    for magic, what in UNREAD:
-        if head.startswith(magic):
-            raise VectorFileError(f"{source.path} is {what}")
 
 
 def check_limit(limit: int | None) -> None:
@@ -48,59 +30,97 @@ def check_limit(limit: int | None) -> None:
         raise VectorFileError(f"limit={limit}: read at least one row, or leave limit out")
 
 
+def provenance(source: Source, source_format: str) -> dict[str, str]:
+    """Return what the metadata of a table tell about the file it was read from."""
+    name = source.name
+    if source.path is not None:  # the file's own name, and the member's
+        name = source.path.name + name[len(str(source.path)) :]
+    return {
+        "source": name.encode(errors="replace").decode(),
+        "source_sha256": source.sha256(),
+        "source_format": source_format,
+    }
+
+
+def make_table(
+    words: Sequence[str],
+    vectors: npt.NDArray[Any],
+    metadata: dict[str, str],
+    keys: Collection[str] | None = None,
+    limit: int | None = None,
+) -> EmbeddingTable:
+    """Return a table of words and vectors `(V, D)`: the first of duplicated words wins.
+
+    Args:
+        words: `V` words, as they stand in the file.
+        vectors: a row a word; anything but float32 is converted.
+        metadata: those of the file; counts of duplicates and of words not UTF-8 are added.
+        keys: keep only these words.
+        limit: only the first rows, before duplicates are left out.
+    """
+    check_limit(limit)
+    wanted = wanted_keys(keys)
+    words = words if isinstance(words, list) else list(words)
+    if limit is not None:
+        words, vectors = words[:limit], vectors[:limit]
+    if wanted is not None:
+        rows = [row for row, word in enumerate(words) if word in wanted]
+        words, vectors = [words[row] for row in rows], vectors[rows]
+    index = dict(zip(words, range(len(words)), strict=True))
+    duplicates = len(words) - len(index)
+    if duplicates:
+        first = dict(zip(reversed(words), range(len(words) - 1, -1, -1), strict=True))
+        kept = np.sort(np.fromiter(first.values(), np.int64, len(first)))
+        words, vectors = [words[row] for row in kept.tolist()], vectors[kept]
+        index = dict(zip(words, range(len(words)), strict=True))
+        metadata["duplicates"] = str(duplicates)
+    if odd := sum(not _is_utf8(word) for word in words if not word.isascii()):
+        metadata["non_utf8"] = str(odd)
+    table = EmbeddingTable(words, vectors, metadata)
+    table.key_to_index = index
+    return table
+
+
 class RowBuffer:
     """Collects words and vectors block by block, and makes the table of them.
 
     The array grows as rows come, never by what a header claims.
+
+    Args:
+        vector_size: numbers in a row.
+        separator: one byte that no word holds.
     """
 
-    def __init__(self, vector_size: int) -> None:
-        self._keys: list[bytes] = []
+    def __init__(self, vector_size: int, separator: bytes) -> None:
+        self._separator = separator
+        self._words: list[bytes] = []
         self._vectors = np.empty((0, vector_size), np.float32)
+        self._rows = 0
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return self._rows
 
-    def extend(self, keys: list[bytes], vectors: Vectors) -> None:
-        """Add rows: `keys` are the words' bytes, `vectors` is `(len(keys), D)`."""
-        start, stop = len(self._keys), len(self._keys) + len(keys)
+    def extend(self, words: bytes | bytearray, vectors: Vectors) -> None:
+        """Add rows: the words' bytes, joined by the separator, and vectors `(n, D)`."""
+        if not len(vectors):
+            return
+        start, stop = self._rows, self._rows + len(vectors)
         if stop > len(self._vectors):
             capacity = max(stop, len(self._vectors) + len(self._vectors) // 4)
             self._vectors.resize((capacity, self._vectors.shape[1]), refcheck=False)
         self._vectors[start:stop] = vectors
-        self._keys += keys
+        self._words.append(bytes(words))
+        self._rows = stop
 
     def table(self, source: Source, source_format: str, rows_read: int) -> EmbeddingTable:
         """Return the table: the first of duplicated words wins, bytes beyond UTF-8 are kept."""
         if not rows_read:
-            raise VectorFileError(f"{source.path} holds no vectors; fetch the file again")
-        self._vectors.resize((len(self._keys), self._vectors.shape[1]), refcheck=False)
-        vectors, raw = self._vectors, self._keys
-        first = dict(zip(reversed(raw), range(len(raw) - 1, -1, -1), strict=True))
-        duplicates = len(raw) - len(first)
-        if duplicates:
-            rows = np.sort(np.fromiter(first.values(), np.int64, len(first)))
-            vectors, raw = vectors[rows], [raw[row] for row in rows]
-        keys, undecodable = _decode(raw)
-        metadata = {
-            "source": source.path.name.encode(errors="replace").decode(),
-            "source_sha256": source.sha256(),
-            "source_format": source_format,
-        }
-        if duplicates:
-            metadata["duplicates"] = str(duplicates)
-        if undecodable:
-            metadata["non_utf8"] = str(undecodable)
-        return EmbeddingTable(keys, vectors, metadata)
-
-
-def _decode(raw: list[bytes]) -> tuple[list[str], int]:
-    """Decode words as UTF-8; bytes that are not UTF-8 become lone surrogates (PEP 383)."""
-    try:
-        return [key.decode() for key in raw], 0
-    except UnicodeDecodeError:
-        keys = [key.decode("utf-8", "surrogateescape") for key in raw]
-        return keys, sum(not _is_utf8(key) for key in keys)
+            raise VectorFileError(f"{source.name} holds no vectors; fetch the file again")
+        self._vectors.resize((self._rows, self._vectors.shape[1]), refcheck=False)
+        joined = self._separator.join(self._words).decode("utf-8", "surrogateescape")
+        self._words.clear()
+        words = joined.split(self._separator.decode()) if self._rows else []
+        return make_table(words, self._vectors, provenance(source, source_format))
 
 
 def _is_utf8(key: str) -> bool:

@@ -8,28 +8,28 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from functools import partial
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import VectorFileError
-from ..files import Source
+from ..source import Source
 from ..table import EmbeddingTable, Vectors
+from ._kernels import TextRows, WordSet, format_text, in_order, parse_text
 from ._rows import RowBuffer, check_limit, wanted_bytes
+from ._sniff import HEAD
 
-__all__ = ["BOM", "HEAD", "TextLayout", "detect_layout", "read_text", "write_text"]
+__all__ = ["BOM", "TextLayout", "detect_layout", "read_text", "write_text"]
 
 BOM = b"\xef\xbb\xbf"
-HEAD = 1 << 22  # bytes looked at to find out what a file is
 DETECT_LINES = 1_000
-BLOCK = 1 << 24
+BLOCK = 1 << 22
 MAX_LINE = 1 << 26  # bytes; a longer "line" is no line of vectors
-WRITE_ROWS = 1 << 14
+WRITE_NUMBERS = 1 << 18  # to a block
 _HEADER = re.compile(rb"\d{1,18} \d{1,18}")
-_LINE_END = re.compile(rb"[ \r]+(?=\n)")
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def detect_layout(source: Source, vector_size: int | None = None) -> TextLayout:
         lines = lines[:-1]  # cut off by the peek, not by the file
     lines = [line for line in lines if line]
     if not lines:
-        raise VectorFileError(f"{source.path}: no line of text in the first {len(head):,} bytes")
+        raise VectorFileError(f"{source.name}: no line of text in the first {len(head):,} bytes")
     header = _HEADER.fullmatch(lines[0]) is not None
     body = lines[1:] if header and len(lines) > 1 else lines
     sizes = Counter(line.count(b" ") for line in body[:DETECT_LINES])
@@ -69,12 +69,12 @@ def detect_layout(source: Source, vector_size: int | None = None) -> TextLayout:
         (vector_size, times), *others = sizes.most_common(2)
         if others and others[0][1] == times:
             raise VectorFileError(
-                f"{source.path}: {times:,} of the first lines have {vector_size} numbers and as "
+                f"{source.name}: {times:,} of the first lines have {vector_size} numbers and as "
                 f"many have {others[0][0]}; say which it is: vector_size={vector_size}"
             )
     if vector_size < 1:
         raise VectorFileError(
-            f"{source.path}:{1 if body is lines else 2}: {_shown(body[0])} is not a word and its "
+            f"{source.name}:{1 if body is lines else 2}: {_shown(body[0])} is not a word and its "
             "numbers between spaces; this is not a text file of vectors"
         )
     if header:
@@ -83,12 +83,12 @@ def detect_layout(source: Source, vector_size: int | None = None) -> TextLayout:
             return TextLayout(vector_size, promised)
         if len(lines) == 1:
             raise VectorFileError(
-                f"{source.path}:1: the header promises {promised:,} vectors of {promised_size} "
+                f"{source.name}:1: the header promises {promised:,} vectors of {promised_size} "
                 "numbers, and the file ends there; fetch the file again"
             )
         if vector_size != 1:
             raise VectorFileError(
-                f"{source.path}:1: the header promises vectors of {promised_size} numbers, but "
+                f"{source.name}:1: the header promises vectors of {promised_size} numbers, but "
                 f"line 2 has {body[0].count(b' ')}; correct the header, or remove it and use "
                 "load_glove(path)"
             )
@@ -104,114 +104,113 @@ def read_text(
 ) -> EmbeddingTable:
     """Read the lines of a text file into a table, only the words of `keys` if given.
 
+    With `keys`, lines of other words are passed over and not checked.
+
     Raises:
         VectorFileError: a line has too few numbers or one that is none, or the file has more or
             fewer rows than its header promises.
     """
     check_limit(limit)
-    wanted = wanted_bytes(keys)
-    rows = RowBuffer(layout.vector_size)
-    seen, line = 0, 1
-    for data in _blocks(source):
-        if line == 1 and layout.promised is not None:
-            data = data[data.index(b"\n") + 1 :]
-            line = 2
-        starts, key_ends, ends = _split(data, layout.vector_size, source, line)
-        line += len(starts)
-        take = len(starts) if limit is None else min(len(starts), limit - seen)
-        seen += take
-        _read_rows(data, starts[:take], key_ends, ends, wanted, rows, source, line - len(starts))
-        if seen == limit:
-            break
+    words = wanted_bytes(keys)
+    wanted = None if words is None else WordSet(words)
+    size = layout.vector_size
+    rows = RowBuffer(size, b"\n")
+    seen, blank = 0, 0
+
+    def parse(block: Block) -> tuple[Block, TextRows]:
+        parsed = parse_text(block.data, size, block.most, None if block.is_last else wanted)
+        _fill_in(parsed, block, source)
+        return block, parsed
+
+    for block, parsed in in_order(parse, _blocks(source, layout.promised is not None, limit)):
+        if blank and parsed.lines:
+            raise _short_line(source, blank, b"", size)
+        if parsed.bad >= 0:
+            text = block.data.split(b"\n")[parsed.bad]
+            raise _short_line(source, block.line + parsed.bad, text, size)
+        seen += parsed.lines
+        if parsed.lines < block.most:
+            blank = block.line + parsed.lines
+        if wanted is None:
+            rows.extend(parsed.words, parsed.vectors)
+        else:
+            rows.extend(*wanted.keep(parsed.words, parsed.vectors, b"\n"))
     if layout.promised is not None and seen != limit and seen != layout.promised:
         raise VectorFileError(
-            f"{source.path}:{line}: the header promises {layout.promised:,} vectors, the file has "
-            f"{seen:,}; fetch the file again, or take what is there with limit={seen}"
+            f"{source.name}:{seen + 2}: the header promises {layout.promised:,} vectors, the file "
+            f"has {seen:,}; fetch the file again, or take what is there with limit={seen}"
         )
     return rows.table(source, source_format, seen)
 
 
-def _blocks(source: Source) -> Iterator[bytes]:
-    """Yield the file as blocks of whole lines, each line closed by one newline."""
-    rest = b""
-    first = True
-    while data := source.read(BLOCK):
-        if first:
-            data, first = data.removeprefix(BOM), False
-        cut = data.rfind(b"\n") + 1
-        if not cut:
-            rest += data
+class Block(NamedTuple):
+    """Whole lines of a file, each closed by a newline.
+
+    Attributes:
+        data: their bytes.
+        line: the number of the first, from 1.
+        most: how many of them to read.
+        is_last: whether this is the line that the file ends with, without a newline.
+    """
+
+    data: bytes
+    line: int
+    most: int
+    is_last: bool
+
+
+def _blocks(source: Source, has_header: bool, limit: int | None) -> Iterator[Block]:
+    """Yield the lines of a file, but for its header, in blocks, up to a limit."""
+    rest, line, left = b"", 1, limit
+    while left is None or left > 0:
+        data = source.read(BLOCK)
+        if line == 1 and not rest:
+            data = data.removeprefix(BOM)
+        block = rest + data
+        cut = block.rfind(b"\n") + 1 if data else len(block)
+        block, rest = block[:cut], block[cut:]
+        is_last = not data and not block.endswith(b"\n")
+        if not block:
+            if not data:
+                return
             if len(rest) > MAX_LINE:
                 raise VectorFileError(
-                    f"{source.path}: no end of line within {len(rest):,} bytes; this is not a "
-                    "text file of vectors"
+                    f"{source.name}: no end of line within {len(rest):,} bytes; this is not a text "
+                    "file of vectors"
                 )
             continue
-        yield _trim(rest + data[:cut])
-        rest = data[cut:]
-    if rest.strip(b" \r"):
-        yield _trim(rest + b"\n")
+        if is_last:
+            block += b"\n"
+        if line == 1 and has_header:
+            block, line = block[block.index(b"\n") + 1 :], 2
+        lines = block.count(b"\n")
+        most = lines if left is None else min(lines, left)
+        yield Block(block, line, most, is_last)
+        line += lines
+        left = None if left is None else left - most
 
 
-def _trim(block: bytes) -> bytes:
-    """Drop spaces and carriage returns at the ends of lines, and empty lines at the block's end."""
-    if b" \n" in block or b"\r\n" in block:
-        block = _LINE_END.sub(b"", block)
-    return block.rstrip(b"\n") + b"\n" if block.endswith(b"\n\n") else block
+def _short_line(source: Source, line: int, text: bytes, vector_size: int) -> VectorFileError:
+    text = text.rstrip(b" \r")
+    return VectorFileError(
+        f"{source.name}:{line}: {text.count(b' ')} numbers where {vector_size} are expected in "
+        f"{_shown(text)}; the file is damaged there or cut short; fetch it again"
+    )
 
 
-Positions = npt.NDArray[np.int64]
+def _fill_in(parsed: TextRows, block: Block, source: Source) -> None:
+    """Parse the numbers that are not plain digits."""
+    if parsed.leftovers:
+        texts = [block.data[start:stop] for _, start, stop in parsed.leftovers]
+        rows = [row for row, _, _ in parsed.leftovers]
+
+        def line_of(position: int) -> int:
+            return block.line + block.data.count(b"\n", 0, parsed.leftovers[position][1])
+
+        parsed.vectors[rows] = _numbers(texts, source, line_of)
 
 
-def _split(
-    data: bytes, vector_size: int, source: Source, line: int
-) -> tuple[Positions, Positions, Positions]:
-    """Return where each line starts, where its word ends, and where the line ends."""
-    octets = np.frombuffer(data, np.uint8)
-    ends = np.flatnonzero(octets == ord("\n"))
-    if len(data) == len(ends):  # nothing but a header, or blank lines, before the end of the block
-        return ends[:0], ends[:0], ends[:0]
-    spaces = np.flatnonzero(octets == ord(" "))
-    starts = np.concatenate(([0], ends[:-1] + 1))
-    before = np.searchsorted(spaces, ends)
-    found = np.diff(before, prepend=0)
-    short = np.flatnonzero(found < vector_size)
-    if len(short):
-        at = int(short[0])
-        text = data[starts[at] : ends[at]]
-        raise VectorFileError(
-            f"{source.path}:{line + at}: {found[at]} numbers where {vector_size} are expected in "
-            f"{_shown(text)}; the file is damaged there or cut short; fetch it again"
-        )
-    return starts, spaces[before - vector_size], ends
-
-
-def _read_rows(
-    data: bytes,
-    starts: Positions,
-    key_ends: Positions,
-    ends: Positions,
-    wanted: frozenset[bytes] | None,
-    rows: RowBuffer,
-    source: Source,
-    line: int,
-) -> None:
-    """Parse the lines of a block, only those whose word is wanted, and add them to `rows`."""
-    spans = list(zip(starts.tolist(), key_ends.tolist(), ends.tolist(), strict=False))
-    words = [data[start:key_end] for start, key_end, _ in spans]
-    lines = range(line, line + len(spans))
-    if wanted is not None:
-        kept = [i for i, word in enumerate(words) if word in wanted]
-        spans, words, lines_kept = [spans[i] for i in kept], [words[i] for i in kept], kept
-        numbers_of_lines = [lines[i] for i in lines_kept]
-    else:
-        numbers_of_lines = list(lines)
-    if words:
-        texts = [data[key_end + 1 : end] for _, key_end, end in spans]
-        rows.extend(words, _numbers(texts, source, numbers_of_lines))
-
-
-def _numbers(texts: list[bytes], source: Source, lines: list[int]) -> Vectors:
+def _numbers(texts: list[bytes], source: Source, line_of: Callable[[int], int]) -> Vectors:
     """Parse the number fields of lines, each correctly rounded to float32, as `(lines, D)`."""
     import polars as pl
     from polars.exceptions import PolarsError
@@ -230,13 +229,11 @@ def _numbers(texts: list[bytes], source: Source, lines: list[int]) -> Vectors:
             return frame.to_numpy()
     except PolarsError:
         pass
-    return np.array(
-        [_line_of_numbers(text, source, line) for text, line in zip(texts, lines, strict=True)],
-        np.float32,
-    )
+    parsed = [_line_of_numbers(text, source, partial(line_of, i)) for i, text in enumerate(texts)]
+    return np.array(parsed, np.float32)
 
 
-def _line_of_numbers(text: bytes, source: Source, line: int) -> list[float]:
+def _line_of_numbers(text: bytes, source: Source, line: Callable[[], int]) -> list[float]:
     """Parse one line's numbers; the slow way, which names the field that is none."""
     numbers = []
     for position, field in enumerate(text.split(b" "), 1):
@@ -246,7 +243,7 @@ def _line_of_numbers(text: bytes, source: Source, line: int) -> list[float]:
             numbers.append(float(field))
         except ValueError:
             raise VectorFileError(
-                f"{source.path}:{line}: value {position} of the vector is {_shown(field)}, which "
+                f"{source.name}:{line()}: value {position} of the vector is {_shown(field)}, which "
                 "is not a number; correct the line or remove it"
             ) from None
     return numbers
@@ -254,18 +251,14 @@ def _line_of_numbers(text: bytes, source: Source, line: int) -> list[float]:
 
 def write_text(table: EmbeddingTable, words: list[bytes], file: BinaryIO) -> None:
     """Write a line for each row: the word and its numbers, the shortest that read back equal."""
-    import polars as pl
+    step = max(1, WRITE_NUMBERS // table.vector_size)
 
-    for start in range(0, len(table), WRITE_ROWS):
-        block = np.ascontiguousarray(table.vectors[start : start + WRITE_ROWS])
-        text = pl.DataFrame(block).write_csv(include_header=False, separator=" ")
-        numbers = text.encode().splitlines()
-        file.write(
-            b"".join(
-                b"%b %b\n" % pair
-                for pair in zip(words[start : start + WRITE_ROWS], numbers, strict=True)
-            )
-        )
+    def lines(start: int) -> bytes:
+        block = np.ascontiguousarray(table.vectors[start : start + step])
+        return format_text(words[start : start + step], block)
+
+    for text in in_order(lines, range(0, len(table), step)):
+        file.write(text)
 
 
 def _shown(text: bytes) -> str:

@@ -11,37 +11,39 @@ from collections import Counter
 from collections.abc import Collection
 
 from ..errors import VectorFileError
-from ..files import GZIP_MAGIC, Source, atomic_write, open_source
+from ..files import atomic_write
+from ..source import COMPRESSED, PathOrFile, Source, open_source
 from ..table import EmbeddingTable
-from ._rows import UNREAD, check_keys, refuse_unread
+from ._rows import check_keys
+from ._sniff import expect, starts_like_another
 from ._text import BOM, DETECT_LINES, detect_layout, read_text, write_text
-from .safetensors import is_safetensors
 
 __all__ = ["load_glove", "read", "save_glove"]
 
-_NO_START = (BOM, GZIP_MAGIC, *(magic for magic, _ in UNREAD))
-
 
 def load_glove(
-    path: str | os.PathLike[str],
+    path: PathOrFile,
     keys: Collection[str] | None = None,
     limit: int | None = None,
     *,
     vector_size: int | None = None,
+    member: str | None = None,
 ) -> EmbeddingTable:
-    """Load vectors from GloVe text, plain or gzip.
+    """Load vectors from GloVe text.
 
     Args:
-        path: the file.
+        path: the file, plain or compressed, a binary file object, or `"-"` for standard input.
         keys: keep only these words; the rest is not parsed. Rows keep the file's order.
         limit: read only the first rows of the file.
         vector_size: the numbers in a line, where the file leaves it open.
+        member: the file to read of an archive.
 
     Raises:
-        VectorFileError: the file is missing, damaged, or has a word2vec header.
+        VectorFileError: the file is missing, damaged, has a word2vec header, or is of another
+            format.
     """
-    with open_source(path) as source:
-        refuse_unread(source)
+    with open_source(path, member) as source:
+        expect(source, "text")
         return read(source, keys, limit, vector_size)
 
 
@@ -55,7 +57,7 @@ def read(
     layout = detect_layout(source, vector_size)
     if layout.promised is not None:
         raise VectorFileError(
-            f"{source.path}:1: {layout.promised} {layout.vector_size} is a header, so this is "
+            f"{source.name}:1: {layout.promised} {layout.vector_size} is a header, so this is "
             "word2vec text; use load_word2vec(path)"
         )
     return read_text(source, layout, "glove", keys, limit)
@@ -69,7 +71,7 @@ def save_glove(table: EmbeddingTable, path: str | os.PathLike[str]) -> None:
             kind, or so many of the first words contain spaces that the dimension is in doubt.
     """
     words = check_keys(table, "GloVe text", "\n")
-    if words[0].startswith(_NO_START) or is_safetensors(words[0]):
+    if words[0].startswith((BOM, *COMPRESSED)) or starts_like_another(words[0]):
         raise VectorFileError(
             f"the first word, {table.index_to_key[0]!r}, starts like a byte order mark or a file "
             "of another kind, and readers would take it for that; put another word first"

@@ -1,0 +1,197 @@
+"""The inner loops: bytes to rows and rows to bytes, compiled (`_native.c`) or in Python.
+
+Both give the same; the Python ones are for machines where nothing could be compiled. They work on
+blocks, in a few threads, in order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from ..table import Vectors
+
+__all__ = [
+    "BinaryRows",
+    "TextRows",
+    "WordSet",
+    "format_binary",
+    "format_text",
+    "in_order",
+    "parse_binary",
+    "parse_text",
+]
+
+native: Any = None
+with contextlib.suppress(ImportError):  # no compiler was at hand when it was installed
+    from .. import _native as native
+
+THREADS = min(4, os.cpu_count() or 1)
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def in_order(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Yield the results of a function in the order of its arguments, a few at work at a time."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        pending: deque[Future[Result]] = deque()
+        try:
+            for item in items:
+                pending.append(pool.submit(function, item))
+                if len(pending) > THREADS:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()
+
+
+class WordSet:
+    """The words that are asked for, as the bytes that stand in a file."""
+
+    def __init__(self, words: frozenset[bytes]) -> None:
+        self.words = words
+        self.firsts = {word.split(b" ", 1)[0] for word in words}
+        self.hashes = native.word_set(list(words)) if native else b""
+
+    def keep(self, joined: bytes, vectors: Vectors, separator: bytes) -> tuple[bytes, Vectors]:
+        """Return the words, joined by a separator, and the vectors `(n, D)` of those in the set."""
+        words = joined.split(separator) if len(vectors) else []
+        kept = [row for row, word in enumerate(words) if word in self.words]
+        if len(kept) == len(words):
+            return joined, vectors
+        return separator.join([words[row] for row in kept]), vectors[kept]
+
+
+class TextRows(NamedTuple):
+    """What was read from a block of lines.
+
+    Attributes:
+        words: their bytes, joined by newlines.
+        vectors: float32 `(n, D)`; the rows of `leftovers` are not filled in.
+        leftovers: row, start and stop in the block, of the numbers that are not plain digits.
+        lines: how many lines were read, but for blank ones at the end.
+        bad: the first line that has too few fields, counted from 0, or -1.
+    """
+
+    words: bytes
+    vectors: Vectors
+    leftovers: list[list[int]]
+    lines: int
+    bad: int
+
+
+def parse_text(data: bytes, vector_size: int, most: int, wanted: WordSet | None) -> TextRows:
+    """Read up to `most` lines of a block that ends with a newline; all, or those in a set."""
+    if native is None:
+        return _parse_text(data, vector_size, most, wanted)
+    words, numbers, _, rest, lines, bad = native.parse_text(
+        data, vector_size, most, wanted.hashes if wanted else None
+    )
+    vectors = np.frombuffer(numbers, np.float32).reshape(-1, vector_size)
+    leftovers = np.frombuffer(rest, np.int64).reshape(-1, 3).tolist()
+    return TextRows(bytes(words), vectors, leftovers, lines, bad)
+
+
+def _parse_text(data: bytes, vector_size: int, most: int, wanted: WordSet | None) -> TextRows:
+    words: list[bytes] = []
+    leftovers: list[list[int]] = []
+    start, bad, blank = 0, -1, False
+    lines = 0
+    while start < len(data) and lines < most and bad < 0:
+        newline = data.index(b"\n", start)
+        stop = newline
+        while stop > start and data[stop - 1] in b" \r":
+            stop -= 1
+        if stop == start:
+            blank = True
+        else:
+            key_end = stop
+            for _ in range(vector_size):
+                key_end = data.rfind(b" ", start, key_end)
+                if key_end < 0:
+                    break
+            word = data[start:key_end]
+            if blank:
+                bad = lines
+            elif wanted is not None and data[start:stop].split(b" ", 1)[0] not in wanted.firsts:
+                lines += 1
+            elif key_end < 0:
+                bad = lines
+            else:
+                leftovers.append([len(words), key_end + 1, stop])
+                words.append(word)
+                lines += 1
+        start = newline + 1
+    vectors = np.empty((len(words), vector_size), np.float32)
+    return TextRows(b"\n".join(words), vectors, leftovers, lines, bad)
+
+
+class BinaryRows(NamedTuple):
+    """What was read from a block of word2vec binary.
+
+    Attributes:
+        words: their bytes, joined by spaces.
+        vectors: float32 `(n, D)`.
+        passed: the whole rows of the block, also those whose word is not in the set.
+        used: the bytes they take.
+    """
+
+    words: bytes
+    vectors: Vectors
+    passed: int
+    used: int
+
+
+def parse_binary(data: bytes, vector_size: int, most: int, wanted: WordSet | None) -> BinaryRows:
+    """Read up to `most` whole rows of a block; all, or those in a set."""
+    if native is not None:
+        words, numbers, _, passed, used = native.parse_binary(
+            data, vector_size, most, wanted.hashes if wanted else None
+        )
+        vectors = np.frombuffer(numbers, np.float32).reshape(-1, vector_size)
+        return BinaryRows(bytes(words), vectors, passed, used)
+    width = 4 * vector_size
+    keys: list[bytes] = []
+    parts: list[bytes] = []
+    position, passed = 0, 0
+    while passed < most:
+        space = data.find(b" ", position)
+        end = space + 1 + width
+        if space < 0 or end > len(data):
+            break
+        word = data[position:space].lstrip(b"\n")
+        if wanted is None or word in wanted.words:
+            keys.append(word)
+            parts.append(data[space + 1 : end])
+        position = end
+        passed += 1
+    vectors = np.frombuffer(b"".join(parts), "<f4").reshape(len(parts), vector_size)
+    return BinaryRows(b" ".join(keys), vectors, passed, position)
+
+
+def format_text(words: list[bytes], vectors: Vectors) -> bytes:
+    """Return a line for each row: the word and its numbers, the shortest that read back equal."""
+    if native is not None:
+        return bytes(native.format_text(b"\n".join(words), vectors, vectors.shape[1]))
+    import polars as pl
+
+    numbers = pl.DataFrame(vectors).write_csv(include_header=False, separator=" ").encode()
+    return b"".join(b"%b %b\n" % pair for pair in zip(words, numbers.splitlines(), strict=True))
+
+
+def format_binary(words: list[bytes], vectors: Vectors) -> bytes:
+    """Return the bytes of each row: the word, a space, and its float32."""
+    if native is not None:
+        return bytes(native.format_binary(b" ".join(words), vectors, vectors.shape[1]))
+    return b"".join(
+        b"%b %b" % (word, row.tobytes()) for word, row in zip(words, vectors, strict=True)
+    )

@@ -1,0 +1,399 @@
+"""Bytes in: a file, a member of an archive, a file object or standard input, opened for one pass.
+
+What is compressed is told by its first bytes, never by the suffix, and decompressed on the way:
+gzip, bzip2, xz, zstandard, zip and tar, also a tar within one of the others. The SHA-256 of the
+bytes as they lie on disk is taken in the background. Archives are read in place: no member is ever
+written to disk, so none can escape.
+"""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import gzip
+import hashlib
+import io
+import lzma
+import mmap
+import os
+import sys
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, Any, BinaryIO, cast
+
+from .errors import VectorFileError
+
+__all__ = ["COMPRESSED", "STDIN", "PathOrFile", "Source", "open_source"]
+
+PathOrFile = str | os.PathLike[str] | BinaryIO
+
+#: The path that stands for standard input.
+STDIN = "-"
+#: Compressed streams by their first bytes. All but zip can be read from a pipe.
+COMPRESSED = {
+    b"\x1f\x8b": "gzip",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ\x00": "xz",
+    b"\x28\xb5\x2f\xfd": "zstandard",
+    b"PK\x03\x04": "zip",
+    b"PK\x05\x06": "zip",
+}
+ARCHIVES = ("zip", "tar")
+_TAR = (257, b"ustar")
+#: Decompressed bytes may be this many times the compressed ones that were read for them. Text of
+#: vectors packs about 2.3 to 1, binary less, so this catches bombs alone.
+MAX_EXPANSION = 200
+EXPANSION_FLOOR = 1 << 26  # below 64 MB nothing is a bomb
+MAX_LAYERS = 3  # a tar within a gzip within a zip
+CHUNK = 1 << 20
+_DAMAGE = (
+    EOFError,
+    OSError,
+    zlib.error,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+)
+
+
+class _Hashing(io.RawIOBase):
+    """A raw reader that counts and hashes every byte it hands on, large blocks in a thread."""
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        self._raw = raw
+        self._sha256 = hashlib.sha256()
+        self._pool = ThreadPoolExecutor(1, "sha256")
+        self._pending: Future[None] | None = None
+        self.count = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next `size` bytes, fewer at the end of the file only."""
+        parts: list[bytes] = []
+        while size and (part := self._raw.read(size if size > 0 else CHUNK)):
+            parts.append(part)
+            size -= len(part) if size > 0 else 0
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        self.count += len(data)
+        self._wait()
+        if len(data) >= CHUNK:
+            self._pending = self._pool.submit(self._sha256.update, data)
+        else:
+            self._sha256.update(data)
+        return data
+
+    def readinto(self, buffer: object) -> int:
+        view = memoryview(cast(bytearray, buffer)).cast("B")
+        data = self.read(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+    def hexdigest(self) -> str:
+        """Return the SHA-256 of the whole file, reading what is left of it."""
+        while self.read(16 * CHUNK):
+            pass
+        self._wait()
+        return self._sha256.hexdigest()
+
+    def _wait(self) -> None:
+        if self._pending is not None:
+            self._pending.result()
+            self._pending = None
+
+    def close(self) -> None:
+        self._pool.shutdown()
+        super().close()
+
+
+class _Chained(io.RawIOBase):
+    """Bytes that were looked at already, then the rest of a stream."""
+
+    def __init__(self, head: bytes, rest: Any) -> None:
+        self._head, self._rest = head, rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        view = memoryview(cast(bytearray, buffer)).cast("B")
+        data = self._head[: len(view)] or self._rest.read(len(view))
+        self._head = self._head[len(view) :]
+        view[: len(data)] = data
+        return len(data)
+
+
+class Source:
+    """A vector file opened for one pass: its decompressed bytes, its name and its hash.
+
+    Attributes:
+        name: where the bytes come from, for messages: a path, `path#member`, or `<stdin>`.
+        path: the file on disk, or None for a file object and standard input.
+        compression: what was undone on the way, from the outside in, such as `"gzip"`,
+            `"gzip+tar"` or `"zip"`; `""` for a plain file.
+    """
+
+    def __init__(
+        self, raw: IO[bytes], path: Path | None, name: str, member: str | None = None
+    ) -> None:
+        self.path = path
+        self.name = name
+        self.compression = ""
+        self._hashing = _Hashing(raw)
+        self._stream: Any = self._hashing
+        self._archive: tarfile.TarFile | None = None  # to be looked at for a second member
+        self._zipped = 0  # bytes that a member takes in its zip archive
+        self._all: bytes | mmap.mmap | None = None
+        self._served = 0
+        self._head = b""
+        try:
+            self._decompress(member)
+        except BaseException:
+            self.close()
+            raise
+
+    def read(self, size: int) -> bytes:
+        """Return the next `size` decompressed bytes, fewer at the end of the file only.
+
+        Raises:
+            VectorFileError: the compressed data is damaged, cut short, or grows beyond reason.
+        """
+        parts = [self._head[:size]] if self._head else []
+        self._head = self._head[size:]
+        wanted = size - sum(map(len, parts))
+        with self._naming_damage():
+            while wanted > 0 and (part := self._stream.read(wanted)):
+                parts.append(part)
+                wanted -= len(part)
+                self._served += len(part)
+                self._refuse_bomb()
+            if wanted > 0 and self._archive is not None:
+                self._refuse_second_member(self._archive)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def peek(self, size: int) -> bytes:
+        """Return up to `size` bytes from the current position without consuming them."""
+        head = self.read(size)
+        self._head = head + self._head
+        return head
+
+    def whole(self) -> memoryview:
+        """Return all bytes, decompressed, for formats that are read out of order.
+
+        A plain file on disk is memory-mapped, read-only; anything else is read into memory.
+        """
+        if self._all is None:
+            if self.path is not None and self._stream is self._hashing:
+                with open(self.path, "rb") as file:
+                    self._all = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            else:
+                parts = []
+                while part := self.read(16 * CHUNK):
+                    parts.append(part)
+                self._all = b"".join(parts)
+        return memoryview(self._all)
+
+    def sha256(self) -> str:
+        """Return the SHA-256 of the whole file as it lies on disk, reading what is left of it."""
+        return self._hashing.hexdigest()
+
+    def close(self) -> None:
+        """Close what was opened on the way; a memory map stays as long as somebody uses it."""
+        if self._stream is not self._hashing:
+            self._stream.close()
+        self._hashing.close()
+
+    def _decompress(self, member: str | None) -> None:
+        """Undo one layer of compression after the other, and pick the member of an archive."""
+        for _ in range(MAX_LAYERS):
+            kind = self._kind()
+            if not kind or (kind == "zip" and not self._open_zip(member)):
+                break
+            if kind == "tar":
+                self._open_tar(member)
+            elif kind != "zip":
+                self._stream = _decompressor(kind, self._rest())
+            member = None if kind in ARCHIVES else member
+            self.compression += f"+{kind}" if self.compression else kind
+        else:
+            if self._kind():
+                raise VectorFileError(
+                    f"{self.name} is packed more than {MAX_LAYERS} times ({self.compression}, and "
+                    f"again {self._kind()}); unpack it first"
+                )
+        if member is not None:
+            raise VectorFileError(
+                f"{self.name} is no archive, so it has no member {member!r}; leave member= out"
+            )
+
+    def _kind(self) -> str:
+        head = self.peek(_TAR[0] + len(_TAR[1]))
+        if head[_TAR[0] :] == _TAR[1]:
+            return "tar"
+        return next((kind for magic, kind in COMPRESSED.items() if head.startswith(magic)), "")
+
+    def _rest(self) -> io.BufferedReader:
+        """Return the current stream with what was peeked put back."""
+        head, self._head = self._head, b""
+        self._served = 0
+        return io.BufferedReader(_Chained(head, self._stream), CHUNK)
+
+    def _open_zip(self, member: str | None) -> bool:
+        """Go on with a member of a zip archive; a numpy archive is left as it is (False)."""
+        outermost = self._stream is self._hashing and self.path is not None
+        file = self.path if outermost else io.BytesIO(self.whole())
+        with self._naming_damage("zip"):
+            archive = zipfile.ZipFile(cast(Path, file))
+            names = [item.filename for item in archive.infolist() if not item.is_dir()]
+            if member is None and names and all(name.endswith(".npy") for name in names):
+                archive.close()
+                return False
+            chosen = archive.getinfo(self._pick(names, member))
+            self._stream = archive.open(chosen)
+        self._zipped = chosen.compress_size
+        self._head, self._all, self._served = b"", None, 0
+        self.name += f"#{chosen.filename}"
+        return True
+
+    def _open_tar(self, member: str | None) -> None:
+        """Go on with a member of a tar archive: the one that is named, or the first file."""
+        seen = []
+        with self._naming_damage("tar"):
+            archive = tarfile.open(fileobj=self._rest(), mode="r|")  # noqa: SIM115  (read on later)
+            for item in archive:
+                if item.isfile() and not _is_clutter(item.name):
+                    seen.append(item.name)
+                    if member in (None, item.name):
+                        self._stream = archive.extractfile(item)
+                        break
+            else:
+                self._pick(seen, member)
+        self._archive = archive if member is None else None
+        self.name += f"#{seen[-1]}"
+
+    def _refuse_second_member(self, archive: tarfile.TarFile) -> None:
+        self._archive = None
+        first = self.name.rpartition("#")[2]
+        others = [item.name for item in archive if item.isfile() and not _is_clutter(item.name)]
+        if others and others[0] != first:
+            self._pick([first, *others], None)
+
+    def _pick(self, names: list[str], member: str | None) -> str:
+        """Return the member that was asked for, or the only one.
+
+        Raises:
+            VectorFileError: there is none, none of that name, or several.
+        """
+        if member is not None and member in names:
+            return member
+        plain = [name for name in names if not _is_clutter(name)]
+        if member is None and len(plain) == 1:
+            return plain[0]
+        shown = ", ".join(map(repr, plain[:10])) + (", ..." if len(plain) > 10 else "")
+        if not plain:
+            raise VectorFileError(f"{self.name}: the archive holds no files; fetch it again")
+        what = f"has no member {member!r}, but" if member is not None else "holds several files:"
+        raise VectorFileError(
+            f"{self.name}: the archive {what} {shown}; name the one to read: member={plain[0]!r}"
+        )
+
+    def _refuse_bomb(self) -> None:
+        packed = self._zipped or self._hashing.count
+        if self.compression and self._served > max(MAX_EXPANSION * packed, EXPANSION_FLOOR):
+            raise VectorFileError(
+                f"{self.name}: {packed:,} compressed bytes grew beyond {self._served:,}, over "
+                f"{MAX_EXPANSION} to 1, which no vector file does; decompress it yourself if you "
+                "trust it"
+            )
+
+    @contextlib.contextmanager
+    def _naming_damage(self, kind: str = "") -> Iterator[None]:
+        """Say of any error of a decompressor which file it is, and how far it was read."""
+        try:
+            yield
+        except VectorFileError:
+            raise
+        except _DAMAGE as error:
+            kind = kind or self.compression
+            if not kind or (isinstance(error, OSError) and error.errno):
+                raise VectorFileError(f"{self.name} can't be read: {error}") from error
+            size = f" of {self.path.stat().st_size:,}" if self.path is not None else ""
+            raise VectorFileError(
+                f"{self.name}: the {kind} data is damaged or cut short at byte "
+                f"{self._hashing.count:,}{size} ({error}); fetch the file again"
+            ) from error
+
+
+def _is_clutter(name: str) -> bool:
+    """Tell the files that macOS adds to archives."""
+    return name.startswith("__MACOSX/") or name.rpartition("/")[2].startswith("._")
+
+
+def _decompressor(kind: str, stream: io.BufferedReader) -> Any:
+    """Return a stream of the decompressed bytes."""
+    if kind == "gzip":
+        return gzip.GzipFile(fileobj=stream)
+    if kind == "bzip2":
+        return bz2.BZ2File(stream)
+    if kind == "xz":
+        return lzma.LZMAFile(stream)
+    import pyarrow
+
+    return pyarrow.CompressedInputStream(pyarrow.PythonFile(stream, "r"), "zstd")
+
+
+@contextlib.contextmanager
+def open_source(path: PathOrFile, member: str | None = None) -> Iterator[Source]:
+    """Open a vector file for one pass, decompressed by its first bytes, never by its suffix.
+
+    Args:
+        path: a path, a binary file object, read from where it stands, or `"-"` for standard input.
+        member: the file to read of a zip or tar archive; the only one when left out.
+
+    Raises:
+        VectorFileError: there is no such file, it is a folder, it is empty, it can't be read, or
+            the archive has no such member or several.
+    """
+    with contextlib.ExitStack() as stack:
+        if isinstance(path, str) and path == STDIN:
+            raw, place, name = cast(IO[bytes], sys.stdin.buffer), None, "<stdin>"
+        elif isinstance(path, (str, os.PathLike)):
+            place = Path(path)
+            raw, name = stack.enter_context(_open_file(place)), str(place)
+        else:
+            raw, place, name = _checked(path), None, str(getattr(path, "name", "<file object>"))
+        source = Source(raw, place, name, member)
+        stack.callback(source.close)
+        if not source.peek(1):
+            raise VectorFileError(f"{source.name} is empty (0 bytes); fetch the file again")
+        yield source
+
+
+def _open_file(path: Path) -> IO[bytes]:
+    if path.is_dir():
+        raise VectorFileError(f"{path} is a folder; give the vector file inside it")
+    try:
+        return open(path, "rb", buffering=0)
+    except FileNotFoundError as error:
+        raise VectorFileError(f"no such file: {path} (looked in {Path.cwd()})") from error
+    except OSError as error:
+        raise VectorFileError(f"{path} can't be read: {error.strerror}") from error
+
+
+def _checked(file: Any) -> IO[bytes]:
+    """Return a file object, if it is one that gives bytes."""
+    if not hasattr(file, "read"):
+        raise VectorFileError(
+            f"{file!r} is neither a path nor a file object; pass open(path, 'rb')"
+        )
+    if isinstance(file, io.TextIOBase):
+        raise VectorFileError(f"{file!r} was opened as text; open it with mode 'rb'")
+    return cast(IO[bytes], file)
