@@ -1,88 +1,167 @@
-"""Reading and writing vector files beside gensim, in one run.
+"""Reading and writing vector files beside gensim and polars, in one run.
 
-python benchmarks/read_vectors.py glove.6B.50d.txt
+python benchmarks/read_vectors.py glove.6B.50d.txt glove.6B.100d.txt
+
+Ours and the peer take turns; each figure is the median of the runs, with their range. Every file
+was read before, so that the disk's cache is warm for all. Peak memory is that of a process of its
+own (`peak_memory.py`), above what it had after the imports.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import polars as pl
 from gensim.models import KeyedVectors
 
 import finetune_embed as fe
 
+HERE = Path(__file__).parent
+KEPT = 20_000
+LARGE = (400_000, 300)
 
-def seconds(call: Callable[[], Any], runs: int) -> list[float]:
-    """Return the wall time of each of several calls."""
-    times = []
+Call = Callable[[], Any]
+
+
+def seconds(call: Call) -> float:
+    """Return the wall time of a call."""
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+def told(times: list[float]) -> str:
+    """Return the median and the range of some times."""
+    return f"{statistics.median(times):8.3f} s ({min(times):.3f} to {max(times):.3f})"
+
+
+def against(name: str, ours: Call, peers: dict[str, Call], runs: int) -> None:
+    """Print a line of the table: ours, and each peer with how many times ours it takes."""
+    own: list[float] = []
+    others: dict[str, list[float]] = {peer: [] for peer in peers}
     for _ in range(runs):
-        started = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - started)
-    return sorted(times)
+        own.append(seconds(ours))
+        for peer, call in peers.items():
+            others[peer].append(seconds(call))
+    line = f"{name:<34}{told(own)}"
+    for peer, times in others.items():
+        line += f"   {peer} {told(times)} {statistics.median(times) / statistics.median(own):5.1f}x"
+    print(line, flush=True)
 
 
-def row(name: str, ours: Callable[[], Any], peer: Callable[[], Any] | None, runs: int) -> None:
-    """Print the medians of ours and of the peer as a line of a table."""
-    own = seconds(ours, runs)
-    told = f"{name:<44}{statistics.median(own):>8.2f} s ({own[0]:.2f} to {own[-1]:.2f})"
-    if peer is not None:
-        others = seconds(peer, max(1, runs // 2))
-        factor = statistics.median(others) / statistics.median(own)
-        told += f"   gensim {statistics.median(others):>6.2f} s   {factor:>5.1f}x"
-    print(told, flush=True)
+def polars_reads(path: str, size: int) -> Call:
+    """Return a call that reads a text file by polars alone, its schema given."""
+    schema = {"word": pl.String} | {str(column): pl.Float32 for column in range(size)}
+    return lambda: pl.read_csv(
+        path, has_header=False, separator=" ", quote_char=None, schema=pl.Schema(schema)
+    )
+
+
+def one_file(glove: str, folder: Path, runs: int) -> None:
+    """Print the lines for one GloVe text file."""
+    table = fe.load_glove(glove)
+    keyed = table.to_keyed_vectors()
+    some = table.index_to_key[:KEPT]
+    print(f"\n{Path(glove).name}: {table!r}, medians (and ranges) of {runs} runs")
+    text, binary = str(folder / "w.txt"), str(folder / "w.bin")
+    gensim_text = lambda: KeyedVectors.load_word2vec_format(glove, binary=False, no_header=True)  # noqa: E731
+    gensim_binary = lambda: KeyedVectors.load_word2vec_format(binary, binary=True)  # noqa: E731
+    against(
+        "read text",
+        lambda: fe.load_vectors(glove),
+        {"gensim": gensim_text, "polars.read_csv": polars_reads(glove, table.vector_size)},
+        runs,
+    )
+    against(
+        f"read text, keep {KEPT:,} words",
+        lambda: fe.load_vectors(glove, keys=some),
+        {"gensim, all": gensim_text},
+        runs,
+    )
+    against(
+        "write word2vec text",
+        lambda: fe.save_word2vec(table, text),
+        {"gensim": lambda: keyed.save_word2vec_format(text, binary=False)},
+        runs,
+    )
+    against(
+        "write word2vec binary",
+        lambda: fe.save_word2vec(table, binary, binary=True),
+        {"gensim": lambda: keyed.save_word2vec_format(binary, binary=True)},
+        2 * runs + 1,
+    )
+    against(
+        "read word2vec binary",
+        lambda: fe.load_vectors(binary),
+        {"gensim": gensim_binary},
+        2 * runs + 1,
+    )
+    against(
+        f"read binary, keep {KEPT:,} words",
+        lambda: fe.load_vectors(binary, keys=some),
+        {"gensim, all": gensim_binary},
+        2 * runs + 1,
+    )
+
+
+def peak(path: str | Path, words: Path | None = None) -> str:
+    """Return what `peak_memory.py` prints of reading a file."""
+    command = [
+        sys.executable,
+        str(HERE / "peak_memory.py"),
+        str(path),
+        *([str(words)] * bool(words)),
+    ]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def memory(gloves: list[str], folder: Path) -> None:
+    """Print peak memory, also of a text file of over 1 GB, and how fast a saved table opens."""
+    words = folder / "words.txt"
+    table = fe.load_glove(gloves[0])
+    words.write_text("\n".join(table.index_to_key[:KEPT]))
+    print(f"\nPeak memory above the imports, of all words and of {KEPT:,}")
+    for glove in gloves:
+        print(f"{Path(glove).name:<34}{peak(glove)}; {peak(glove, words)}", flush=True)
+    rows, size = LARGE
+    drawn = np.random.default_rng(0).standard_normal(LARGE, np.float32)
+    keys = (table.index_to_key + [f"word{i}" for i in range(rows)])[:rows]
+    made = fe.EmbeddingTable(keys, drawn)
+    large, saved = folder / "made.300d.txt", folder / "made.300d.safetensors"
+    fe.save_glove(made, large)
+    name = f"made, {rows:,} x {size}, {large.stat().st_size / 1e9:.2f} GB"
+    print(f"{name:<34}{peak(large)}; {peak(large, words)}", flush=True)
+    fe.save_safetensors(made, saved)
+    del made, drawn
+    print(f"\nReopening a saved table of {rows:,} x {size}, {saved.stat().st_size / 1e6:.0f} MB")
+    by_number, by_word = [], []
+    for _ in range(9):
+        by_number.append(seconds(lambda: np.array(fe.load_vectors(saved).vectors[rows // 2])))
+        by_word.append(seconds(lambda: np.array(fe.load_vectors(saved)["the"])))
+    print(f"{'first row by number':<34}{told(by_number)}\n{'first word':<34}{told(by_word)}")
+    mapped = fe.load_vectors(saved).vectors
+    print(f"{'the table is a view of the file':<34}{not mapped.flags.owndata}; {peak(saved)}")
 
 
 def main() -> None:
     """Print a line for each way to read and write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("vectors", help="a GloVe text file, such as glove.6B.50d.txt")
+    parser.add_argument("vectors", nargs="+", help="GloVe text files, such as glove.6B.50d.txt")
     parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args()
-    glove, runs = options.vectors, options.runs
-    table = fe.load_glove(glove)
-    keyed = table.to_keyed_vectors()
-    some = table.index_to_key[:20_000]
-    print(
-        f"{glove}: {table!r}; medians (and range) of {runs} runs, gensim of {max(1, runs // 2)}\n"
-    )
     with tempfile.TemporaryDirectory() as folder:
-        text, binary = str(Path(folder) / "w.txt"), str(Path(folder) / "w.bin")
-        ours = str(Path(folder) / "t.safetensors")
-        read_text = KeyedVectors.load_word2vec_format
-        row(
-            "read GloVe text",
-            lambda: fe.load_vectors(glove),
-            lambda: read_text(glove, binary=False, no_header=True),
-            runs,
-        )
-        row("read GloVe text, 20,000 words", lambda: fe.load_vectors(glove, keys=some), None, runs)
-        row(
-            "write word2vec text",
-            lambda: fe.save_word2vec(table, text),
-            lambda: keyed.save_word2vec_format(text, binary=False),
-            runs,
-        )
-        row(
-            "write word2vec binary",
-            lambda: fe.save_word2vec(table, binary, binary=True),
-            lambda: keyed.save_word2vec_format(binary, binary=True),
-            runs,
-        )
-        row(
-            "read word2vec binary",
-            lambda: fe.load_vectors(binary),
-            lambda: read_text(binary, binary=True),
-            runs,
-        )
-        row("write safetensors", lambda: fe.save_safetensors(table, ours), None, runs)
-        row("open safetensors", lambda: fe.load_vectors(ours), None, runs)
+        for glove in options.vectors:
+            one_file(glove, Path(folder), options.runs)
+        memory(options.vectors, Path(folder))
 
 
 if __name__ == "__main__":

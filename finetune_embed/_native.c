@@ -196,7 +196,7 @@ static PyObject *parse_text(PyObject *self, PyObject *args) {
         goto done;
     }
     if (wanted != Py_None && PyObject_GetBuffer(wanted, &set, PyBUF_SIMPLE) < 0) goto done;
-    Py_ssize_t room = data.len / (2 * size) + 1; /* a number takes a digit and a space at least */
+    Py_ssize_t room = data.len / (size + 1) + 1; /* a row takes its spaces and a newline at least */
     if (room > most) room = most;
     PyObject *vectors = PyByteArray_FromStringAndSize(NULL, room * size * 4);
     PyObject *words = PyByteArray_FromStringAndSize(NULL, data.len + 1);
@@ -421,7 +421,7 @@ static PyObject *format_rows(PyObject *args, char separator) {
     Py_ssize_t size;
     PyObject *result = NULL;
     if (!PyArg_ParseTuple(args, "y*y*n", &words, &vectors, &size)) return NULL;
-    if (size < 1 || vectors.len % (4 * size)) {
+    if (size < 1 || size > (Py_ssize_t)1 << 40 || vectors.len % (4 * size)) {
         PyErr_SetString(PyExc_ValueError, "vectors are no rows of vector_size float32");
         goto done;
     }

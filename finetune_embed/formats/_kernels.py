@@ -178,20 +178,32 @@ def parse_binary(data: bytes, vector_size: int, most: int, wanted: WordSet | Non
     return BinaryRows(b" ".join(keys), vectors, passed, position)
 
 
-def format_text(words: list[bytes], vectors: Vectors) -> bytes:
-    """Return a line for each row: the word and its numbers, the shortest that read back equal."""
+def format_text(words: bytes, vectors: Vectors) -> bytes | bytearray:
+    """Return a line for each row: the word and its numbers, the shortest that read back equal.
+
+    Args:
+        words: `n` words joined by newlines.
+        vectors: C-contiguous `(n, D)`.
+    """
     if native is not None:
-        return bytes(native.format_text(b"\n".join(words), vectors, vectors.shape[1]))
+        text: bytearray = native.format_text(words, vectors, vectors.shape[1])
+        return text
     import polars as pl
 
     numbers = pl.DataFrame(vectors).write_csv(include_header=False, separator=" ").encode()
-    return b"".join(b"%b %b\n" % pair for pair in zip(words, numbers.splitlines(), strict=True))
+    pairs = zip(words.split(b"\n"), numbers.splitlines(), strict=True)
+    return b"".join(b"%b %b\n" % pair for pair in pairs)
 
 
-def format_binary(words: list[bytes], vectors: Vectors) -> bytes:
-    """Return the bytes of each row: the word, a space, and its float32."""
+def format_binary(words: bytes, vectors: Vectors) -> bytes | bytearray:
+    """Return the bytes of each row: the word, a space, and its float32.
+
+    Args:
+        words: `n` words joined by spaces.
+        vectors: C-contiguous, little-endian `(n, D)`.
+    """
     if native is not None:
-        return bytes(native.format_binary(b" ".join(words), vectors, vectors.shape[1]))
-    return b"".join(
-        b"%b %b" % (word, row.tobytes()) for word, row in zip(words, vectors, strict=True)
-    )
+        rows: bytearray = native.format_binary(words, vectors, vectors.shape[1])
+        return rows
+    pairs = zip(words.split(b" "), vectors, strict=True)
+    return b"".join(b"%b %b" % (word, row.tobytes()) for word, row in pairs)

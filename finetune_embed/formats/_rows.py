@@ -17,6 +17,7 @@ __all__ = [
     "check_keys",
     "check_limit",
     "encode_words",
+    "join_words",
     "make_table",
     "provenance",
     "wanted_bytes",
@@ -178,12 +179,12 @@ def encode_words(table: EmbeddingTable) -> list[bytes]:
     return [word for word in words if word is not None]
 
 
-def check_keys(table: EmbeddingTable, target: str, forbidden: Iterable[str]) -> list[bytes]:
-    """Return the words as bytes, or refuse the table if the target can't hold one of them.
+def check_keys(table: EmbeddingTable, target: str, forbidden: Iterable[str]) -> None:
+    """Refuse the table if the target can't hold one of its words.
 
     Raises:
-        VectorFileError: words contain a forbidden character, with their count; or the table has
-            no rows or no columns.
+        VectorFileError: words contain a forbidden character, with their count, or no bytes stand
+            for them; or the table has no rows or no columns.
         VocabularyError: a word stands in two rows.
     """
     if not table.vectors.size:
@@ -191,13 +192,23 @@ def check_keys(table: EmbeddingTable, target: str, forbidden: Iterable[str]) -> 
             f"the table is {len(table):,} x {table.vector_size}; {target} needs at least one "
             "word and one number"
         )
+    keys = list(table.key_to_index)
+    text = "".join(keys)
     for character in forbidden:
-        bad = [key for key in table.index_to_key if character in key]
-        if bad:
+        if character in text:
+            bad = [key for key in keys if character in key]
             raise VectorFileError(
                 f"{len(bad):,} of {len(table):,} words contain {character!r}, which {target} "
                 f"can't hold ({bad[0]!r} is the first); use save_safetensors(table, path), which "
                 "holds any word, or drop them: "
                 f"table.subset(k for k in table.index_to_key if {character!r} not in k)"
             )
-    return encode_words(table)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        encode_words(table)
+
+
+def join_words(keys: list[str], separator: str) -> bytes:
+    """Return words that were checked as the bytes that read back as them, joined."""
+    return separator.join(keys).encode("utf-8", "surrogateescape")

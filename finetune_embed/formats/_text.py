@@ -19,7 +19,7 @@ from ..errors import VectorFileError
 from ..source import Source
 from ..table import EmbeddingTable, Vectors
 from ._kernels import TextRows, WordSet, format_text, in_order, parse_text
-from ._rows import RowBuffer, check_limit, wanted_bytes
+from ._rows import RowBuffer, check_limit, join_words, wanted_bytes
 from ._sniff import HEAD
 
 __all__ = ["BOM", "TextLayout", "detect_layout", "read_text", "write_text"]
@@ -249,13 +249,13 @@ def _line_of_numbers(text: bytes, source: Source, line: Callable[[], int]) -> li
     return numbers
 
 
-def write_text(table: EmbeddingTable, words: list[bytes], file: BinaryIO) -> None:
+def write_text(table: EmbeddingTable, file: BinaryIO) -> None:
     """Write a line for each row: the word and its numbers, the shortest that read back equal."""
     step = max(1, WRITE_NUMBERS // table.vector_size)
 
-    def lines(start: int) -> bytes:
-        block = np.ascontiguousarray(table.vectors[start : start + step])
-        return format_text(words[start : start + step], block)
+    def lines(start: int) -> bytes | bytearray:
+        words = join_words(table.index_to_key[start : start + step], "\n")
+        return format_text(words, np.ascontiguousarray(table.vectors[start : start + step]))
 
     for text in in_order(lines, range(0, len(table), step)):
         file.write(text)

@@ -14,7 +14,7 @@ from ..errors import VectorFileError
 from ..files import atomic_write
 from ..source import COMPRESSED, PathOrFile, Source, open_source
 from ..table import EmbeddingTable
-from ._rows import check_keys
+from ._rows import check_keys, join_words
 from ._sniff import expect, starts_like_another
 from ._text import BOM, DETECT_LINES, detect_layout, read_text, write_text
 
@@ -70,18 +70,19 @@ def save_glove(table: EmbeddingTable, path: str | os.PathLike[str]) -> None:
         VectorFileError: a word contains a newline, the first one starts like a file of another
             kind, or so many of the first words contain spaces that the dimension is in doubt.
     """
-    words = check_keys(table, "GloVe text", "\n")
+    check_keys(table, "GloVe text", "\n")
+    words = join_words(table.index_to_key[:DETECT_LINES], "\n").split(b"\n")
     if words[0].startswith((BOM, *COMPRESSED)) or starts_like_another(words[0]):
         raise VectorFileError(
             f"the first word, {table.index_to_key[0]!r}, starts like a byte order mark or a file "
             "of another kind, and readers would take it for that; put another word first"
         )
-    spaces = Counter(word.count(b" ") for word in words[:DETECT_LINES])
+    spaces = Counter(word.count(b" ") for word in words)
     if any(spaces[0] <= times for count, times in spaces.items() if count):
         raise VectorFileError(
-            f"{spaces[0]:,} of the first {len(words[:DETECT_LINES]):,} words are without a space, "
+            f"{spaces[0]:,} of the first {len(words):,} words are without a space, "
             "too few to tell words from numbers in GloVe text; use save_safetensors(table, path), "
             "which holds any word"
         )
     with atomic_write(path) as file:
-        write_text(table, words, file)
+        write_text(table, file)

@@ -18,7 +18,7 @@ from ..files import atomic_write
 from ..source import PathOrFile, Source, open_source
 from ..table import EmbeddingTable
 from ._kernels import WordSet, format_binary, in_order, parse_binary
-from ._rows import RowBuffer, check_keys, check_limit, wanted_bytes
+from ._rows import RowBuffer, check_keys, check_limit, join_words, wanted_bytes
 from ._sniff import W2V_HEADER, expect
 from ._text import detect_layout, read_text, write_text
 
@@ -140,17 +140,18 @@ def save_word2vec(
     Raises:
         VectorFileError: a word contains a space or a newline, which the format can't hold.
     """
-    words = check_keys(table, "a word2vec file", " \n")
+    check_keys(table, "a word2vec file", " \n")
     with atomic_write(path) as file:
         file.write(b"%d %d\n" % (len(table), table.vector_size))
         if not binary:
-            write_text(table, words, file)
+            write_text(table, file)
             return
         step = max(1, WRITE_BYTES // (4 * table.vector_size))
 
-        def rows(start: int) -> bytes:
+        def rows(start: int) -> bytes | bytearray:
+            words = join_words(table.index_to_key[start : start + step], " ")
             block = np.ascontiguousarray(table.vectors[start : start + step], "<f4")
-            return format_binary(words[start : start + step], block)
+            return format_binary(words, block)
 
         for data in in_order(rows, range(0, len(table), step)):
             file.write(data)
