@@ -2,6 +2,8 @@
 
 from importlib.metadata import version as _version
 
+from .combine import average, concatenate, extend
+from .coverage import Coverage
 from .data import collate_bag, collate_padded, encode
 from .embedding import to_embedding, to_table
 from .errors import (
@@ -22,6 +24,7 @@ from .formats import (
     save_word2vec,
 )
 from .inspection import Inspection, inspect
+from .lookup import Special
 from .models import BagOfEmbeddings, KimCNN
 from .optim import RowAdamW
 from .strategies import (
@@ -39,7 +42,7 @@ from .table import EmbeddingTable, Origin
 from .tokenizer import Tokenizer
 from .training.finetune import finetune
 from .training.run import Run, load
-from .vocabulary import Coverage, Vocabulary
+from .vocabulary import Vocabulary
 
 __version__ = _version("finetune_embed")
 
@@ -60,6 +63,7 @@ __all__ = [
     "RowAdamW",
     "RowRule",
     "Run",
+    "Special",
     "Strategy",
     "StrategyError",
     "Tokenizer",
@@ -67,12 +71,15 @@ __all__ = [
     "VectorFileError",
     "Vocabulary",
     "VocabularyError",
+    "average",
     "check_moved",
     "check_optimizer",
     "collate_bag",
     "collate_padded",
+    "concatenate",
     "drift",
     "encode",
+    "extend",
     "finetune",
     "inspect",
     "load",

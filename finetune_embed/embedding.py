@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import nn
 
 from .errors import VocabularyError
-from .lookup import StartValue, rows_for
+from .lookup import StartValue, rows_for, special_vector
 from .table import EmbeddingTable, Origin, Vectors
 from .vocabulary import PAD, UNK, Vocabulary
 
-__all__ = ["to_embedding", "to_table"]
+__all__ = ["FixedRows", "to_embedding", "to_table"]
 
 
 def to_embedding(
@@ -21,30 +23,39 @@ def to_embedding(
     oov: StartValue = "normal",
     seed: int = 0,
     sparse: bool = False,
+    fallback: Sequence[str] = (),
 ) -> nn.Embedding:
     """Return a plain, trainable `nn.Embedding` of a vocabulary's rows, a copy of the table's.
 
     Args:
         table: the pretrained vectors `(rows, D)`.
         vocab: the vocabulary; id `i` becomes row `i`.
-        oov: where words that the table lacks start: `normal` (matched to the table's mean and
-            standard deviation), `mean`, `zeros`, or a function of the word.
+        oov: where words that are not found start: `normal` (matched to the table's mean and
+            standard deviation), `mean`, `zeros`, `subwords` (composed, where the table comes from
+            a file with rows of subwords), or a function of the word.
         seed: of the random start values.
         sparse: whether gradients are row-sparse. `RowAdamW` takes both; of torch's optimizers
             only SGD, SparseAdam and Adagrad take sparse ones.
+        fallback: under which other forms to look up words that the table lacks, such as
+            `("lower", "digits_zero")`; the steps are those of `finetune_embed.fallback`. Each word
+            gets a row of its own, which starts at the row of the form that was found.
 
     Returns:
         An embedding `(len(vocab), D)` with `padding_idx` set. The padding row is zero and stays
-        zero; the row of `<unk>` starts at zero unless the table has one.
+        zero; the row of `<unk>` starts at zero unless the table has one. Special tokens start as
+        they say; those that don't train are held by a hook on the weight, see `FixedRows`.
 
     Raises:
-        VocabularyError: a row of the table is not finite, or a start value is of another shape.
+        VocabularyError: a row of the table is not finite, a start value is of another shape, or a
+            step is unknown or needs rows of subwords that the table does not have.
     """
-    specials, words = vocab.index_to_key[:2], vocab.index_to_key[2:]
+    words = vocab.index_to_key[vocab.first_word :]
     vectors = np.zeros((len(vocab), table.vector_size), np.float32)
-    vectors[2:], _ = rows_for(table, words, oov, seed)
-    vectors[:2], _ = rows_for(table, specials, "zeros")
-    vectors[vocab.padding_idx] = 0
+    vectors[vocab.first_word :], _ = rows_for(table, words, oov, seed, fallback)
+    vectors[vocab.unk_idx] = rows_for(table, [UNK], "zeros")[0][0]
+    for number, special in enumerate(vocab.specials, 1):
+        at = vocab.key_to_index[special.token]
+        vectors[at] = special_vector(table, special, (seed, number))
     embedding = nn.Embedding(
         len(vocab),
         table.vector_size,
@@ -52,7 +63,52 @@ def to_embedding(
         sparse=sparse,
         _weight=torch.from_numpy(vectors),
     )
+    fixed = [vocab.key_to_index[one.token] for one in vocab.specials if not one.trainable]
+    if fixed:
+        held = FixedRows(fixed, len(vocab))
+        embedding.fixed_rows = held  # type: ignore[assignment]
+        held.attach(embedding.get_parameter("weight"))
     return embedding
+
+
+class FixedRows:
+    """Keeps rows of a weight as they are, whichever optimizer steps it: their gradient is zero.
+
+    An optimizer moves a row whose gradient was always zero by weight decay only, and the groups of
+    `strategy.param_groups` have none for a table. For `RowAdamW` such a row is in no batch.
+
+    The hook is on the weight; this object is also on the module, as `fixed_rows`, so that
+    `param_groups` can put the hook on the weight of a copied or unpickled module again.
+
+    Args:
+        rows: the rows that stay.
+        size: the rows `V` of the weight.
+    """
+
+    def __init__(self, rows: Sequence[int], size: int) -> None:
+        self.mask = torch.zeros(size, dtype=torch.bool)
+        self.mask[list(rows)] = True
+
+    def attach(self, weight: nn.Parameter) -> None:
+        """Put the hook on a weight `(V, D)` that does not have it yet."""
+        hooks = getattr(weight, "_backward_hooks", None) or {}
+        if any(isinstance(hook, FixedRows) for hook in hooks.values()):
+            return
+        is_open = weight.requires_grad
+        weight.requires_grad_(True)  # torch takes no hook on a frozen weight
+        weight.register_hook(self)
+        weight.requires_grad_(is_open)
+
+    def __call__(self, grad: torch.Tensor) -> torch.Tensor:
+        """Return the gradient `(V, D)`, dense or sparse, with zeros in the rows that stay."""
+        mask = self.mask.to(grad.device)
+        if not grad.is_sparse:
+            return grad.masked_fill(mask[:, None], 0)
+        ids, values = grad._indices(), grad._values()
+        values = values.masked_fill(mask[ids[0]][:, None], 0)
+        return torch.sparse_coo_tensor(
+            ids, values, grad.shape, is_coalesced=grad.is_coalesced(), check_invariants=False
+        )
 
 
 def to_table(
@@ -64,8 +120,9 @@ def to_table(
         embedding: an embedding or its weight, `(len(vocab), D)`.
         vocab: the vocabulary it was made with.
         like: the table it was made from. Its words keep their order, and its other rows are
-            carried over bit for bit; words it lacks follow in the order of their ids. `<unk>` is
-            exported only where `like` has a word of that name, `<pad>` never.
+            carried over bit for bit; words it lacks follow in the order of their ids, also those
+            that started from another form of themselves. `<unk>` is exported only where `like` has
+            a word of that name, `<pad>` never; other special tokens are words like any.
 
     Returns:
         A new table; its `origin` tells pretrained, tuned and new rows apart.

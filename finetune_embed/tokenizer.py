@@ -7,7 +7,8 @@ means the same to that library.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -37,11 +38,14 @@ class Tokenizer:
         lowercase: whether words are lower-cased.
         pattern: a regular expression (Oniguruma syntax) that matches one word after the other.
         normalize: whether Unicode is composed (NFC) and curly apostrophes are made straight.
+        specials: tokens that are found first, as they stand, and stay whole; where several could
+            begin at one place, the longest.
     """
 
     lowercase: bool = True
     pattern: str = _TREEBANK
     normalize: bool = True
+    specials: tuple[str, ...] = ()
 
     @classmethod
     def named(cls, name: str) -> Tokenizer:
@@ -67,19 +71,34 @@ class Tokenizer:
     @property
     def name(self) -> str:
         """The name of the convention, or `custom`."""
-        return next((name for name, known in CONVENTIONS.items() if known == self), "custom")
+        plain = replace(self, specials=())
+        return next((name for name, known in CONVENTIONS.items() if known == plain), "custom")
 
     def tokenize(self, text: str) -> list[str]:
         """Return the words of a text."""
+        if not self.specials:
+            return self._cut(well_formed(text))
+        words: list[str] = []
+        for position, part in enumerate(self._specials.split(well_formed(text))):
+            words += [part] if position % 2 else self._cut(part)
+        return words
+
+    def _cut(self, text: str) -> list[str]:
         pipeline = self._pipeline
-        text = well_formed(text)
         if pipeline.normalizer is not None:
             text = pipeline.normalizer.normalize_str(text)
         return [word for word, _ in pipeline.pre_tokenizer.pre_tokenize_str(text)]
 
     def pipeline(self, vocabulary: dict[str, int], unk: str) -> tokenizers.Tokenizer:
         """Return a Hugging Face tokenizer that maps texts to the ids of a vocabulary."""
-        from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
+        from tokenizers import (
+            AddedToken,
+            Regex,
+            Tokenizer,
+            models,
+            normalizers,
+            pre_tokenizers,
+        )
 
         pipeline = Tokenizer(models.WordLevel(vocabulary, unk_token=unk))
         steps: list[Any] = []
@@ -90,6 +109,9 @@ class Tokenizer:
         if steps:
             pipeline.normalizer = normalizers.Sequence(steps)
         pipeline.pre_tokenizer = pre_tokenizers.Split(Regex(self.pattern), "removed", invert=True)
+        pipeline.add_special_tokens(
+            [AddedToken(t, normalized=False) for t in self.specials if t in vocabulary]
+        )
         return pipeline
 
     @classmethod
@@ -105,7 +127,14 @@ class Tokenizer:
             pattern = spec["pre_tokenizer"]["pattern"]["Regex"]
         except (KeyError, TypeError) as error:
             raise VocabularyError("tokenizer.json was not written by finetune_embed") from error
-        return cls("Lowercase" in steps, pattern, "NFC" in steps)
+        added = sorted(spec["added_tokens"], key=lambda token: int(token["id"]))
+        specials = tuple(token["content"] for token in added)
+        return cls("Lowercase" in steps, pattern, "NFC" in steps, specials)
+
+    @cached_property
+    def _specials(self) -> re.Pattern[str]:
+        longest_first = sorted(self.specials, key=len, reverse=True)
+        return re.compile(f"({'|'.join(map(re.escape, longest_first))})")
 
     @cached_property
     def _pipeline(self) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -14,8 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from .coverage import Coverage
 from .errors import VocabularyError
 from .files import atomic_write
+from .lookup import Special, find
 from .table import EmbeddingTable
 from .tokenizer import GLOVE, Tokenizer, well_formed
 
@@ -23,65 +25,47 @@ if TYPE_CHECKING:
     import tokenizers
     from datasets import Dataset
 
-__all__ = ["PAD", "UNK", "Coverage", "Vocabulary"]
+__all__ = ["PAD", "UNK", "Coverage", "Vocabulary", "specials_of"]
 
 PAD, UNK = "<pad>", "<unk>"
 BATCH = 1_000
-MISSING_SHOWN = 10
 
 Text = str | Sequence[str]
-
-
-@dataclass(frozen=True)
-class Coverage:
-    """How much of a vocabulary a table has.
-
-    Attributes:
-        types: distinct words in the vocabulary.
-        types_found: those that the table has.
-        tokens: running words in the data set.
-        tokens_found: those whose word the table has.
-        missing: the words the table lacks with their counts, the most frequent first.
-    """
-
-    types: int
-    types_found: int
-    tokens: int
-    tokens_found: int
-    missing: tuple[tuple[str, int], ...]
-
-    def __str__(self) -> str:
-        text = (
-            f"coverage: {self.types_found:,} of {self.types:,} words "
-            f"({self.types_found / max(self.types, 1):.1%}), "
-            f"{self.tokens_found / max(self.tokens, 1):.1%} of {self.tokens:,} running words"
-        )
-        if self.missing:
-            shown = ", ".join(f"{word} ({n:,})" for word, n in self.missing[:MISSING_SHOWN])
-            text += f"\nnot in the table: {shown}"
-            text += ", ..." if len(self.missing) > MISSING_SHOWN else ""
-        return text
 
 
 class Vocabulary:
     """Words and their ids. Id 0 is padding, id 1 stands for unknown words.
 
     Attributes:
-        index_to_key: the words in the order of their ids; the first two are `<pad>`, `<unk>`.
+        index_to_key: the words in the order of their ids: `<pad>`, `<unk>`, the special tokens, and
+            from `first_word` on the words.
         counts: int64 array `(V,)`, how often each word occurs in the data set it was made from.
-        tokenizer: how texts are cut into words.
+        tokenizer: how texts are cut into words; it leaves the special tokens whole.
+        specials: the special tokens, in the order of their ids; `<unk>` may be among them.
+        first_word: the id of the first word that is none of them.
     """
 
     padding_idx = 0
     unk_idx = 1
 
-    def __init__(self, counts: Mapping[str, int], tokenizer: Tokenizer = GLOVE) -> None:
-        words = [word for word in counts if word not in (PAD, UNK)]
-        self.index_to_key = [PAD, UNK, *words]
+    def __init__(
+        self,
+        counts: Mapping[str, int],
+        tokenizer: Tokenizer = GLOVE,
+        specials: Sequence[Special | str] = (),
+    ) -> None:
+        given = specials_of(specials)
+        known = {special.token for special in given}
+        given += specials_of([token for token in tokenizer.specials if token not in known])
+        self.specials, tokens = given, [special.token for special in given]
+        first = list(dict.fromkeys((PAD, UNK, *tokens)))
+        self.first_word = len(first)
+        known = set(first)
+        self.index_to_key = first + [word for word in counts if word not in known]
         self.counts: npt.NDArray[np.int64] = np.array(
-            [0, counts.get(UNK, 0), *(counts[word] for word in words)], np.int64
+            [0, *(counts.get(word, 0) for word in self.index_to_key[1:])], np.int64
         )
-        self.tokenizer = tokenizer
+        self.tokenizer = replace(tokenizer, specials=tuple(tokens))
 
     @classmethod
     def from_dataset(
@@ -90,6 +74,7 @@ class Vocabulary:
         columns: str | Sequence[str],
         tokenizer: Tokenizer | None = None,
         min_count: int = 1,
+        specials: Sequence[Special | str] = (),
     ) -> Vocabulary:
         """Collect the words of one or more columns, the most frequent first.
 
@@ -99,10 +84,13 @@ class Vocabulary:
             tokenizer: how texts are cut; GloVe's convention when left out.
                 `Tokenizer.for_table(table)` gives the one that fits a table.
             min_count: rarer words are left to `<unk>`.
+            specials: tokens that stay whole in a text and get the ids after `<unk>`, whether they
+                occur or not: `Special(token, start, trainable)`, or just the token. `<unk>` may be
+                among them, to say how it starts and whether it trains.
 
         Raises:
             VocabularyError: several splits were passed, a column is missing, a row has no text,
-                or no word is found.
+                no word is found, or a special token is given twice.
         """
         names = [columns] if isinstance(columns, str) else list(columns)
         if isinstance(dataset, Mapping):
@@ -116,29 +104,35 @@ class Vocabulary:
                     f"{', '.join(map(repr, dataset.column_names))}"
                 )
         texts = chain.from_iterable(dataset[name] for name in names)
-        return cls.from_texts(texts, tokenizer, min_count)
+        return cls.from_texts(texts, tokenizer, min_count, specials)
 
     @classmethod
     def from_texts(
-        cls, texts: Iterable[Text], tokenizer: Tokenizer | None = None, min_count: int = 1
+        cls,
+        texts: Iterable[Text],
+        tokenizer: Tokenizer | None = None,
+        min_count: int = 1,
+        specials: Sequence[Special | str] = (),
     ) -> Vocabulary:
         """Collect the words of texts or of lists of words; see `from_dataset`."""
-        tokenizer = tokenizer or GLOVE
+        tokenizer = cls({}, tokenizer or GLOVE, specials).tokenizer
         if isinstance(texts, str):
             raise VocabularyError(f"pass a list of texts, [{texts!r}], not one string")
         counter: Counter[str] = Counter()
         for batch in _batches(texts):
             for words in _words(batch, tokenizer):
                 counter.update(words)
-        kept = {w: n for w, n in counter.items() if n >= min_count}
-        if not kept:
+        whole = set(tokenizer.specials)
+        kept = {w: n for w, n in counter.items() if n >= min_count or w in whole}
+        if not kept.keys() - whole:
             raise VocabularyError(
                 f"no word occurs {min_count:,} times or more among {counter.total():,} running "
                 "words; is this the right column, and is min_count low enough?"
             )
         if rare := counter.total() - sum(kept.values()):
             kept[UNK] = kept.get(UNK, 0) + rare
-        return cls(dict(sorted(kept.items(), key=lambda item: (-item[1], item[0]))), tokenizer)
+        by_count = dict(sorted(kept.items(), key=lambda item: (-item[1], item[0])))
+        return cls(by_count, tokenizer, specials)
 
     @cached_property
     def key_to_index(self) -> dict[str, int]:
@@ -158,7 +152,9 @@ class Vocabulary:
         """Return a vocabulary with further words (count 0) behind the ones of this one."""
         known = dict(zip(self.index_to_key[1:], self.counts[1:].tolist(), strict=True))
         return Vocabulary(
-            known | dict.fromkeys((w for w in words if w not in self), 0), self.tokenizer
+            known | dict.fromkeys((w for w in words if w not in self), 0),
+            self.tokenizer,
+            self.specials,
         )
 
     def words_of(self, texts: Iterable[Text]) -> list[list[str]]:
@@ -193,10 +189,25 @@ class Vocabulary:
         offsets = np.cumsum(lengths) - lengths
         return torch.from_numpy(ids), torch.from_numpy(offsets)
 
-    def coverage(self, table: EmbeddingTable) -> Coverage:
-        """Return how much of the vocabulary, by word and by running word, a table has."""
-        words, counts = self.index_to_key[2:], self.counts[2:]
-        found = table.rows_of(words) >= 0
+    def coverage(self, table: EmbeddingTable, fallback: Sequence[str] = ()) -> Coverage:
+        """Return how much of the vocabulary, by word and by running word, a table has.
+
+        Special tokens don't count: they start as they are told to.
+
+        Args:
+            table: the table.
+            fallback: the steps to take for words that it lacks; see `fallback`.
+
+        Raises:
+            VocabularyError: a step is unknown, or is `subwords` and the table can't compose.
+        """
+        words, counts = self.index_to_key[self.first_word :], self.counts[self.first_word :]
+        how = find(table, words, fallback)
+        found = how.any
+        by_step = {
+            name: {"types": int(how.by(name).sum()), "tokens": int(counts[how.by(name)].sum())}
+            for name in how.names
+        }
         order = np.argsort(-counts, kind="stable")
         missing = tuple((words[i], int(counts[i])) for i in order if not found[i])
         return Coverage(
@@ -205,16 +216,24 @@ class Vocabulary:
             tokens=int(counts.sum()),
             tokens_found=int(counts[found].sum()),
             missing=missing,
+            by_step=by_step if len(by_step) > 1 else {},
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the words' ids and the tokenizer as a Hugging Face `tokenizer.json`."""
+        """Write the words' ids and the tokenizer as a Hugging Face `tokenizer.json`.
+
+        Special tokens are its added tokens. The format has no place for where they start and
+        whether they train.
+        """
         with atomic_write(path) as file:
             file.write(self._pipeline.to_str(pretty=True).encode())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Vocabulary:
-        """Read what `save` wrote; the counts are not part of it and are 0."""
+        """Read what `save` wrote.
+
+        The counts are not part of it and are 0; special tokens start from the table and train.
+        """
         from tokenizers import Tokenizer as Pipeline
 
         try:
@@ -247,10 +266,27 @@ def _words(batch: Sequence[Text], tokenizer: Tokenizer) -> Iterator[Sequence[str
         if isinstance(text, str):
             yield tokenizer.tokenize(text)
         elif isinstance(text, Sequence) and all(isinstance(word, str) for word in text):
-            words = [well_formed(word) for word in text]
-            yield [word.lower() for word in words] if tokenizer.lowercase else words
+            words, whole = [well_formed(word) for word in text], tokenizer.specials
+            lower = tokenizer.lowercase
+            yield [w.lower() if lower and w not in whole else w for w in words]
         else:
             raise VocabularyError(
                 f"{text!r} is neither a text nor a list of words; remove such rows with "
                 "dataset.filter(...)"
             )
+
+
+def specials_of(specials: Sequence[Special | str]) -> tuple[Special, ...]:
+    """Return special tokens as value objects, each once.
+
+    Raises:
+        VocabularyError: a token is given twice, or can't be one.
+    """
+    if isinstance(specials, str):
+        raise VocabularyError(f"pass a list of special tokens, [{specials!r}], not one string")
+    found = tuple(Special(one) if isinstance(one, str) else one for one in specials)
+    tokens = [one.token for one in found]
+    for token in tokens:
+        if tokens.count(token) > 1:
+            raise VocabularyError(f"the special token {token!r} is given twice; keep one of them")
+    return found

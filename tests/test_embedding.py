@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -9,8 +10,10 @@ from torch import nn
 
 from finetune_embed import (
     EmbeddingTable,
+    FullTune,
     Origin,
     RowAdamW,
+    Special,
     Vocabulary,
     VocabularyError,
     load_safetensors,
@@ -127,6 +130,100 @@ def test_padding_stays_zero_through_training(table, vocab, name):
     assert embedding.weight[0].tolist() == [0.0, 0.0, 0.0]
     moved = (embedding.weight.detach() != start).any(dim=1)
     assert moved.tolist() == [False, True, True, True, True, True]
+
+
+# Other forms and special tokens
+
+
+def test_words_found_under_another_form_have_rows_of_their_own(table):
+    vocab = Vocabulary({"King": 3, "king": 2, "KING": 1, "plum": 1})
+    embedding = to_embedding(table, vocab, oov="zeros", fallback=("lower",))
+    assert embedding.weight[2:].tolist() == [[1.0, 0.5, 0.0]] * 3 + [[0.0, 0.0, 0.0]]
+    with torch.no_grad():
+        embedding.weight[2] = torch.tensor([9.0, 8.0, 7.0])
+    back = to_table(embedding, vocab, like=table)
+    assert back.index_to_key == [*table.index_to_key, "King", "KING", "plum"]
+    assert back["King"].tolist() == [9.0, 8.0, 7.0]
+    assert back["king"].tolist() == back["KING"].tolist() == [1.0, 0.5, 0.0]
+    assert back.origin.tolist() == [0] * 5 + [Origin.NEW] * 3
+
+
+def test_special_tokens_start_as_they_say_and_leave_the_other_rows_alone(table):
+    plain = Vocabulary({"queen": 3, "pear": 2})
+    specials = [
+        Special("<m>", "mean"),
+        Special("<n>", "normal"),
+        Special("<o>", "normal"),
+        Special("<v>", [7, 8, 9]),
+        "<z>",
+        Special("<unk>", lambda token: [5, 5, 5]),
+        "king",
+    ]
+    vocab = Vocabulary({"queen": 3, "pear": 2}, specials=specials)
+    rows = dict(zip(vocab.index_to_key, to_embedding(table, vocab).weight.tolist(), strict=True))
+    named = ["<pad>", "<unk>", "<m>", "<n>", "<o>", "<v>", "<z>", "king"]
+    assert list(rows) == [*named, "queen", "pear"]
+    assert rows["<pad>"] == rows["<z>"] == [0.0, 0.0, 0.0]
+    assert rows["<unk>"] == [5.0, 5.0, 5.0]
+    np.testing.assert_allclose(rows["<m>"], [0.6, 0.0, 0.4], rtol=1e-6)
+    assert rows["<v>"] == [7.0, 8.0, 9.0]
+    assert rows["king"] == [1.0, 0.5, 0.0]
+    assert len({tuple(rows[word]) for word in ("<n>", "<o>", "pear")}) == 3
+    assert [rows["queen"], rows["pear"]] == to_embedding(table, plain).weight[2:].tolist()
+    back = to_table(to_embedding(table, vocab), vocab, like=table)
+    assert back.index_to_key == [*table.index_to_key, "<m>", "<n>", "<o>", "<v>", "<z>", "pear"]
+
+
+def trained(embedding: nn.Embedding, optimizer: torch.optim.Optimizer) -> None:
+    ids = torch.tensor([[2, 3, 0], [4, 0, 0], [5, 1, 2]])
+    target = torch.randn(3, 3, 3)
+    for _ in range(5):
+        optimizer.zero_grad()
+        ((embedding(ids) - target) ** 2).sum().backward()
+        optimizer.step()
+
+
+@pytest.mark.filterwarnings("ignore:Sparse invariant checks")  # torch's own sparse Adagrad
+@pytest.mark.parametrize(
+    "name", sorted(OPTIMIZERS.keys() - {"ASGD"})
+)  # which always decays a little
+def test_rows_that_do_not_train_keep_their_bits_with_every_optimizer(table, name):
+    specials = [
+        Special("<unk>", [1, -0.0, 1e-30], trainable=False),
+        Special("<a>", [0.1, 0.2, 0.3], trainable=False),
+        Special("<b>", [0.1, 0.2, 0.3]),
+    ]
+    vocab = Vocabulary({"king": 1, "pear": 1}, specials=specials)
+    embedding = to_embedding(table, vocab, sparse=name.endswith("sparse"))
+    start = embedding.weight.detach().clone()
+    groups = FullTune().param_groups(embedding, embedding, lr=0.1, weight_decay=0.1)
+    trained(embedding, OPTIMIZERS[name](groups))
+    changed = embedding.weight.detach().view(torch.int32) != start.view(torch.int32)
+    assert changed.any(dim=1).tolist() == [False, False, False, True, True, True]
+
+
+def test_a_copied_and_an_unpickled_model_are_held_again_by_the_groups(table):
+    vocab = Vocabulary(
+        {"king": 1}, specials=[Special("<a>", "mean", trainable=False), "<b>", "<c>"]
+    )
+    embedding = to_embedding(table, vocab)
+    assert list(embedding.state_dict()) == ["weight"]
+    for other in (copy.deepcopy(embedding), pickle.loads(pickle.dumps(embedding)), embedding):
+        other.weight.requires_grad_(False)
+        for _ in range(2):
+            groups = FullTune().param_groups(other, other, lr=0.1)
+        assert not other.weight.requires_grad
+        assert len(other.weight._backward_hooks) == 1
+        other.weight.requires_grad_(True)
+        trained(other, RowAdamW(groups))
+        changed = (other.weight.detach() != to_embedding(table, vocab).weight).any(dim=1)
+        assert changed.tolist() == [False, True, False, True, True, True]
+
+
+def test_a_plain_vocabulary_leaves_no_hook(table, vocab):
+    embedding = to_embedding(table, vocab)
+    assert not embedding.weight._backward_hooks
+    assert not hasattr(embedding, "fixed_rows")
 
 
 # And back

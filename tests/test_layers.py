@@ -14,7 +14,7 @@ import finetune_embed as fe
 PACKAGE = Path(fe.__file__).parent
 #: From the bottom up; a module may import from its own layer and from those below it.
 LAYERS = [
-    {"errors"},
+    {"errors", "_native"},
     {"table", "files", "source", "spelling"},
     {"formats", "tokenizer"},
     {"combine", "coverage", "fallback", "lookup", "vocabulary"},
@@ -38,7 +38,7 @@ def part_of(path: Path) -> str:
     return name_of(path)[0]
 
 
-PARTS = {part_of(path) for path in MODULES}
+PARTS = {part_of(path) for path in MODULES} | {"_native"}
 
 
 class Imports(ast.NodeVisitor):

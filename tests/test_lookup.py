@@ -3,14 +3,24 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from finetune_embed import EmbeddingTable, VocabularyError
-from finetune_embed.lookup import SAMPLE, rows_for, start_vectors
+from finetune_embed import EmbeddingTable, Special, VocabularyError
+from finetune_embed.lookup import SAMPLE, rows_for, special_vector, start_vectors
+
+
+class Lengths:
+    """Composes words of four letters and more, as their length, 1 and 2."""
+
+    def compose(self, words):
+        could = np.array([len(word) > 3 for word in words], bool)
+        vectors = np.array([[len(word), 1, 2] for word in words], np.float32).reshape(-1, 3)
+        return vectors * could[:, None], could
 
 
 def test_words_of_the_table_get_their_rows_to_the_bit(random_table):
     words = ["w7", "w1999", "absent", "w0"]
     vectors, found = rows_for(random_table, words)
-    assert found.tolist() == [True, True, False, True]
+    assert found.row.tolist() == [7, 1999, -1, 0]
+    assert found.told("-") == ["exact", "exact", "-", "exact"]
     assert vectors.dtype == np.float32
     for row, word in ((0, "w7"), (1, "w1999"), (3, "w0")):
         assert vectors[row].tobytes() == random_table[word].tobytes()
@@ -40,7 +50,7 @@ def test_normal_start_values_depend_on_the_seed_alone(random_table):
 
 def test_mean(table):
     vectors, found = rows_for(table, ["x", "king", "y"], "mean")
-    assert found.tolist() == [False, True, False]
+    assert found.any.tolist() == [False, True, False]
     np.testing.assert_allclose(vectors[0], [0.6, 0.0, 0.4], rtol=1e-6)
     assert np.array_equal(vectors[0], vectors[2])
     assert vectors[1].tolist() == [1.0, 0.5, 0.0]
@@ -118,3 +128,103 @@ def test_the_mean_of_a_large_table_is_taken_over_its_whole_length():
     table = EmbeddingTable([str(i) for i in range(rows)], vectors)
     mean = start_vectors(table, ["x"], "mean", 0)
     np.testing.assert_allclose(mean, [[0.5]], atol=1e-4)
+
+
+# Other forms, and vectors from subwords
+
+
+def test_other_forms_start_at_the_row_of_the_form(table):
+    words = ["King", "QUEEN", "x", "man", "apple."]
+    vectors, found = rows_for(table, words, "zeros", fallback=("lower", "strip_punctuation"))
+    assert found.told("-") == ["lower", "lower", "-", "exact", "strip_punctuation"]
+    assert vectors.tolist() == [
+        [1.0, 0.5, 0.0],
+        [1.0, -0.5, 0.0],
+        [0.0, 0.0, 0.0],
+        [0.5, 0.5, 0.0],
+        [0.0, 0.0, 2.0],
+    ]
+
+
+def test_the_rest_is_drawn_as_if_nothing_else_were_asked_for(table):
+    vectors, _ = rows_for(table, ["King", "x", "y"], seed=3, fallback=("lower",))
+    assert np.array_equal(vectors[1:], start_vectors(table, ["x", "y"], "normal", 3))
+
+
+def test_words_composed_by_the_chain(table):
+    table.subwords = Lengths()
+    words = ["King", "kingdom", "x", "king", "manly"]
+    vectors, found = rows_for(table, words, "zeros", fallback=("lower", "subwords"))
+    assert found.told("-") == ["lower", "subwords", "-", "exact", "subwords"]
+    assert vectors[[1, 2, 4]].tolist() == [[7.0, 1.0, 2.0], [0.0, 0.0, 0.0], [5.0, 1.0, 2.0]]
+
+
+def test_subwords_as_the_start_value_and_normal_where_they_cant(table):
+    table.subwords = Lengths()
+    vectors, found = rows_for(table, ["x", "kingdom", "y", "king"], "subwords", seed=5)
+    assert found.told("-") == ["-", "-", "-", "exact"]
+    assert vectors[1].tolist() == [7.0, 1.0, 2.0]
+    drawn = start_vectors(table, ["x", "y"], "normal", 5)
+    assert np.array_equal(vectors[[0, 2]], drawn)
+    table.subwords = None
+    with pytest.raises(VocabularyError, match="oov='subwords' needs a table with rows of subw"):
+        rows_for(table, ["x"], "subwords")
+
+
+def test_composed_vectors_that_are_not_finite(table):
+    class Broken:
+        def compose(self, words):
+            return np.full((len(words), 3), np.inf, np.float32), np.ones(len(words), bool)
+
+    table.subwords = Broken()
+    with pytest.raises(VocabularyError, match=r"1 words have .* not finite, 'x' the first"):
+        rows_for(table, ["king", "x"], fallback=("subwords",))
+
+
+# Special tokens
+
+
+@pytest.mark.parametrize(
+    ("start", "expected"),
+    [
+        (None, [1.0, 0.5, 0.0]),
+        ("zeros", [0.0, 0.0, 0.0]),
+        ("subwords", [4.0, 1.0, 2.0]),
+        ([3, 2, 1], [3.0, 2.0, 1.0]),
+        (np.array([3.0, 2.0, 1.0]), [3.0, 2.0, 1.0]),
+        (lambda token: [len(token), 0, 1], [4.0, 0.0, 1.0]),
+    ],
+)
+def test_where_a_special_token_starts(table, start, expected):
+    table.subwords = Lengths()
+    assert special_vector(table, Special("king", start), 0).tolist() == expected
+    lacking = special_vector(table, Special("pear", start), 0).tolist()
+    assert lacking == ([0.0, 0.0, 0.0] if start is None else expected)
+
+
+def test_special_tokens_at_the_mean_and_drawn(table):
+    mean = special_vector(table, Special("<m>", "mean"), 0)
+    np.testing.assert_allclose(mean, [0.6, 0.0, 0.4], rtol=1e-6)
+    one, same, other = (special_vector(table, Special("<m>", "normal"), (0, n)) for n in (1, 1, 2))
+    assert np.array_equal(one, same)
+    assert not np.array_equal(one, other)
+    assert not np.array_equal(one, start_vectors(table, ["x"], "normal", 0)[0])
+
+
+@pytest.mark.parametrize("start", [[1, 2], [[1, 2, 3]], [np.nan, 0, 0], 1.0])
+def test_a_special_token_whose_vector_does_not_fit(table, start):
+    message = r"start of Special\('<m>'\) has the shape .*; the table needs \(3,\) finite values"
+    with pytest.raises(VocabularyError, match=message):
+        special_vector(table, Special("<m>", start), 0)
+
+
+def test_special_tokens_that_cant_be():
+    for token in ("", " ", "a\ud800", None):
+        with pytest.raises(VocabularyError, match="can't be a special token; pass a string with"):
+            Special(token)
+    with pytest.raises(VocabularyError, match="'<pad>' can't be a special token"):
+        Special("<pad>")
+    with pytest.raises(
+        VocabularyError, match=r"Special\('<m>', start=...\): start='uniform' is no"
+    ):
+        Special("<m>", "uniform")

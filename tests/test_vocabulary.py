@@ -10,7 +10,14 @@ from datasets import Dataset, DatasetDict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune_embed import Coverage, EmbeddingTable, Tokenizer, Vocabulary, VocabularyError
+from finetune_embed import (
+    Coverage,
+    EmbeddingTable,
+    Special,
+    Tokenizer,
+    Vocabulary,
+    VocabularyError,
+)
 from finetune_embed.tokenizer import CASED, GLOVE, WHITESPACE
 
 TEXTS = ["b a b", "C c, b", "", "a d"]
@@ -179,6 +186,34 @@ def test_coverage_by_word_and_by_running_word(vocab):
     )
 
 
+def test_coverage_by_step():
+    vocab = Vocabulary({"Paris": 5, "B2": 3, "b": 2, "zz": 1}, Tokenizer(lowercase=False))
+    table = EmbeddingTable(["paris", "b", "b#", "x"], np.zeros((4, 2)))
+    coverage = vocab.coverage(table, ("lower", "digits_hash", "strip_punctuation"))
+    assert coverage == Coverage(
+        types=4,
+        types_found=3,
+        tokens=11,
+        tokens_found=10,
+        missing=(("zz", 1),),
+        by_step={
+            "exact": {"types": 1, "tokens": 2},
+            "lower": {"types": 1, "tokens": 5},
+            "digits_hash": {"types": 1, "tokens": 3},
+            "strip_punctuation": {"types": 0, "tokens": 0},
+        },
+    )
+    assert str(coverage) == (
+        "coverage: 3 of 4 words (75.0%), 90.9% of 11 running words\n"
+        "found: exact 1 (18.2%), lower 1 (45.5%), digits_hash 1 (27.3%), strip_punctuation 0 (0.0%)"
+        "\nnot in the table: zz (1)"
+    )
+    assert vocab.coverage(table).by_step == {}
+    assert vocab.coverage(table).types_found == 1
+    with pytest.raises(VocabularyError, match="no fallback step is called 'stem'"):
+        vocab.coverage(table, ("stem",))
+
+
 def test_coverage_shows_ten_missing_words_only():
     vocab = Vocabulary({f"w{i:02}": 2_000 - i for i in range(12)})
     coverage = vocab.coverage(EmbeddingTable(["x"], [[0.0]]))
@@ -229,3 +264,122 @@ def test_what_is_no_tokenizer(tmp_path):
     for name in ("bad.json", "absent.json"):
         with pytest.raises(VocabularyError, match=rf"{name} can't be read as a tokenizer"):
             Vocabulary.load(tmp_path / name)
+
+
+# Special tokens
+
+
+SPECIALS = ("<mask>", Special("[Num]", trainable=False), "<mask>>", "İ x")
+
+
+def test_special_tokens_follow_unk_and_stay_whole():
+    texts = ["A <mask>b [Num] B.", ["[Num]", "[num]", "B"], "x<mask>>İ xi̇ x"]
+    vocab = Vocabulary.from_texts(texts, specials=SPECIALS)
+    assert vocab.index_to_key[:6] == ["<pad>", "<unk>", "<mask>", "[Num]", "<mask>>", "İ x"]
+    assert vocab.first_word == 6
+    assert vocab.counts[:6].tolist() == [0, 0, 1, 2, 1, 1]
+    assert vocab.words_of(texts) == [
+        ["a", "<mask>", "b", "[Num]", "b", "."],
+        ["[Num]", "[num]", "b"],
+        ["x", "<mask>>", "İ x", "i̇", "x"],
+    ]
+    ids, offsets = vocab.encode([texts[0]])
+    assert [vocab.index_to_key[i] for i in ids] == ["a", "<mask>", "b", "[Num]", "b", "."]
+    ids, offsets = vocab.encode(texts)
+    words = [word for words in vocab.words_of(texts) for word in words]
+    assert [vocab.index_to_key[i] for i in ids] == words
+    assert offsets.tolist() == [0, 6, 9]
+
+
+def test_special_tokens_are_kept_however_rare():
+    vocab = Vocabulary.from_texts(["a a <rare> b"], min_count=2, specials=["<rare>", "<never>"])
+    assert vocab.index_to_key == ["<pad>", "<unk>", "<rare>", "<never>", "a"]
+    assert vocab.counts.tolist() == [0, 1, 1, 0, 2]
+    with pytest.raises(VocabularyError, match="no word occurs 2 times"):
+        Vocabulary.from_texts(["<rare> <rare>"], min_count=2, specials=["<rare>"])
+
+
+def test_unk_as_a_special_token():
+    vocab = Vocabulary.from_texts(["a <unk> b"], specials=[Special("<unk>", "mean"), "<m>"])
+    assert vocab.index_to_key == ["<pad>", "<unk>", "<m>", "a", "b"]
+    assert vocab.counts.tolist() == [0, 1, 0, 1, 1]
+    assert vocab.encode(["b <unk>c"])[0].tolist() == [4, 1, 1]
+    assert Vocabulary.from_texts(["a <unk> b"]).index_to_key[2:] == ["<", ">", "a", "b", "unk"]
+
+
+def test_special_tokens_of_a_data_set():
+    dataset = Dataset.from_dict({"text": ["a <s> b"], "other": ["<s>"]})
+    vocab = Vocabulary.from_dataset(dataset, ["text", "other"], specials=("<s>",))
+    assert dict(zip(vocab.index_to_key, vocab.counts.tolist(), strict=True)) == {
+        "<pad>": 0,
+        "<unk>": 0,
+        "<s>": 2,
+        "a": 1,
+        "b": 1,
+    }
+
+
+def test_special_tokens_do_not_count_for_coverage():
+    vocab = Vocabulary({"a": 3, "<s>": 9}, specials=("<s>", "<unk>"))
+    coverage = vocab.coverage(EmbeddingTable(["a"], [[0.0]]))
+    assert (coverage.types, coverage.tokens, coverage.missing) == (1, 3, ())
+
+
+@pytest.mark.parametrize("tokenizer", [GLOVE, CASED, WHITESPACE])
+def test_special_tokens_survive_tokenizer_json(tmp_path, tokenizer):
+    texts = ["A <mask>b [Num] B.", "x<mask>>İ xi̇ x <unk>"]
+    vocab = Vocabulary.from_texts(texts, tokenizer, specials=("<unk>", *SPECIALS))
+    vocab.save(tmp_path / "tokenizer.json")
+    loaded = Vocabulary.load(tmp_path / "tokenizer.json")
+    assert loaded.index_to_key == vocab.index_to_key
+    assert loaded.first_word == vocab.first_word == 6
+    assert {special.token for special in loaded.specials} == {"<unk>", *vocab.index_to_key[2:6]}
+    assert loaded.tokenizer.name == tokenizer.name
+    assert loaded.extended(["new"]).index_to_key == [*vocab.index_to_key, "new"]
+    theirs = tokenizers.Tokenizer.from_file(os.fspath(tmp_path / "tokenizer.json"))
+    assert theirs.get_vocab() == vocab.key_to_index
+    for text in texts:
+        ids = theirs.encode(text).ids
+        assert ids == loaded.encode([text])[0].tolist() == vocab.encode([text])[0].tolist()
+
+
+PIECES = [
+    "<mask>",
+    "<mask>>",
+    "[Num]",
+    "[num]",
+    "<",
+    ">",
+    "a",
+    "B",
+    " ",
+    "İ",
+    "x",
+    "i",
+    "'",
+    "\u0307",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join), st.sampled_from([GLOVE, CASED]))
+def test_words_of_a_text_are_those_that_the_tokenizers_library_finds(text, tokenizer):
+    words = [*PIECES, "İ x", "i̇"]
+    vocab = Vocabulary(dict.fromkeys(words, 1), tokenizer, SPECIALS)
+    found = [vocab.key_to_index.get(word, 1) for word in vocab.words_of([text])[0]]
+    assert vocab.encode([text])[0].tolist() == found
+
+
+def test_special_tokens_of_the_tokenizer_come_behind_those_given():
+    tokenizer = Tokenizer(specials=("<x>", "<y>"))
+    vocab = Vocabulary.from_texts(["a <y> <z>"], tokenizer, specials=[Special("<z>"), "<y>"])
+    assert vocab.index_to_key == ["<pad>", "<unk>", "<z>", "<y>", "<x>", "a"]
+    assert vocab.tokenizer.specials == ("<z>", "<y>", "<x>")
+    assert vocab.tokenizer.name == "glove"
+    assert Vocabulary.from_texts(["a<x>"], tokenizer).counts.tolist() == [0, 0, 1, 0, 1]
+
+
+def test_special_tokens_are_checked():
+    with pytest.raises(VocabularyError, match="the special token '<m>' is given twice"):
+        Vocabulary.from_texts(["a"], specials=["<m>", Special("<m>", "mean")])
+    with pytest.raises(VocabularyError, match=r"pass a list of special tokens, \['<m>'\]"):
+        Vocabulary.from_texts(["a"], specials="<m>")

@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
+from ..coverage import Coverage
+from ..fallback import STEPS
 from ..training.schedule import SCHEDULES
-from ..vocabulary import Coverage
 from .output import as_json_option, columns_of, print_json, quiet_option, vector_file
 
 __all__ = ["train"]
@@ -70,10 +71,19 @@ __all__ = ["train"]
 @click.option("--max-length", type=int, help="Words of a text that count.")
 @click.option(
     "--oov",
-    type=click.Choice(["normal", "mean", "zeros"]),
+    type=click.Choice(["normal", "mean", "zeros", "subwords"]),
     default="normal",
     show_default=True,
     help="Where words start that the vectors lack.",
+)
+@click.option(
+    "--fallback",
+    default="",
+    help=f"Forms under which to look up words that the vectors lack, with commas: "
+    f"{', '.join(STEPS)}.",
+)
+@click.option(
+    "--special", "specials", multiple=True, help="A token that stays whole in texts; repeatable."
 )
 @click.option("--seed", default=0, show_default=True, help="Of everything that is random.")
 @click.option("--device", help="cpu, cuda, ...")

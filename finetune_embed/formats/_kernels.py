@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from ..table import Vectors
 
@@ -34,6 +35,8 @@ with contextlib.suppress(ImportError):  # no compiler was at hand when it was in
 
 THREADS = min(4, os.cpu_count() or 1)
 
+Octets = npt.NDArray[np.uint8]
+Positions = npt.NDArray[np.int64]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -91,7 +94,7 @@ class TextRows(NamedTuple):
 
 def parse_text(data: bytes, vector_size: int, most: int, wanted: WordSet | None) -> TextRows:
     """Read up to `most` lines of a block that ends with a newline; all, or those in a set."""
-    if native is None:
+    if native is None or vector_size > len(data):  # then no line is long enough
         return _parse_text(data, vector_size, most, wanted)
     words, numbers, _, rest, lines, bad = native.parse_text(
         data, vector_size, most, wanted.hashes if wanted else None
@@ -102,37 +105,45 @@ def parse_text(data: bytes, vector_size: int, most: int, wanted: WordSet | None)
 
 
 def _parse_text(data: bytes, vector_size: int, most: int, wanted: WordSet | None) -> TextRows:
-    words: list[bytes] = []
-    leftovers: list[list[int]] = []
-    start, bad, blank = 0, -1, False
-    lines = 0
-    while start < len(data) and lines < most and bad < 0:
-        newline = data.index(b"\n", start)
-        stop = newline
-        while stop > start and data[stop - 1] in b" \r":
-            stop -= 1
-        if stop == start:
-            blank = True
-        else:
-            key_end = stop
-            for _ in range(vector_size):
-                key_end = data.rfind(b" ", start, key_end)
-                if key_end < 0:
-                    break
-            word = data[start:key_end]
-            if blank:
-                bad = lines
-            elif wanted is not None and data[start:stop].split(b" ", 1)[0] not in wanted.firsts:
-                lines += 1
-            elif key_end < 0:
-                bad = lines
-            else:
-                leftovers.append([len(words), key_end + 1, stop])
-                words.append(word)
-                lines += 1
-        start = newline + 1
-    vectors = np.empty((len(words), vector_size), np.float32)
-    return TextRows(b"\n".join(words), vectors, leftovers, lines, bad)
+    octets = np.frombuffer(data, np.uint8)
+    newlines = np.flatnonzero(octets == ord("\n"))
+    starts = np.concatenate(([0], newlines[:-1] + 1))
+    stops = _without_trailing(octets, starts, newlines)
+    blank = stops == starts
+    content = np.flatnonzero(~blank)[:most]
+    in_the_way = np.flatnonzero(blank[: content[-1] + 1]) if len(content) else content
+    if len(in_the_way):  # a blank line before another
+        content = content[: in_the_way[0]]
+    starts, stops = starts[content], stops[content]
+    spaces = np.flatnonzero(octets == ord(" "))
+    first, last = np.searchsorted(spaces, starts), np.searchsorted(spaces, stops)
+    if wanted is not None:
+        ends = np.minimum(np.append(spaces, len(data))[first], stops)
+        firsts = zip(starts.tolist(), ends.tolist(), strict=True)
+        asked = np.array([data[a:b] in wanted.firsts for a, b in firsts], bool)
+    else:
+        asked = np.ones(len(content), bool)
+    short = np.flatnonzero(asked & (last - first < vector_size))
+    lines = int(short[0]) if len(short) else len(content)
+    bad = lines if len(short) or len(in_the_way) else -1
+    rows = np.flatnonzero(asked[:lines])
+    key_ends = spaces[last[rows] - vector_size]
+    spans = zip(starts[rows].tolist(), key_ends.tolist(), strict=True)
+    words = b"\n".join([data[start:end] for start, end in spans])
+    leftovers = np.stack([np.arange(len(rows)), key_ends + 1, stops[rows]], axis=1).tolist()
+    return TextRows(words, np.empty((len(rows), vector_size), np.float32), leftovers, lines, bad)
+
+
+def _without_trailing(octets: Octets, starts: Positions, newlines: Positions) -> Positions:
+    """Return where each line ends without the spaces and carriage returns at its end."""
+    stops = newlines.copy()
+    open_ = np.flatnonzero(stops > starts)
+    while len(open_):
+        before = octets[stops[open_] - 1]
+        open_ = open_[(before == ord(" ")) | (before == ord("\r"))]
+        stops[open_] -= 1
+        open_ = open_[stops[open_] > starts[open_]]
+    return stops
 
 
 class BinaryRows(NamedTuple):

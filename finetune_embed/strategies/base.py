@@ -15,7 +15,7 @@ from torch import nn
 
 from ..errors import StrategyError
 from .layout import EMBEDDING, model_layout
-from .rules import RowRule, attach_gate, attach_rule, open_or_close
+from .rules import RowRule, attach_gate, attach_rule, hold_rows, open_or_close
 
 if TYPE_CHECKING:
     from ..vocabulary import Vocabulary
@@ -98,6 +98,8 @@ class Strategy:
         Frozen parameters are included, so that no group has to be added later. Each group has a
         `name` and its own real `lr`. The table's group has no weight decay: torch's optimizers
         would apply it to rows that are in no batch. Decay of the table is that of a `RowRule`.
+        Rows of special tokens that don't train are held, also in a copy of the model they were
+        made for.
 
         Args:
             model: the model.
@@ -110,6 +112,7 @@ class Strategy:
             StrategyError: the embedding is not part of the model.
         """
         weight = table_weight(embedding)
+        hold_rows(embedding, weight)
         attach_rule(weight, self.rows(weight, vocab))
         return [
             {

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -19,7 +19,16 @@ from ..errors import StrategyError
 if TYPE_CHECKING:
     from .base import Strategy
 
-__all__ = ["RowRule", "attach_gate", "attach_rule", "claim", "gate_of", "open_or_close", "rule_of"]
+__all__ = [
+    "RowRule",
+    "attach_gate",
+    "attach_rule",
+    "claim",
+    "gate_of",
+    "hold_rows",
+    "open_or_close",
+    "rule_of",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +85,13 @@ def attach_gate(weight: nn.Parameter, gate: float, strategy: Strategy) -> None:
             f"{strategy} needs fe.RowAdamW(strategy.param_groups(...)); another optimizer would "
             "ignore what it says about single rows"
         )
+
+
+def hold_rows(embedding: nn.Module, weight: nn.Parameter) -> None:
+    """Hold the rows that a module says never train; its weight loses the hook when it is copied."""
+    held: Any = getattr(embedding, "fixed_rows", None)
+    if held is not None:
+        held.attach(weight)
 
 
 def open_or_close(params: Iterable[nn.Parameter], is_open: bool) -> None:

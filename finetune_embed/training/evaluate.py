@@ -2,24 +2,30 @@
 
 Training holds the rows of the training vocabulary only. For a text, the rows of its words are put
 in the place of the model's table for one forward pass, so that any row of the tuned table counts
-and a table of any size stays on disk.
+and a table of any size stays on disk. A word that neither has is looked up by the fallback chain of
+the run, but for `subwords`: the rows of subwords are no part of a run, and what is measured must be
+what is exported.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 from torch.func import functional_call
 
 from ..data import EncodedTexts
-from ..lookup import rows_for
+from ..fallback import Found, follow, without_subwords
+from ..lookup import check_finite
 from ..table import EmbeddingTable
 from ..vocabulary import Vocabulary
 
-__all__ = ["forward_all", "further_rows", "scores", "table_path"]
+__all__ = ["FurtherRows", "forward_all", "further_rows", "scores", "table_path"]
 
 #: The most texts in a batch, and the most words with padding, but for a longer text by itself.
 BATCH, TOKENS = 512, 1 << 16
@@ -32,27 +38,72 @@ def table_path(model: nn.Module, embedding: nn.Module) -> str:
     )
 
 
+@dataclass(frozen=True)
+class FurtherRows:
+    """Rows of words that a vocabulary lacks, behind the `V` rows of its own words.
+
+    Attributes:
+        ids: int64 `(W,)`, the id whose row a word takes: one of the vocabulary, where the word was
+            found under another form of itself; else -1.
+        rows: `(W, D)`, the row of a word found in the table alone; zeros for the others.
+    """
+
+    ids: torch.Tensor
+    rows: torch.Tensor
+
+    def behind(self, weight: torch.Tensor) -> torch.Tensor:
+        """Return the rows `(V + W, D)` of a vocabulary's weight `(V, D)` and of further words."""
+        joined, own = torch.cat([weight, self.rows.to(weight)]), self.ids >= 0
+        joined[len(weight) :][own.to(weight.device)] = weight[self.ids[own].to(weight.device)]
+        return joined
+
+
+def _look_up(
+    words: Sequence[str], table: EmbeddingTable, vocab: Vocabulary, fallback: Sequence[str]
+) -> Found:
+    """Look words up in a vocabulary and in a table of which some rows were tuned as its words.
+
+    Returns:
+        How each word was found. Its `row` is an id of the vocabulary; or, from `len(vocab)` on, a
+        row of the table.
+    """
+
+    def rows_of(forms: Sequence[str]) -> npt.NDArray[np.int64]:
+        rows, find = table.rows_of(forms), vocab.key_to_index.get
+        ids = np.fromiter((find(form, -1) for form in forms), np.int64, len(forms))
+        known = (ids > vocab.unk_idx) | ((ids == vocab.unk_idx) & (rows >= 0))
+        return np.where(known, ids, np.where(rows >= 0, len(vocab) + rows, -1))
+
+    return follow(words, without_subwords(fallback), rows_of)
+
+
 def further_rows(
-    table: EmbeddingTable, vocab: Vocabulary, texts: list[Any]
-) -> tuple[Vocabulary, torch.Tensor]:
+    table: EmbeddingTable, vocab: Vocabulary, texts: list[Any], fallback: Sequence[str] = ()
+) -> tuple[Vocabulary, FurtherRows]:
     """Return a vocabulary extended by the words of texts that only the table has, and their rows.
 
     Args:
         table: the table to look words up in.
-        vocab: the vocabulary whose rows the model has, `(V, D)`.
+        vocab: the vocabulary whose rows the model has.
         texts: the texts to come.
+        fallback: the steps to take for words that neither has.
 
     Returns:
-        The vocabulary, whose first ids are those of `vocab`, and the further rows `(W, D)`.
+        The vocabulary, whose first ids are those of `vocab`, and the rows of the further ones.
+
+    Raises:
+        VocabularyError: a row of the table has values that are not finite.
     """
-    unseen = dict.fromkeys(
-        word
-        for words in vocab.words_of(texts)
-        for word in words
-        if word not in vocab and word in table
-    )
-    rows, _ = rows_for(table, list(unseen))
-    return vocab.extended(unseen), torch.from_numpy(rows)
+    words = list(dict.fromkeys(w for ws in vocab.words_of(texts) for w in ws if w not in vocab))
+    row = _look_up(words, table, vocab, fallback).row
+    unseen = [words[at] for at in np.flatnonzero(row >= 0).tolist()]
+    row = row[row >= 0]
+    rows = np.zeros((len(row), table.vector_size), np.float32)
+    in_table = np.flatnonzero(row >= len(vocab))
+    rows[in_table] = table.vectors[row[in_table] - len(vocab)]
+    check_finite(rows, unseen, row - len(vocab))
+    ids = torch.from_numpy(np.where(row < len(vocab), row, -1))
+    return vocab.extended(unseen), FurtherRows(ids, torch.from_numpy(rows))
 
 
 @torch.no_grad()

@@ -14,13 +14,15 @@ from torch.nn import functional
 
 from ..data import labels_of, texts_of
 from ..errors import DataError
+from ..fallback import steps_of
 from ..files import sha256_of
 from ..formats import load_vectors
-from ..lookup import StartValue
+from ..lookup import Special, StartValue
 from ..splits import DataSource, hold_out, open_splits
 from ..strategies import FullTune, Strategy
 from ..table import EmbeddingTable
 from ..tokenizer import Tokenizer
+from ..vocabulary import specials_of
 from .checkpoint import remove_checkpoints
 from .folder import MARK, check_folder
 from .head import Head
@@ -53,6 +55,8 @@ def finetune(
     min_count: int = 1,
     max_length: int | None = None,
     oov: StartValue = "normal",
+    fallback: Sequence[str] = (),
+    specials: Sequence[Special | str] = (),
     seed: int = 0,
     device: str | None = None,
     output_dir: str | os.PathLike[str] | None = None,
@@ -92,7 +96,12 @@ def finetune(
             when left out.
         min_count: rarer words of the training split are left to `<unk>`.
         max_length: only so many words of a text count.
-        oov: the start value of words that the vectors lack.
+        oov: the start value of words that the vectors lack: `normal`, `mean`, `zeros`, `subwords`
+            or a function of the word.
+        fallback: under which other forms to look up words that the vectors lack, such as
+            `("lower", "digits_zero")`; the steps are those of `finetune_embed.fallback`. Words that
+            training never saw are looked up in the same way, but for the step `subwords`.
+        specials: tokens that stay whole in texts, as for `Vocabulary.from_dataset`.
         seed: of the split, the start values, the head, the batch order and dropout.
         device: where to train; a GPU if there is one when left out.
         output_dir: the folder to write the run to, and its checkpoints while it goes on.
@@ -134,6 +143,8 @@ def finetune(
         "min_count": min_count,
         "max_length": max_length,
         "oov": oov if isinstance(oov, str) else _name_of(oov),
+        "fallback": list(steps_of(fallback)),
+        "specials": [_spelled_special(special) for special in specials_of(specials)],
         "seed": seed,
         "device": device or ("cuda" if torch.cuda.is_available() else "cpu"),
     }
@@ -158,7 +169,17 @@ def finetune(
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             return Tuning(
-                base, splits, labels, tokenizer, strategy, head, embedding, oov, loss_fn, settings
+                base,
+                splits,
+                labels,
+                tokenizer,
+                strategy,
+                head,
+                embedding,
+                oov,
+                specials,
+                loss_fn,
+                settings,
             ).run(folder, resume, progress)
     finally:
         torch.set_num_threads(threads)
@@ -185,6 +206,13 @@ def _spelled(source: Any) -> str:
     """Return a path or a Hub name as it is, and of an object only its kind."""
     spelled = isinstance(source, (str, os.PathLike))
     return os.fspath(source) if spelled else f"a {type(source).__name__}"
+
+
+def _spelled_special(special: Special) -> dict[str, Any]:
+    """Return a special token as plain values; of a start vector or function, only its kind."""
+    plain = special.start is None or isinstance(special.start, str)
+    start = special.start if plain else _name_of(special.start)
+    return {"token": special.token, "start": start, "trainable": special.trainable}
 
 
 def _name_of(thing: Any) -> str:

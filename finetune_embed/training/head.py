@@ -85,4 +85,6 @@ def fill_module(
     module.num_embeddings = embedding.num_embeddings
     module.padding_idx = embedding.padding_idx
     module.sparse = embedding.sparse
+    if hasattr(embedding, "fixed_rows"):
+        module.fixed_rows = embedding.fixed_rows
     return model, module

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,15 +11,18 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from ..coverage import Coverage
 from ..evaluation import Drift
+from ..lookup import find
 from ..strategies import EMBEDDING, Clock, Strategy
 from ..table import EmbeddingTable
-from ..vocabulary import Coverage, Vocabulary
+from ..vocabulary import Vocabulary
 from .checkpoint import Progress
 
-__all__ = ["metadata_of", "warnings_of", "words_of"]
+__all__ = ["MISSING", "SPECIAL", "metadata_of", "warnings_of", "words_of"]
 
 LOW_COVERAGE = 0.5
+MISSING, SPECIAL = "missing", "special"
 
 
 def warnings_of(
@@ -54,7 +57,7 @@ def metadata_of(
     before = dict(base.metadata)
     history: list[Any] = json.loads(before.pop("history", "[]"))
     other_source = before.get("source", "") not in ("", settings.get("source"))
-    if "strategy" in before or other_source:
+    if "strategy" in before or "sources" in before or other_source:
         history.append(before)
     names = ("source", "source_sha256", "source_format")
     return {
@@ -75,9 +78,18 @@ def _public_name(data: str) -> str:
 
 
 def words_of(
-    vocab: Vocabulary, base: EmbeddingTable, start: torch.Tensor, end: torch.Tensor
+    vocab: Vocabulary,
+    base: EmbeddingTable,
+    fallback: Sequence[str],
+    start: torch.Tensor,
+    end: torch.Tensor,
 ) -> dict[str, list[Any]]:
-    """Return what became of each word of the vocabulary, as columns."""
+    """Return what became of each word of the vocabulary, as columns.
+
+    `found` is `exact`, the step of the fallback chain that found the word, `missing`, or `special`.
+    """
+    words = vocab.index_to_key[vocab.first_word :]
+    specials = [SPECIAL] * (vocab.first_word - 2)
     norms = start.norm(dim=1)
     distance = (end - start).norm(dim=1)
     movement = distance / torch.where(norms > 0, norms, torch.ones_like(norms))
@@ -87,7 +99,7 @@ def words_of(
     return {
         "word": vocab.index_to_key[2:],
         "count": vocab.counts[2:].tolist(),
-        "found": (base.rows_of(vocab.index_to_key[2:]) >= 0).tolist(),
+        "found": specials + find(base, words, fallback).told(MISSING),
         "movement": movement[2:].tolist(),
         "cosine": cosine[2:].tolist(),
     }

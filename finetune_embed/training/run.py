@@ -18,15 +18,25 @@ from ..data import EncodedTexts, Label
 from ..embedding import to_embedding
 from ..errors import DataError
 from ..evaluation import Drift, Mover
+from ..fallback import EXACT, without_subwords
 from ..files import atomic_write
 from ..formats import load_safetensors, save_safetensors
+from ..lookup import find
 from ..table import EmbeddingTable
 from ..vocabulary import Vocabulary
 from .evaluate import forward_all, further_rows
 from .folder import CONFIG, FILES, HISTORY, METRICS, MODEL, TABLE, TOKENIZER, WORDS
 from .head import Head, build_model
+from .report import MISSING, SPECIAL
 
 __all__ = ["Run", "load"]
+
+#: How `words.parquet` says that a word was found, in words; anything else is a fallback step.
+_FOUND = {
+    EXACT: "in the vectors",
+    MISSING: "not in the vectors, a new row",
+    SPECIAL: "a special token",
+}
 
 
 @dataclass(frozen=True)
@@ -110,29 +120,53 @@ class Run:
             return torch.zeros(0, len(self.labels))
         path = str(self.config["embedding"])
         weight = self.model.get_parameter(path).detach()
-        vocab, further = further_rows(self.table, self.vocab, list(texts))
+        vocab, further = further_rows(self.table, self.vocab, list(texts), self._fallback)
         data = EncodedTexts.of(list(texts), vocab, max_length=self.config["max_length"])
-        rows = torch.cat([weight, further.to(weight)])
-        return forward_all(self.model, path, rows, data).softmax(dim=1)
+        return forward_all(self.model, path, further.behind(weight), data).softmax(dim=1)
+
+    @property
+    def _fallback(self) -> Sequence[str]:
+        return list(self.config.get("fallback", ()))
 
     def explain(self, word: str, topn: int = 8) -> WordReport:
         """Return how a word was found, how often it was seen, and how far it moved."""
         known = self.words["word"]
-        at = known.index(word) if word in self.vocab and word in known else None
-        in_table = word in self.table
-        nearest = tuple(self.table.most_similar(word, topn=topn)) if in_table else ()
-        if at is None:
-            found = "in the vectors, never seen in training" if in_table else "unknown"
-            movement, cosine = (0.0, 1.0) if in_table else (None, None)
-            count = 0
-        else:
-            found = "in the vectors" if self.words["found"][at] else "not in the vectors, a new row"
-            count = int(self.words["count"][at])
-            movement, cosine = self.words["movement"][at], self.words["cosine"][at]
-        mover = None
-        if self.drift is not None and word in self.drift.base:
-            mover = self.drift.word(word, topn)
-        return WordReport(word, found, count, movement, cosine, nearest, mover)
+        if word not in self.vocab or word not in known:
+            return self._explain_unseen(word, topn)
+        at = known.index(word)
+        step = str(self.words["found"][at])
+        return WordReport(
+            word,
+            _FOUND.get(step) or f"in the vectors by {step}, a new row",
+            int(self.words["count"][at]),
+            self.words["movement"][at],
+            self.words["cosine"][at],
+            tuple(self.table.most_similar(word, topn=topn)),
+            self._mover(word, topn),
+        )
+
+    def _explain_unseen(self, word: str, topn: int) -> WordReport:
+        """Return what is known of a word that training never saw."""
+        how = find(self.table, [word], without_subwords(self._fallback))
+        if how.row[0] < 0:
+            return WordReport(word, "unknown", 0, None, None, (), None)
+        form, step = self.table.index_to_key[how.row[0]], how.told("")[0]
+        found = _FOUND.get(step) or f"in the vectors as {form!r} ({step})"
+        known = self.words["word"]
+        at = known.index(form) if form in known else None
+        return WordReport(
+            word,
+            f"{found}, never seen in training",
+            0,
+            0.0 if at is None else self.words["movement"][at],
+            1.0 if at is None else self.words["cosine"][at],
+            tuple(self.table.most_similar(form, topn=topn)),
+            self._mover(form, topn),
+        )
+
+    def _mover(self, word: str, topn: int) -> Mover | None:
+        in_base = self.drift is not None and word in self.drift.base
+        return self.drift.word(word, topn) if self.drift is not None and in_base else None
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the files of a run into a folder, each whole or not at all."""

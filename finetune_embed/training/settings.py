@@ -68,7 +68,7 @@ def same_settings(where: object, before: dict[str, Any], now: dict[str, Any]) ->
     Raises:
         DataError: one differs; the message has both values.
     """
-    for name in sorted(now):
+    for name in sorted(now, key=lambda name: (name.endswith("_sha256"), name)):  # causes first
         if before.get(name) != now[name]:
             raise DataError(
                 f"{where} was written with {name}={before.get(name)!r}, this run has "

@@ -13,16 +13,17 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..coverage import Coverage
 from ..data import EncodedTexts, Label, label_numbers, texts_of
 from ..embedding import to_embedding, to_table
 from ..evaluation import drift
-from ..lookup import StartValue
+from ..lookup import Special, StartValue
 from ..optim import RowAdamW
 from ..splits import Splits
 from ..strategies import Strategy, check_optimizer
 from ..table import EmbeddingTable
 from ..tokenizer import Tokenizer
-from ..vocabulary import Coverage, Vocabulary
+from ..vocabulary import Vocabulary
 from .checkpoint import (
     Progress,
     Tensors,
@@ -60,6 +61,7 @@ class Tuning:
         head: Head,
         which: str | nn.Module | None,
         oov: StartValue,
+        specials: Sequence[Special | str],
         loss_fn: LossFunction,
         settings: dict[str, Any],
     ) -> None:
@@ -67,13 +69,15 @@ class Tuning:
         self.settings, self.started = settings, time.perf_counter()
         texts = _texts(splits, settings["text"])
         numbers = _numbers(splits, settings["label"], labels)
-        self.vocab = Vocabulary.from_texts(texts["train"], tokenizer, settings["min_count"])
-        self.coverage: Coverage = self.vocab.coverage(base)
+        self.vocab = Vocabulary.from_texts(
+            texts["train"], tokenizer, settings["min_count"], specials
+        )
+        self.coverage: Coverage = self.vocab.coverage(base, settings["fallback"])
         most = settings["max_length"]
         self.train_data = EncodedTexts.of(texts["train"], self.vocab, numbers["train"], most)
         held_out = {name: texts[name] for name in numbers if name != "train"}
         self.wide, self.further = further_rows(
-            base, self.vocab, list(chain.from_iterable(held_out.values()))
+            base, self.vocab, list(chain.from_iterable(held_out.values())), settings["fallback"]
         )
         self.held_out = {
             name: EncodedTexts.of(rows, self.wide, numbers[name], most)
@@ -81,7 +85,14 @@ class Tuning:
         }
         settings["data_sha256"] = _fingerprint(self.train_data, *self.held_out.values())
         device = settings["device"]
-        table = to_embedding(base, self.vocab, oov=oov, seed=settings["seed"], sparse=True)
+        table = to_embedding(
+            base,
+            self.vocab,
+            oov=oov,
+            seed=settings["seed"],
+            sparse=True,
+            fallback=settings["fallback"],
+        )
         model, module = build_model(head, table, len(labels), which)
         self.model = model.to(device)
         self.table_module = module
@@ -152,8 +163,7 @@ class Tuning:
         return {name: value.detach().clone() for name, value in self.model.state_dict().items()}
 
     def _scores(self, split: str) -> dict[str, float]:
-        weight = _weight(self.table_module).detach()
-        rows = torch.cat([weight, self.further.to(weight)])
+        rows = self.further.behind(_weight(self.table_module).detach())
         data = self.held_out[split]
         assert data.labels is not None
         logits = forward_all(self.model, self.path, rows, data)
@@ -180,7 +190,9 @@ class Tuning:
         }
         shown = {name: metrics[name] for name in self.held_out}
         tuned.metadata = metadata_of(self.base, settings, shown)
-        words = words_of(self.vocab, self.base, self.start, weight.detach().cpu())
+        words = words_of(
+            self.vocab, self.base, settings["fallback"], self.start, weight.detach().cpu()
+        )
         return Run(
             tuned,
             self.model.eval(),

@@ -314,7 +314,8 @@ def test_resume_refuses_other_settings_and_other_data(files, tmp_path):
         ({"lr": 0.06}, "lr=0.05, this run has lr=0.06"),
         ({"strategy": "FullTune"}, "strategy='Freeze', this run has strategy='FullTune'"),
         ({"epochs": 6}, "epochs=5, this run has epochs=6"),
-        ({"max_length": 2}, "data_sha256="),
+        ({"max_length": 2}, "max_length=None, this run has max_length=2"),
+        ({"dataset": data(empty=1)}, "data_sha256="),
     ):
         with pytest.raises(fe.DataError, match=f"checkpoint-1 was written with {told}"):
             fe.finetune(**(options | changed), resume=True)

@@ -248,7 +248,7 @@ def test_the_words_of_a_run_in_figures(tuned, dataset):
     assert set(words["word"]) == set(seen)
     assert words["count"] == [seen.count(word) for word in words["word"]]
     assert words["count"] == sorted(words["count"], reverse=True)
-    assert words["found"] == [word in base for word in words["word"]]
+    assert words["found"] == ["exact" if w in base else "missing" for w in words["word"]]
     for i, word in enumerate(words["word"]):
         if word in base:
             start, end = base[word].astype(np.float64), run.table[word].astype(np.float64)
@@ -272,6 +272,7 @@ def test_coverage_and_drift_in_the_metrics(tuned, dataset):
         "tokens": len(seen),
         "tokens_found": sum(word in base for word in seen),
         "missing": sorted(missing, key=lambda pair: (-pair[1], pair[0])),
+        "by_step": {},
     }
     assert run.metrics["drift"] == fe.drift(base, run.table, counts).summary()
     assert run.metrics["drift"]["new_rows"] == len(set(seen) - set(base.index_to_key))
