@@ -1,8 +1,9 @@
 # make quickstart   install into .venv and run the main job on the embedded demo
 # make test         install the test tools too and run every test
 # make lint         style and types, with the tools that `make test` installed
+# make fuzz         let a coverage-guided fuzzer loose on every parser, SECONDS=30 each
 # make bench        print the figures that README claims; on real input too, if it is given:
-#                   make bench VECTORS=glove.6B.50d.txt DATA=folder-of-data-sets
+#                   make bench VECTORS="glove.6B.50d.txt glove.6B.100d.txt" DATA=folder-of-data-sets
 # make recipes      run every recipe config: make recipes VECTORS=... DATA=...
 
 PYTHON ?= python3
@@ -10,14 +11,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: quickstart test lint bench recipes clean
+.PHONY: quickstart test lint fuzz bench recipes clean
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; say which: make PYTHON=python3.12 ..." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/installed: $(BIN)/python pyproject.toml constraints.txt
+$(VENV)/installed: $(BIN)/python pyproject.toml constraints.txt finetune_embed/_native.c
 	$(PIP) --editable .
 	@touch $@
 
@@ -36,11 +37,14 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+fuzz: $(VENV)/installed-dev
+	$(BIN)/python tests/fuzz/run.py --seconds $(or $(SECONDS),30)
+
 bench: $(VENV)/installed-dev
-	$(BIN)/python benchmarks/run.py $(addprefix --vectors ,$(VECTORS)) $(addprefix --data ,$(DATA))
+	$(BIN)/python benchmarks/run.py $(if $(VECTORS),--vectors $(VECTORS)) $(addprefix --data ,$(DATA))
 
 recipes: $(VENV)/installed-dev
-	$(BIN)/python recipes/run_all.py --vectors $(VECTORS) --data $(DATA)
+	$(BIN)/python recipes/run_all.py --vectors $(firstword $(VECTORS)) --data $(DATA)
 
 clean:
 	rm -rf $(VENV) quickstart

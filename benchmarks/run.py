@@ -20,7 +20,7 @@ def run(title: str, *command: str) -> None:
 def main() -> None:
     """Run the benchmarks; those on real data only where it is given."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--vectors", help="glove.6B.50d.txt")
+    parser.add_argument("--vectors", nargs="+", help="glove.6B.50d.txt, and others if you like")
     parser.add_argument("--data", type=Path, help="folder with a folder for each data set")
     options = parser.parse_args()
     run("Import", str(HERE / "import_cost.py"))
@@ -28,10 +28,10 @@ def main() -> None:
         command = ("-m", "finetune_embed", "quickstart", "--quiet", "-o", folder)
         run("Quickstart (synthetic reviews)", *command)
     if options.vectors:
-        run("Vector files", str(HERE / "read_vectors.py"), options.vectors)
+        run("Vector files", str(HERE / "read_vectors.py"), *options.vectors)
     if options.vectors and options.data:
         script = str(HERE / "pros_cons.py")
-        run("pros_cons", script, options.vectors, str(options.data / "pros_cons"))
+        run("pros_cons", script, options.vectors[0], str(options.data / "pros_cons"))
 
 
 if __name__ == "__main__":

@@ -194,8 +194,8 @@ def _open_vectors(
         return vectors, {n: vectors.metadata[n] for n in names if n in vectors.metadata}
     base = load_vectors(vectors)
     source = {name: base.metadata.get(name, "") for name in names}
-    if source["source"] != Path(vectors).name or "strategy" in base.metadata:
-        # a safetensors file tells of the file it was made from; the source here is it itself
+    if "library_version" in base.metadata:
+        # our own safetensors file tells of the file it was made from; the source here is it itself
         source = dict(
             zip(names, (Path(vectors).name, sha256_of(vectors), "safetensors"), strict=True)
         )
