@@ -1,7 +1,7 @@
 # make quickstart   install into .venv and run the main job on the embedded demo
 # make test         install the test tools too and run every test
 # make lint         style and types, with the tools that `make test` installed
-# make fuzz         let a coverage-guided fuzzer loose on every parser, SECONDS=30 each
+# make fuzz         let a coverage-guided fuzzer loose on every parser, FUZZ_SECONDS=30 each
 # make bench        print the figures that README claims; on real input too, if it is given:
 #                   make bench VECTORS="glove.6B.50d.txt glove.6B.100d.txt" DATA=folder-of-data-sets
 # make recipes      run every recipe config: make recipes VECTORS=... DATA=...
@@ -38,7 +38,7 @@ lint: $(VENV)/installed-dev
 	$(BIN)/mypy
 
 fuzz: $(VENV)/installed-dev
-	$(BIN)/python tests/fuzz/run.py --seconds $(or $(SECONDS),30)
+	$(BIN)/python tests/fuzz/run.py --seconds $(or $(FUZZ_SECONDS),30)
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/run.py $(if $(VECTORS),--vectors $(VECTORS)) $(addprefix --data ,$(DATA))

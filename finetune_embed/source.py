@@ -20,8 +20,9 @@ import sys
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
@@ -50,6 +51,7 @@ MAX_EXPANSION = 200
 EXPANSION_FLOOR = 1 << 26  # below 64 MB nothing is a bomb
 MAX_LAYERS = 3  # a tar within a gzip within a zip
 CHUNK = 1 << 20
+SALVAGED = 1 << 14  # bytes at a time
 _DAMAGE = (
     EOFError,
     OSError,
@@ -57,9 +59,9 @@ _DAMAGE = (
     lzma.LZMAError,
     zipfile.BadZipFile,
     tarfile.TarError,
-    NotImplementedError,
     RuntimeError,
     ValueError,
+    IndexError,  # a member of a zip archive without a name
 )
 
 
@@ -117,8 +119,9 @@ class _Hashing(io.RawIOBase):
 class _Chained(io.RawIOBase):
     """Bytes that were looked at already, then the rest of a stream."""
 
-    def __init__(self, head: bytes, rest: Any) -> None:
-        self._head, self._rest = head, rest
+    def __init__(self, head: bytes, rest: Any, check: Callable[[int], None]) -> None:
+        self._head, self._rest, self._check = head, rest, check
+        self._served = 0
 
     def readable(self) -> bool:
         return True
@@ -128,6 +131,8 @@ class _Chained(io.RawIOBase):
         data = self._head[: len(view)] or self._rest.read(len(view))
         self._head = self._head[len(view) :]
         view[: len(data)] = data
+        self._served += len(data)
+        self._check(self._served)
         return len(data)
 
 
@@ -139,16 +144,26 @@ class Source:
         path: the file on disk, or None for a file object and standard input.
         compression: what was undone on the way, from the outside in, such as `"gzip"`,
             `"gzip+tar"` or `"zip"`; `""` for a plain file.
+        damage: where it is salvaged, the error that its compressed data end in.
     """
 
     def __init__(
-        self, raw: IO[bytes], path: Path | None, name: str, member: str | None = None
+        self,
+        raw: IO[bytes],
+        path: Path | None,
+        name: str,
+        member: str | None = None,
+        salvage: bool = False,
     ) -> None:
         self.path = path
+        self._is_file = path is not None and os.path.isfile(path)  # no pipe, read but once
+        self.damage: VectorFileError | None = None
+        self._salvage = salvage
         self.name = name
         self.compression = ""
         self._hashing = _Hashing(raw)
         self._stream: Any = self._hashing
+        self._layers = contextlib.ExitStack()  # what was opened to undo compression
         self._archive: tarfile.TarFile | None = None  # to be looked at for a second member
         self._zipped = 0  # bytes that a member takes in its zip archive
         self._all: bytes | mmap.mmap | None = None
@@ -164,20 +179,32 @@ class Source:
         """Return the next `size` decompressed bytes, fewer at the end of the file only.
 
         Raises:
-            VectorFileError: the compressed data is damaged, cut short, or grows beyond reason.
+            VectorFileError: the compressed data is damaged, cut short, or grows beyond reason. A
+                source that is salvaged ends there instead.
         """
         parts = [self._head[:size]] if self._head else []
         self._head = self._head[size:]
-        wanted = size - sum(map(len, parts))
-        with self._naming_damage():
-            while wanted > 0 and (part := self._stream.read(wanted)):
-                parts.append(part)
-                wanted -= len(part)
-                self._served += len(part)
-                self._refuse_bomb()
-            if wanted > 0 and self._archive is not None:
-                self._refuse_second_member(self._archive)
+        wanted = 0 if self.damage else size - sum(map(len, parts))
+        try:
+            with self._naming_damage():
+                while wanted > 0 and (part := self._next(wanted)):
+                    parts.append(part)
+                    wanted -= len(part)
+                    self._served += len(part)
+                    self._refuse_bomb(self._served)
+                if wanted > 0 and self._archive is not None:
+                    self._refuse_second_member(self._archive)
+        except VectorFileError as error:
+            if not self._salvage:
+                raise
+            self.damage = error
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _next(self, size: int) -> bytes:
+        """Return some of the next bytes; to be salvaged, in small pieces, all before the damage."""
+        if not self._salvage or self._stream is self._hashing:
+            return cast(bytes, self._stream.read(size))
+        return cast(bytes, self._stream.read1(min(size, SALVAGED)))
 
     def peek(self, size: int) -> bytes:
         """Return up to `size` bytes from the current position without consuming them."""
@@ -191,8 +218,8 @@ class Source:
         A plain file on disk is memory-mapped, read-only; anything else is read into memory.
         """
         if self._all is None:
-            if self.path is not None and self._stream is self._hashing:
-                with open(self.path, "rb") as file:
+            if self._is_file and self._stream is self._hashing:
+                with open(cast(Path, self.path), "rb") as file:
                     self._all = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             else:
                 parts = []
@@ -207,8 +234,8 @@ class Source:
 
     def close(self) -> None:
         """Close what was opened on the way; a memory map stays as long as somebody uses it."""
-        if self._stream is not self._hashing:
-            self._stream.close()
+        self._layers.close()
+        self._stream = self._hashing
         self._hashing.close()
 
     def _decompress(self, member: str | None) -> None:
@@ -220,7 +247,7 @@ class Source:
             if kind == "tar":
                 self._open_tar(member)
             elif kind != "zip":
-                self._stream = _decompressor(kind, self._rest())
+                self._stream = self._layers.enter_context(_decompressor(kind, self._rest()))
             member = None if kind in ARCHIVES else member
             self.compression += f"+{kind}" if self.compression else kind
         else:
@@ -244,20 +271,22 @@ class Source:
         """Return the current stream with what was peeked put back."""
         head, self._head = self._head, b""
         self._served = 0
-        return io.BufferedReader(_Chained(head, self._stream), CHUNK)
+        return io.BufferedReader(_Chained(head, self._stream, self._refuse_bomb), CHUNK)
 
     def _open_zip(self, member: str | None) -> bool:
         """Go on with a member of a zip archive; a numpy archive is left as it is (False)."""
-        outermost = self._stream is self._hashing and self.path is not None
+        outermost = self._stream is self._hashing and self._is_file
         file = self.path if outermost else io.BytesIO(self.whole())
         with self._naming_damage("zip"):
-            archive = zipfile.ZipFile(cast(Path, file))
+            archive = self._layers.enter_context(zipfile.ZipFile(cast(Path, file)))
             names = [item.filename for item in archive.infolist() if not item.is_dir()]
             if member is None and names and all(name.endswith(".npy") for name in names):
                 archive.close()
+                if not outermost:
+                    self._head = cast(bytes, self._all)  # what was read to look inside
                 return False
             chosen = archive.getinfo(self._pick(names, member))
-            self._stream = archive.open(chosen)
+            self._stream = self._layers.enter_context(archive.open(chosen))
         self._zipped = chosen.compress_size
         self._head, self._all, self._served = b"", None, 0
         self.name += f"#{chosen.filename}"
@@ -267,7 +296,8 @@ class Source:
         """Go on with a member of a tar archive: the one that is named, or the first file."""
         seen = []
         with self._naming_damage("tar"):
-            archive = tarfile.open(fileobj=self._rest(), mode="r|")  # noqa: SIM115  (read on later)
+            archive = tarfile.open(fileobj=self._rest(), mode="r|")  # noqa: SIM115
+            self._layers.callback(archive.close)
             for item in archive:
                 if item.isfile() and not _is_clutter(item.name):
                     seen.append(item.name)
@@ -281,10 +311,9 @@ class Source:
 
     def _refuse_second_member(self, archive: tarfile.TarFile) -> None:
         self._archive = None
-        first = self.name.rpartition("#")[2]
-        others = [item.name for item in archive if item.isfile() and not _is_clutter(item.name)]
-        if others and others[0] != first:
-            self._pick([first, *others], None)
+        files = (item.name for item in archive if item.isfile() and not _is_clutter(item.name))
+        if len(first_two := list(islice(files, 2))) == 2:
+            self._pick(first_two, None)
 
     def _pick(self, names: list[str], member: str | None) -> str:
         """Return the member that was asked for, or the only one.
@@ -305,11 +334,11 @@ class Source:
             f"{self.name}: the archive {what} {shown}; name the one to read: member={plain[0]!r}"
         )
 
-    def _refuse_bomb(self) -> None:
+    def _refuse_bomb(self, served: int) -> None:
         packed = self._zipped or self._hashing.count
-        if self.compression and self._served > max(MAX_EXPANSION * packed, EXPANSION_FLOOR):
+        if self.compression and served > max(MAX_EXPANSION * packed, EXPANSION_FLOOR):
             raise VectorFileError(
-                f"{self.name}: {packed:,} compressed bytes grew beyond {self._served:,}, over "
+                f"{self.name}: {packed:,} compressed bytes grew beyond {served:,}, over "
                 f"{MAX_EXPANSION} to 1, which no vector file does; decompress it yourself if you "
                 "trust it"
             )
@@ -325,7 +354,12 @@ class Source:
             kind = kind or self.compression
             if not kind or (isinstance(error, OSError) and error.errno):
                 raise VectorFileError(f"{self.name} can't be read: {error}") from error
-            size = f" of {self.path.stat().st_size:,}" if self.path is not None else ""
+            if isinstance(error, RuntimeError):  # encrypted, or packed by a method that is rare
+                raise VectorFileError(
+                    f"{self.name}: the {kind} data can't be unpacked here ({error}); unpack it "
+                    "first"
+                ) from error
+            size = f" of {cast(Path, self.path).stat().st_size:,}" if self._is_file else ""
             raise VectorFileError(
                 f"{self.name}: the {kind} data is damaged or cut short at byte "
                 f"{self._hashing.count:,}{size} ({error}); fetch the file again"
@@ -351,12 +385,15 @@ def _decompressor(kind: str, stream: io.BufferedReader) -> Any:
 
 
 @contextlib.contextmanager
-def open_source(path: PathOrFile, member: str | None = None) -> Iterator[Source]:
+def open_source(
+    path: PathOrFile, member: str | None = None, *, salvage: bool = False
+) -> Iterator[Source]:
     """Open a vector file for one pass, decompressed by its first bytes, never by its suffix.
 
     Args:
         path: a path, a binary file object, read from where it stands, or `"-"` for standard input.
         member: the file to read of a zip or tar archive; the only one when left out.
+        salvage: read damaged compressed data up to the damage, which `damage` then tells.
 
     Raises:
         VectorFileError: there is no such file, it is a folder, it is empty, it can't be read, or
@@ -370,22 +407,24 @@ def open_source(path: PathOrFile, member: str | None = None) -> Iterator[Source]
             raw, name = stack.enter_context(_open_file(place)), str(place)
         else:
             raw, place, name = _checked(path), None, str(getattr(path, "name", "<file object>"))
-        source = Source(raw, place, name, member)
+        source = Source(raw, place, name, member, salvage)
         stack.callback(source.close)
         if not source.peek(1):
-            raise VectorFileError(f"{source.name} is empty (0 bytes); fetch the file again")
+            empty = f"{source.name} is empty (0 bytes); fetch the file again"
+            raise source.damage or VectorFileError(empty)
         yield source
 
 
 def _open_file(path: Path) -> IO[bytes]:
-    if path.is_dir():
+    if os.path.isdir(path):
         raise VectorFileError(f"{path} is a folder; give the vector file inside it")
     try:
         return open(path, "rb", buffering=0)
     except FileNotFoundError as error:
         raise VectorFileError(f"no such file: {path} (looked in {Path.cwd()})") from error
-    except OSError as error:
-        raise VectorFileError(f"{path} can't be read: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # ValueError: a null character
+        reason = getattr(error, "strerror", None) or error
+        raise VectorFileError(f"{str(path)[:200]!r} can't be read: {reason}") from error
 
 
 def _checked(file: Any) -> IO[bytes]:
@@ -394,6 +433,10 @@ def _checked(file: Any) -> IO[bytes]:
         raise VectorFileError(
             f"{file!r} is neither a path nor a file object; pass open(path, 'rb')"
         )
-    if isinstance(file, io.TextIOBase):
+    try:
+        is_text = not isinstance(file.read(0), bytes)
+    except (OSError, ValueError) as error:  # closed, or open for writing
+        raise VectorFileError(f"{file!r} can't be read: {error}; pass open(path, 'rb')") from error
+    if is_text:
         raise VectorFileError(f"{file!r} was opened as text; open it with mode 'rb'")
     return cast(IO[bytes], file)

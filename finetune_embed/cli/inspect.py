@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ..source import STDIN
 from .output import as_json_option, columns_of, print_json, vector_file
 
 __all__ = ["inspect"]
@@ -13,17 +14,36 @@ __all__ = ["inspect"]
 
 @click.command(epilog="Example: finetune-embed inspect glove.6B.50d.txt --data reviews.csv")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--data", help="Data set whose coverage to report.")
+@click.option("--data", help="Data set whose coverage to report, with the settings that follow.")
 @click.option(
     "--text", default="text", show_default=True, help="Its column of texts; several, with commas."
 )
+@click.option("--member", help="The file to look at of an archive that holds several.")
+@click.option(
+    "--strict", is_flag=True, help="Exit with code 2 if there is an error or a warning; notes pass."
+)
 @as_json_option
-def inspect(file: Path, data: str | None, text: str, as_json: bool) -> None:
-    """Tell what a vector file is, what is odd about it, and what it covers of a data set."""
+@click.pass_context
+def inspect(
+    context: click.Context,
+    file: Path,
+    data: str | None,
+    text: str,
+    member: str | None,
+    strict: bool,
+    as_json: bool,
+) -> None:
+    """Tell what a vector file is, what is odd about it, and what it covers of a data set.
+
+    FILE may be compressed, damaged, or - for standard input.
+    """
     from ..inspection import inspect as look_over
 
-    report = look_over(vector_file(file), data, columns_of(text))
+    path = STDIN if str(file) == STDIN else vector_file(file)
+    report = look_over(path, data, columns_of(text), member=member)
     if as_json:
         print_json(report.to_dict())
     else:
         click.echo(str(report))
+    if not report.words or (strict and not report.is_clean):
+        context.exit(2)

@@ -202,7 +202,7 @@ def format_text(words: bytes, vectors: Vectors) -> bytes | bytearray:
     import polars as pl
 
     numbers = pl.DataFrame(vectors).write_csv(include_header=False, separator=" ").encode()
-    pairs = zip(words.split(b"\n"), numbers.splitlines(), strict=True)
+    pairs = zip(words.split(b"\n"), numbers.replace(b"e+", b"e").splitlines(), strict=True)
     return b"".join(b"%b %b\n" % pair for pair in pairs)
 
 

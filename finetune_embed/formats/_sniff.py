@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from ..errors import VectorFileError
 from ..source import Source
+from ._fasttext_model import is_unsigned
 
 __all__ = ["FORMATS", "HEAD", "expect", "sniff", "sniff_folder"]
 
@@ -44,6 +45,9 @@ FORMATS = {
     "hdf5": Known("an HDF5 file", "h5py, and pass EmbeddingTable(words, vectors)"),
     "sqlite": Known("an SQLite database", "the library that wrote it"),
     "finalfusion": Known("a finalfusion file", "the finalfusion library's export as word2vec"),
+    "lfs": Known("a Git LFS pointer", "git lfs pull, which fetches the file itself"),
+    "html": Known("a web page", "the link that downloads the file itself"),
+    "utf-16": Known("UTF-16 text", "iconv -f UTF-16 -t UTF-8 < FILE"),
     "torch": Known("a file of torch.save", "torch.load, and pass EmbeddingTable(words, vectors)"),
 }
 
@@ -57,15 +61,23 @@ _MAGIC = (
     (b"\x89HDF\r\n\x1a\n", "hdf5"),
     (b"SQLite format 3\x00", "sqlite"),
     (b"FiFu", "finalfusion"),
+    (b"version https://git-lfs.github.com/", "lfs"),
+    (b"<!DOCTYPE html", "html"),
+    (b"<!doctype html", "html"),
 )
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
+_UTF16 = re.compile(rb"\xff\xfe[^\0]\0|\xfe\xff\0")
 #: Files that tell what a folder is, the first that matches; all of a row must be there.
 _FOLDERS = (
     (("dataset_info.json", "state.json"), "dataset"),
+    (("dataset_dict.json",), "dataset"),
     (("key2row", "vectors"), "spacy"),
     (("vocab/strings.json",), "spacy"),
+    (("vocab/key2row", "vocab/vectors"), "spacy"),
+    (("__init__.py", "meta.json"), "spacy"),  # the package of a pipeline
     (("modules.json",), "static"),
     (("tokenizer.json", "model.safetensors"), "static"),
+    (("0_StaticEmbedding/model.safetensors",), "static"),
 )
 
 
@@ -75,10 +87,14 @@ def sniff(source: Source) -> str:
     for magic, name in _MAGIC:
         if head.startswith(magic):
             return name
+    if is_unsigned(head):
+        return "fasttext"
     if _is_safetensors(head):
         return "safetensors"
     if _PICKLE.match(head):
         return "gensim"
+    if _UTF16.match(head):
+        return "utf-16"
     return "word2vec-binary" if W2V_HEADER.match(head) and _is_binary(source.peek(HEAD)) else "text"
 
 
@@ -107,6 +123,11 @@ def expect(source: Source, *names: str) -> str:
     found = sniff(source)
     if found not in names:
         wanted = " or ".join(FORMATS[name].title for name in names)
+        if found == "text" and not _is_plain(source.peek(SAMPLE)):
+            raise VectorFileError(
+                f"{source.name} is not {wanted}, nor of another format that is known by its first "
+                "bytes; it may be damaged: fetch it again"
+            )
         raise VectorFileError(
             f"{source.name} is {FORMATS[found].title}, not {wanted}; use {FORMATS[found].loader}"
             + ("" if found in _UNREAD else ", or load_vectors(path), which finds the format")
@@ -131,6 +152,7 @@ def starts_like_another(word: bytes) -> bool:
     return (
         any(word.startswith(magic) for magic, _ in _MAGIC)
         or _PICKLE.match(word) is not None
+        or _UTF16.match(word) is not None
         or _is_safetensors(word)
     )
 
@@ -145,8 +167,8 @@ def _is_binary(head: bytes) -> bool:
     """Tell word2vec binary by what follows its header: no text.
 
     Text is a first line of as many numbers as the header promises, or, so that damaged text is
-    reported as text, UTF-8 without control characters. A binary file of a few floats that happen
-    to be such bytes is taken for text.
+    reported as text, UTF-8 without control characters behind the first word. A binary file of a
+    few floats that happen to be such bytes is taken for text.
     """
     header = W2V_HEADER.match(head)
     if header is None:
@@ -157,7 +179,8 @@ def _is_binary(head: bytes) -> bool:
     whole = bool(newline) or len(head) < HEAD
     if whole and fields and len(fields) == int(header[2]) and all(map(_NUMBER.fullmatch, fields)):
         return False
-    return not _is_plain(rows[:SAMPLE])
+    first = max(rows.find(b" "), 0)
+    return not _is_plain(rows[first : first + SAMPLE])
 
 
 def _is_plain(sample: bytes) -> bool:

@@ -6,10 +6,12 @@ contain spaces (glove.840B has such), so lines are split from the right, at ASCI
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 from typing import BinaryIO, NamedTuple
 
@@ -22,13 +24,24 @@ from ._kernels import TextRows, WordSet, format_text, in_order, parse_text
 from ._rows import RowBuffer, check_limit, join_words, wanted_bytes
 from ._sniff import HEAD
 
-__all__ = ["BOM", "TextLayout", "detect_layout", "read_text", "write_text"]
+__all__ = [
+    "BOM",
+    "Block",
+    "TextLayout",
+    "blocks",
+    "detect_layout",
+    "fill_in",
+    "line_of_numbers",
+    "read_text",
+    "write_text",
+]
 
 BOM = b"\xef\xbb\xbf"
 DETECT_LINES = 1_000
 BLOCK = 1 << 22
 MAX_LINE = 1 << 26  # bytes; a longer "line" is no line of vectors
 WRITE_NUMBERS = 1 << 18  # to a block
+_BLANK = re.compile(rb"^[ \r]*\n", re.MULTILINE)
 _HEADER = re.compile(rb"\d{1,18} \d{1,18}")
 
 
@@ -77,6 +90,8 @@ def detect_layout(source: Source, vector_size: int | None = None) -> TextLayout:
             f"{source.name}:{1 if body is lines else 2}: {_shown(body[0])} is not a word and its "
             "numbers between spaces; this is not a text file of vectors"
         )
+    if vector_size > MAX_LINE:
+        raise VectorFileError(f"vector_size={vector_size}: more numbers than a line can hold")
     if header:
         promised, promised_size = map(int, lines[0].split(b" "))
         if promised_size == vector_size and len(lines) > 1:
@@ -119,17 +134,17 @@ def read_text(
 
     def parse(block: Block) -> tuple[Block, TextRows]:
         parsed = parse_text(block.data, size, block.most, None if block.is_last else wanted)
-        _fill_in(parsed, block, source)
+        fill_in(parsed, block, source)
         return block, parsed
 
-    for block, parsed in in_order(parse, _blocks(source, layout.promised is not None, limit)):
-        if blank and parsed.lines:
+    for block, parsed in in_order(parse, blocks(source, layout.promised is not None, limit)):
+        if blank and (parsed.lines or parsed.bad >= 0):
             raise _short_line(source, blank, b"", size)
         if parsed.bad >= 0:
             text = block.data.split(b"\n")[parsed.bad]
             raise _short_line(source, block.line + parsed.bad, text, size)
         seen += parsed.lines
-        if parsed.lines < block.most:
+        if not blank and parsed.lines < block.most:
             blank = block.line + parsed.lines
         if wanted is None:
             rows.extend(parsed.words, parsed.vectors)
@@ -159,7 +174,7 @@ class Block(NamedTuple):
     is_last: bool
 
 
-def _blocks(source: Source, has_header: bool, limit: int | None) -> Iterator[Block]:
+def blocks(source: Source, has_header: bool, limit: int | None) -> Iterator[Block]:
     """Yield the lines of a file, but for its header, in blocks, up to a limit."""
     rest, line, left = b"", 1, limit
     while left is None or left > 0:
@@ -183,11 +198,13 @@ def _blocks(source: Source, has_header: bool, limit: int | None) -> Iterator[Blo
             block += b"\n"
         if line == 1 and has_header:
             block, line = block[block.index(b"\n") + 1 :], 2
+            if not block:
+                continue
         lines = block.count(b"\n")
-        most = lines if left is None else min(lines, left)
-        yield Block(block, line, most, is_last)
+        yield Block(block, line, lines if left is None else min(lines, left), is_last)
         line += lines
-        left = None if left is None else left - most
+        if left is not None:
+            left -= min(lines - len(_BLANK.findall(block)), left)
 
 
 def _short_line(source: Source, line: int, text: bytes, vector_size: int) -> VectorFileError:
@@ -198,7 +215,7 @@ def _short_line(source: Source, line: int, text: bytes, vector_size: int) -> Vec
     )
 
 
-def _fill_in(parsed: TextRows, block: Block, source: Source) -> None:
+def fill_in(parsed: TextRows, block: Block, source: Source) -> None:
     """Parse the numbers that are not plain digits."""
     if parsed.leftovers:
         texts = [block.data[start:stop] for _, start, stop in parsed.leftovers]
@@ -229,24 +246,37 @@ def _numbers(texts: list[bytes], source: Source, line_of: Callable[[int], int]) 
             return frame.to_numpy()
     except PolarsError:
         pass
-    parsed = [_line_of_numbers(text, source, partial(line_of, i)) for i, text in enumerate(texts)]
+    parsed = [line_of_numbers(text, source, partial(line_of, i)) for i, text in enumerate(texts)]
     return np.array(parsed, np.float32)
 
 
-def _line_of_numbers(text: bytes, source: Source, line: Callable[[], int]) -> list[float]:
+def line_of_numbers(text: bytes, source: Source, line: Callable[[], int]) -> list[np.float32]:
     """Parse one line's numbers; the slow way, which names the field that is none."""
     numbers = []
     for position, field in enumerate(text.split(b" "), 1):
         try:
             if b"_" in field:
                 raise ValueError
-            numbers.append(float(field))
+            numbers.append(_nearest(field))
         except ValueError:
             raise VectorFileError(
                 f"{source.name}:{line()}: value {position} of the vector is {_shown(field)}, which "
                 "is not a number; correct the line or remove it"
             ) from None
     return numbers
+
+
+def _nearest(field: bytes) -> np.float32:
+    """Return the float32 nearest to a decimal, also where rounding to a double first misleads."""
+    value = float(field)
+    with np.errstate(over="ignore", under="ignore"):
+        number = np.float32(value)
+        other = np.nextafter(number, np.float32(math.inf if value > number else -math.inf))
+    if math.isfinite(value) and value - float(number) == float(other) - value:  # in the middle
+        exact = Decimal(field.decode().strip())
+        if exact != Decimal(value):
+            return np.float32(math.nextafter(value, math.inf if exact > value else -math.inf))
+    return number
 
 
 def write_text(table: EmbeddingTable, file: BinaryIO) -> None:

@@ -28,6 +28,7 @@ from ..table import EmbeddingTable, PackedWords
 from ._rows import check_limit, encode_words, wanted_keys
 from ._sniff import expect
 from ._tensors import DTYPES, TensorFile, open_tensors
+from .static_model import STATIC_TENSORS
 
 __all__ = ["load_safetensors", "read", "save_safetensors"]
 
@@ -115,9 +116,12 @@ def read(
     file = open_tensors(source)
     missing = [name for name in (WEIGHT, OFFSETS, BYTES) if name not in file.tensors]
     if missing:
+        cure = "load_safetensors reads what save_safetensors wrote"
+        if any(name in file.tensors for name in STATIC_TENSORS):
+            cure += ", load_static(folder) a static embedding model with its tokenizer.json"
         raise VectorFileError(
             f"{source.name} holds {', '.join(sorted(file.tensors)) or 'no tensors'}, but not "
-            f"{' and '.join(missing)}; load_safetensors reads what save_safetensors wrote"
+            f"{' and '.join(missing)}; {cure}"
         )
     weight = file.read(WEIGHT, "F32", 2)
     words = _packed_words(file, len(weight))

@@ -119,7 +119,9 @@ def read_binary(
             f"but the file ends within row {seen + 1:,}, at byte {offset + len(data):,}; fetch the "
             "file again" + (f", or take what is there with limit={seen}" if seen else "")
         )
-    rest = (data + source.read(2)).lstrip(b"\n")
+    rest = data.lstrip(b"\n")
+    while limit is None and not rest and (block := source.read(BLOCK)):
+        rest = block.lstrip(b"\n")
     if limit is None and rest:
         raise VectorFileError(
             f"{source.name}: the header promises {promised:,} vectors, but more bytes follow at "

@@ -1,0 +1,84 @@
+"""`finetune-embed inspect`, its exit codes and its JSON."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+
+import pytest
+
+from finetune_embed.cli import main
+from finetune_embed.demo import REVIEWS, VECTORS
+
+SOUND = b"a 1 2\nb 3 4\nc 5 6\n"
+NOTE = b"a 1 2\nb 3 4\nc 5 6"
+WARNING = b"a 1 2\nb 3 4\na 5 6\n"
+ERROR = b"a 1 2\nb 3\nc 5 6\n"
+
+
+def run(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        main(["inspect", *map(str, arguments)])
+    assert isinstance(stopped.value.code, int)
+    return stopped.value.code
+
+
+@pytest.mark.parametrize(
+    ("data", "code"), [(SOUND, 0), (NOTE, 0), (WARNING, 2), (ERROR, 2)], ids=str
+)
+def test_strict_exits_with_2_after_the_report(data, code, write, capsys):
+    path = write(data)
+    assert run(path) == 0
+    told = capsys.readouterr().out
+    assert run(path, "--strict") == code
+    out, err = capsys.readouterr()
+    assert out == told
+    assert err == ""
+    assert run(path, "--strict", "--json") == code
+    assert json.loads(capsys.readouterr().out)["is_clean"] is (code == 0)
+
+
+def test_the_demo_slice_passes_strict(capsys):
+    assert run(VECTORS, "--data", REVIEWS, "--strict") == 0
+    told = capsys.readouterr().out
+    assert "findings    1 note\n" in told
+    assert "settings: finetune(..., tokenizer='glove', " in told
+
+
+def test_json_has_every_figure(write, capsys):
+    assert run(write(ERROR), "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["words"], report["vector_size"]) == (2, 2)
+    assert report["findings"] == [
+        {
+            "severity": "error",
+            "code": "short_lines",
+            "count": 1,
+            "message": "lines with fewer than 2 numbers",
+            "cure": "the file is damaged there or cut short: fetch it again, or remove the lines",
+            "examples": ["'b 3' (line 2)"],
+        }
+    ]
+    assert report["advice"] is None
+    assert report["case"]["lower"] == 2
+    assert report["order"]["sorted_by_frequency"] == "unknown"
+
+
+def test_a_file_of_which_no_row_can_be_read_exits_with_2(write, capsys):
+    assert run(write(b"3 2\nw1 \x00\x00\x80", "vectors.bin")) == 2
+    told = " ".join(capsys.readouterr().out.split())
+    assert "but 0 are whole: the file ends within row 1, at byte 10" in told
+
+
+def test_standard_input_and_members(write, tmp_path, capsys, monkeypatch):
+    import zipfile
+
+    with zipfile.ZipFile(tmp_path / "two.zip", "w") as archive:
+        archive.writestr("a.txt", SOUND)
+        archive.writestr("b.txt", ERROR)
+    assert run(tmp_path / "two.zip", "--member", "b.txt", "--strict") == 2
+    assert "lines with fewer than 2 numbers" in capsys.readouterr().out
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(SOUND)))
+    assert run("-") == 0
+    assert capsys.readouterr().out.startswith("<stdin>: glove, 3 words x 2\n")
