@@ -1,0 +1,88 @@
+"""Vectors composed from character n-grams, as spaCy's floret mode does.
+
+The vector of a word is the mean of the rows of `<word>` and of its n-grams of `minn` to `maxn`
+characters, `<` and `>` being the configured marks. Each n-gram has `hash_count` rows: as many words
+of 32 bits of MurmurHash3_x64_128 of its UTF-8, modulo the number of rows.
+
+Source: https://github.com/explosion/floret and https://spacy.io/api/vectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..table import Vectors
+from ._murmur import murmur3_x64_128
+
+__all__ = ["Floret"]
+
+WORDS = 256  # composed at a time
+MAX_WORD = 1_000  # characters; longer ones are no words, and have too many n-grams
+
+
+@dataclass(frozen=True)
+class Floret:
+    """The rows of a floret table and how words find theirs. Can compose any word but the empty.
+
+    Attributes:
+        rows: `(R, D)` numbers.
+        minn: the shortest n-gram.
+        maxn: the longest.
+        hash_count: rows an n-gram has, 1 to 4.
+        hash_seed: the seed of the hash.
+        bow: what is put before a word.
+        eow: what is put after it.
+    """
+
+    rows: npt.NDArray[Any]
+    minn: int
+    maxn: int
+    hash_count: int
+    hash_seed: int
+    bow: str
+    eow: str
+
+    def compose(self, words: Sequence[str]) -> tuple[Vectors, npt.NDArray[np.bool_]]:
+        """Return vectors `(n, D)` and which words could be composed, bool `(n,)`.
+
+        The row of a word that could not (empty, not UTF-8, or beyond reason) is zero.
+        """
+        made = np.array([_is_word(word) for word in words], bool)
+        vectors = np.zeros((len(words), self.rows.shape[1]), np.float32)
+        could = np.flatnonzero(made)
+        for start in range(0, len(could), WORDS):
+            at = could[start : start + WORDS]
+            vectors[at] = self._means([words[row] for row in at.tolist()])
+        return vectors, made
+
+    def _means(self, words: list[str]) -> Vectors:
+        ngrams = [self._ngrams(word) for word in words]
+        hashes = murmur3_x64_128([ngram for found in ngrams for ngram in found], self.hash_seed)
+        at = (hashes[:, : self.hash_count] % np.uint32(len(self.rows))).reshape(-1)
+        counts = np.array([len(found) * self.hash_count for found in ngrams])
+        starts = np.concatenate([[0], np.cumsum(counts)])
+        means = np.empty((len(words), self.rows.shape[1]), np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):  # NaN and infinity mean what they are
+            for word, count in enumerate(counts.tolist()):  # in float32, in the order of spaCy
+                rows = self.rows[at[starts[word] : starts[word + 1]]].astype(np.float32)
+                means[word] = (rows * np.float32(1 / count)).sum(axis=0)
+        return means
+
+    def _ngrams(self, word: str) -> list[bytes]:
+        word = self.bow + word + self.eow
+        sizes = range(self.minn, min(self.maxn, len(word)) + 1)
+        parts = [word[at : at + size] for size in sizes for at in range(len(word) - size + 1)]
+        return [part.encode() for part in (word, *parts)]
+
+
+def _is_word(word: str) -> bool:
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return 0 < len(word) <= MAX_WORD
