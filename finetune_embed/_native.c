@@ -371,7 +371,7 @@ static char *write_number(float value, char *out) {
         dropped++;
         unit *= 10;
     }
-    int64_t digits = (int64_t)floor(middle / unit + 0.5);
+    int64_t digits = (int64_t)rint(middle / unit);
     if (digits < from) digits = from;
     if (digits > to) digits = to;
     char text[20];

@@ -203,7 +203,9 @@ class EmbeddingTable:
                 f"{len(missing):,} of {len(keys):,} words are not in the table, {missing[0]!r} "
                 "the first; pass subset(k for k in keys if k in table)"
             )
-        return EmbeddingTable(keys, self.vectors[rows], self.metadata, self.origin[rows])
+        few = EmbeddingTable(keys, self.vectors[rows], self.metadata, self.origin[rows])
+        few.subwords = self.subwords
+        return few
 
     def most_similar(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 from collections.abc import Sequence
 
@@ -55,6 +56,7 @@ def _as_options(message: str) -> str:
         message = message.replace(f"{name}=True", f"--{name}")
     for name in ("output_dir", "text", "label"):
         message = message.replace(f"{name}='...'", f"--{name.replace('_', '-')} ...")
+    message = re.sub(r"\bmember=(?=')", "--member ", message)
     return message.replace("output_dir", "--output-dir")
 
 

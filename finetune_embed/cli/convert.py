@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ..errors import VectorFileError
-from ..formats import SAVERS
-from .output import as_json_option, open_table, print_json
+from ..formats import SAVERS, Loaded
+from ..formats._wordlist import words_of
+from ..source import STDIN
+from .output import as_json_option, print_json, read_file
 
 __all__ = ["convert"]
 
@@ -17,6 +20,10 @@ BY_SUFFIX = {
     ".bin": "word2vec-binary",
     ".vec": "word2vec",
     ".txt": "glove",
+    ".npz": "numpy-archive",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".parquet": "parquet",
 }
 
 
@@ -25,17 +32,72 @@ BY_SUFFIX = {
 @click.argument("target", type=click.Path(path_type=Path))
 @click.option("--to", help=f"{', '.join(SAVERS)}; by the target's suffix if left out.")
 @click.option("--limit", type=int, help="Only the first rows.")
+@click.option(
+    "--keys", type=click.Path(path_type=Path), help="Only the words in this file, one a line."
+)
+@click.option("--member", help="The file to read of an archive that holds several.")
 @as_json_option
-def convert(source: Path, target: Path, to: str | None, limit: int | None, as_json: bool) -> None:
-    """Write a table in another format."""
+def convert(
+    source: Path,
+    target: Path,
+    to: str | None,
+    limit: int | None,
+    keys: Path | None,
+    member: str | None,
+    as_json: bool,
+) -> None:
+    """Write a table in another format.
+
+    SOURCE may be compressed, the folder of a model or a run, or - for standard input.
+    """
+    name = _format_of(target, to)
+    wanted = None if keys is None else words_of(str(keys))
+    found = read_file(source, limit, wanted, member)
+    SAVERS[name](found.table, target)
+    told = _told(source, found)
+    if wanted is not None:
+        told["missing"] = len(set(wanted)) - len(found.table)
+    words, size = len(found.table), found.table.vector_size
+    if as_json:
+        written = {"target": str(target), "format": name, "words": words, "size": size}
+        print_json({"read": told, "written": written})
+        return
+    notes = [
+        f"{told[what]:,} {text}"
+        for what, text in (
+            ("duplicates", "duplicates left out"),
+            ("non_utf8", "words not UTF-8"),
+            ("missing", "words missing of those asked for"),
+        )
+        if told.get(what)
+    ]
+    packed = f" in {found.compression}" if found.compression else ""
+    click.echo(", ".join([f"{source}: {found.format}{packed}", *notes]))
+    click.echo(f"{target}: {name}, {words:,} words x {size}")
+
+
+def _format_of(target: Path, to: str | None) -> str:
+    """Return the name of the format to write."""
+    if str(target) == STDIN:
+        raise VectorFileError(
+            "a table is written to a file, which appears whole or not at all, not to standard "
+            "output; name one: convert SOURCE vectors.txt"
+        )
     name = to or BY_SUFFIX.get(target.suffix)
     if name not in SAVERS:
         what = f"no format is called {to!r}" if to else f"the suffix of {target} names no format"
         raise VectorFileError(f"{what}; say which to write: --to {' | '.join(SAVERS)}")
-    table = open_table(source, limit)
-    SAVERS[name](table, target)
-    told = {"target": str(target), "format": name, "words": len(table), "size": table.vector_size}
-    if as_json:
-        print_json(told)
-    else:
-        click.echo(f"{target}: {name}, {len(table):,} words x {table.vector_size}")
+    return name
+
+
+def _told(source: Path, found: Loaded) -> dict[str, Any]:
+    """Return what was read; the metadata count only if they are of this file, not of an earlier."""
+    metadata = found.table.metadata
+    own = metadata if metadata.get("source_format") == found.format else {}
+    return {
+        "source": str(source),
+        "format": found.format,
+        "compression": found.compression,
+        "duplicates": int(own.get("duplicates", 0)),
+        "non_utf8": int(own.get("non_utf8", 0)),
+    }

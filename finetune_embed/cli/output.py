@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from ..formats import load_vectors
+from ..formats import Loaded, read_vectors
+from ..source import STDIN
 from ..table import EmbeddingTable
 from ..training.folder import TABLE
 
@@ -22,6 +23,7 @@ __all__ = [
     "print_json",
     "print_table",
     "quiet_option",
+    "read_file",
     "vector_file",
 ]
 
@@ -51,9 +53,20 @@ def vector_file(path: Path) -> Path:
     return inside if inside.is_file() else path
 
 
-def open_table(path: Path, limit: int | None = None) -> EmbeddingTable:
-    """Open a vector file, or the table of a run folder."""
-    return load_vectors(vector_file(path), limit=limit)
+def open_table(path: Path) -> EmbeddingTable:
+    """Open a vector file, the table of a run folder, or `-`, standard input."""
+    return read_file(path).table
+
+
+def read_file(
+    path: Path,
+    limit: int | None = None,
+    keys: Collection[str] | None = None,
+    member: str | None = None,
+) -> Loaded:
+    """Open a table as `open_table` does, or a part of it, and tell what the file is."""
+    source = STDIN if str(path) == STDIN else vector_file(path)
+    return read_vectors(source, keys, limit, member=member)
 
 
 def columns_of(text: str) -> str | list[str]:

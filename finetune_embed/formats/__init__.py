@@ -11,25 +11,44 @@ import os
 from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from ..source import STDIN, PathOrFile, Source, open_source
 from ..table import EmbeddingTable
-from . import safetensors, word2vec
+from . import arrow, fasttext, gensim_native, numpy_arrays, safetensors, word2vec
 from ._sniff import refuse_unread, sniff, sniff_folder
 from ._text import detect_layout, read_text
+from .arrow import from_dataset, load_arrow, save_arrow, save_parquet, to_dataset
+from .fasttext import load_fasttext
+from .gensim_native import load_gensim
 from .glove import load_glove, save_glove
+from .numpy_arrays import load_numpy, save_numpy
 from .safetensors import load_safetensors, save_safetensors
+from .spacy_vectors import load_spacy, save_spacy
+from .static_model import load_static
 from .word2vec import load_word2vec, save_word2vec
 
 __all__ = [
     "SAVERS",
+    "from_dataset",
+    "load_arrow",
+    "load_fasttext",
+    "load_gensim",
     "load_glove",
+    "load_numpy",
     "load_safetensors",
+    "load_spacy",
+    "load_static",
     "load_vectors",
     "load_word2vec",
+    "save_arrow",
     "save_glove",
+    "save_numpy",
+    "save_parquet",
     "save_safetensors",
+    "save_spacy",
     "save_word2vec",
+    "to_dataset",
 ]
 
 Reader = Callable[[Source, Collection[str] | None, int | None], EmbeddingTable]
@@ -38,15 +57,29 @@ FolderReader = Callable[[Path, Collection[str] | None, int | None], EmbeddingTab
 #: How to read each format that `sniff` names, but for text.
 READERS: dict[str, Reader] = {
     "word2vec-binary": word2vec.read_binary,
+    "fasttext": fasttext.read,
     "safetensors": safetensors.read,
+    "numpy": numpy_arrays.read,
+    "numpy-archive": numpy_arrays.read_archive,
+    "arrow": arrow.read,
+    "parquet": arrow.read,
+    "gensim": gensim_native.refuse,
 }
 #: How to read each kind of folder that `sniff_folder` names.
-FOLDER_READERS: dict[str, FolderReader] = {}
+FOLDER_READERS: dict[str, FolderReader] = {
+    "dataset": arrow.read_folder,
+    "static": load_static,
+    "spacy": load_spacy,
+}
 
 #: How to write each format, by the name that `metadata["source_format"]` and `convert` use.
 SAVERS: dict[str, Callable[[EmbeddingTable, str | os.PathLike[str]], None]] = {
+    "arrow": save_arrow,
     "glove": save_glove,
+    "numpy-archive": save_numpy,
+    "parquet": save_parquet,
     "safetensors": save_safetensors,
+    "spacy": save_spacy,
     "word2vec": save_word2vec,
     "word2vec-binary": partial(save_word2vec, binary=True),
 }
@@ -77,14 +110,42 @@ def load_vectors(
     Raises:
         VectorFileError: the file is missing, damaged, or of no format that is read here.
     """
-    if isinstance(path, (str, os.PathLike)) and path != STDIN and Path(path).is_dir():
-        return FOLDER_READERS[sniff_folder(Path(path))](Path(path), keys, limit)
+    return read_vectors(path, keys, limit, vector_size=vector_size, member=member).table
+
+
+class Loaded(NamedTuple):
+    """A table, and what the file it was read from was found to be.
+
+    Attributes:
+        table: the table.
+        format: the name of the file's format.
+        compression: what was undone on the way, such as `"gzip"` or `"gzip+tar"`.
+    """
+
+    table: EmbeddingTable
+    format: str
+    compression: str
+
+
+def read_vectors(
+    path: PathOrFile,
+    keys: Collection[str] | None = None,
+    limit: int | None = None,
+    *,
+    vector_size: int | None = None,
+    member: str | None = None,
+) -> Loaded:
+    """Load vectors as `load_vectors` does, and tell what the file was found to be."""
+    if isinstance(path, (str, os.PathLike)) and path != STDIN and os.path.isdir(path):
+        name = sniff_folder(Path(path))
+        return Loaded(FOLDER_READERS[name](Path(path), keys, limit), name, "")
     with open_source(path, member) as source:
         name = sniff(source)
         refuse_unread(source, name)
         if name == "text":
-            return _read_text(source, keys, limit, vector_size)
-        return READERS[name](source, keys, limit)
+            table = _read_text(source, keys, limit, vector_size)
+            return Loaded(table, table.metadata["source_format"], source.compression)
+        return Loaded(READERS[name](source, keys, limit), name, source.compression)
 
 
 def _read_text(

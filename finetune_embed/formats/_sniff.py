@@ -48,6 +48,7 @@ FORMATS = {
     "lfs": Known("a Git LFS pointer", "git lfs pull, which fetches the file itself"),
     "html": Known("a web page", "the link that downloads the file itself"),
     "utf-16": Known("UTF-16 text", "iconv -f UTF-16 -t UTF-8 < FILE"),
+    "floret": Known("a floret table", "spacy init vectors --mode floret, and load_spacy(folder)"),
     "torch": Known("a file of torch.save", "torch.load, and pass EmbeddingTable(words, vectors)"),
 }
 
@@ -66,6 +67,7 @@ _MAGIC = (
     (b"<!doctype html", "html"),
 )
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
+_FLORET = re.compile(rb"(?:\d{1,18} ){6}[^\s\d.+-]\S* [^\s\d.+-]\S*[ \r]*\n")
 _UTF16 = re.compile(rb"\xff\xfe[^\0]\0|\xfe\xff\0")
 #: Files that tell what a folder is, the first that matches; all of a row must be there.
 _FOLDERS = (
@@ -95,6 +97,8 @@ def sniff(source: Source) -> str:
         return "gensim"
     if _UTF16.match(head):
         return "utf-16"
+    if _FLORET.match(head):
+        return "floret"
     return "word2vec-binary" if W2V_HEADER.match(head) and _is_binary(source.peek(HEAD)) else "text"
 
 

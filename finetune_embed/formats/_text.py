@@ -32,6 +32,7 @@ __all__ = [
     "detect_layout",
     "fill_in",
     "line_of_numbers",
+    "other_separator",
     "read_text",
     "write_text",
 ]
@@ -42,6 +43,7 @@ BLOCK = 1 << 22
 MAX_LINE = 1 << 26  # bytes; a longer "line" is no line of vectors
 WRITE_NUMBERS = 1 << 18  # to a block
 _BLANK = re.compile(rb"^[ \r]*\n", re.MULTILINE)
+_OTHER_SEPARATOR = re.compile(rb"[^\t,;]*([\t,;])[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?")
 _HEADER = re.compile(rb"\d{1,18} \d{1,18}")
 
 
@@ -65,8 +67,8 @@ def detect_layout(source: Source, vector_size: int | None = None) -> TextLayout:
     integers; where the lines hold one number each, only if its second integer is 1.
 
     Raises:
-        VectorFileError: no line looks like a vector, two dimensions are equally frequent, or the
-            header contradicts the lines.
+        VectorFileError: no line looks like a vector, two dimensions are equally frequent, the
+            header contradicts the lines, or all words end as if parted by something else.
     """
     head = source.peek(HEAD).removeprefix(BOM)
     lines = [line.rstrip(b" \r") for line in head.split(b"\n")[: DETECT_LINES + 1]]
@@ -78,6 +80,7 @@ def detect_layout(source: Source, vector_size: int | None = None) -> TextLayout:
     header = _HEADER.fullmatch(lines[0]) is not None
     body = lines[1:] if header and len(lines) > 1 else lines
     sizes = Counter(line.count(b" ") for line in body[:DETECT_LINES])
+    given = vector_size is not None
     if vector_size is None:
         (vector_size, times), *others = sizes.most_common(2)
         if others and others[0][1] == times:
@@ -92,6 +95,13 @@ def detect_layout(source: Source, vector_size: int | None = None) -> TextLayout:
         )
     if vector_size > MAX_LINE:
         raise VectorFileError(f"vector_size={vector_size}: more numbers than a line can hold")
+    found = [line.rsplit(b" ", vector_size)[0] for line in body[:DETECT_LINES]]
+    if not header and not given and (mark := other_separator(found)):
+        raise VectorFileError(
+            f"{source.name}:1: a word and its first number are parted by {mark!r}, not by a space, "
+            f"in {_shown(body[0])} and all that follow; put a space there, or, if it is part of "
+            f"the words, use load_glove(path, vector_size={vector_size})"
+        )
     if header:
         promised, promised_size = map(int, lines[0].split(b" "))
         if promised_size == vector_size and len(lines) > 1:
@@ -108,6 +118,16 @@ def detect_layout(source: Source, vector_size: int | None = None) -> TextLayout:
                 "load_glove(path)"
             )
     return TextLayout(vector_size, None)
+
+
+def other_separator(words: list[bytes]) -> str:
+    """Return the mark that stands before a number in each of several words, or nothing.
+
+    So it looks where the word is parted from its numbers by a tab, a comma or a semicolon.
+    """
+    marks = {match and match[1] for match in map(_OTHER_SEPARATOR.fullmatch, words)}
+    mark = marks.pop()
+    return mark.decode() if mark and not marks and len(words) > 1 else ""
 
 
 def read_text(
@@ -235,15 +255,15 @@ def _numbers(texts: list[bytes], source: Source, line_of: Callable[[int], int]) 
     size = texts[0].count(b" ") + 1
     try:
         frame = pl.read_csv(
-            b"\n".join(texts),
+            b"\n".join([b" ".join([b"0"] * size), *texts]),  # zeros first: no magic of an archive
             has_header=False,
             separator=" ",
             schema={str(column): pl.Float32 for column in range(size)},
             quote_char=None,
             encoding="utf8-lossy",
         )
-        if len(frame) == len(texts) and not any(frame.null_count().row(0)):
-            return frame.to_numpy()
+        if len(frame) == len(texts) + 1 and not any(frame.null_count().row(0)):
+            return frame[1:].to_numpy()
     except PolarsError:
         pass
     parsed = [line_of_numbers(text, source, partial(line_of, i)) for i, text in enumerate(texts)]

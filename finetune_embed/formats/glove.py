@@ -16,7 +16,7 @@ from ..source import COMPRESSED, PathOrFile, Source, open_source
 from ..table import EmbeddingTable
 from ._rows import check_keys, join_words
 from ._sniff import expect, starts_like_another
-from ._text import BOM, DETECT_LINES, detect_layout, read_text, write_text
+from ._text import BOM, DETECT_LINES, detect_layout, other_separator, read_text, write_text
 
 __all__ = ["load_glove", "read", "save_glove"]
 
@@ -68,7 +68,8 @@ def save_glove(table: EmbeddingTable, path: str | os.PathLike[str]) -> None:
 
     Raises:
         VectorFileError: a word contains a newline, the first one starts like a file of another
-            kind, or so many of the first words contain spaces that the dimension is in doubt.
+            kind, so many of the first words contain spaces that the dimension is in doubt, or all
+            of them end in a comma, tab or semicolon and a number.
     """
     check_keys(table, "GloVe text", "\n")
     words = join_words(table.index_to_key[:DETECT_LINES], "\n").split(b"\n")
@@ -83,6 +84,11 @@ def save_glove(table: EmbeddingTable, path: str | os.PathLike[str]) -> None:
             f"{spaces[0]:,} of the first {len(words):,} words are without a space, "
             "too few to tell words from numbers in GloVe text; use save_safetensors(table, path), "
             "which holds any word"
+        )
+    if mark := other_separator(words):
+        raise VectorFileError(
+            f"all of the first {len(words):,} words end in {mark!r} and a number, so that readers "
+            "would take that for the first number; use save_word2vec(table, path)"
         )
     with atomic_write(path) as file:
         write_text(table, file)

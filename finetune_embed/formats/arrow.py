@@ -1,0 +1,237 @@
+"""Arrow and Parquet files, saved Hugging Face data sets, and such data sets in memory.
+
+Specification: https://arrow.apache.org/docs/format/Columnar.html (IPC files and streams),
+https://parquet.apache.org/docs/file-format/, and `datasets.Dataset.save_to_disk`: Arrow streams
+that `state.json` lists.
+
+Read: a column of strings (of any Arrow type, also dictionary-encoded; bytes need not be UTF-8) and
+a column of lists of integers or floats, all lists of one length. They are called `token` and
+`vector`, or are the only ones of their types, or are named by the caller. Nothing may be null.
+Other columns are not read.
+
+Written: the columns `token`, string, and `vector`, fixed-size list of float32, and the table's
+metadata as JSON under `finetune_embed` in the schema's; they are read back, so that the table still
+tells the file that it first came from. Arrow is an IPC file of one batch, not compressed, so that
+it is opened in place; Parquet is zstandard over byte-stream-split numbers. An origin is not kept;
+`save_safetensors` keeps it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import VectorFileError
+from ..files import atomic_write
+from ..source import STDIN, PathOrFile, Source, open_source
+from ..table import EmbeddingTable
+from ._batches import Batches, data_files, naming_damage, of_dataset, of_file, of_parts
+from ._columns import TOKEN, VECTOR, pick_columns, read_columns
+from ._folder import folder_provenance
+from ._rows import check_keys, check_limit, make_table, provenance, wanted_bytes
+from ._sniff import expect, sniff
+
+if TYPE_CHECKING:
+    from datasets import Dataset, IterableDataset
+
+__all__ = [
+    "from_dataset",
+    "load_arrow",
+    "read",
+    "read_folder",
+    "save_arrow",
+    "save_parquet",
+    "to_dataset",
+]
+
+METADATA = b"finetune_embed"
+GROUP_BYTES = 1 << 25  # of the vectors in a row group that is written
+MAX_TEXT = (1 << 31) - 1  # bytes of all words that Arrow's string can hold
+
+
+def load_arrow(
+    source: PathOrFile | Dataset | IterableDataset,
+    keys: Collection[str] | None = None,
+    limit: int | None = None,
+    *,
+    token: str | None = None,
+    vector: str | None = None,
+    member: str | None = None,
+) -> EmbeddingTable:
+    """Load vectors from Arrow or Parquet, or from a Hugging Face data set.
+
+    Args:
+        source: an Arrow IPC file or stream or a Parquet file, plain or compressed, a binary file
+            object, or `"-"` for standard input; a folder of `Dataset.save_to_disk`; or a `Dataset`
+            or `IterableDataset`. Float32 vectors in one batch of a plain Arrow file are
+            memory-mapped, read-only.
+        keys: keep only these words; the vectors of others are not converted. Rows keep their order.
+        limit: read only the first rows.
+        token: the column of words; when left out, `token`, or the only one of strings.
+        vector: the column of vectors; when left out, `vector`, or the only one of lists of numbers.
+        member: the file to read of an archive.
+
+    Raises:
+        VectorFileError: the file is missing, damaged or of another format, the columns are not
+            there or in doubt, a value is null, or vectors differ in length.
+    """
+    if isinstance(source, (str, os.PathLike)) and source != STDIN and Path(source).is_dir():
+        return read_folder(Path(source), keys, limit, token, vector)
+    batches = of_dataset(source)
+    if batches is not None:
+        return _table(batches, {"source_format": "dataset"}, keys, limit, token, vector)
+    with open_source(source, member) as opened:
+        expect(opened, "arrow", "parquet")
+        return read(opened, keys, limit, token, vector)
+
+
+def from_dataset(
+    dataset: Dataset | IterableDataset,
+    keys: Collection[str] | None = None,
+    limit: int | None = None,
+    *,
+    token: str | None = None,
+    vector: str | None = None,
+) -> EmbeddingTable:
+    """Return the table of a Hugging Face data set; `load_arrow` by another name."""
+    return load_arrow(dataset, keys, limit, token=token, vector=vector)
+
+
+def read(
+    source: Source,
+    keys: Collection[str] | None = None,
+    limit: int | None = None,
+    token: str | None = None,
+    vector: str | None = None,
+) -> EmbeddingTable:
+    """Read an Arrow or Parquet file from an open source."""
+    name = sniff(source)
+    batches = of_file(source, name)
+    metadata = _stored(batches)
+    if "source_format" not in metadata:  # it tells of no file that the table came from
+        metadata |= provenance(source, name)
+    return _table(batches, metadata, keys, limit, token, vector)
+
+
+def read_folder(
+    path: Path,
+    keys: Collection[str] | None = None,
+    limit: int | None = None,
+    token: str | None = None,
+    vector: str | None = None,
+) -> EmbeddingTable:
+    """Read the folder of a data set that `Dataset.save_to_disk` wrote."""
+    with contextlib.ExitStack() as stack:
+        sources = [stack.enter_context(open_source(file)) for file in data_files(path)]
+        parts = [of_file(source, expect(source, "arrow")) for source in sources]
+        metadata = folder_provenance(sources[0], path, "dataset")
+        return _table(of_parts(str(path), parts), metadata, keys, limit, token, vector)
+
+
+def _table(
+    batches: Batches,
+    metadata: dict[str, str],
+    keys: Collection[str] | None,
+    limit: int | None,
+    token: str | None,
+    vector: str | None,
+) -> EmbeddingTable:
+    check_limit(limit)
+    wanted = wanted_bytes(keys)
+    with naming_damage(batches.name):
+        columns = pick_columns(batches, token, vector)
+        words, vectors = read_columns(batches, columns, wanted, limit)
+    return make_table(words, vectors, metadata)
+
+
+def _stored(batches: Batches) -> dict[str, str]:
+    """Return the metadata of the table that a file was written from; none if it is not ours."""
+    try:
+        found = json.loads((batches.schema.metadata or {}).get(METADATA, b"{}"))
+    except (ValueError, RecursionError):
+        return {}
+    sound = isinstance(found, dict) and all(isinstance(value, str) for value in found.values())
+    return found if sound else {}
+
+
+def save_arrow(table: EmbeddingTable, path: str | os.PathLike[str]) -> None:
+    """Write a table as an Arrow IPC file (Feather 2): the columns `token` and `vector`.
+
+    Raises:
+        VectorFileError: the table has no rows or no columns, or a word is not UTF-8.
+        VocabularyError: a word stands in two rows.
+    """
+    import pyarrow as pa
+
+    data = _to_arrow(table, "an Arrow file")
+    with atomic_write(path) as file, pa.ipc.new_file(file, data.schema) as writer:
+        writer.write_table(data)
+
+
+def save_parquet(table: EmbeddingTable, path: str | os.PathLike[str]) -> None:
+    """Write a table as a Parquet file: the columns `token` and `vector`.
+
+    Raises:
+        VectorFileError: the table has no rows or no columns, or a word is not UTF-8.
+        VocabularyError: a word stands in two rows.
+    """
+    import pyarrow.parquet as pq
+
+    data = _to_arrow(table, "a Parquet file")
+    with atomic_write(path) as file:
+        pq.write_table(
+            data,
+            file,
+            row_group_size=max(1, GROUP_BYTES // (4 * table.vector_size)),
+            compression="zstd",
+            use_dictionary=False,  # words are distinct
+            write_statistics=[TOKEN],
+            column_encoding={f"{VECTOR}.list.element": "BYTE_STREAM_SPLIT"},
+        )
+
+
+def to_dataset(table: EmbeddingTable) -> Dataset:
+    """Return a Hugging Face `Dataset` of the columns `token` and `vector`; vectors are not copied.
+
+    Raises:
+        VectorFileError: the table has no rows or no columns, or a word is not UTF-8.
+        VocabularyError: a word stands in two rows.
+    """
+    import datasets
+
+    return datasets.Dataset(_to_arrow(table, "a data set"))
+
+
+def _to_arrow(table: EmbeddingTable, target: str) -> Any:
+    """Return a table as a `pyarrow.Table`, its vectors in place where they lie row by row."""
+    import pyarrow as pa
+
+    check_keys(table, target, "")
+    try:
+        large = len("".join(table.index_to_key).encode()) >= MAX_TEXT
+    except UnicodeEncodeError:
+        odd = [key for key in table.index_to_key if not key.isascii() and not _is_utf8(key)]
+        raise VectorFileError(
+            f"{len(odd):,} of {len(table):,} words are not UTF-8 ({odd[0]!r} is the first), which "
+            f"{target} can't hold; use save_safetensors(table, path), which holds any word, or "
+            "drop them"
+        ) from None
+    tokens = pa.array(table.index_to_key, pa.large_string() if large else pa.string())
+    flat = np.ascontiguousarray(table.vectors, "<f4").reshape(-1)
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(flat), table.vector_size)
+    told = json.dumps(table.metadata, sort_keys=True)
+    return pa.table({TOKEN: tokens, VECTOR: vectors}, metadata={METADATA: told})
+
+
+def _is_utf8(key: str) -> bool:
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
