@@ -14,8 +14,12 @@ from finetune_embed.cli import main
 from finetune_embed.demo import REVIEWS, VECTORS
 
 ROOT = Path(__file__).parent.parent
-PAGES = ("README.md",)
-BLOCKS = {"README.md": 3}
+#: How many Python blocks each page has, and a file that running them must leave behind.
+PAGES = {
+    "README.md": (3, "run/metrics.json"),
+    "docs/formats.md": (3, "vectors.npz"),
+    "docs/words.md": (3, "glove.6B.50d.txt"),
+}
 
 
 def python_blocks(page: Path) -> list[tuple[int, str]]:
@@ -41,12 +45,12 @@ def reader_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("page", PAGES)
 def test_the_python_blocks_of_a_page_run(page: str, reader_folder: Path) -> None:
     blocks = python_blocks(ROOT / page)
-    assert len(blocks) == BLOCKS[page]
+    count, made = PAGES[page]
+    assert len(blocks) == count
     names: dict[str, object] = {}
     for line, code in blocks:
         exec(compile("\n" * (line - 1) + code, str(ROOT / page), "exec"), names)
-    assert (reader_folder / "tuned.safetensors").stat().st_size > 1_000_000
-    assert (reader_folder / "run" / "metrics.json").is_file()
+    assert (reader_folder / made).stat().st_size > 100
 
 
 @pytest.mark.slow
@@ -85,13 +89,13 @@ def test_every_page_is_swept() -> None:
 
 
 def test_the_project_speaks_of_itself_alone() -> None:
-    folders = ("finetune_embed", "recipes", "benchmarks", "tests")
+    folders = ("finetune_embed", "recipes", "benchmarks", "tests", "docs")
     paths = [path for path in ROOT.iterdir() if path.is_file()]
     for folder in folders:
         paths += (ROOT / folder).rglob("*")
     swept = 0
     for path in paths:
-        if path.suffix in {".py", ".md", ".toml", ".yaml", ".txt"}:
+        if path.suffix in {".py", ".c", ".md", ".toml", ".yaml", ".txt"}:
             text = path.read_text(encoding="utf-8", errors="replace")
             assert not re.search(r"/(work|tmp|root|home)/\w", text), path
             swept += 1

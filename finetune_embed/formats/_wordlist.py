@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,7 @@ def array_words(array: StoredArray) -> list[str]:
             if array.dtype.kind == "S":
                 words += [word.decode("utf-8", "surrogateescape") for word in block.tolist()]
             else:
+                _check_codes(block)
                 words += block.tolist()
     except (ValueError, SystemError) as error:  # a code beyond Unicode
         if isinstance(error, VectorFileError):
@@ -86,6 +88,14 @@ def array_words(array: StoredArray) -> list[str]:
             "the file is damaged"
         ) from error
     return words
+
+
+def _check_codes(block: npt.NDArray[Any]) -> None:
+    """Refuse characters beyond Unicode, of which numpy makes strings that Python trips over."""
+    codes = np.ascontiguousarray(block).view(np.uint8)
+    order = ">" if block.dtype.str.startswith(">") else "<"
+    if codes.size and codes.view(f"{order}u4").max() > sys.maxunicode:
+        raise ValueError("a code beyond Unicode")
 
 
 def _read(path: str | os.PathLike[str]) -> list[str]:

@@ -79,6 +79,7 @@ def test_a_header_is_refused_with_the_right_call(write):
         (["BZh", "b"], "the first word, 'BZh', starts like .* put another word first"),
         (["\x1f\udc8b", "b"], "the first word, .* starts like"),
         (["a b", "c"], "1 of the first 2 words are without a space.*save_safetensors"),
+        (["1,5", "x,-2.5e3"], "all of the first 2 words end in ',' and a number.*save_word2vec"),
         (["a", "\ud800"], r"1 of 2 words have lone surrogates .*\('\\ud800' is the first\)"),
         (["\udcc3\udca9", "b"], "1 of 2 words have lone surrogates that no bytes in a file stand"),
     ],

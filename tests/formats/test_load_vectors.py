@@ -51,10 +51,11 @@ def test_safetensors_by_content(golden, tmp_path):
 
 
 @pytest.mark.parametrize("load", [load_vectors, load_safetensors])
-def test_gzipped_safetensors_must_be_unpacked(golden, write, load):
+def test_gzipped_safetensors_are_read_into_memory(golden, write, load):
     packed = gzip.compress((golden / "tiny.safetensors").read_bytes())
-    with pytest.raises(VectorFileError, match="compressed by gzip; decompress it first: gunzip"):
-        load(write(packed))
+    table = load(write(packed))
+    assert table.index_to_key == WORDS
+    assert table.vectors.tobytes() == load(golden / "tiny.safetensors").vectors.tobytes()
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -102,24 +103,64 @@ def test_no_file(tmp_path, load):
         load(tmp_path / "empty")
 
 
+#: The first bytes of files, and what they are called where another format is expected.
 MAGIC = [
-    (b"\xba\x16\x4f\x2f\x0c\0\0\0", r"a fastText binary model; load the \.vec file"),
-    (b"PK\x03\x04\x14\0", "a zip archive; unpack it"),
-    (b"BZh91AY&SY", "compressed by bzip2; decompress it first: bunzip2"),
-    (b"\xfd7zXZ\x00\x00", "compressed by xz; decompress it first: unxz"),
-    (b"\x28\xb5\x2f\xfd\x24", "compressed by zstd; decompress it first: unzstd"),
-    (b"\x93NUMPY\x01\x00", r"a numpy array without words; pass EmbeddingTable\(words, numpy"),
-    (b"\x80\x04\x95\x10", "a Python pickle; if you trust it, open it with gensim"),
-    (b"\x80\x05\x95\x10", "a Python pickle; if you trust it, open it with gensim"),
+    (b"\xba\x16\x4f\x2f\x0c\0\0\0", r"a fastText binary model, not .*use load_fasttext\(path\)"),
+    (b"\x93NUMPY\x01\x00", r"a numpy array, not .*; use load_numpy\(path, words=\.\.\.\), or load"),
+    (
+        b"\x80\x04\x95\x10",
+        r"a Python pickle, not .*; use load_gensim\(path, allow_pickle=True\), or",
+    ),
+    (
+        b"\x80\x05\x95\x10",
+        r"a Python pickle, not .*; use load_gensim\(path, allow_pickle=True\), or",
+    ),
+    (
+        b"PAR1\x15\x04",
+        r"a Parquet file, not .*; use load_arrow\(path\), or load_vectors\(path\), wh",
+    ),
+    (b"ARROW1\0\0", r"an Arrow file, not .*; use load_arrow\(path\), or load_vectors\(path\), wh"),
+]
+#: Those that are known and not read, by any loader.
+UNREAD = [
+    (
+        b"\x89HDF\r\n\x1a\n",
+        r"an HDF5 file, .*; use h5py, and pass EmbeddingTable\(words, vectors\)$",
+    ),
+    (b"SQLite format 3\0", "an SQLite database, .*; use the library that wrote it$"),
+    (b"FiFu\0\0", "a finalfusion file, .*; use the finalfusion library's export as word2vec$"),
 ]
 
 
-@pytest.mark.parametrize("load", [load_vectors, load_glove, load_word2vec])
-@pytest.mark.parametrize(("magic", "message"), MAGIC)
+@pytest.mark.parametrize("load", [load_glove, load_word2vec, load_safetensors])
+@pytest.mark.parametrize(("magic", "message"), MAGIC + UNREAD)
 @pytest.mark.parametrize("name", ["v.bin", "v.txt"])
-def test_known_formats_that_are_not_read_are_named(write, load, magic, message, name):
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_wrong_guess_is_named(write, load, magic, message, name, packed):
+    data = magic + bytes(range(256)) * 20
     with pytest.raises(VectorFileError, match=rf"{name} is {message}"):
-        load(write(magic + bytes(range(256)) * 20, name))
+        load(write(gzip.compress(data) if packed else data, name))
+
+
+@pytest.mark.parametrize(("magic", "message"), UNREAD)
+def test_known_formats_that_are_not_read_are_named(write, magic, message):
+    with pytest.raises(VectorFileError, match=rf"v\.txt is {message}"):
+        load_vectors(write(magic + bytes(range(256)) * 20, "v.txt"))
+
+
+@pytest.mark.parametrize(
+    ("magic", "message"),
+    [
+        (b"PK\x03\x04\x14\0", "the zip data is damaged or cut short"),
+        (b"BZh91AY&SY", "the bzip2 data is damaged or cut short"),
+        (b"\xfd7zXZ\x00\x00", "the xz data is damaged or cut short"),
+        (b"\x28\xb5\x2f\xfd\x24", "the zstandard data is damaged or cut short"),
+    ],
+)
+@pytest.mark.parametrize("load", LOADERS)
+def test_a_magic_number_and_noise(write, load, magic, message):
+    with pytest.raises(VectorFileError, match=rf"vectors\.txt: {message}"):
+        load(write(magic + bytes(range(256)) * 20))
 
 
 @pytest.mark.parametrize(
@@ -154,7 +195,7 @@ def test_every_saver_writes_what_load_vectors_takes_for_its_format(tmp_path, tab
         if name != "safetensors":
             assert back.metadata["source_format"] == name
         seen += 1
-    assert seen == 4
+    assert seen == 8
 
 
 def test_a_table_of_another_format_is_saved_to_all_others(golden, tmp_path):

@@ -89,7 +89,10 @@ def test_the_safetensors_library_reads_what_we_wrote(random_table, tmp_path):
 def test_vectors_stay_on_disk(random_table, tmp_path):
     save_safetensors(random_table, tmp_path / "out")
     table = load_safetensors(tmp_path / "out")
-    assert isinstance(table.vectors.base, np.memmap)
+    base = table.vectors
+    while isinstance(base, np.ndarray):
+        base = base.base
+    assert type(base.obj).__name__ == "mmap"
     assert not table.vectors.flags.writeable
     with pytest.raises(ValueError, match="read-only"):
         table.vectors[0] = 0
@@ -170,7 +173,9 @@ def test_truncated_at_any_byte(golden, tmp_path):
     path = tmp_path / "cut"
     for cut in range(len(data)):
         path.write_bytes(data[:cut])
-        with pytest.raises(VectorFileError, match=r"cut(: its| is empty)"):
+        unknown = "is (text of vectors, )?not a safetensors file"  # nothing but a length yet
+        message = unknown if 0 < cut < 9 else r"cut(: its| is empty)"
+        with pytest.raises(VectorFileError, match=message):
             load_safetensors(path)
 
 
@@ -190,9 +195,10 @@ def test_the_file_that_the_damaged_ones_below_come_from_is_sound(write):
 @pytest.mark.parametrize(
     ("header", "message"),
     [
-        (b"[" * 100_000, "its safetensors header is damaged"),
+        (b'{"a":' + b"[" * 100_000, "its safetensors header is damaged"),
+        (b"[" * 100_000, "vectors.txt is not a safetensors file, nor of another format"),
         (b"{", "its safetensors header is damaged"),
-        (b"[]", "its safetensors header is damaged"),
+        (b"[]", "vectors.txt is not a safetensors file, nor of another format that is known"),
         (b"{\xff}", "its safetensors header is damaged"),
         ({}, "its header promises"),
         ({**SPECS, "x": 3}, "its safetensors header is damaged"),
@@ -222,9 +228,16 @@ def test_headers_that_lie(write, header, message):
         load_safetensors(write(file_of(header)))
 
 
-@pytest.mark.parametrize("length", [1 << 62, 2**64 - 1, 100_000_001, 10_000])
-def test_a_header_longer_than_the_file(write, length):
-    message = rf"its header claims {length:,} bytes of a file of \d+"
+@pytest.mark.parametrize(
+    ("length", "message"),
+    [
+        (10_000, r"its header claims 10,000 bytes of a file of 52; it is damaged or no safetens"),
+        (100_000_000, r"its header claims 100,000,000 bytes of a file of 52"),
+        (100_000_001, "is not a safetensors file, nor of another format that is known"),
+        (1 << 62, "is not a safetensors file, nor of another format that is known"),
+    ],
+)
+def test_a_header_longer_than_the_file(write, length, message):
     with pytest.raises(VectorFileError, match=message):
         load_safetensors(write(struct.pack("<Q", length) + b"{" + BODY))
 

@@ -294,7 +294,7 @@ def test_the_line_is_told_in_a_later_block(write):
     lines = [b"w%07d 0.5 0.25" % i for i in range(1_000_000)]
     lines[900_000] = b"bad"
     with pytest.raises(VectorFileError, match=r"vectors\.txt:900001: 0 numbers where 2 are exp"):
-        load_vectors(write(b"\n".join(lines)), keys=[])
+        load_vectors(write(b"\n".join(lines)))
 
 
 def test_numbers_that_are_not_finite_are_read_as_they_stand(write):

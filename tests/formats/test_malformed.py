@@ -1,0 +1,53 @@
+"""Damaged, lying and strange files: each gives its table, or the one error that tells about it."""
+
+from __future__ import annotations
+
+import io
+import sys
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from malformed import CASES, ROWS, Case
+from packing import zstd
+
+from finetune_embed import VectorFileError, load_vectors
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _warm() -> None:
+    """Import what readers import when first used, so that it does not count as memory of a file."""
+    load_vectors(io.BytesIO(zstd(b"a 1e400 1\n")))
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_what_comes_of_it(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(ROWS)))
+    (tmp_path / "folder").mkdir()
+    if isinstance(case.made, bytes):
+        opened: Any = tmp_path / "vectors"
+        opened.write_bytes(case.made)
+    else:
+        opened = case.made(tmp_path / "folder")
+    before = sorted(tmp_path.parent.rglob("*"))
+    tracemalloc.start()
+    try:
+        if isinstance(case.expected, str):
+            with pytest.raises(VectorFileError, match=case.expected):
+                case.load(opened, **case.options)
+        else:
+            table = case.load(opened, **case.options)
+            assert table.index_to_key == list(case.expected)
+            assert table.vectors.dtype == np.float32
+            assert repr(table.vectors.tolist()) == repr(list(case.expected.values()))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < case.most
+    assert sorted(tmp_path.parent.rglob("*")) == before
+
+
+def test_how_many_there_are() -> None:
+    assert len({case.name for case in CASES}) == len(CASES) == 168

@@ -1,0 +1,86 @@
+"""Make the corpus of the fuzzer anew: one small sound file of each kind, most from `tests/golden`.
+
+Inputs that the fuzzer found are kept beside them; this script leaves those alone.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import numpy as np
+from packing import tarred, zipped, zstd
+from targets import CORPUS, SPACY, STATIC, pack
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+TEXT = b"a 1 2\nb 3 -0.5\n\xc3\xa9 nan 1e-5\n"
+
+
+def write(target: str, name: str, data: bytes) -> None:
+    """Write one input of a target."""
+    (CORPUS / target).mkdir(parents=True, exist_ok=True)
+    (CORPUS / target / name).write_bytes(data)
+
+
+def folder(path: Path, names: tuple[str, ...]) -> bytes:
+    """Return the files of a folder as one input."""
+    return pack(*(f.read_bytes() if (f := path / name).exists() else b"" for name in names))
+
+
+def main() -> None:
+    """Write all inputs."""
+    for name in ("tiny.arrow", "tiny.polars.arrow", "tiny.parquet", "tiny.polars.parquet"):
+        write("arrow", name, (GOLDEN / name).read_bytes())
+    dataset = GOLDEN / "tiny.dataset"
+    parts = [
+        next(dataset.glob("data-00000*")),
+        dataset / "state.json",
+        dataset / "dataset_info.json",
+    ]
+    state = parts[1].read_bytes().replace(b"00000-of-00002", b"00000-of-00001")
+    write("dataset", "tiny", pack(parts[0].read_bytes(), state, parts[2].read_bytes()))
+    for name in ("plain.bin", "skipgram.bin", "supervised.bin", "quantized.ftz", "pruned.ftz"):
+        write("fasttext", name, (GOLDEN / f"tiny.fasttext-{name}").read_bytes())
+    for name in ("tiny.npz", "tiny.numpy.npz", "tiny.npy"):
+        write("numpy", name, (GOLDEN / name).read_bytes())
+    write("safetensors", "tiny", (GOLDEN / "tiny.safetensors").read_bytes())
+    for name in ("default", "floret", "floret-words", "vectors"):
+        write("spacy", name, folder(GOLDEN / "spacy" / name, SPACY))
+    for name in ("model2vec", "model2vec-quantised-int8", "sentence-transformers"):
+        write("static", name, folder(GOLDEN / "static" / name, STATIC))
+    for name, data in {
+        "glove": TEXT,
+        "word2vec": b"3 2\n" + TEXT,
+        "crlf": TEXT.replace(b"\n", b"\r\n"),
+    }.items():
+        write("text", name, b"\x3f" + data)
+        write("inspect", name, data)
+    vectors = np.float32([[1, 2], [0.1, np.nan]]).tobytes()
+    binary = b"2 2\na " + vectors[:8] + b"\nb " + vectors[8:]
+    write("word2vec-binary", "newlines", b"\x3f" + binary)
+    write("word2vec-binary", "plain", b"\x05" + binary.replace(b"\nb", b"b"))
+    write("inspect", "binary", binary)
+    write("inspect", "safetensors", (GOLDEN / "tiny.safetensors").read_bytes())
+    write("inspect", "npy.npz", (GOLDEN / "tiny.npz").read_bytes())
+    packed = {
+        "gzip": gzip.compress(TEXT, mtime=0),
+        "bzip2": bz2.compress(TEXT),
+        "xz": lzma.compress(TEXT),
+        "zstandard": zstd(TEXT),
+        "zip": zipped(("v.txt", TEXT)),
+        "zip-two": zipped(("v.txt", TEXT), ("d/w.txt", TEXT)),
+        "tar": tarred(("v.txt", TEXT))[:1536],
+        "tar-gzip": gzip.compress(tarred(("v.txt", TEXT), ("w.txt", TEXT)), mtime=0),
+        "gzip-zip-gzip": gzip.compress(zipped(("v.gz", gzip.compress(TEXT, mtime=0))), mtime=0),
+    }
+    for name, data in packed.items():
+        write("source", name, data)
+
+
+if __name__ == "__main__":
+    main()

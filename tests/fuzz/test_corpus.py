@@ -1,0 +1,19 @@
+"""The fuzzer's corpus, once: every input gives a table or an error of the library, nothing else."""
+
+from __future__ import annotations
+
+import pytest
+from targets import CORPUS, TARGETS, check, seeds
+
+INPUTS = [(name, seed) for name in TARGETS for seed in seeds(name)]
+
+
+@pytest.mark.parametrize(("name", "seed"), INPUTS, ids=lambda item: getattr(item, "name", item))
+def test_an_input_is_read_or_refused(name, seed):
+    check(name, seed.read_bytes())
+
+
+def test_every_target_has_a_corpus():
+    assert sorted(folder.name for folder in CORPUS.iterdir()) == sorted(TARGETS)
+    assert len(TARGETS) == 11
+    assert len(INPUTS) >= 45
