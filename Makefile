@@ -38,6 +38,7 @@ lint: $(VENV)/installed-dev
 	$(BIN)/mypy
 
 fuzz: $(VENV)/installed-dev
+	$(PIP) --editable '.[dev,fuzz]'
 	$(BIN)/python tests/fuzz/run.py --seconds $(or $(FUZZ_SECONDS),30)
 
 bench: $(VENV)/installed-dev

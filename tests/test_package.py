@@ -18,12 +18,24 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.mark.slow
 def test_the_wheel(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-w", str(tmp_path), "."]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        str(tmp_path),
+        ".",
+    ]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         sizes = {info.filename: info.compress_size for info in archive.infolist()}
     assert "finetune_embed/py.typed" in sizes
+    assert "finetune_embed/_native.pyi" in sizes
+    assert "finetune_embed/formats/fasttext/model.py" in sizes
     assert "finetune_embed/demo/LICENSE-glove.txt" in sizes
     demo = {name: size for name, size in sizes.items() if name.startswith("finetune_embed/demo/")}
     assert "finetune_embed/demo/glove.6B.50d.demo.txt.gz" in demo

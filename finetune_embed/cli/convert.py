@@ -9,7 +9,7 @@ import click
 
 from ..errors import VectorFileError
 from ..formats import SAVERS, Loaded
-from ..formats._wordlist import words_of
+from ..formats.numpy_arrays.wordlist import words_of
 from ..source import STDIN
 from .output import as_json_option, print_json, read_file
 

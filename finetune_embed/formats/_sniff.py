@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from ..errors import VectorFileError
 from ..source import Source
-from ._fasttext_model import is_unsigned
 
 __all__ = ["FORMATS", "HEAD", "expect", "sniff", "sniff_folder"]
 
@@ -85,6 +84,8 @@ _FOLDERS = (
 
 def sniff(source: Source) -> str:
     """Return the name of a file's format, a key of `FORMATS`; anything else is taken for text."""
+    from .fasttext.model import is_unsigned  # which needs this module
+
     head = source.peek(SAMPLE)
     for magic, name in _MAGIC:
         if head.startswith(magic):

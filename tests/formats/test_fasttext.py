@@ -23,7 +23,7 @@ from finetune_embed import (
     save_safetensors,
     to_embedding,
 )
-from finetune_embed.formats import _fasttext_subwords
+from finetune_embed.formats.fasttext import subwords as _fasttext_subwords
 from finetune_embed.table import Origin
 
 GENSIM = Path(gensim.__file__).parent / "test" / "test_data"
@@ -227,9 +227,9 @@ def test_subwords_outlive_the_file(model, write):
     assert bits(table.subwords.compose(["unseen"])[0]) == before
 
 
-def test_subset_does_without_subwords_and_a_round_trip_keeps_the_rows(model, tmp_path):
+def test_subset_keeps_subwords_and_a_round_trip_keeps_the_rows(model, tmp_path):
     table = load_fasttext(model("skipgram.bin"), ["the", "unseen"])
-    assert table.subset(["the"]).subwords is None
+    assert table.subset(["the"]).subwords is table.subwords
     save_safetensors(table, tmp_path / "t.safetensors")
     again = load_safetensors(tmp_path / "t.safetensors")
     assert bits(again.vectors) == bits(table.vectors)

@@ -17,8 +17,8 @@ from finetune_embed import (
     load_vectors,
     save_spacy,
 )
-from finetune_embed.formats._murmur import murmur3_x64_128, murmur64a
-from finetune_embed.formats._spacy_symbols import SYMBOLS
+from finetune_embed.formats.spacy_vectors.murmur import murmur3_x64_128, murmur64a
+from finetune_embed.formats.spacy_vectors.symbols import SYMBOLS
 
 WORDS = ["the", "café", "mark", "a\u00a0b", "NUM", "日本語", "🙂", "internationalisation"]
 IN_INIT = ["the", "café", "a\u00a0b", "日本語", "🙂"]

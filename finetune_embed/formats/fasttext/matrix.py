@@ -12,9 +12,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import VectorFileError
-from ..source import Source
-from ..table import Vectors
+from ...errors import VectorFileError
+from ...source import Source
+from ...table import Vectors
 
 __all__ = ["Cursor", "Matrix", "read_matrix"]
 

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import VectorFileError
-from ..table import Subwords, Vectors
-from ._fasttext_model import Args, Model, spans
-from ._kernels import THREADS, in_order
-from ._rows import _as_bytes
+from ...errors import VectorFileError
+from ...table import Subwords, Vectors
+from .._kernels import THREADS, in_order
+from .._rows import _as_bytes
+from .model import UNSIGNED, Args, Model, spans
 
 __all__ = ["FastTextSubwords", "compose", "encodable", "has_subwords", "vectors_of"]
 
@@ -160,7 +160,7 @@ def _ngram_rows(model: Model, data: Bytes, starts: Ints, stops: Ints) -> tuple[I
     counts, ids = _ngrams(model.args, data, starts, stops)
     ending = np.flatnonzero(stops - starts == len(EOS))
     ending = ending[(data[starts[ending, None] + np.arange(len(EOS))] == EOS).all(axis=1)]
-    if len(ending):
+    if len(ending) and model.args.version > UNSIGNED:  # the first fastText did not skip them
         skipped = np.zeros(len(counts), np.bool_)
         skipped[ending] = True
         ids = ids[np.repeat(~skipped, counts)]

@@ -27,15 +27,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import VectorFileError
-from ..files import atomic_write
-from ..source import STDIN, PathOrFile, Source, open_source
-from ..table import EmbeddingTable
-from ._batches import Batches, data_files, naming_damage, of_dataset, of_file, of_parts
-from ._columns import TOKEN, VECTOR, pick_columns, read_columns
-from ._folder import folder_provenance
-from ._rows import check_keys, check_limit, make_table, provenance, wanted_bytes
-from ._sniff import expect, sniff
+from ...errors import VectorFileError
+from ...files import atomic_write
+from ...source import STDIN, PathOrFile, Source, open_source
+from ...table import EmbeddingTable
+from .._folder import folder_provenance
+from .._rows import check_keys, check_limit, make_table, provenance, wanted_bytes
+from .._sniff import expect, sniff
+from .batches import Batches, data_files, naming_damage, of_dataset, of_file, of_parts
+from .columns import TOKEN, VECTOR, pick_columns, read_columns
 
 if TYPE_CHECKING:
     from datasets import Dataset, IterableDataset

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import VectorFileError
-from ..source import Source, open_source
+from ...errors import VectorFileError
+from ...source import Source, open_source
 
 __all__ = ["pack_key2row", "read_key2row"]
 

@@ -13,10 +13,19 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..source import Source
-from ._fasttext_matrix import Cursor, Matrix, read_matrix
+from ...source import Source
+from .matrix import Cursor, Matrix, read_matrix
 
-__all__ = ["HEAD_SIZE", "Args", "Dictionary", "Model", "is_unsigned", "read_model", "spans"]
+__all__ = [
+    "HEAD_SIZE",
+    "UNSIGNED",
+    "Args",
+    "Dictionary",
+    "Model",
+    "is_unsigned",
+    "read_model",
+    "spans",
+]
 
 Ints = npt.NDArray[np.int64]
 
@@ -26,6 +35,7 @@ MODELS = {1: "cbow", 2: "skipgram", 3: "supervised"}
 MAX_SIZE = 1 << 20  # numbers in a vector
 MAX_NGRAM = 64  # characters; fastText's own default is 6
 MAX_WORD = 1 << 17  # bytes
+UNSIGNED = 10  # the version that a file without a signature is taken for
 TAIL = 10  # bytes of a dictionary entry behind its word: NUL, count, type
 BLOCK = 1 << 16  # words
 _ARGS = struct.Struct("<12id")
@@ -151,7 +161,7 @@ def read_model(source: Source) -> Model:
     """
     cursor = Cursor(source)
     unsigned = is_unsigned(bytes(cursor.data[:HEAD_SIZE]))
-    version = 10 if unsigned else _read_version(cursor)
+    version = UNSIGNED if unsigned else _read_version(cursor)
     args = _read_args(cursor, version)
     dictionary, prunes = _read_dictionary(cursor, args)
     quantized = not unsigned and cursor.flag("the mark of a quantised input matrix")
@@ -217,7 +227,9 @@ def _read_dictionary(cursor: Cursor, args: Args) -> tuple[Dictionary, int]:
     start = cursor.at
     size, nwords, nlabels = cursor.unpack("<3i", "the sizes of the dictionary")
     cursor.unpack("<q", "the number of tokens")
-    (prunes,) = cursor.unpack("<q", "the number of pruned n-grams") if args.version > 10 else (-1,)
+    (prunes,) = (
+        cursor.unpack("<q", "the number of pruned n-grams") if args.version > UNSIGNED else (-1,)
+    )
     if min(size, nwords, nlabels) < 0 or size != nwords + nlabels or prunes < -1:
         raise cursor.error(
             f"the dictionary claims {size:,} entries, {nwords:,} words, {nlabels:,} labels and "

@@ -37,13 +37,13 @@ from collections.abc import Collection
 
 import numpy as np
 
-from ..source import PathOrFile, Source, open_source
-from ..table import EmbeddingTable, Origin
-from . import word2vec
-from ._fasttext_model import Model, read_model
-from ._fasttext_subwords import FastTextSubwords, compose, encodable, has_subwords, vectors_of
-from ._rows import check_limit, make_table, provenance, wanted_keys
-from ._sniff import expect
+from ...source import PathOrFile, Source, open_source
+from ...table import EmbeddingTable, Origin
+from .. import word2vec
+from .._rows import check_limit, make_table, provenance, wanted_keys
+from .._sniff import expect
+from .model import Model, read_model
+from .subwords import FastTextSubwords, compose, encodable, has_subwords, vectors_of
 
 __all__ = ["load_fasttext", "read"]
 

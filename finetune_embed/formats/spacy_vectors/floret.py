@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..table import Vectors
-from ._murmur import murmur3_x64_128
+from ...table import Vectors
+from .murmur import murmur3_x64_128
 
 __all__ = ["Floret"]
 

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import VectorFileError
-from ..source import Source, open_source
-from ._npy import MAX_SIZE, StoredArray, open_array
+from ...errors import VectorFileError
+from ...source import Source, open_source
+from .._npy import MAX_SIZE, StoredArray, open_array
 
 __all__ = ["SIDECARS", "WordList", "array_words", "beside", "places", "words_of"]
 

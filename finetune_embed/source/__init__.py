@@ -8,25 +8,31 @@ written to disk, so none can escape.
 
 from __future__ import annotations
 
-import bz2
 import contextlib
-import gzip
-import hashlib
 import io
-import lzma
 import mmap
 import os
 import sys
 import tarfile
 import zipfile
-import zlib
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
-from .errors import VectorFileError
+from ..errors import VectorFileError
+from .members import is_clutter, pick_member
+from .streams import (
+    ARCHIVES,
+    CHUNK,
+    COMPRESSED,
+    DAMAGE,
+    KIND_BYTES,
+    Chained,
+    Hashing,
+    decompressor,
+    kind_of,
+)
 
 __all__ = ["COMPRESSED", "STDIN", "PathOrFile", "Source", "open_source"]
 
@@ -34,106 +40,12 @@ PathOrFile = str | os.PathLike[str] | BinaryIO
 
 #: The path that stands for standard input.
 STDIN = "-"
-#: Compressed streams by their first bytes. All but zip can be read from a pipe.
-COMPRESSED = {
-    b"\x1f\x8b": "gzip",
-    b"BZh": "bzip2",
-    b"\xfd7zXZ\x00": "xz",
-    b"\x28\xb5\x2f\xfd": "zstandard",
-    b"PK\x03\x04": "zip",
-    b"PK\x05\x06": "zip",
-}
-ARCHIVES = ("zip", "tar")
-_TAR = (257, b"ustar")
 #: Decompressed bytes may be this many times the compressed ones that were read for them. Text of
 #: vectors packs about 2.3 to 1, binary less, so this catches bombs alone.
 MAX_EXPANSION = 200
 EXPANSION_FLOOR = 1 << 26  # below 64 MB nothing is a bomb
 MAX_LAYERS = 3  # a tar within a gzip within a zip
-CHUNK = 1 << 20
 SALVAGED = 1 << 14  # bytes at a time
-_DAMAGE = (
-    EOFError,
-    OSError,
-    zlib.error,
-    lzma.LZMAError,
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    RuntimeError,
-    ValueError,
-    IndexError,  # a member of a zip archive without a name
-)
-
-
-class _Hashing(io.RawIOBase):
-    """A raw reader that counts and hashes every byte it hands on, large blocks in a thread."""
-
-    def __init__(self, raw: IO[bytes]) -> None:
-        self._raw = raw
-        self._sha256 = hashlib.sha256()
-        self._pool = ThreadPoolExecutor(1, "sha256")
-        self._pending: Future[None] | None = None
-        self.count = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        """Return the next `size` bytes, fewer at the end of the file only."""
-        parts: list[bytes] = []
-        while size and (part := self._raw.read(size if size > 0 else CHUNK)):
-            parts.append(part)
-            size -= len(part) if size > 0 else 0
-        data = parts[0] if len(parts) == 1 else b"".join(parts)
-        self.count += len(data)
-        self._wait()
-        if len(data) >= CHUNK:
-            self._pending = self._pool.submit(self._sha256.update, data)
-        else:
-            self._sha256.update(data)
-        return data
-
-    def readinto(self, buffer: object) -> int:
-        view = memoryview(cast(bytearray, buffer)).cast("B")
-        data = self.read(len(view))
-        view[: len(data)] = data
-        return len(data)
-
-    def hexdigest(self) -> str:
-        """Return the SHA-256 of the whole file, reading what is left of it."""
-        while self.read(16 * CHUNK):
-            pass
-        self._wait()
-        return self._sha256.hexdigest()
-
-    def _wait(self) -> None:
-        if self._pending is not None:
-            self._pending.result()
-            self._pending = None
-
-    def close(self) -> None:
-        self._pool.shutdown()
-        super().close()
-
-
-class _Chained(io.RawIOBase):
-    """Bytes that were looked at already, then the rest of a stream."""
-
-    def __init__(self, head: bytes, rest: Any, check: Callable[[int], None]) -> None:
-        self._head, self._rest, self._check = head, rest, check
-        self._served = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: object) -> int:
-        view = memoryview(cast(bytearray, buffer)).cast("B")
-        data = self._head[: len(view)] or self._rest.read(len(view))
-        self._head = self._head[len(view) :]
-        view[: len(data)] = data
-        self._served += len(data)
-        self._check(self._served)
-        return len(data)
 
 
 class Source:
@@ -161,12 +73,12 @@ class Source:
         self._salvage = salvage
         self.name = name
         self.compression = ""
-        self._hashing = _Hashing(raw)
+        self._hashing = Hashing(raw)
         self._stream: Any = self._hashing
         self._layers = contextlib.ExitStack()  # what was opened to undo compression
         self._archive: tarfile.TarFile | None = None  # to be looked at for a second member
         self._zipped = 0  # bytes that a member takes in its zip archive
-        self._all: bytes | mmap.mmap | None = None
+        self._all: bytearray | mmap.mmap | None = None
         self._served = 0
         self._head = b""
         try:
@@ -222,10 +134,10 @@ class Source:
                 with open(cast(Path, self.path), "rb") as file:
                     self._all = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             else:
-                parts = []
-                while part := self.read(16 * CHUNK):
-                    parts.append(part)
-                self._all = b"".join(parts)
+                data = bytearray()  # grows in place, where joined parts would be there twice
+                while part := self.read(CHUNK):
+                    data += part
+                self._all = data
         return memoryview(self._all)
 
     def sha256(self) -> str:
@@ -247,7 +159,7 @@ class Source:
             if kind == "tar":
                 self._open_tar(member)
             elif kind != "zip":
-                self._stream = self._layers.enter_context(_decompressor(kind, self._rest()))
+                self._stream = self._layers.enter_context(decompressor(kind, self._rest()))
             member = None if kind in ARCHIVES else member
             self.compression += f"+{kind}" if self.compression else kind
         else:
@@ -262,16 +174,13 @@ class Source:
             )
 
     def _kind(self) -> str:
-        head = self.peek(_TAR[0] + len(_TAR[1]))
-        if head[_TAR[0] :] == _TAR[1]:
-            return "tar"
-        return next((kind for magic, kind in COMPRESSED.items() if head.startswith(magic)), "")
+        return kind_of(self.peek(KIND_BYTES))
 
     def _rest(self) -> io.BufferedReader:
         """Return the current stream with what was peeked put back."""
         head, self._head = self._head, b""
         self._served = 0
-        return io.BufferedReader(_Chained(head, self._stream, self._refuse_bomb), CHUNK)
+        return io.BufferedReader(Chained(head, self._stream, self._refuse_bomb), CHUNK)
 
     def _open_zip(self, member: str | None) -> bool:
         """Go on with a member of a zip archive; a numpy archive is left as it is (False)."""
@@ -283,9 +192,9 @@ class Source:
             if member is None and names and all(name.endswith(".npy") for name in names):
                 archive.close()
                 if not outermost:
-                    self._head = cast(bytes, self._all)  # what was read to look inside
+                    self._head = bytes(cast(bytearray, self._all))  # what was read to look inside
                 return False
-            chosen = archive.getinfo(self._pick(names, member))
+            chosen = archive.getinfo(pick_member(self.name, names, member))
             self._stream = self._layers.enter_context(archive.open(chosen))
         self._zipped = chosen.compress_size
         self._head, self._all, self._served = b"", None, 0
@@ -299,40 +208,21 @@ class Source:
             archive = tarfile.open(fileobj=self._rest(), mode="r|")  # noqa: SIM115
             self._layers.callback(archive.close)
             for item in archive:
-                if item.isfile() and not _is_clutter(item.name):
+                if item.isfile() and not is_clutter(item.name):
                     seen.append(item.name)
                     if member in (None, item.name):
                         self._stream = archive.extractfile(item)
                         break
             else:
-                self._pick(seen, member)
+                pick_member(self.name, seen, member)
         self._archive = archive if member is None else None
         self.name += f"#{seen[-1]}"
 
     def _refuse_second_member(self, archive: tarfile.TarFile) -> None:
         self._archive = None
-        files = (item.name for item in archive if item.isfile() and not _is_clutter(item.name))
+        files = (item.name for item in archive if item.isfile() and not is_clutter(item.name))
         if len(first_two := list(islice(files, 2))) == 2:
-            self._pick(first_two, None)
-
-    def _pick(self, names: list[str], member: str | None) -> str:
-        """Return the member that was asked for, or the only one.
-
-        Raises:
-            VectorFileError: there is none, none of that name, or several.
-        """
-        if member is not None and member in names:
-            return member
-        plain = [name for name in names if not _is_clutter(name)]
-        if member is None and len(plain) == 1:
-            return plain[0]
-        shown = ", ".join(map(repr, plain[:10])) + (", ..." if len(plain) > 10 else "")
-        if not plain:
-            raise VectorFileError(f"{self.name}: the archive holds no files; fetch it again")
-        what = f"has no member {member!r}, but" if member is not None else "holds several files:"
-        raise VectorFileError(
-            f"{self.name}: the archive {what} {shown}; name the one to read: member={plain[0]!r}"
-        )
+            pick_member(self.name, first_two, None)
 
     def _refuse_bomb(self, served: int) -> None:
         packed = self._zipped or self._hashing.count
@@ -350,7 +240,7 @@ class Source:
             yield
         except VectorFileError:
             raise
-        except _DAMAGE as error:
+        except DAMAGE as error:
             kind = kind or self.compression
             if not kind or (isinstance(error, OSError) and error.errno):
                 raise VectorFileError(f"{self.name} can't be read: {error}") from error
@@ -364,24 +254,6 @@ class Source:
                 f"{self.name}: the {kind} data is damaged or cut short at byte "
                 f"{self._hashing.count:,}{size} ({error}); fetch the file again"
             ) from error
-
-
-def _is_clutter(name: str) -> bool:
-    """Tell the files that macOS adds to archives."""
-    return name.startswith("__MACOSX/") or name.rpartition("/")[2].startswith("._")
-
-
-def _decompressor(kind: str, stream: io.BufferedReader) -> Any:
-    """Return a stream of the decompressed bytes."""
-    if kind == "gzip":
-        return gzip.GzipFile(fileobj=stream)
-    if kind == "bzip2":
-        return bz2.BZ2File(stream)
-    if kind == "xz":
-        return lzma.LZMAFile(stream)
-    import pyarrow
-
-    return pyarrow.CompressedInputStream(pyarrow.PythonFile(stream, "r"), "zstd")
 
 
 @contextlib.contextmanager

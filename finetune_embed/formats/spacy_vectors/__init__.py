@@ -27,18 +27,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import VectorFileError
-from ..files import atomic_folder
-from ..source import Source, open_source
-from ..table import EmbeddingTable, Origin
-from ._floret import Floret
-from ._folder import MAX_SIZE, folder_provenance, missing_folder, read_json
-from ._key2row import pack_key2row, read_key2row
-from ._murmur import murmur64a
-from ._npy import as_float32, open_array
-from ._rows import check_keys, check_limit, make_table, wanted_keys
-from ._sniff import expect
-from ._spacy_symbols import SYMBOLS
+from ...errors import VectorFileError
+from ...files import atomic_folder
+from ...source import Source, open_source
+from ...table import EmbeddingTable, Origin
+from .._folder import MAX_SIZE, folder_provenance, missing_folder, read_json
+from .._npy import as_float32, open_array
+from .._rows import check_keys, check_limit, make_table, wanted_keys
+from .._sniff import expect
+from .floret import Floret
+from .key2row import pack_key2row, read_key2row
+from .murmur import murmur64a
+from .symbols import SYMBOLS
 
 __all__ = ["load_spacy", "save_spacy"]
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import VectorFileError
-from ..table import PackedWords, Vectors
-from ._batches import Batches
-from ._npy import MAX_SIZE, RowStack, as_float32
+from ...errors import VectorFileError
+from ...table import PackedWords, Vectors
+from .._npy import MAX_SIZE, RowStack, as_float32
+from .batches import Batches
 
 __all__ = ["TOKEN", "VECTOR", "pick_columns", "read_columns"]
 

@@ -19,9 +19,9 @@ from typing import Any, BinaryIO, cast
 
 import numpy as np
 
-from ..errors import VectorFileError
-from ..source import EXPANSION_FLOOR, MAX_EXPANSION, Source
-from ._npy import StoredArray, open_array
+from ...errors import VectorFileError
+from ...source import EXPANSION_FLOOR, MAX_EXPANSION, Source
+from .._npy import StoredArray, open_array
 
 __all__ = ["ArchiveWriter", "open_archive"]
 

@@ -23,15 +23,15 @@ from collections.abc import Collection
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import VectorFileError
-from ..files import atomic_write
-from ..source import PathOrFile, Source, open_source
-from ..table import EmbeddingTable, PackedWords, Vectors
-from ._npy import MAX_SIZE, RowStack, StoredArray, as_float32, open_array
-from ._npz import ArchiveWriter, open_archive
-from ._rows import check_keys, check_limit, encode_words, make_table, provenance, wanted_keys
-from ._sniff import expect
-from ._wordlist import WordList, array_words, beside, places, words_of
+from ...errors import VectorFileError
+from ...files import atomic_write
+from ...source import PathOrFile, Source, open_source
+from ...table import EmbeddingTable, PackedWords, Vectors
+from .._npy import MAX_SIZE, RowStack, StoredArray, as_float32, open_array
+from .._rows import check_keys, check_limit, encode_words, make_table, provenance, wanted_keys
+from .._sniff import expect
+from .npz import ArchiveWriter, open_archive
+from .wordlist import WordList, array_words, beside, places, words_of
 
 __all__ = ["load_numpy", "read", "read_archive", "save_numpy"]
 
