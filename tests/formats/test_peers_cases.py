@@ -107,7 +107,8 @@ def test_fasttext_models_of_gensim(name):
     # Words that gensim decodes otherwise it composes of other subwords too.
     same = [row for row, word in enumerate(table.index_to_key) if word == keyed.index_to_key[row]]
     assert len(same) == rows - not_utf8
-    same = [row for row in same if table.index_to_key[row] != "</s>"]
+    if table.metadata["fasttext_version"] != "10":  # gensim goes on taking n-grams of this word
+        same = [row for row in same if table.index_to_key[row] != "</s>"]
     assert np.abs(table.vectors[same] - keyed.vectors[same]).max() < 1e-6
 
 

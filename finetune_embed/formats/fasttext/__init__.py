@@ -22,7 +22,8 @@ int32 dim, parts, dsub, size of the last part, then 256 centroids of float32 for
 
 A word's vector is the mean of its row and of the rows of its n-grams of minn to maxn characters:
 the word between `<` and `>`, but neither of these two alone; n-gram `g` has the row
-`nwords + fnv1a(g) % bucket`, where the 32-bit hash extends the sign of each byte. `</s>` has none.
+`nwords + fnv1a(g) % bucket`, where the 32-bit hash extends the sign of each byte. `</s>` has none,
+but in files of the first fastText (2016).
 In supervised models of version 11 maxn counts as 0, as in fastText; in those with wordNgrams above
 1 the n-gram rows are shared with n-grams of words, or belong to them alone if maxn is 0.
 
