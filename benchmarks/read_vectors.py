@@ -71,7 +71,8 @@ def one_file(glove: str, folder: Path, runs: int) -> None:
     table = fe.load_glove(glove)
     keyed = table.to_keyed_vectors()
     some = table.index_to_key[:KEPT]
-    print(f"\n{Path(glove).name}: {table!r}, medians (and ranges) of {runs} runs")
+    more = 2 * runs + 1
+    print(f"\n{Path(glove).name}: {table!r}, medians (and ranges) of {runs} runs, binary {more}")
     text, binary = str(folder / "w.txt"), str(folder / "w.bin")
     gensim_text = lambda: KeyedVectors.load_word2vec_format(glove, binary=False, no_header=True)  # noqa: E731
     gensim_binary = lambda: KeyedVectors.load_word2vec_format(binary, binary=True)  # noqa: E731
@@ -97,30 +98,26 @@ def one_file(glove: str, folder: Path, runs: int) -> None:
         "write word2vec binary",
         lambda: fe.save_word2vec(table, binary, binary=True),
         {"gensim": lambda: keyed.save_word2vec_format(binary, binary=True)},
-        2 * runs + 1,
+        more,
     )
     against(
         "read word2vec binary",
         lambda: fe.load_vectors(binary),
         {"gensim": gensim_binary},
-        2 * runs + 1,
+        more,
     )
     against(
         f"read binary, keep {KEPT:,} words",
         lambda: fe.load_vectors(binary, keys=some),
         {"gensim, all": gensim_binary},
-        2 * runs + 1,
+        more,
     )
 
 
 def peak(path: str | Path, words: Path | None = None) -> str:
     """Return what `peak_memory.py` prints of reading a file."""
-    command = [
-        sys.executable,
-        str(HERE / "peak_memory.py"),
-        str(path),
-        *([str(words)] * bool(words)),
-    ]
+    kept = [] if words is None else [str(words)]
+    command = [sys.executable, str(HERE / "peak_memory.py"), str(path), *kept]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 

@@ -29,6 +29,7 @@ def main() -> None:
         run("Quickstart (synthetic reviews)", *command)
     if options.vectors:
         run("Vector files", str(HERE / "read_vectors.py"), *options.vectors)
+        run("Other formats", str(HERE / "other_formats.py"), options.vectors[0])
     if options.vectors and options.data:
         script = str(HERE / "pros_cons.py")
         run("pros_cons", script, options.vectors[0], str(options.data / "pros_cons"))

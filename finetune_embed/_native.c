@@ -1,7 +1,7 @@
 /* The inner loops of reading and writing vector files: bytes to rows, rows to bytes.
  *
- * Everything here has a counterpart in Python that gives the same result, slower; `_text.py` and
- * `word2vec.py` choose. Functions take buffers, let go of the interpreter lock while they work, and
+ * Everything here has a counterpart in Python that gives the same result, slower; `_kernels.py`
+ * chooses. Functions take buffers, let go of the interpreter lock while they work, and
  * never read or write outside of the lengths they are given. Whatever is not plain is left to
  * Python: a number that is not simply digits, a line that is damaged.
  */
@@ -14,6 +14,8 @@
 #include <string.h>
 
 typedef const uint8_t *bytes_t;
+
+#define MAX_SIZE (PY_SSIZE_T_MAX / 32) /* numbers in a vector: a row's bytes can be counted */
 
 static const double POWERS[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11, 1e12, 1e13,
                                 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22, 1e23, 1e24, 1e25, 1e26, 1e27,
@@ -174,7 +176,7 @@ static int read_numbers(bytes_t at, bytes_t end, Py_ssize_t size, float *out) {
 }
 
 typedef struct {
-    Py_ssize_t row, start, stop; /* a row left to Python: its number, and where its numbers are */
+    int64_t row, start, stop; /* a row left to Python: its number, and where its numbers are */
 } leftover_t;
 
 /* parse_text(data, vector_size, most, word_set | None)
@@ -283,7 +285,7 @@ static PyObject *parse_binary(PyObject *self, PyObject *args) {
     Py_ssize_t size, most;
     PyObject *wanted, *result = NULL;
     if (!PyArg_ParseTuple(args, "y*nnO", &data, &size, &most, &wanted)) return NULL;
-    if (size < 1 || size > (Py_ssize_t)1 << 40) {
+    if (size < 1 || size > MAX_SIZE) {
         PyErr_SetString(PyExc_ValueError, "vector_size out of range");
         goto done;
     }
@@ -332,19 +334,16 @@ done:
  *
  * Within the interval of decimals that round to the float, scaled to nine digits, the multiple of
  * the largest power of ten is taken, and of those the one nearest to the float. The ends of the
- * interval are left out by more than the rounding of the scaling. */
+ * interval are left out by more than the rounding of the scaling, so that a few numbers beyond 2^24
+ * are a digit longer than they need be. */
 static char *write_number(float value, char *out) {
     uint32_t bits;
     memcpy(&bits, &value, 4);
-    if (bits >> 31) *out++ = '-';
+    uint32_t negative = bits >> 31;
     bits &= 0x7FFFFFFF;
-    if (bits >= 0x7F800000) {
-        if (bits > 0x7F800000) out -= *(out - 1) == '-';
-        memcpy(out, bits == 0x7F800000 ? "inf" : "NaN", 3);
-        return out + 3;
-    }
-    if (!bits) {
-        memcpy(out, "0.0", 3);
+    if (negative && bits <= 0x7F800000) *out++ = '-'; /* NaN has no sign */
+    if (!bits || bits >= 0x7F800000) {
+        memcpy(out, !bits ? "0.0" : bits == 0x7F800000 ? "inf" : "NaN", 3);
         return out + 3;
     }
     memcpy(&value, &bits, 4);
@@ -421,12 +420,13 @@ static PyObject *format_rows(PyObject *args, char separator) {
     Py_ssize_t size;
     PyObject *result = NULL;
     if (!PyArg_ParseTuple(args, "y*y*n", &words, &vectors, &size)) return NULL;
-    if (size < 1 || size > (Py_ssize_t)1 << 40 || vectors.len % (4 * size)) {
+    if (size < 1 || size > MAX_SIZE || vectors.len % (4 * size)) {
         PyErr_SetString(PyExc_ValueError, "vectors are no rows of vector_size float32");
         goto done;
     }
     int text = separator == '\n';
     Py_ssize_t rows = vectors.len / (4 * size), used = 0, row = 0;
+    int words_left = 0;
     Py_ssize_t room = words.len + rows * (2 + size * (text ? LONGEST : 4));
     result = PyByteArray_FromStringAndSize(NULL, room);
     if (!result) goto done;
@@ -456,9 +456,10 @@ static PyObject *format_rows(PyObject *args, char separator) {
         }
     }
     used = at - out;
+    words_left = word <= end;
     Py_END_ALLOW_THREADS;
-    if (row < rows) {
-        PyErr_SetString(PyExc_ValueError, "fewer words than rows");
+    if (row < rows || words_left) {
+        PyErr_SetString(PyExc_ValueError, "there are not as many words as rows");
         Py_CLEAR(result);
     } else if (PyByteArray_Resize(result, used) < 0) {
         Py_CLEAR(result);

@@ -116,8 +116,9 @@ def extend(
         metadata. The new rows' `origin` is `COMPOSED` if they come from subwords, else `NEW`.
 
     Raises:
-        VocabularyError: a word is in the table already, or given twice; `vectors` are of another
-            shape or not finite; a step or a start value is unknown, or needs rows of subwords.
+        VocabularyError: a word is in the table already, given twice, or no string; `vectors` are
+            of another shape or not finite; a step or a start value is unknown, or needs rows of
+            subwords.
     """
     new = _distinct([words] if isinstance(words, str) else words, "word")
     present = [word for word in new if word in table]
@@ -129,7 +130,9 @@ def extend(
     origin = np.full(len(new), Origin.NEW, np.uint8)
     if vectors is None:
         steps = steps_of(fallback)
-        if oov == SUBWORDS:  # the same thing, and told apart from words that can't be composed
+        if (
+            oov == SUBWORDS and table.subwords is not None
+        ):  # the same thing, and told apart from words that can't be composed
             steps, oov = (*(s for s in steps if s != SUBWORDS), SUBWORDS), "normal"
         rows, found = rows_for(table, new, oov, seed, steps)
         origin[found.by(SUBWORDS)] = Origin.COMPOSED
@@ -159,10 +162,13 @@ def _align(
     Raises:
         VocabularyError: there are fewer than two tables, a key is given twice, or no table has it.
     """
-    if not isinstance(tables, Sequence) or len(tables) < 2:
+    listed = isinstance(tables, Sequence) and len(tables) > 1
+    if not listed or not all(isinstance(table, EmbeddingTable) for table in tables):
         raise VocabularyError("pass two tables or more, as a list: [glove, word2vec]")
     if keys is None:
         words = list(dict.fromkeys(chain.from_iterable(table.index_to_key for table in tables)))
+    elif isinstance(keys, str):
+        raise VocabularyError(f"keys={keys!r} is one string; pass a list of words, [{keys!r}]")
     else:
         words = _distinct(keys, "key")
     rows = [table.rows_of(words) for table in tables]
@@ -178,6 +184,9 @@ def _align(
 
 def _distinct(keys: Iterable[str], what: str) -> list[str]:
     words = list(keys)
+    other = [word for word in words if not isinstance(word, str)]
+    if other:
+        raise VocabularyError(f"the {what} {other[0]!r} is no string; pass a list of words")
     if len(set(words)) < len(words):
         last = {word: at for at, word in enumerate(words)}
         twice = next(word for at, word in enumerate(words) if last[word] != at)

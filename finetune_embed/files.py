@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -30,21 +30,21 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
     The bytes go to a hidden file beside `path`, are flushed to the disk, and the file is renamed
     over `path` when the block ends without an error; on an error nothing is left behind.
+
+    Raises:
+        VectorFileError: `path` is a folder, a device or a pipe, or no file can be made there.
     """
     path = Path(path)
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise VectorFileError(f"can't write {path}: it is there, but no file; give another path")
+    temporary = _beside(path)
+    with _telling(path):
+        opened = open(temporary, "xb", buffering=CHUNK)  # noqa: SIM115
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    except FileNotFoundError as error:
-        raise VectorFileError(
-            f"can't write {path}: the folder {path.parent} does not exist; create it first"
-        ) from error
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb", buffering=CHUNK) as file:
+        with opened as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -54,14 +54,19 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Fill a folder that appears at `path` whole, or not at all; `path` must not exist yet."""
+    """Fill a folder that appears at `path` whole, or not at all; `path` must not exist yet.
+
+    Raises:
+        VectorFileError: no folder can be made there.
+    """
     path = Path(path)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    temporary = _beside(path)
+    with _telling(path):
+        temporary.mkdir()
     try:
         yield temporary
         for file in temporary.iterdir():
             _sync(file)
-        os.chmod(temporary, 0o777 & ~_umask())
         os.replace(temporary, path)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -69,10 +74,23 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     _sync(path.parent)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _beside(path: Path) -> Path:
+    """Return a new hidden name in the same folder."""
+    return path.parent / f".{path.name}.{secrets.token_hex(4)}"
+
+
+@contextlib.contextmanager
+def _telling(path: Path) -> Iterator[None]:
+    """Say of an error which file can't be made, not how it is called until it is whole."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise VectorFileError(
+            f"can't write {path}: the folder {path.parent} does not exist; create it first"
+        ) from error
+    except (OSError, ValueError) as error:  # ValueError: a null character
+        reason = getattr(error, "strerror", None) or error
+        raise VectorFileError(f"can't write {path}: {reason}") from error
 
 
 def _sync(path: Path) -> None:

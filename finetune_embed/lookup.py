@@ -134,16 +134,17 @@ def start_vectors(
         seed: of the draw.
 
     Raises:
-        VocabularyError: the function returns another shape, no row of the table is finite, or the
-            table can't compose.
+        VocabularyError: the function returns another shape or a value that is not finite, no row of
+            the table is finite, or the table can't compose.
     """
     size = table.vector_size
     if callable(oov):
         vectors = [np.asarray(oov(word), np.float32) for word in words]
         for word, vector in zip(words, vectors, strict=True):
-            if vector.shape != (size,):
+            if vector.shape != (size,) or not np.isfinite(vector).all():
                 raise VocabularyError(
-                    f"oov({word!r}) returned the shape {vector.shape}; the table needs ({size},)"
+                    f"oov({word!r}) returned the shape {vector.shape}; the table needs ({size},) "
+                    "finite values"
                 )
         return np.stack(vectors)
     if oov == SUBWORDS:

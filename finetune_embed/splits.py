@@ -94,7 +94,10 @@ def hold_out(splits: Splits, label: str, share: float, seed: int) -> Splits:
     if splits.validation is not None:
         return splits
     train = splits.train
-    cure = "pass a validation split: DatasetDict(train=..., validation=...)"
+    cure = (
+        "pass a validation split: DatasetDict(train=..., validation=...), or a folder with "
+        "train.csv and validation.csv"
+    )
     if not 0 < share < 1:
         raise DataError(
             f"{splits.name}: there is no validation split, and validation={share} is no share of "

@@ -264,10 +264,11 @@ class EmbeddingTable:
         """
         cosine = np.empty((len(queries), len(self)), np.float32)
         unit = _unit(np.asarray(queries, np.float32))
-        for start in range(0, len(self), SEARCH_BLOCK):
-            block = self.vectors[start : start + SEARCH_BLOCK]
-            norms = np.linalg.norm(block, axis=1)
-            cosine[:, start : start + SEARCH_BLOCK] = unit @ block.T / np.where(norms, norms, 1)
+        with np.errstate(invalid="ignore"):  # infinite rows have no cosine
+            for start in range(0, len(self), SEARCH_BLOCK):
+                block = self.vectors[start : start + SEARCH_BLOCK]
+                norms = np.linalg.norm(block, axis=1)
+                cosine[:, start : start + SEARCH_BLOCK] = unit @ block.T / np.where(norms, norms, 1)
         cosine[np.isnan(cosine)] = -np.inf
         found = []
         for scores, rows in zip(cosine, excluded or [()] * len(queries), strict=True):
@@ -306,4 +307,5 @@ def _as_items(query: Any) -> list[Any]:
 
 def _unit(vectors: Vectors) -> Vectors:
     norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return np.asarray(vectors / np.where(norms, norms, 1), np.float32)
+    with np.errstate(invalid="ignore"):  # of infinite numbers
+        return np.asarray(vectors / np.where(norms, norms, 1), np.float32)

@@ -282,8 +282,9 @@ def specials_of(specials: Sequence[Special | str]) -> tuple[Special, ...]:
     Raises:
         VocabularyError: a token is given twice, or can't be one.
     """
-    if isinstance(specials, str):
-        raise VocabularyError(f"pass a list of special tokens, [{specials!r}], not one string")
+    if isinstance(specials, (str, Special)):
+        token = specials if isinstance(specials, str) else specials.token
+        raise VocabularyError(f"pass a list of special tokens, [{token!r}], not a single one")
     found = tuple(Special(one) if isinstance(one, str) else one for one in specials)
     tokens = [one.token for one in found]
     for token in tokens:

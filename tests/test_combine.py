@@ -122,11 +122,15 @@ def test_memory_is_that_of_the_new_table_and_a_block(make):
 
 
 def test_what_cant_be_combined(first, second):
-    for tables in ([], [first], first, iter([first, second])):
+    for tables in ([], [first], first, iter([first, second]), ["a.txt", "b.txt"], "ab"):
         with pytest.raises(VocabularyError, match="pass two tables or more, as a list"):
             fe.concatenate(tables)
     with pytest.raises(VocabularyError, match=r"2 of 3 keys are in none of the tables, 'x' the f"):
         fe.average([first, second], ["a", "x", "y"])
+    with pytest.raises(VocabularyError, match=r"keys='ab' is one string; .* words, \['ab'\]"):
+        fe.concatenate([first, second], "ab")
+    with pytest.raises(VocabularyError, match="the key 1 is no string; pass a list of words"):
+        fe.average([first, second], ["a", 1])
     with pytest.raises(VocabularyError, match=r"the key 'a' is given twice; .*dict.fromkeys\(keys"):
         fe.concatenate([first, second], ["b", "a", "a"])
 
@@ -209,5 +213,7 @@ def test_what_cant_be_added(table):
             fe.extend(table, ["x"], vectors=np.zeros(shape))
     with pytest.raises(VocabularyError, match=r"1 words have .* not finite, 'y' the first"):
         fe.extend(table, ["x", "y"], vectors=[[1, 2, 3], [1, np.inf, 3]])
-    with pytest.raises(VocabularyError, match="needs a table with rows of subwords"):
+    with pytest.raises(VocabularyError, match="the word 1 is no string"):
+        fe.extend(table, [1])
+    with pytest.raises(VocabularyError, match="oov='subwords' needs a table with rows of subwords"):
         fe.extend(table, ["x"], oov="subwords")

@@ -48,9 +48,46 @@ def test_atomic_write_leaves_nothing_behind_on_an_error(tmp_path, error):
 
 def test_atomic_write_over_a_folder_leaves_nothing_behind(tmp_path):
     (tmp_path / "out").mkdir()
-    with pytest.raises(OSError, match="out"), atomic_write(tmp_path / "out") as file:
-        file.write(b"x")
+    with (
+        pytest.raises(VectorFileError, match=r"^can't write .*out: it is there, but no file; give"),
+        atomic_write(tmp_path / "out"),
+    ):
+        pass
     assert os.listdir(tmp_path) == ["out"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_atomic_write_replaces_no_device_or_pipe(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "pipe")
+    for name in ("pipe", "link"):
+        with (
+            pytest.raises(VectorFileError, match="it is there, but no file"),
+            atomic_write(tmp_path / name),
+        ):
+            pass
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+    assert sorted(os.listdir(tmp_path)) == ["link", "pipe"]
+
+
+@pytest.mark.parametrize("write", [atomic_write, atomic_folder])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("file/out", "Not a directory"),
+        ("nowhere/out", "the folder .*nowhere does not exist; create it first"),
+        ("a\0b", "embedded null byte"),
+        ("x" * 300, "File name too long"),
+    ],
+)
+def test_where_nothing_can_be_written(tmp_path, write, name, message):
+    (tmp_path / "file").write_bytes(b"")
+    with (
+        pytest.raises(VectorFileError, match=f"^can't write [^;]*: {message}"),
+        write(tmp_path / name),
+    ):
+        pass
+    assert os.listdir(tmp_path) == ["file"]
 
 
 def test_atomic_write_into_a_missing_folder(tmp_path):
@@ -62,7 +99,8 @@ def test_atomic_write_into_a_missing_folder(tmp_path):
 
 
 @pytest.mark.usefixtures("umask")
-def test_permissions_honour_the_umask(tmp_path):
+def test_permissions_honour_the_umask(tmp_path, monkeypatch):
+    monkeypatch.delattr(os, "umask")  # not looked at by changing it, which other threads would see
     with atomic_write(tmp_path / "file") as file:
         file.write(b"x")
     with atomic_folder(tmp_path / "folder"):

@@ -385,7 +385,7 @@ def test_file_objects_and_members_of_archives(tmp_path):
 
 
 def test_every_golden_file_is_reported_as_its_loader_reads_it(golden):
-    seen = set()
+    seen, dtypes = set(), {}
     for path in [*golden.glob("tiny.*"), *golden.glob("static/*"), *golden.glob("spacy/*")]:
         try:
             table = fe.load_vectors(path)
@@ -396,7 +396,36 @@ def test_every_golden_file_is_reported_as_its_loader_reads_it(golden):
         assert (report.words - again, report.vector_size) == (len(table), table.vector_size)
         assert not any(finding.severity == "error" for finding in report.findings)
         seen.add(report.source_format)
+        dtypes[path.name] = report.dtype
     assert seen >= {"glove", "word2vec", "word2vec-binary", "safetensors"}
+    others = {name: dtype for name, dtype in dtypes.items() if dtype not in ("float32", "text")}
+    assert others == {
+        "model2vec-float16": "float16",
+        "model2vec-float64": "float64",
+        "model2vec-int8": "int8",
+        "model2vec-quantised-int8": "int8",
+        "tiny.dataset": "float64",
+        "tiny.fasttext-nongrams.ftz": "product-quantised",
+        "tiny.fasttext-pruned.ftz": "product-quantised",
+        "tiny.fasttext-qnorm.ftz": "product-quantised",
+        "tiny.fasttext-qout.ftz": "product-quantised",
+        "tiny.fasttext-quantized.ftz": "product-quantised",
+        "tiny.fasttext-retrained.ftz": "product-quantised",
+        "tiny.numpy.npz": "float64",
+        "vectors": "float16",
+    }
+    assert len(dtypes) - len(others) >= 20
+
+
+def test_metadata_of_another_file_are_not_taken_for_this_one(tmp_path):
+    story = {"source_format": "arrow", "source_dtype": "int8", "duplicates": "many"}
+    table = fe.EmbeddingTable(["a", "b"], np.ones((2, 2), np.float32), story)
+    fe.save_arrow(table, tmp_path / "x")
+    fe.save_safetensors(table, tmp_path / "y")
+    for name in ("x", "y"):
+        report = inspect(tmp_path / name)
+        assert (report.dtype, report.words) == ("float32", 2)
+        assert "duplicates" not in [finding.code for finding in report.findings]
 
 
 def test_a_table_that_composes_words_is_advised_to(golden):

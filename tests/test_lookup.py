@@ -74,10 +74,11 @@ def test_a_function_is_asked_for_the_lacking_words_only(table):
     assert vectors[2].tolist() == [1.0, 0.0, 1.0]
 
 
-@pytest.mark.parametrize("value", [[1.0], [[1.0, 2.0, 3.0]], 1.0, [1.0] * 4])
-def test_a_function_that_returns_another_shape(table, value):
+@pytest.mark.parametrize("value", [[1.0], [[1.0, 2.0, 3.0]], 1.0, [1.0] * 4, [1.0, np.nan, 3.0]])
+def test_a_function_that_returns_another_shape_or_what_is_not_finite(table, value):
     shape = np.shape(value)
-    message = rf"oov\('x'\) returned the shape \({', '.join(map(str, shape))},?\); the table needs"
+    told = ", ".join(map(str, shape))
+    message = rf"oov\('x'\) returned the shape \({told},?\); the table needs .* finite"
     with pytest.raises(VocabularyError, match=message):
         rows_for(table, ["king", "x"], lambda word: value)
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from packing import tarred, zipped, zstd
@@ -115,6 +116,17 @@ def test_a_pipe_of_short_reads(tmp_path, kind, at_once):
         assert (bytes(source.whole()) if at_once else source.read(1 << 20)) == TEXT
         assert source.sha256() == hashlib.sha256(data).hexdigest()
     thread.join()
+
+
+def test_a_stream_that_does_not_wait_is_refused_and_not_taken_for_its_end():
+    class Impatient(io.RawIOBase):
+        parts: ClassVar = [b"a 1 2\n", None, b"b 3 4\n", b""]
+
+        def read(self, size=-1):
+            return self.parts.pop(0) if size else b""
+
+    with pytest.raises(VectorFileError, match=r"can't be read: .*it is non-blocking; pass one"):
+        load_vectors(Impatient())
 
 
 @pytest.mark.parametrize("kind", ["", "zip"])

@@ -118,9 +118,10 @@ def test_most_similar_of_an_empty_query(table):
     assert [word for word, _ in opposite] == ["apple", "woman", "queen", "man"]
 
 
-def test_zero_and_nan_rows_disturb_nothing():
-    vectors = [[1.0, 0.0], [0.0, 0.0], [np.nan, 1.0], [1.0, 1.0]]
-    table = EmbeddingTable(["a", "zero", "nan", "b"], vectors)
+def test_zero_and_nan_and_infinite_rows_disturb_nothing():
+    vectors = [[1.0, 0.0], [0.0, 0.0], [np.nan, 1.0], [1.0, 1.0], [np.inf, 1.0]]
+    table = EmbeddingTable(["a", "zero", "nan", "b", "inf"], vectors)
+    assert table.most_similar("inf") == []
     found = table.most_similar("a")
     assert [word for word, _ in found] == ["b", "zero"]
     assert [cosine for _, cosine in found] == pytest.approx([np.sqrt(0.5), 0.0])

@@ -381,5 +381,6 @@ def test_special_tokens_of_the_tokenizer_come_behind_those_given():
 def test_special_tokens_are_checked():
     with pytest.raises(VocabularyError, match="the special token '<m>' is given twice"):
         Vocabulary.from_texts(["a"], specials=["<m>", Special("<m>", "mean")])
-    with pytest.raises(VocabularyError, match=r"pass a list of special tokens, \['<m>'\]"):
-        Vocabulary.from_texts(["a"], specials="<m>")
+    for one in ("<m>", Special("<m>", "mean")):
+        with pytest.raises(VocabularyError, match=r"pass a list of special tokens, \['<m>'\]"):
+            Vocabulary.from_texts(["a"], specials=one)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import re
 import sys
 from collections.abc import Sequence
 
@@ -21,18 +20,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     from ..errors import FinetuneEmbedError
     from .app import app
+    from .output import as_options
 
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    command = app.commands.get(words[0]) if words else None
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(
                 errors="surrogateescape"
             )  # words that are not UTF-8 come out as such
     try:
-        code = app.main(
-            list(sys.argv[1:] if arguments is None else arguments),
-            prog_name="finetune-embed",
-            standalone_mode=False,
-        )
+        code = app.main(words, prog_name="finetune-embed", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         sys.exit(2)
@@ -41,23 +39,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         hint = f"; see {where} --help" if where else ""
         _fail(error.format_message().replace("\n", " ").rstrip(".") + hint)
     except (click.Abort, KeyboardInterrupt):
-        _fail("interrupted; a run with an output folder goes on with --resume", 130)
+        goes_on = command is not None and any(p.name == "resume" for p in command.params)
+        _fail("interrupted" + "; the run goes on with --resume" * goes_on, 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except (FinetuneEmbedError, OSError) as error:
-        _fail(_as_options(" ".join(str(error).split("\n"))))
+        _fail(as_options(" ".join(str(error).split("\n")), command))
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _as_options(message: str) -> str:
-    """Spell the cures of the library's messages as options of the command line."""
-    for name in ("resume", "overwrite"):
-        message = message.replace(f"{name}=True", f"--{name}")
-    for name in ("output_dir", "text", "label"):
-        message = message.replace(f"{name}='...'", f"--{name.replace('_', '-')} ...")
-    message = re.sub(r"\bmember=(?=')", "--member ", message)
-    return message.replace("output_dir", "--output-dir")
 
 
 def _fail(message: str, code: int = 2) -> None:

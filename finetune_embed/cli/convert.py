@@ -11,7 +11,7 @@ from ..errors import VectorFileError
 from ..formats import SAVERS, Loaded
 from ..formats.numpy_arrays.wordlist import words_of
 from ..source import STDIN
-from .output import as_json_option, print_json, read_file
+from .output import as_json_option, member_option, print_json, read_file
 
 __all__ = ["convert"]
 
@@ -35,7 +35,7 @@ BY_SUFFIX = {
 @click.option(
     "--keys", type=click.Path(path_type=Path), help="Only the words in this file, one a line."
 )
-@click.option("--member", help="The file to read of an archive that holds several.")
+@member_option
 @as_json_option
 def convert(
     source: Path,
@@ -53,6 +53,11 @@ def convert(
     name = _format_of(target, to)
     wanted = None if keys is None else words_of(str(keys))
     found = read_file(source, limit, wanted, member)
+    if wanted and not len(found.table):
+        raise VectorFileError(
+            f"not one of the {len(wanted):,} words in {keys} is in {source}; write them one a "
+            "line, spelled as there"
+        )
     SAVERS[name](found.table, target)
     told = _told(source, found)
     if wanted is not None:
@@ -83,7 +88,7 @@ def _format_of(target: Path, to: str | None) -> str:
             "a table is written to a file, which appears whole or not at all, not to standard "
             "output; name one: convert SOURCE vectors.txt"
         )
-    name = to or BY_SUFFIX.get(target.suffix)
+    name = to or BY_SUFFIX.get(target.suffix.lower())
     if name not in SAVERS:
         what = f"no format is called {to!r}" if to else f"the suffix of {target} names no format"
         raise VectorFileError(f"{what}; say which to write: --to {' | '.join(SAVERS)}")

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ..training.folder import WORDS
-from .output import as_json_option, open_table, print_json
+from .output import as_json_option, member_option, open_table, print_json
 
 __all__ = ["drift"]
 
@@ -17,12 +17,23 @@ __all__ = ["drift"]
 @click.argument("tuned", type=click.Path(path_type=Path))
 @click.option("--word", multiple=True, help="A word to show; repeatable.")
 @click.option("--top", default=10, show_default=True, help="Words in the JSON document.")
+@member_option
 @as_json_option
-def drift(base: Path, tuned: Path, word: tuple[str, ...], top: int, as_json: bool) -> None:
-    """Tell how far the words of a table have moved and what their neighbours became."""
+def drift(
+    base: Path,
+    tuned: Path,
+    word: tuple[str, ...],
+    top: int,
+    member: str | None,
+    as_json: bool,
+) -> None:
+    """Tell how far the words of a table have moved and what their neighbours became.
+
+    --member is of BASE.
+    """
     from ..evaluation import drift as measure
 
-    report = measure(open_table(base), open_table(tuned), _counts(tuned))
+    report = measure(open_table(base, member), open_table(tuned), _counts(tuned))
     shown = [report.word(one) for one in word]
     if as_json:
         told = report.to_dict(top)

@@ -6,8 +6,14 @@ from pathlib import Path
 
 import click
 
-from ..source import STDIN
-from .output import as_json_option, columns_of, print_json, vector_file
+from .output import (
+    as_json_option,
+    as_options,
+    columns_of,
+    member_option,
+    print_json,
+    vector_file,
+)
 
 __all__ = ["inspect"]
 
@@ -18,7 +24,7 @@ __all__ = ["inspect"]
 @click.option(
     "--text", default="text", show_default=True, help="Its column of texts; several, with commas."
 )
-@click.option("--member", help="The file to look at of an archive that holds several.")
+@member_option
 @click.option(
     "--strict", is_flag=True, help="Exit with code 2 if there is an error or a warning; notes pass."
 )
@@ -39,11 +45,10 @@ def inspect(
     """
     from ..inspection import inspect as look_over
 
-    path = STDIN if str(file) == STDIN else vector_file(file)
-    report = look_over(path, data, columns_of(text), member=member)
+    report = look_over(vector_file(file), data, columns_of(text), member=member)
     if as_json:
         print_json(report.to_dict())
     else:
-        click.echo(str(report))
+        click.echo(as_options(str(report), context.command))
     if not report.words or (strict and not report.is_clean):
         context.exit(2)

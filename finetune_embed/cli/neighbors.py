@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .output import as_json_option, open_table, print_json
+from .output import as_json_option, member_option, open_table, print_json
 
 __all__ = ["neighbors"]
 
@@ -16,12 +16,18 @@ __all__ = ["neighbors"]
 @click.argument("words", nargs=-1, required=True)
 @click.option("--minus", multiple=True, help="A word to subtract; repeatable.")
 @click.option("--topn", default=10, show_default=True, help="How many to print.")
+@member_option
 @as_json_option
 def neighbors(
-    file: Path, words: tuple[str, ...], minus: tuple[str, ...], topn: int, as_json: bool
+    file: Path,
+    words: tuple[str, ...],
+    minus: tuple[str, ...],
+    topn: int,
+    member: str | None,
+    as_json: bool,
 ) -> None:
     """Print the nearest words by cosine."""
-    found = open_table(file).most_similar(list(words), minus, topn)
+    found = open_table(file, member).most_similar(list(words), minus, topn)
     if as_json:
         print_json([{"word": word, "cosine": cosine} for word, cosine in found])
         return

@@ -31,7 +31,13 @@ LR = 0.01
     show_default=True,
     help="Folder for the best run.",
 )
-@click.option("--epochs", default=EPOCHS, show_default=True, help="Epochs of each strategy.")
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=1),
+    default=EPOCHS,
+    show_default=True,
+    help="Epochs of each strategy.",
+)
 @quiet_option
 @as_json_option
 def quickstart(output_dir: Path, epochs: int, quiet: bool, as_json: bool) -> None:

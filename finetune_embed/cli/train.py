@@ -10,7 +10,7 @@ import click
 from ..coverage import Coverage
 from ..fallback import STEPS
 from ..training.schedule import SCHEDULES
-from .output import as_json_option, columns_of, print_json, quiet_option, vector_file
+from .output import as_json_option, columns_of, member_option, print_json, quiet_option, vector_file
 
 __all__ = ["train"]
 
@@ -22,8 +22,9 @@ __all__ = ["train"]
     "--vectors",
     type=click.Path(path_type=Path),
     required=True,
-    help="Vector file (GloVe, word2vec, safetensors) or run folder.",
+    help="Vector file of any format, folder of a model or a run, or - for standard input.",
 )
+@member_option
 @click.option(
     "--data", required=True, help="CSV, TSV, JSON, JSONL or Parquet file, folder, or Hub name."
 )

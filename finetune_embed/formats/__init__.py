@@ -16,8 +16,9 @@ from typing import NamedTuple
 from ..source import STDIN, PathOrFile, Source, open_source
 from ..table import EmbeddingTable
 from . import arrow, fasttext, gensim_native, numpy_arrays, safetensors, word2vec
+from ._layout import detect_layout
 from ._sniff import refuse_unread, sniff, sniff_folder
-from ._text import detect_layout, read_text
+from ._text import read_text
 from .arrow import from_dataset, load_arrow, save_arrow, save_parquet, to_dataset
 from .fasttext import load_fasttext
 from .gensim_native import load_gensim

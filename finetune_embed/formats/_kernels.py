@@ -151,7 +151,7 @@ class BinaryRows(NamedTuple):
 
     Attributes:
         words: their bytes, joined by spaces.
-        vectors: float32 `(n, D)`.
+        vectors: little-endian float32 `(n, D)`.
         passed: the whole rows of the block, also those whose word is not in the set.
         used: the bytes they take.
     """
@@ -168,7 +168,7 @@ def parse_binary(data: bytes, vector_size: int, most: int, wanted: WordSet | Non
         words, numbers, _, passed, used = native.parse_binary(
             data, vector_size, most, wanted.hashes if wanted else None
         )
-        vectors = np.frombuffer(numbers, np.float32).reshape(-1, vector_size)
+        vectors = np.frombuffer(numbers, "<f4").reshape(-1, vector_size)
         return BinaryRows(bytes(words), vectors, passed, used)
     width = 4 * vector_size
     keys: list[bytes] = []
@@ -194,7 +194,7 @@ def format_text(words: bytes, vectors: Vectors) -> bytes | bytearray:
 
     Args:
         words: `n` words joined by newlines.
-        vectors: C-contiguous `(n, D)`.
+        vectors: C-contiguous float32 `(n, D)`.
     """
     if native is not None:
         text: bytearray = native.format_text(words, vectors, vectors.shape[1])
@@ -211,7 +211,7 @@ def format_binary(words: bytes, vectors: Vectors) -> bytes | bytearray:
 
     Args:
         words: `n` words joined by spaces.
-        vectors: C-contiguous, little-endian `(n, D)`.
+        vectors: C-contiguous, little-endian float32 `(n, D)`.
     """
     if native is not None:
         rows: bytearray = native.format_binary(words, vectors, vectors.shape[1])

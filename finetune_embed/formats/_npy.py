@@ -20,7 +20,15 @@ import numpy.typing as npt
 from ..errors import VectorFileError
 from ..table import Vectors
 
-__all__ = ["MAX_SIZE", "Readable", "RowStack", "StoredArray", "as_float32", "open_array"]
+__all__ = [
+    "MAX_SIZE",
+    "Readable",
+    "RowStack",
+    "StoredArray",
+    "as_float32",
+    "open_array",
+    "source_dtype",
+]
 
 Rows = npt.NDArray[np.int64]
 
@@ -215,6 +223,11 @@ def as_float32(block: npt.NDArray[Any], name: str, rows: Sequence[int] | Rows) -
             f"{name}[{rows[int(row)]}] holds {block[row, column]:g}, which is too large for "
             "float32 (3.4e38); scale the vectors down"
         ) from error
+
+
+def source_dtype(dtype: np.dtype[Any]) -> dict[str, str]:
+    """Return what a table's metadata tell of its file's numbers: their type, if not float32."""
+    return {} if dtype.name == "float32" else {"source_dtype": dtype.name}
 
 
 class RowStack:

@@ -146,7 +146,17 @@ def wanted_keys(keys: Collection[str] | None) -> frozenset[str] | None:
         return None
     if isinstance(keys, str):
         raise VectorFileError(f"keys={keys!r} is one string; pass a list of words, keys=[{keys!r}]")
-    return frozenset(keys)
+    try:
+        wanted = frozenset(keys)
+    except TypeError as error:
+        raise VectorFileError(
+            f"keys can't be used ({error}); pass a list of words, such as "
+            "keys=list(vocabulary.key_to_index)"
+        ) from error
+    odd = [key for key in wanted if not isinstance(key, str)]
+    if odd:
+        raise VectorFileError(f"keys has {odd[0]!r}, which is no string; pass a list of words")
+    return wanted
 
 
 def _as_bytes(key: str) -> bytes | None:

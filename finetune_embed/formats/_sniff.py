@@ -10,7 +10,17 @@ from typing import NamedTuple
 from ..errors import VectorFileError
 from ..source import Source
 
-__all__ = ["FORMATS", "HEAD", "expect", "sniff", "sniff_folder"]
+__all__ = [
+    "FORMATS",
+    "HEAD",
+    "MAX_SAFETENSORS_HEADER",
+    "W2V_HEADER",
+    "expect",
+    "refuse_unread",
+    "sniff",
+    "sniff_folder",
+    "starts_like_another",
+]
 
 HEAD = 1 << 22  # bytes looked at to find out what a text file is
 SAMPLE = 1 << 16  # bytes that tell text from binary

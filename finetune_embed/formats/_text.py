@@ -1,4 +1,4 @@
-"""Vectors as lines of text: a word, then D numbers, between single spaces.
+"""Lines of text to a table and back: a word, then D numbers, between single spaces.
 
 GloVe files are just that; word2vec text files have a header line `V D` before it. A word may
 contain spaces (glove.840B has such), so lines are split from the right, at ASCII spaces only.
@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from typing import BinaryIO, NamedTuple
@@ -21,113 +19,14 @@ from ..errors import VectorFileError
 from ..source import Source
 from ..table import EmbeddingTable, Vectors
 from ._kernels import TextRows, WordSet, format_text, in_order, parse_text
+from ._layout import BOM, MAX_LINE, TextLayout, shown
 from ._rows import RowBuffer, check_limit, join_words, wanted_bytes
-from ._sniff import HEAD
 
-__all__ = [
-    "BOM",
-    "Block",
-    "TextLayout",
-    "blocks",
-    "detect_layout",
-    "fill_in",
-    "line_of_numbers",
-    "other_separator",
-    "read_text",
-    "write_text",
-]
+__all__ = ["Block", "blocks", "fill_in", "line_of_numbers", "read_text", "write_text"]
 
-BOM = b"\xef\xbb\xbf"
-DETECT_LINES = 1_000
 BLOCK = 1 << 22
-MAX_LINE = 1 << 26  # bytes; a longer "line" is no line of vectors
 WRITE_NUMBERS = 1 << 18  # to a block
 _BLANK = re.compile(rb"^[ \r]*\n", re.MULTILINE)
-_OTHER_SEPARATOR = re.compile(rb"[^\t,;]*([\t,;])[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?")
-_HEADER = re.compile(rb"\d{1,18} \d{1,18}")
-
-
-@dataclass(frozen=True)
-class TextLayout:
-    """How a text file of vectors is laid out.
-
-    Attributes:
-        vector_size: the numbers in a line.
-        promised: the rows that the header promises, or None where there is no header.
-    """
-
-    vector_size: int
-    promised: int | None
-
-
-def detect_layout(source: Source, vector_size: int | None = None) -> TextLayout:
-    """Find the dimension of a text file and whether it has a header, by its first 1,000 lines.
-
-    The dimension is the most frequent number of fields less one. A header is a first line of two
-    integers; where the lines hold one number each, only if its second integer is 1.
-
-    Raises:
-        VectorFileError: no line looks like a vector, two dimensions are equally frequent, the
-            header contradicts the lines, or all words end as if parted by something else.
-    """
-    head = source.peek(HEAD).removeprefix(BOM)
-    lines = [line.rstrip(b" \r") for line in head.split(b"\n")[: DETECT_LINES + 1]]
-    if len(head) >= HEAD - len(BOM) and len(lines) <= DETECT_LINES:
-        lines = lines[:-1]  # cut off by the peek, not by the file
-    lines = [line for line in lines if line]
-    if not lines:
-        raise VectorFileError(f"{source.name}: no line of text in the first {len(head):,} bytes")
-    header = _HEADER.fullmatch(lines[0]) is not None
-    body = lines[1:] if header and len(lines) > 1 else lines
-    sizes = Counter(line.count(b" ") for line in body[:DETECT_LINES])
-    given = vector_size is not None
-    if vector_size is None:
-        (vector_size, times), *others = sizes.most_common(2)
-        if others and others[0][1] == times:
-            raise VectorFileError(
-                f"{source.name}: {times:,} of the first lines have {vector_size} numbers and as "
-                f"many have {others[0][0]}; say which it is: vector_size={vector_size}"
-            )
-    if vector_size < 1:
-        raise VectorFileError(
-            f"{source.name}:{1 if body is lines else 2}: {_shown(body[0])} is not a word and its "
-            "numbers between spaces; this is not a text file of vectors"
-        )
-    if vector_size > MAX_LINE:
-        raise VectorFileError(f"vector_size={vector_size}: more numbers than a line can hold")
-    found = [line.rsplit(b" ", vector_size)[0] for line in body[:DETECT_LINES]]
-    if not header and not given and (mark := other_separator(found)):
-        raise VectorFileError(
-            f"{source.name}:1: a word and its first number are parted by {mark!r}, not by a space, "
-            f"in {_shown(body[0])} and all that follow; put a space there, or, if it is part of "
-            f"the words, use load_glove(path, vector_size={vector_size})"
-        )
-    if header:
-        promised, promised_size = map(int, lines[0].split(b" "))
-        if promised_size == vector_size and len(lines) > 1:
-            return TextLayout(vector_size, promised)
-        if len(lines) == 1:
-            raise VectorFileError(
-                f"{source.name}:1: the header promises {promised:,} vectors of {promised_size} "
-                "numbers, and the file ends there; fetch the file again"
-            )
-        if vector_size != 1:
-            raise VectorFileError(
-                f"{source.name}:1: the header promises vectors of {promised_size} numbers, but "
-                f"line 2 has {body[0].count(b' ')}; correct the header, or remove it and use "
-                "load_glove(path)"
-            )
-    return TextLayout(vector_size, None)
-
-
-def other_separator(words: list[bytes]) -> str:
-    """Return the mark that stands before a number in each of several words, or nothing.
-
-    So it looks where the word is parted from its numbers by a tab, a comma or a semicolon.
-    """
-    marks = {match and match[1] for match in map(_OTHER_SEPARATOR.fullmatch, words)}
-    mark = marks.pop()
-    return mark.decode() if mark and not marks and len(words) > 1 else ""
 
 
 def read_text(
@@ -231,7 +130,7 @@ def _short_line(source: Source, line: int, text: bytes, vector_size: int) -> Vec
     text = text.rstrip(b" \r")
     return VectorFileError(
         f"{source.name}:{line}: {text.count(b' ')} numbers where {vector_size} are expected in "
-        f"{_shown(text)}; the file is damaged there or cut short; fetch it again"
+        f"{shown(text)}; the file is damaged there or cut short; fetch it again"
     )
 
 
@@ -280,7 +179,7 @@ def line_of_numbers(text: bytes, source: Source, line: Callable[[], int]) -> lis
             numbers.append(_nearest(field))
         except ValueError:
             raise VectorFileError(
-                f"{source.name}:{line()}: value {position} of the vector is {_shown(field)}, which "
+                f"{source.name}:{line()}: value {position} of the vector is {shown(field)}, which "
                 "is not a number; correct the line or remove it"
             ) from None
     return numbers
@@ -305,12 +204,8 @@ def write_text(table: EmbeddingTable, file: BinaryIO) -> None:
 
     def lines(start: int) -> bytes | bytearray:
         words = join_words(table.index_to_key[start : start + step], "\n")
-        return format_text(words, np.ascontiguousarray(table.vectors[start : start + step]))
+        rows = np.ascontiguousarray(table.vectors[start : start + step], np.float32)
+        return format_text(words, rows)
 
     for text in in_order(lines, range(0, len(table), step)):
         file.write(text)
-
-
-def _shown(text: bytes) -> str:
-    """Return bytes of a file as a short quoted string."""
-    return repr((text if len(text) <= 60 else text[:57] + b"...").decode("utf-8", "replace"))

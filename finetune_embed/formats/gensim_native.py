@@ -20,9 +20,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import VectorFileError
-from ..source import Source, open_source
-from ..table import EmbeddingTable, Origin, Vectors
-from ._npy import as_float32
+from ..source import STDIN, Source, open_source
+from ..table import EmbeddingTable, Vectors
+from ._composed import with_composed
+from ._npy import as_float32, source_dtype
 from ._rows import check_limit, make_table, provenance
 from ._sniff import expect
 
@@ -54,7 +55,7 @@ def load_gensim(
             open it, or it holds no word vectors.
     """
     check_limit(limit)
-    if not isinstance(path, (str, os.PathLike)):
+    if not isinstance(path, (str, os.PathLike)) or path == STDIN:
         raise VectorFileError(
             "gensim looks for arrays beside its file; save it to a folder and pass its path"
         )
@@ -73,13 +74,14 @@ def load_gensim(
         raise VectorFileError(f"{path}: its {len(words):,} words have no vectors; it is damaged")
     if any(type(word) is not str for word in words):
         words, vectors = _named(words, vectors, metadata, str(path))
+    metadata |= source_dtype(vectors.dtype)
     vectors = as_float32(vectors, str(path), range(len(vectors)))
     table = make_table(words, vectors, metadata, keys, limit)
     if hasattr(keyed, "vectors_ngrams"):
         subwords = _FastText(keyed)
         known = set(words)
         lacking = [word for word in dict.fromkeys(keys or ()) if word not in known]
-        table = _with_composed(table, subwords, lacking) if lacking else table
+        table = with_composed(table, lacking, *subwords.compose(lacking)) if lacking else table
         table.subwords = subwords
     return table
 
@@ -132,16 +134,6 @@ def _named(
         raise VectorFileError(f"{name}: the key {odd!r} is not a string, so these are no words")
     metadata["nameless"] = str(len(words) - len(rows))
     return [words[row] for row in rows], vectors[rows]
-
-
-def _with_composed(table: EmbeddingTable, subwords: _FastText, words: list[str]) -> EmbeddingTable:
-    """Return the table with those words behind it that can be composed."""
-    vectors, made = subwords.compose(words)
-    added = [word for word, could in zip(words, made.tolist(), strict=True) if could]
-    origin = np.full(len(table) + len(added), Origin.COMPOSED, np.uint8)
-    origin[: len(table)] = table.origin
-    rows = np.concatenate([table.vectors, vectors[made]])
-    return EmbeddingTable([*table.index_to_key, *added], rows, table.metadata, origin)
 
 
 class _FastText:

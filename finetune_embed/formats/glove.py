@@ -14,11 +14,14 @@ from ..errors import VectorFileError
 from ..files import atomic_write
 from ..source import COMPRESSED, PathOrFile, Source, open_source
 from ..table import EmbeddingTable
+from ._layout import BOM, DETECT_LINES, detect_layout, other_separator
 from ._rows import check_keys, join_words
-from ._sniff import expect, starts_like_another
-from ._text import BOM, DETECT_LINES, detect_layout, other_separator, read_text, write_text
+from ._sniff import HEAD, expect, starts_like_another
+from ._text import read_text, write_text
 
 __all__ = ["load_glove", "read", "save_glove"]
+
+LONGEST_NUMBER = 17  # bytes, with its space
 
 
 def load_glove(
@@ -63,6 +66,20 @@ def read(
     return read_text(source, layout, "glove", keys, limit)
 
 
+def _check_spaces(words: list[bytes], least: int) -> None:
+    """Refuse first words of which a reader that sees `least` lines or more gets D wrong."""
+    spaces: Counter[int] = Counter()
+    for number, word in enumerate(words, 1):
+        spaces[word.count(b" ")] += 1
+        in_doubt = any(spaces[0] <= times for count, times in spaces.items() if count)
+        if in_doubt and number >= min(least, len(words)):
+            raise VectorFileError(
+                f"{spaces[0]:,} of the first {number:,} words are without a space, too few to tell "
+                "words from numbers in GloVe text; use save_safetensors(table, path), which holds "
+                "any word"
+            )
+
+
 def save_glove(table: EmbeddingTable, path: str | os.PathLike[str]) -> None:
     """Write a table as GloVe text. Numbers are the shortest that read back to the same float32.
 
@@ -78,13 +95,7 @@ def save_glove(table: EmbeddingTable, path: str | os.PathLike[str]) -> None:
             f"the first word, {table.index_to_key[0]!r}, starts like a byte order mark or a file "
             "of another kind, and readers would take it for that; put another word first"
         )
-    spaces = Counter(word.count(b" ") for word in words)
-    if any(spaces[0] <= times for count, times in spaces.items() if count):
-        raise VectorFileError(
-            f"{spaces[0]:,} of the first {len(words):,} words are without a space, "
-            "too few to tell words from numbers in GloVe text; use save_safetensors(table, path), "
-            "which holds any word"
-        )
+    _check_spaces(words, HEAD // (LONGEST_NUMBER * table.vector_size + max(map(len, words))))
     if mark := other_separator(words):
         raise VectorFileError(
             f"all of the first {len(words):,} words end in {mark!r} and a number, so that readers "

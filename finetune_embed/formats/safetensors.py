@@ -45,17 +45,17 @@ def save_safetensors(table: EmbeddingTable, path: str | os.PathLike[str]) -> Non
     np.cumsum([len(word) for word in words], out=offsets[1:])
     tensors: dict[str, npt.NDArray[Any]] = {
         OFFSETS: offsets,
-        WEIGHT: table.vectors,
+        WEIGHT: np.asarray(table.vectors, np.float32),
         BYTES: np.frombuffer(b"".join(words), np.uint8),
     }
     if table.origin.any():
-        tensors[ORIGIN] = table.origin
+        tensors[ORIGIN] = np.asarray(table.origin, np.uint8)
     metadata = {"library_version": version("finetune_embed")} | table.metadata
     _check_metadata(metadata)
     header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))}
     position = 0
     for name, array in tensors.items():
-        dtype = _NAMES[np.dtype(array.dtype).newbyteorder("<").str]
+        dtype = _NAMES[array.dtype.newbyteorder("<").str]
         end = position + array.size * array.itemsize
         header[name] = {
             "dtype": dtype,
@@ -69,7 +69,8 @@ def save_safetensors(table: EmbeddingTable, path: str | os.PathLike[str]) -> Non
         file.write(struct.pack("<Q", len(encoded)) + encoded)
         for array in tensors.values():
             for start in range(0, len(array), 1 << 16):
-                file.write(np.ascontiguousarray(array[start : start + (1 << 16)]).data)
+                part = array[start : start + (1 << 16)]
+                file.write(np.ascontiguousarray(part, array.dtype.newbyteorder("<")).data)
 
 
 def _check_metadata(metadata: dict[str, str]) -> None:

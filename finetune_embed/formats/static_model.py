@@ -31,7 +31,7 @@ from ..errors import VectorFileError
 from ..source import open_source
 from ..table import EmbeddingTable
 from ._folder import MAX_SIZE, folder_provenance, missing_folder, read_json
-from ._npy import as_float32
+from ._npy import as_float32, source_dtype
 from ._rows import check_limit, make_table, wanted_keys
 from ._sniff import expect
 from ._tensors import TensorFile, open_tensors
@@ -89,7 +89,7 @@ def load_static(
         tokens, ids = _tokens(folder / TOKENIZER, count)
         rows = _wanted(tokens, keys, limit)
         vectors = _vectors(embeddings, mapping, weights, ids[rows], file.name)
-        metadata = folder_provenance(source, path, "static")
+        metadata = folder_provenance(source, path, "static") | source_dtype(embeddings.dtype)
         return make_table([tokens[row] for row in rows], vectors, metadata)
 
 

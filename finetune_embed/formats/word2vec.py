@@ -18,9 +18,10 @@ from ..files import atomic_write
 from ..source import PathOrFile, Source, open_source
 from ..table import EmbeddingTable
 from ._kernels import WordSet, format_binary, in_order, parse_binary
+from ._layout import detect_layout
 from ._rows import RowBuffer, check_keys, check_limit, join_words, wanted_bytes
 from ._sniff import W2V_HEADER, expect
-from ._text import detect_layout, read_text, write_text
+from ._text import read_text, write_text
 
 __all__ = ["load_word2vec", "read", "read_binary", "save_word2vec"]
 
@@ -85,6 +86,42 @@ def read_binary(
     source: Source, keys: Collection[str] | None = None, limit: int | None = None
 ) -> EmbeddingTable:
     """Read word2vec binary from an open source, block by block."""
+    promised, vector_size, offset = _read_header(source)
+    check_limit(limit)
+    words = wanted_bytes(keys)
+    wanted = None if words is None else WordSet(words)
+    total = promised if limit is None else min(promised, limit)
+    rows = RowBuffer(vector_size, b" ")
+    data, seen = b"", 0
+    while seen < total:
+        block = source.read(BLOCK)
+        data += block
+        parsed = parse_binary(data, vector_size, total - seen, wanted)
+        kept = parsed.words, parsed.vectors
+        rows.extend(*(kept if wanted is None else wanted.keep(*kept, b" ")))
+        seen, offset, data = seen + parsed.passed, offset + parsed.used, data[parsed.used :]
+        if not parsed.passed and (not block or len(data) > MAX_WORD + 4 * vector_size + BLOCK):
+            end = f"the file ends within row {seen + 1:,}, at byte {offset + len(data):,}"
+            endless = f"row {seen + 1:,}, at byte {offset:,}, starts with no word and space"
+            raise VectorFileError(
+                f"{source.name}: the header promises {promised:,} vectors of {vector_size} "
+                f"numbers, but {endless if block else end}; fetch the file again"
+                + (f", or take what is there with limit={seen}" if seen else "")
+            )
+    rest = data.lstrip(b"\n")
+    while limit is None and not rest and (block := source.read(BLOCK)):
+        rest = block.lstrip(b"\n")
+    if limit is None and rest:
+        raise VectorFileError(
+            f"{source.name}: the header promises {promised:,} vectors, but more bytes follow at "
+            f"{offset:,}; correct the header"
+            + (f", or take the promised rows with limit={promised}" if promised else "")
+        )
+    return rows.table(source, "word2vec-binary", seen)
+
+
+def _read_header(source: Source) -> tuple[int, int, int]:
+    """Return the rows and the numbers a row that a binary promises, and the bytes it takes."""
     header = W2V_HEADER.match(source.peek(64))
     if header is None:
         raise VectorFileError(
@@ -98,36 +135,7 @@ def read_binary(
             "this is not a word2vec binary"
         )
     source.read(header.end())
-    check_limit(limit)
-    words = wanted_bytes(keys)
-    wanted = None if words is None else WordSet(words)
-    total = promised if limit is None else min(promised, limit)
-    rows = RowBuffer(vector_size, b" ")
-    data, seen, offset = b"", 0, header.end()
-    while seen < total:
-        block = source.read(BLOCK)
-        data += block
-        parsed = parse_binary(data, vector_size, total - seen, wanted)
-        kept = parsed.words, parsed.vectors
-        rows.extend(*(kept if wanted is None else wanted.keep(*kept, b" ")))
-        seen, offset, data = seen + parsed.passed, offset + parsed.used, data[parsed.used :]
-        if not block or (not parsed.passed and len(data) > MAX_WORD + 4 * vector_size + BLOCK):
-            break
-    if seen < total:
-        raise VectorFileError(
-            f"{source.name}: the header promises {promised:,} vectors of {vector_size} numbers, "
-            f"but the file ends within row {seen + 1:,}, at byte {offset + len(data):,}; fetch the "
-            "file again" + (f", or take what is there with limit={seen}" if seen else "")
-        )
-    rest = data.lstrip(b"\n")
-    while limit is None and not rest and (block := source.read(BLOCK)):
-        rest = block.lstrip(b"\n")
-    if limit is None and rest:
-        raise VectorFileError(
-            f"{source.name}: the header promises {promised:,} vectors, but more bytes follow at "
-            f"{offset:,}; correct the header, or take the promised rows with limit={promised}"
-        )
-    return rows.table(source, "word2vec-binary", seen)
+    return promised, vector_size, header.end()
 
 
 def save_word2vec(

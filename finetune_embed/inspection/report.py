@@ -32,7 +32,7 @@ class Inspection:
         words: rows that could be read, duplicates too.
         vector_size: values in a row.
         dtype: of the numbers as they are stored; `text` where they are decimals; `unknown` where
-            the loader does not say.
+            they could not be read.
         header: what the header of a word2vec file promises, and whether that is true; None where
             the format has none, or one that its loader checks.
         norms: quantiles of the Euclidean lengths of the finite rows.

@@ -101,7 +101,7 @@ def scan(source: Source) -> Scan:
         found = _scan_binary(source)
     else:
         try:
-            found = _scan_table(READERS[name](source, None, None), name)
+            found = _scan_table(READERS[name](source, None, None), name, source.sha256())
         except VectorFileError as error:
             found = Scan(
                 name, dtype="unknown", findings=[refusal("unreadable", error, source.name)]
@@ -200,19 +200,26 @@ def _scan_binary(source: Source) -> Scan:
     return found
 
 
-def _scan_table(table: EmbeddingTable, name: str) -> Scan:
-    """Look at a table that a loader has read."""
+def _scan_table(table: EmbeddingTable, name: str, sha256: str | None = None) -> Scan:
+    """Look at a table that a loader has read.
+
+    Args:
+        table: the table.
+        name: the format of its file.
+        sha256: of the file. Metadata that name another tell of the file that the table was first
+            read from; what tells them is one that we wrote, in float32.
+    """
     blocks = itertools.chain([np.empty(0)], _lengths_of_table(table.vectors))
     metadata = dict(table.metadata)
-    duplicates = int(metadata.get("duplicates", 0)) if metadata.get("source_format") == name else 0
+    told = metadata if sha256 in (None, metadata.get("source_sha256")) else {}
     return Scan(
         source_format=name,
         words=table.index_to_key,
         lengths=np.concatenate(list(blocks)),
         places=np.arange(1, len(table) + 1),
         vector_size=table.vector_size,
-        dtype=metadata.get("source_dtype", "float32" if name == "safetensors" else "unknown"),
-        duplicates=duplicates,
+        dtype=told.get("source_dtype", "float32"),
+        duplicates=int(told.get("duplicates", 0)),
         metadata=metadata,
         subwords=table.subwords,
     )

@@ -12,16 +12,9 @@ import numpy.typing as npt
 
 from ..errors import VectorFileError
 from ..formats._kernels import TextRows, in_order, parse_text
+from ..formats._layout import BOM, DETECT_LINES, detect_layout
 from ..formats._sniff import HEAD, W2V_HEADER
-from ..formats._text import (
-    BOM,
-    DETECT_LINES,
-    Block,
-    blocks,
-    detect_layout,
-    fill_in,
-    line_of_numbers,
-)
+from ..formats._text import Block, blocks, fill_in, line_of_numbers
 from ..source import Source
 from ..table import Vectors
 from .findings import Finding, Tally, quoted, refusal

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import hashlib
 import io
@@ -79,7 +80,12 @@ class Hashing(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         """Return the next `size` bytes, fewer at the end of the file only."""
         parts: list[bytes] = []
-        while size and (part := self._raw.read(size if size > 0 else CHUNK)):
+        while size:
+            part: bytes | None = self._raw.read(size if size > 0 else CHUNK)
+            if part is None:
+                raise BlockingIOError(errno.EAGAIN, "it is non-blocking; pass one that waits")
+            if not part:
+                break
             parts.append(part)
             size -= len(part) if size > 0 else 0
         data = parts[0] if len(parts) == 1 else b"".join(parts)

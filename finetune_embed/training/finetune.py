@@ -16,8 +16,9 @@ from ..data import labels_of, texts_of
 from ..errors import DataError
 from ..fallback import steps_of
 from ..files import sha256_of
-from ..formats import load_vectors
+from ..formats import read_vectors
 from ..lookup import Special, StartValue
+from ..source import STDIN
 from ..splits import DataSource, hold_out, open_splits
 from ..strategies import FullTune, Strategy
 from ..table import EmbeddingTable
@@ -31,6 +32,8 @@ from .settings import check_settings, same_settings
 from .tuning import LossFunction, Tuning
 
 __all__ = ["finetune"]
+
+_KEEP_METADATA = ("safetensors", "arrow", "parquet")  # formats that carry a table's metadata
 
 
 def finetune(
@@ -51,6 +54,7 @@ def finetune(
     patience: int | None = None,
     loss_fn: LossFunction = functional.cross_entropy,
     validation: float = 0.1,
+    member: str | None = None,
     tokenizer: Tokenizer | str | None = None,
     min_count: int = 1,
     max_length: int | None = None,
@@ -92,6 +96,7 @@ def finetune(
             when the table first opened.
         loss_fn: of logits `(B, C)` and class numbers `(B,)`.
         validation: the share of the training split set aside where there is no validation split.
+        member: the vector file to read of an archive that holds several.
         tokenizer: `glove`, `cased`, `whitespace` or a `Tokenizer`; the one that fits the vectors
             when left out.
         min_count: rarer words of the training split are left to `<unk>`.
@@ -125,6 +130,7 @@ def finetune(
     settings: dict[str, Any] = {
         MARK: version("finetune_embed"),
         "vectors": _spelled(vectors),
+        "member": member,
         "data": _spelled(dataset),
         "text": text if isinstance(text, str) else list(text),
         "label": label,
@@ -161,7 +167,7 @@ def finetune(
     texts_of(splits.train, text, f"{splits.name} (train)")  # before rows change their numbers
     labels = labels_of(splits, label)
     splits = hold_out(splits, label, validation, seed)
-    base, source = _open_vectors(vectors)
+    base, source = _open_vectors(vectors, member)
     tokenizer = tokenizer or Tokenizer.for_table(base)
     settings |= {**source, "tokenizer": tokenizer.name}
     threads = torch.get_num_threads()
@@ -186,26 +192,30 @@ def finetune(
 
 
 def _open_vectors(
-    vectors: str | os.PathLike[str] | EmbeddingTable,
+    vectors: str | os.PathLike[str] | EmbeddingTable, member: str | None
 ) -> tuple[EmbeddingTable, dict[str, str]]:
     """Return the table and what identifies the file it came from."""
     names = ("source", "source_sha256", "source_format")
     if isinstance(vectors, EmbeddingTable):
         return vectors, {n: vectors.metadata[n] for n in names if n in vectors.metadata}
-    base = load_vectors(vectors)
+    base, kind, _ = read_vectors(vectors, member=member)
     source = {name: base.metadata.get(name, "") for name in names}
-    if "library_version" in base.metadata:
-        # our own safetensors file tells of the file it was made from; the source here is it itself
-        source = dict(
-            zip(names, (Path(vectors).name, sha256_of(vectors), "safetensors"), strict=True)
-        )
+    if kind in _KEEP_METADATA:
+        # a file of ours tells of the file it was made from; the source here is it itself
+        name, sha256 = "<stdin>" if vectors == STDIN else _spelled(vectors), ""
+        if isinstance(vectors, (str, os.PathLike)) and vectors != STDIN:
+            name, sha256 = Path(vectors).name + (f"#{member}" if member else ""), sha256_of(vectors)
+        if sha256 != source["source_sha256"]:
+            source = dict(zip(names, (name, sha256, kind), strict=True))
     return base, source
 
 
 def _spelled(source: Any) -> str:
     """Return a path or a Hub name as it is, and of an object only its kind."""
-    spelled = isinstance(source, (str, os.PathLike))
-    return os.fspath(source) if spelled else f"a {type(source).__name__}"
+    if isinstance(source, (str, os.PathLike)):
+        return os.fspath(source)
+    kind = type(source).__name__
+    return f"{'an' if kind[0] in 'AEIO' else 'a'} {kind}"
 
 
 def _spelled_special(special: Special) -> dict[str, Any]:

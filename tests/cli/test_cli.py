@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,8 @@ import pytest
 
 import finetune_embed as fe
 from finetune_embed.cli import main
+from finetune_embed.cli.app import app
+from finetune_embed.cli.output import as_options
 from finetune_embed.demo import REVIEWS, VECTORS
 
 COMMANDS = ("quickstart", "train", "predict", "inspect", "convert", "neighbors", "drift")
@@ -160,8 +164,15 @@ BAD_INPUT = {
     ),
     "no epochs": (
         ("train", "--vectors", VECTORS, "--data", REVIEWS, "-o", "out", "--epochs", "0"),
-        "epochs=0 must be a whole number of 1 or more",
+        "--epochs 0 must be a whole number of 1 or more",
     ),
+    "no step": (
+        ("train", "--vectors", VECTORS, "--data", REVIEWS, "-o", "out", "--fallback", "loewer"),
+        "such as --fallback lower,digits_zero\n",
+    ),
+    "no neighbours": (("neighbors", VECTORS, "bad", "--topn", "0"), "pass --topn 1 or more"),
+    "no epochs to show": (("quickstart", "--epochs", "0"), "0 is not in the range x>=1"),
+    "no member": (("convert", VECTORS, "out.bin", "--member", "x"), "leave --member out"),
     "no run": (("predict", "nowhere", "text"), "nowhere is no folder"),
     "no word": (("neighbors", VECTORS, "zxqy"), "'zxqy' is not in the table"),
     "no format": (("convert", VECTORS, "out.foo"), "say which to write: --to arrow |"),
@@ -185,6 +196,73 @@ def test_bad_input_is_one_clear_line(
     assert err.count("\n") == 1
     assert message in err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "message", "spelled"),
+    [
+        ("train", "another output_dir, or resume=True", "another --output-dir, or --resume"),
+        ("train", "/an/output_dir/x: there is no column", "/an/output_dir/x: there is no column"),
+        ("train", "pass text='...'", "pass --text ..."),
+        ("train", "lr=0.5 of UnfreezeAfter(epochs=2)", "--lr 0.5 of UnfreezeAfter(epochs=2)"),
+        ("train", "fallback=['lower'], not fallback=[]", "--fallback lower, not --fallback ''"),
+        ("train", "fallback=('lower',) and limit=3", "--fallback lower and limit=3"),
+        ("convert", "what is there with limit=25", "what is there with --limit 25"),
+        ("convert", "leave member= out; resume=True", "leave --member out; resume=True"),
+        ("drift", "topn=1", "topn=1"),
+        ("train", "pass f(a=1, validation=2), or lr=3", "pass f(a=1, validation=2), or --lr 3"),
+    ],
+)
+def test_cures_are_spelled_as_options_of_the_command(
+    command: str, message: str, spelled: str
+) -> None:
+    assert as_options(message, app.commands[command]) == spelled
+
+
+@pytest.fixture
+def packed(tmp_path: Path) -> Path:
+    """An archive of the demo's vectors and another table."""
+    path = tmp_path / "two.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("v.txt", gzip.decompress(VECTORS.read_bytes()))
+        archive.writestr("w.txt", "bad 1 2\n")
+    return path
+
+
+def test_every_command_that_reads_vectors_takes_the_member_it_asks_for(
+    packed: Path, tuned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train = ("train", "--vectors", packed, "--data", REVIEWS, "-o", tmp_path / "out")
+    commands = [
+        (*train, "--epochs", 1, "--quiet"),
+        ("neighbors", packed, "bad"),
+        ("drift", packed, tuned),
+        ("inspect", packed),
+        ("convert", packed, tmp_path / "out.bin"),
+    ]
+    for command in commands:
+        assert run(*command) == 2
+        assert capsys.readouterr().err.endswith("; name the one to read: --member 'v.txt'\n")
+        assert run(*command, "--member", "v.txt") == 0
+    config = fe.load(tmp_path / "out").config
+    assert (config["vectors"], config["source"]) == (str(packed), "two.zip#v.txt")
+    assert run(*train, "--epochs", 1, "--quiet", "--resume", "--member", "w.txt") == 2
+    assert "was written with --member 'v.txt', this run has --member 'w.txt'" in (
+        capsys.readouterr().err
+    )
+
+
+def test_train_reads_standard_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fe.save_safetensors(fe.load_vectors(VECTORS, limit=500), tmp_path / "v.safetensors")
+    data = (tmp_path / "v.safetensors").read_bytes()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+    train = ("train", "--vectors", "-", "--data", REVIEWS, "-o", tmp_path / "out", "--quiet")
+    assert run(*train, "--epochs", 1) == 0
+    config = fe.load(tmp_path / "out").config
+    assert (config["source"], config["source_sha256"]) == ("<stdin>", "")
+    assert config["source_format"] == "safetensors"
 
 
 def test_ctrl_c_says_how_to_go_on(

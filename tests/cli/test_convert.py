@@ -60,10 +60,10 @@ def test_every_format_can_be_written_and_read_back(name, tmp_path, capsys):
     assert back["of"].tolist() == [0.5, -0.25]
 
 
-@pytest.mark.parametrize("suffix", BY_SUFFIX)
+@pytest.mark.parametrize("suffix", [*BY_SUFFIX, ".BIN"])
 def test_the_suffix_of_the_target_tells_the_format(suffix, tmp_path, capsys):
     assert run("convert", plain(tmp_path / "in"), tmp_path / f"out{suffix}", "--json") == 0
-    name = BY_SUFFIX[suffix]
+    name = BY_SUFFIX[suffix.lower()]
     assert json.loads(capsys.readouterr().out)["written"]["format"] == name
     target = tmp_path / "again"
     SAVERS[name](fe.load_vectors(tmp_path / "in"), target)
@@ -149,8 +149,15 @@ BAD = {
     "no format": (("out.bin", "--to", "csv"), "no format is called 'csv'; say which to write"),
     "words beyond UTF-8": (("out.parquet",), "1 of 3 words are not UTF-8 ('a\\udcff' is the firs"),
     "no keys file": (("out.bin", "--keys", "nope"), "no such file: nope"),
+    "keys of another table": (
+        ("out.npz", "--keys", "in.txt.gz"),
+        "not one of the 4 words in in.txt.gz is in ",
+    ),
     "a member of none": (("out.bin", "--member", "x"), "is no archive, so it has no member 'x'"),
-    "a limit of none": (("out.bin", "--limit", "0"), "limit=0: read at least one row"),
+    "a limit of none": (
+        ("out.bin", "--limit", "0"),
+        "--limit 0: read at least one row, or leave --limit out",
+    ),
 }
 
 

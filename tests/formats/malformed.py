@@ -154,6 +154,17 @@ TEXT_CASES = [
         "no rows promised", b"0 2\n" + ROWS, "vectors:4: .*promises 0 vectors, .* has 2; .*limit=2"
     ),
     Case("other numbers promised", b"2 9\n" + ROWS, "vectors:1: .* of 9 numbers, but line 2 has 2"),
+    Case(
+        "other numbers promised, and a word with a space",
+        b"3 3\nx a 1 2\n" + ROWS,
+        "vectors:1: .* of 3 numbers, but most lines have 2; correct the header, or remove it and",
+    ),
+    Case(
+        "other numbers asked for than promised",
+        b"2 2\n" + ROWS,
+        "of 2 numbers, but vector_size=3 was asked for; leave that out, or correct the header",
+        options={"vector_size": 3},
+    ),
     Case("a billion rows promised", b"999999999 2\n" + ROWS, "promises 999,999,999 vectors, the"),
     Case("a header of 18 digits", b"9" * 18 + b" 2\n" + ROWS, "promises 999,999,999,999,999,999"),
     Case("a header of 19 digits", b"9" * 19 + b" 2\n" + ROWS, "vectors:1: 1 numbers where 2 are"),
@@ -170,6 +181,9 @@ TEXT_CASES = [
     Case("cut behind a space", ROWS + b"c 1 ", "vectors:3: 1 numbers where 2 are expected in"),
     Case(
         "a blank line within", b"a 1 2\n\nb 3 4\n", "vectors:2: 0 numbers where 2 are expected in"
+    ),
+    Case(
+        "a blank line before a header", b"\n3 1\na 1\nb 2\n", "vectors:1: 0 numbers where 1 are exp"
     ),
     Case("a line of spaces within", b"a 1 2\n   \nb 3 4\n", "vectors:2: 0 numbers where 2 are exp"),
     Case("blank lines at the end", ROWS + b"\n\r\n  \n", TABLE),
@@ -218,10 +232,10 @@ TEXT_CASES = [
     Case(
         "an absurd size",
         b"a 1 2\n",
-        "vector_size=1000000000000000000: more",
+        "vector_size=1000000000000000000: no line holds",
         options={"vector_size": 10**18},
     ),
-    Case("no size", b"a 1 2\n", "vectors:1: 'a 1 2' is not a word", options={"vector_size": 0}),
+    Case("no size", b"a 1 2\n", "vector_size=0: no line holds so many", options={"vector_size": 0}),
     Case(
         "no row asked for", ROWS, "limit=0: read at least one row, or leave", options={"limit": 0}
     ),
@@ -280,12 +294,12 @@ BINARY_CASES = [
     Case(
         "binary, no rows promised",
         b"0 2\na " + ONE,
-        "promises 0 vectors, but more bytes follow at 4; correct the header",
+        "promises 0 vectors, but more bytes follow at 4; correct the header$",
     ),
     Case(
         "binary, a word without an end",
         b"2 2\n" + b"\xff" * 12_000_000,
-        "the file ends within row 1",
+        "but row 1, at byte 4, starts with no word and space; fetch the file again$",
     ),
     Case("text for load_word2vec", ROWS, "vectors:1: there is no header line `V D`", load_word2vec),
     Case(

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finetune_embed import VectorFileError, load_fasttext, load_vectors
-from finetune_embed.formats.fasttext.model import MAX_WORD
+from finetune_embed.formats.fasttext.dictionary import MAX_WORD
 
 MAGIC = 793712314
 ENTRIES = ((b"</s>", 4, 0), ("né".encode(), 3, 0), (b"__label__x", 2, 1))

@@ -117,6 +117,8 @@ def test_a_wrong_guess_is_named(keyed, golden, tmp_path):
         load_gensim(tmp_path / "absent", allow_pickle=True)
     with pytest.raises(VectorFileError, match="pass its path"), open(tmp_path / "kv", "rb") as file:
         load_gensim(file, allow_pickle=True)
+    with pytest.raises(VectorFileError, match="pass its path"):
+        load_gensim("-", allow_pickle=True)
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
@@ -128,6 +130,10 @@ def test_round_trip_in_one_file_and_in_several(table, keyed, tmp_path, suffix):
         assert again.index_to_key == table.index_to_key
         assert again.vectors.tobytes() == table.vectors.tobytes()
     assert len(list(tmp_path.iterdir())) == 2
+    assert "source_dtype" not in again.metadata
+    keyed.vectors = keyed.vectors.astype(np.float64)
+    keyed.save(str(path))
+    assert load_gensim(path, allow_pickle=True).metadata["source_dtype"] == "float64"
 
 
 def test_keys_and_limit(table, keyed, tmp_path):

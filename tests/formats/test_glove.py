@@ -108,3 +108,15 @@ def test_words_with_spaces_among_others_are_kept(tmp_path):
     back = load_glove(tmp_path / "out")
     assert back.index_to_key == table.index_to_key
     assert back.vectors.tolist() == table.vectors.tolist()
+
+
+@pytest.mark.parametrize("spaced", [1, 60])
+def test_wide_rows_of_which_readers_look_at_few(tmp_path, spaced):
+    words = [f"a {i}" if i < spaced else f"b{i}" for i in range(200)]
+    table = EmbeddingTable(words, np.full((200, 4_000), 0.12345678, np.float32))
+    if spaced == 60:
+        with pytest.raises(VectorFileError, match=r"^1 of the first 61 words are without a space"):
+            save_glove(table, tmp_path / "v.txt")
+    else:
+        save_glove(table, tmp_path / "v.txt")
+        assert load_glove(tmp_path / "v.txt").index_to_key == words

@@ -12,10 +12,12 @@ import pytest
 from finetune_embed import (
     EmbeddingTable,
     VectorFileError,
+    Vocabulary,
     load_glove,
     load_safetensors,
     load_vectors,
     load_word2vec,
+    save_safetensors,
 )
 from finetune_embed.formats import SAVERS
 
@@ -90,6 +92,32 @@ def test_limit_of_no_row(golden, name, limit):
 def test_one_string_is_no_list_of_keys(golden, name):
     with pytest.raises(VectorFileError, match=r"keys='the' is one string.*keys=\['the'\]"):
         load_vectors(golden / name, keys="the")
+
+
+@pytest.mark.parametrize("name", [*FILES, "tiny.safetensors"])
+@pytest.mark.parametrize("kind", [list, tuple, set, dict.fromkeys, iter])
+def test_keys_are_anything_that_gives_words(golden, name, kind):
+    table = load_vectors(golden / name, keys=kind(["🙂", "not there", "the"]))
+    assert table.index_to_key == ["the", "🙂"]
+
+
+@pytest.mark.parametrize("name", [*FILES, "tiny.safetensors"])
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        (b"the", r"^keys has \d+, which is no string; pass a list of words"),
+        ([None], "^keys has None, which is no string; pass a list of words"),
+        ([["the"]], r"^keys can't be used \(unhashable type: 'list'\); pass a list of words"),
+        (
+            Vocabulary.from_texts(["the"]),
+            r"^keys can't be used \('Vocabulary' object is not iterable\); pass a list of words, "
+            r"such as keys=list\(vocabulary.key_to_index\)",
+        ),
+    ],
+)
+def test_keys_that_are_no_words(golden, name, keys, message):
+    with pytest.raises(VectorFileError, match=message):
+        load_vectors(golden / name, keys=keys)
 
 
 @pytest.mark.parametrize("load", LOADERS)
@@ -204,3 +232,28 @@ def test_a_table_of_another_format_is_saved_to_all_others(golden, tmp_path):
     for name, file in (("glove", "tiny.glove.txt"), ("word2vec-binary", "tiny.word2vec.bin")):
         SAVERS[name](table, tmp_path / "out")
         assert (tmp_path / "out").read_bytes() == (golden / file).read_bytes()
+
+
+@pytest.mark.parametrize("name", SAVERS)
+@pytest.mark.parametrize("dtype", ["<f2", "<f8", ">f4", ">f2"])
+def test_numbers_that_were_put_in_a_table_become_float32(tmp_path, name, dtype):
+    table = EmbeddingTable(["a", "b", "c", "d"], np.zeros((4, 3)))
+    table.vectors = np.arange(24).reshape(8, 3)[::2].astype(dtype)
+    table.origin = np.array([1, 0, 2, 3])
+    SAVERS[name](table, tmp_path / "v")
+    loaded = load_vectors(tmp_path / "v")
+    assert loaded.index_to_key == ["a", "b", "c", "d"]
+    assert loaded.vectors.dtype == np.float32
+    assert loaded.vectors.tolist() == table.vectors.tolist()
+    if name == "safetensors":
+        assert loaded.origin.tolist() == [1, 0, 2, 3]
+
+
+def test_a_mapped_table_is_saved_over_its_own_file(tmp_path):
+    drawn = np.random.default_rng(0).standard_normal((1_000, 7), np.float32)
+    path = tmp_path / "v.safetensors"
+    save_safetensors(EmbeddingTable([f"w{i}" for i in range(1_000)], drawn), path)
+    mapped = load_vectors(path)
+    save_safetensors(mapped.subset(mapped.index_to_key[:500]), path)
+    assert mapped.vectors.tobytes() == drawn.tobytes()
+    assert load_vectors(path).vectors.tobytes() == drawn[:500].tobytes()

@@ -50,4 +50,4 @@ def test_what_comes_of_it(case: Case, tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_how_many_there_are() -> None:
-    assert len({case.name for case in CASES}) == len(CASES) == 168
+    assert len({case.name for case in CASES}) == len(CASES) == 171

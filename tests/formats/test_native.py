@@ -313,6 +313,8 @@ def test_rows_are_written_alike(bits, size):
         ("parse_binary", (b"a 1234", 1 << 60, 1, None)),
         ("format_text", (b"a", bytes(5), 1)),
         ("format_text", (b"a", bytes(8), 1)),
+        ("format_text", (b"a\nb\nc", bytes(8), 1)),
+        ("format_binary", (b"a b c", bytes(8), 1)),
         ("format_binary", (b"a", bytes(8), 0)),
         ("format_binary", (b"a", bytes(8), 1)),
         ("parse_text", ("a 1\n", 1, 1, None)),

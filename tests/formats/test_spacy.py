@@ -311,7 +311,8 @@ def test_without_settings_the_mode_is_the_default(vocab):
         ("strings.json", b'{"a": 1}', "strings.json is no list of strings"),
         ("strings.json", b"[1]", "strings.json is no list of strings"),
         ("vectors.cfg", b"[]", r"vectors.cfg: the mode is \[\]"),
-        ("vectors.cfg", b'{"mode": "other"}', "the mode is 'other'; default and floret are read"),
+        ("vectors.cfg", b'"floret"', r"vectors.cfg: the mode is 'floret'; .* in a JSON object"),
+        ("vectors.cfg", b'{"mode": "other"}', "the mode is 'other'; default and floret, in a"),
         ("vectors.cfg", b"{", "vectors.cfg is no JSON"),
         ("vectors", b"", "vectors is empty"),
         ("vectors", b"\x93NUMPY", "vectors: the array's header is damaged"),
@@ -346,6 +347,7 @@ def test_damaged_folders(vocab, file, data, message):
         {"hash_seed": 1 << 32},
         {"hash_seed": True},
         {"bow": 1},
+        {"bow": "<" * 17},
         {"eow": "\ud800"},
     ],
 )
@@ -354,6 +356,24 @@ def test_floret_settings_that_are_none(vocab, change):
     folder = vocab(vectors_cfg=json.dumps(sound | change).encode())
     with pytest.raises(VectorFileError, match=r"vectors.cfg: minn=.* are no settings of floret"):
         load_spacy(folder, keys=["a"])
+
+
+def test_marks_of_floret_may_be_any_characters(vocab):
+    settings = {"mode": "floret", "minn": 2, "maxn": 3, "hash_count": 1, "bow": "\u2581", "eow": ""}
+    folder = vocab(vectors_cfg=json.dumps(settings).encode())
+    assert load_spacy(folder, keys=["ab"]).subwords._ngrams("ab") == [
+        word.encode() for word in ("\u2581ab", "\u2581a", "ab", "\u2581ab")
+    ]
+
+
+def test_words_of_too_many_ngrams_have_no_vector(vocab):
+    settings = {"mode": "floret", "minn": 0, "maxn": 1 << 30, "hash_count": 1}
+    folder = vocab(vectors_cfg=json.dumps(settings).encode())
+    table = load_spacy(folder, keys=["a", "b" * 177, "c" * 178, "d" * 900, "e"])
+    assert [len(key) for key in table.index_to_key] == [1, 177, 1]
+    for word in table.index_to_key:
+        assert table.subwords._size(word) == len(table.subwords._ngrams(word))
+        assert (table[word] == table.subwords._means([word])[0]).all()
 
 
 def test_what_is_no_folder_of_spacy(tmp_path):

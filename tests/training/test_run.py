@@ -297,6 +297,21 @@ def test_rows_outside_the_vocabulary_are_the_bases_bit_for_bit(tuned):
 # --- metadata -------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("save", [fe.save_safetensors, fe.save_arrow, fe.save_parquet])
+def test_the_source_is_the_file_that_was_given_not_the_one_it_was_made_from(
+    save, tmp_path, vectors, dataset
+):
+    path = tmp_path / "converted"
+    save(fe.load_vectors(vectors), path)
+    run = fe.finetune(path, dataset, epochs=1, batch_size=8)
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    for told in (run.config, run.table.metadata):
+        assert (told["source"], told["source_sha256"]) == ("converted", sha256)
+        assert told["source_format"] == save.__name__.removeprefix("save_")
+    before = json.loads(run.table.metadata["history"])
+    assert [(one["source"], one["source_format"]) for one in before] == [("base.txt", "glove")]
+
+
 def test_metadata_tell_the_whole_way_over_three_tunings(tmp_path, vectors, dataset):
     def sha256(path: Path) -> str:
         return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -32,10 +32,11 @@ from ...files import atomic_write
 from ...source import STDIN, PathOrFile, Source, open_source
 from ...table import EmbeddingTable
 from .._folder import folder_provenance
-from .._rows import check_keys, check_limit, make_table, provenance, wanted_bytes
+from .._npy import source_dtype
+from .._rows import _is_utf8, check_keys, check_limit, make_table, provenance, wanted_bytes
 from .._sniff import expect, sniff
 from .batches import Batches, data_files, naming_damage, of_dataset, of_file, of_parts
-from .columns import TOKEN, VECTOR, pick_columns, read_columns
+from .columns import TOKEN, VECTOR, number_type, pick_columns, read_columns
 
 if TYPE_CHECKING:
     from datasets import Dataset, IterableDataset
@@ -146,6 +147,7 @@ def _table(
     wanted = wanted_bytes(keys)
     with naming_damage(batches.name):
         columns = pick_columns(batches, token, vector)
+        metadata |= source_dtype(number_type(batches, columns[1]))
         words, vectors = read_columns(batches, columns, wanted, limit)
     return make_table(words, vectors, metadata)
 
@@ -227,11 +229,3 @@ def _to_arrow(table: EmbeddingTable, target: str) -> Any:
     vectors = pa.FixedSizeListArray.from_arrays(pa.array(flat), table.vector_size)
     told = json.dumps(table.metadata, sort_keys=True)
     return pa.table({TOKEN: tokens, VECTOR: vectors}, metadata={METADATA: told})
-
-
-def _is_utf8(key: str) -> bool:
-    try:
-        key.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -95,9 +95,38 @@ def _of_parquet(name: str, data: Any) -> Batches:
 
     def of(columns: list[int]) -> Iterator[Any]:
         names = [schema.field(column).name for column in columns]
-        return (batch.select(names) for batch in file.iter_batches(ROWS, columns=names))
+        words, numbers = (_chunks(file.metadata, data, name) for name in names)
+        claimed = (max(chunk.total_uncompressed_size, 4 * chunk.num_values) for chunk in numbers)
+        batches.refuse_bomb(sum(claimed) + sum(chunk.total_uncompressed_size for chunk in words))
+        packed = names[:1] if _is_dictionary(words) else []
+        opened = pq.ParquetFile(data, read_dictionary=packed) if packed else file
+        return (batch.select(names) for batch in opened.iter_batches(ROWS, columns=names))
 
-    return Batches(name, schema, of, data.size)
+    batches = Batches(name, schema, of, data.size)
+    return batches
+
+
+def _chunks(metadata: Any, data: Any, name: str) -> list[Any]:
+    """Return what a Parquet file tells of all parts of a column.
+
+    Raises:
+        pyarrow.ArrowException: it is damaged.
+    """
+    import pyarrow.parquet as pq
+
+    # Asked for a part that is damaged, pyarrow ends the process; buffering all parts, it raises.
+    next(pq.ParquetFile(data, pre_buffer=True).iter_batches(1, columns=[name]), None)
+    paths = [metadata.schema.column(at).path for at in range(metadata.num_columns)]
+    wanted = [at for at, path in enumerate(paths) if f"{path}.".startswith(f"{name}.")]
+    groups = [metadata.row_group(at) for at in range(metadata.num_row_groups)]
+    return [group.column(at) for group in groups for at in wanted]
+
+
+def _is_dictionary(chunks: list[Any]) -> bool:
+    """Tell words that lie once in a dictionary, where pyarrow can leave them so."""
+    encodings = {encoding for chunk in chunks for encoding in chunk.encodings}
+    texts = all(chunk.physical_type == "BYTE_ARRAY" for chunk in chunks)
+    return texts and "DICTIONARY" in str(encodings) and "DELTA" not in str(encodings)
 
 
 def _of_ipc_file(name: str, data: Any) -> Batches:
@@ -151,7 +180,7 @@ def data_files(folder: Path) -> list[Path]:
     if (folder / SPLITS).is_file():
         told = read_json(folder / SPLITS)
         names = told.get("splits") if isinstance(told, dict) else None
-        raise _several(str(folder), names, "load_arrow('.../{}')")
+        raise _several(str(folder), names, lambda split: f"load_arrow({str(folder / split)!r})")
     if not (folder / STATE).is_file():
         raise missing_folder(
             folder, "a saved Hugging Face data set", f"load_arrow needs one with {STATE} in it"
@@ -184,7 +213,7 @@ def of_dataset(dataset: Any) -> Batches | None:
     if datasets is None:
         return None
     if isinstance(dataset, (datasets.DatasetDict, datasets.IterableDatasetDict)):
-        raise _several("the data set", list(dataset), "dataset[{!r}]")
+        raise _several("the data set", list(dataset), lambda split: f"dataset[{split!r}]")
     if isinstance(dataset, datasets.Dataset):
         return _of_rows(dataset)
     return _of_stream(dataset) if isinstance(dataset, datasets.IterableDataset) else None
@@ -216,9 +245,8 @@ def _of_stream(dataset: Any) -> Batches:
     return Batches("the data set", first.schema, of)
 
 
-def _several(name: str, splits: Any, cure: str) -> VectorFileError:
+def _several(name: str, splits: Any, cure: Callable[[str], str]) -> VectorFileError:
     names = [str(split) for split in splits or ["train"]]
     return VectorFileError(
-        f"{name} holds several data sets: {', '.join(names)}; pass one, such as "
-        f"{cure.format(names[0])}"
+        f"{name} holds several data sets: {', '.join(names)}; pass one, such as {cure(names[0])}"
     )

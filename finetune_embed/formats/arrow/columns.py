@@ -13,12 +13,13 @@ from ...table import PackedWords, Vectors
 from .._npy import MAX_SIZE, RowStack, as_float32
 from .batches import Batches
 
-__all__ = ["TOKEN", "VECTOR", "pick_columns", "read_columns"]
+__all__ = ["TOKEN", "VECTOR", "number_type", "pick_columns", "read_columns"]
 
 TOKEN, VECTOR = "token", "vector"
 
 _TEXT = ("string", "large_string", "string_view")
 _BINARY = ("binary", "large_binary", "binary_view")
+_VIEW = 16  # bytes of a word's entry in a column of views, the first four its length
 
 
 def pick_columns(
@@ -67,6 +68,15 @@ def _pick(batches: Batches, option: str, name: str | None, fits: Callable[[Any],
             + (f"; name the one to read: load_arrow(source, {option}=...)" if at else "")
         )
     return at[0]
+
+
+def number_type(batches: Batches, column: int) -> np.dtype[Any]:
+    """Return the type of the numbers in a column of vectors."""
+    kind = batches.schema.field(column).type
+    numbers: np.dtype[Any] = np.dtype(
+        getattr(kind, "storage_type", kind).value_type.to_pandas_dtype()
+    )
+    return numbers
 
 
 def _is_text(kind: Any) -> bool:
@@ -122,7 +132,10 @@ def read_columns(
         if limit is not None:
             batch = batch.slice(0, limit - start)
         if batch.num_rows:
-            texts = _texts(batch.column(0), names[0], start)
+            grown += _room(batch.column(0))
+            batches.refuse_bomb(grown)
+            texts = _texts(batch.column(0))
+            _refuse_null(texts, names[0], start)
             lists, lengths = _lists(batch.column(1), names[1], start)
             vectors = vectors or RowStack(_size(lengths[0], names[1]))
             _refuse_ragged(lengths, vectors.vector_size, names[1], start)
@@ -131,11 +144,11 @@ def read_columns(
                 kept = pc.is_in(texts, value_set=chosen)
                 texts, lists = texts.filter(kept), lists.filter(kept)
                 rows = rows[kept.to_numpy(zero_copy_only=False)]
+            grown += 4 * vectors.vector_size * len(rows)
+            batches.refuse_bomb(grown)
             words += _decoded(texts)
             vectors.extend(_numbers(lists, names[1], rows, vectors.vector_size))
             start += batch.num_rows
-            grown += texts.nbytes + 4 * vectors.vector_size * len(rows)
-            batches.refuse_bomb(grown)
         if start == limit:
             break
     if vectors is None:
@@ -143,19 +156,44 @@ def read_columns(
     return words, vectors.array()
 
 
-def _texts(column: Any, name: str, start: int) -> Any:
-    """Return words as a checked array of bytes, so that no UTF-8 is taken for granted."""
+def _room(column: Any) -> int:
+    """Check a column of words, and return the bytes of all, which it need not hold each by itself.
+
+    In a dictionary, or in views, one long word may stand for many.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    distinct = column.dictionary if pa.types.is_dictionary(column.type) else column
+    if distinct is not column:
+        column.validate(full=True)
+    _as_binary(distinct).validate(full=True)
+    if "view" in str(distinct.type):
+        views = np.frombuffer(distinct.buffers()[1], "<i4").reshape(-1, _VIEW // 4)
+        lengths = pa.array(views[distinct.offset : distinct.offset + len(distinct), 0])
+    else:
+        lengths = pc.binary_length(distinct)
+    spelled = lengths if distinct is column else lengths.take(column.indices)
+    return int(pc.sum(spelled).as_py() or 0)
+
+
+def _as_binary(column: Any) -> Any:
+    """Return words as bytes, in place, so that no UTF-8 is taken for granted."""
+    import pyarrow as pa
+
+    if str(column.type) not in _TEXT:
+        return column
+    same = (pa.binary(), pa.large_binary(), getattr(pa, "binary_view", pa.binary)())
+    return column.cast(same[_TEXT.index(str(column.type))])
+
+
+def _texts(column: Any) -> Any:
+    """Return checked words as bytes, one after the other."""
     import pyarrow as pa
 
     if pa.types.is_dictionary(column.type):
-        column.validate(full=True)
-        column = column.dictionary_decode()
-    if str(column.type) in _TEXT:
-        same = (pa.binary(), pa.large_binary(), getattr(pa, "binary_view", pa.binary)())
-        column = column.cast(same[_TEXT.index(str(column.type))])
-    column.validate(full=True)
-    _refuse_null(column, name, start)
-    return column.cast(pa.large_binary())
+        column = _as_binary(column.dictionary).take(column.indices)
+    return _as_binary(column).cast(pa.large_binary())
 
 
 def _refuse_null(column: Any, name: str, start: int) -> None:

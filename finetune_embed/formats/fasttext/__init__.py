@@ -39,8 +39,9 @@ from collections.abc import Collection
 import numpy as np
 
 from ...source import PathOrFile, Source, open_source
-from ...table import EmbeddingTable, Origin
+from ...table import EmbeddingTable
 from .. import word2vec
+from .._composed import with_composed
 from .._rows import check_limit, make_table, provenance, wanted_keys
 from .._sniff import expect
 from .model import Model, read_model
@@ -73,7 +74,8 @@ def load_fasttext(
         `subwords` compose vectors for further words, if the model has rows for n-grams of
         characters; `table.subset` does without. Besides what all formats tell, `metadata` has
         `fasttext_version`, `fasttext_model`, `minn`, `maxn`, `bucket`, `word_ngrams`, `labels`
-        (how many were left out) and `quantized` (`true`, where rows are approximations).
+        (how many were left out) and `quantized` (`true`, where rows are approximations, with
+        `source_dtype` `product-quantised`).
 
     Raises:
         VectorFileError: the file is missing, damaged, cut short, or of another format or version.
@@ -104,24 +106,10 @@ def read(
         _decode(model.dictionary.words(rows)), vectors_of(model, rows), _metadata(source, model)
     )
     if lacking:
-        table = _with_composed(table, model, lacking)
+        table = with_composed(table, _decode(lacking), *compose(model, lacking))
     if has_subwords(model):
         table.subwords = FastTextSubwords(model)
     return table
-
-
-def _with_composed(table: EmbeddingTable, model: Model, words: list[bytes]) -> EmbeddingTable:
-    """Return the table with the words behind it that have n-grams."""
-    vectors, made = compose(model, words)
-    added = _decode([word for word, could in zip(words, made.tolist(), strict=True) if could])
-    origin = np.full(len(table) + len(added), Origin.COMPOSED, np.uint8)
-    origin[: len(table)] = table.origin
-    return EmbeddingTable(
-        [*table.index_to_key, *added],
-        np.concatenate([table.vectors, vectors[made]]),
-        table.metadata,
-        origin,
-    )
 
 
 def _decode(words: list[bytes]) -> list[str]:
@@ -142,5 +130,5 @@ def _metadata(source: Source, model: Model) -> dict[str, str]:
     if model.dictionary.nlabels:
         told["labels"] = str(model.dictionary.nlabels)
     if model.matrix.quantized:
-        told["quantized"] = "true"
+        told |= {"quantized": "true", "source_dtype": "product-quantised"}
     return provenance(source, "fasttext") | told

@@ -1,6 +1,6 @@
 """The matrices of a fastText binary model, plain or product-quantised, read row by row in place.
 
-See `fasttext.py` for the layout.
+See `formats/fasttext/__init__.py` for the layout.
 """
 
 from __future__ import annotations

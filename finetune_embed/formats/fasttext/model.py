@@ -1,43 +1,32 @@
 """The parts of a fastText binary model, each checked against the bytes that are there.
 
-See `fasttext.py` for the layout.
+See `formats/fasttext/__init__.py` for the layout.
 """
 
 from __future__ import annotations
 
 import struct
-from array import array
-from functools import cached_property
-from typing import Any, NamedTuple
-
-import numpy as np
-import numpy.typing as npt
+from typing import NamedTuple
 
 from ...source import Source
+from .dictionary import Dictionary, read_dictionary
 from .matrix import Cursor, Matrix, read_matrix
 
 __all__ = [
     "HEAD_SIZE",
     "UNSIGNED",
     "Args",
-    "Dictionary",
     "Model",
     "is_unsigned",
     "read_model",
-    "spans",
 ]
-
-Ints = npt.NDArray[np.int64]
 
 MAGIC = 793_712_314
 VERSIONS = (11, 12)
 MODELS = {1: "cbow", 2: "skipgram", 3: "supervised"}
 MAX_SIZE = 1 << 20  # numbers in a vector
 MAX_NGRAM = 64  # characters; fastText's own default is 6
-MAX_WORD = 1 << 17  # bytes
 UNSIGNED = 10  # the version that a file without a signature is taken for
-TAIL = 10  # bytes of a dictionary entry behind its word: NUL, count, type
-BLOCK = 1 << 16  # words
 _ARGS = struct.Struct("<12id")
 _COUNTS = struct.Struct("<3i")
 HEAD_SIZE = _ARGS.size + _COUNTS.size  # bytes that tell a model of the first fastText
@@ -55,75 +44,12 @@ class Args(NamedTuple):
     maxn: int
 
 
-class Dictionary:
-    """The words and labels of a model, as spans of its bytes.
-
-    Attributes:
-        data: uint8, all bytes of the file.
-        starts: int64 `(size,)`, where each entry's word begins, words before labels.
-        stops: int64 `(size,)`, where it ends.
-        nwords: how many entries are words.
-        pruned: for a pruned model int64 `(2, n)`, the n-grams that are left, sorted, and the row
-            of each behind the words'; else None.
-    """
-
-    def __init__(self, data: npt.NDArray[np.uint8], starts: Ints, stops: Ints, nwords: int) -> None:
-        self.data, self.starts, self.stops, self.nwords = data, starts, stops, nwords
-        self.pruned: Ints | None = None
-
-    @property
-    def nlabels(self) -> int:
-        """How many entries are labels of a supervised model."""
-        return len(self.starts) - self.nwords
-
-    def words(self, rows: Ints) -> list[bytes]:
-        """Return the words of some entries."""
-        found: list[bytes] = []
-        for at in range(0, len(rows), BLOCK):
-            block = rows[at : at + BLOCK]
-            joined = spans(self.data, self.starts[block], self.stops[block] + 1)
-            found += joined.tobytes().split(b"\0")[:-1]
-        return found
-
-    def rows_of(self, words: list[bytes]) -> Ints:
-        """Return the first entry of each word, int64 `(n,)`, -1 where there is none."""
-        hashes, entries = self._index
-        wanted = np.fromiter(map(hash, words), np.int64, len(words))
-        first, last = (np.searchsorted(hashes, wanted, side) for side in ("left", "right"))
-        rows = np.full(len(words), -1, np.int64)
-        for at in np.flatnonzero(first < last).tolist():
-            for entry in entries[first[at] : last[at]].tolist():
-                if self.data[self.starts[entry] : self.stops[entry]].tobytes() == words[at]:
-                    rows[at] = entry
-                    break
-        return rows
-
-    @cached_property
-    def _index(self) -> tuple[Ints, Ints]:
-        """Return the sorted hashes of all entries, and the entry of each."""
-        size = len(self.starts)
-        hashes = np.empty(size, np.int64)
-        for at in range(0, size, BLOCK):
-            block = np.arange(at, min(at + BLOCK, size))
-            hashes[block] = np.fromiter(map(hash, self.words(block)), np.int64, len(block))
-        entries = np.argsort(hashes, kind="stable")
-        return hashes[entries], entries
-
-
 class Model(NamedTuple):
     """A fastText model whose every part was found to be where it should."""
 
     args: Args
     dictionary: Dictionary
     matrix: Matrix
-
-
-def spans(data: npt.NDArray[np.uint8], starts: Ints, stops: Ints) -> npt.NDArray[np.uint8]:
-    """Return the bytes of all spans, one after the other."""
-    lengths = stops - starts
-    shift = starts - (np.cumsum(lengths) - lengths)
-    found: npt.NDArray[np.uint8] = data[np.arange(int(lengths.sum())) + np.repeat(shift, lengths)]
-    return found
 
 
 def is_unsigned(head: bytes) -> bool:
@@ -163,7 +89,7 @@ def read_model(source: Source) -> Model:
     unsigned = is_unsigned(bytes(cursor.data[:HEAD_SIZE]))
     version = UNSIGNED if unsigned else _read_version(cursor)
     args = _read_args(cursor, version)
-    dictionary, prunes = _read_dictionary(cursor, args)
+    dictionary, prunes = read_dictionary(cursor, args.bucket, unsigned)
     quantized = not unsigned and cursor.flag("the mark of a quantised input matrix")
     if prunes >= 0 and not quantized:
         raise cursor.error(
@@ -220,90 +146,3 @@ def _read_args(cursor: Cursor, version: int) -> Args:
     if MODELS[model] == "supervised" and version < 12:
         maxn = 0  # as fastText does: these had no n-grams of characters, whatever they say
     return Args(version, MODELS[model], dim, word_ngrams, bucket, minn, maxn)
-
-
-def _read_dictionary(cursor: Cursor, args: Args) -> tuple[Dictionary, int]:
-    """Return the dictionary, and how many n-grams pruning has left, -1 for a model not pruned."""
-    start = cursor.at
-    size, nwords, nlabels = cursor.unpack("<3i", "the sizes of the dictionary")
-    cursor.unpack("<q", "the number of tokens")
-    (prunes,) = (
-        cursor.unpack("<q", "the number of pruned n-grams") if args.version > UNSIGNED else (-1,)
-    )
-    if min(size, nwords, nlabels) < 0 or size != nwords + nlabels or prunes < -1:
-        raise cursor.error(
-            f"the dictionary claims {size:,} entries, {nwords:,} words, {nlabels:,} labels and "
-            f"{prunes:,} pruned n-grams, which can't be; fetch the file again",
-            start,
-        )
-    if nwords == 0:
-        raise cursor.error("the dictionary has 0 words, so there are no vectors", start)
-    cursor.needs(size * TAIL, f"the dictionary of {size:,} entries")
-    starts, stops = _read_entries(cursor, size)
-    data = np.frombuffer(cursor.data, np.uint8)
-    odd = np.flatnonzero(data[stops + TAIL - 1] != (np.arange(size) >= nwords))
-    if len(odd):
-        at = int(odd[0])
-        raise cursor.error(
-            f"entry {at + 1:,} of the dictionary has the type {data[stops[at] + TAIL - 1]}, but "
-            f"{nwords:,} words (type 0) and then {nlabels:,} labels (type 1) are promised",
-            int(stops[at]) + TAIL - 1,
-        )
-    negative = np.flatnonzero(data[stops + TAIL - 2] > 127)
-    if len(negative):
-        at = int(stops[negative[0]]) + 1
-        count = int.from_bytes(cursor.data[at : at + 8], "little", signed=True)
-        raise cursor.error(
-            f"entry {int(negative[0]) + 1:,} of the dictionary has the count {count:,}, below 0; "
-            "the file is damaged; fetch it again",
-            at,
-        )
-    dictionary = Dictionary(data, starts, stops, nwords)
-    if prunes >= 0:
-        dictionary.pruned = _read_pruned(cursor, prunes, args.bucket)
-    return dictionary, prunes
-
-
-def _read_entries(cursor: Cursor, size: int) -> tuple[Ints, Ints]:
-    """Return where the word of each entry begins and ends."""
-    buffer: Any = cursor.data.obj  # bytes or a memory map: both can find
-    find, at, stops = buffer.find, cursor.at, array("q")
-    for _ in range(size):
-        stop = find(b"\0", at, at + MAX_WORD)
-        if stop < 0:
-            break
-        stops.append(stop)
-        at = stop + TAIL
-    if len(stops) < size and at + MAX_WORD <= len(cursor.data):
-        raise cursor.error(
-            f"entry {len(stops) + 1:,} of {size:,} of the dictionary has no NUL within "
-            f"{MAX_WORD:,} bytes; the file is damaged; fetch it again",
-            at,
-        )
-    if len(stops) < size or at > len(cursor.data):
-        raise cursor.error(
-            f"the file ends at byte {len(cursor.data):,}, within entry "
-            f"{min(len(stops) + 1, size):,} of {size:,} of the dictionary; it is cut short; fetch "
-            "it again",
-            min(at, len(cursor.data)),
-        )
-    ends = np.frombuffer(stops, np.int64) if size else np.empty(0, np.int64)
-    starts = np.concatenate([[cursor.at], ends[:-1] + TAIL]).astype(np.int64)[:size]
-    cursor.at = at
-    return starts, ends
-
-
-def _read_pruned(cursor: Cursor, prunes: int, bucket: int) -> Ints:
-    start = cursor.at
-    pairs = cursor.array("<i4", 2 * prunes, f"the index of {prunes:,} pruned n-grams")
-    ids, rows = pairs.reshape(-1, 2).T.astype(np.int64)
-    odd = np.flatnonzero((ids < 0) | (ids >= bucket) | (rows < 0) | (rows >= prunes))
-    if len(odd):
-        at = int(odd[0])
-        raise cursor.error(
-            f"n-gram {ids[at]:,} is said to have row {rows[at]:,}, but there are {bucket:,} "
-            f"n-grams and {prunes:,} rows",
-            start + 8 * at,
-        )
-    order = np.argsort(ids, kind="stable")
-    return np.stack([ids[order], rows[order]])

@@ -1,6 +1,6 @@
 """fastText's word vectors: the mean of a word's own row and the rows of its n-grams of characters.
 
-See `fasttext.py` for what the n-grams of a word are.
+See `formats/fasttext/__init__.py` for what the n-grams of a word are.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from ...errors import VectorFileError
 from ...table import Subwords, Vectors
 from .._kernels import THREADS, in_order
 from .._rows import _as_bytes
-from .model import UNSIGNED, Args, Model, spans
+from .dictionary import spans
+from .model import UNSIGNED, Args, Model
 
 __all__ = ["FastTextSubwords", "compose", "encodable", "has_subwords", "vectors_of"]
 

@@ -4,7 +4,7 @@ Specification: https://numpy.org/doc/stable/reference/generated/numpy.lib.format
 a zip archive of `.npy` files. Nothing that needs pickle is read or written.
 
 Read: vectors are a 2-d array of integers or floats of any width, byte order and layout; words a
-1-d array of characters (`U`) or UTF-8 bytes (`S`), or a word list beside it (`_wordlist.py`). In
+1-d array of characters (`U`) or UTF-8 bytes (`S`), or a word list beside it (`wordlist.py`). In
 an archive they are `vectors` and `words`, or else the only arrays that fit.
 
 Written: one archive, nothing compressed, equal tables as equal bytes. `vectors` is float32
@@ -27,7 +27,7 @@ from ...errors import VectorFileError
 from ...files import atomic_write
 from ...source import PathOrFile, Source, open_source
 from ...table import EmbeddingTable, PackedWords, Vectors
-from .._npy import MAX_SIZE, RowStack, StoredArray, as_float32, open_array
+from .._npy import MAX_SIZE, RowStack, StoredArray, as_float32, open_array, source_dtype
 from .._rows import check_keys, check_limit, encode_words, make_table, provenance, wanted_keys
 from .._sniff import expect
 from .npz import ArchiveWriter, open_archive
@@ -94,7 +94,7 @@ def read_archive(
     with open_archive(source) as arrays:
         vectors = _only(source, arrays, VECTORS, [n for n, a in arrays.items() if a.is_matrix])
         if words is None:
-            words = _words_inside(source, arrays, arrays[vectors].shape[0])
+            words = _words_inside(source, arrays, arrays[vectors])
         return _table(source, "numpy-archive", arrays[vectors], words, keys, limit)
 
 
@@ -124,15 +124,20 @@ def _objects(name: str) -> VectorFileError:
     )
 
 
-def _words_inside(source: Source, arrays: dict[str, StoredArray], rows: int) -> list[str] | None:
+def _words_inside(
+    source: Source, arrays: dict[str, StoredArray], vectors: StoredArray
+) -> list[str] | None:
     """Return the words that an archive holds; None where it holds none."""
+    rows = vectors.shape[0]
     texts = [name for name, array in arrays.items() if array.is_words]
     if WORDS not in texts and UTF8 in arrays and OFFSETS in arrays:
         return _unpacked(arrays[UTF8], arrays[OFFSETS])
     if len(texts) > 1 and WORDS not in texts:
         texts = [name for name in texts if arrays[name].shape[0] == rows] or texts
     if texts:
-        return array_words(arrays[_only(source, arrays, WORDS, texts)])
+        words = arrays[_only(source, arrays, WORDS, texts)]
+        _check_count(vectors, words.shape[0], words.name)  # before they take any room
+        return array_words(words)
     found = next((array for array in arrays.values() if array.dtype.hasobject), None)
     if found is not None and beside(source) is None:
         raise _objects(found.name)
@@ -180,21 +185,24 @@ def _table(
             "load_numpy(path, words=['the', ...]) or load_numpy(path, words='words.txt')"
         )
     listed = words_of(words if words is not None else str(found))
-    if len(listed) != array.shape[0]:
-        raise VectorFileError(
-            f"{array.name} holds {array.shape[0]:,} vectors, but {found or 'the list of words'} "
-            f"has {len(listed):,} words; pass the list that belongs to it: "
-            "load_numpy(path, words=...)"
-        )
+    _check_count(array, len(listed), str(found or "the list of words"))
     rows, duplicates = _choose(listed, keys, limit)
     vectors = _vectors(array, rows, limit)
-    metadata = provenance(source, source_format)
+    metadata = provenance(source, source_format) | source_dtype(array.dtype)
     file = found or (words if isinstance(words, (str, os.PathLike)) else None)
     if file is not None:
         metadata["words_file"] = os.path.basename(file).encode(errors="replace").decode()
     if duplicates:
         metadata["duplicates"] = str(duplicates)
     return make_table([listed[row] for row in rows.tolist()], vectors, metadata)
+
+
+def _check_count(vectors: StoredArray, words: int, name: str) -> None:
+    if words != vectors.shape[0]:
+        raise VectorFileError(
+            f"{vectors.name} holds {vectors.shape[0]:,} vectors, but {name} has {words:,} words; "
+            "pass the list that belongs to it: load_numpy(path, words=...)"
+        )
 
 
 def _choose(

@@ -7,7 +7,7 @@ The folder of a vocabulary (`vocab/` in that of a pipeline) holds
   string's UTF-8, but for the names in `spacy.symbols`, which have numbers of their own. Several
   keys may have one row (pruned vectors), and a row may have none, which is left out;
 - `strings.json`: a list of strings, among them those of the keys;
-- `vectors.cfg`: JSON that tells the mode, `default` or `floret` (see `_floret.py`). Floret tables
+- `vectors.cfg`: JSON that tells the mode, `default` or `floret` (see `floret.py`). Floret tables
   have no words: those at hand, `keys` or else `strings.json`, are composed.
 
 The table has the keys' words in the order of `key2row`, each with its row.
@@ -32,8 +32,8 @@ from ...files import atomic_folder
 from ...source import Source, open_source
 from ...table import EmbeddingTable, Origin
 from .._folder import MAX_SIZE, folder_provenance, missing_folder, read_json
-from .._npy import as_float32, open_array
-from .._rows import check_keys, check_limit, make_table, wanted_keys
+from .._npy import as_float32, open_array, source_dtype
+from .._rows import _is_utf8, check_keys, check_limit, make_table, wanted_keys
 from .._sniff import expect
 from .floret import Floret
 from .key2row import pack_key2row, read_key2row
@@ -45,6 +45,7 @@ __all__ = ["load_spacy", "save_spacy"]
 VECTORS, KEYS, STRINGS, CONFIG = "vectors", "key2row", "strings.json", "vectors.cfg"
 META = ("lang", "name", "version")
 SEED = 1
+MAX_MARK = 16  # characters that floret puts before or after a word
 BLOCK = 1 << 16
 
 
@@ -74,13 +75,14 @@ def load_spacy(
     folder = _vocab_folder(path)
     config = read_json(folder / CONFIG) if (folder / CONFIG).is_file() else {}
     mode = config.get("mode", "default") if isinstance(config, dict) else config
-    if mode not in ("default", "floret"):
+    if not isinstance(config, dict) or mode not in ("default", "floret"):
         raise VectorFileError(
-            f"{folder / CONFIG}: the mode is {mode!r:.50}; default and floret are read"
+            f"{folder / CONFIG}: the mode is {mode!r:.50}; default and floret, in a JSON object, "
+            "are read"
         )
     with open_source(folder / VECTORS) as source:
         matrix = _matrix(source)
-        metadata = folder_provenance(source, path, "spacy")
+        metadata = folder_provenance(source, path, "spacy") | source_dtype(matrix.dtype)
     if mode == "floret":
         words = list(dict.fromkeys(_strings(folder) if keys is None else keys))
         return _composed(_floret(matrix, config, folder / CONFIG), words[:limit], metadata)
@@ -201,14 +203,6 @@ def _hashes(words: list[str]) -> npt.NDArray[np.uint64]:
     return hashes
 
 
-def _is_utf8(word: str) -> bool:
-    try:
-        word.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _rows(matrix: npt.NDArray[Any], rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
     """Return some rows, in place if they are the first ones in their order."""
     if np.array_equal(rows, np.arange(len(rows))):
@@ -222,7 +216,9 @@ def _floret(matrix: npt.NDArray[Any], config: dict[str, Any], path: Path) -> Flo
     numbers = [config.get(name, 0) for name in names]
     marks = [config.get("bow", "<"), config.get("eow", ">")]
     sound = all(type(number) is int for number in numbers)
-    sound = sound and all(type(mark) is str and mark.isascii() for mark in marks)
+    sound = sound and all(
+        type(mark) is str and len(mark) <= MAX_MARK and _is_utf8(mark) for mark in marks
+    )
     if not sound or not (
         0 <= numbers[0] <= numbers[1] and 1 <= numbers[2] <= 4 and 0 <= numbers[3] < 1 << 32
     ):

@@ -9,7 +9,7 @@ Source: https://github.com/explosion/floret and https://spacy.io/api/vectors.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,12 +17,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ...table import Vectors
+from .._rows import _is_utf8
 from .murmur import murmur3_x64_128
 
 __all__ = ["Floret"]
 
-WORDS = 256  # composed at a time
-MAX_WORD = 1_000  # characters; longer ones are no words, and have too many n-grams
+MAX_WORD = 1_000  # characters; longer ones are no words
+MAX_NGRAMS = 1 << 14  # of one word, and of the words that are composed at a time
+MAX_NUMBERS = 1 << 24  # in the rows of one word
 
 
 @dataclass(frozen=True)
@@ -52,13 +54,22 @@ class Floret:
 
         The row of a word that could not (empty, not UTF-8, or beyond reason) is zero.
         """
-        made = np.array([_is_word(word) for word in words], bool)
+        sizes = np.array([self._size(word) for word in words], np.int64)
         vectors = np.zeros((len(words), self.rows.shape[1]), np.float32)
-        could = np.flatnonzero(made)
-        for start in range(0, len(could), WORDS):
-            at = could[start : start + WORDS]
+        for at in _groups(sizes):
             vectors[at] = self._means([words[row] for row in at.tolist()])
-        return vectors, made
+        return vectors, sizes > 0
+
+    def _size(self, word: str) -> int:
+        """Return how many n-grams a word has; 0 if it can't be composed."""
+        if not 0 < len(word) <= MAX_WORD or not _is_utf8(word):
+            return 0
+        length = len(self.bow) + len(word) + len(self.eow)
+        longest = min(self.maxn, length)
+        widths = max(0, longest - self.minn + 1)
+        count = 1 + widths * (2 * length + 2 - self.minn - longest) // 2
+        numbers = count * self.hash_count * self.rows.shape[1]
+        return count if count <= MAX_NGRAMS and numbers <= MAX_NUMBERS else 0
 
     def _means(self, words: list[str]) -> Vectors:
         ngrams = [self._ngrams(word) for word in words]
@@ -80,9 +91,12 @@ class Floret:
         return [part.encode() for part in (word, *parts)]
 
 
-def _is_word(word: str) -> bool:
-    try:
-        word.encode()
-    except UnicodeEncodeError:
-        return False
-    return 0 < len(word) <= MAX_WORD
+def _groups(sizes: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
+    """Yield runs of the words that have n-grams, each of one word or up to `MAX_NGRAMS` in all."""
+    could = np.flatnonzero(sizes)
+    total = np.cumsum(sizes[could])
+    start = done = 0
+    while start < len(could):
+        stop = int(np.searchsorted(total, done + MAX_NGRAMS, "right"))
+        yield could[start:stop]
+        start, done = stop, int(total[stop - 1])
