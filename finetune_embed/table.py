@@ -240,7 +240,9 @@ class EmbeddingTable:
             for item in items:
                 if isinstance(item, str):
                     if item not in self:
-                        raise VocabularyError(f"{item!r} is not in the table ({self!r})")
+                        raise VocabularyError(
+                            f"{item!r} is not in the table ({self!r}); ask first: {item!r} in table"
+                        )
                     excluded.append(self.key_to_index[item])
                     item = self[item]
                 vector = np.asarray(item, np.float32)

@@ -156,8 +156,13 @@ class Drift:
         lines = [
             f"{self.rows_moved:,} of {rows:,} rows moved ({self.rows_moved / max(rows, 1):.2%}), "
             f"{rows - self.rows_moved:,} are bit for bit as they were; {self.new_rows:,} new rows",
-            f"rows that moved: median movement {self.median_movement:.1%} of their length, "
-            f"median cosine to their start {self.median_cosine:.4f}",
+        ]
+        if self.rows_moved:
+            lines.append(
+                f"rows that moved: median movement {self.median_movement:.1%} of their length, "
+                f"median cosine to their start {self.median_cosine:.4f}"
+            )
+        lines += [
             "",
             f"{self.banded_by:<26}{'rows':>10}{'moved':>10}{'movement':>11}{'cosine':>9}",
         ]

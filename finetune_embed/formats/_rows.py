@@ -14,9 +14,11 @@ from ..table import EmbeddingTable, Vectors
 
 __all__ = [
     "RowBuffer",
+    "as_bytes",
     "check_keys",
     "check_limit",
     "encode_words",
+    "is_utf8",
     "join_words",
     "make_table",
     "provenance",
@@ -75,7 +77,7 @@ def make_table(
         words, vectors = [words[row] for row in kept.tolist()], vectors[kept]
         index = dict(zip(words, range(len(words)), strict=True))
         metadata["duplicates"] = str(duplicates)
-    if odd := sum(not _is_utf8(word) for word in words if not word.isascii()):
+    if odd := sum(not is_utf8(word) for word in words if not word.isascii()):
         metadata["non_utf8"] = str(odd)
     table = EmbeddingTable(words, vectors, metadata)
     table.key_to_index = index
@@ -124,7 +126,7 @@ class RowBuffer:
         return make_table(words, self._vectors, provenance(source, source_format))
 
 
-def _is_utf8(key: str) -> bool:
+def is_utf8(key: str) -> bool:
     try:
         key.encode()
     except UnicodeEncodeError:
@@ -137,7 +139,7 @@ def wanted_bytes(keys: Collection[str] | None) -> frozenset[bytes] | None:
     wanted = wanted_keys(keys)
     if wanted is None:
         return None
-    return frozenset(word for key in wanted if (word := _as_bytes(key)) is not None)
+    return frozenset(word for key in wanted if (word := as_bytes(key)) is not None)
 
 
 def wanted_keys(keys: Collection[str] | None) -> frozenset[str] | None:
@@ -159,7 +161,7 @@ def wanted_keys(keys: Collection[str] | None) -> frozenset[str] | None:
     return wanted
 
 
-def _as_bytes(key: str) -> bytes | None:
+def as_bytes(key: str) -> bytes | None:
     """Return the bytes that read back as this word; None where there are none."""
     try:
         word = key.encode("utf-8", "surrogateescape")
@@ -179,7 +181,7 @@ def encode_words(table: EmbeddingTable) -> list[bytes]:
     try:
         return [key.encode() for key in keys]
     except UnicodeEncodeError:
-        words = [_as_bytes(key) for key in keys]
+        words = [as_bytes(key) for key in keys]
     bad = [key for key, word in zip(keys, words, strict=True) if word is None]
     if bad:
         raise VectorFileError(

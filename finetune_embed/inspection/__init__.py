@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,13 +14,11 @@ from ..source import STDIN, PathOrFile, open_source
 from ..splits import DataSource, open_splits
 from ..table import EmbeddingTable
 from ..tokenizer import Tokenizer
-from .advice import Advice, advise
-from .conventions import conventions_of, order_of, specials_of
+
+if TYPE_CHECKING:
+    from .scan import Scan
 from .findings import Finding
 from .report import Inspection
-from .rows import findings_of_rows, quantiles
-from .scan import Scan, scan, scan_folder
-from .words import case_of, findings_of_words
 
 __all__ = ["Advice", "Finding", "Inspection", "inspect"]
 
@@ -49,6 +48,8 @@ def inspect(
         VectorFileError: it is no vector file, there is none, or it is of a kind that is not read.
         DataError: the data set can't be read.
     """
+    from .scan import scan, scan_folder
+
     texts = _texts(dataset, text)
     if isinstance(path, (str, os.PathLike)) and path != STDIN and Path(path).is_dir():
         found = scan_folder(Path(path))
@@ -76,6 +77,11 @@ def _report(
     sha256: str | None,
     texts: list[str] | list[list[str]] | None,
 ) -> Inspection:
+    from .advice import advise
+    from .conventions import conventions_of, order_of, specials_of
+    from .rows import findings_of_rows, quantiles
+    from .words import case_of, findings_of_words
+
     first = dict.fromkeys(found.words)
     table = EmbeddingTable(list(first), np.empty((len(first), 0), np.float32))
     table.subwords = found.subwords

@@ -222,7 +222,7 @@ class Source:
         self._archive = None
         files = (item.name for item in archive if item.isfile() and not is_clutter(item.name))
         if len(first_two := list(islice(files, 2))) == 2:
-            pick_member(self.name, first_two, None)
+            pick_member(self.name.rpartition("#")[0], first_two, None)
 
     def _refuse_bomb(self, served: int) -> None:
         packed = self._zipped or self._hashing.count

@@ -245,3 +245,10 @@ def test_an_empty_table():
     told = fe.drift(fe.EmbeddingTable([], np.empty((0, 3))), fe.EmbeddingTable(["a"], [[1, 2, 3]]))
     assert (told.rows_moved, told.new_rows, told.bands) == (0, 1, ())
     assert str(told).startswith("0 of 0 rows moved (0.00%)")
+
+
+def test_of_no_movement_no_median_is_told() -> None:
+    table = fe.EmbeddingTable(["a", "b"], np.ones((2, 2), np.float32))
+    told = str(fe.drift(table, table))
+    assert told.startswith("0 of 2 rows moved (0.00%), 2 are bit for bit as they were")
+    assert "median movement" not in told

@@ -337,7 +337,7 @@ COLUMNS = {
         {"token": "n"},
         "'n' holds int64, bu",
     ),
-    "no columns": ({}, {}, "no columns of strings; its columns are: none at all"),
+    "no columns": ({}, {}, "no columns of lists of numbers; its columns are: none at all"),
     "null word": ({"t": ["a", None, "c"], "v": L}, {}, r"x: t\[1\] is null; leave that row out"),
     "null vector": ({"t": ABC, "v": fixed([[1, 2], [3, 4], None])}, {}, r"x: v\[2\] is null"),
     "null at first": ({"t": ABC, "v": fixed([None, [3, 4], None])}, {}, r"x: v\[0\] is null"),

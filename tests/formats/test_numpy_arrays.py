@@ -22,6 +22,7 @@ from finetune_embed import (
     save_numpy,
 )
 from finetune_embed.formats import numpy_arrays
+from finetune_embed.formats.numpy_arrays import wordlist
 
 WORDS = ["the", "café", "a\u00a0b", "日本語", "🙂"]
 BITS = [
@@ -540,7 +541,7 @@ def test_a_bomb_is_refused_before_it_grows(tmp_path):
 
 
 def test_words_that_cannot_belong_to_the_vectors_take_no_room(tmp_path, monkeypatch):
-    monkeypatch.setattr(numpy_arrays, "array_words", None)
+    monkeypatch.setattr(wordlist, "array_words", None)
     np.savez_compressed(tmp_path / "x.npz", vectors=SMALL, words=np.zeros(1_000_000, "U1"))
     message = r"x.npz#vectors.npy holds 3 vectors, but .*#words.npy has 1,000,000 words; pass the"
     with pytest.raises(VectorFileError, match=message):

@@ -33,10 +33,11 @@ from ...source import STDIN, PathOrFile, Source, open_source
 from ...table import EmbeddingTable
 from .._folder import folder_provenance
 from .._npy import source_dtype
-from .._rows import _is_utf8, check_keys, check_limit, make_table, provenance, wanted_bytes
+from .._rows import check_keys, check_limit, is_utf8, make_table, provenance, wanted_bytes
 from .._sniff import expect, sniff
-from .batches import Batches, data_files, naming_damage, of_dataset, of_file, of_parts
-from .columns import TOKEN, VECTOR, number_type, pick_columns, read_columns
+
+if TYPE_CHECKING:
+    from .batches import Batches
 
 if TYPE_CHECKING:
     from datasets import Dataset, IterableDataset
@@ -82,6 +83,8 @@ def load_arrow(
         VectorFileError: the file is missing, damaged or of another format, the columns are not
             there or in doubt, a value is null, or vectors differ in length.
     """
+    from .batches import of_dataset
+
     if isinstance(source, (str, os.PathLike)) and source != STDIN and Path(source).is_dir():
         return read_folder(Path(source), keys, limit, token, vector)
     batches = of_dataset(source)
@@ -112,6 +115,8 @@ def read(
     vector: str | None = None,
 ) -> EmbeddingTable:
     """Read an Arrow or Parquet file from an open source."""
+    from .batches import of_file
+
     name = sniff(source)
     batches = of_file(source, name)
     metadata = _stored(batches)
@@ -128,6 +133,8 @@ def read_folder(
     vector: str | None = None,
 ) -> EmbeddingTable:
     """Read the folder of a data set that `Dataset.save_to_disk` wrote."""
+    from .batches import data_files, of_file, of_parts
+
     with contextlib.ExitStack() as stack:
         sources = [stack.enter_context(open_source(file)) for file in data_files(path)]
         parts = [of_file(source, expect(source, "arrow")) for source in sources]
@@ -143,6 +150,9 @@ def _table(
     token: str | None,
     vector: str | None,
 ) -> EmbeddingTable:
+    from .batches import naming_damage
+    from .columns import number_type, pick_columns, read_columns
+
     check_limit(limit)
     wanted = wanted_bytes(keys)
     with naming_damage(batches.name):
@@ -185,6 +195,8 @@ def save_parquet(table: EmbeddingTable, path: str | os.PathLike[str]) -> None:
     """
     import pyarrow.parquet as pq
 
+    from .columns import TOKEN, VECTOR
+
     data = _to_arrow(table, "a Parquet file")
     with atomic_write(path) as file:
         pq.write_table(
@@ -214,11 +226,13 @@ def _to_arrow(table: EmbeddingTable, target: str) -> Any:
     """Return a table as a `pyarrow.Table`, its vectors in place where they lie row by row."""
     import pyarrow as pa
 
+    from .columns import TOKEN, VECTOR
+
     check_keys(table, target, "")
     try:
         large = len("".join(table.index_to_key).encode()) >= MAX_TEXT
     except UnicodeEncodeError:
-        odd = [key for key in table.index_to_key if not key.isascii() and not _is_utf8(key)]
+        odd = [key for key in table.index_to_key if not key.isascii() and not is_utf8(key)]
         raise VectorFileError(
             f"{len(odd):,} of {len(table):,} words are not UTF-8 ({odd[0]!r} is the first), which "
             f"{target} can't hold; use save_safetensors(table, path), which holds any word, or "

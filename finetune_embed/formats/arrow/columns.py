@@ -37,9 +37,12 @@ def pick_columns(
             `vector`.
     """
     fields = list(batches.schema)
+    vectors = _pick(
+        batches, VECTOR, vector, _is_vectors
+    )  # first: most data sets have no such column
     texts = any(_is_text(field.type) for field in fields)
     words = _pick(batches, TOKEN, token, _is_text if texts and token is None else _is_words)
-    return words, _pick(batches, VECTOR, vector, _is_vectors)
+    return words, vectors
 
 
 def _pick(batches: Batches, option: str, name: str | None, fits: Callable[[Any], bool]) -> int:

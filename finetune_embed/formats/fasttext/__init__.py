@@ -35,6 +35,7 @@ et al. 2016, https://arxiv.org/abs/1612.03651.
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -44,8 +45,9 @@ from .. import word2vec
 from .._composed import with_composed
 from .._rows import check_limit, make_table, provenance, wanted_keys
 from .._sniff import expect
-from .model import Model, read_model
-from .subwords import FastTextSubwords, compose, encodable, has_subwords, vectors_of
+
+if TYPE_CHECKING:
+    from .model import Model
 
 __all__ = ["load_fasttext", "read"]
 
@@ -90,6 +92,9 @@ def read(
     source: Source, keys: Collection[str] | None = None, limit: int | None = None
 ) -> EmbeddingTable:
     """Read a binary model from an open source."""
+    from .model import read_model
+    from .subwords import FastTextSubwords, compose, encodable, has_subwords, vectors_of
+
     check_limit(limit)
     wanted = wanted_keys(keys)
     model = read_model(source)

@@ -39,8 +39,8 @@ class Cursor:
         """Refuse a part that is larger than what is left of the file."""
         if size > len(self.data) - self.at:
             raise self.error(
-                f"{what} needs {size:,} bytes, but the file ends at byte {len(self.data):,}; it "
-                "is cut short or damaged; fetch it again"
+                f"{size:,} bytes are needed for {what}, but the file ends at byte "
+                f"{len(self.data):,}; it is cut short or damaged; fetch it again"
             )
 
     def array(self, dtype: str, length: int, what: str) -> npt.NDArray[Any]:

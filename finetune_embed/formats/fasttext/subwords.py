@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ...errors import VectorFileError
 from ...table import Subwords, Vectors
 from .._kernels import THREADS, in_order
-from .._rows import _as_bytes
+from .._rows import as_bytes
 from .dictionary import spans
 from .model import UNSIGNED, Args, Model
 
@@ -63,7 +63,7 @@ class FastTextSubwords(Subwords):
 
 def encodable(words: Sequence[str]) -> tuple[list[bytes], Ints]:
     """Return the bytes of the words that have any in a file, and the places of these words."""
-    encoded = [(at, word) for at, key in enumerate(words) if (word := _as_bytes(key)) is not None]
+    encoded = [(at, word) for at, key in enumerate(words) if (word := as_bytes(key)) is not None]
     return [word for _, word in encoded], np.array([at for at, _ in encoded], np.int64)
 
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -30,8 +31,9 @@ from ...table import EmbeddingTable, PackedWords, Vectors
 from .._npy import MAX_SIZE, RowStack, StoredArray, as_float32, open_array, source_dtype
 from .._rows import check_keys, check_limit, encode_words, make_table, provenance, wanted_keys
 from .._sniff import expect
-from .npz import ArchiveWriter, open_archive
-from .wordlist import WordList, array_words, beside, places, words_of
+
+if TYPE_CHECKING:
+    from .wordlist import WordList
 
 __all__ = ["load_numpy", "read", "read_archive", "save_numpy"]
 
@@ -91,6 +93,8 @@ def read_archive(
     words: WordList | None = None,
 ) -> EmbeddingTable:
     """Read an `.npz` archive from an open source."""
+    from .npz import open_archive
+
     with open_archive(source) as arrays:
         vectors = _only(source, arrays, VECTORS, [n for n, a in arrays.items() if a.is_matrix])
         if words is None:
@@ -128,6 +132,8 @@ def _words_inside(
     source: Source, arrays: dict[str, StoredArray], vectors: StoredArray
 ) -> list[str] | None:
     """Return the words that an archive holds; None where it holds none."""
+    from .wordlist import array_words, beside
+
     rows = vectors.shape[0]
     texts = [name for name, array in arrays.items() if array.is_words]
     if WORDS not in texts and UTF8 in arrays and OFFSETS in arrays:
@@ -168,6 +174,8 @@ def _table(
     limit: int | None,
 ) -> EmbeddingTable:
     """Return the table of an array and its words; the first of duplicated words wins."""
+    from .wordlist import beside, places, words_of
+
     check_limit(limit)
     if array.dtype.hasobject:
         raise _objects(array.name)
@@ -244,6 +252,8 @@ def save_numpy(table: EmbeddingTable, path: str | os.PathLike[str]) -> None:
             no bytes stand for.
         VocabularyError: a word stands in two rows.
     """
+    from .npz import ArchiveWriter
+
     check_keys(table, "a numpy archive", "")
     keys = table.index_to_key
     longest = max(1, *map(len, keys))

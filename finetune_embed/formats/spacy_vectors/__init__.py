@@ -22,7 +22,7 @@ import json
 import os
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,12 +33,11 @@ from ...source import Source, open_source
 from ...table import EmbeddingTable, Origin
 from .._folder import MAX_SIZE, folder_provenance, missing_folder, read_json
 from .._npy import as_float32, open_array, source_dtype
-from .._rows import _is_utf8, check_keys, check_limit, make_table, wanted_keys
+from .._rows import check_keys, check_limit, is_utf8, make_table, wanted_keys
 from .._sniff import expect
-from .floret import Floret
-from .key2row import pack_key2row, read_key2row
-from .murmur import murmur64a
-from .symbols import SYMBOLS
+
+if TYPE_CHECKING:
+    from .floret import Floret
 
 __all__ = ["load_spacy", "save_spacy"]
 
@@ -69,6 +68,9 @@ def load_spacy(
         VectorFileError: the folder is not one of spaCy's, holds no vectors, or a file of it is
             missing or damaged.
     """
+    from .key2row import read_key2row
+    from .symbols import SYMBOLS
+
     check_limit(limit)
     wanted = wanted_keys(keys)
     path = Path(path)
@@ -110,9 +112,11 @@ def save_spacy(table: EmbeddingTable, path: str | os.PathLike[str]) -> None:
         VectorFileError: a word is not UTF-8, two words have one hash, or there is something at
             `path` already.
     """
+    from .key2row import pack_key2row
+
     check_keys(table, "a spaCy vocabulary", "")
     keys = table.index_to_key
-    odd = [key for key in keys if not _is_utf8(key)]
+    odd = [key for key in keys if not is_utf8(key)]
     if odd:
         raise VectorFileError(
             f"{len(odd):,} of {len(keys):,} words are not UTF-8, which spaCy needs ({odd[0]!r} is "
@@ -183,7 +187,7 @@ def _named(
     hashes: npt.NDArray[np.uint64], words: list[str]
 ) -> tuple[list[str], npt.NDArray[np.int64]]:
     """Return the words of the keys that have one, and where those keys stand."""
-    words = [word for word in words if _is_utf8(word)]
+    words = [word for word in words if is_utf8(word)]
     if not words:
         return [], np.empty(0, np.int64)
     own = _hashes(words)
@@ -196,6 +200,9 @@ def _named(
 
 def _hashes(words: list[str]) -> npt.NDArray[np.uint64]:
     """Return spaCy's keys of words, uint64 `(n,)`."""
+    from .murmur import murmur64a
+    from .symbols import SYMBOLS
+
     hashes = murmur64a([word.encode() for word in words], SEED)
     for row, word in enumerate(words):
         if word in SYMBOLS:
@@ -212,12 +219,14 @@ def _rows(matrix: npt.NDArray[Any], rows: npt.NDArray[np.int64]) -> npt.NDArray[
 
 def _floret(matrix: npt.NDArray[Any], config: dict[str, Any], path: Path) -> Floret:
     """Return what composes floret vectors, its settings checked."""
+    from .floret import Floret
+
     names = ("minn", "maxn", "hash_count", "hash_seed")
     numbers = [config.get(name, 0) for name in names]
     marks = [config.get("bow", "<"), config.get("eow", ">")]
     sound = all(type(number) is int for number in numbers)
     sound = sound and all(
-        type(mark) is str and len(mark) <= MAX_MARK and _is_utf8(mark) for mark in marks
+        type(mark) is str and len(mark) <= MAX_MARK and is_utf8(mark) for mark in marks
     )
     if not sound or not (
         0 <= numbers[0] <= numbers[1] and 1 <= numbers[2] <= 4 and 0 <= numbers[3] < 1 << 32

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...table import Vectors
-from .._rows import _is_utf8
+from .._rows import is_utf8
 from .murmur import murmur3_x64_128
 
 __all__ = ["Floret"]
@@ -62,7 +62,7 @@ class Floret:
 
     def _size(self, word: str) -> int:
         """Return how many n-grams a word has; 0 if it can't be composed."""
-        if not 0 < len(word) <= MAX_WORD or not _is_utf8(word):
+        if not 0 < len(word) <= MAX_WORD or not is_utf8(word):
             return 0
         length = len(self.bow) + len(word) + len(self.eow)
         longest = min(self.maxn, length)
