@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import os
 import secrets
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
+
+from typing_extensions import Buffer
 
 from .errors import VectorFileError
 
 __all__ = ["atomic_folder", "atomic_write", "sha256_of"]
 
 CHUNK = 1 << 20
+FLUSHED = 1 << 24  # bytes that are flushed together
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
@@ -39,17 +44,50 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         raise VectorFileError(f"can't write {path}: it is there, but no file; give another path")
     temporary = _beside(path)
     with _telling(path):
-        opened = open(temporary, "xb", buffering=CHUNK)  # noqa: SIM115
+        raw = open(temporary, "xb", buffering=0)  # noqa: SIM115
     try:
-        with opened as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+        with _Flushing(raw) as file:
+            yield cast(BinaryIO, file)
+            file.sync()
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     _sync(path.parent)
+
+
+class _Flushing(io.BufferedWriter):
+    """A file whose bytes go on to the disk, in a thread, while further ones are written."""
+
+    def __init__(self, raw: io.FileIO) -> None:
+        super().__init__(raw, CHUNK)
+        self._pool = ThreadPoolExecutor(1, "flush")
+        self._pending: Future[None] | None = None
+        self._waiting = 0
+
+    def write(self, data: Buffer) -> int:
+        written = super().write(data)
+        self._waiting += written
+        if self._waiting >= FLUSHED and (self._pending is None or self._pending.done()):
+            self._check()
+            self._waiting = 0
+            self._pending = self._pool.submit(os.fsync, self.fileno())
+        return written
+
+    def sync(self) -> None:
+        """Wait until all bytes are on the disk."""
+        self.flush()
+        self._check()
+        os.fsync(self.fileno())
+
+    def _check(self) -> None:
+        """Wait for the bytes that are under way; an error is told once only, so it is asked for."""
+        if self._pending is not None:
+            self._pending.result()
+
+    def close(self) -> None:
+        self._pool.shutdown()
+        super().close()
 
 
 @contextlib.contextmanager

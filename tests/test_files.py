@@ -7,7 +7,7 @@ import stat
 
 import pytest
 
-from finetune_embed import VectorFileError
+from finetune_embed import VectorFileError, files
 from finetune_embed.files import atomic_folder, atomic_write, sha256_of
 
 
@@ -133,3 +133,28 @@ def test_atomic_folder_does_not_replace_a_full_one(tmp_path):
         (folder / "a").write_bytes(b"new")
     assert (path / "a").read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["run"]
+
+
+def test_a_large_file_is_flushed_on_the_way(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "FLUSHED", 1 << 10)
+    block = os.urandom(1 << 18)
+    with atomic_write(tmp_path / "x") as file:
+        for _ in range(20):
+            file.write(block)
+    assert (tmp_path / "x").read_bytes() == 20 * block
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_a_disk_that_fails_while_flushing_leaves_no_file(tmp_path, monkeypatch):
+    calls = []
+
+    def fail_once(handle: int) -> None:  # as Linux does: the next call knows nothing of it
+        calls.append(handle)
+        if len(calls) == 1:
+            raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(files, "FLUSHED", 1 << 10)
+    monkeypatch.setattr(files.os, "fsync", fail_once)
+    with pytest.raises(OSError, match="Input/output"), atomic_write(tmp_path / "x") as file:
+        file.write(bytes(1 << 21))
+    assert list(tmp_path.iterdir()) == []

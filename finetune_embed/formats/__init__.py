@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from ..errors import VectorFileError
 from ..source import STDIN, PathOrFile, Source, open_source
 from ..table import EmbeddingTable
 from . import arrow, fasttext, gensim_native, numpy_arrays, safetensors, word2vec
@@ -139,6 +140,11 @@ def read_vectors(
     """Load vectors as `load_vectors` does, and tell what the file was found to be."""
     if isinstance(path, (str, os.PathLike)) and path != STDIN and os.path.isdir(path):
         name = sniff_folder(Path(path))
+        if member is not None:
+            raise VectorFileError(
+                f"{path} is a folder, not an archive, so it has no member {member!r}; leave "
+                "member= out"
+            )
         return Loaded(FOLDER_READERS[name](Path(path), keys, limit), name, "")
     with open_source(path, member) as source:
         name = sniff(source)

@@ -204,11 +204,10 @@ def check_keys(table: EmbeddingTable, target: str, forbidden: Iterable[str]) -> 
             f"the table is {len(table):,} x {table.vector_size}; {target} needs at least one "
             "word and one number"
         )
-    keys = list(table.key_to_index)
-    text = "".join(keys)
+    text = "".join(table.key_to_index)  # which refuses a word that stands in two rows
     for character in forbidden:
         if character in text:
-            bad = [key for key in keys if character in key]
+            bad = [key for key in table.index_to_key if character in key]
             raise VectorFileError(
                 f"{len(bad):,} of {len(table):,} words contain {character!r}, which {target} "
                 f"can't hold ({bad[0]!r} is the first); use save_safetensors(table, path), which "

@@ -257,3 +257,9 @@ def test_a_mapped_table_is_saved_over_its_own_file(tmp_path):
     save_safetensors(mapped.subset(mapped.index_to_key[:500]), path)
     assert mapped.vectors.tobytes() == drawn.tobytes()
     assert load_vectors(path).vectors.tobytes() == drawn[:500].tobytes()
+
+
+def test_a_folder_has_no_members(golden):
+    message = r"is a folder, not an archive, so it has no member 'x'; leave member= out"
+    with pytest.raises(VectorFileError, match=message):
+        load_vectors(golden / "spacy" / next((golden / "spacy").iterdir()).name, member="x")
