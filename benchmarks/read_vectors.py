@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +78,9 @@ def one_file(glove: str, folder: Path, runs: int) -> None:
     more = 2 * runs + 1
     print(f"\n{Path(glove).name}: {table!r}, medians (and ranges) of {runs} runs, binary {more}")
     text, binary = str(folder / "w.txt"), str(folder / "w.bin")
-    gensim_text = lambda: KeyedVectors.load_word2vec_format(glove, binary=False, no_header=True)  # noqa: E731
-    gensim_binary = lambda: KeyedVectors.load_word2vec_format(binary, binary=True)  # noqa: E731
+    read = KeyedVectors.load_word2vec_format
+    gensim_text = partial(read, glove, binary=False, no_header=True)
+    gensim_binary = partial(read, binary, binary=True)
     against(
         "read text",
         lambda: fe.load_vectors(glove),

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -228,7 +229,7 @@ def _fill_in(rows: TextRows, block: Block, source: Source, part: Part) -> npt.ND
         for row, start, stop in rows.leftovers:
             place = int(part.places[row])
             try:
-                numbers = line_of_numbers(block.data[start:stop], source, lambda: place)  # noqa: B023
+                numbers = line_of_numbers(block.data[start:stop], source, partial(int, place))
             except VectorFileError as error:
                 what = str(error).partition(" is ")[2].partition(", which")[0]
                 part.not_numbers.add(f"{what} (line {place:,})")
