@@ -66,6 +66,7 @@ def to_embedding(
     fixed = [vocab.key_to_index[one.token] for one in vocab.specials if not one.trainable]
     if fixed:
         held = FixedRows(fixed, len(vocab))
+        # A plain attribute: torch declares a module's to be tensors or modules.
         embedding.fixed_rows = held  # type: ignore[assignment]
         held.attach(embedding.get_parameter("weight"))
     return embedding

@@ -44,7 +44,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         raise VectorFileError(f"can't write {path}: it is there, but no file; give another path")
     temporary = _beside(path)
     with _telling(path):
-        raw = open(temporary, "xb", buffering=0)  # noqa: SIM115
+        raw = open(temporary, "xb", buffering=0)  # noqa: SIM115  (closed by what wraps it)
     try:
         with _Flushing(raw) as file:
             yield cast(BinaryIO, file)

@@ -201,6 +201,7 @@ def special_vector(table: EmbeddingTable, special: Special, seed: Seed) -> Vecto
     if start is None:
         vector = rows_for(table, [special.token], "zeros")[0][0]
     elif isinstance(start, str) or callable(start):
+        # `__post_init__` has checked that a string is one of the names.
         vector = start_vectors(table, [special.token], start, seed)[0]  # type: ignore[arg-type]
     else:
         vector = np.asarray(start, np.float32)

@@ -35,8 +35,7 @@ _DAMAGE = (
     LZMAError,
     EOFError,
     OSError,
-    RuntimeError,
-    NotImplementedError,
+    RuntimeError,  # encrypted, or packed by a method that is not read
     ValueError,
     struct.error,
 )
