@@ -1,10 +1,12 @@
-"""Checkpoints: one folder an epoch, safetensors and JSON, that appears whole or not at all."""
+"""Checkpoints: folders of safetensors and JSON, each of which appears whole or not at all."""
 
 from __future__ import annotations
 
 import json
 import re
 import shutil
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,9 +18,11 @@ from torch import nn
 
 from ..errors import DataError
 from ..files import atomic_folder
+from .interrupt import Interrupts
 from .settings import same_settings
 
 __all__ = [
+    "Checkpoints",
     "Progress",
     "latest_checkpoint",
     "load_checkpoint",
@@ -26,7 +30,7 @@ __all__ = [
     "save_checkpoint",
 ]
 
-_NAME = re.compile(r"checkpoint-(\d+)")
+_NAME = re.compile(r"checkpoint-(\d+)-(\d+)")  # epochs and steps finished
 #: Settings that say where something lies; what it is, is told by a hash.
 _LOCATIONS = frozenset({"vectors", "data"})
 Tensors = dict[str, torch.Tensor]
@@ -34,7 +38,7 @@ Tensors = dict[str, torch.Tensor]
 
 @dataclass
 class Progress:
-    """How far a run is, between two epochs. Everything else is a function of it and the settings.
+    """How far a run is, between two steps. Everything else is a function of it and the settings.
 
     Attributes:
         epoch: epochs finished.
@@ -42,6 +46,11 @@ class Progress:
         history: a record for each epoch.
         best_epoch: the epoch with the best validation score so far, -1 before the first.
         opened: whether the table has been open, at a rate above 0, and was seen to move.
+        done: steps finished of the epoch that has begun.
+        loss: the sum of the losses of its units.
+        units: the texts, or words, that it has been trained on.
+        open_rate: the largest rate at which the table was open in it.
+        seconds: how long it has taken.
     """
 
     epoch: int = 0
@@ -49,6 +58,57 @@ class Progress:
     history: list[dict[str, Any]] = field(default_factory=list)
     best_epoch: int = -1
     opened: bool = False
+    done: int = 0
+    loss: float = 0.0
+    units: int = 0
+    open_rate: float = 0.0
+    seconds: float = 0.0
+
+    def end_epoch(self, record: dict[str, Any]) -> None:
+        """Note that an epoch is over."""
+        self.history.append(record)
+        self.epoch += 1
+        self.done, self.loss, self.units, self.open_rate, self.seconds = 0, 0.0, 0, 0.0, 0.0
+
+
+class Checkpoints:
+    """When checkpoints of a run are written: after epochs, every so many steps or minutes.
+
+    Args:
+        write: writes one; None for a run that has no folder, or a process that writes none.
+        steps: the steps from one to the next.
+        minutes: the minutes from one to the next.
+        interrupts: on which a checkpoint is written and the run ends.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[Progress, Tensors], None] | None,
+        steps: int | None = None,
+        minutes: float | None = None,
+        interrupts: Interrupts | None = None,
+    ) -> None:
+        self._write, self._steps, self._minutes = write, steps, minutes
+        self._interrupts = interrupts or Interrupts(active=False)
+        self._last = time.monotonic()
+
+    def after_step(self, progress: Progress, best: Tensors) -> None:
+        """Write one if it is time to, or if the run is to end here."""
+        due = self._steps is not None and progress.step % self._steps == 0
+        if self._minutes is not None:
+            due = due or time.monotonic() - self._last >= 60 * self._minutes
+        if due or self._interrupts.pending is not None:
+            self._save(progress, best)
+
+    def after_epoch(self, progress: Progress, best: Tensors) -> None:
+        """Write one."""
+        self._save(progress, best)
+
+    def _save(self, progress: Progress, best: Tensors) -> None:
+        if self._write is not None:
+            self._write(progress, best)
+        self._last = time.monotonic()
+        self._interrupts.end()
 
 
 def save_checkpoint(
@@ -58,8 +118,21 @@ def save_checkpoint(
     best: Tensors,
     progress: Progress,
     settings: dict[str, Any],
+    keep: int = 1,
+    further: dict[str, Any] | None = None,
 ) -> None:
-    """Write `checkpoint-<epoch>` and then remove the ones before it."""
+    """Write `checkpoint-<epochs>-<steps>` and then remove all but the newest.
+
+    Args:
+        output_dir: the folder of the run.
+        model: the model as it is.
+        optimizer: the optimizer as it is.
+        best: the model state of the best epoch.
+        progress: how far the run is.
+        settings: those it was started with.
+        keep: how many of the newest stay.
+        further: what else the run needs to go on, as JSON holds it.
+    """
     state = optimizer.state_dict()
     tensors = {
         f"{i}.{name}": value.contiguous()
@@ -70,10 +143,11 @@ def save_checkpoint(
         "progress": asdict(progress),
         "settings": settings,
         "param_groups": state["param_groups"],
+        "further": further or {},
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
     }
-    path = output_dir / f"checkpoint-{progress.epoch}"
+    path = output_dir / f"checkpoint-{progress.epoch}-{progress.step}"
     if path.exists():
         shutil.rmtree(path)
     with atomic_folder(path) as folder:
@@ -81,7 +155,7 @@ def save_checkpoint(
         save_file(_owned(best), folder / "best.safetensors")
         save_file(tensors, folder / "optimizer.safetensors")
         (folder / "state.json").write_text(json.dumps(told, indent=1))
-    remove_checkpoints(output_dir, keep=path)
+    remove_checkpoints(output_dir, keep=_checkpoints(output_dir)[-keep:])
 
 
 def _owned(tensors: Tensors) -> Tensors:
@@ -96,8 +170,13 @@ def _owned(tensors: Tensors) -> Tensors:
 
 def latest_checkpoint(output_dir: Path) -> Path | None:
     """Return the folder of the newest checkpoint of a run, None if there is none."""
+    return next(reversed(_checkpoints(output_dir)), None)
+
+
+def _checkpoints(output_dir: Path) -> list[Path]:
+    """Return the folders of a run's checkpoints, the oldest first."""
     found = [path for path in output_dir.glob("checkpoint-*") if _is_ours(path)]
-    return max(found, key=lambda path: int(path.name.split("-")[1]), default=None)
+    return sorted(found, key=lambda path: [int(part) for part in path.name.split("-")[1:]])
 
 
 def _is_ours(path: Path) -> bool:
@@ -106,12 +185,12 @@ def _is_ours(path: Path) -> bool:
     return _NAME.fullmatch(path.name) is not None and all((path / f).is_file() for f in files)
 
 
-def remove_checkpoints(output_dir: Path, keep: Path | None = None) -> None:
-    """Remove the checkpoints of a run, but for one, and what killed processes left of others."""
+def remove_checkpoints(output_dir: Path, keep: Sequence[Path] = ()) -> None:
+    """Remove the checkpoints of a run, but for some, and what killed processes left of others."""
     for path in output_dir.glob(".checkpoint-*"):
         shutil.rmtree(path)
-    for path in output_dir.glob("checkpoint-*"):
-        if path != keep and _is_ours(path):
+    for path in _checkpoints(output_dir):
+        if path not in keep:
             hidden = path.with_name(f".{path.name}.removed")
             path.rename(hidden)  # at once, so that nobody finds half a checkpoint
             shutil.rmtree(hidden)
@@ -119,14 +198,14 @@ def remove_checkpoints(output_dir: Path, keep: Path | None = None) -> None:
 
 def load_checkpoint(
     path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, settings: dict[str, Any]
-) -> tuple[Progress, Tensors]:
+) -> tuple[Progress, Tensors, dict[str, Any]]:
     """Bring a model and an optimizer back to where a checkpoint was written.
 
     torch's thread count is set to the one the run was started with, since it decides about the
     last bits.
 
     Returns:
-        The progress, and the model state of the best epoch.
+        The progress, the model state of the best epoch, and what else was saved.
 
     Raises:
         DataError: the checkpoint is damaged, or was written with other settings or another head.
@@ -135,6 +214,7 @@ def load_checkpoint(
         told = json.loads((path / "state.json").read_text())
         groups, threads = told["param_groups"], int(told["threads"])
         progress, before = Progress(**told["progress"]), dict(told["settings"])
+        further = dict(told["further"])
         saved = load_file(path / "optimizer.safetensors")
         best = load_file(path / "best.safetensors")
         weights = load_file(path / "model.safetensors")
@@ -156,4 +236,4 @@ def load_checkpoint(
             "overwrite=True"
         ) from error
     torch.set_num_threads(threads)
-    return progress, best
+    return progress, best, further

@@ -10,9 +10,8 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional
 
-from ..data import labels_of, texts_of
+from ..data import texts_of
 from ..errors import DataError
 from ..fallback import steps_of
 from ..files import sha256_of
@@ -23,13 +22,17 @@ from ..splits import DataSource, hold_out, open_splits
 from ..strategies import FullTune, Strategy
 from ..table import EmbeddingTable
 from ..tokenizer import Tokenizer
-from ..vocabulary import specials_of
+from ..vocabulary import Vocabulary, specials_of
 from .checkpoint import remove_checkpoints
 from .folder import MARK, check_folder
 from .head import Head
+from .precision import chosen_precision
+from .prepare import prepare
+from .processes import Processes
 from .run import Run, load
 from .settings import check_settings, same_settings
-from .tuning import LossFunction, Tuning
+from .tasks import LossFunction, task_of
+from .tuning import Tuning
 
 __all__ = ["finetune"]
 
@@ -42,20 +45,28 @@ def finetune(
     *,
     text: str | Sequence[str] = "text",
     label: str = "label",
+    task: str | None = None,
     head: Head = "bag",
     embedding: str | nn.Module | None = None,
     strategy: Strategy | str | None = None,
     epochs: int = 15,
     lr: float = 5e-3,
+    max_steps: int | None = None,
     batch_size: int = 64,
+    batch_tokens: int | None = None,
+    gradient_accumulation_steps: int = 1,
     weight_decay: float = 0.0,
+    max_grad_norm: float | None = None,
+    max_row_grad_norm: float | None = None,
+    word_dropout: float = 0.0,
     schedule: str = "constant",
-    warmup: float = 0.0,
+    warmup: float | None = None,
     patience: int | None = None,
-    loss_fn: LossFunction = functional.cross_entropy,
+    loss_fn: LossFunction | None = None,
     validation: float = 0.1,
     member: str | None = None,
     tokenizer: Tokenizer | str | None = None,
+    vocab: Vocabulary | None = None,
     min_count: int = 1,
     max_length: int | None = None,
     oov: StartValue = "normal",
@@ -63,24 +74,33 @@ def finetune(
     specials: Sequence[Special | str] = (),
     seed: int = 0,
     device: str | None = None,
+    mixed_precision: str | None = None,
     output_dir: str | os.PathLike[str] | None = None,
+    checkpoint_steps: int | None = None,
+    checkpoint_minutes: float | None = None,
+    keep_checkpoints: int = 1,
+    trackers: Sequence[str] = (),
     resume: bool = False,
     overwrite: bool = False,
     progress: bool = False,
 ) -> Run:
-    """Tune word vectors on a text classification task.
+    """Tune word vectors on a task: one label for a text, several, or a tag for each word.
 
     The vocabulary is made from the training split. Validation and test look words up in every row
-    of the table, as `Run.predict` does. The weights of the epoch with the best validation accuracy
-    are the ones that are measured, returned and exported.
+    of the table, as `Run.predict` does. The weights of the epoch with the best validation score
+    are the ones that are measured, returned and exported. Started by `accelerate launch` or
+    `torchrun`, several processes share every batch; the main one writes.
 
     Args:
         vectors: a vector file of any format that `load_vectors` reads, or a table.
         dataset: a `Dataset`, a `DatasetDict`, a local file or folder, or a Hub name; see
-            `open_splits`.
+            `open_splits`. A training split that is streamed (`IterableDataset`) is never held
+            whole: it is read once for its words, and then once an epoch, shuffled by blocks.
         text: the column of texts or lists of words, or several to be joined.
-        label: the column of classes: strings, whole numbers or a `ClassLabel`.
-        head: `bag`, `bag(hidden=100)`, `cnn` and the like; a module with an embedding of its own,
+        label: the column of labels: strings, whole numbers or a `ClassLabel`; or lists of them.
+        task: `single_label`, `multi_label` or `tagging`. When left out, what the columns look
+            like: lists of labels are `multi_label`, one for each word of a list of words `tagging`.
+        head: `bag`, `bag(hidden=100)`, `cnn` and the like, `bilstm` to tag words; a module with an embedding of its own,
             `model(ids, lengths) -> logits`, of which a copy is trained, its rows replaced; or a
             function of the embedding and the number of classes that returns a module. Lengths are
             1 or more; what a module starts from is its own, not the seed's.
@@ -88,17 +108,28 @@ def finetune(
         strategy: which part trains when, how fast and how far; `FullTune()` when left out.
         epochs: the most passes over the training split.
         lr: the learning rate of `RowAdamW`, times the strategy's rates.
-        batch_size: texts in a batch.
+        max_steps: the most steps of the optimizer.
+        batch_size: texts in a batch, over all processes.
+        batch_tokens: words in a batch, with padding, in the place of `batch_size`; texts of like
+            length then go together.
+        gradient_accumulation_steps: batches whose gradients are added up for a step.
         weight_decay: decoupled decay of all but the table.
-        schedule: `constant`, `linear` or `cosine`.
-        warmup: the share of the run in which the rate rises from 0.
-        patience: stop after so many epochs without a better validation accuracy, counted from
-            when the table first opened.
-        loss_fn: of logits `(B, C)` and class numbers `(B,)`.
+        max_grad_norm: the largest norm of the whole gradient of a step; see `RowAdamW`.
+        max_row_grad_norm: the largest norm of the gradient of a row of the table.
+        word_dropout: the probability that a word of a training text is left out (Iyyer et al.
+            2015); where words have positions, `<unk>` takes its place.
+        schedule: `constant`, `linear`, `cosine`, `slanted_triangular` or `one_cycle`.
+        warmup: the share of the run in which the rate rises; the schedule's own when left out.
+        patience: stop after so many epochs without a better validation score, counted from when
+            the table first opened.
+        loss_fn: of logits `(units, C)` and targets of as many units, the mean over the units,
+            which are texts or tagged words; the task's own when left out.
         validation: the share of the training split set aside where there is no validation split.
         member: the vector file to read of an archive that holds several.
         tokenizer: `glove`, `cased`, `whitespace` or a `Tokenizer`; the one that fits the vectors
             when left out.
+        vocab: the vocabulary, in the place of one made from the training split; its tokenizer is
+            the one that is used.
         min_count: rarer words of the training split are left to `<unk>`.
         max_length: only so many words of a text count.
         oov: the start value of words that the vectors lack: `normal`, `mean`, `zeros`, `subwords`
@@ -109,7 +140,14 @@ def finetune(
         specials: tokens that stay whole in texts, as for `Vocabulary.from_dataset`.
         seed: of the split, the start values, the head, the batch order and dropout.
         device: where to train; a GPU if there is one when left out.
-        output_dir: the folder to write the run to, and its checkpoints while it goes on.
+        mixed_precision: `no`, `bf16` or `fp16` for the forward pass; when left out, what
+            `accelerate launch` was told.
+        output_dir: the folder to write the run to, and its checkpoints while it goes on: one after
+            each epoch, and one when Ctrl-C or SIGTERM ends it.
+        checkpoint_steps: write one after every so many steps, too.
+        checkpoint_minutes: write one after every so many minutes, too.
+        keep_checkpoints: how many of the newest stay.
+        trackers: report to `tensorboard` and whatever else Accelerate knows and is installed.
         resume: go on from the last checkpoint in `output_dir`, if there is one; a run finished
             with the same settings is returned as it is.
         overwrite: replace a run in `output_dir`. The former one's files stay until new ones take
@@ -127,6 +165,7 @@ def finetune(
     if isinstance(tokenizer, str):
         tokenizer = Tokenizer.named(tokenizer)
     own_head = not isinstance(head, str)
+    processes = Processes(device)
     settings: dict[str, Any] = {
         MARK: version("finetune_embed"),
         "vectors": _spelled(vectors),
@@ -134,17 +173,24 @@ def finetune(
         "data": _spelled(dataset),
         "text": text if isinstance(text, str) else list(text),
         "label": label,
+        "task": task,
         "head": _name_of(head) if own_head else head,
         "own_head": own_head,
         "strategy": str(strategy),
         "epochs": epochs,
         "lr": lr,
+        "max_steps": max_steps,
         "batch_size": batch_size,
+        "batch_tokens": batch_tokens,
+        "gradient_accumulation_steps": gradient_accumulation_steps,
         "weight_decay": weight_decay,
+        "max_grad_norm": max_grad_norm,
+        "max_row_grad_norm": max_row_grad_norm,
+        "word_dropout": word_dropout,
         "schedule": schedule,
         "warmup": warmup,
         "patience": patience,
-        "loss_fn": _name_of(loss_fn),
+        "loss_fn": None if loss_fn is None else _name_of(loss_fn),
         "validation": validation,
         "min_count": min_count,
         "max_length": max_length,
@@ -152,43 +198,57 @@ def finetune(
         "fallback": list(steps_of(fallback)),
         "specials": [_spelled_special(special) for special in specials_of(specials)],
         "seed": seed,
-        "device": device or ("cuda" if torch.cuda.is_available() else "cpu"),
+        "device": torch.device(processes.device).type if processes.count > 1 else processes.device,
+        "mixed_precision": chosen_precision(mixed_precision),
+        "checkpoint_steps": checkpoint_steps,
+        "checkpoint_minutes": checkpoint_minutes,
+        "keep_checkpoints": keep_checkpoints,
+        "trackers": list(trackers),
+        "processes": processes.count,
     }
     check_settings(settings)
     folder = None if output_dir is None else Path(output_dir)
     if folder is None and resume:
         raise DataError("resume=True needs the folder of the run: output_dir='...'")
-    if folder is not None and check_folder(folder, resume, overwrite) == "finished" and resume:
-        finished = load(folder, head if own_head else None)
-        same_settings(folder, {**finished.config, MARK: settings[MARK]}, settings)
-        remove_checkpoints(folder)  # what a process killed at the very end has left of one
-        return finished
+    state = None
+    if folder is not None:
+        state = processes.from_main(lambda: check_folder(folder, resume, overwrite))
+    if folder is not None and state == "finished" and resume:
+        return _finished(folder, head if own_head else None, settings, processes)
     splits = open_splits(dataset)
-    texts_of(splits.train, text, f"{splits.name} (train)")  # before rows change their numbers
-    labels = labels_of(splits, label)
+    if not splits.streamed:
+        texts_of(splits.train, text, f"{splits.name} (train)")  # before rows change their numbers
+        task_of(task, splits, text, label)
     splits = hold_out(splits, label, validation, seed)
     base, source = _open_vectors(vectors, member)
-    tokenizer = tokenizer or Tokenizer.for_table(base)
+    tokenizer = vocab.tokenizer if vocab is not None else tokenizer or Tokenizer.for_table(base)
     settings |= {**source, "tokenizer": tokenizer.name}
+
+    def from_texts(texts: Any) -> Vocabulary:
+        return Vocabulary.from_texts(texts, tokenizer, min_count, specials)
+
+    data = prepare(splits, base, settings, loss_fn, vocab or from_texts)
     threads = torch.get_num_threads()
     try:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            return Tuning(
-                base,
-                splits,
-                labels,
-                tokenizer,
-                strategy,
-                head,
-                embedding,
-                oov,
-                specials,
-                loss_fn,
-                settings,
-            ).run(folder, resume, progress)
+            tuning = Tuning(base, data, strategy, head, embedding, oov, settings, processes)
+            return tuning.run(folder, resume, progress)
     finally:
         torch.set_num_threads(threads)
+
+
+def _finished(
+    folder: Path, head: Head | None, settings: dict[str, Any], processes: Processes
+) -> Run:
+    """Return a run that is done already, if it was made with the settings asked for now."""
+    finished = load(folder, head)
+    settings = {**settings, "task": settings["task"] or finished.config["task"]}
+    same_settings(folder, {**finished.config, MARK: settings[MARK]}, settings)
+    processes.wait()
+    if processes.is_main:
+        remove_checkpoints(folder)  # what a process killed at the very end has left of one
+    return finished
 
 
 def _open_vectors(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,16 +13,21 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from ..data import EncodedTexts, batch_indices
+from ..data import drop_words
 from ..errors import FinetuneEmbedError
 from ..optim import RowAdamW
 from ..strategies import EMBEDDING, Clock, Strategy, check_moved
-from .checkpoint import Progress, Tensors
+from ..vocabulary import Vocabulary
+from .batches import Batch, Source, Step
+from .checkpoint import Checkpoints, Progress, Tensors
+from .precision import Precision
+from .processes import Processes
 from .progress import ProgressBar
+from .schedule import total_steps
+from .tasks import Task
+from .trackers import Trackers
 
-__all__ = ["LoopSettings", "train"]
-
-LossFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+__all__ = ["LoopSettings", "Training", "train"]
 
 
 @dataclass(frozen=True)
@@ -31,53 +36,75 @@ class LoopSettings:
 
     Attributes:
         epochs: the most epochs.
-        batch_size: texts in a batch.
         patience: stop after so many epochs without a better validation score; None for never.
             Epochs before the table first opens don't count, unless it never opens.
-        seed: of the batch order and of dropout.
+        seed: of dropout and of word dropout.
+        max_steps: the most steps; None for as many as the epochs have.
+        word_dropout: the probability that a word of a text is left out in training.
     """
 
     epochs: int
-    batch_size: int
-    patience: int | None
-    seed: int
+    patience: int | None = None
+    seed: int = 0
+    max_steps: int | None = None
+    word_dropout: float = 0.0
 
 
-def train(
-    model: nn.Module,
-    embedding: nn.Module,
-    data: EncodedTexts,
-    *,
-    strategy: Strategy,
-    optimizer: RowAdamW,
-    scheduler: LambdaLR,
-    loss_fn: LossFunction,
-    evaluate: Callable[[], dict[str, float]],
-    settings: LoopSettings,
-    progress: Progress,
-    best: Tensors,
-    on_epoch_end: Callable[[Progress, Tensors], None],
-    bar: ProgressBar,
-) -> Tensors:
-    """Train a model until its epochs are over or it has stopped getting better.
+@dataclass
+class Training:
+    """What the loop works on.
 
-    Every epoch is a pure function of its number and the state before it, so that a run that is
-    resumed between two epochs ends in the same bits as one that was never interrupted.
-
-    Args:
+    Attributes:
         model: called as `model(ids, lengths) -> logits`.
         embedding: the table inside it.
-        data: the encoded training texts.
+        source: where the steps come from.
         strategy: what trains when; the optimizer's groups are made by it.
         optimizer: the optimizer.
-        scheduler: stepped after every batch.
-        loss_fn: of logits `(B, C)` and class numbers `(B,)`.
+        scheduler: stepped after every step.
+        task: the loss, and the score that tells the best epoch.
         evaluate: returns the validation scores of the model as it is.
-        settings: epochs, batch size, patience, seed.
+        settings: the numbers.
+        start: the weight `(V, D)` of the table before the run.
+        processes: who shares the work.
+        precision: of the forward pass.
+        trackers: told the loss of each step and the scores of each epoch.
+        bar: shows how far the run is.
+    """
+
+    model: nn.Module
+    embedding: nn.Module
+    source: Source
+    strategy: Strategy
+    optimizer: RowAdamW
+    scheduler: LambdaLR
+    task: Task
+    evaluate: Callable[[], dict[str, float]]
+    settings: LoopSettings
+    start: torch.Tensor
+    processes: Processes
+    precision: Precision
+    trackers: Trackers
+    bar: ProgressBar = field(default_factory=lambda: ProgressBar(False, 0, 0))
+
+    @property
+    def weight(self) -> nn.Parameter:
+        """The weight of the table."""
+        weight = self.embedding.weight
+        assert isinstance(weight, nn.Parameter)
+        return weight
+
+
+def train(run: Training, progress: Progress, best: Tensors, checkpoints: Checkpoints) -> Tensors:
+    """Train a model until its epochs are over or it has stopped getting better.
+
+    Every step is a pure function of its number and the state before it, so that a run that is
+    resumed between two steps ends in the same bits as one that was never interrupted.
+
+    Args:
+        run: the model and all that trains it.
         progress: where the run is; brought forward as it goes on.
         best: the model state of the best epoch so far.
-        on_epoch_end: called with both after every epoch.
-        bar: shows how far the run is.
+        checkpoints: told after every step and every epoch.
 
     Returns:
         The model state of the best epoch.
@@ -86,106 +113,137 @@ def train(
         StrategyError: the table was open for an epoch and did not move.
         FinetuneEmbedError: the loss is not finite.
     """
-    weight = embedding.weight
-    assert isinstance(weight, nn.Parameter)
-    table_group = next(g for g in optimizer.param_groups if g["name"] == EMBEDDING)
-    device = weight.device
-    total_steps = settings.epochs * math.ceil(len(data) / settings.batch_size)
-    while progress.epoch < settings.epochs and not _stopped(
-        progress, settings, strategy, total_steps
-    ):
-        started, epoch = time.perf_counter(), progress.epoch
-        torch.manual_seed(epoch_seed(settings.seed, epoch))
-        before = None if progress.opened else weight.detach().clone()
-        open_rate, losses = 0.0, 0.0
-        model.train()
-        if strategy.timing == "epoch":
-            strategy.on_epoch_start(embedding, epoch, model=model, scores=progress.history)
-        for rows in batch_indices(len(data), settings.batch_size, settings.seed, epoch):
-            if strategy.timing == "step":
-                strategy.on_step_start(
-                    embedding,
+    total = total_steps(run.source.steps_of_run(run.settings.epochs), run.settings.max_steps)
+    table_group = next(g for g in run.optimizer.param_groups if g["name"] == EMBEDDING)
+    while not _over(run, progress, total):
+        started, epoch = time.perf_counter() - progress.seconds, progress.epoch
+        run.model.train()
+        if run.strategy.timing == "epoch":
+            run.strategy.on_epoch_start(
+                run.embedding, epoch, model=run.model, scores=progress.history
+            )
+        for step in run.source.steps(epoch, progress.done):
+            if progress.step == run.settings.max_steps:
+                break
+            if run.strategy.timing == "step":
+                run.strategy.on_step_start(
+                    run.embedding,
                     progress.step,
                     epoch=epoch,
-                    total_steps=total_steps,
-                    model=model,
+                    total_steps=total,
+                    model=run.model,
                     scores=progress.history,
                 )
-            if weight.requires_grad:
-                open_rate = max(open_rate, table_group["lr"])
-            ids, lengths = data.padded(rows)
-            assert data.labels is not None
-            logits = model(ids.to(device), lengths.to(device))
-            loss = loss_fn(logits, data.labels[rows].to(device))
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            scheduler.step()
+            rate = table_group["lr"]
+            if run.weight.requires_grad:
+                progress.open_rate = max(progress.open_rate, rate)
+            loss = _finite(take_step(run, step, progress.step), progress, rate)
             progress.step += 1
-            losses += _finite(loss, progress, table_group["lr"]) * len(rows)
-            bar.advance()
-        optimizer.flush()
-        if before is not None and open_rate > 0:
-            check_moved(embedding, before, open_rate)
+            progress.done += 1
+            progress.loss += loss * step.units
+            progress.units += step.units
+            progress.seconds = time.perf_counter() - started
+            run.bar.advance()
+            if run.trackers:
+                run.trackers.log({"loss": loss, "embedding_lr": rate}, progress.step)
+            checkpoints.after_step(progress, best)
+        run.optimizer.flush()
+        if not progress.opened and progress.open_rate > 0:
+            check_moved(run.embedding, run.start, progress.open_rate)
             progress.opened = True
-        scores = evaluate()
+        run.processes.share_buffers(run.model)
+        scores = run.processes.from_main(run.evaluate)
+        (loss,) = run.processes.sum(progress.loss)
         record: dict[str, Any] = {
             "epoch": epoch,
             "step": progress.step,
-            "train_loss": losses / len(data),
+            "train_loss": loss / run.processes.count / max(1, progress.units),
             **{f"validation_{name}": value for name, value in scores.items()},
-            "embedding_lr": open_rate,
+            "embedding_lr": progress.open_rate,
             "seconds": round(time.perf_counter() - started, 3),
         }
-        progress.history.append(record)
-        progress.epoch += 1
-        if _better(record, progress):
+        progress.end_epoch(record)
+        if _better(record, progress, run.task.metric):
             progress.best_epoch = epoch
-            best = {name: value.detach().clone() for name, value in model.state_dict().items()}
-        bar.epoch(record)
-        on_epoch_end(progress, best)
-    bar.finish()
+            best = {name: value.detach().clone() for name, value in run.model.state_dict().items()}
+        run.bar.epoch(record, run.task.metric)
+        run.trackers.log(record, progress.step)
+        checkpoints.after_epoch(progress, best)
+    run.bar.finish()
     return best
 
 
-def epoch_seed(seed: int, epoch: int) -> int:
-    """Return the seed of torch's generator in an epoch: a pure function of both numbers."""
-    return int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0])
+def take_step(run: Training, step: Step, number: int) -> float:
+    """Add up the gradients of a step's batches, average them over the processes, and step.
+
+    Returns:
+        The mean loss of the step's units; with several processes, this one's part of it times
+        their number.
+    """
+    torch.manual_seed(step_seed(run.settings.seed, number, run.processes.index))
+    run.optimizer.zero_grad(set_to_none=True)
+    loss = 0.0
+    for batch in step.batches:
+        part = _loss_of(run, batch) * batch.weight
+        run.precision.backward(part)
+        loss += part.item()
+    run.processes.mean_gradients(p for p in run.model.parameters() if p is not run.weight)
+    run.precision.step(run.optimizer)
+    run.scheduler.step()
+    return loss
 
 
-def _better(record: dict[str, Any], progress: Progress) -> bool:
-    """Tell whether an epoch is the best so far: by accuracy, on a tie by loss."""
+def _loss_of(run: Training, batch: Batch) -> torch.Tensor:
+    """Return the mean loss of a batch's units."""
+    ids, lengths, device = batch.ids, batch.lengths, run.weight.device
+    if run.settings.word_dropout:
+        ids, lengths = drop_words(
+            ids, lengths, run.settings.word_dropout, torch.default_generator, Vocabulary.unk_idx
+        )
+    ids, lengths = ids.to(device), lengths.to(device)
+    with run.precision.autocast():
+        logits = run.model(ids, lengths)
+    logits = run.task.units(logits.float(), batch.words)
+    return run.task.loss(logits, batch.targets.to(device))
+
+
+def step_seed(seed: int, step: int, process: int = 0) -> int:
+    """Return the seed of torch's generator in a step: a pure function of the numbers."""
+    return int(np.random.SeedSequence((seed, step, process)).generate_state(1)[0])
+
+
+def _better(record: dict[str, Any], progress: Progress, metric: str) -> bool:
+    """Tell whether an epoch is the best so far: by its score, on a tie by loss."""
     if progress.best_epoch < 0:
         return True
     former = progress.history[progress.best_epoch]
-    return _rank(record) > _rank(former)
+    return _rank(record, metric) > _rank(former, metric)
 
 
-def _rank(record: dict[str, Any]) -> tuple[float, float]:
-    return record["validation_accuracy"], -record["validation_loss"]
+def _rank(record: dict[str, Any], metric: str) -> tuple[float, float]:
+    return record[f"validation_{metric}"], -record["validation_loss"]
 
 
-def _stopped(
-    progress: Progress, settings: LoopSettings, strategy: Strategy, total_steps: int
-) -> bool:
-    """Tell whether patience is over: a pure function of the history, so that resuming is exact."""
-    history = progress.history
-    if settings.patience is None or not history:
+def _over(run: Training, progress: Progress, total: int | None) -> bool:
+    """Tell whether a run is over: a pure function of the history, so that resuming is exact."""
+    settings, history = run.settings, progress.history
+    if progress.epoch >= settings.epochs or progress.step == settings.max_steps:
+        return progress.done == 0  # or else the last epoch is still to be measured
+    if settings.patience is None or not history or progress.done:
         return False
     opened = next((i for i, record in enumerate(history) if record["embedding_lr"] > 0), None)
     if opened is None:
-        last = Clock(progress.epoch - 1, progress.step - 1, total_steps, history[:-1])
-        end = Clock(10**9, 10**12, total_steps, history)
-        if strategy.gate(EMBEDDING, last) <= 0 < strategy.gate(EMBEDDING, end):
+        last = Clock(progress.epoch - 1, progress.step - 1, total, history[:-1])
+        end = Clock(10**9, 10**12, total, history)
+        if run.strategy.gate(EMBEDDING, last) <= 0 < run.strategy.gate(EMBEDDING, end):
             return False  # the table is still to open
     return progress.epoch - 1 - max(progress.best_epoch, opened or 0) >= settings.patience
 
 
-def _finite(loss: torch.Tensor, progress: Progress, lr: float) -> float:
-    value = loss.item()
-    if not math.isfinite(value):
+def _finite(loss: float, progress: Progress, lr: float) -> float:
+    if not math.isfinite(loss):
         raise FinetuneEmbedError(
-            f"the loss is {value} in epoch {progress.epoch}, step {progress.step}, with the table "
+            f"the loss is {loss} in epoch {progress.epoch}, step {progress.step}, with the table "
             f"at lr={lr:g}; take a smaller lr"
         )
-    return value
+    return loss

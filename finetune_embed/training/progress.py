@@ -9,16 +9,16 @@ __all__ = ["ProgressBar"]
 
 
 class ProgressBar:
-    """Shows batches and epochs on the terminal; a silent one does nothing.
+    """Shows steps and epochs on the terminal; a silent one does nothing.
 
     Args:
         shown: whether anything is shown.
         epochs: epochs of the run.
-        batches: batches in an epoch.
+        steps: steps in an epoch, None where nobody knows.
         done: epochs that are done already.
     """
 
-    def __init__(self, shown: bool, epochs: int, batches: int, done: int = 0) -> None:
+    def __init__(self, shown: bool, epochs: int, steps: int | None, done: int = 0) -> None:
         self._bar: Any = None
         if shown:
             from rich.console import Console
@@ -39,10 +39,10 @@ class ProgressBar:
             )
             self._bar = Progress(*columns, console=Console(stderr=True), transient=False)
             self._task = self._bar.add_task(
-                f"epoch {done}/{epochs}", total=epochs * batches, completed=done * batches, told=""
+                f"epoch {done}/{epochs}", total=None if steps is None else epochs * steps, completed=done * (steps or 0), told=""
             )
         self._epochs = epochs
-        self._batches = batches
+        self._steps = steps
 
     def __enter__(self) -> ProgressBar:
         if self._bar is not None:
@@ -59,26 +59,26 @@ class ProgressBar:
             self._bar.stop()
 
     def advance(self) -> None:
-        """Count one batch."""
+        """Count one step."""
         if self._bar is not None:
             self._bar.advance(self._task)
 
-    def epoch(self, record: dict[str, Any]) -> None:
+    def epoch(self, record: dict[str, Any], metric: str) -> None:
         """Show the record of a finished epoch."""
         if self._bar is not None:
             done = record["epoch"] + 1
             told = (
                 f"loss {record['train_loss']:.4f}, "
-                f"validation accuracy {record['validation_accuracy']:.1%}"
+                f"validation {metric.replace('_', ' ')} {record[f'validation_{metric}']:.1%}"
             )
             self._bar.update(
                 self._task,
                 description=f"epoch {done}/{self._epochs}",
                 told=told,
-                completed=done * self._batches,
+                **({} if self._steps is None else {"completed": done * self._steps}),
             )
 
     def finish(self) -> None:
         """Fill the bar: the run has stopped early."""
-        if self._bar is not None:
-            self._bar.update(self._task, completed=self._epochs * self._batches)
+        if self._bar is not None and self._steps is not None:
+            self._bar.update(self._task, completed=self._epochs * self._steps)

@@ -28,6 +28,7 @@ from .evaluate import forward_all, further_rows
 from .folder import CONFIG, FILES, HISTORY, METRICS, MODEL, TABLE, TOKENIZER, WORDS
 from .head import Head, build_model
 from .report import MISSING, SPECIAL
+from .tasks import Task, restore_task
 
 __all__ = ["Run", "load"]
 
@@ -80,7 +81,7 @@ class Run:
         table: the tuned table, every row of it.
         model: the model with its best weights, over the rows of the training vocabulary.
         vocab: that vocabulary.
-        labels: the classes in the order of the model's outputs.
+        task: what it was trained for, with its labels in the order of the model's outputs.
         config: the resolved settings.
         metrics: `metrics["test"]["accuracy"]` and the like.
         history: a record for each epoch.
@@ -91,7 +92,7 @@ class Run:
     table: EmbeddingTable
     model: nn.Module
     vocab: Vocabulary
-    labels: Sequence[Label]
+    task: Task
     config: Mapping[str, Any]
     metrics: Mapping[str, Any]
     history: Sequence[Mapping[str, Any]]
@@ -103,26 +104,40 @@ class Run:
         """What the caller should know about the run."""
         return list(self.metrics["warnings"])
 
-    def predict(self, texts: Sequence[Any]) -> list[Label]:
-        """Return the label of each text; words are looked up in every row of the tuned table.
+    @property
+    def labels(self) -> list[Label]:
+        """The labels in the order of the model's outputs."""
+        return self.task.labels
+
+    def predict(self, texts: Sequence[Any]) -> list[Any]:
+        """Return what is predicted for each text: a label, a list of labels, or one of tags.
+
+        Words are looked up in every row of the tuned table.
 
         Args:
             texts: texts, or lists of words.
         """
-        best = self.predict_proba(texts).argmax(dim=1).tolist()
-        return [self.labels[number] for number in best]
+        logits, lengths = self._logits(texts)
+        return self.task.decode(logits, lengths) if len(lengths) else []
 
     def predict_proba(self, texts: Sequence[Any]) -> torch.Tensor:
-        """Return the probability of each class for each text, `(len(texts), C)`."""
+        """Return the probability of each label for each text, `(len(texts), C)`.
+
+        Where words are tagged: for each word, `(N, C)`, one text after the other.
+        """
+        return self.task.probabilities(self._logits(texts)[0])
+
+    def _logits(self, texts: Sequence[Any]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the logits `(units, C)` of texts, and how many words of each count."""
         if isinstance(texts, str):
             raise DataError(f"predict takes a list of texts: predict([{texts!r}])")
         if not len(texts):
-            return torch.zeros(0, len(self.labels))
+            return torch.zeros(0, len(self.labels)), torch.zeros(0, dtype=torch.int64)
         path = str(self.config["embedding"])
         weight = self.model.get_parameter(path).detach()
         vocab, further = further_rows(self.table, self.vocab, list(texts), self._fallback)
         data = EncodedTexts.of(list(texts), vocab, max_length=self.config["max_length"])
-        return forward_all(self.model, path, further.behind(weight), data).softmax(dim=1)
+        return forward_all(self.model, path, further.behind(weight), data), data.lengths
 
     @property
     def _fallback(self) -> Sequence[str]:
@@ -175,22 +190,22 @@ class Run:
 
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        config = {**self.config, "labels": list(self.labels)}
         save_safetensors(self.table, folder / TABLE)
         self.vocab.save(folder / TOKENIZER)
         with atomic_write(folder / MODEL) as file:
             file.write(save(_contiguous(self.model)))
         with atomic_write(folder / WORDS) as file:
             pl.DataFrame(dict(self.words)).write_parquet(file)
-        told = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+        told = yaml.safe_dump(dict(self.config), sort_keys=False, allow_unicode=True)
         write_text_file(folder / CONFIG, told)
         write_history(folder / HISTORY, self.history)
         write_text_file(folder / METRICS, json.dumps(self.metrics, indent=2, ensure_ascii=False))
 
     def __str__(self) -> str:
+        shown = self.task.metric.replace("_", " ")
         lines = [f"{self.config['strategy']}: best epoch {self.metrics['best_epoch'] + 1}"]
         lines += [
-            f"  {split}: accuracy {self.metrics[split]['accuracy']:.2%}"
+            f"  {split}: {shown} {self.metrics[split][self.task.metric]:.2%}"
             for split in ("validation", "test")
             if split in self.metrics
         ]
@@ -244,7 +259,7 @@ def load(folder: str | os.PathLike[str], head: Head | None = None) -> Run:
         history = [json.loads(line) for line in (folder / HISTORY).read_text().splitlines()]
         weights = load_file(folder / MODEL)
         words = pl.read_parquet(folder / WORDS).to_dict(as_series=False)
-        labels = config.pop("labels")
+        task = restore_task(config)
         path, spelling = str(config["embedding"]), str(config["head"])
         metrics["warnings"]  # without them it is no run's
         table = load_safetensors(folder / TABLE)
@@ -259,11 +274,11 @@ def load(folder: str | os.PathLike[str], head: Head | None = None) -> Run:
             f"load({str(folder)!r}, head=...)"
         )
     which = path.rpartition(".")[0]
-    model, _ = build_model(head or spelling, embedding, len(labels), which)
+    model, _ = build_model(head or spelling, embedding, len(task.labels), which)
     try:
         if other := weights.keys() ^ _contiguous(model).keys():
             raise RuntimeError(f"only one of the two has {', '.join(sorted(other))}")
         model.load_state_dict(weights, strict=False)  # tied weights are in the file once
     except RuntimeError as error:
         raise DataError(f"{folder}: {MODEL} does not fit the head: {error}") from error
-    return Run(table, model.eval(), vocab, labels, config, metrics, history, words)
+    return Run(table, model.eval(), vocab, task, config, metrics, history, words)

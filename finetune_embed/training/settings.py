@@ -8,19 +8,27 @@ from typing import Any
 import torch
 
 from ..errors import DataError, StrategyError
-from .schedule import SCHEDULES
+from .precision import PRECISIONS
+from .schedule import check_schedule
 
 __all__ = ["check_settings", "same_settings"]
 
 _WHOLE = {
     "epochs": 1,
     "batch_size": 1,
+    "gradient_accumulation_steps": 1,
+    "keep_checkpoints": 1,
     "min_count": 1,
-    "max_length": 1,
-    "patience": 1,
     "seed": 0,
 }
-_OPTIONAL = ("max_length", "patience")
+_WHOLE_OR_NONE = {
+    "batch_tokens": 1,
+    "max_steps": 1,
+    "max_length": 1,
+    "patience": 1,
+    "checkpoint_steps": 1,
+}
+_POSITIVE_OR_NONE = ("max_grad_norm", "max_row_grad_norm", "checkpoint_minutes")
 
 
 def check_settings(settings: dict[str, Any]) -> None:
@@ -29,12 +37,15 @@ def check_settings(settings: dict[str, Any]) -> None:
     Raises:
         StrategyError: one is of the wrong type, out of range, or names nothing known.
     """
-    for name, least in _WHOLE.items():
+    for name, least in (_WHOLE | _WHOLE_OR_NONE).items():
         value = settings[name]
-        if value is None and name in _OPTIONAL:
+        if value is None and name in _WHOLE_OR_NONE:
             continue
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
             raise StrategyError(f"{name}={value!r} must be a whole number of {least} or more")
+    for name in _POSITIVE_OR_NONE:
+        if settings[name] is not None and not 0 < settings[name] < math.inf:
+            raise StrategyError(f"{name}={settings[name]!r} must be above 0, or None")
     for name in ("lr", "weight_decay"):
         if not 0 <= settings[name] < math.inf:
             raise StrategyError(f"{name}={settings[name]!r} must be 0 or more")
@@ -43,14 +54,15 @@ def check_settings(settings: dict[str, Any]) -> None:
             f"validation={settings['validation']!r} must be a share of the training data, above 0 "
             "and below 1"
         )
-    if not 0 <= settings["warmup"] < 1:
+    if not 0 <= settings["word_dropout"] < 1:
         raise StrategyError(
-            f"warmup={settings['warmup']!r} must be a share of the run, from 0 to below 1"
+            f"word_dropout={settings['word_dropout']!r} must be a probability, from 0 to below 1"
         )
-    if settings["schedule"] not in SCHEDULES:
+    if settings["mixed_precision"] not in PRECISIONS:
         raise StrategyError(
-            f"no schedule is called {settings['schedule']!r}; there are {', '.join(SCHEDULES)}"
+            f"mixed_precision={settings['mixed_precision']!r} is none of {', '.join(PRECISIONS)}"
         )
+    check_schedule(settings["schedule"], settings["warmup"])
     _check_device(settings["device"])
 
 

@@ -1,12 +1,10 @@
-"""One tuning from prepared parts: data, model, optimizer, the loop, and what comes of it."""
+"""One tuning from prepared parts: model, optimizer, the loop, and what comes of it."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +12,15 @@ import torch
 from torch import nn
 
 from ..coverage import Coverage
-from ..data import EncodedTexts, Label, label_numbers, texts_of
 from ..embedding import to_embedding, to_table
 from ..evaluation import drift
-from ..lookup import Special, StartValue
+from ..lookup import StartValue
 from ..optim import RowAdamW
-from ..splits import Splits
 from ..strategies import Strategy, check_optimizer
 from ..table import EmbeddingTable
-from ..tokenizer import Tokenizer
-from ..vocabulary import Vocabulary
+from .batches import Batching
 from .checkpoint import (
+    Checkpoints,
     Progress,
     Tensors,
     latest_checkpoint,
@@ -32,20 +28,24 @@ from .checkpoint import (
     remove_checkpoints,
     save_checkpoint,
 )
-from .evaluate import forward_all, further_rows, scores, table_path
+from .evaluate import forward_all, table_path
 from .folder import clear_folder
 from .head import Head, build_model
-from .loop import LoopSettings, train
+from .interrupt import Interrupts
+from .loop import LoopSettings, Training, train
+from .precision import Precision
+from .prepare import Prepared
+from .processes import Processes
 from .progress import ProgressBar
 from .report import metadata_of, warnings_of, words_of
 from .run import Run, write_history
-from .schedule import build_scheduler
+from .schedule import build_scheduler, total_steps
+from .tasks import Task
+from .trackers import Trackers
 
-__all__ = ["LossFunction", "Tuning"]
+__all__ = ["Tuning"]
 
 MISSING = 20  # words the vectors lack that a run names
-
-LossFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 class Tuning:
@@ -54,37 +54,19 @@ class Tuning:
     def __init__(
         self,
         base: EmbeddingTable,
-        splits: Splits,
-        labels: Sequence[Label],
-        tokenizer: Tokenizer,
+        data: Prepared,
         strategy: Strategy,
         head: Head,
         which: str | nn.Module | None,
         oov: StartValue,
-        specials: Sequence[Special | str],
-        loss_fn: LossFunction,
         settings: dict[str, Any],
+        processes: Processes,
     ) -> None:
-        self.base, self.labels, self.strategy, self.loss_fn = base, labels, strategy, loss_fn
+        self.base, self.data, self.strategy, self.processes = base, data, strategy, processes
         self.settings, self.started = settings, time.perf_counter()
-        texts = _texts(splits, settings["text"])
-        numbers = _numbers(splits, settings["label"], labels)
-        self.vocab = Vocabulary.from_texts(
-            texts["train"], tokenizer, settings["min_count"], specials
-        )
+        self.vocab, self.task = data.vocab, data.task
         self.coverage: Coverage = self.vocab.coverage(base, settings["fallback"])
-        most = settings["max_length"]
-        self.train_data = EncodedTexts.of(texts["train"], self.vocab, numbers["train"], most)
-        held_out = {name: texts[name] for name in numbers if name != "train"}
-        self.wide, self.further = further_rows(
-            base, self.vocab, list(chain.from_iterable(held_out.values())), settings["fallback"]
-        )
-        self.held_out = {
-            name: EncodedTexts.of(rows, self.wide, numbers[name], most)
-            for name, rows in held_out.items()
-        }
-        settings["data_sha256"] = _fingerprint(self.train_data, *self.held_out.values())
-        device = settings["device"]
+        settings |= {"task": data.task.name, "data_sha256": data.sha256}
         table = to_embedding(
             base,
             self.vocab,
@@ -93,15 +75,76 @@ class Tuning:
             sparse=True,
             fallback=settings["fallback"],
         )
-        model, module = build_model(head, table, len(labels), which)
-        self.model = model.to(device)
+        model, module = build_model(head, table, len(self.task.labels), which)
+        self.task.check_head(model, spelled=isinstance(head, str))
+        self.model = model.to(processes.device)
+        processes.share_model(self.model)
         self.table_module = module
         self.path = settings["embedding"] = table_path(self.model, module)
-        self.start = _weight(module).detach().cpu().clone()
-        settings["start_sha256"] = hashlib.sha256(self.start.numpy().tobytes()).hexdigest()
+        self.start = _weight(module).detach().clone()
+        settings["start_sha256"] = hashlib.sha256(self.start.cpu().numpy().tobytes()).hexdigest()
 
     def run(self, folder: Path | None, resume: bool, shown: bool) -> Run:
         """Train from the start or from a checkpoint, measure, export."""
+        settings, processes = self.settings, self.processes
+        optimizer = self._optimizer()
+        check_optimizer(optimizer, self.table_module, self.strategy)
+        precision = Precision(settings["mixed_precision"], processes.device, processes.count)
+        main = folder if processes.is_main else None
+        with Trackers(settings["trackers"] if processes.is_main else (), folder, settings) as told:
+            training = self._training(optimizer, precision, told)
+            progress, best = Progress(), self._state()
+            checkpoint = latest_checkpoint(folder) if folder is not None and resume else None
+            if checkpoint is not None:
+                progress, best, further = load_checkpoint(
+                    checkpoint, self.model, optimizer, settings
+                )
+                training.scheduler.last_epoch = progress.step
+                precision.load(further)
+            processes.wait()  # until all have read the checkpoint that the main one replaces
+
+            def write(progress: Progress, best: Tensors) -> None:
+                assert folder is not None
+                save_checkpoint(
+                    folder,
+                    self.model,
+                    optimizer,
+                    best,
+                    progress,
+                    settings,
+                    settings["keep_checkpoints"],
+                    precision.state(),
+                )
+                if progress.history:
+                    write_history(folder / "history.jsonl", progress.history)
+
+            if main is not None and checkpoint is None:
+                clear_folder(main)
+                write(progress, best)
+            steps = training.source.steps_of_run(1)
+            with (
+                Interrupts(active=processes.count == 1) as interrupts,
+                ProgressBar(
+                    shown and processes.is_main, settings["epochs"], steps, progress.epoch
+                ) as training.bar,
+            ):
+                checkpoints = Checkpoints(
+                    write if main is not None else None,
+                    settings["checkpoint_steps"],
+                    settings["checkpoint_minutes"],
+                    interrupts,
+                )
+                best = train(training, progress, best, checkpoints)
+        self.model.load_state_dict(best)
+        self.table_module.sparse = False  # from here on it is the caller's, for any optimizer
+        result = self._result(progress)
+        if main is not None:
+            result.save(main)
+            remove_checkpoints(main)
+        processes.wait()
+        return result
+
+    def _optimizer(self) -> RowAdamW:
         settings = self.settings
         groups = self.strategy.param_groups(
             self.model,
@@ -110,64 +153,66 @@ class Tuning:
             weight_decay=settings["weight_decay"],
             vocab=self.vocab,
         )
-        optimizer = RowAdamW(groups, lr=settings["lr"])
-        check_optimizer(optimizer, self.table_module, self.strategy)
-        batches = -(-len(self.train_data) // settings["batch_size"])
-        progress, best = Progress(), self._state()
-        scheduler = build_scheduler(
-            optimizer, settings["schedule"], settings["epochs"] * batches, settings["warmup"]
+        return RowAdamW(
+            groups,
+            lr=settings["lr"],
+            max_grad_norm=settings["max_grad_norm"],
+            max_row_grad_norm=settings["max_row_grad_norm"],
+            exchange=self.processes.count > 1,
         )
-        checkpoint = latest_checkpoint(folder) if folder is not None and resume else None
-        if checkpoint is not None:
-            progress, best = load_checkpoint(checkpoint, self.model, optimizer, settings)
-            scheduler.last_epoch = progress.step
-        elif folder is not None:
-            clear_folder(folder)
-            save_checkpoint(folder, self.model, optimizer, best, progress, settings)
 
-        def on_epoch_end(progress: Progress, best: Tensors) -> None:
-            if folder is not None:
-                save_checkpoint(folder, self.model, optimizer, best, progress, settings)
-                write_history(folder / "history.jsonl", progress.history)
-
-        with ProgressBar(shown, settings["epochs"], batches, progress.epoch) as bar:
-            best = train(
-                self.model,
-                self.table_module,
-                self.train_data,
-                strategy=self.strategy,
-                optimizer=optimizer,
-                scheduler=scheduler,
-                loss_fn=self.loss_fn,
-                evaluate=lambda: self._scores("validation"),
-                settings=LoopSettings(
-                    settings["epochs"],
-                    settings["batch_size"],
-                    settings["patience"],
-                    settings["seed"],
-                ),
-                progress=progress,
-                best=best,
-                on_epoch_end=on_epoch_end,
-                bar=bar,
-            )
-        self.model.load_state_dict(best)
-        self.table_module.sparse = False  # from here on it is the caller's, for any optimizer
-        result = self._result(progress)
-        if folder is not None:
-            result.save(folder)
-            remove_checkpoints(folder)
-        return result
+    def _training(self, optimizer: RowAdamW, precision: Precision, told: Trackers) -> Training:
+        """Put together what the loop works on."""
+        settings = self.settings
+        batching = Batching(
+            settings["batch_size"],
+            settings["batch_tokens"],
+            settings["gradient_accumulation_steps"],
+            getattr(self.model, "packed", False),
+            self.task,
+            settings["seed"],
+            self.processes,
+        )
+        loop = LoopSettings(
+            settings["epochs"],
+            settings["patience"],
+            settings["seed"],
+            settings["max_steps"],
+            settings["word_dropout"],
+        )
+        source = self.data.source(batching)
+        steps = total_steps(source.steps_of_run(loop.epochs), loop.max_steps)
+        return Training(
+            self.model,
+            self.table_module,
+            source,
+            self.strategy,
+            optimizer,
+            build_scheduler(optimizer, settings["schedule"], steps, settings["warmup"]),
+            self.task,
+            lambda: self._measure("validation")[1],
+            loop,
+            self.start,
+            self.processes,
+            precision,
+            told,
+        )
 
     def _state(self) -> Tensors:
         return {name: value.detach().clone() for name, value in self.model.state_dict().items()}
 
-    def _scores(self, split: str) -> dict[str, float]:
-        rows = self.further.behind(_weight(self.table_module).detach())
-        data = self.held_out[split]
-        assert data.labels is not None
+    def _measure(self, split: str, task: Task | None = None) -> tuple[Task, dict[str, float]]:
+        """Return the scores of a split, and the task they were measured by.
+
+        Without a task, what its decoding takes from data is taken from this split.
+        """
+        rows = self.data.further.behind(_weight(self.table_module).detach())
+        data = self.data.held_out[split]
         logits = forward_all(self.model, self.path, rows, data)
-        return scores(logits, data.labels, self.loss_fn)
+        every = torch.arange(len(data))
+        targets = self.task.batch_targets(data, every)
+        task = task or self.task.fit(logits, targets)
+        return task, task.scores(logits, targets, data.lengths)
 
     def _result(self, progress: Progress) -> Run:
         """Measure the best weights and put the run together."""
@@ -176,7 +221,11 @@ class Tuning:
         tuned = to_table(weight, self.vocab, like=self.base)
         counts = dict(zip(self.vocab.index_to_key, self.vocab.counts.tolist(), strict=True))
         moved = drift(self.base, tuned, counts)
-        metrics: dict[str, Any] = {name: self._scores(name) for name in self.held_out}
+        task, scores = self._measure("validation")
+        metrics: dict[str, Any] = {"validation": scores}
+        if "test" in self.data.held_out:
+            metrics["test"] = self._measure("test", task)[1]
+        settings |= task.settings()
         metrics |= {
             "best_epoch": progress.best_epoch,
             "epochs": progress.epoch,
@@ -188,57 +237,22 @@ class Tuning:
             "drift": moved.summary(),
             "warnings": warnings_of(self.strategy, progress, self.coverage, moved),
         }
-        shown = {name: metrics[name] for name in self.held_out}
+        shown = {name: metrics[name] for name in self.data.held_out}
         tuned.metadata = metadata_of(self.base, settings, shown)
         words = words_of(
-            self.vocab, self.base, settings["fallback"], self.start, weight.detach().cpu()
+            self.vocab, self.base, settings["fallback"], self.start.cpu(), weight.detach().cpu()
         )
         return Run(
             tuned,
             self.model.eval(),
             self.vocab,
-            self.labels,
+            task,
             settings,
             metrics,
             progress.history,
             words,
             moved,
         )
-
-
-def _texts(splits: Splits, columns: str | Sequence[str]) -> dict[str, list[Any]]:
-    found = {"train": splits.train, "validation": splits.validation, "test": splits.test}
-    return {
-        name: texts_of(split, columns, f"{splits.name} ({name})")
-        for name, split in found.items()
-        if split is not None
-    }
-
-
-def _numbers(splits: Splits, column: str, labels: Sequence[Label]) -> dict[str, torch.Tensor]:
-    """Return the class numbers of each split; a test split without labels is left out."""
-    found = {"train": splits.train, "validation": splits.validation}
-    if splits.test is not None and not _is_hidden(splits.test, column):
-        found["test"] = splits.test
-    return {
-        name: label_numbers(split, column, labels, f"{splits.name} ({name})")
-        for name, split in found.items()
-    }
-
-
-def _is_hidden(split: Any, column: str) -> bool:
-    """Tell whether a test split keeps its labels to itself: all of them are -1 or missing."""
-    return column in split.column_names and set(split[column]) <= {-1, None}
-
-
-def _fingerprint(*parts: EncodedTexts) -> str:
-    """Return a hash of the encoded data, so that a run resumes on the same data only."""
-    digest = hashlib.sha256()
-    for part in parts:
-        for tensor in (part.ids, part.offsets, part.lengths, part.labels):
-            if tensor is not None:
-                digest.update(tensor.numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _weight(module: nn.Module) -> nn.Parameter:

@@ -1,0 +1,239 @@
+"""What a run trains on, step by step: texts in memory, or a stream that is never held whole.
+
+Both give the same steps for the same seed, epoch and number, so that a run can go on in the middle
+of an epoch; and to each of several processes its own share.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+
+from ..data import EncodedTexts, count_token_batches, token_batches
+from ..errors import DataError
+from .processes import Processes
+from .tasks import Task
+
+__all__ = ["Batch", "Batching", "InMemory", "Source", "Step", "Streamed"]
+
+BLOCK = 8_192  # texts of a stream that are shuffled together
+
+
+class Batch(NamedTuple):
+    """Some texts of a step, as many as go through the model at a time.
+
+    Attributes:
+        ids: `(B, L)`, padded; for a head with `packed = True` one text after the other, `(N,)`.
+        lengths: `(B,)`, positions of each text that the head looks at.
+        words: `(B,)`, the words of each text.
+        targets: what the head should say, a unit each: a text, or a word.
+        weight: of its mean loss in the step, so that the step has the mean loss of all its units.
+    """
+
+    ids: torch.Tensor
+    lengths: torch.Tensor
+    words: torch.Tensor
+    targets: torch.Tensor
+    weight: float
+
+
+class Step(NamedTuple):
+    """The batches whose gradients make up one step of the optimizer, and their units in all."""
+
+    batches: list[Batch]
+    units: int
+
+
+class Source(Protocol):
+    """Where steps come from."""
+
+    def steps(self, epoch: int, start: int = 0) -> Iterator[Step]:
+        """Yield the steps of an epoch from a number on, this process' share of each."""
+
+    def steps_of_run(self, epochs: int) -> int | None:
+        """Return the steps of a whole run, None if they can't be known."""
+
+
+@dataclass(frozen=True)
+class Batching:
+    """How texts become batches.
+
+    Attributes:
+        batch_size: texts that go through the model at a time, over all processes.
+        batch_tokens: words, with padding, that do so instead; None to count texts.
+        accumulation: batches whose gradients are added up for a step.
+        packed: whether the head takes texts without padding.
+        task: says what a unit is, a text or a word.
+        seed: of the order.
+        processes: who shares each batch.
+    """
+
+    batch_size: int
+    batch_tokens: int | None
+    accumulation: int
+    packed: bool
+    task: Task
+    seed: int
+    processes: Processes
+
+    def rows(self, data: EncodedTexts, key: Sequence[int]) -> Iterator[torch.Tensor]:
+        """Yield the texts of each batch, in an order that is a pure function of a key."""
+        if self.batch_tokens is not None:
+            yield from token_batches(data.lengths, self.batch_tokens, key, padded=not self.packed)
+            return
+        order = np.random.default_rng([self.seed, *key]).permutation(len(data))
+        yield from torch.split(torch.from_numpy(order), self.batch_size)
+
+    def count(self, data: EncodedTexts) -> int:
+        """Return the steps that some texts make, in any order."""
+        if self.batch_tokens is not None:
+            batches = count_token_batches(data.lengths, self.batch_tokens, padded=not self.packed)
+        else:
+            batches = math.ceil(len(data) / self.batch_size)
+        return math.ceil(batches / self.accumulation)
+
+    def units(self, data: EncodedTexts, rows: torch.Tensor) -> int:
+        """Return how many units some texts are."""
+        return int(data.lengths[rows].sum()) if self.task.per_word else len(rows)
+
+    def step(self, data: EncodedTexts, group: list[torch.Tensor]) -> Step:
+        """Return this process' share of a step over some batches of texts."""
+        index, count = self.processes.index, self.processes.count
+        total = sum(self.units(data, rows) for rows in group)
+        batches = []
+        for rows in group:
+            own = rows[index::count]
+            weight = self.units(data, own) * count / total if total else 0.0
+            batches.append(self.batch(data, own if len(own) else rows[:1], weight))
+        return Step(batches, total)
+
+    def batch(self, data: EncodedTexts, rows: torch.Tensor, weight: float) -> Batch:
+        """Return some texts as a batch."""
+        ids, lengths = data.packed(rows) if self.packed else data.padded(rows)
+        words = data.lengths[rows]  # of an empty text 0, for which padding has 1
+        return Batch(ids, lengths, words, self.task.batch_targets(data, rows), weight)
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """Encoded texts that are all at hand, in another order each epoch."""
+
+    data: EncodedTexts
+    batching: Batching
+
+    def steps(self, epoch: int, start: int = 0) -> Iterator[Step]:
+        """Yield the steps of an epoch from a number on."""
+        rows = self.batching.rows(self.data, (epoch,))
+        rows = islice(rows, start * self.batching.accumulation, None)
+        while group := list(islice(rows, self.batching.accumulation)):
+            yield self.batching.step(self.data, group)
+
+    def steps_of_run(self, epochs: int) -> int:
+        """Return the steps of a whole run."""
+        return epochs * self.batching.count(self.data)
+
+
+class Streamed:
+    """A stream of examples, shuffled by blocks, of which one at a time is held.
+
+    With several processes each reads a shard of its own, if the stream has them, or else every
+    so-many-th example; what a step is made of then differs from that of one process.
+
+    Args:
+        stream: a `datasets.IterableDataset`, not shuffled, that gives the same each time.
+        encode: makes encoded texts of a block of its examples; gets the number of the first.
+        batching: how texts become batches; by their number only.
+        examples: how many the stream has, if that is known.
+
+    Raises:
+        DataError: batches are to be counted in words, or the processes can't share a batch.
+    """
+
+    def __init__(
+        self,
+        stream: Any,
+        encode: Callable[[list[Any], int], EncodedTexts],
+        batching: Batching,
+        examples: int | None,
+    ) -> None:
+        count = batching.processes.count
+        if batching.batch_tokens is not None:
+            raise DataError(
+                f"batch_tokens={batching.batch_tokens} sorts texts by length, which a streamed "
+                "data set can't be; pass batch_size=... instead"
+            )
+        if batching.batch_size % count:
+            raise DataError(
+                f"batch_size={batching.batch_size} can't be shared evenly by {count} processes; "
+                f"pass batch_size={count * math.ceil(batching.batch_size / count)}"
+            )
+        self._batching, self._encode, self._examples = batching, encode, examples
+        self._size = batching.batch_size // count  # texts of a batch in this process
+        self._steps_of_block = max(1, BLOCK // (self._size * batching.accumulation))
+        if count > 1:
+            from datasets.distributed import split_dataset_by_node
+
+            stream = split_dataset_by_node(stream, batching.processes.index, count)
+        self._stream = stream
+
+    def steps_of_run(self, epochs: int) -> int | None:
+        """Return the steps of a whole run; about, where several processes share it."""
+        if self._examples is None:
+            return None
+        of_step = self._batching.batch_size * self._batching.accumulation
+        return epochs * math.ceil(self._examples / of_step)
+
+    def steps(self, epoch: int, start: int = 0) -> Iterator[Step]:
+        """Yield the steps of an epoch from a number on."""
+        own = self._own_steps(epoch, start)
+        if self._batching.processes.count == 1:
+            yield from own
+            return
+        last: Step | None = None
+        while True:  # until no process has anything left
+            step = next(own, None)
+            units = step.units if step is not None else 0
+            total, left = self._batching.processes.sum(units, step is not None)
+            if not left:
+                return
+            last = step or last
+            if last is None:
+                raise DataError(
+                    f"process {self._batching.processes.index} got no example of the stream; it "
+                    "has fewer than there are processes, so start fewer of them"
+                )
+            factor = self._batching.processes.count / total if step is not None else 0.0
+            batches = [b._replace(weight=b.weight * units * factor) for b in last.batches]
+            yield Step(batches, int(total))
+
+    def _own_steps(self, epoch: int, start: int) -> Iterator[Step]:
+        """Yield the steps of this process, each as if it were alone."""
+        batching, of_step = self._batching, self._size * self._batching.accumulation
+        block, skipped = divmod(start, self._steps_of_block)
+        size = self._steps_of_block * of_step
+        stream = self._stream.skip(block * size) if block else self._stream
+        examples = iter(stream)
+        while held := list(islice(examples, size)):
+            data = self._encode(held, block * size)
+            order = np.random.default_rng([batching.seed, epoch, block]).permutation(len(data))
+            rows = iter(torch.split(torch.from_numpy(order), self._size))
+            rows = islice(rows, skipped * batching.accumulation, None)
+            while group := list(islice(rows, batching.accumulation)):
+                yield self._alone(data, group)
+            block, skipped = block + 1, 0
+
+    def _alone(self, data: EncodedTexts, group: list[torch.Tensor]) -> Step:
+        batching = self._batching
+        units = [batching.units(data, rows) for rows in group]
+        total = sum(units)
+        batches = [
+            batching.batch(data, rows, n / total if total else 0.0)
+            for rows, n in zip(group, units, strict=True)
+        ]
+        return Step(batches, total)

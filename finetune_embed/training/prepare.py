@@ -1,0 +1,189 @@
+"""From a data set to what a run trains on and is measured by."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Any
+
+from ..data import EncodedTexts, texts_of
+from ..errors import DataError
+from ..splits import Splits
+from ..table import EmbeddingTable
+from ..vocabulary import Vocabulary
+from .batches import BLOCK, Batching, InMemory, Source, Streamed
+from .evaluate import FurtherRows, further_rows
+from .tasks import LossFunction, Task, are_hidden, class_names, task_of
+
+__all__ = ["Prepared", "prepare"]
+
+MakeVocabulary = Callable[[Any], Vocabulary]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A data set, ready to train on.
+
+    Attributes:
+        task: what the head is trained for.
+        vocab: the words of the training split.
+        source: makes the source of steps, once it is known how texts become batches.
+        held_out: the encoded texts of `validation` and `test`, by the ids of a vocabulary that is
+            extended by words that training lacks.
+        further: the rows of those words.
+        sha256: a hash of the encoded data, so that a run resumes on the same data only.
+    """
+
+    task: Task
+    vocab: Vocabulary
+    source: Callable[[Batching], Source]
+    held_out: Mapping[str, EncodedTexts]
+    further: FurtherRows
+    sha256: str
+
+
+def prepare(
+    splits: Splits,
+    base: EmbeddingTable,
+    settings: Mapping[str, Any],
+    loss_fn: LossFunction | None,
+    vocab: Vocabulary | MakeVocabulary,
+) -> Prepared:
+    """Make the vocabulary and encode a data set, of a streamed one the held-out splits.
+
+    Args:
+        splits: the data set, with a validation split.
+        base: the table in which words of held-out texts are looked up that training lacks.
+        settings: of the run.
+        loss_fn: in the place of the task's own.
+        vocab: the vocabulary, or what makes it of the training texts.
+
+    Raises:
+        DataError: a column is missing or not what the task needs.
+    """
+    train = _streamed if splits.streamed else _whole
+    task, words, source, told = train(splits, settings, loss_fn, vocab)
+    texts = {
+        name: texts_of(split, settings["text"], f"{splits.name} ({name})")
+        for name, split in (("validation", splits.validation), ("test", splits.test))
+        if split is not None and not (name == "test" and are_hidden(split, settings["label"]))
+    }
+    wide, further = further_rows(
+        base, words, list(chain.from_iterable(texts.values())), settings["fallback"]
+    )
+    held_out = {}
+    for name, rows in texts.items():
+        split = splits.validation if name == "validation" else splits.test
+        targets = task.targets(split, settings["label"], f"{splits.name} ({name})", rows)
+        held_out[name] = EncodedTexts.of(rows, wide, targets, settings["max_length"])
+    return Prepared(task, words, source, held_out, further, _sha256(told, *held_out.values()))
+
+
+Train = tuple[Task, Vocabulary, Callable[[Batching], Source], EncodedTexts | str]
+
+
+def _whole(
+    splits: Splits,
+    settings: Mapping[str, Any],
+    loss_fn: LossFunction | None,
+    vocab: Vocabulary | MakeVocabulary,
+) -> Train:
+    """Prepare a training split that is held in memory."""
+    where, label = f"{splits.name} (train)", settings["label"]
+    task = task_of(settings["task"], splits, settings["text"], label, loss_fn)
+    texts = texts_of(splits.train, settings["text"], where)
+    targets = task.targets(splits.train, label, where, texts)
+    words = vocab if isinstance(vocab, Vocabulary) else vocab(texts)
+    data = EncodedTexts.of(texts, words, targets, settings["max_length"])
+    return task, words, lambda batching: InMemory(data, batching), data
+
+
+def _streamed(
+    splits: Splits,
+    settings: Mapping[str, Any],
+    loss_fn: LossFunction | None,
+    vocab: Vocabulary | MakeVocabulary,
+) -> Train:
+    """Prepare a streamed training split.
+
+    A first pass over it finds its words, its labels and its length. It is left out where the
+    vocabulary is given and the labels have names; then the length stays unknown.
+    """
+    from datasets import Dataset
+
+    stream, label, where = splits.train, settings["label"], f"{splits.name} (train)"
+    first = _FirstPass(stream, settings["text"], label, where)
+    if not isinstance(vocab, Vocabulary):
+        words = vocab(first.texts())
+    else:
+        words = vocab
+        for _ in islice(first.texts(), 1 if class_names(stream, label) else None):
+            pass
+    if not first.sample:
+        raise DataError(f"{splits.name}: the train split is empty (0 rows)")
+    sample = Dataset.from_list(first.sample, features=stream.features)
+    task = task_of(
+        settings["task"],
+        Splits(sample, None, None, splits.name),
+        settings["text"],
+        label,
+        loss_fn,
+    )
+
+    def encode(block: list[Any], start: int) -> EncodedTexts:
+        split, here = Dataset.from_list(block, features=stream.features), _from(where, start)
+        rows = texts_of(split, settings["text"], here)
+        targets = task.targets(split, label, here, rows)
+        return EncodedTexts.of(rows, words, targets, settings["max_length"])
+
+    told = f"{first.length} {words.index_to_key} {words.counts.tolist()}"
+    return task, words, lambda batching: Streamed(stream, encode, batching, first.length), told
+
+
+class _FirstPass:
+    """The texts of a stream, and what is learnt of it while they go by.
+
+    Attributes:
+        sample: the first example with each label.
+        length: how many examples there are, None before the end was reached.
+    """
+
+    def __init__(self, stream: Any, text: str | Sequence[str], label: str, where: str) -> None:
+        self._stream, self._text, self._label, self._where = stream, text, label, where
+        self.sample: list[Any] = []
+        self.length: int | None = None
+
+    def texts(self) -> Iterator[Any]:
+        """Yield the texts of all examples."""
+        from datasets import Dataset
+
+        seen: set[Any] = set()
+        examples, count = iter(self._stream), 0
+        while block := list(islice(examples, BLOCK)):
+            for example in block:
+                given = example.get(self._label)
+                labels = set(given if isinstance(given, list) else [given])
+                if not self.sample or not seen >= labels:
+                    self.sample.append(example)
+                    seen |= labels
+            yield from texts_of(Dataset.from_list(block), self._text, _from(self._where, count))
+            count += len(block)
+        self.length = count
+
+
+def _from(where: str, first: int) -> str:
+    return f"{where}, rows from {first:,} on" if first else where
+
+
+def _sha256(*parts: EncodedTexts | str) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, str):
+            digest.update(part.encode("utf-8", "surrogateescape"))
+            continue
+        for tensor in (part.ids, part.offsets, part.lengths, part.labels):
+            if tensor is not None:
+                digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,127 @@
+"""The processes of a run: one, or several that `accelerate launch` or `torchrun` has started.
+
+Each process holds the whole model and takes its share of every batch. Gradients of the head are
+averaged here, rows of the table in `RowAdamW`, so that every process makes the very same step.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..errors import DataError, FinetuneEmbedError, StrategyError, VectorFileError, VocabularyError
+
+__all__ = ["Processes"]
+
+_ERRORS: dict[str, type[Exception]] = {
+    kind.__name__: kind
+    for kind in (DataError, FinetuneEmbedError, StrategyError, VectorFileError, VocabularyError)
+}
+
+
+class Processes:
+    """What a process knows of the others. In a plain run there is just the one.
+
+    Attributes:
+        device: where this process trains.
+        count: the processes.
+        index: the number of this one, 0 for the one that writes and prints.
+
+    Args:
+        device: `cpu`, `cuda` and the like; a GPU of this process' own if there is one, when None.
+    """
+
+    def __init__(self, device: str | None = None) -> None:
+        from accelerate import PartialState
+
+        state = PartialState(cpu=device == "cpu")
+        self.count, self.index = int(state.num_processes), int(state.process_index)
+        self.device = str(state.device) if device is None or self.count > 1 else device
+        self._state = state
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this is the process that writes and prints."""
+        return self.index == 0
+
+    def wait(self) -> None:
+        """Wait until every process is here."""
+        self._state.wait_for_everyone()
+
+    def from_main(self, function: Callable[[], Any]) -> Any:
+        """Return to every process what a function returns in the main one, where alone it runs.
+
+        Args:
+            function: returns what JSON can hold, or raises.
+
+        Raises:
+            FinetuneEmbedError: in every process, if the function raises one.
+        """
+        if self.count == 1:
+            return function()
+        told: list[Any] = [None]
+        error: BaseException | None = None
+        if self.is_main:
+            try:
+                told = [json.dumps({"value": function()})]
+            except Exception as raised:  # told to the others, which would wait forever, and raised
+                error = raised
+                told = [json.dumps({"error": type(raised).__name__, "message": str(raised)})]
+        torch.distributed.broadcast_object_list(told)
+        if error is not None:
+            raise error
+        found = json.loads(told[0])
+        if "error" in found:
+            raise _ERRORS.get(found["error"], FinetuneEmbedError)(found["message"])
+        return found["value"]
+
+    def sum(self, *numbers: float) -> list[float]:
+        """Return the sums of numbers over all processes."""
+        if self.count == 1:
+            return list(numbers)
+        totals = torch.tensor(numbers, dtype=torch.float64, device=self.device)
+        torch.distributed.all_reduce(totals)
+        return totals.tolist()
+
+    @torch.no_grad()
+    def share_model(self, model: nn.Module) -> None:
+        """Give every process the parameters and buffers of the main one."""
+        if self.count > 1:
+            for tensor in (*model.parameters(), *model.buffers()):
+                torch.distributed.broadcast(tensor.detach(), 0)
+
+    @torch.no_grad()
+    def share_buffers(self, model: nn.Module) -> None:
+        """Give every process the buffers of the main one, such as running means of a layer."""
+        if self.count > 1:
+            for tensor in model.buffers():
+                torch.distributed.broadcast(tensor, 0)
+
+    @torch.no_grad()
+    def mean_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Average the gradients of parameters over all processes, in one message.
+
+        A parameter without a gradient in this process takes part with zeros, since it may have one
+        in another; without one in any, its gradient becomes zero.
+        """
+        if self.count == 1:
+            return
+        trained = [p for p in parameters if p.requires_grad]
+        if not trained:
+            return
+        for parameter in trained:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        gradients = [p.grad for p in trained if p.grad is not None]
+        flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
+        torch.distributed.all_reduce(flat)
+        flat /= self.count
+        at = 0
+        for gradient in gradients:
+            size = gradient.numel()
+            gradient.copy_(flat[at : at + size].view_as(gradient))
+            at += size
