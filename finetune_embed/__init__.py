@@ -51,6 +51,7 @@ from .strategies import (
     check_optimizer,
 )
 from .table import EmbeddingTable, Origin
+from .taggers import BiLSTMTagger, CNNTagger
 from .tokenizer import Tokenizer
 from .training.finetune import finetune
 from .training.run import Run, load
@@ -60,6 +61,8 @@ __version__ = _version("finetune_embed")
 
 __all__ = [
     "BagOfEmbeddings",
+    "BiLSTMTagger",
+    "CNNTagger",
     "Clock",
     "Coverage",
     "DataError",

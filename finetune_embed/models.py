@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from .errors import DataError
 from .spelling import parse_call
+from .taggers import BiLSTMTagger, CNNTagger
 
 __all__ = ["HEADS", "BagOfEmbeddings", "KimCNN", "build_head"]
 
@@ -123,7 +124,13 @@ class KimCNN(nn.Module):
 
 
 #: Every head that can be spelled: `bag`, `bag(hidden=100)`, `cnn(filters=50, widths=(2, 3))`.
-HEADS: dict[str, Callable[..., nn.Module]] = {"bag": BagOfEmbeddings, "cnn": KimCNN}
+#: Those with `per_word` label each word, the others the whole text.
+HEADS: dict[str, Callable[..., nn.Module]] = {
+    "bag": BagOfEmbeddings,
+    "cnn": KimCNN,
+    "bilstm": BiLSTMTagger,
+    "cnn_tagger": CNNTagger,
+}
 
 
 def build_head(spelling: str, embedding: nn.Embedding, num_labels: int) -> nn.Module:

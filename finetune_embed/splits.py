@@ -77,13 +77,13 @@ def open_splits(dataset: DataSource) -> Splits:
 def hold_out(splits: Splits, label: str, share: float, seed: int) -> Splits:
     """Set training rows aside for validation where there is no validation split.
 
-    Each class gives about the same share of its rows, and keeps one for training at least. The
-    rows of both parts stay in their order. The choice depends on nothing but the labels, the share
-    and the seed.
+    Each class gives about the same share of its rows, and keeps one for training at least. Where
+    rows have lists of labels, every row is as likely to be chosen. The rows of both parts stay in
+    their order. The choice depends on nothing but the labels, the share and the seed.
 
     Args:
         splits: the splits; returned unchanged if there is a validation split.
-        label: the column of classes.
+        label: the column of classes, or of lists of them.
         share: how much of the training rows to set aside, between 0 and 1.
         seed: of the choice.
 
@@ -103,16 +103,20 @@ def hold_out(splits: Splits, label: str, share: float, seed: int) -> Splits:
             f"{splits.name}: there is no validation split, and validation={share} is no share of "
             f"the {len(train):,} training rows to set aside; choose one between 0 and 1, or {cure}"
         )
-    numbers: dict[Any, int] = {}
     values = column_of(train, label, f"{splits.name} (train)", "label")
+    lists = any(isinstance(value, list) for value in values)
+    if lists:
+        values = [None] * len(train)  # one class, so to say
+    numbers: dict[Any, int] = {}
     classes = np.array([numbers.setdefault(value, len(numbers)) for value in values])
     sizes = np.bincount(classes)
     wanted = round(share * len(train))
     if not wanted or sizes.max() == 1:
+        kept = f"in {len(sizes):,} classes, {sizes.max():,} in the largest, "
         raise DataError(
             f"{splits.name}: there is no validation split, and validation={share} of "
-            f"{len(train):,} training rows in {len(sizes):,} classes, {sizes.max():,} in the "
-            f"largest, sets no row aside (each class keeps one); {cure}"
+            f"{len(train):,} training rows {'' if lists else kept}sets no row aside "
+            f"({'one is kept' if lists else 'each class keeps one'}); {cure}"
         )
     rng = np.random.default_rng(seed)
     counts, remainders = np.divmod(wanted * sizes, len(train))

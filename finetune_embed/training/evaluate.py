@@ -24,6 +24,7 @@ from ..fallback import Found, follow, without_subwords
 from ..lookup import check_finite
 from ..table import EmbeddingTable
 from ..vocabulary import Vocabulary
+from .tasks import real_positions
 
 __all__ = ["FurtherRows", "forward_all", "further_rows", "scores", "table_path"]
 
@@ -112,6 +113,8 @@ def forward_all(
 ) -> torch.Tensor:
     """Return the logits `(texts, C)` of a model with `weight` in the place of its table.
 
+    Of a tagger, the logits `(N, C)` of the words of all texts, one text after the other.
+
     Texts of like length are taken together, so that a long one does not pad many short ones.
 
     Args:
@@ -127,9 +130,14 @@ def forward_all(
     for rows in batches:
         ids, lengths = data.padded(rows)
         inputs = (ids.to(weight.device), lengths.to(weight.device))
-        parts.append(functional_call(model, {path: weight}, inputs).float().cpu())
+        logits = functional_call(model, {path: weight}, inputs).float().cpu()
+        parts.append(real_positions(logits, data.lengths[rows]) if logits.dim() == 3 else logits)
     model.train(training)
-    return torch.cat(parts)[torch.cat(batches).argsort()]
+    order, joined = torch.cat(batches), torch.cat(parts)
+    if logits.dim() < 3:
+        return joined[order.argsort()]
+    texts = joined.split(data.lengths[order].tolist())
+    return torch.cat([texts[at] for at in order.argsort().tolist()])
 
 
 def _batches(lengths: torch.Tensor) -> list[torch.Tensor]:

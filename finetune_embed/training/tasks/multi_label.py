@@ -1,0 +1,114 @@
+"""Any number of labels for each text, none included."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn import functional
+from typing_extensions import override
+
+from ...data import Label
+from .base import LossFunction, Task, label_lists, numbers_of
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+__all__ = ["MultiLabel"]
+
+
+@dataclass(frozen=True)
+class MultiLabel(Task):
+    """Any number of labels for each text: a sigmoid and binary cross-entropy for each label.
+
+    A label that a row has twice counts once.
+
+    Attributes:
+        threshold: a label is predicted from this probability on.
+    """
+
+    loss_fn: LossFunction = functional.binary_cross_entropy_with_logits
+    threshold: float = 0.5
+
+    name: ClassVar[str] = "multi_label"
+
+    @property
+    @override
+    def metric(self) -> str:
+        return "micro_f1"
+
+    @override
+    def targets(
+        self, split: Dataset, column: str, where: str, texts: Sequence[Any]
+    ) -> torch.Tensor:
+        """Return 1 where a text has a label, else 0, float32 `(texts, C)`; see `Task`."""
+        lists = label_lists(split, column, where)
+        numbers = torch.tensor(numbers_of(lists, self.labels, where), dtype=torch.int64)
+        rows = torch.arange(len(lists)).repeat_interleave(torch.tensor([len(row) for row in lists]))
+        targets = torch.zeros(len(lists), len(self.labels))
+        targets[rows, numbers] = 1.0
+        return targets
+
+    @override
+    def fit(self, logits: torch.Tensor, targets: torch.Tensor) -> MultiLabel:
+        """Return the task with the threshold of the best micro-averaged F1."""
+        return replace(self, threshold=best_threshold(_probabilities(logits), targets.numpy() > 0))
+
+    @override
+    def scores(
+        self, logits: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor
+    ) -> dict[str, float]:
+        """Return F1 (0 where there is nothing to find and nothing found) and subset accuracy."""
+        from sklearn.metrics import f1_score
+
+        found, true = self._found(logits), targets.numpy() > 0
+        return {
+            "micro_f1": float(f1_score(true, found, average="micro", zero_division=0)),
+            "macro_f1": float(f1_score(true, found, average="macro", zero_division=0)),
+            "accuracy": float((found == true).all(axis=1).mean()),
+            "threshold": self.threshold,
+            "loss": self.loss(logits, targets).item(),
+        }
+
+    @override
+    def decode(self, logits: torch.Tensor, lengths: torch.Tensor) -> list[list[Label]]:
+        return [
+            [self.labels[number] for number in np.flatnonzero(row)] for row in self._found(logits)
+        ]
+
+    def _found(self, logits: torch.Tensor) -> npt.NDArray[np.bool_]:
+        return _probabilities(logits) >= self.threshold
+
+    @override
+    def settings(self) -> dict[str, Any]:
+        return {**super().settings(), "threshold": self.threshold}
+
+
+def _probabilities(logits: torch.Tensor) -> npt.NDArray[np.float64]:
+    found: npt.NDArray[np.float64] = logits.double().sigmoid().numpy()
+    return found
+
+
+def best_threshold(probabilities: npt.NDArray[np.float64], true: npt.NDArray[np.bool_]) -> float:
+    """Return the threshold of the best micro-averaged F1 among all that there are.
+
+    It lies in the middle between two probabilities that follow each other. Of several with the
+    same F1, the one nearest 0.5 is taken, of two the greater; 0.5 if there is nothing to find.
+    """
+    wanted = int(true.sum())
+    if not wanted:
+        return 0.5
+    order = np.argsort(-probabilities, axis=None, kind="stable")
+    falling = probabilities.ravel()[order]
+    right = np.cumsum(true.ravel()[order])
+    f1 = 2 * right / (np.arange(1, len(falling) + 1) + wanted)
+    following = np.append(falling[1:], 0.0)
+    possible = np.flatnonzero(falling > following)  # equal probabilities are found together
+    best = possible[f1[possible] == f1[possible].max()]
+    thresholds = (falling[best] + following[best]) / 2
+    nearest = np.abs(thresholds - 0.5)
+    return float(thresholds[nearest == nearest.min()].max())

@@ -1,0 +1,149 @@
+"""One tag for each word of each text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain, pairwise
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch.nn import functional
+from typing_extensions import override
+
+from ...data import EncodedTexts, Label
+from ...errors import DataError
+from .base import LossFunction, Task, label_lists, numbers_of
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+__all__ = ["Tagging", "entity_f1", "real_positions"]
+
+_BIO = re.compile(r"O|[BI]-.+")
+
+
+@dataclass(frozen=True)
+class Tagging(Task):
+    """One tag for each word: softmax and cross-entropy, without a model of tag sequences.
+
+    Words beyond `max_length` are neither trained on nor predicted nor scored.
+    """
+
+    loss_fn: LossFunction = functional.cross_entropy
+
+    name: ClassVar[str] = "tagging"
+    per_word: ClassVar[bool] = True
+
+    @property
+    def is_bio(self) -> bool:
+        """Whether the tags mark entities: all of them are `O`, `B-x` or `I-x`."""
+        tags = [str(label) for label in self.labels]
+        return tags != ["O"] and all(_BIO.fullmatch(tag) for tag in tags)
+
+    @property
+    @override
+    def metric(self) -> str:
+        return "entity_f1" if self.is_bio else "accuracy"
+
+    @override
+    def targets(
+        self, split: Dataset, column: str, where: str, texts: Sequence[Any]
+    ) -> torch.Tensor:
+        """Return the tag numbers of all words, one text after the other, int64 `(N,)`.
+
+        Raises:
+            DataError: as in `Task`; or a text is no list of words, or has more or fewer tags.
+        """
+        lists = label_lists(split, column, where)
+        check_aligned(texts, lists, where)
+        return torch.tensor(numbers_of(lists, self.labels, where), dtype=torch.int64)
+
+    @override
+    def batch_targets(self, data: EncodedTexts, rows: torch.Tensor) -> torch.Tensor:
+        assert data.labels is not None
+        lengths = data.lengths[rows]
+        columns = torch.arange(int(lengths.max()))
+        at = data.offsets[rows][:, None] + columns
+        return data.labels[at[columns < lengths[:, None]]]
+
+    @override
+    def units(self, logits: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        if logits.dim() != 3:
+            raise DataError(
+                f"the head returned logits of the shape {tuple(logits.shape)}; for task='tagging' "
+                "they are one row for each word, (texts, words, labels); take head='bilstm'"
+            )
+        return real_positions(logits, lengths)
+
+    @override
+    def scores(
+        self, logits: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor
+    ) -> dict[str, float]:
+        """Return accuracy and macro-averaged F1 of words, and F1 of entities for BIO tags."""
+        from sklearn.metrics import f1_score
+
+        found = logits.argmax(dim=1)
+        scores = {
+            "accuracy": (found == targets).double().mean().item(),
+            "macro_f1": float(
+                f1_score(targets.numpy(), found.numpy(), average="macro", zero_division=0)
+            ),
+            "loss": self.loss(logits, targets).item(),
+        }
+        if self.is_bio:
+            true = self._tags(targets, lengths)
+            scores = {"entity_f1": entity_f1(true, self._tags(found, lengths)), **scores}
+        return scores
+
+    @override
+    def decode(self, logits: torch.Tensor, lengths: torch.Tensor) -> list[list[Label]]:
+        return self._tags(logits.argmax(dim=1), lengths)
+
+    def _tags(self, numbers: torch.Tensor, lengths: torch.Tensor) -> list[list[Any]]:
+        tags = [self.labels[number] for number in numbers.tolist()]
+        ends = [0, *lengths.cumsum(0).tolist()]
+        return [tags[start:end] for start, end in pairwise(ends)]
+
+
+def real_positions(logits: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """Return the logits `(N, C)` of the words in `(B, L, C)`, one text after the other."""
+    columns = torch.arange(logits.shape[1], device=logits.device)
+    return logits[columns < lengths.to(logits.device)[:, None]]
+
+
+def check_aligned(texts: Sequence[Any], tags: Sequence[Sequence[Any]], where: str) -> None:
+    """Check that every text is a list of words with as many tags.
+
+    Raises:
+        DataError: it is not; the message names the first row and both lengths.
+    """
+    for row, (words, given) in enumerate(zip(texts, tags, strict=True)):
+        if not isinstance(words, list):
+            raise DataError(
+                f"{where}: row {row} (counted from 0) has a text, {words!r}, where task='tagging' "
+                "needs a list of words, one for each tag; split it with dataset.map(...)"
+            )
+        if len(words) != len(given):
+            raise DataError(
+                f"{where}: row {row} (counted from 0) has {len(words):,} words and {len(given):,} "
+                "tags; each word has one tag; remove such rows with dataset.filter(...), or pass "
+                "task='multi_label' if the labels are those of the whole text"
+            )
+
+
+def entity_f1(true: Sequence[Sequence[str]], found: Sequence[Sequence[str]]) -> float:
+    """Return the micro-averaged F1 of entities: those of the same words and type are right.
+
+    Entities are read from tags as `conlleval` of CoNLL-2000 reads them: `I-x` behind another type
+    or behind `O` begins one as `B-x` does, so that IOB1 and IOB2 are read alike. 0 where there are
+    none.
+    """
+    from nervaluate import Evaluator
+
+    types = sorted({tag[2:] for tag in chain(*true, *found) if tag != "O"})
+    if not types:
+        return 0.0
+    results = Evaluator(true, found, tags=types, loader="list").evaluate()
+    return float(results["overall"]["strict"].f1)
