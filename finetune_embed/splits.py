@@ -15,7 +15,7 @@ from .errors import DataError
 
 if TYPE_CHECKING:
     import polars as pl
-    from datasets import Dataset, DatasetDict
+    from datasets import Dataset
 
 __all__ = ["DataSource", "Splits", "hold_out", "open_splits"]
 
@@ -35,43 +35,67 @@ _FILE_NAME = re.compile(
 
 @dataclass(frozen=True)
 class Splits:
-    """The splits of a data set; `validation` and `test` are None where there is none."""
+    """The splits of a data set; `validation` and `test` are None where there is none.
 
-    train: Dataset
+    `train` is a `Dataset`, or an `IterableDataset` that is streamed; the others are in memory.
+    """
+
+    train: Any
     validation: Dataset | None
     test: Dataset | None
     name: str
 
+    @property
+    def streamed(self) -> bool:
+        """Whether the training split is streamed."""
+        from datasets import IterableDataset
 
-def open_splits(dataset: DataSource) -> Splits:
+        return isinstance(self.train, IterableDataset)
+
+
+def open_splits(dataset: DataSource, streaming: bool = False) -> Splits:
     """Open a data set and name its splits.
 
     Args:
-        dataset: a `datasets.Dataset` or `DatasetDict`; a CSV, TSV, JSON, JSONL or Parquet file; a
-            folder; or the name of a data set on the Hugging Face Hub, which is passed to
-            `datasets.load_dataset`. A folder is one written by `save_to_disk`, or it, or its
+        dataset: a `datasets.Dataset` or `DatasetDict`, or what is streamed of the same kind; a
+            CSV, TSV, JSON, JSONL or Parquet file; a folder; or the name of a data set on the
+            Hugging Face Hub, which is passed to `datasets.load_dataset`. A folder is one written by `save_to_disk`, or it, or its
             subfolder `data`, holds such files, packed with gzip or not: for each split one named
             `train` (or `training`), `validation` (or `valid`, `val`, `dev`) or `test`, or its
             shards, such as `train-00000-of-00002.parquet`. Other files are left alone. Every
             field of a CSV or TSV file is text as it stands; an empty one is a missing value.
+        streaming: whether files and data sets of the Hub are streamed, so that the training split
+            is never held whole; the other splits are.
 
     Raises:
         DataError: nothing is found there, it can't be read, or a split is missing or empty.
     """
-    opened, name = _open(dataset)
-    found: dict[str, Dataset] = {}
+    opened, name = _open(dataset, streaming)
+    found: dict[str, Any] = {}
     for role, names in _SPLIT_NAMES.items():
         split = next((opened[n] for n in names if n in opened), None)
         if split is not None:
-            if not len(split):
-                raise DataError(f"{name}: the {role} split is empty (0 rows)")
-            found[role] = split
+            found[role] = _checked(split, role, name)
     if "train" not in found:
         raise DataError(
             f"{name}: there is no training split; there are {', '.join(map(repr, opened))}; rename "
             "one, or pass DatasetDict(train=..., test=...)"
         )
     return Splits(found["train"], found.get("validation"), found.get("test"), name)
+
+
+def _checked(split: Any, role: str, name: str) -> Any:
+    """Return a split that is not empty; a streamed one is held in memory, unless to train on."""
+    from datasets import Dataset, IterableDataset
+
+    if isinstance(split, IterableDataset):
+        if role == "train":
+            return split  # it is empty if its first pass finds nothing
+        rows = list(split)
+        split = Dataset.from_list(rows, features=split.features) if rows else rows
+    if not len(split):
+        raise DataError(f"{name}: the {role} split is empty (0 rows)")
+    return split
 
 
 def hold_out(splits: Splits, label: str, share: float, seed: int) -> Splits:
@@ -98,6 +122,11 @@ def hold_out(splits: Splits, label: str, share: float, seed: int) -> Splits:
         "pass a validation split: DatasetDict(train=..., validation=...), or a folder with "
         "train.csv and validation.csv"
     )
+    if splits.streamed:
+        raise DataError(
+            f"{splits.name}: there is no validation split, and none can be set aside of a stream; "
+            "pass {'train': stream.skip(1_000), 'validation': stream.take(1_000)}"
+        )
     if not 0 < share < 1:
         raise DataError(
             f"{splits.name}: there is no validation split, and validation={share} is no share of "
@@ -150,13 +179,11 @@ def column_of(split: Dataset, name: str, where: str, option: str) -> Any:
     return split[name]
 
 
-def _open(dataset: DataSource) -> tuple[Mapping[str, Dataset], str]:
-    from datasets import Dataset, IterableDataset, IterableDatasetDict
+def _open(dataset: DataSource, streaming: bool) -> tuple[Mapping[str, Any], str]:
+    from datasets import Dataset, IterableDataset
 
-    if isinstance(dataset, (IterableDataset, IterableDatasetDict)):
-        raise DataError(
-            "a streamed data set can't be shuffled as a whole; load it without streaming"
-        )
+    if isinstance(dataset, IterableDataset):
+        return {"train": dataset}, dataset.info.dataset_name or "the data set"
     if isinstance(dataset, Dataset):
         return {"train": dataset}, dataset.info.dataset_name or "the data set"
     if isinstance(dataset, Mapping):
@@ -166,24 +193,25 @@ def _open(dataset: DataSource) -> tuple[Mapping[str, Dataset], str]:
             f"a data set is a datasets.Dataset, a DatasetDict, a path or a Hub name, not "
             f"{type(dataset).__name__}; wrap columns as datasets.Dataset.from_dict(...)"
         )
-    path = Path(dataset)
+    path, read = Path(dataset), _stream if streaming else _read
     if path.is_dir():
-        return _open_folder(path), str(dataset)
+        saved = _open_saved(path, streaming)
+        return saved or {r: read(files) for r, files in _files_of(path).items()}, str(dataset)
     if path.is_file():
-        return {"train": _read([path])}, str(dataset)
+        return {"train": read([path])}, str(dataset)
     suffix = _without_gz(path).suffix
     local = suffix in _SUFFIXES or path.is_absolute() or str(dataset).startswith(".")
     if local or str(dataset).count("/") > 1:
         raise DataError(f"no such file or folder: {path} (looked in {Path.cwd()})")
-    return _open_hub(str(dataset)), str(dataset)
+    return _open_hub(str(dataset), streaming), str(dataset)
 
 
-def _open_hub(name: str) -> DatasetDict:
+def _open_hub(name: str, streaming: bool) -> Mapping[str, Any]:
     from datasets import load_dataset
     from datasets.exceptions import DatasetsError
 
     try:
-        loaded = load_dataset(name)
+        loaded: Mapping[str, Any] = load_dataset(name, streaming=streaming)
     except (DatasetsError, OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().split("\n")[0]
         raise DataError(
@@ -192,14 +220,26 @@ def _open_hub(name: str) -> DatasetDict:
     return loaded
 
 
-def _open_folder(folder: Path) -> Mapping[str, Dataset]:
+def _open_saved(folder: Path, streaming: bool) -> Mapping[str, Any]:
+    """Open a folder that `save_to_disk` wrote; of any other, return nothing."""
     from datasets import load_from_disk
 
+    saved: dict[str, Any] = {}
     if (folder / "dataset_dict.json").is_file():
-        saved: dict[str, Dataset] = dict(load_from_disk(os.fspath(folder)))
-        return saved
-    if (folder / "dataset_info.json").is_file():
-        return {"train": load_from_disk(os.fspath(folder))}
+        saved = dict(load_from_disk(os.fspath(folder)))
+    elif (folder / "dataset_info.json").is_file():
+        saved = {"train": load_from_disk(os.fspath(folder))}
+    if streaming:
+        saved = {name: split.to_iterable_dataset() for name, split in saved.items()}
+    return saved
+
+
+def _files_of(folder: Path) -> dict[str, list[Path]]:
+    """Return the files of each split in a folder.
+
+    Raises:
+        DataError: there is none, or it is not clear which ones they are.
+    """
     splits: dict[str, dict[Any, list[Path]]] = {}  # the files of a role, shards of one set together
     for path in sorted([*folder.glob("*"), *folder.glob("data/*")]):
         match = _FILE_NAME.fullmatch(path.name.lower())
@@ -219,7 +259,30 @@ def _open_folder(folder: Path) -> Mapping[str, Dataset]:
             f"{folder} has no file named train.csv, train.jsonl, train.parquet or the like; put "
             "one there, or pass the file itself"
         )
-    return {role: _read(*files.values()) for role, files in splits.items()}
+    return {role: next(iter(files.values())) for role, files in splits.items()}
+
+
+def _stream(paths: list[Path]) -> Any:
+    """Return the files of one split as a stream that reads what `_read` reads."""
+    import polars as pl
+    from datasets import Features, Value, load_dataset
+
+    kind = _without_gz(paths[0]).suffix
+    if kind not in _SUFFIXES:
+        raise DataError(f"{paths[0]}: data sets are read from {', '.join(_SUFFIXES)} files")
+    builder = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv"}.get(kind, "json")
+    options: dict[str, Any] = {}
+    if builder == "csv":
+        separator = "\t" if kind == ".tsv" else ","
+        columns = pl.read_csv(paths[0], separator=separator, n_rows=0).columns
+        options = {
+            "features": Features({column: Value("string") for column in columns}),
+            "sep": separator,
+            "keep_default_na": False,
+            "na_values": [""],
+        }
+    files = [os.fspath(path) for path in paths]
+    return load_dataset(builder, data_files=files, split="train", streaming=True, **options)
 
 
 def _read(paths: list[Path]) -> Dataset:

@@ -236,12 +236,56 @@ def test_an_empty_split(role):
 def test_what_is_no_data_set():
     with pytest.raises(DataError, match=r"not list; wrap columns as datasets\.Data"):
         open_splits(["a", "b"])
+
+
+def test_of_what_is_streamed_only_the_other_splits_are_held():
+    stream = Dataset.from_dict(ROWS).to_iterable_dataset()
     for streamed in (
-        Dataset.from_dict(ROWS).to_iterable_dataset(),
-        datasets.IterableDatasetDict(train=Dataset.from_dict(ROWS).to_iterable_dataset()),
+        {"train": stream, "val": stream.take(3)},
+        datasets.IterableDatasetDict(train=stream, validation=stream.take(3)),
     ):
-        with pytest.raises(DataError, match="streamed data set can't be shuffled as a whole; load"):
-            open_splits(streamed)
+        splits = open_splits(streamed)
+        assert splits.streamed
+        assert splits.train is stream
+        assert isinstance(splits.validation, Dataset)
+        assert splits.validation["text"] == ROWS["text"][:3]
+        assert hold_out(splits, "label", 0.1, 0) is splits
+    alone = open_splits(stream)
+    assert (alone.streamed, alone.validation, alone.test) == (True, None, None)
+    with pytest.raises(DataError, match=r"none can be set aside of a stream; pass \{'train': str"):
+        hold_out(alone, "label", 0.1, 0)
+    with pytest.raises(DataError, match=r"the validation split is empty \(0 rows\)"):
+        open_splits({"train": stream, "validation": stream.take(0)})
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".json", ".parquet"])
+def test_files_are_streamed_as_they_are_read(tmp_path, suffix):
+    """Among them fields that a reader might take for numbers, truth values or nothing."""
+    rows = {
+        "text": ["a b", "007", "1e5", "True", "NA", None, "null", 'with "quotes", commas'],
+        "label": ["x", "y", "x", "y", "x", "y", "x", "y"],
+    }
+    frame = pl.DataFrame(rows)
+    path = tmp_path / f"train{suffix}"
+    match suffix:
+        case ".csv" | ".tsv":
+            frame.write_csv(path, separator="\t" if suffix == ".tsv" else ",")
+        case ".jsonl":
+            frame.write_ndjson(path)
+        case ".json":
+            frame.write_json(path)
+        case ".parquet":
+            frame.write_parquet(path)
+    (tmp_path / f"validation{suffix}").write_bytes(path.read_bytes())
+    for source in (path, tmp_path):
+        read, streamed = open_splits(source), open_splits(source, streaming=True)
+        assert streamed.streamed
+        assert not read.streamed
+        assert list(streamed.train) == list(read.train) == frame.to_dicts()
+    assert list(streamed.validation) == list(read.validation)
+    Dataset.from_dict(ROWS).save_to_disk(tmp_path / "saved")
+    saved = open_splits(tmp_path / "saved", streaming=True)
+    assert list(saved.train) == list(Dataset.from_dict(ROWS))
 
 
 def test_a_folder_with_files_of_splits_and_shards(tmp_path):
@@ -338,7 +382,7 @@ def test_shards_that_differ_in_columns(tmp_path):
     ["absent.csv", "absent.CSV", "data/absent.jsonl.gz", "./absent", "/absent", "a/b/c", "x.json"],
 )
 def test_a_missing_file_is_never_looked_for_on_the_hub(monkeypatch, name):
-    monkeypatch.setattr(datasets, "load_dataset", lambda name: pytest.fail("asked the Hub"))
+    monkeypatch.setattr(datasets, "load_dataset", lambda *a, **k: pytest.fail("asked the Hub"))
     with pytest.raises(DataError, match=r"no such file or folder: .*(absent|b/c|x\.json)"):
         open_splits(name)
 
@@ -374,7 +418,7 @@ def test_any_other_name_goes_to_the_hub(monkeypatch, name):
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
     splits = open_splits(name)
-    assert asked == [((name,), {})]
+    assert asked == [((name,), {"streaming": False})]
     assert splits.name == name
     assert (len(splits.train), splits.validation, len(splits.test)) == (20, None, 20)
 
@@ -383,7 +427,7 @@ def test_any_other_name_goes_to_the_hub(monkeypatch, name):
     "error", [DatasetNotFoundError("gone\nmore"), ConnectionError("gone"), ValueError("gone")]
 )
 def test_the_hub_says_no(monkeypatch, error):
-    def load_dataset(name: str) -> None:
+    def load_dataset(name: str, **options: object) -> None:
         raise error
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)

@@ -9,7 +9,9 @@ import click
 
 from ..coverage import Coverage
 from ..fallback import STEPS
+from ..training.precision import PRECISIONS
 from ..training.schedule import SCHEDULES
+from ..training.tasks import TASKS
 from .output import as_json_option, columns_of, member_option, print_json, quiet_option, vector_file
 
 __all__ = ["train"]
@@ -38,23 +40,45 @@ __all__ = ["train"]
 @click.option(
     "--text", default="text", show_default=True, help="Column of texts; several, with commas."
 )
-@click.option("--label", default="label", show_default=True, help="Column of classes.")
+@click.option(
+    "--label", default="label", show_default=True, help="Column of labels, or of lists of them."
+)
+@click.option(
+    "--task", type=click.Choice(list(TASKS)), help="What the columns look like, if not said."
+)
+@click.option("--streaming", is_flag=True, help="Stream the data; it is never held whole.")
 @click.option(
     "--strategy",
     default="FullTune",
     show_default=True,
     help="Freeze, FullTune, 'UnfreezeAfter(epochs=2) | DiscriminativeLR(embedding=0.1)', ...",
 )
-@click.option("--head", default="bag", show_default=True, help="bag, 'bag(hidden=100)', cnn, ...")
+@click.option(
+    "--head", default="bag", show_default=True, help="bag, 'bag(hidden=100)', cnn, bilstm, ..."
+)
 @click.option("--epochs", default=15, show_default=True, help="The most epochs.")
 @click.option("--lr", default=5e-3, show_default=True, help="Learning rate.")
+@click.option("--max-steps", type=int, help="The most steps of the optimizer.")
 @click.option("--batch-size", default=64, show_default=True, help="Texts in a batch.")
+@click.option(
+    "--batch-tokens", type=int, help="Words in a batch, with padding, in place of --batch-size."
+)
+@click.option(
+    "--gradient-accumulation-steps", default=1, show_default=True, help="Batches of a step."
+)
 @click.option("--weight-decay", default=0.0, show_default=True, help="Of all but the table.")
+@click.option("--max-grad-norm", type=float, help="Clip the whole gradient of a step to this norm.")
+@click.option("--max-row-grad-norm", type=float, help="Clip each row's gradient to this norm.")
+@click.option(
+    "--word-dropout", default=0.0, show_default=True, help="Probability that a word is left out."
+)
 @click.option(
     "--schedule", type=click.Choice(list(SCHEDULES)), default="constant", show_default=True
 )
 @click.option(
-    "--warmup", default=0.0, show_default=True, help="Share of the run in which the rate rises."
+    "--warmup",
+    type=float,
+    help="Share of the run in which the rate rises; the schedule's own if left out.",
 )
 @click.option(
     "--patience",
@@ -88,6 +112,19 @@ __all__ = ["train"]
 )
 @click.option("--seed", default=0, show_default=True, help="Of everything that is random.")
 @click.option("--device", help="cpu, cuda, ...")
+@click.option(
+    "--mixed-precision", type=click.Choice(PRECISIONS), help="Of the forward pass; no if left out."
+)
+@click.option("--checkpoint-steps", type=int, help="Write a checkpoint every so many steps, too.")
+@click.option(
+    "--checkpoint-minutes", type=float, help="Write a checkpoint every so many minutes, too."
+)
+@click.option(
+    "--keep-checkpoints", default=1, show_default=True, help="How many of the newest stay."
+)
+@click.option(
+    "--tracker", "trackers", multiple=True, help="Report to tensorboard, wandb, ...; repeatable."
+)
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint.")
 @click.option("--overwrite", is_flag=True, help="Replace a former run.")
 @quiet_option
@@ -101,8 +138,12 @@ def train(
     as_json: bool,
     **settings: Any,
 ) -> None:
-    """Tune a table on a text classification task and export it."""
+    """Tune a table on a task and export it.
+
+    Over several processes: accelerate launch -m finetune_embed train ..., or torchrun.
+    """
     from ..training.finetune import finetune
+    from ..training.processes import Processes
 
     run = finetune(
         vector_file(vectors),
@@ -112,6 +153,8 @@ def train(
         progress=not quiet,
         **settings,
     )
+    if not Processes(settings["device"]).is_main:
+        return
     if as_json:
         print_json(dict(run.metrics))
         return

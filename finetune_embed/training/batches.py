@@ -100,7 +100,7 @@ class Batching:
 
     def units(self, data: EncodedTexts, rows: torch.Tensor) -> int:
         """Return how many units some texts are."""
-        return int(data.lengths[rows].sum()) if self.task.per_word else len(rows)
+        return int(data.lengths[rows].sum().item()) if self.task.per_word else len(rows)
 
     def step(self, data: EncodedTexts, group: list[torch.Tensor]) -> Step:
         """Return this process' share of a step over some batches of texts."""

@@ -31,8 +31,18 @@ __all__ = [
 ]
 
 _NAME = re.compile(r"checkpoint-(\d+)-(\d+)")  # epochs and steps finished
-#: Settings that say where something lies; what it is, is told by a hash.
-_LOCATIONS = frozenset({"vectors", "data"})
+#: Settings that a run may go on without: where something lies (what it is, is told by a hash), and
+#: what is written when.
+_MAY_DIFFER = frozenset(
+    {
+        "vectors",
+        "data",
+        "checkpoint_steps",
+        "checkpoint_minutes",
+        "keep_checkpoints",
+        "trackers",
+    }
+)
 Tensors = dict[str, torch.Tensor]
 
 
@@ -222,7 +232,7 @@ def load_checkpoint(
         raise DataError(
             f"{path} can't be read ({error}); remove it to start the run over"
         ) from error
-    same_settings(path, before, {n: v for n, v in settings.items() if n not in _LOCATIONS})
+    same_settings(path, before, {n: v for n, v in settings.items() if n not in _MAY_DIFFER})
     state: dict[int, Tensors] = {}
     for name, value in saved.items():
         index, _, entry = name.partition(".")

@@ -46,6 +46,7 @@ def finetune(
     text: str | Sequence[str] = "text",
     label: str = "label",
     task: str | None = None,
+    streaming: bool = False,
     head: Head = "bag",
     embedding: str | nn.Module | None = None,
     strategy: Strategy | str | None = None,
@@ -100,9 +101,10 @@ def finetune(
         label: the column of labels: strings, whole numbers or a `ClassLabel`; or lists of them.
         task: `single_label`, `multi_label` or `tagging`. When left out, what the columns look
             like: lists of labels are `multi_label`, one for each word of a list of words `tagging`.
-        head: `bag`, `bag(hidden=100)`, `cnn` and the like, `bilstm` to tag words; a module with an embedding of its own,
-            `model(ids, lengths) -> logits`, of which a copy is trained, its rows replaced; or a
-            function of the embedding and the number of classes that returns a module. Lengths are
+        streaming: whether to stream a file, folder or data set of the Hub.
+        head: `bag`, `bag(hidden=100)`, `cnn` and the like, `bilstm` to tag words; a module with an
+            embedding of its own, `model(ids, lengths) -> logits`, of which a copy is trained, its
+            rows replaced; or a function of the embedding and the number of classes that returns a module. Lengths are
             1 or more; what a module starts from is its own, not the seed's.
         embedding: which embedding of a module is the table, if it holds several.
         strategy: which part trains when, how fast and how far; `FullTune()` when left out.
@@ -174,6 +176,7 @@ def finetune(
         "text": text if isinstance(text, str) else list(text),
         "label": label,
         "task": task,
+        "streaming": streaming,
         "head": _name_of(head) if own_head else head,
         "own_head": own_head,
         "strategy": str(strategy),
@@ -215,7 +218,7 @@ def finetune(
         state = processes.from_main(lambda: check_folder(folder, resume, overwrite))
     if folder is not None and state == "finished" and resume:
         return _finished(folder, head if own_head else None, settings, processes)
-    splits = open_splits(dataset)
+    splits = open_splits(dataset, streaming)
     if not splits.streamed:
         texts_of(splits.train, text, f"{splits.name} (train)")  # before rows change their numbers
         task_of(task, splits, text, label)

@@ -137,7 +137,7 @@ def train(run: Training, progress: Progress, best: Tensors, checkpoints: Checkpo
             rate = table_group["lr"]
             if run.weight.requires_grad:
                 progress.open_rate = max(progress.open_rate, rate)
-            loss = _finite(take_step(run, step, progress.step), progress, rate)
+            loss = take_step(run, step, progress, rate)
             progress.step += 1
             progress.done += 1
             progress.loss += loss * step.units
@@ -173,20 +173,28 @@ def train(run: Training, progress: Progress, best: Tensors, checkpoints: Checkpo
     return best
 
 
-def take_step(run: Training, step: Step, number: int) -> float:
+def take_step(run: Training, step: Step, progress: Progress, rate: float) -> float:
     """Add up the gradients of a step's batches, average them over the processes, and step.
 
     Returns:
         The mean loss of the step's units; with several processes, this one's part of it times
         their number.
+
+    Raises:
+        FinetuneEmbedError: it is not finite; then nothing has moved.
     """
-    torch.manual_seed(step_seed(run.settings.seed, number, run.processes.index))
+    torch.manual_seed(step_seed(run.settings.seed, progress.step, run.processes.index))
     run.optimizer.zero_grad(set_to_none=True)
     loss = 0.0
     for batch in step.batches:
         part = _loss_of(run, batch) * batch.weight
         run.precision.backward(part)
         loss += part.item()
+    if not math.isfinite(loss):
+        raise FinetuneEmbedError(
+            f"the loss is {loss} in epoch {progress.epoch}, step {progress.step + 1}, with the "
+            f"table at lr={rate:g}; take a smaller lr"
+        )
     run.processes.mean_gradients(p for p in run.model.parameters() if p is not run.weight)
     run.precision.step(run.optimizer)
     run.scheduler.step()
@@ -238,12 +246,3 @@ def _over(run: Training, progress: Progress, total: int | None) -> bool:
         if run.strategy.gate(EMBEDDING, last) <= 0 < run.strategy.gate(EMBEDDING, end):
             return False  # the table is still to open
     return progress.epoch - 1 - max(progress.best_epoch, opened or 0) >= settings.patience
-
-
-def _finite(loss: float, progress: Progress, lr: float) -> float:
-    if not math.isfinite(loss):
-        raise FinetuneEmbedError(
-            f"the loss is {loss} in epoch {progress.epoch}, step {progress.step}, with the table "
-            f"at lr={lr:g}; take a smaller lr"
-        )
-    return loss

@@ -39,7 +39,10 @@ class ProgressBar:
             )
             self._bar = Progress(*columns, console=Console(stderr=True), transient=False)
             self._task = self._bar.add_task(
-                f"epoch {done}/{epochs}", total=None if steps is None else epochs * steps, completed=done * (steps or 0), told=""
+                f"epoch {done}/{epochs}",
+                total=None if steps is None else epochs * steps,
+                completed=done * (steps or 0),
+                told="",
             )
         self._epochs = epochs
         self._steps = steps

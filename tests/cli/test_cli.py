@@ -275,7 +275,7 @@ def test_ctrl_c_says_how_to_go_on(
     folder = tmp_path / "out"
     assert run("train", "--vectors", VECTORS, "--data", REVIEWS, "-o", folder, "--quiet") == 130
     assert "goes on with --resume" in capsys.readouterr().err
-    assert [path.name for path in folder.iterdir()] == ["checkpoint-0"]
+    assert [path.name for path in folder.iterdir()] == ["checkpoint-0-0"]
 
 
 @pytest.mark.slow

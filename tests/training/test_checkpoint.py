@@ -72,8 +72,8 @@ def test_everything_comes_back_bit_for_bit_and_goes_on_the_same(tmp_path):
     model, optimizer, best = saved(tmp_path)
     other, second = made(seed=7)
     path = latest_checkpoint(tmp_path)
-    assert path == tmp_path / "checkpoint-2"
-    progress, found = load_checkpoint(path, other, second, SETTINGS)
+    assert path == tmp_path / "checkpoint-2-9"
+    progress, found, _ = load_checkpoint(path, other, second, SETTINGS)
     assert progress == Progress(2, 9, [{"epoch": 0, "validation_loss": 0.1 + 0.2}], 0, True)
     assert found.keys() == best.keys()
     assert all(torch.equal(found[name], best[name]) for name in best)
@@ -99,23 +99,23 @@ def test_everything_comes_back_bit_for_bit_and_goes_on_the_same(tmp_path):
 
 def test_a_folder_of_tensors_and_json_and_nothing_else(tmp_path):
     saved(tmp_path)
-    assert sorted(path.name for path in (tmp_path / "checkpoint-2").iterdir()) == [
+    assert sorted(path.name for path in (tmp_path / "checkpoint-2-9").iterdir()) == [
         "best.safetensors",
         "model.safetensors",
         "optimizer.safetensors",
         "state.json",
     ]
-    told = json.loads((tmp_path / "checkpoint-2" / "state.json").read_text())
+    told = json.loads((tmp_path / "checkpoint-2-9" / "state.json").read_text())
     assert told["settings"] == SETTINGS
     assert told["threads"] == 1
     assert told["torch"] == torch.__version__
-    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-2"]
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-2-9"]
 
 
 def test_the_thread_count_of_the_run_is_restored(tmp_path):
     saved(tmp_path)
     torch.set_num_threads(2)
-    load_checkpoint(tmp_path / "checkpoint-2", *made(), SETTINGS)
+    load_checkpoint(tmp_path / "checkpoint-2-9", *made(), SETTINGS)
     assert torch.get_num_threads() == 1
 
 
@@ -132,23 +132,29 @@ def kept(names):
 
 def test_the_newest_is_the_one_of_the_highest_number(tmp_path):
     assert latest_checkpoint(tmp_path) is None
-    for name in ("checkpoint-9", "checkpoint-10", "checkpoint-x", "checkpoint-11.old", "other-99"):
+    for name in (
+        "checkpoint-9-9",
+        "checkpoint-10-2",
+        "checkpoint-10-11",
+        "checkpoint-11-x",
+        "other-9-9",
+    ):
         as_ours(tmp_path / name)
     as_ours(tmp_path / ".checkpoint-12.abc")
     (tmp_path / "checkpoint-500").mkdir()  # of another library's trainer
     (tmp_path / "checkpoint-500" / "trainer_state.json").write_text("{}")
-    assert latest_checkpoint(tmp_path) == tmp_path / "checkpoint-10"
+    assert latest_checkpoint(tmp_path) == tmp_path / "checkpoint-10-11"
 
 
 def test_only_checkpoints_and_what_is_left_of_them_are_removed(tmp_path):
-    for name in ("checkpoint-1", "checkpoint-2", "checkpoint-x", ".checkpoint-3.abc", "mine"):
+    for name in ("checkpoint-1-9", "checkpoint-2-9", "checkpoint-x", ".checkpoint-3.abc", "mine"):
         as_ours(tmp_path / name)
         (tmp_path / name / "file").write_text("content")
     (tmp_path / "checkpoint-500").mkdir()
     (tmp_path / ".checkpoint-1.removed").mkdir()
     (tmp_path / ".checkpoint-1.removed" / "file").write_text("left by a killed process")
-    remove_checkpoints(tmp_path, keep=tmp_path / "checkpoint-2")
-    assert sorted(p.name for p in tmp_path.iterdir()) == kept(["checkpoint-2"])
+    remove_checkpoints(tmp_path, keep=[tmp_path / "checkpoint-2-9"])
+    assert sorted(p.name for p in tmp_path.iterdir()) == kept(["checkpoint-2-9"])
     remove_checkpoints(tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == kept([])
     assert (tmp_path / "mine" / "file").read_text() == "content"
@@ -157,13 +163,13 @@ def test_only_checkpoints_and_what_is_left_of_them_are_removed(tmp_path):
 def test_saving_leaves_only_the_newest(tmp_path):
     for epoch in (0, 1, 2):
         saved(tmp_path, epoch)
-        assert [path.name for path in tmp_path.iterdir()] == [f"checkpoint-{epoch}"]
+        assert [path.name for path in tmp_path.iterdir()] == [f"checkpoint-{epoch}-9"]
 
 
 @pytest.mark.parametrize("at", [1, 2, 3])
 def test_a_save_that_fails_half_way_leaves_the_one_before(tmp_path, monkeypatch, at):
     saved(tmp_path, 1)
-    before = {p.name: p.read_bytes() for p in (tmp_path / "checkpoint-1").iterdir()}
+    before = {p.name: p.read_bytes() for p in (tmp_path / "checkpoint-1-9").iterdir()}
     calls, real = [], module.save_file
 
     def failing(tensors, path):
@@ -175,8 +181,8 @@ def test_a_save_that_fails_half_way_leaves_the_one_before(tmp_path, monkeypatch,
     monkeypatch.setattr(module, "save_file", failing)
     with pytest.raises(OSError, match="No space left"):
         saved(tmp_path, 2)
-    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-1"]
-    assert {p.name: p.read_bytes() for p in (tmp_path / "checkpoint-1").iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-1-9"]
+    assert {p.name: p.read_bytes() for p in (tmp_path / "checkpoint-1-9").iterdir()} == before
 
 
 def test_a_checkpoint_disappears_at_once(tmp_path, monkeypatch):
@@ -208,8 +214,10 @@ def test_other_settings_are_refused_with_both_values(tmp_path, name, value, told
     model, optimizer = made(seed=3)
     before = model.embedding.weight.detach().clone()
     torch.set_num_threads(2)
-    with pytest.raises(fe.DataError, match=f"checkpoint-2 was written with {told}; .*overwrite=T"):
-        load_checkpoint(tmp_path / "checkpoint-2", model, optimizer, {**SETTINGS, name: value})
+    with pytest.raises(
+        fe.DataError, match=f"checkpoint-2-9 was written with {told}; .*overwrite=T"
+    ):
+        load_checkpoint(tmp_path / "checkpoint-2-9", model, optimizer, {**SETTINGS, name: value})
     assert torch.equal(model.embedding.weight, before)
     assert torch.get_num_threads() == 2
 
@@ -220,19 +228,19 @@ def test_other_settings_are_refused_with_both_values(tmp_path, name, value, told
 )
 def test_a_damaged_checkpoint_is_an_error_of_ours(tmp_path, name, damage):
     saved(tmp_path)
-    path = tmp_path / "checkpoint-2" / name
+    path = tmp_path / "checkpoint-2-9" / name
     whole = path.read_bytes()
     path.unlink()
     contents = {"empty": b"", "half": whole[: len(whole) // 2], "garbage": b"\xff\0\xff" * 9}
     if damage != "missing":
         path.write_bytes(contents.get(damage, b"{}"))
-    with pytest.raises(fe.DataError, match=r"checkpoint-2 can't be read .*remove it to start"):
-        load_checkpoint(tmp_path / "checkpoint-2", *made(), SETTINGS)
+    with pytest.raises(fe.DataError, match=r"checkpoint-2-9 can't be read .*remove it to start"):
+        load_checkpoint(tmp_path / "checkpoint-2-9", *made(), SETTINGS)
 
 
 def test_a_checkpoint_of_another_model_is_an_error_of_ours(tmp_path):
     saved(tmp_path)
     model = nn.Sequential(nn.Embedding(V, D), nn.Linear(D, 2))
     optimizer = fe.RowAdamW(fe.FullTune().param_groups(model, model[0], lr=0.1))
-    with pytest.raises(fe.DataError, match="checkpoint-2 is of another model"):
-        load_checkpoint(tmp_path / "checkpoint-2", model, optimizer, SETTINGS)
+    with pytest.raises(fe.DataError, match="checkpoint-2-9 is of another model"):
+        load_checkpoint(tmp_path / "checkpoint-2-9", model, optimizer, SETTINGS)

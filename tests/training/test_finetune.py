@@ -212,10 +212,10 @@ def interrupted(epoch: int, *, saved: bool = True, **options: Any) -> None:
     """Do a run that ends by Ctrl-C after an epoch, once or before its checkpoint is written."""
     real = tuning.save_checkpoint
 
-    def stopping(folder, model, optimizer, best, progress, settings):
+    def stopping(folder, model, optimizer, best, progress, *further: Any):
         if progress.epoch == epoch and not saved:
             raise KeyboardInterrupt
-        real(folder, model, optimizer, best, progress, settings)
+        real(folder, model, optimizer, best, progress, *further)
         if progress.epoch == epoch:
             raise KeyboardInterrupt
 
@@ -233,6 +233,7 @@ def test_interrupted_at_every_epoch_boundary_and_resumed_in_a_new_process(files,
         run = fe.finetune(**options_of(name, files, whole))
         expected[name] = finished(whole)
         lengths[name] = len(run.history)
+        steps_of_epoch = run.history[0]["step"]
         opened = [record["embedding_lr"] > 0 for record in run.history]
         assert any(opened) == ("Freeze" not in run.config["strategy"])
         for epoch in range(lengths[name] + 1):
@@ -241,7 +242,8 @@ def test_interrupted_at_every_epoch_boundary_and_resumed_in_a_new_process(files,
                 folder = tmp_path / name / f"{epoch}-{saved}"
                 interrupted(epoch, saved=saved, **options_of(name, files, folder))
                 left = [path.name for path in folder.glob("checkpoint-*")]
-                assert left == [f"checkpoint-{epoch if saved else epoch - 1}"]
+                done = epoch if saved else epoch - 1
+                assert left == [f"checkpoint-{done}-{done * steps_of_epoch}"]
                 assert not (folder / "metrics.json").exists()
                 resumed.append((name, folder))
     assert lengths["bag, early stopping"] in range(4, 9)  # of 9
@@ -254,10 +256,10 @@ def test_interrupted_at_every_epoch_boundary_and_resumed_in_a_new_process(files,
 
 
 DEATHS = [
-    ("batch", 2, ["checkpoint-0"]),  # in the first epoch
-    ("batch", 14, ["checkpoint-3"]),  # in mid-epoch, after three epochs of four batches
-    ("half a checkpoint", 8, ["checkpoint-1"]),
-    ("half an export", 1, ["checkpoint-5"]),
+    ("batch", 2, ["checkpoint-0-0"]),  # in the first epoch
+    ("batch", 14, ["checkpoint-3-12"]),  # in mid-epoch, after three epochs of four batches
+    ("half a checkpoint", 8, ["checkpoint-1-4"]),
+    ("half an export", 1, ["checkpoint-5-20"]),
     ("half removed", 6, []),  # the last checkpoint, when all is done
 ]
 
@@ -292,7 +294,7 @@ def test_ctrl_c_in_mid_epoch_leaves_a_checkpoint_that_resume_completes(
         def advance(bar, at=at):
             advances.append(at)
             if len(advances) == at:
-                raise KeyboardInterrupt
+                os.kill(os.getpid(), signal.SIGINT)
 
         with monkeypatch.context() as patch:
             patch.setattr(ProgressBar, "advance", advance)
@@ -317,7 +319,7 @@ def test_resume_refuses_other_settings_and_other_data(files, tmp_path):
         ({"max_length": 2}, "max_length=None, this run has max_length=2"),
         ({"dataset": data(empty=1)}, "data_sha256="),
     ):
-        with pytest.raises(fe.DataError, match=f"checkpoint-1 was written with {told}"):
+        with pytest.raises(fe.DataError, match=f"checkpoint-1-4 was written with {told}"):
             fe.finetune(**(options | changed), resume=True)
     fe.finetune(**options, resume=True)
 
@@ -328,7 +330,7 @@ def test_resume_knows_a_table_by_its_values(files, tmp_path):
     interrupted(1, **options)
     other = table()
     other.vectors[:] += np.float32(0.01)
-    with pytest.raises(fe.DataError, match="checkpoint-1 was written with start_sha256="):
+    with pytest.raises(fe.DataError, match="checkpoint-1-4 was written with start_sha256="):
         fe.finetune(**(options | {"vectors": other}), resume=True)
     fe.finetune(**(options | {"vectors": table()}), resume=True)
 
@@ -871,7 +873,7 @@ def test_a_loss_that_is_not_finite_is_an_error_and_leaves_the_last_good_checkpoi
 
     with pytest.raises(fe.FinetuneEmbedError, match=r"the loss is inf in epoch 1, step 13"):
         tune(loss_fn=exploding, output_dir=tmp_path)
-    assert [path.name for path in tmp_path.glob("checkpoint-*")] == ["checkpoint-1"]
+    assert [path.name for path in tmp_path.glob("checkpoint-*")] == ["checkpoint-1-4"]
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,16 @@ from torch.nn import functional
 import finetune_embed as fe
 from finetune_embed.data import EncodedTexts, batch_indices
 from finetune_embed.strategies.rules import attach_rule
-from finetune_embed.training.checkpoint import Progress
-from finetune_embed.training.loop import LoopSettings, epoch_seed, train
+from finetune_embed.training.batches import Batching, InMemory
+from finetune_embed.training.checkpoint import Checkpoints, Progress
+from finetune_embed.training.loop import LoopSettings, step_seed, train
+from finetune_embed.training.loop import Training as Parts
+from finetune_embed.training.precision import Precision
+from finetune_embed.training.processes import Processes
 from finetune_embed.training.progress import ProgressBar
 from finetune_embed.training.schedule import build_scheduler
+from finetune_embed.training.tasks import SingleLabel
+from finetune_embed.training.trackers import Trackers
 
 V, D, TEXTS, BATCH = 12, 4, 22, 4
 STEPS = math.ceil(TEXTS / BATCH)
@@ -69,7 +75,8 @@ class Training:
         )
         self.strategy = strategy or fe.FullTune()
         self.optimizer = fe.RowAdamW(self.strategy.param_groups(self.model, embedding, lr=lr))
-        self.settings = LoopSettings(epochs, BATCH, patience, seed)
+        self.embedding, self.start = embedding, embedding.weight.detach().clone()
+        self.settings = LoopSettings(epochs, patience, seed)
         self.progress = progress or Progress()
         self.scores = iter(scores or [(0.5, 1.0 - epoch / 100) for epoch in range(epochs)])
         self.loss_fn, self.schedule = loss_fn, schedule
@@ -83,21 +90,34 @@ class Training:
 
     def run(self) -> dict[str, torch.Tensor]:
         total = self.settings.epochs * STEPS
-        return train(
+        task, processes = SingleLabel([0, 1], self.loss_fn), Processes("cpu")
+        packed = getattr(self.model, "packed", False)
+        batching = Batching(BATCH, None, 1, packed, task, self.settings.seed, processes)
+        parts = Parts(
             self.model,
-            self.model.embedding,
-            data(),
-            strategy=self.strategy,
-            optimizer=self.optimizer,
-            scheduler=build_scheduler(self.optimizer, self.schedule, total),
-            loss_fn=self.loss_fn,
-            evaluate=self.evaluate,
-            settings=self.settings,
-            progress=self.progress,
-            best={n: v.clone() for n, v in self.model.state_dict().items()},
-            on_epoch_end=lambda progress, best: self.ends.append((progress.epoch, best)),
-            bar=ProgressBar(False, self.settings.epochs, STEPS),
+            self.embedding,
+            InMemory(data(), batching),
+            self.strategy,
+            self.optimizer,
+            build_scheduler(self.optimizer, self.schedule, total),
+            task,
+            self.evaluate,
+            self.settings,
+            self.start,
+            processes,
+            Precision("no", "cpu"),
+            Trackers((), None, {}),
+            ProgressBar(False, self.settings.epochs, STEPS),
         )
+        best = {n: v.clone() for n, v in self.model.state_dict().items()}
+        return train(parts, self.progress, best, Ends(self.ends))
+
+
+class Ends(Checkpoints):
+    """Notes the epochs that end."""
+
+    def __init__(self, ends: list[tuple[int, dict[str, torch.Tensor]]]) -> None:
+        super().__init__(lambda progress, best: ends.append((progress.epoch, best)))
 
 
 class Blind(nn.Module):
@@ -283,7 +303,7 @@ def test_a_run_that_has_stopped_or_is_over_does_nothing_more():
         assert all(torch.equal(v, before[n]) for n, v in again.model.state_dict().items())
 
 
-def test_dropout_is_a_function_of_seed_and_epoch_whatever_came_before():
+def test_dropout_is_a_function_of_seed_and_step_whatever_came_before():
     ends = []
     for noise in (0, 1000):
         training = Training(seed=1)
@@ -291,8 +311,10 @@ def test_dropout_is_a_function_of_seed_and_epoch_whatever_came_before():
         torch.rand(noise)
         ends.append(training.run())
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
-    seeds = {epoch_seed(seed, epoch) for seed in range(20) for epoch in range(20)}
-    assert len(seeds) == 400
+    seeds = {
+        step_seed(s, step, process) for s in range(9) for step in range(9) for process in (0, 1)
+    }
+    assert len(seeds) == 9 * 9 * 2
 
 
 def test_the_model_trains_in_training_mode_and_a_gradient_does_not_outlive_its_batch():
@@ -397,14 +419,14 @@ def test_a_bar_that_is_not_asked_for_writes_nothing(capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_bar_counts_batches_and_tells_of_epochs():
+def test_a_bar_counts_steps_and_tells_of_epochs():
     stream = io.StringIO()
     with redirect_stderr(stream):
-        bar = ProgressBar(True, epochs=4, batches=5, done=1)
+        bar = ProgressBar(True, epochs=4, steps=5, done=1)
         with bar:
             for _ in range(5):
                 bar.advance()
-            bar.epoch({"epoch": 1, "train_loss": 0.25, "validation_accuracy": 0.875})
+            bar.epoch({"epoch": 1, "train_loss": 0.25, "validation_accuracy": 0.875}, "accuracy")
             (task,) = bar._bar.tasks
             assert (task.completed, task.total) == (10, 20)
             assert task.description == "epoch 2/4"

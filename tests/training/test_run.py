@@ -228,7 +228,7 @@ def test_the_files_of_a_run(tuned):
         "words.parquet",
     ]
     config = yaml.safe_load((folder / "config.yaml").read_text())
-    assert config.pop("labels") == ["bad", "good"] == run.labels
+    assert config["labels"] == ["bad", "good"] == run.labels
     assert config == dict(run.config)
     assert {name: config[name] for name in SETTINGS} == SETTINGS
     assert json.loads((folder / "metrics.json").read_text()) == run.metrics

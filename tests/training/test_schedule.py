@@ -7,12 +7,13 @@ import math
 import pytest
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import OneCycleLR
 
 import finetune_embed as fe
 from finetune_embed.training.schedule import SCHEDULES, build_scheduler
 
 
-def factors(schedule: str, total_steps: int, warmup: float = 0.0) -> list[float]:
+def factors(schedule: str, total_steps: int, warmup: float | None = 0.0) -> list[float]:
     """Return what each step of a run is done at, for two groups that must agree."""
     optimizer = torch.optim.SGD(
         [
@@ -31,8 +32,8 @@ def factors(schedule: str, total_steps: int, warmup: float = 0.0) -> list[float]
     return seen
 
 
-def test_there_are_three():
-    assert list(SCHEDULES) == ["constant", "linear", "cosine"]
+def test_there_are_five():
+    assert list(SCHEDULES) == ["constant", "linear", "cosine", "slanted_triangular", "one_cycle"]
 
 
 @pytest.mark.parametrize(
@@ -45,10 +46,46 @@ def test_there_are_three():
         ("linear", 0.25, [1 / 3, 2 / 3, 1, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6]),
         ("linear", 0.5, [0.2, 0.4, 0.6, 0.8, 1, 0.75, 0.5, 0.25]),
         ("linear", 0.99, [step / 9 for step in range(1, 9)]),
+        (
+            "slanted_triangular",
+            0.25,
+            [1 / 32, 33 / 64, 1, *(1 - t / 6 * 31 / 32 for t in range(1, 6))],
+        ),
     ],
 )
 def test_factors(schedule, warmup, expected):
     assert factors(schedule, 8, warmup) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("total_steps", [7, 10, 100])
+@pytest.mark.parametrize("share", [0.3, 0.4, 0.7])
+def test_one_cycle_is_that_of_torch(total_steps, share):
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    theirs = OneCycleLR(
+        optimizer, 1.0, total_steps=total_steps, pct_start=share, cycle_momentum=False
+    )
+    expected = []
+    for step in range(total_steps):
+        expected.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        if step < total_steps - 1:
+            theirs.step()
+    assert factors("one_cycle", total_steps, share) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "share"), [("linear", 0.0), ("slanted_triangular", 0.1), ("one_cycle", 0.3)]
+)
+def test_a_schedule_has_a_share_of_its_own(schedule, share):
+    assert factors(schedule, 40, None) == factors(schedule, 40, share)
+
+
+@pytest.mark.parametrize(("schedule", "warmup"), [("cosine", None), ("constant", 0.1)])
+def test_what_needs_the_length_of_the_run(schedule, warmup):
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    assert build_scheduler(optimizer, "constant", None).get_last_lr() == [1.0]
+    with pytest.raises(fe.StrategyError, match=r"needs to know how many steps .* max_steps=\.\.\."):
+        build_scheduler(optimizer, schedule, None, warmup)
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)

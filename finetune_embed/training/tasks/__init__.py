@@ -9,7 +9,7 @@ from typing import Any
 from ...data import labels_of, texts_of
 from ...errors import DataError
 from ...splits import Splits, column_of
-from .base import LossFunction, Task, are_hidden, distinct_labels, label_lists
+from .base import LossFunction, Task, are_hidden, class_names, distinct_labels, label_lists
 from .multi_label import MultiLabel
 from .single_label import SingleLabel
 from .tagging import Tagging, check_aligned, entity_f1, real_positions
@@ -22,6 +22,7 @@ __all__ = [
     "Tagging",
     "Task",
     "are_hidden",
+    "class_names",
     "entity_f1",
     "real_positions",
     "restore_task",

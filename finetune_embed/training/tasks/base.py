@@ -19,7 +19,15 @@ from ...splits import column_of
 if TYPE_CHECKING:
     from datasets import Dataset
 
-__all__ = ["LossFunction", "Task", "are_hidden", "distinct_labels", "label_lists", "numbers_of"]
+__all__ = [
+    "LossFunction",
+    "Task",
+    "are_hidden",
+    "class_names",
+    "distinct_labels",
+    "label_lists",
+    "numbers_of",
+]
 
 LossFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -136,6 +144,10 @@ class Task(ABC):
             lengths: int64 `(texts,)`.
         """
 
+    def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
+        """Return the probability of each label `(units, C)` for logits of the same shape."""
+        return logits.softmax(dim=1)
+
     def settings(self) -> dict[str, Any]:
         """Return the task as plain values, from which `restore_task` makes it again."""
         return {"task": self.name, "labels": list(self.labels)}
@@ -164,15 +176,15 @@ def label_lists(split: Dataset, column: str, where: str) -> list[list[Any]]:
             f"the first is row {bad[0]} (counted from 0): {values[bad[0]]!r}; remove them with "
             "dataset.filter(...), or pass task='single_label' if each text has one label"
         )
-    if names := _class_names(split, column):
+    if names := class_names(split, column):
         values = [[_named(number, names) for number in row] for row in values]
     return values
 
 
-def _class_names(split: Dataset, column: str) -> list[str] | None:
-    """Return the names of a column of lists of a `ClassLabel`, None if it is no such column."""
-    feature = split.features[column]
-    inner = feature[0] if isinstance(feature, list) else getattr(feature, "feature", None)
+def class_names(split: Any, column: str) -> list[str] | None:
+    """Return the names of a column of `ClassLabel`s or of lists of them, None if it is neither."""
+    feature = (split.features or {}).get(column)
+    inner = feature[0] if isinstance(feature, list) else getattr(feature, "feature", feature)
     return getattr(inner, "names", None)
 
 
@@ -189,7 +201,7 @@ def distinct_labels(split: Dataset, column: str, where: str, least: int) -> list
             there are fewer than `least`.
     """
     lists = label_lists(split, column, where)
-    names = _class_names(split, column)
+    names = class_names(split, column)
     allowed = str if names else (str, int)
     for row, labels in enumerate(lists):
         bad = [label for label in labels if not isinstance(label, allowed)]
