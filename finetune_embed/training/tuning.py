@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from ..coverage import Coverage
+from ..cutting import cut
 from ..data import EncodedTexts, Label, label_numbers, texts_of
 from ..embedding import to_embedding, to_table
 from ..evaluation import drift
@@ -67,18 +68,18 @@ class Tuning:
     ) -> None:
         self.base, self.labels, self.strategy, self.loss_fn = base, labels, strategy, loss_fn
         self.settings, self.started = settings, time.perf_counter()
-        texts = _texts(splits, settings["text"])
+        tokenizer = Vocabulary({}, tokenizer, specials).tokenizer  # leaves the specials whole
+        texts = {
+            name: cut(rows, tokenizer) for name, rows in _texts(splits, settings["text"]).items()
+        }
         numbers = _numbers(splits, settings["label"], labels)
-        self.vocab = Vocabulary.from_texts(
-            texts["train"], tokenizer, settings["min_count"], specials
-        )
+        self.vocab = Vocabulary.from_cut(texts["train"], tokenizer, settings["min_count"], specials)
         self.coverage: Coverage = self.vocab.coverage(base, settings["fallback"])
         most = settings["max_length"]
         self.train_data = EncodedTexts.of(texts["train"], self.vocab, numbers["train"], most)
         held_out = {name: texts[name] for name in numbers if name != "train"}
-        self.wide, self.further = further_rows(
-            base, self.vocab, list(chain.from_iterable(held_out.values())), settings["fallback"]
-        )
+        words = chain.from_iterable(rows.words for rows in held_out.values())
+        self.wide, self.further = further_rows(base, self.vocab, words, settings["fallback"])
         self.held_out = {
             name: EncodedTexts.of(rows, self.wide, numbers[name], most)
             for name, rows in held_out.items()
