@@ -4,7 +4,7 @@ from importlib.metadata import version as _version
 
 from .combine import average, concatenate, extend
 from .coverage import Coverage
-from .data import collate_bag, collate_padded, encode
+from .data import collate_bag, collate_packed, collate_padded, encode
 from .embedding import to_embedding, to_table
 from .errors import (
     DataError,
@@ -90,6 +90,7 @@ __all__ = [
     "check_moved",
     "check_optimizer",
     "collate_bag",
+    "collate_packed",
     "collate_padded",
     "concatenate",
     "drift",

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any
 
 from .errors import VocabularyError
@@ -27,6 +29,8 @@ _TREEBANK = (
     r"(?i:n't)\b|'(?i:s|re|ve|ll|d|m)\b|\.{2,}|--+|\d+(?:[.,:]\d+)+|(?:\b\p{L}\.){2,}"
     r"|\w+?(?=(?i:n't)\b)|\w+(?:-\w+)*|[^\w\s]"
 )
+#: Patterns without a match that has a space in it, or that depends on what is beyond one.
+_WITHIN_SPACES = (_TREEBANK, r"\S+")
 CASED_SHARE = 0.01  # of a table's words; above it the table keeps the case of words
 
 
@@ -73,6 +77,37 @@ class Tokenizer:
         """The name of the convention, or `custom`."""
         plain = replace(self, specials=())
         return next((name for name, known in CONVENTIONS.items() if known == plain), "custom")
+
+    @property
+    def within_spaces(self) -> bool:
+        """Whether no word reaches across a space.
+
+        If so, the words of a text are those of its pieces between spaces: composition (NFC) and
+        lower-casing don't look across a space either. False where this is not known, as for a
+        pattern of one's own.
+        """
+        return self.pattern in _WITHIN_SPACES and not any(" " in token for token in self.specials)
+
+    def tokenize_pieces(self, pieces: Iterable[str]) -> list[str]:
+        """Return the words of pieces without spaces: what `tokenize` finds, in less time.
+
+        For a tokenizer with `within_spaces` only. On ASCII, Python's regular expressions mean the
+        same as the pipeline's, and there is nothing to compose.
+
+        Returns:
+            The words of all pieces, and a space behind those of each piece.
+        """
+        words: list[str] = []
+        for plain, run in groupby(pieces, self._is_plain):
+            if plain:
+                text = " ".join(chain(run, [""]))
+                words += self._ascii.findall(text.lower() if self.lowercase else text)
+            else:
+                words += chain.from_iterable([*self.tokenize(piece), " "] for piece in run)
+        return words
+
+    def _is_plain(self, piece: str) -> bool:
+        return piece.isascii() and not (self.specials and self._specials.search(piece))
 
     def tokenize(self, text: str) -> list[str]:
         """Return the words of a text."""
@@ -135,6 +170,11 @@ class Tokenizer:
     def _specials(self) -> re.Pattern[str]:
         longest_first = sorted(self.specials, key=len, reverse=True)
         return re.compile(f"({'|'.join(map(re.escape, longest_first))})")
+
+    @cached_property
+    def _ascii(self) -> re.Pattern[str]:
+        letters = self.pattern.replace(r"\p{L}", "[A-Za-z]")
+        return re.compile(f"{letters}| ", re.ASCII)
 
     @cached_property
     def _pipeline(self) -> Any:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from itertools import chain
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,11 +14,12 @@ import numpy.typing as npt
 import torch
 
 from .coverage import Coverage
+from .cutting import CutTexts, Text, cut
 from .errors import VocabularyError
 from .files import atomic_write
 from .lookup import Special, find
 from .table import EmbeddingTable
-from .tokenizer import GLOVE, Tokenizer, well_formed
+from .tokenizer import GLOVE, Tokenizer
 
 if TYPE_CHECKING:
     import tokenizers
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["PAD", "UNK", "Coverage", "Vocabulary", "specials_of"]
 
 PAD, UNK = "<pad>", "<unk>"
-BATCH = 1_000
-
-Text = str | Sequence[str]
 
 
 class Vocabulary:
@@ -103,7 +100,7 @@ class Vocabulary:
                     f"no column {name!r} in the data set; there are "
                     f"{', '.join(map(repr, dataset.column_names))}"
                 )
-        texts = chain.from_iterable(dataset[name] for name in names)
+        texts = chain.from_iterable(dataset[name][:] for name in names)
         return cls.from_texts(texts, tokenizer, min_count, specials)
 
     @classmethod
@@ -116,20 +113,36 @@ class Vocabulary:
     ) -> Vocabulary:
         """Collect the words of texts or of lists of words; see `from_dataset`."""
         tokenizer = cls({}, tokenizer or GLOVE, specials).tokenizer
-        if isinstance(texts, str):
-            raise VocabularyError(f"pass a list of texts, [{texts!r}], not one string")
-        counter: Counter[str] = Counter()
-        for batch in _batches(texts):
-            for words in _words(batch, tokenizer):
-                counter.update(words)
+        return cls.from_counts(cut(texts, tokenizer).counts, tokenizer, min_count, specials)
+
+    @classmethod
+    def from_counts(
+        cls,
+        counts: Mapping[str, int],
+        tokenizer: Tokenizer,
+        min_count: int = 1,
+        specials: Sequence[Special | str] = (),
+    ) -> Vocabulary:
+        """Make a vocabulary of words that were counted; see `from_dataset`.
+
+        Args:
+            counts: how often each word occurs in texts, as `cut(texts, tokenizer).counts` tells.
+            tokenizer: by which they were cut; it leaves `specials` whole.
+            min_count: rarer words are left to `<unk>`.
+            specials: tokens that get the ids after `<unk>`.
+
+        Raises:
+            VocabularyError: no word is found, or a special token is given twice.
+        """
         whole = set(tokenizer.specials)
-        kept = {w: n for w, n in counter.items() if n >= min_count or w in whole}
+        kept = {w: n for w, n in counts.items() if n >= min_count or w in whole}
+        total = sum(counts.values())
         if not kept.keys() - whole:
             raise VocabularyError(
-                f"no word occurs {min_count:,} times or more among {counter.total():,} running "
+                f"no word occurs {min_count:,} times or more among {total:,} running "
                 "words; is this the right column, and is min_count low enough?"
             )
-        if rare := counter.total() - sum(kept.values()):
+        if rare := total - sum(kept.values()):
             kept[UNK] = kept.get(UNK, 0) + rare
         by_count = dict(sorted(kept.items(), key=lambda item: (-item[1], item[0])))
         return cls(by_count, tokenizer, specials)
@@ -159,12 +172,17 @@ class Vocabulary:
 
     def words_of(self, texts: Iterable[Text]) -> list[list[str]]:
         """Return the words of each text, whether the vocabulary has them or not."""
-        return [list(words) for batch in _batches(texts) for words in _words(batch, self.tokenizer)]
+        found = cut(texts, self.tokenizer)
+        words = [found.words[number] for number in found.numbers.tolist()]
+        bounds = np.cumsum([0, *found.lengths]).tolist()
+        return [words[start:end] for start, end in pairwise(bounds)]
 
-    def encode(self, texts: Sequence[Text]) -> tuple[torch.Tensor, torch.Tensor]:
+    def encode(self, texts: Iterable[Text] | CutTexts) -> tuple[torch.Tensor, torch.Tensor]:
         """Return texts, or lists of words, as ids in the form that `nn.EmbeddingBag` takes.
 
-        Texts and lists of words may be mixed.
+        Args:
+            texts: texts and lists of words, which may be mixed; or both as `cut` gives them with
+                the vocabulary's tokenizer.
 
         Returns:
             `ids`, int64 `(N,)`, the words of all texts one after the other, and `offsets`, int64
@@ -173,21 +191,11 @@ class Vocabulary:
         Raises:
             VocabularyError: an item is neither a text nor a list of words.
         """
-        if isinstance(texts, str):
-            raise VocabularyError(f"pass a list of texts, [{texts!r}], not one string")
-        parts: list[list[int]] = []
-        for batch in _batches(texts):
-            clean = [well_formed(text) for text in batch if isinstance(text, str)]
-            if len(clean) == len(batch):
-                encoded = self._pipeline.encode_batch_fast(clean, add_special_tokens=False)
-                parts += [one.ids for one in encoded]
-            else:
-                find, unk = self.key_to_index.get, self.unk_idx
-                parts += [[find(w, unk) for w in ws] for ws in _words(batch, self.tokenizer)]
-        lengths = np.fromiter(map(len, parts), np.int64, len(parts))
-        ids = np.fromiter(chain.from_iterable(parts), np.int64, int(lengths.sum()))
-        offsets = np.cumsum(lengths) - lengths
-        return torch.from_numpy(ids), torch.from_numpy(offsets)
+        found = texts if isinstance(texts, CutTexts) else cut(texts, self.tokenizer)
+        find = self.key_to_index.get
+        ids = np.fromiter((find(w, self.unk_idx) for w in found.words), np.int64, len(found.words))
+        offsets = np.cumsum(found.lengths, dtype=np.int64) - found.lengths
+        return torch.from_numpy(ids[found.numbers]), torch.from_numpy(offsets)
 
     def coverage(self, table: EmbeddingTable, fallback: Sequence[str] = ()) -> Coverage:
         """Return how much of the vocabulary, by word and by running word, a table has.
@@ -247,33 +255,6 @@ class Vocabulary:
     @cached_property
     def _pipeline(self) -> tokenizers.Tokenizer:
         return self.tokenizer.pipeline(self.key_to_index, UNK)
-
-
-def _batches(texts: Iterable[Text]) -> Iterator[list[Text]]:
-    batch: list[Text] = []
-    for text in texts:
-        batch.append(text)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def _words(batch: Sequence[Text], tokenizer: Tokenizer) -> Iterator[Sequence[str]]:
-    """Yield the words of each text; of a list of words, the list in the tokenizer's case."""
-    for text in batch:
-        if isinstance(text, str):
-            yield tokenizer.tokenize(text)
-        elif isinstance(text, Sequence) and all(isinstance(word, str) for word in text):
-            words, whole = [well_formed(word) for word in text], tokenizer.specials
-            lower = tokenizer.lowercase
-            yield [w.lower() if lower and w not in whole else w for w in words]
-        else:
-            raise VocabularyError(
-                f"{text!r} is neither a text nor a list of words; remove such rows with "
-                "dataset.filter(...)"
-            )
 
 
 def specials_of(specials: Sequence[Special | str]) -> tuple[Special, ...]:

@@ -17,9 +17,11 @@ LAYERS = [
     {"errors", "_native"},
     {"table", "files", "source", "spelling"},
     {"formats", "tokenizer"},
-    {"combine", "coverage", "fallback", "lookup", "vocabulary"},
+    {"combine", "coverage", "cutting", "fallback", "lookup", "vocabulary"},
     {"embedding"},
     {
+        "batches",
+        "augment",
         "evaluation",
         "inspection",
         "splits",
@@ -152,7 +154,7 @@ def test_files_tables_and_formats_never_import_torch():
     paths = in_parts(
         "formats", "table", "files", "errors", "tokenizer", "lookup", "fallback", "combine"
     )
-    paths += in_parts("coverage", "spelling")
+    paths += in_parts("coverage", "cutting", "spelling")
     assert len(paths) >= 12
     for path in paths:
         assert "torch" not in others(path), path

@@ -9,9 +9,8 @@ what is exported.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +18,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
+from ..batches import split_by_words
 from ..data import EncodedTexts
 from ..fallback import Found, follow, without_subwords
 from ..lookup import check_finite
@@ -28,7 +28,7 @@ from .tasks import real_positions
 
 __all__ = ["FurtherRows", "forward_all", "further_rows", "scores", "table_path"]
 
-#: The most texts in a batch, and the most words with padding, but for a longer text by itself.
+#: The most texts in a batch, and the most words with their padding; a longer text goes by itself.
 BATCH, TOKENS = 512, 1 << 16
 
 
@@ -79,14 +79,14 @@ def _look_up(
 
 
 def further_rows(
-    table: EmbeddingTable, vocab: Vocabulary, texts: list[Any], fallback: Sequence[str] = ()
+    table: EmbeddingTable, vocab: Vocabulary, words: Iterable[str], fallback: Sequence[str] = ()
 ) -> tuple[Vocabulary, FurtherRows]:
     """Return a vocabulary extended by the words of texts that only the table has, and their rows.
 
     Args:
         table: the table to look words up in.
         vocab: the vocabulary whose rows the model has.
-        texts: the texts to come.
+        words: the words of the texts to come, as `cut` gives them.
         fallback: the steps to take for words that neither has.
 
     Returns:
@@ -95,7 +95,7 @@ def further_rows(
     Raises:
         VocabularyError: a row of the table has values that are not finite.
     """
-    words = list(dict.fromkeys(w for ws in vocab.words_of(texts) for w in ws if w not in vocab))
+    words = list(dict.fromkeys(word for word in words if word not in vocab))
     row = _look_up(words, table, vocab, fallback).row
     unseen = [words[at] for at in np.flatnonzero(row >= 0).tolist()]
     row = row[row >= 0]
@@ -118,17 +118,20 @@ def forward_all(
     Texts of like length are taken together, so that a long one does not pad many short ones.
 
     Args:
-        model: called as `model(ids, lengths)`.
+        model: called as `model(ids, lengths)`: with ids `(B, L)`, or, if it has an attribute
+            `packed` that is true, with ids `(N,)`, the texts one after the other without padding.
         path: the name of the table's weight in the model.
         weight: `(rows, D)`, the rows that the ids of `data` mean.
         data: encoded texts.
     """
     training = model.training
     model.eval()
+    packed = bool(getattr(model, "packed", False))
+    shortest_first = data.lengths.argsort(stable=True)
+    batches = split_by_words(shortest_first, data.lengths, TOKENS, not packed, BATCH)
     parts = []
-    batches = _batches(data.lengths)
     for rows in batches:
-        ids, lengths = data.padded(rows)
+        ids, lengths = data.packed(rows) if packed else data.padded(rows)
         inputs = (ids.to(weight.device), lengths.to(weight.device))
         logits = functional_call(model, {path: weight}, inputs).float().cpu()
         parts.append(real_positions(logits, data.lengths[rows]) if logits.dim() == 3 else logits)
@@ -138,17 +141,6 @@ def forward_all(
         return joined[order.argsort()]
     texts = joined.split(data.lengths[order].tolist())
     return torch.cat([texts[at] for at in order.argsort().tolist()])
-
-
-def _batches(lengths: torch.Tensor) -> list[torch.Tensor]:
-    """Return the row numbers of each batch, shortest texts first."""
-    order = lengths.argsort(stable=True)
-    starts = [0]
-    for end, length in enumerate(lengths[order].tolist()):
-        size = end + 1 - starts[-1]  # with this text, the longest so far
-        if size > 1 and (size > BATCH or size * length > TOKENS):
-            starts.append(end)
-    return list(torch.tensor_split(order, starts[1:]))
 
 
 def scores(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -104,8 +104,8 @@ def finetune(
         streaming: whether to stream a file, folder or data set of the Hub.
         head: `bag`, `bag(hidden=100)`, `cnn` and the like, `bilstm` to tag words; a module with an
             embedding of its own, `model(ids, lengths) -> logits`, of which a copy is trained, its
-            rows replaced; or a function of the embedding and the number of classes that returns a module. Lengths are
-            1 or more; what a module starts from is its own, not the seed's.
+            rows replaced; or a function of the embedding and the number of classes that returns a
+            module. Lengths are 1 or more; what a module starts from is its own, not the seed's.
         embedding: which embedding of a module is the table, if it holds several.
         strategy: which part trains when, how fast and how far; `FullTune()` when left out.
         epochs: the most passes over the training split.
@@ -227,10 +227,13 @@ def finetune(
     tokenizer = vocab.tokenizer if vocab is not None else tokenizer or Tokenizer.for_table(base)
     settings |= {**source, "tokenizer": tokenizer.name}
 
-    def from_texts(texts: Any) -> Vocabulary:
-        return Vocabulary.from_texts(texts, tokenizer, min_count, specials)
+    whole = Vocabulary({}, tokenizer, specials).tokenizer  # leaves the special tokens whole
 
-    data = prepare(splits, base, settings, loss_fn, vocab or from_texts)
+    def from_counts(counts: Mapping[str, int]) -> Vocabulary:
+        return Vocabulary.from_counts(counts, whole, min_count, specials)
+
+    made = from_counts if vocab is None else vocab
+    data = prepare(splits, base, settings, loss_fn, made, whole)
     threads = torch.get_num_threads()
     try:
         with torch.random.fork_rng():

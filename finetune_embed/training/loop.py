@@ -13,17 +13,16 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from ..data import drop_words
+from ..augment import drop_words
 from ..errors import FinetuneEmbedError
 from ..optim import RowAdamW
 from ..strategies import EMBEDDING, Clock, Strategy, check_moved
-from ..vocabulary import Vocabulary
-from .batches import Batch, Source, Step
 from .checkpoint import Checkpoints, Progress, Tensors
 from .precision import Precision
 from .processes import Processes
 from .progress import ProgressBar
 from .schedule import total_steps
+from .steps import Batch, Source, Step
 from .tasks import Task
 from .trackers import Trackers
 
@@ -205,9 +204,7 @@ def _loss_of(run: Training, batch: Batch) -> torch.Tensor:
     """Return the mean loss of a batch's units."""
     ids, lengths, device = batch.ids, batch.lengths, run.weight.device
     if run.settings.word_dropout:
-        ids, lengths = drop_words(
-            ids, lengths, run.settings.word_dropout, torch.default_generator, Vocabulary.unk_idx
-        )
+        ids, lengths = drop_words(ids, lengths, run.settings.word_dropout)
     ids, lengths = ids.to(device), lengths.to(device)
     with run.precision.autocast():
         logits = run.model(ids, lengths)

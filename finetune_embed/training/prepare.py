@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
 
+from ..cutting import cut
 from ..data import EncodedTexts, texts_of
 from ..errors import DataError
 from ..splits import Splits
 from ..table import EmbeddingTable
+from ..tokenizer import Tokenizer
 from ..vocabulary import Vocabulary
-from .batches import BLOCK, Batching, InMemory, Source, Streamed
 from .evaluate import FurtherRows, further_rows
+from .steps import BLOCK, Batching, InMemory, Source, Streamed
 from .tasks import LossFunction, Task, are_hidden, class_names, task_of
 
 __all__ = ["Prepared", "prepare"]
 
-MakeVocabulary = Callable[[Any], Vocabulary]
+MakeVocabulary = Callable[[Mapping[str, int]], Vocabulary]
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ def prepare(
     settings: Mapping[str, Any],
     loss_fn: LossFunction | None,
     vocab: Vocabulary | MakeVocabulary,
+    tokenizer: Tokenizer,
 ) -> Prepared:
     """Make the vocabulary and encode a data set, of a streamed one the held-out splits.
 
@@ -58,26 +62,31 @@ def prepare(
         base: the table in which words of held-out texts are looked up that training lacks.
         settings: of the run.
         loss_fn: in the place of the task's own.
-        vocab: the vocabulary, or what makes it of the training texts.
+        vocab: the vocabulary, or what makes it of the words of the training texts.
+        tokenizer: by which texts are cut.
 
     Raises:
         DataError: a column is missing or not what the task needs.
     """
     train = _streamed if splits.streamed else _whole
-    task, words, source, told = train(splits, settings, loss_fn, vocab)
+    task, words, source, told = train(splits, settings, loss_fn, vocab, tokenizer)
     texts = {
         name: texts_of(split, settings["text"], f"{splits.name} ({name})")
         for name, split in (("validation", splits.validation), ("test", splits.test))
         if split is not None and not (name == "test" and are_hidden(split, settings["label"]))
     }
+    found = {name: cut(rows, tokenizer) for name, rows in texts.items()}
     wide, further = further_rows(
-        base, words, list(chain.from_iterable(texts.values())), settings["fallback"]
+        base,
+        words,
+        chain.from_iterable(rows.words for rows in found.values()),
+        settings["fallback"],
     )
     held_out = {}
     for name, rows in texts.items():
         split = splits.validation if name == "validation" else splits.test
         targets = task.targets(split, settings["label"], f"{splits.name} ({name})", rows)
-        held_out[name] = EncodedTexts.of(rows, wide, targets, settings["max_length"])
+        held_out[name] = EncodedTexts.of(found[name], wide, targets, settings["max_length"])
     return Prepared(task, words, source, held_out, further, _sha256(told, *held_out.values()))
 
 
@@ -89,14 +98,16 @@ def _whole(
     settings: Mapping[str, Any],
     loss_fn: LossFunction | None,
     vocab: Vocabulary | MakeVocabulary,
+    tokenizer: Tokenizer,
 ) -> Train:
     """Prepare a training split that is held in memory."""
     where, label = f"{splits.name} (train)", settings["label"]
     task = task_of(settings["task"], splits, settings["text"], label, loss_fn)
     texts = texts_of(splits.train, settings["text"], where)
     targets = task.targets(splits.train, label, where, texts)
-    words = vocab if isinstance(vocab, Vocabulary) else vocab(texts)
-    data = EncodedTexts.of(texts, words, targets, settings["max_length"])
+    found = cut(texts, tokenizer)
+    words = vocab if isinstance(vocab, Vocabulary) else vocab(found.counts)
+    data = EncodedTexts.of(found, words, targets, settings["max_length"])
     return task, words, lambda batching: InMemory(data, batching), data
 
 
@@ -105,6 +116,7 @@ def _streamed(
     settings: Mapping[str, Any],
     loss_fn: LossFunction | None,
     vocab: Vocabulary | MakeVocabulary,
+    tokenizer: Tokenizer,
 ) -> Train:
     """Prepare a streamed training split.
 
@@ -115,12 +127,15 @@ def _streamed(
 
     stream, label, where = splits.train, settings["label"], f"{splits.name} (train)"
     first = _FirstPass(stream, settings["text"], label, where)
-    if not isinstance(vocab, Vocabulary):
-        words = vocab(first.texts())
-    else:
+    if isinstance(vocab, Vocabulary):
         words = vocab
-        for _ in islice(first.texts(), 1 if class_names(stream, label) else None):
+        for _ in islice(first.blocks(), 1 if class_names(stream, label) else None):
             pass
+    else:
+        counts: Counter[str] = Counter()
+        for texts in first.blocks():
+            counts.update(cut(texts, tokenizer).counts)
+        words = vocab(counts)
     if not first.sample:
         raise DataError(f"{splits.name}: the train split is empty (0 rows)")
     sample = Dataset.from_list(first.sample, features=stream.features)
@@ -155,8 +170,8 @@ class _FirstPass:
         self.sample: list[Any] = []
         self.length: int | None = None
 
-    def texts(self) -> Iterator[Any]:
-        """Yield the texts of all examples."""
+    def blocks(self) -> Iterator[list[Any]]:
+        """Yield the texts of all examples, many at a time."""
         from datasets import Dataset
 
         seen: set[Any] = set()
@@ -168,7 +183,7 @@ class _FirstPass:
                 if not self.sample or not seen >= labels:
                     self.sample.append(example)
                     seen |= labels
-            yield from texts_of(Dataset.from_list(block), self._text, _from(self._where, count))
+            yield texts_of(Dataset.from_list(block), self._text, _from(self._where, count))
             count += len(block)
         self.length = count
 

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
+from ..cutting import cut
 from ..data import EncodedTexts, Label
 from ..embedding import to_embedding
 from ..errors import DataError
@@ -135,8 +136,9 @@ class Run:
             return torch.zeros(0, len(self.labels)), torch.zeros(0, dtype=torch.int64)
         path = str(self.config["embedding"])
         weight = self.model.get_parameter(path).detach()
-        vocab, further = further_rows(self.table, self.vocab, list(texts), self._fallback)
-        data = EncodedTexts.of(list(texts), vocab, max_length=self.config["max_length"])
+        found = cut(texts, self.vocab.tokenizer)
+        vocab, further = further_rows(self.table, self.vocab, found.words, self._fallback)
+        data = EncodedTexts.of(found, vocab, max_length=self.config["max_length"])
         return forward_all(self.model, path, further.behind(weight), data), data.lengths
 
     @property

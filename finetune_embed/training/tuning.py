@@ -18,7 +18,6 @@ from ..lookup import StartValue
 from ..optim import RowAdamW
 from ..strategies import Strategy, check_optimizer
 from ..table import EmbeddingTable
-from .batches import Batching
 from .checkpoint import (
     Checkpoints,
     Progress,
@@ -40,6 +39,7 @@ from .progress import ProgressBar
 from .report import metadata_of, warnings_of, words_of
 from .run import Run, write_history
 from .schedule import build_scheduler, total_steps
+from .steps import Batching
 from .tasks import Task
 from .trackers import Trackers
 

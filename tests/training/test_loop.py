@@ -19,7 +19,6 @@ from torch.nn import functional
 import finetune_embed as fe
 from finetune_embed.data import EncodedTexts, batch_indices
 from finetune_embed.strategies.rules import attach_rule
-from finetune_embed.training.batches import Batching, InMemory
 from finetune_embed.training.checkpoint import Checkpoints, Progress
 from finetune_embed.training.loop import LoopSettings, step_seed, train
 from finetune_embed.training.loop import Training as Parts
@@ -27,6 +26,7 @@ from finetune_embed.training.precision import Precision
 from finetune_embed.training.processes import Processes
 from finetune_embed.training.progress import ProgressBar
 from finetune_embed.training.schedule import build_scheduler
+from finetune_embed.training.steps import Batching, InMemory
 from finetune_embed.training.tasks import SingleLabel
 from finetune_embed.training.trackers import Trackers
 

@@ -14,6 +14,7 @@ import torch
 import yaml
 
 import finetune_embed as fe
+from finetune_embed.cutting import cut
 from finetune_embed.tokenizer import WHITESPACE
 from finetune_embed.training.evaluate import further_rows
 
@@ -338,7 +339,7 @@ def test_further_rows_are_ids_of_the_vocabulary_or_rows_of_the_table(has_unk):
     base = fe.EmbeddingTable(words, np.arange(len(words) * 2).reshape(-1, 2))
     vocab = fe.Vocabulary({"a": 1, "new": 1}, WHITESPACE)
     weight = torch.tensor([[0.0, 0.0], [9.0, 9.0], [8.0, 8.0], [7.0, 7.0]])
-    texts = ["A B NEW <UNK> <PAD> b a X", "B new"]
+    texts = cut(["A B NEW <UNK> <PAD> b a X", "B new"], vocab.tokenizer).words
     wide, further = further_rows(base, vocab, texts, ("lower",))
     rows = dict(zip(wide.index_to_key[4:], further.behind(weight)[4:].tolist(), strict=True))
     unk = {"<UNK>": [9.0, 9.0]} if has_unk else {}

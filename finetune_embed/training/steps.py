@@ -7,7 +7,7 @@ of an epoch; and to each of several processes its own share.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
@@ -15,7 +15,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import torch
 
-from ..data import EncodedTexts, count_token_batches, token_batches
+from ..batches import batch_indices, token_batches
+from ..data import EncodedTexts
 from ..errors import DataError
 from .processes import Processes
 from .tasks import Task
@@ -82,21 +83,22 @@ class Batching:
     seed: int
     processes: Processes
 
-    def rows(self, data: EncodedTexts, key: Sequence[int]) -> Iterator[torch.Tensor]:
-        """Yield the texts of each batch, in an order that is a pure function of a key."""
-        if self.batch_tokens is not None:
-            yield from token_batches(data.lengths, self.batch_tokens, key, padded=not self.packed)
-            return
-        order = np.random.default_rng([self.seed, *key]).permutation(len(data))
-        yield from torch.split(torch.from_numpy(order), self.batch_size)
-
-    def count(self, data: EncodedTexts) -> int:
-        """Return the steps that some texts make, in any order."""
-        if self.batch_tokens is not None:
-            batches = count_token_batches(data.lengths, self.batch_tokens, padded=not self.packed)
+    def rows(self, data: EncodedTexts, epoch: int) -> Iterator[torch.Tensor]:
+        """Yield the texts of each batch of an epoch, in an order of its own."""
+        if self.batch_tokens is None:
+            yield from batch_indices(len(data), self.batch_size, self.seed, epoch)
         else:
-            batches = math.ceil(len(data) / self.batch_size)
-        return math.ceil(batches / self.accumulation)
+            yield from token_batches(
+                data.lengths, self.batch_tokens, self.seed, epoch, not self.packed
+            )
+
+    def count(self, data: EncodedTexts, epochs: int) -> int:
+        """Return the steps that the first epochs have."""
+        if self.batch_tokens is None:
+            batches = [math.ceil(len(data) / self.batch_size)] * epochs
+        else:
+            batches = [sum(1 for _ in self.rows(data, epoch)) for epoch in range(epochs)]
+        return sum(math.ceil(number / self.accumulation) for number in batches)
 
     def units(self, data: EncodedTexts, rows: torch.Tensor) -> int:
         """Return how many units some texts are."""
@@ -129,14 +131,14 @@ class InMemory:
 
     def steps(self, epoch: int, start: int = 0) -> Iterator[Step]:
         """Yield the steps of an epoch from a number on."""
-        rows = self.batching.rows(self.data, (epoch,))
+        rows = self.batching.rows(self.data, epoch)
         rows = islice(rows, start * self.batching.accumulation, None)
         while group := list(islice(rows, self.batching.accumulation)):
             yield self.batching.step(self.data, group)
 
     def steps_of_run(self, epochs: int) -> int:
         """Return the steps of a whole run."""
-        return epochs * self.batching.count(self.data)
+        return self.batching.count(self.data, epochs)
 
 
 class Streamed:
