@@ -18,7 +18,7 @@ $(BIN)/python:
 		{ echo "Python 3.11 or newer is needed; say which: make PYTHON=python3.12 ..." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/installed: $(BIN)/python pyproject.toml constraints.txt finetune_embed/_native.c
+$(VENV)/installed: $(BIN)/python pyproject.toml constraints.txt $(wildcard finetune_embed/*.c)
 	$(PIP) --editable .
 	@touch $@
 

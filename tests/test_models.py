@@ -16,13 +16,17 @@ def embedding(request):
     return nn.Embedding(8, 5, padding_idx=0, sparse=request.param)
 
 
+def linear_layers(hidden):
+    return [part for part in (hidden.modules() if hidden else ()) if isinstance(part, nn.Linear)]
+
+
 def slow_bag(model, ids, lengths):
     rows = []
     for row, length in zip(ids.tolist(), lengths.tolist(), strict=True):
         vectors = [model.embedding.weight[i] for i in row[:length]]
         mean = sum(vectors) / length if length else torch.zeros(5)
-        if model.hidden is not None:
-            mean = (model.hidden.weight @ mean + model.hidden.bias).clamp(min=0)
+        for layer in linear_layers(model.hidden):
+            mean = (layer.weight @ mean + layer.bias).clamp(min=0)
         rows.append(model.output.weight @ mean + model.output.bias)
     return torch.stack(rows)
 
@@ -46,9 +50,10 @@ def slow_cnn(model, ids, lengths):
     return torch.stack(logits)
 
 
-@pytest.mark.parametrize("hidden", [0, 7])
-def test_bag_equals_a_slow_mean(embedding, hidden):
-    model = BagOfEmbeddings(embedding, 3, hidden=hidden)
+@pytest.mark.parametrize(("hidden", "layers"), [(0, 1), (7, 1), (7, 3)])
+def test_bag_equals_a_slow_mean(embedding, hidden, layers):
+    model = BagOfEmbeddings(embedding, 3, hidden=hidden, layers=layers)
+    assert len(linear_layers(model.hidden)) == (layers if hidden else 0)
     logits = model(IDS, LENGTHS)
     assert logits.shape == (4, 3)
     torch.testing.assert_close(logits, slow_bag(model, IDS, LENGTHS))
@@ -159,7 +164,7 @@ def test_heads_as_spelled(embedding):
     [
         ("lstm", "no head is called 'lstm'; there are bag, cnn"),
         ("bagg", "did you mean bag"),
-        ("bag(hiden=3)", "bag has no option 'hiden'; it has hidden, dropout"),
+        ("bag(hiden=3)", "bag has no option 'hiden'; it has hidden, dropout, layers"),
         ("bag(num_labels=3)", "bag has no option 'num_labels'"),
         ("bag(dropout=2)", r"bag\(dropout=2\): dropout probability has to be between 0 and 1"),
         ("bag(hidden=-1)", r"bag\(hidden=-1\): "),

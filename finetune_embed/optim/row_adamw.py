@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, overload
+from typing import overload
 
 import torch
 from torch.optim.optimizer import ParamsT
 
 from ..strategies.rules import RowRule, claim, gate_of, rule_of
+from ._gradients import RowGradient, clip_coefficient, total_norm
+from ._kernels import adam_rows
+from ._rules import apply_rule, log_decay, pull_to_anchor
+from ._state import RowState, State, check, exact
+from .exchange import world_size
 
 __all__ = ["RowAdamW"]
-
-State = dict[str, Any]
 
 
 class RowAdamW(torch.optim.Optimizer):
@@ -24,9 +27,13 @@ class RowAdamW(torch.optim.Optimizer):
     are treated as `torch.optim.AdamW` does. For a row-wise parameter `(V, D)`:
 
     - A row is *touched* by a step if its summed gradient is not all zero. Rows that are not
-      touched don't move, and their moments don't age.
+      touched don't move, and their moments don't age. Only rows that were ever touched have
+      moments at all, so that a step, the state and a checkpoint cost what those rows cost.
     - Each row has its own step count `n`, which bias correction uses. When every row is touched in
       every step, this is AdamW.
+    - With `second_moment="row"` a row has one second moment, the moving mean of the mean of its
+      squared gradient over `D`, in place of `D` of them, as the `PARTIAL_ROWWISE_ADAM` of FBGEMM
+      has it (Khudia et al. 2021). State is about half; the numbers are other ones.
     - Weight decay is that of AdamW, with the steps that a row has missed since it was last touched
       made up for when it is touched again, each at the rate of its time, and for all such rows by
       `flush()`. A row that was never touched never decays.
@@ -41,12 +48,33 @@ class RowAdamW(torch.optim.Optimizer):
     a word occurs twice in a batch, torch itself may sum a dense gradient in another order than a
     sparse one, which shows in the last bit.)
 
+    Gradients are clipped here, since `torch.nn.utils.clip_grad_norm_` refuses sparse ones: first
+    each touched row by itself to `max_row_grad_norm`, then all gradients together to
+    `max_grad_norm`, both by that function's formula. `parameter.grad` stays as it was. Under a
+    `torch.amp.GradScaler` nothing is special: `scaler.step(optimizer)` unscales first.
+
+    With several processes, `DistributedDataParallel` averages dense gradients; a table is kept out
+    of it, and `exchange=True` averages the rows that the ranks touched inside `step`, before
+    clipping. Every rank has to call `step` equally often, also one whose batch has no gradient for
+    the table.
+
     Args:
         params: parameters or groups, as for any torch optimizer.
         lr: the learning rate.
         betas: the decay rates of the two moments.
         eps: added to the root of the second moment.
         weight_decay: decoupled weight decay.
+        second_moment: of row-wise parameters, `element` or `row`.
+        max_row_grad_norm: the largest norm of a row's gradient; None for no limit.
+        max_grad_norm: the largest norm of all gradients together, those of row-wise and of other
+            parameters; None for no limit. For all groups.
+        exchange: whether the gradients of groups with `row_wise=True` are averaged over the
+            processes of `torch.distributed`, where there are several.
+
+    Attributes:
+        grad_norm: the norm of all gradients in the last step, after the clipping of rows and before
+            that of all, float64 `()`; None without `max_grad_norm` (`math.inf` measures and clips
+            nothing).
     """
 
     def __init__(
@@ -56,6 +84,11 @@ class RowAdamW(torch.optim.Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
+        *,
+        second_moment: str = "element",
+        max_row_grad_norm: float | None = None,
+        max_grad_norm: float | None = None,
+        exchange: bool = False,
     ) -> None:
         if lr < 0 or eps < 0 or weight_decay < 0 or not all(0 <= beta < 1 for beta in betas):
             raise ValueError(
@@ -68,9 +101,15 @@ class RowAdamW(torch.optim.Optimizer):
             "eps": eps,
             "weight_decay": weight_decay,
             "row_wise": False,
+            "second_moment": second_moment,
+            "max_row_grad_norm": max_row_grad_norm,
         }
+        self.max_grad_norm, self.exchange = max_grad_norm, exchange
+        self.grad_norm: torch.Tensor | None = None
+        self._row_states: dict[torch.Tensor, RowState] = {}
         super().__init__(params, defaults)
         for group in self.param_groups:
+            _check_group(group, max_grad_norm)
             for parameter in group["params"]:
                 claim(parameter)
 
@@ -88,23 +127,50 @@ class RowAdamW(torch.optim.Optimizer):
 
         Raises:
             ValueError: the rate of a row-wise parameter times its decay is 1 or more, or it has
-                both weight decay and a rule with decay.
+                both weight decay and a rule with decay; or a sparse gradient would have to be
+                exchanged, but its group does not have `row_wise=True`.
         """
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        tables: list[tuple[torch.Tensor, RowGradient, State]] = []
+        others: list[tuple[torch.Tensor, torch.Tensor, State]] = []
+        exchange = self.exchange and world_size() > 1
         for group in self.param_groups:
             for parameter in group["params"]:
                 grad = parameter.grad
-                if grad is None:
-                    continue
-                if grad.is_sparse or group["row_wise"]:
-                    rows, values = touched_rows(grad, rule_of(parameter))
-                    self._step_rows(parameter, rows, values, group)
-                else:
-                    self._step_dense(parameter, grad, group)
+                if group["row_wise"] or (grad is not None and grad.is_sparse):
+                    if _takes_part(parameter, group, exchange):
+                        rule = rule_of(parameter)
+                        log_decay(group["lr"], group["weight_decay"], rule or RowRule())
+                        rows = RowGradient.of(parameter, grad, rule, exchange)
+                        tables.append((parameter, rows, group))
+                elif grad is not None:
+                    others.append((parameter, grad, group))
+        others = self._clip(tables, others)
+        for table, rows, group in tables:
+            self._step_rows(table, rows, group)
+        for parameter, grad, group in others:
+            self._step_dense(parameter, grad, group)
         return loss
+
+    def _clip(
+        self,
+        tables: list[tuple[torch.Tensor, RowGradient, State]],
+        others: list[tuple[torch.Tensor, torch.Tensor, State]],
+    ) -> list[tuple[torch.Tensor, torch.Tensor, State]]:
+        """Clip rows, then everything; the gradients of the other parameters are copied for it."""
+        for _, rows, group in tables:
+            if group["max_row_grad_norm"] is not None:
+                rows.scale(clip_coefficient(rows.squares.sqrt(), group["max_row_grad_norm"]))
+        if self.max_grad_norm is None:
+            return others
+        self.grad_norm = total_norm([rows for _, rows, _ in tables], [g for _, g, _ in others])
+        factor = clip_coefficient(self.grad_norm, self.max_grad_norm)
+        for _, rows, _ in tables:
+            rows.scale(factor)
+        return [(p, grad * factor.to(grad), group) for p, grad, group in others]
 
     def _step_dense(self, parameter: torch.Tensor, grad: torch.Tensor, group: State) -> None:
         state = self.state[parameter]
@@ -121,39 +187,52 @@ class RowAdamW(torch.optim.Optimizer):
         root = (state["exp_avg_sq"].sqrt() / math.sqrt(1 - beta2**n)).add_(group["eps"])
         parameter.addcdiv_(state["exp_avg"], root, value=-group["lr"] / (1 - beta1**n))
 
-    def _step_rows(
-        self, weight: torch.Tensor, rows: torch.Tensor, grad: torch.Tensor, group: State
-    ) -> None:
-        """Update `rows` `(U,)` of a weight `(V, D)` by their gradients `(U, D)`."""
-        state = self.state[weight]
-        if not state:
-            state["step"] = torch.zeros(len(weight), dtype=torch.int64, device=weight.device)
-            state["exp_avg"] = torch.zeros_like(weight)
-            state["exp_avg_sq"] = torch.zeros_like(weight)
+    def _step_rows(self, weight: torch.Tensor, grad: RowGradient, group: State) -> None:
+        """Update the touched rows of a weight `(V, D)`."""
+        state, rows = self._row_state(weight, group), grad.rows
         rule, lr = rule_of(weight) or RowRule(), group["lr"]
-        today = _log_decay(lr, group["weight_decay"], rule.decay)
+        today = log_decay(lr, group["weight_decay"], rule)
         if today:
-            _advance_decay(state, weight, today)
+            state.advance_decay(today)
         if not len(rows):
             return
-        n = state["step"].index_select(0, rows) + 1
-        values = weight.index_select(0, rows)
-        if "decay_seen" in state:
-            values = _catch_up(values, state, rows, rule, n == 1, today)
+        slots, entries = state.slots(rows), state.entries
+        n = entries["step"].index_select(0, slots) + 1
+        entries["step"].index_copy_(0, slots, n)
+        decay = None
+        if "decay_seen" in entries:
+            owed = state.owed(slots, n == 1, today)
+            if rule.decay:  # today's comes after the update
+                pull_to_anchor(weight, rows, owed - today, rule)
+            else:  # AdamW decays, then updates
+                decay = owed.exp().to(weight.dtype)
         beta1, beta2 = group["betas"]
-        first = state["exp_avg"].index_select(0, rows).lerp_(grad, 1 - beta1)
-        second = state["exp_avg_sq"].index_select(0, rows).mul_(beta2)
-        second.addcmul_(grad, grad, value=1 - beta2)
-        state["step"].index_copy_(0, rows, n)
-        state["exp_avg"].index_copy_(0, rows, first)
-        state["exp_avg_sq"].index_copy_(0, rows, second)
+        # m / (sqrt(v) / c + eps) is m * c / (sqrt(v) + eps * c), for c the root's bias correction
         n = n.to(torch.float64)
-        root = second.sqrt_().div_((1 - beta2**n).sqrt().to(second.dtype)[:, None])
-        size = (-lr * gate_of(weight) / (1 - beta1**n)).to(values.dtype)
+        correction = (1 - beta2**n).sqrt()
+        rate = correction / (1 - beta1**n) * (-lr * gate_of(weight))
+        eps = correction * group["eps"]
         if rule.scale is not None:
-            size = size * rule.scale[rows].to(values.dtype)
-        values.add_(first.div_(root.add_(group["eps"])).mul_(size[:, None]))
-        weight.index_copy_(0, rows, _apply_rule(values, rows, rule, lr))
+            rate = rate * rule.scale[rows]
+        second: torch.Tensor | None = entries["exp_avg_sq"]
+        if second is not None and second.ndim == 1:
+            mean = (grad.squares / weight.shape[1]).to(second.dtype)
+            moments = second.index_select(0, slots).lerp_(mean, 1 - beta2)
+            second.index_copy_(0, slots, moments)
+            rate, second = rate / (moments.to(torch.float64).sqrt() + eps), None
+        clip = None if grad.clip is None else grad.clip.to(weight.dtype)
+        rate, eps = rate.to(weight.dtype), eps.to(weight.dtype)
+        first = entries["exp_avg"]
+        adam_rows(
+            weight, rows, grad.values, first, second, slots, rate, eps, clip, decay, (beta1, beta2)
+        )
+        apply_rule(weight, rows, rule, lr)
+
+    def _row_state(self, weight: torch.Tensor, group: State) -> RowState:
+        entries, known = self.state[weight], self._row_states.get(weight)
+        if known is None or not known.holds(entries):
+            known = self._row_states[weight] = RowState(weight, entries, group["second_moment"])
+        return known
 
     @torch.no_grad()
     def flush(self) -> None:
@@ -163,115 +242,72 @@ class RowAdamW(torch.optim.Optimizer):
         frozen stays as it is, and what it owes is made up for once it is open again.
         """
         for group in self.param_groups:
-            for parameter in group["params"]:
-                state = self.state.get(parameter)
-                if not state or "decay_seen" not in state or not parameter.requires_grad:
+            for weight in group["params"]:
+                entries = self.state.get(weight)
+                if not entries or "decay_seen" not in entries or not weight.requires_grad:
                     continue
-                rows = state["step"].nonzero().squeeze(1)
-                values = parameter.index_select(0, rows)
-                rule = rule_of(parameter) or RowRule()
-                parameter.index_copy_(0, rows, _catch_up(values, state, rows, rule))
+                rows, rule = entries["rows"], rule_of(weight) or RowRule()
+                slots = torch.arange(len(rows), device=rows.device)
+                owed = self._row_state(weight, group).owed(slots)
+                pull_to_anchor(weight, rows, owed, rule if rule.decay else RowRule())
+
+    def state_dict(self) -> State:
+        """Return a copy of the state, tensors of rows ever touched, and groups of plain values."""
+        packed = super().state_dict()
+        packed["state"] = {i: exact(entries) for i, entries in packed["state"].items()}
+        return packed
 
     def load_state_dict(self, state_dict: State) -> None:
         """Load what `state_dict()` returned, every tensor in the dtype it was saved in.
 
+        As in every torch optimizer, the options of groups come with it.
+
         Args:
             state_dict: the state of an optimizer over the same parameters.
+
+        Raises:
+            ValueError: the state has a slot for every row of a table, as older versions had, or is
+                of parameters of other shapes.
         """
-        super().load_state_dict(state_dict)  # which casts all state to the parameter's dtype
         saved_ids = [i for group in state_dict["param_groups"] for i in group["params"]]
         parameters = [p for group in self.param_groups for p in group["params"]]
+        if len(saved_ids) == len(parameters):  # otherwise torch says what is wrong
+            for i, parameter in zip(saved_ids, parameters, strict=True):
+                check(state_dict["state"].get(i, {}), parameter, i)
+        super().load_state_dict(state_dict)  # which casts all state to the parameter's dtype
         for i, parameter in zip(saved_ids, parameters, strict=True):
             for name, value in state_dict["state"].get(i, {}).items():
                 if isinstance(value, torch.Tensor):
                     self.state[parameter][name] = value.to(parameter.device, copy=True)
 
+    def __getstate__(self) -> State:
+        ours = ("max_grad_norm", "exchange", "grad_norm")
+        return {**super().__getstate__(), **{name: getattr(self, name) for name in ours}}
 
-def _log_decay(lr: float, weight_decay: float, rule_decay: float) -> float:
-    """Return the log of a step's factor on a row, or on its distance to the anchor of a rule."""
-    if weight_decay and rule_decay:
+    def __setstate__(self, state: State) -> None:
+        super().__setstate__(state)
+        self._row_states = {}
+
+
+def _check_group(group: State, max_grad_norm: float | None) -> None:
+    if group["second_moment"] not in ("element", "row"):
+        raise ValueError(f"second_moment={group['second_moment']!r}: it is 'element' or 'row'")
+    for name, limit in (
+        ("max_grad_norm", max_grad_norm),
+        ("max_row_grad_norm", group["max_row_grad_norm"]),
+    ):
+        if limit is not None and not limit > 0:
+            raise ValueError(f"{name}={limit} must be above 0, or None for no limit")
+
+
+def _takes_part(parameter: torch.Tensor, group: State, exchange: bool) -> bool:
+    """Tell whether a step is about a row-wise parameter: on all ranks or on none."""
+    if not exchange:
+        return parameter.grad is not None
+    if not group["row_wise"]:
         raise ValueError(
-            f"the table has weight_decay={weight_decay:g} and a RowRule with decay={rule_decay:g}, "
-            "and in steps that a row has missed their order is not defined; keep one of them"
+            f"a table {tuple(parameter.shape)} with a sparse gradient is in a group without "
+            "row_wise=True; with exchange=True all processes must know of it, also those without a "
+            "gradient: RowAdamW([{'params': [weight], 'row_wise': True}, ...], exchange=True)"
         )
-    decay = weight_decay or rule_decay
-    if lr * decay >= 1:
-        raise ValueError(
-            f"lr={lr:g} times decay={decay:g} is {lr * decay:g}, which would turn rows over; it "
-            "must be below 1, so take a smaller lr or a smaller decay"
-        )
-    return math.log1p(-lr * decay)
-
-
-def _advance_decay(state: State, weight: torch.Tensor, today: float) -> None:
-    """Add a step to the running log of decay."""
-    if "decay_seen" not in state:
-        state["log_decay"] = torch.zeros((), dtype=torch.float64, device=weight.device)
-        state["decay_seen"] = torch.zeros(len(weight), dtype=torch.float64, device=weight.device)
-    state["log_decay"] += today
-
-
-def _catch_up(
-    values: torch.Tensor,
-    state: State,
-    rows: torch.Tensor,
-    rule: RowRule,
-    new: torch.Tensor | None = None,
-    today: float = 0.0,
-) -> torch.Tensor:
-    """Decay rows for the steps since they were last touched, and note that they have been.
-
-    Within a step, `new` marks rows never touched before, which owe nothing for the past. Today's
-    weight decay is done here, as AdamW does it before its update; today's decay of the rule comes
-    after the update.
-    """
-    now, seen = state["log_decay"], state["decay_seen"].index_select(0, rows)
-    if new is not None:
-        seen[new] = now - today
-    owed = now - seen
-    state["decay_seen"].index_copy_(0, rows, now.expand(len(rows)))
-    if not rule.decay:
-        factor: torch.Tensor = owed.exp().to(values.dtype)[:, None]
-        return values * factor
-    pull = -torch.expm1(owed - today).to(values.dtype)[:, None]
-    return values + (_anchor(values, rows, rule) - values) * pull
-
-
-def _apply_rule(values: torch.Tensor, rows: torch.Tensor, rule: RowRule, lr: float) -> torch.Tensor:
-    """Do a rule's operations on updated rows: decay, shrink, radius, max_norm."""
-    anchored = rule.decay or rule.shrink or math.isfinite(rule.radius)
-    if anchored:
-        anchor = _anchor(values, rows, rule)
-        delta = (values - anchor) * (1 - lr * rule.decay)
-        norm = delta.norm(dim=1, keepdim=True)
-        shrunk = (norm - lr * rule.shrink).clamp(min=0, max=rule.radius)
-        delta = torch.where(shrunk < norm, delta * (shrunk / norm), delta)
-        values = anchor + delta
-    if math.isfinite(rule.max_norm):
-        norm = values.norm(dim=1, keepdim=True)
-        values = torch.where(norm > rule.max_norm, values * (rule.max_norm / norm), values)
-    return values
-
-
-def _anchor(values: torch.Tensor, rows: torch.Tensor, rule: RowRule) -> torch.Tensor:
-    if rule.anchor is None:
-        return torch.zeros_like(values)
-    return rule.anchor[rows].to(values)
-
-
-def touched_rows(
-    grad: torch.Tensor, rule: RowRule | None = None
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the rows `(U,)` of a gradient `(V, D)` that are not all zero, and their values."""
-    if grad.is_sparse:
-        grad = grad.coalesce()
-        rows, values = grad.indices()[0], grad.values()
-    else:
-        rows, values = torch.arange(len(grad), device=grad.device), grad
-    touched = (values != 0).any(dim=1)
-    if rule is not None and rule.train is not None:
-        touched &= rule.train[rows]
-    kept = touched.nonzero().squeeze(1)
-    if len(kept) < len(rows):
-        rows, values = rows.index_select(0, kept), values.index_select(0, kept)
-    return rows, values
+    return parameter.requires_grad

@@ -70,6 +70,14 @@ def sparse(rows: Rows, dtype: torch.dtype = torch.float32, *, parts: int = 1) ->
     )
 
 
+def spread(optimizer: fe.RowAdamW, weight: torch.Tensor, name: str) -> torch.Tensor:
+    """Return an entry of a table's state for all of its rows, zeros where they have none."""
+    state = optimizer.state[weight]
+    rows = torch.zeros(V, *state[name].shape[1:], dtype=state[name].dtype)
+    rows[state["rows"]] = state[name]
+    return rows
+
+
 class Reference:
     """AdamW by rows in plain Python, float64: the docstring of `RowAdamW`, line by line."""
 
@@ -223,7 +231,7 @@ def test_equals_the_row_by_row_reference(name, weight_decay):
             optimizer.flush()
             reference.flush()
             np.testing.assert_allclose(weight.detach().numpy(), reference.w, rtol=1e-9, atol=1e-11)
-    assert optimizer.state[weight]["step"].tolist() == reference.n
+    assert spread(optimizer, weight, "step").tolist() == reference.n
     moved = (weight.detach() != start(dtype=torch.float64)).any(dim=1)
     allowed = torch.ones(V, dtype=torch.bool) if rule.train is None else rule.train.clone()
     if name == "scale" and not weight_decay:
@@ -314,7 +322,8 @@ def test_flush_makes_up_for_the_decay_of_a_rule_toward_its_anchor():
         # 2.75 x (1 - 0.5) x (1 - 0.25) from 2
         np.testing.assert_allclose(weight.detach().numpy(), [[3.03125], [8.0]], rtol=1e-15)
     state = optimizer.state[weight]
-    assert (state["log_decay"].shape, state["decay_seen"].shape) == ((), (2,))
+    assert state["rows"].tolist() == [0]
+    assert (state["log_decay"].shape, state["decay_seen"].shape) == ((), (1,))
 
 
 @pytest.mark.parametrize(
@@ -474,18 +483,17 @@ def test_rows_outside_the_batch_stay_though_they_have_momentum(is_sparse, weight
     optimizer.flush()
     assert optimizer.state[weight]["exp_avg"].abs().min() > 0
     for batch in ({3: np.ones(D)}, {0: np.ones(D), 8: -np.ones(D)}, {}):
-        before, state = weight.detach().clone(), optimizer.state[weight]
-        moments = state["exp_avg"].clone(), state["exp_avg_sq"].clone(), state["step"].clone()
+        before, names = weight.detach().clone(), ("exp_avg", "exp_avg_sq", "step")
+        moments = [spread(optimizer, weight, name) for name in names]
         weight.grad = sparse(batch) if is_sparse else dense(batch)
         optimizer.step()
         out = [row for row in range(V) if row not in batch]
         assert torch.equal(weight[out], before[out])
-        assert torch.equal(state["exp_avg"][out], moments[0][out])
-        assert torch.equal(state["exp_avg_sq"][out], moments[1][out])
-        assert torch.equal(state["step"][out], moments[2][out])
+        after = [spread(optimizer, weight, name) for name in names]
+        assert all(torch.equal(a[out], b[out]) for a, b in zip(after, moments, strict=True))
         for row in batch:
             assert (weight[row] != before[row]).all()
-            assert state["step"][row] == moments[2][row] + 1
+            assert after[2][row] == moments[2][row] + 1
 
 
 @pytest.mark.parametrize("weight_decay", [0.0, 0.5])
@@ -532,7 +540,8 @@ def test_a_batch_of_padding_only(is_sparse):
     torch.testing.assert_close(embedding.weight.detach(), expected)
     assert torch.equal(embedding.weight[2:], start()[2:])
     assert torch.equal(embedding.weight[0], start()[0])
-    assert optimizer.state[embedding.weight]["step"].tolist() == [0, 1, *[0] * (V - 2)]
+    state = optimizer.state[embedding.weight]
+    assert (state["rows"].tolist(), state["step"].tolist()) == ([1], [1])
 
 
 def test_a_gradient_of_zeros_and_an_empty_one_leave_every_bit():
@@ -550,7 +559,10 @@ def test_a_gradient_of_zeros_and_an_empty_one_leave_every_bit():
         weight.grad = grad
         optimizer.step()
         assert torch.equal(weight.view(torch.int32), start().view(torch.int32))
-    assert optimizer.state[weight]["step"].tolist() == [0] * V
+    state = optimizer.state[weight]
+    assert {name: state[name].numel() for name in state if name != "log_decay"} == dict.fromkeys(
+        ("rows", "step", "exp_avg", "exp_avg_sq", "decay_seen"), 0
+    )
 
 
 def test_parts_of_a_gradient_that_cancel_do_not_touch_the_row():
@@ -608,6 +620,7 @@ def test_state_dict_round_trip_is_exact_and_goes_on_in_the_same_bits(
     resumed.load_state_dict(saved)
     before, after = optimizer.state[weight], resumed.state[other]
     kinds = {
+        "rows": torch.int64,
         "step": torch.int64,
         "exp_avg": dtype,
         "exp_avg_sq": dtype,

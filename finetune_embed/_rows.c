@@ -1,0 +1,502 @@
+/* The inner loops of an optimizer step by rows: grouping ids, summing rows, Adam in place.
+ *
+ * Everything here has a counterpart in torch that gives the same numbers within rounding, slower;
+ * `optim/_kernels.py` chooses. Functions take buffers, let go of the interpreter lock while they
+ * work, and never read or write outside of the lengths they are given: row numbers are checked.
+ *
+ * Threads are started for a call and end with it, so that a process may fork between two. Each row
+ * belongs to one thread and is worked on in one order, so that results don't depend on the number
+ * of threads; multiplications and additions are not fused, so that they don't depend on the
+ * processor either (see the compiler's arguments in pyproject.toml).
+ */
+#define Py_LIMITED_API 0x030B0000
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#define THREADS
+#endif
+
+#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__linux__) && defined(__GLIBC__)
+#define FOR_EACH_CPU __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define FOR_EACH_CPU
+#endif
+
+#if defined(__GNUC__)
+#define PREFETCH(address) __builtin_prefetch(address, 1, 2)
+#else
+#define PREFETCH(address) ((void)(address))
+#endif
+
+#define MOST_THREADS 64
+#define ENOUGH_WORK 32768 /* numbers for a thread; for fewer it is not worth starting */
+#define AHEAD 4           /* rows that are fetched before they are needed */
+
+/* ---------------------------------------------------------------- row ranges in threads */
+
+typedef void (*work_t)(const void *job, Py_ssize_t first, Py_ssize_t last);
+
+typedef struct {
+    work_t work;
+    const void *job;
+    Py_ssize_t first, last;
+} part_t;
+
+#ifdef THREADS
+static void *run_part(void *argument) {
+    part_t *part = argument;
+    part->work(part->job, part->first, part->last);
+    return NULL;
+}
+#endif
+
+/* Does parts[0] here and the others in threads of their own, or here if there are none to be had. */
+static void run(part_t *parts, int count) {
+#ifdef THREADS
+    pthread_t threads[MOST_THREADS];
+    int started[MOST_THREADS];
+    for (int i = 1; i < count; i++) started[i] = !pthread_create(&threads[i], NULL, run_part, &parts[i]);
+    run_part(&parts[0]);
+    for (int i = 1; i < count; i++) {
+        if (started[i]) {
+            pthread_join(threads[i], NULL);
+        } else {
+            run_part(&parts[i]);
+        }
+    }
+#else
+    for (int i = 0; i < count; i++) parts[i].work(parts[i].job, parts[i].first, parts[i].last);
+#endif
+}
+
+static int threads_for(int threads, double numbers) {
+    int enough = numbers / ENOUGH_WORK < MOST_THREADS ? (int)(numbers / ENOUGH_WORK) : MOST_THREADS;
+    if (threads > enough) threads = enough;
+    return threads < 1 ? 1 : threads;
+}
+
+static void share_evenly(work_t work, const void *job, Py_ssize_t rows, Py_ssize_t size, int threads) {
+    part_t parts[MOST_THREADS];
+    int count = threads_for(threads, (double)rows * (double)size);
+    for (int i = 0; i < count; i++) parts[i] = (part_t){work, job, rows * i / count, rows * (i + 1) / count};
+    run(parts, count);
+}
+
+/* ---------------------------------------------------------------- arguments */
+
+/* Tells whether a buffer holds `count` items of `size` bytes; sets the error if it does not. */
+static int holds(const Py_buffer *buffer, Py_ssize_t count, Py_ssize_t size, const char *name) {
+    if (size > 0 && count <= PY_SSIZE_T_MAX / size && buffer->len == count * size) return 1;
+    PyErr_Format(PyExc_ValueError, "%s has %zd bytes, not %zd x %zd", name, buffer->len, count, size);
+    return 0;
+}
+
+static int in_range(const int64_t *ids, Py_ssize_t count, int64_t end, Py_ssize_t *at) {
+    for (Py_ssize_t i = 0; i < count; i++) {
+        if (ids[i] < 0 || ids[i] >= end) {
+            *at = i;
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static PyObject *out_of_range(const int64_t *ids, Py_ssize_t at, int64_t end) {
+    return PyErr_Format(PyExc_IndexError, "row %lld is out of range for a table of %lld rows", (long long)ids[at],
+                        (long long)end);
+}
+
+/* ---------------------------------------------------------------- grouping */
+
+/* Sorts positions by id, stable, eleven bits of the ids at a time. `keys` and `order` hold the
+ * result if the number of passes is even, the other two if it is odd; returns that number. */
+static int sort_by_id(uint64_t *keys, uint64_t *spare, Py_ssize_t count, uint64_t end) {
+    int passes = 0;
+    for (int shift = 32; shift < 64 && (passes == 0 || (end - 1) >> (shift - 32)); shift += 11, passes++) {
+        size_t at[2048] = {0}, sum = 0;
+        for (Py_ssize_t i = 0; i < count; i++) at[(keys[i] >> shift) & 2047]++;
+        for (int digit = 0; digit < 2048; digit++) {
+            size_t here = at[digit];
+            at[digit] = sum;
+            sum += here;
+        }
+        for (Py_ssize_t i = 0; i < count; i++) spare[at[(keys[i] >> shift) & 2047]++] = keys[i];
+        uint64_t *swap = keys;
+        keys = spare;
+        spare = swap;
+    }
+    return passes;
+}
+
+/* group(ids, end, rows, order, starts) -> int
+ *
+ * ids int64 (N,) below `end`. Writes the different ids in ascending order to `rows` int64 (N,); the
+ * positions of the ids, by row and in each by position, to `order` int64 (N,); and where each row's
+ * positions start to `starts` int64 (N + 1,). Returns how many rows there are. */
+static PyObject *group(PyObject *self, PyObject *args) {
+    (void)self;
+    Py_buffer ids, rows, order, starts;
+    Py_ssize_t end, bad = 0;
+    PyObject *result = NULL;
+    if (!PyArg_ParseTuple(args, "y*nw*w*w*", &ids, &end, &rows, &order, &starts)) return NULL;
+    Py_ssize_t count = ids.len / 8, found = 0;
+    if (!holds(&ids, count, 8, "ids") || !holds(&rows, count, 8, "rows") || !holds(&order, count, 8, "order") ||
+        !holds(&starts, count + 1, 8, "starts"))
+        goto done;
+    if ((uint64_t)count > UINT32_MAX || (uint64_t)end > UINT32_MAX || end < 0) {
+        PyErr_SetString(PyExc_ValueError, "ids or rows are too many to be counted in 32 bits");
+        goto done;
+    }
+    const int64_t *id = ids.buf;
+    if (!in_range(id, count, end, &bad)) {
+        out_of_range(id, bad, end);
+        goto done;
+    }
+    uint64_t *keys = malloc((size_t)(count ? count : 1) * 16), *sorted = keys;
+    if (!keys) {
+        PyErr_NoMemory();
+        goto done;
+    }
+    Py_BEGIN_ALLOW_THREADS;
+    int64_t *row = rows.buf, *position = order.buf, *start = starts.buf;
+    for (Py_ssize_t i = 0; i < count; i++) keys[i] = (uint64_t)id[i] << 32 | (uint64_t)i;
+    if (count && sort_by_id(keys, keys + count, count, (uint64_t)end) % 2) sorted = keys + count;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        int64_t this = (int64_t)(sorted[i] >> 32);
+        position[i] = (int64_t)(sorted[i] & UINT32_MAX);
+        if (!found || row[found - 1] != this) {
+            row[found] = this;
+            start[found++] = i;
+        }
+    }
+    start[found] = count;
+    Py_END_ALLOW_THREADS;
+    free(keys);
+    result = PyLong_FromSsize_t(found);
+done:
+    PyBuffer_Release(&ids);
+    PyBuffer_Release(&rows);
+    PyBuffer_Release(&order);
+    PyBuffer_Release(&starts);
+    return result;
+}
+
+/* increasing(ids, end) -> bool: whether ids int64 (N,), below `end`, are each above the one before. */
+static PyObject *increasing(PyObject *self, PyObject *args) {
+    (void)self;
+    Py_buffer ids;
+    Py_ssize_t end, bad = 0;
+    PyObject *result = NULL;
+    if (!PyArg_ParseTuple(args, "y*n", &ids, &end)) return NULL;
+    const int64_t *id = ids.buf;
+    Py_ssize_t count = ids.len / 8, i = 1;
+    if (!holds(&ids, count, 8, "ids")) goto done;
+    if (!in_range(id, count, end, &bad)) {
+        out_of_range(id, bad, end);
+        goto done;
+    }
+    while (i < count && id[i - 1] < id[i]) i++;
+    result = PyBool_FromLong(i >= count);
+done:
+    PyBuffer_Release(&ids);
+    return result;
+}
+
+/* ---------------------------------------------------------------- sums */
+
+typedef struct {
+    const float *values;
+    const int64_t *source, *starts;
+    float *out;
+    Py_ssize_t size;
+} sums_t;
+
+FOR_EACH_CPU static void sum_range(const void *argument, Py_ssize_t first, Py_ssize_t last) {
+    const sums_t *job = argument;
+    Py_ssize_t size = job->size;
+    for (Py_ssize_t row = first; row < last; row++) {
+        float *restrict out = job->out + row * size;
+        Py_ssize_t at = job->starts[row], stop = job->starts[row + 1];
+        memcpy(out, job->values + job->source[at] * size, (size_t)size * sizeof(float));
+        while (++at < stop) {
+            const float *restrict value = job->values + job->source[at] * size;
+            for (Py_ssize_t i = 0; i < size; i++) out[i] += value[i];
+        }
+    }
+}
+
+/* sum_rows(values, source, starts, out, size, threads) -> None
+ *
+ * Writes to each row of `out` float32 (U, size) the sum of the rows of `values` float32 (M, size)
+ * whose numbers are source[starts[u]:starts[u + 1]], in that order. */
+static PyObject *sum_rows(PyObject *self, PyObject *args) {
+    (void)self;
+    Py_buffer values, source, starts, out;
+    Py_ssize_t size, bad = 0;
+    int threads;
+    PyObject *result = NULL;
+    if (!PyArg_ParseTuple(args, "y*y*y*w*ni", &values, &source, &starts, &out, &size, &threads)) return NULL;
+    Py_ssize_t bytes = size > 0 && size < PY_SSIZE_T_MAX / 4 ? size * 4 : 1;
+    Py_ssize_t rows = out.len / bytes, count = source.len / 8, end = values.len / bytes;
+    const int64_t *start = starts.buf;
+    if (bytes == 1) {
+        PyErr_SetString(PyExc_ValueError, "rows have no numbers");
+        goto done;
+    }
+    if (!holds(&values, end, bytes, "values") || !holds(&out, rows, bytes, "out") ||
+        !holds(&source, count, 8, "source") || !holds(&starts, rows + 1, 8, "starts"))
+        goto done;
+    if (!in_range(source.buf, count, end, &bad)) {
+        out_of_range(source.buf, bad, end);
+        goto done;
+    }
+    int rising = start[0] == 0 && start[rows] == count;
+    for (Py_ssize_t i = 0; rising && i < rows; i++) rising = start[i] < start[i + 1];
+    if (!rising) {
+        PyErr_SetString(PyExc_ValueError, "starts do not rise from 0 to the number of sources");
+        goto done;
+    }
+    Py_BEGIN_ALLOW_THREADS;
+    sums_t job = {values.buf, source.buf, start, out.buf, size};
+    part_t parts[MOST_THREADS];
+    int parts_count = threads_for(threads, (double)count * (double)size);
+    Py_ssize_t row = 0;
+    for (int i = 0; i < parts_count; i++) { /* as many sources each, and rows: both take time */
+        parts[i] = (part_t){sum_range, &job, row, rows};
+        while (row < rows && start[row] + row < (count + rows) / parts_count * (i + 1)) row++;
+        if (i + 1 < parts_count) parts[i].last = row;
+    }
+    run(parts, parts_count);
+    Py_END_ALLOW_THREADS;
+    result = Py_NewRef(Py_None);
+done:
+    PyBuffer_Release(&values);
+    PyBuffer_Release(&source);
+    PyBuffer_Release(&starts);
+    PyBuffer_Release(&out);
+    return result;
+}
+
+/* ---------------------------------------------------------------- what a row is like */
+
+#define LANES 8
+
+typedef struct {
+    const float *values;
+    double *squares;
+    Py_ssize_t size;
+} squares_t;
+
+/* Sums in LANES parts, always the same ones, so that it is fast and has one result. */
+FOR_EACH_CPU static void squares_range(const void *argument, Py_ssize_t first, Py_ssize_t last) {
+    const squares_t *job = argument;
+    Py_ssize_t size = job->size;
+    for (Py_ssize_t row = first; row < last; row++) {
+        const float *value = job->values + row * size;
+        double lanes[LANES] = {0}, sum = 0;
+        Py_ssize_t i = 0;
+        for (; i + LANES <= size; i += LANES)
+            for (int lane = 0; lane < LANES; lane++) lanes[lane] += (double)value[i + lane] * (double)value[i + lane];
+        for (int lane = 0; i < size; i++, lane++) lanes[lane] += (double)value[i] * (double)value[i];
+        for (int lane = 0; lane < LANES; lane++) sum += lanes[lane];
+        job->squares[row] = sum;
+    }
+}
+
+/* squares(values, out, size, threads) -> None: the sum of squares of each row, in float64. */
+static PyObject *squares(PyObject *self, PyObject *args) {
+    (void)self;
+    Py_buffer values, out;
+    Py_ssize_t size;
+    int threads;
+    PyObject *result = NULL;
+    if (!PyArg_ParseTuple(args, "y*w*ni", &values, &out, &size, &threads)) return NULL;
+    Py_ssize_t rows = out.len / 8;
+    if (size < 1 || size > PY_SSIZE_T_MAX / 4) {
+        PyErr_SetString(PyExc_ValueError, "rows have no numbers");
+        goto done;
+    }
+    if (!holds(&out, rows, 8, "out") || !holds(&values, rows, size * 4, "values")) goto done;
+    Py_BEGIN_ALLOW_THREADS;
+    squares_t job = {values.buf, out.buf, size};
+    share_evenly(squares_range, &job, rows, size, threads);
+    Py_END_ALLOW_THREADS;
+    result = Py_NewRef(Py_None);
+done:
+    PyBuffer_Release(&values);
+    PyBuffer_Release(&out);
+    return result;
+}
+
+/* nonzero_rows(values, out, size) -> int
+ *
+ * Writes to `out` uint8 (U,) whether each row of `values` float32 (U, size) is other than zero, and
+ * returns how many are. The first number of a row nearly always tells. */
+static PyObject *nonzero_rows(PyObject *self, PyObject *args) {
+    (void)self;
+    Py_buffer values, out;
+    Py_ssize_t size, count = 0;
+    PyObject *result = NULL;
+    if (!PyArg_ParseTuple(args, "y*w*n", &values, &out, &size)) return NULL;
+    Py_ssize_t rows = out.len;
+    if (size < 1 || size > PY_SSIZE_T_MAX / 4) {
+        PyErr_SetString(PyExc_ValueError, "rows have no numbers");
+        goto done;
+    }
+    if (!holds(&values, rows, size * 4, "values")) goto done;
+    Py_BEGIN_ALLOW_THREADS;
+    const float *value = values.buf;
+    uint8_t *kept = out.buf;
+    for (Py_ssize_t row = 0; row < rows; row++, value += size) {
+        Py_ssize_t i = 0;
+        while (i < size && value[i] == 0) i++;
+        kept[row] = i < size;
+        count += i < size;
+    }
+    Py_END_ALLOW_THREADS;
+    result = PyLong_FromSsize_t(count);
+done:
+    PyBuffer_Release(&values);
+    PyBuffer_Release(&out);
+    return result;
+}
+
+/* ---------------------------------------------------------------- Adam */
+
+typedef struct {
+    float *weight, *exp_avg, *exp_avg_sq; /* exp_avg_sq NULL: its root is in `rate` */
+    const float *grad, *rate, *eps, *clip, *decay;
+    const int64_t *rows, *slots;
+    Py_ssize_t size;
+    float beta1, rest1, beta2, rest2;
+} adam_t;
+
+/* Of one row: m <- lerp(m, g, 1 - beta1); v <- beta2 v + (1 - beta2) g^2; w <- w decay + m / (sqrt v + eps) rate. */
+FOR_EACH_CPU static void adam_range(const void *argument, Py_ssize_t first, Py_ssize_t last) {
+    const adam_t *job = argument;
+    Py_ssize_t size = job->size;
+    float beta1 = job->beta1, rest1 = job->rest1, beta2 = job->beta2, rest2 = job->rest2;
+    for (Py_ssize_t row = first; row < last; row++) {
+        if (row + AHEAD < last) {
+            const float *next_w = job->weight + job->rows[row + AHEAD] * size;
+            const float *next_m = job->exp_avg + job->slots[row + AHEAD] * size;
+            const float *next_v = job->exp_avg_sq ? job->exp_avg_sq + job->slots[row + AHEAD] * size : next_m;
+            for (Py_ssize_t i = 0; i < size; i += 16) {
+                PREFETCH(next_w + i);
+                PREFETCH(next_m + i);
+                PREFETCH(next_v + i);
+            }
+        }
+        float *restrict w = job->weight + job->rows[row] * size;
+        float *restrict m = job->exp_avg + job->slots[row] * size;
+        const float *restrict grad = job->grad + row * size;
+        float rate = job->rate[row], eps = job->eps[row];
+        float clip = job->clip ? job->clip[row] : 1, decay = job->decay ? job->decay[row] : 1;
+        if (job->exp_avg_sq) {
+            float *restrict v = job->exp_avg_sq + job->slots[row] * size;
+            for (Py_ssize_t i = 0; i < size; i++) {
+                float g = grad[i] * clip, difference = g - m[i];
+                m[i] = rest1 < 0.5f ? m[i] + rest1 * difference : g - difference * beta1;
+                v[i] = v[i] * beta2 + rest2 * g * g;
+                w[i] = w[i] * decay + m[i] / (sqrtf(v[i]) + eps) * rate;
+            }
+        } else {
+            for (Py_ssize_t i = 0; i < size; i++) {
+                float g = grad[i] * clip, difference = g - m[i];
+                m[i] = rest1 < 0.5f ? m[i] + rest1 * difference : g - difference * beta1;
+                w[i] = w[i] * decay + m[i] * rate;
+            }
+        }
+    }
+}
+
+/* adam(weight, rows, grad, exp_avg, exp_avg_sq | None, slots, rate, eps, clip | None, decay | None,
+ *      beta1, beta2, size, threads) -> None
+ *
+ * Updates the rows `rows` int64 (U,), ascending, of `weight` float32 (V, size), and the moments
+ * (S, size) in the slots `slots` int64 (U,), by the gradients `grad` (U, size). `rate`, `eps`,
+ * `clip` and `decay` are float32 (U,). Without `exp_avg_sq` the root is taken as part of `rate`. */
+static PyObject *adam(PyObject *self, PyObject *args) {
+    (void)self;
+    enum { WEIGHT, ROWS, GRAD, FIRST, SECOND, SLOTS, RATE, EPS, CLIP, DECAY, BUFFERS };
+    static const char *names[] = {"weight", "rows", "grad", "exp_avg", "exp_avg_sq",
+                                  "slots",  "rate", "eps",  "clip",    "decay"};
+    Py_buffer b[BUFFERS];
+    memset(b, 0, sizeof b);
+    Py_ssize_t size, bad = 0;
+    double beta1, beta2;
+    int threads;
+    PyObject *result = NULL;
+    PyObject *objects[BUFFERS];
+    if (!PyArg_ParseTuple(args, "OOOOOOOOOOddni", &objects[0], &objects[1], &objects[2], &objects[3], &objects[4],
+                          &objects[5], &objects[6], &objects[7], &objects[8], &objects[9], &beta1, &beta2, &size,
+                          &threads))
+        return NULL;
+    for (int i = 0; i < BUFFERS; i++) {
+        int optional = i == SECOND || i == CLIP || i == DECAY;
+        int written = i == WEIGHT || i == FIRST || i == SECOND;
+        if (optional && objects[i] == Py_None) continue;
+        if (PyObject_GetBuffer(objects[i], &b[i], written ? PyBUF_WRITABLE : PyBUF_SIMPLE) < 0) goto done;
+    }
+    if (size < 1 || size > PY_SSIZE_T_MAX / 4) {
+        PyErr_SetString(PyExc_ValueError, "rows have no numbers");
+        goto done;
+    }
+    Py_ssize_t rows = b[ROWS].len / 8, table = b[WEIGHT].len / (size * 4), slots = b[FIRST].len / (size * 4);
+    const Py_ssize_t counts[] = {table, rows, rows, slots, slots, rows, rows, rows, rows, rows};
+    for (int i = 0; i < BUFFERS; i++) {
+        Py_ssize_t item = i == ROWS || i == SLOTS ? 8 : i == WEIGHT || i == GRAD || i == FIRST || i == SECOND ? size * 4 : 4;
+        if (b[i].obj && !holds(&b[i], counts[i], item, names[i])) goto done;
+    }
+    const int64_t *row = b[ROWS].buf;
+    if (!in_range(row, rows, table, &bad)) {
+        out_of_range(row, bad, table);
+        goto done;
+    }
+    if (!in_range(b[SLOTS].buf, rows, slots, &bad)) {
+        out_of_range(b[SLOTS].buf, bad, slots);
+        goto done;
+    }
+    for (Py_ssize_t i = 1; i < rows; i++) {
+        if (row[i - 1] >= row[i]) {
+            PyErr_SetString(PyExc_ValueError, "rows do not rise");
+            goto done;
+        }
+    }
+    Py_BEGIN_ALLOW_THREADS;
+    adam_t job = {b[WEIGHT].buf, b[FIRST].buf, b[SECOND].obj ? b[SECOND].buf : NULL,
+                  b[GRAD].buf,   b[RATE].buf,  b[EPS].buf,
+                  b[CLIP].obj ? b[CLIP].buf : NULL, b[DECAY].obj ? b[DECAY].buf : NULL,
+                  row,           b[SLOTS].buf, size,
+                  (float)beta1,  (float)(1 - beta1), (float)beta2, (float)(1 - beta2)};
+    share_evenly(adam_range, &job, rows, size, threads);
+    Py_END_ALLOW_THREADS;
+    result = Py_NewRef(Py_None);
+done:
+    for (int i = 0; i < BUFFERS; i++)
+        if (b[i].obj) PyBuffer_Release(&b[i]);
+    return result;
+}
+
+static PyMethodDef methods[] = {
+    {"group", group, METH_VARARGS, "group(ids, end, rows, order, starts) -> int"},
+    {"increasing", increasing, METH_VARARGS, "increasing(ids, end) -> bool"},
+    {"sum_rows", sum_rows, METH_VARARGS, "sum_rows(values, source, starts, out, size, threads)"},
+    {"squares", squares, METH_VARARGS, "squares(values, out, size, threads)"},
+    {"nonzero_rows", nonzero_rows, METH_VARARGS, "nonzero_rows(values, out, size) -> int"},
+    {"adam", adam, METH_VARARGS, "adam(weight, rows, grad, exp_avg, exp_avg_sq, slots, ...)"},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef module = {
+    PyModuleDef_HEAD_INIT, "_rows", "Inner loops of an optimizer step by rows.", 0, methods, NULL, NULL, NULL, NULL,
+};
+
+PyMODINIT_FUNC PyInit__rows(void) { return PyModuleDef_Init(&module); }

@@ -1,0 +1,26 @@
+from typing_extensions import Buffer
+
+def group(ids: Buffer, end: int, rows: Buffer, order: Buffer, starts: Buffer, /) -> int: ...
+def increasing(ids: Buffer, end: int, /) -> bool: ...
+def sum_rows(
+    values: Buffer, source: Buffer, starts: Buffer, out: Buffer, size: int, threads: int, /
+) -> None: ...
+def squares(values: Buffer, out: Buffer, size: int, threads: int, /) -> None: ...
+def nonzero_rows(values: Buffer, out: Buffer, size: int, /) -> int: ...
+def adam(
+    weight: Buffer,
+    rows: Buffer,
+    grad: Buffer,
+    exp_avg: Buffer,
+    exp_avg_sq: Buffer | None,
+    slots: Buffer,
+    rate: Buffer,
+    eps: Buffer,
+    clip: Buffer | None,
+    decay: Buffer | None,
+    beta1: float,
+    beta2: float,
+    size: int,
+    threads: int,
+    /,
+) -> None: ...

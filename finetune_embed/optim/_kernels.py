@@ -1,0 +1,179 @@
+"""The inner loops of a step by rows: compiled (`_rows.c`), or in torch.
+
+Both give the same numbers within rounding. The compiled ones are for contiguous float32 on a CPU;
+torch's are for all else, and for machines where nothing could be compiled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any, NamedTuple
+
+import torch
+
+__all__ = [
+    "Groups",
+    "adam_rows",
+    "coalesce",
+    "is_native",
+    "nonzero_rows",
+    "row_squares",
+    "sum_groups",
+]
+
+native: Any = None
+with contextlib.suppress(ImportError):  # no compiler was at hand when it was installed
+    from .. import _rows as native
+
+
+def is_native(*tensors: torch.Tensor | None) -> bool:
+    """Tell whether the compiled loops can work on tensors of numbers."""
+    return native is not None and all(
+        t is None
+        or (
+            t.dtype == torch.float32
+            and t.device.type == "cpu"
+            and t.layout == torch.strided
+            and t.is_contiguous()
+            and t.shape[-1] > 0
+        )
+        for t in tensors
+    )
+
+
+class Groups(NamedTuple):
+    """Where each row stands in a list of ids `(N,)`.
+
+    Attributes:
+        rows: `(U,)`, the different ids, ascending.
+        order: `(N,)`, the positions of the ids, row by row, ascending in each.
+        starts: `(U + 1,)`, where each row's positions start in `order`.
+    """
+
+    rows: torch.Tensor
+    order: torch.Tensor
+    starts: torch.Tensor
+
+    @classmethod
+    def of(cls, ids: torch.Tensor, end: int) -> Groups:
+        """Group ids int64 `(N,)` on the CPU with the compiled loop.
+
+        Raises:
+            IndexError: an id is below 0, or `end` or more.
+        """
+        rows, order = torch.empty_like(ids), torch.empty_like(ids)
+        starts = ids.new_empty(len(ids) + 1)
+        found = native.group(ids.numpy(), end, rows.numpy(), order.numpy(), starts.numpy())
+        return cls(rows[:found], order, starts[: found + 1])
+
+
+def sum_groups(values: torch.Tensor, source: torch.Tensor, starts: torch.Tensor) -> torch.Tensor:
+    """Return the sums `(U, D)` of the rows `source` `(N,)` of `values` `(M, D)`, compiled."""
+    out = values.new_empty(len(starts) - 1, values.shape[1])
+    native.sum_rows(
+        values.numpy(),
+        source.numpy(),
+        starts.numpy(),
+        out.numpy(),
+        values.shape[1],
+        torch.get_num_threads(),
+    )
+    return out
+
+
+def coalesce(grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the rows `(U,)`, ascending, of a sparse gradient `(V, D)` and their sums `(U, D)`."""
+    ids, values = grad._indices()[0].contiguous(), grad._values()
+    if grad.is_coalesced():
+        return ids, values
+    if not is_native(values) or ids.device.type != "cpu":
+        grad = grad.coalesce()
+        return grad.indices()[0], grad.values()
+    if native.increasing(ids.numpy(), len(grad)):
+        return ids, values
+    groups = Groups.of(ids, len(grad))
+    return groups.rows, sum_groups(values, groups.order, groups.starts)
+
+
+def nonzero_rows(values: torch.Tensor) -> torch.Tensor:
+    """Return which rows of `(U, D)` are not all zero, bool `(U,)`."""
+    if not is_native(values):
+        return (values != 0).any(dim=1)
+    kept = torch.empty(len(values), dtype=torch.bool)
+    native.nonzero_rows(values.numpy(), kept.numpy(), values.shape[1])
+    return kept
+
+
+def row_squares(values: torch.Tensor) -> torch.Tensor:
+    """Return the sum of squares of each row of `(U, D)`, float64 `(U,)`."""
+    if not is_native(values):
+        norms: torch.Tensor = torch.linalg.vector_norm(values, dim=1, dtype=torch.float64)
+        return norms.square()
+    out = torch.empty(len(values), dtype=torch.float64)
+    native.squares(values.numpy(), out.numpy(), values.shape[1], torch.get_num_threads())
+    return out
+
+
+def adam_rows(
+    weight: torch.Tensor,
+    rows: torch.Tensor,
+    grad: torch.Tensor,
+    exp_avg: torch.Tensor,
+    exp_avg_sq: torch.Tensor | None,
+    slots: torch.Tensor,
+    rate: torch.Tensor,
+    eps: torch.Tensor,
+    clip: torch.Tensor | None,
+    decay: torch.Tensor | None,
+    betas: tuple[float, float],
+) -> None:
+    """Update rows of a weight `(V, D)` and their moments `(S, D)` in place.
+
+    For each row: `g = grad * clip`, `m` toward `g` by `1 - beta1`, `v` toward `g ** 2` by
+    `1 - beta2`, `w = w * decay + m / (sqrt(v) + eps) * rate`.
+
+    Args:
+        weight: the table.
+        rows: `(U,)`, ascending.
+        grad: `(U, D)`.
+        exp_avg: the first moments `m`.
+        exp_avg_sq: the second moments `v`; without, `w = w * decay + m * rate`.
+        slots: `(U,)`, where the moments of the rows are.
+        rate: `(U,)`.
+        eps: `(U,)`.
+        clip: `(U,)`, or None for 1.
+        decay: `(U,)`, or None for 1.
+        betas: the decay rates of the moments.
+    """
+    beta1, beta2 = betas
+    if is_native(weight, grad, exp_avg, exp_avg_sq):
+        native.adam(
+            weight.detach().numpy(),
+            rows.numpy(),
+            grad.numpy(),
+            exp_avg.numpy(),
+            None if exp_avg_sq is None else exp_avg_sq.numpy(),
+            slots.numpy(),
+            rate.numpy(),
+            eps.numpy(),
+            None if clip is None else clip.numpy(),
+            None if decay is None else decay.numpy(),
+            beta1,
+            beta2,
+            weight.shape[1],
+            torch.get_num_threads(),
+        )
+        return
+    if clip is not None:
+        grad = grad * clip[:, None]
+    first = exp_avg.index_select(0, slots).lerp_(grad, 1 - beta1)
+    exp_avg.index_copy_(0, slots, first)
+    if exp_avg_sq is not None:
+        second = exp_avg_sq.index_select(0, slots).mul_(beta2)
+        second.addcmul_(grad, grad, value=1 - beta2)
+        exp_avg_sq.index_copy_(0, slots, second)
+        first.div_(second.sqrt_().add_(eps[:, None]))
+    values = weight.index_select(0, rows)
+    if decay is not None:
+        values.mul_(decay[:, None])
+    weight.index_copy_(0, rows, values.add_(first.mul_(rate[:, None])))

@@ -1,0 +1,74 @@
+"""The mean of each text's rows, with a gradient that holds the rows of the batch and no others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from ..errors import DataError
+from ._kernels import Groups, is_native, sum_groups
+
+__all__ = ["mean_bag"]
+
+
+def mean_bag(
+    weight: torch.Tensor, ids: torch.Tensor, lengths: torch.Tensor, sparse: bool = False
+) -> torch.Tensor:
+    """Return the mean of the rows of each bag, `(B, D)`; an empty bag's is zero.
+
+    With `sparse` and a float32 weight on the CPU, the gradient is a coalesced sparse tensor of the
+    batch's different rows, summed straight from the gradients of the bags: torch's own has a row
+    for each of the `N` ids. It is the same gradient up to the order in which the parts of a row are
+    added.
+
+    Args:
+        weight: the table `(V, D)`.
+        ids: int64 `(N,)`, the rows of the first bag, then those of the second, and so on.
+        lengths: int64 `(B,)`, how many rows each bag has; may be 0.
+        sparse: whether the gradient of the weight is sparse.
+
+    Raises:
+        DataError: the lengths don't add up to the number of ids.
+    """
+    if ids.device.type == "cpu" and int(lengths.sum()) != len(ids):
+        raise DataError(
+            f"lengths add up to {int(lengths.sum()):,}, but there are {len(ids):,} ids; give the "
+            "ids of all texts one after the other, mean_bag(weight, torch.cat(texts), lengths)"
+        )
+    wants_gradient = torch.is_grad_enabled() and weight.requires_grad
+    if sparse and wants_gradient and is_native(weight) and ids.dtype == torch.int64:
+        means: torch.Tensor = _MeanBag.apply(weight, ids, lengths)  # type: ignore[no-untyped-call]
+        return means
+    return _means(weight, ids, lengths, sparse)
+
+
+def _means(
+    weight: torch.Tensor, ids: torch.Tensor, lengths: torch.Tensor, sparse: bool
+) -> torch.Tensor:
+    offsets = lengths.cumsum(0) - lengths
+    return functional.embedding_bag(ids, weight, offsets, mode="mean", sparse=sparse)
+
+
+class _MeanBag(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, weight: torch.Tensor, ids: torch.Tensor, lengths: torch.Tensor
+    ) -> torch.Tensor:
+        ctx.save_for_backward(ids, lengths)
+        ctx.shape = weight.shape
+        return _means(weight, ids, lengths, sparse=False)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        ids, lengths = ctx.saved_tensors
+        parts = grad / lengths[:, None]  # what each word of a bag gets; nothing reads empty bags'
+        bags = torch.repeat_interleave(lengths)
+        groups = Groups.of(ids.contiguous(), ctx.shape[0])
+        values = sum_groups(parts.contiguous(), bags[groups.order], groups.starts)
+        gradient = torch.sparse_coo_tensor(
+            groups.rows[None], values, ctx.shape, is_coalesced=True, check_invariants=False
+        )
+        return gradient, None, None
