@@ -122,6 +122,30 @@ def test_rows_are_held_out_by_class_and_by_the_seed():
     assert splits.validation is None
 
 
+@pytest.mark.parametrize("label", [["a"], [], None])
+def test_rows_with_lists_of_labels_are_held_out_by_the_seed_alone(label):
+    splits = of_labels([label, *[["a", "b"], ["c"], []] * 33])
+    held = hold_out(splits, "label", 0.2, seed=1)
+    assert (len(held.train), len(held.validation)) == (80, 20)
+    for part in (held.train, held.validation):
+        assert part["row"][:] == sorted(part["row"])
+    assert sorted([*held.train["row"], *held.validation["row"]]) == list(range(100))
+    same = hold_out(of_labels([[], *[["d"]] * 99]), "label", 0.2, seed=1)
+    assert same.validation["row"][:] == held.validation["row"][:]
+    other = hold_out(splits, "label", 0.2, seed=2)
+    assert other.validation["row"][:] != held.validation["row"][:]
+    assert (len(hold_out(of_labels([["a"], ["b"]]), "label", 0.99, 0).train)) == 1
+
+
+@pytest.mark.parametrize(("rows", "share"), [(4, 0.1), (1, 0.9)])
+def test_too_few_rows_with_lists_of_labels(rows, share):
+    message = (
+        f"validation={share} of {rows} training rows sets no row aside \\(one is kept\\); pass"
+    )
+    with pytest.raises(DataError, match=message):
+        hold_out(of_labels([["a"]] * rows), "label", share, seed=0)
+
+
 @pytest.mark.parametrize(
     ("rows", "share", "expected"),
     [

@@ -56,6 +56,25 @@ def test_equals_one_text_at_a_time_whatever_the_size_of_batches(monkeypatch, hea
     assert len({tuple(row) for row in logits.tolist()}) == len(lengths) - 1  # two are empty
 
 
+@pytest.mark.parametrize("head", [fe.BiLSTMTagger, fe.CNNTagger])
+@pytest.mark.parametrize(("batch", "tokens"), [(512, 1 << 16), (4, 30), (1, 1), (7, 12)])
+def test_words_of_a_tagger_come_in_the_order_of_the_texts(monkeypatch, head, batch, tokens):
+    monkeypatch.setattr(evaluate, "BATCH", batch)
+    monkeypatch.setattr(evaluate, "TOKENS", tokens)
+    model, path, weight = watched(head)
+    lengths = [5, 0, 9, 1, 31, 2, 0, 9, 9, 5, 40, 3, 1, 7]
+    data = texts_of(lengths)
+    logits = forward_all(model, path, weight, data)
+    assert logits.shape == (sum(lengths), 3)
+    model.eval()
+    with torch.no_grad():
+        alone = [
+            model(*data.padded(torch.tensor([row])))[0, :length]
+            for row, length in enumerate(lengths)
+        ]
+    torch.testing.assert_close(logits, torch.cat(alone))
+
+
 def test_one_long_text_does_not_pad_many_short_ones():
     model, path, weight = watched()
     lengths = [1 + row % 20 for row in range(256)]

@@ -101,10 +101,10 @@ def best_threshold(probabilities: npt.NDArray[np.float64], true: npt.NDArray[np.
     """Return the threshold of the best micro-averaged F1 among all that there are.
 
     It lies in the middle between two probabilities that follow each other. Of several with the
-    same F1, the one nearest 0.5 is taken, of two the greater; 0.5 if there is nothing to find.
+    same F1, the one nearest 0.5 is taken, of two the greater; 0.5 if there is nothing to choose.
     """
     wanted = int(true.sum())
-    if not wanted:
+    if not wanted or not probabilities.any():
         return 0.5
     order = np.argsort(-probabilities, axis=None, kind="stable")
     falling = probabilities.ravel()[order]

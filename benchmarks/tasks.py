@@ -1,0 +1,84 @@
+"""Multi-label classification and tagging on real input, the table frozen and tuned.
+
+    python benchmarks/tasks.py glove.6B.100d.txt DIR
+
+DIR holds goemotions_multi (columns text, labels), ud_en_ewt_pos and conll2003_ner (columns tokens,
+tags), in itself or in folders of it. Prints test scores as mean and standard deviation over seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import finetune_embed as fe
+
+STRATEGIES = ("Freeze", "FullTune")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A data set, a head for it, and the scores to print."""
+
+    data: str
+    text: str
+    label: str
+    head: str
+    epochs: int
+    scores: tuple[str, ...]
+
+
+TAGS, LABELS = ("entity_f1", "accuracy", "macro_f1"), ("micro_f1", "macro_f1", "accuracy")
+JOBS = (
+    Job("goemotions_multi", "text", "labels", "bag(hidden=100)", 5, LABELS),
+    Job("ud_en_ewt_pos", "tokens", "tags", "bilstm", 8, TAGS[1:]),
+    Job("ud_en_ewt_pos", "tokens", "tags", "cnn_tagger", 8, TAGS[1:]),
+    Job("conll2003_ner", "tokens", "tags", "bilstm", 8, TAGS),
+    Job("conll2003_ner", "tokens", "tags", "cnn_tagger", 8, TAGS),
+)
+
+
+def spread(values: list[float]) -> str:
+    """Return mean and standard deviation in percent."""
+    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
+    return f"{100 * statistics.mean(values):6.2f} ± {100 * deviation:4.2f}"
+
+
+def main() -> None:
+    """Print a line for each data set, head and strategy."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("vectors")
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--only", default="", help="data sets with this in their name")
+    options = parser.parse_args()
+    base = fe.load_vectors(options.vectors)
+    for job in JOBS:
+        if options.only not in job.data:
+            continue
+        folder = next(path for path in sorted(options.data.rglob(job.data)) if path.is_dir())
+        for strategy in STRATEGIES:
+            started, found = time.perf_counter(), []
+            for seed in range(options.seeds):
+                run = fe.finetune(
+                    base,
+                    folder,
+                    text=job.text,
+                    label=job.label,
+                    head=job.head,
+                    strategy=strategy,
+                    epochs=job.epochs,
+                    batch_size=32,
+                    seed=seed,
+                )
+                found.append(run.metrics["test"])
+            told = "  ".join(f"{n} {spread([one[n] for one in found])}" for n in job.scores)
+            seconds = (time.perf_counter() - started) / options.seeds
+            print(f"{job.data:<18}{job.head:<17}{strategy:<10}{told}  {seconds:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
