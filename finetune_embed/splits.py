@@ -60,9 +60,9 @@ def open_splits(dataset: DataSource, streaming: bool = False) -> Splits:
         dataset: a `datasets.Dataset` or `DatasetDict`, or what is streamed of the same kind; a
             CSV, TSV, JSON, JSONL or Parquet file; a folder; or the name of a data set on the
             Hugging Face Hub, which is passed to `datasets.load_dataset`. A folder is one written
-            by `save_to_disk`, or it, or its subfolder `data`, holds such files, packed with gzip or not: for each split one named
-            `train` (or `training`), `validation` (or `valid`, `val`, `dev`) or `test`, or its
-            shards, such as `train-00000-of-00002.parquet`. Other files are left alone. Every
+            by `save_to_disk`, or it, or its subfolder `data`, holds such files, packed with gzip or
+            not: for each split one named `train` (or `training`), `validation` (or `valid`, `val`,
+            `dev`) or `test`, or its shards, such as `train-00000-of-00002.parquet`. Other files are left alone. Every
             field of a CSV or TSV file is text as it stands; an empty one is a missing value.
         streaming: whether files and data sets of the Hub are streamed, so that the training split
             is never held whole; the other splits are.
