@@ -62,8 +62,9 @@ def open_splits(dataset: DataSource, streaming: bool = False) -> Splits:
             Hugging Face Hub, which is passed to `datasets.load_dataset`. A folder is one written
             by `save_to_disk`, or it, or its subfolder `data`, holds such files, packed with gzip or
             not: for each split one named `train` (or `training`), `validation` (or `valid`, `val`,
-            `dev`) or `test`, or its shards, such as `train-00000-of-00002.parquet`. Other files are left alone. Every
-            field of a CSV or TSV file is text as it stands; an empty one is a missing value.
+            `dev`) or `test`, or its shards, such as `train-00000-of-00002.parquet`. Other files are
+            left alone. Every field of a CSV or TSV file is text as it stands; an empty one is a
+            missing value.
         streaming: whether files and data sets of the Hub are streamed, so that the training split
             is never held whole; the other splits are.
 

@@ -135,9 +135,9 @@ def _streamed(
         counts: Counter[str] = Counter()
         for texts in first.blocks():
             counts.update(cut(texts, tokenizer).counts)
+        first.check_not_empty()
         words = vocab(counts)
-    if not first.sample:
-        raise DataError(f"{splits.name}: the train split is empty (0 rows)")
+    first.check_not_empty()
     sample = Dataset.from_list(first.sample, features=stream.features)
     task = task_of(
         settings["task"],
@@ -186,6 +186,11 @@ class _FirstPass:
             yield texts_of(Dataset.from_list(block), self._text, _from(self._where, count))
             count += len(block)
         self.length = count
+
+    def check_not_empty(self) -> None:
+        """Check, after the first block, that there is an example."""
+        if not self.sample:
+            raise DataError(f"{self._where}: the training split is empty (0 rows)")
 
 
 def _from(where: str, first: int) -> str:

@@ -129,7 +129,7 @@ def test_class_names_of_a_list_as_older_versions_of_datasets_have_it():
     split: Any = SimpleNamespace(
         features={"label": [ClassLabel(names=["p", "q"])]}, column_names=["label"]
     )
-    assert base._class_names(split, "label") == ["p", "q"]
+    assert base.class_names(split, "label") == ["p", "q"]
 
 
 @pytest.mark.parametrize(
