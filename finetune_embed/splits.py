@@ -167,7 +167,7 @@ def hold_out(splits: Splits, label: str, share: float, seed: int) -> Splits:
 
 
 def column_of(split: Dataset, name: str, where: str, option: str) -> Any:
-    """Return a column of a split.
+    """Return the values of a column of a split.
 
     Raises:
         DataError: it is missing; the message names the option that says which one to take.
@@ -177,7 +177,7 @@ def column_of(split: Dataset, name: str, where: str, option: str) -> Any:
             f"{where}: there is no column {name!r}; there are "
             f"{', '.join(map(repr, split.column_names))}; pass {option}='...'"
         )
-    return split[name]
+    return split[name][:]  # at once: row by row takes fifty times as long
 
 
 def _open(dataset: DataSource, streaming: bool) -> tuple[Mapping[str, Any], str]:

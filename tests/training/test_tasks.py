@@ -138,11 +138,12 @@ def test_class_names_of_a_list_as_older_versions_of_datasets_have_it():
         (["a"], ["x"], "tags", "no task is called 'tags'; there are single_label, multi_label, t"),
         (["a", "b"], [["x"], None], None, "1 of 2 rows have no list of labels .* row 1 .*: None"),
         (["a", "b"], ["x", "y"], "multi_label", "2 of 2 rows have no list .*task='single_label'"),
-        (["a", "b"], [[], []], None, r"the labels in 'label' are \[\]; 1 or more are needed"),
+        (["a", "b"], [[], []], None, r"the labels in 'label' are \[\]; a task has two or more"),
         (["a", "b"], [["x", None], []], None, "row 0 .* has None in 'label'; a label is a string"),
         (["a", "b"], [[1.5], []], None, "row 0 .* has 1.5 in 'label'; a label is a string"),
         (["a"], [["x"]], "tagging", "row 0 .* has a text, 'a', .* needs a list of words"),
-        ([["a"], ["b"]], [["x"], ["x"]], None, r"are \['x'\]; 2 or more are needed"),
+        (["a", "b"], [["x"], []], None, r"are \['x'\]; a task has .*task='single_label'"),
+        ([["a"], ["b"]], [["x"], ["x"]], None, r"are \['x'\]; a task has two or more"),
         (
             [["a", "b"], ["c"], ["d"]],
             [["x"], ["y"], ["x"]],
@@ -168,7 +169,7 @@ def test_labels_that_are_partly_text_partly_numbers():
         lambda batch: {"label": [[int(t) if t.isdigit() else t for t in r] for r in batch["label"]]}
     )
     with pytest.raises(fe.DataError, match="'label' are partly text, partly numbers"):
-        base.distinct_labels(mixed, "label", "here", least=1)
+        base.distinct_labels(mixed, "label", "here")
 
 
 def test_missing_columns():
@@ -316,6 +317,7 @@ def test_single_label():
     assert scores == pytest.approx({"accuracy": 2 / 3, "loss": sum(each) / 3})
     assert task.decode(logits, NO_LENGTHS) == ["x", "y", "x"]
     assert (task.metric, task.fit(logits, targets)) == ("accuracy", task)
+    torch.testing.assert_close(task.probabilities(logits), logits.exp() / logits.exp().sum(1, True))
 
 
 def test_multi_label():
@@ -338,6 +340,18 @@ def test_multi_label():
     strict = MultiLabel(["x", "y", "z"], threshold=0.9)
     assert strict.decode(logits, NO_LENGTHS) == [["x"], [], []]
     assert task.metric == "micro_f1"
+    torch.testing.assert_close(task.probabilities(logits), 1 / (1 + (-logits).exp()))
+
+
+def test_a_threshold_between_two_floats_that_follow_each_other():
+    task = MultiLabel(["x", "y"])
+    above = torch.tensor(0.3)
+    below = torch.nextafter(above, torch.tensor(0.0))
+    logits = torch.stack([above, below]).logit()[None]
+    near = task.probabilities(logits)
+    assert near[0, 0] > near[0, 1]
+    fitted = task.fit(logits, torch.tensor([[1.0, 0.0]]))
+    assert fitted.decode(logits, NO_LENGTHS) == [["x"]]
 
 
 def test_multi_label_where_nothing_is_to_be_found_and_nothing_is_found():
@@ -511,9 +525,10 @@ def test_settings_of_no_task():
 
 
 def test_a_loss_of_the_callers():
-    splits = splits_of(rows(text=["a", "b"], label=[["x"], []]))
+    splits = splits_of(rows(text=["a", "b"], label=[["x"], ["y"]]))
     task = task_of(None, splits, "text", "label", functional.multilabel_soft_margin_loss)
-    logits, targets = torch.tensor([[2.0], [1.0]]), torch.tensor([[1.0], [0.0]])
+    logits, targets = torch.tensor([[2.0, 1.0]]), torch.tensor([[1.0, 0.0]])
+    assert task.scores(logits, targets, NO_LENGTHS)["micro_f1"] == pytest.approx(2 / 3)
     expected = (math.log(1 + math.exp(-2)) + math.log(1 + math.e)) / 2
     assert task.loss(logits, targets).item() == pytest.approx(expected)
 

@@ -66,11 +66,11 @@ def task_of(
     if name == SingleLabel.name:
         task = SingleLabel(labels_of(splits, label))
     elif name == MultiLabel.name:
-        task = MultiLabel(distinct_labels(splits.train, label, where, least=1))
+        task = MultiLabel(distinct_labels(splits.train, label, where))
     else:
         tags = label_lists(splits.train, label, where)
         check_aligned(texts_of(splits.train, text, where), tags, where)
-        task = Tagging(distinct_labels(splits.train, label, where, least=2))
+        task = Tagging(distinct_labels(splits.train, label, where))
     return task if loss_fn is None else replace(task, loss_fn=loss_fn)
 
 

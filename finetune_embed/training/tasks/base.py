@@ -119,6 +119,10 @@ class Task(ABC):
         """Return the mean loss of units; 0 where there is none, as in a batch of empty texts."""
         return self.loss_fn(logits, targets) if len(targets) else logits.sum()
 
+    def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
+        """Return the probability of each label for each unit, `(units, C)`."""
+        return logits.softmax(dim=1)
+
     def fit(self, logits: torch.Tensor, targets: torch.Tensor) -> Task:
         """Return the task with what its decoding takes from validation, such as a threshold."""
         return self
@@ -157,7 +161,7 @@ def are_hidden(split: Dataset, column: str) -> bool:
     """Tell whether a split keeps its labels to itself: all of them are -1 or missing."""
     if column not in split.column_names:
         return False
-    values = list(split[column])
+    values = split[column][:]
     flat = chain.from_iterable(v if isinstance(v, list) else [v] for v in values)
     return set(flat) <= {-1, None}
 
@@ -193,12 +197,12 @@ def _named(number: Any, names: list[str]) -> Any:
     return names[number] if known else number
 
 
-def distinct_labels(split: Dataset, column: str, where: str, least: int) -> list[Label]:
+def distinct_labels(split: Dataset, column: str, where: str) -> list[Label]:
     """Return the labels in a column of lists: the names of a `ClassLabel`, others sorted.
 
     Raises:
         DataError: a label is neither text nor a whole number, some are text and others numbers, or
-            there are fewer than `least`.
+            there are fewer than two.
     """
     lists = label_lists(split, column, where)
     names = class_names(split, column)
@@ -217,10 +221,10 @@ def distinct_labels(split: Dataset, column: str, where: str, least: int) -> list
         raise DataError(f"{where}: the labels in {column!r} are partly text, partly numbers") from (
             error
         )
-    if len(distinct) < least:
+    if len(distinct) < 2:
         raise DataError(
-            f"{where}: the labels in {column!r} are {distinct}; {least} or more are needed to tell "
-            "anything apart"
+            f"{where}: the labels in {column!r} are {distinct}; a task has two or more; whether a "
+            "text has the only one can be told by a column of yes and no: task='single_label'"
         )
     return distinct
 

@@ -54,9 +54,13 @@ class MultiLabel(Task):
         return targets
 
     @override
+    def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
+        return logits.sigmoid()
+
+    @override
     def fit(self, logits: torch.Tensor, targets: torch.Tensor) -> MultiLabel:
         """Return the task with the threshold of the best micro-averaged F1."""
-        return replace(self, threshold=best_threshold(_probabilities(logits), targets.numpy() > 0))
+        return replace(self, threshold=best_threshold(self._doubles(logits), targets.numpy() > 0))
 
     @override
     def scores(
@@ -85,16 +89,16 @@ class MultiLabel(Task):
         return logits.sigmoid()
 
     def _found(self, logits: torch.Tensor) -> npt.NDArray[np.bool_]:
-        return _probabilities(logits) >= self.threshold
+        return self._doubles(logits) >= self.threshold
+
+    def _doubles(self, logits: torch.Tensor) -> npt.NDArray[np.float64]:
+        """Return probabilities in the precision of the threshold, which lies between two."""
+        found: npt.NDArray[np.float64] = self.probabilities(logits).double().numpy()
+        return found
 
     @override
     def settings(self) -> dict[str, Any]:
         return {**super().settings(), "threshold": self.threshold}
-
-
-def _probabilities(logits: torch.Tensor) -> npt.NDArray[np.float64]:
-    found: npt.NDArray[np.float64] = logits.double().sigmoid().numpy()
-    return found
 
 
 def best_threshold(probabilities: npt.NDArray[np.float64], true: npt.NDArray[np.bool_]) -> float:
