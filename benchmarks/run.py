@@ -33,6 +33,8 @@ def main() -> None:
     if options.vectors and options.data:
         script = str(HERE / "pros_cons.py")
         run("pros_cons", script, options.vectors[0], str(options.data / "pros_cons"))
+    if options.data and (texts := options.data / "imdb" / "train.parquet").exists():
+        run("Texts", str(HERE / "tokenize_texts.py"), str(texts))
 
 
 if __name__ == "__main__":

@@ -25,8 +25,8 @@ def drop_words(
     form lose the same words.
 
     Args:
-        ids: int64 `(N,)`, the texts one after the other, of which words are left out; or padded
-            `(B, L)`, of which words are replaced by `<unk>`, so that the others stay in place.
+        ids: int64, the texts one after the other `(N,)`, of which words are left out; or padded
+            `(B, L)`, of which words are replaced by `<unk>`, so that the others keep their places.
         lengths: int64 `(B,)`, the words of each text.
         p: the probability, 0 to 1.
         generator: of the draws, one for each word; torch's own when left out.
@@ -42,7 +42,7 @@ def drop_words(
     sizes = lengths.numpy()
     keep, left = _kept(sizes, p, generator)
     if ids.dim() == 1:
-        return ids[torch.from_numpy(keep)], torch.from_numpy(left)
+        return torch.from_numpy(ids.numpy()[keep]), torch.from_numpy(left)
     real = np.arange(ids.shape[1]) < sizes[:, None]
     changed = ids.numpy().copy()
     changed[real] = np.where(keep, changed[real], Vocabulary.unk_idx)

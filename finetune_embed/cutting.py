@@ -68,8 +68,8 @@ def cut(texts: Iterable[Text], tokenizer: Tokenizer) -> CutTexts:
     numbers = _Numbering()
     pieces = _Pieces(tokenizer, numbers)
     parts = [(_NONE, _NONE)]
-    group: Iterator[Any]
-    for is_text, group in groupby(texts, lambda text: isinstance(text, str)):
+    groups: Iterator[tuple[bool, Iterator[Any]]] = groupby(texts, lambda t: isinstance(t, str))
+    for is_text, group in groups:
         if is_text and tokenizer.within_spaces:
             parts += map(pieces.cut, _batches(group, CHARACTERS))
         else:
@@ -106,39 +106,33 @@ class _Pieces:
     def forget(self) -> None:
         """Start anew, so that memory has a bound."""
         self.places: dict[str, int] = {}
-        self.words, self.sizes = _NONE, _NONE  # of all pieces; how many of them each piece has
+        self.words, self.ends = _NONE, np.zeros(1, np.int32)  # of all pieces, one after the other
 
     def cut(self, texts: list[str]) -> tuple[Numbers, Numbers]:
         """Return the numbers of the words of all texts, and how many words each text has."""
-        pieces, which, bounds = _split(texts)
+        import pyarrow as pa
+        from pyarrow import compute
+
+        split = compute.split_pattern(pa.array(map(well_formed, texts), pa.large_string()), " ")
+        encoded = split.values.dictionary_encode()
+        pieces = encoded.dictionary.to_pylist()
         if len(self.places) > REMEMBERED:
             self.forget()
         self._learn([piece for piece in pieces if piece not in self.places])
-        places = np.fromiter(map(self.places.__getitem__, pieces), np.int32, len(pieces))[which]
-        sizes = self.sizes[places]
-        ends = np.cumsum(np.concatenate([[0], sizes]))
-        starts = (np.cumsum(self.sizes) - self.sizes)[places]
-        found = self.words[np.arange(ends[-1]) + np.repeat(starts - ends[:-1], sizes)]
-        return found, np.diff(ends[bounds]).astype(np.int32)
+        places = np.fromiter(map(self.places.__getitem__, pieces), np.int32, len(pieces))
+        words = pa.ListArray.from_arrays(self.ends, self.words)
+        found = words.take(pa.array(places)).take(encoded.indices)
+        ends = found.offsets.to_numpy()[split.offsets.to_numpy()]
+        return found.values.to_numpy(), np.diff(ends)
 
     def _learn(self, pieces: list[str]) -> None:
         found = self.tokenizer.tokenize_pieces(pieces)
-        ends = np.flatnonzero(np.fromiter(map(" ".__eq__, found), bool, len(found)))
+        at = np.flatnonzero(np.fromiter(map(" ".__eq__, found), bool, len(found)))
         words = self.numbers.of([word for word in found if word != " "])
+        ends = at - np.arange(len(at)) + self.ends[-1]
         self.words = np.concatenate([self.words, words])
-        self.sizes = np.concatenate([self.sizes, np.diff(ends, prepend=-1) - 1])
+        self.ends = np.concatenate([self.ends, ends.astype(np.int32)])
         self.places.update(zip(pieces, count(len(self.places)), strict=False))
-
-
-def _split(texts: list[str]) -> tuple[list[str], Numbers, Numbers]:
-    """Return distinct pieces, which of them the texts have, and where each text's begin and end."""
-    import pyarrow as pa
-    from pyarrow import compute
-
-    rows = pa.array(map(well_formed, texts), pa.large_string())
-    split = compute.split_pattern(rows, " ")
-    encoded = split.values.dictionary_encode()
-    return encoded.dictionary.to_pylist(), encoded.indices.to_numpy(), split.offsets.to_numpy()
 
 
 def _words(text: Text, tokenizer: Tokenizer) -> list[str]:

@@ -144,8 +144,8 @@ class Vocabulary:
             )
         if rare := total - sum(kept.values()):
             kept[UNK] = kept.get(UNK, 0) + rare
-        by_count = dict(sorted(kept.items(), key=lambda item: (-item[1], item[0])))
-        return cls(by_count, tokenizer, specials)
+        by_count = sorted(sorted(kept), key=kept.__getitem__, reverse=True)
+        return cls({word: kept[word] for word in by_count}, tokenizer, specials)
 
     @cached_property
     def key_to_index(self) -> dict[str, int]:

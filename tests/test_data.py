@@ -6,7 +6,15 @@ from datasets import ClassLabel, Dataset, Features, Value
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune_embed import DataError, Vocabulary, collate_bag, collate_padded, encode
+from finetune_embed import (
+    DataError,
+    Vocabulary,
+    collate_bag,
+    collate_packed,
+    collate_padded,
+    encode,
+)
+from finetune_embed.cutting import cut
 from finetune_embed.data import EncodedTexts, batch_indices, label_numbers, labels_of, texts_of
 from finetune_embed.splits import Splits, hold_out, open_splits
 
@@ -40,6 +48,12 @@ def test_texts_and_lists_of_words_are_not_joined():
     for columns in (["text", "words"], ["words", "text"]):
         with pytest.raises(DataError, match=r"'text'.* are partly texts, partly lists of words"):
             texts_of(dataset, columns, "here")
+
+
+@pytest.mark.parametrize("kind", ["numpy", "torch", "pandas", "polars"])
+def test_texts_of_a_data_set_in_another_format(kind):
+    dataset = Dataset.from_dict({"t": ["a", "b"]})
+    assert texts_of(dataset.with_format(kind), "t", "here") == ["a", "b"]
 
 
 def test_texts_of_no_rows():
@@ -180,7 +194,7 @@ def slowly_padded(texts: list[list[str]], rows: list[int], longest: int | None) 
     st.data(),
     st.one_of(st.none(), st.integers(1, 7)),
 )
-def test_padded_equals_a_slow_reference(texts, data, longest):
+def test_padded_and_packed_equal_a_slow_reference(texts, data, longest):
     rows = data.draw(st.lists(st.integers(0, len(texts) - 1), min_size=1, max_size=6))
     encoded = EncodedTexts.of([" ".join(words) for words in texts], VOCAB, max_length=longest)
     assert len(encoded) == len(texts)
@@ -188,6 +202,18 @@ def test_padded_equals_a_slow_reference(texts, data, longest):
     assert ids.tolist() == slowly_padded(texts, rows, longest)
     assert lengths.tolist() == [max(1, len(texts[row][:longest])) for row in rows]
     assert ids.dtype == lengths.dtype == torch.int64
+    flat, sizes = encoded.packed(torch.tensor(rows))
+    assert sizes.tolist() == [len(texts[row][:longest]) for row in rows]
+    assert flat.tolist() == [
+        i for row in rows for i in slowly_padded(texts, [row], longest)[0] if i
+    ]
+    assert flat.dtype == sizes.dtype == torch.int64
+
+
+def test_packed_of_no_rows():
+    flat, lengths = EncodedTexts.of(["a"], VOCAB).packed(torch.zeros(0, dtype=torch.int64))
+    assert (flat.tolist(), lengths.tolist()) == ([], [])
+    assert flat.dtype == lengths.dtype == torch.int64
 
 
 def packed(ids: torch.Tensor, lengths: torch.Tensor) -> torch.nn.utils.rnn.PackedSequence:
@@ -214,6 +240,16 @@ def test_empty_texts_are_one_position_of_padding_and_can_be_packed(texts, ids, s
     assert collated.tolist() == ids
     assert torch.equal(collated_lengths, lengths)
     assert packed(collated, collated_lengths).batch_sizes.tolist() == sizes
+
+
+def test_texts_that_were_cut_are_encoded_alike():
+    texts = ["a b x", "", "c"]
+    plain = EncodedTexts.of(texts, VOCAB, max_length=2)
+    found = EncodedTexts.of(cut(texts, VOCAB.tokenizer), VOCAB, max_length=2)
+    assert found.ids.tolist() == plain.ids.tolist() == [2, 3, 1, 4]
+    assert found.offsets.tolist() == plain.offsets.tolist() == [0, 3, 3]
+    assert found.lengths.tolist() == plain.lengths.tolist() == [2, 0, 1]
+    assert found.lengths.dtype == torch.int64
 
 
 def test_encoded_texts_keep_their_labels():
@@ -274,7 +310,12 @@ def test_collate_functions():
     assert flat.tolist() == [2, 3, 4]
     assert offsets.tolist() == [0, 2, 2]
     assert labels.tolist() == [1, 0, 2]
-    assert ids.dtype == flat.dtype == offsets.dtype == lengths.dtype == labels.dtype == torch.int64
+    same, sizes, classes = collate_packed(list(dataset))
+    assert same.tolist() == flat.tolist()
+    assert sizes.tolist() == [2, 0, 1]
+    assert classes.tolist() == labels.tolist()
+    for found in (ids, flat, offsets, lengths, sizes, labels):
+        assert found.dtype == torch.int64
 
 
 def test_collate_functions_in_a_data_loader():
@@ -284,6 +325,8 @@ def test_collate_functions_in_a_data_loader():
         assert [ids.tolist() for ids, _, _ in loader] == [[[2, 3], [0, 0]], [[4]]]
         loader = torch.utils.data.DataLoader(columns, batch_size=2, collate_fn=collate_bag)
         assert [offsets.tolist() for _, offsets, _ in loader] == [[0, 2], [0]]
+        loader = torch.utils.data.DataLoader(columns, batch_size=2, collate_fn=collate_packed)
+        assert [lengths.tolist() for _, lengths, _ in loader] == [[2, 0], [1]]
 
 
 def test_a_batch_of_empty_texts():

@@ -90,6 +90,37 @@ def test_a_text_beyond_the_budget_goes_alone_and_short_ones_by_the_512():
     assert model.shapes == [(512, 3), (512, 3), (7, 3), (1, over), (1, over)]
 
 
+class Packed(nn.Module):
+    """A bag over texts one after the other; an empty one is zeros."""
+
+    packed = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(V, D, padding_idx=0)
+        self.shapes: list[tuple[int, int]] = []
+
+    def forward(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        assert ids.dim() == 1
+        self.shapes.append((len(lengths), len(ids)))
+        return torch.stack([p.sum(dim=0) for p in self.embedding(ids).split(lengths.tolist())])
+
+
+def test_a_model_of_packed_texts_gets_them_without_padding(monkeypatch):
+    monkeypatch.setattr(evaluate, "BATCH", 5)
+    monkeypatch.setattr(evaluate, "TOKENS", 20)
+    lengths = [5, 0, 9, 1, 31, 2, 0, 9, 9, 5, 40, 3, 1, 7]
+    data, model = texts_of(lengths), Packed()
+    weight = model.embedding.weight.detach()
+    logits = forward_all(model, "embedding.weight", weight, data)
+    expected = [
+        weight[data.ids[a : a + n]].sum(0) for a, n in zip(data.offsets, lengths, strict=True)
+    ]
+    torch.testing.assert_close(logits, torch.stack(expected))
+    # 0 0 1 1 2 | 3 5 5 7 | 9 9 | 9 | 31 | 40 words: real ones count, empty texts as one
+    assert model.shapes == [(5, 4), (4, 20), (2, 18), (1, 9), (1, 31), (1, 40)]
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_the_mode_of_the_model_is_left_as_it_was(training):
     model, path, weight = watched(fe.KimCNN)

@@ -1,0 +1,92 @@
+"""Cutting texts into words and mapping them to ids, beside the tokenizers library.
+
+python benchmarks/tokenize_texts.py imdb/train.parquet [--column text] [--runs 5]
+
+Ours and the peer take turns; each figure is the median of the runs, with their range. The peer is
+given the vocabulary and maps texts to ids on all cores; ours collects the vocabulary from the same
+cut as well, or is given it, or is given the texts as they were cut before. All find the same ids,
+which is checked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+import polars as pl
+import torch
+
+import finetune_embed as fe
+from finetune_embed.cutting import cut
+from finetune_embed.tokenizer import CONVENTIONS, well_formed
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """Return the wall time of a call."""
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+def one_convention(name: str, texts: list[str], runs: int) -> None:
+    """Print the lines of one convention."""
+    tokenizer = CONVENTIONS[name]
+    vocab = fe.Vocabulary.from_texts(texts, tokenizer)
+    pipeline = tokenizer.pipeline(vocab.key_to_index, "<unk>")
+    found = cut(texts, tokenizer)
+    clean = [well_formed(text) for text in texts]
+
+    def peer() -> np.ndarray:
+        encoded = pipeline.encode_batch_fast(clean, add_special_tokens=False)
+        return np.concatenate([np.array(one.ids, np.int64) for one in encoded])
+
+    def ours() -> torch.Tensor:
+        found = cut(texts, tokenizer)
+        return fe.Vocabulary.from_cut(found, tokenizer).encode(found)[0]
+
+    calls: dict[str, Callable[[], object]] = {
+        "tokenizers, ids alone": peer,
+        "ours, vocabulary and ids": ours,
+        "ours, ids alone": lambda: vocab.encode(texts),
+        "ours, ids once more": lambda: vocab.encode(found),
+    }
+    times: dict[str, list[float]] = {call: [] for call in calls}
+    for _ in range(runs):
+        for call in calls:
+            times[call].append(seconds(calls[call]))
+    theirs = statistics.median(times["tokenizers, ids alone"])
+    for call, taken in times.items():
+        middle = statistics.median(taken)
+        print(
+            f"{name:<12}{call:<26}{middle:8.3f} s ({min(taken):.3f} to {max(taken):.3f})"
+            f"{len(texts) / middle:>10,.0f} texts/s {theirs / middle:6.1f}x",
+            flush=True,
+        )
+    expected = peer()
+    same = np.array_equal(expected, ours().numpy())
+    for given in (texts, found):
+        same &= np.array_equal(expected, vocab.encode(given)[0].numpy())
+    print(f"{name:<12}the same {len(expected):,} ids of {len(vocab):,} words: {same}", flush=True)
+    if not same:
+        raise SystemExit(1)
+
+
+def main() -> None:
+    """Print the lines of each convention."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("texts", help="a Parquet file")
+    parser.add_argument("--column", default="text")
+    parser.add_argument("--runs", type=int, default=5)
+    options = parser.parse_args()
+    texts: list[str] = pl.read_parquet(options.texts)[options.column].to_list()
+    size = sum(map(len, texts))
+    print(f"{len(texts):,} texts, {size:,} characters, {torch.get_num_threads()} threads")
+    for name in CONVENTIONS:
+        one_convention(name, texts, options.runs)
+
+
+if __name__ == "__main__":
+    main()
