@@ -135,28 +135,36 @@ static int sort_by_id(uint64_t *keys, uint64_t *spare, Py_ssize_t count, uint64_
     return passes;
 }
 
-/* group(ids, end, rows, order, starts) -> int
+/* group(ids, end, lengths | None, rows, order, starts) -> int
  *
  * ids int64 (N,) below `end`. Writes the different ids in ascending order to `rows` int64 (N,); the
  * positions of the ids, by row and in each by position, to `order` int64 (N,); and where each row's
- * positions start to `starts` int64 (N + 1,). Returns how many rows there are. */
+ * positions start to `starts` int64 (N + 1,). With lengths int64 (B,), `order` holds in place of
+ * positions the numbers of the bags that they are in. Returns how many rows there are. */
 static PyObject *group(PyObject *self, PyObject *args) {
     (void)self;
-    Py_buffer ids, rows, order, starts;
+    Py_buffer ids, lengths, rows, order, starts;
     Py_ssize_t end, bad = 0;
     PyObject *result = NULL;
-    if (!PyArg_ParseTuple(args, "y*nw*w*w*", &ids, &end, &rows, &order, &starts)) return NULL;
-    Py_ssize_t count = ids.len / 8, found = 0;
+    if (!PyArg_ParseTuple(args, "y*nz*w*w*w*", &ids, &end, &lengths, &rows, &order, &starts)) return NULL;
+    Py_ssize_t count = ids.len / 8, found = 0, bags = lengths.buf ? lengths.len / 8 : 0;
+    const int64_t *length = lengths.buf;
     if (!holds(&ids, count, 8, "ids") || !holds(&rows, count, 8, "rows") || !holds(&order, count, 8, "order") ||
         !holds(&starts, count + 1, 8, "starts"))
         goto done;
-    if ((uint64_t)count > UINT32_MAX || (uint64_t)end > UINT32_MAX || end < 0) {
+    if ((uint64_t)count > UINT32_MAX || (uint64_t)bags > UINT32_MAX || (uint64_t)end > UINT32_MAX || end < 0) {
         PyErr_SetString(PyExc_ValueError, "ids or rows are too many to be counted in 32 bits");
         goto done;
     }
     const int64_t *id = ids.buf;
     if (!in_range(id, count, end, &bad)) {
         out_of_range(id, bad, end);
+        goto done;
+    }
+    int64_t left = count;
+    for (Py_ssize_t i = 0; i < bags && left >= 0; i++) left = length[i] < 0 ? -1 : left - length[i];
+    if (length && left) {
+        PyErr_SetString(PyExc_ValueError, "lengths do not add up to the number of ids");
         goto done;
     }
     uint64_t *keys = malloc((size_t)(count ? count : 1) * 16), *sorted = keys;
@@ -166,7 +174,13 @@ static PyObject *group(PyObject *self, PyObject *args) {
     }
     Py_BEGIN_ALLOW_THREADS;
     int64_t *row = rows.buf, *position = order.buf, *start = starts.buf;
-    for (Py_ssize_t i = 0; i < count; i++) keys[i] = (uint64_t)id[i] << 32 | (uint64_t)i;
+    if (length) {
+        uint64_t *key = keys;
+        for (Py_ssize_t bag = 0; bag < bags; bag++)
+            for (int64_t i = 0; i < length[bag]; i++) *key++ = (uint64_t)*id++ << 32 | (uint64_t)bag;
+    } else {
+        for (Py_ssize_t i = 0; i < count; i++) keys[i] = (uint64_t)id[i] << 32 | (uint64_t)i;
+    }
     if (count && sort_by_id(keys, keys + count, count, (uint64_t)end) % 2) sorted = keys + count;
     for (Py_ssize_t i = 0; i < count; i++) {
         int64_t this = (int64_t)(sorted[i] >> 32);
@@ -182,6 +196,7 @@ static PyObject *group(PyObject *self, PyObject *args) {
     result = PyLong_FromSsize_t(found);
 done:
     PyBuffer_Release(&ids);
+    if (lengths.obj) PyBuffer_Release(&lengths);
     PyBuffer_Release(&rows);
     PyBuffer_Release(&order);
     PyBuffer_Release(&starts);
@@ -370,6 +385,92 @@ done:
 
 /* ---------------------------------------------------------------- Adam */
 
+/* find_slots(rows, index, slots, count) -> int
+ *
+ * Writes index[rows] to `slots` int64 (U,), `rows` int64 (U,) and `index` int32 (V,); a row without a
+ * slot, that is with a negative one, gets the next one from `count` on, which is noted in the index.
+ * Returns the new count. */
+static PyObject *find_slots(PyObject *self, PyObject *args) {
+    (void)self;
+    Py_buffer rows, index, slots;
+    Py_ssize_t count, bad = 0;
+    PyObject *result = NULL;
+    if (!PyArg_ParseTuple(args, "y*w*w*n", &rows, &index, &slots, &count)) return NULL;
+    Py_ssize_t number = rows.len / 8, end = index.len / 4;
+    const int64_t *row = rows.buf;
+    int64_t *slot = slots.buf;
+    int32_t *at = index.buf;
+    if (!holds(&rows, number, 8, "rows") || !holds(&slots, number, 8, "slots") || !holds(&index, end, 4, "index"))
+        goto done;
+    if (!in_range(row, number, end, &bad)) {
+        out_of_range(row, bad, end);
+        goto done;
+    }
+    if (count < 0 || count > INT32_MAX - number) {
+        PyErr_SetString(PyExc_ValueError, "slots are too many to be counted in 32 bits");
+        goto done;
+    }
+    for (Py_ssize_t i = 0; i < number; i++) {
+        if (at[row[i]] < 0) at[row[i]] = (int32_t)count++;
+        slot[i] = at[row[i]];
+    }
+    result = PyLong_FromSsize_t(count);
+done:
+    PyBuffer_Release(&rows);
+    PyBuffer_Release(&index);
+    PyBuffer_Release(&slots);
+    return result;
+}
+
+#define KNOWN 256 /* step counts whose corrections are kept at hand; most rows of a batch have few */
+
+/* count_steps(steps, slots, beta1, beta2, lr, eps, rates, epsilons) -> None
+ *
+ * Adds 1 to `steps` int64 (S,) in the slots int64 (U,), and writes for each, with n the result and
+ * c = sqrt(1 - beta2^n), the rate -lr c / (1 - beta1^n) and eps c, both float32 (U,). */
+static PyObject *count_steps(PyObject *self, PyObject *args) {
+    (void)self;
+    Py_buffer steps, slots, rates, epsilons;
+    double beta1, beta2, lr, eps;
+    Py_ssize_t bad = 0;
+    PyObject *result = NULL;
+    if (!PyArg_ParseTuple(args, "w*y*ddddw*w*", &steps, &slots, &beta1, &beta2, &lr, &eps, &rates, &epsilons))
+        return NULL;
+    Py_ssize_t number = slots.len / 8, end = steps.len / 8;
+    const int64_t *slot = slots.buf;
+    int64_t *step = steps.buf;
+    float *rate = rates.buf, *epsilon = epsilons.buf;
+    if (!holds(&slots, number, 8, "slots") || !holds(&steps, end, 8, "steps") || !holds(&rates, number, 4, "rates") ||
+        !holds(&epsilons, number, 4, "epsilons"))
+        goto done;
+    if (!in_range(slot, number, end, &bad)) {
+        out_of_range(slot, bad, end);
+        goto done;
+    }
+    Py_BEGIN_ALLOW_THREADS;
+    struct { int64_t n; float rate, eps; } known[KNOWN] = {0};
+    for (Py_ssize_t i = 0; i < number; i++) {
+        int64_t n = ++step[slot[i]];
+        size_t at = (uint64_t)n % KNOWN;
+        if (known[at].n != n) {
+            double root = sqrt(1 - pow(beta2, (double)n));
+            known[at].n = n;
+            known[at].rate = (float)(-lr * root / (1 - pow(beta1, (double)n)));
+            known[at].eps = (float)(eps * root);
+        }
+        rate[i] = known[at].rate;
+        epsilon[i] = known[at].eps;
+    }
+    Py_END_ALLOW_THREADS;
+    result = Py_NewRef(Py_None);
+done:
+    PyBuffer_Release(&steps);
+    PyBuffer_Release(&slots);
+    PyBuffer_Release(&rates);
+    PyBuffer_Release(&epsilons);
+    return result;
+}
+
 typedef struct {
     float *weight, *exp_avg, *exp_avg_sq; /* exp_avg_sq NULL: its root is in `rate` */
     const float *grad, *rate, *eps, *clip, *decay;
@@ -486,11 +587,13 @@ done:
 }
 
 static PyMethodDef methods[] = {
-    {"group", group, METH_VARARGS, "group(ids, end, rows, order, starts) -> int"},
+    {"group", group, METH_VARARGS, "group(ids, end, lengths, rows, order, starts) -> int"},
     {"increasing", increasing, METH_VARARGS, "increasing(ids, end) -> bool"},
     {"sum_rows", sum_rows, METH_VARARGS, "sum_rows(values, source, starts, out, size, threads)"},
     {"squares", squares, METH_VARARGS, "squares(values, out, size, threads)"},
     {"nonzero_rows", nonzero_rows, METH_VARARGS, "nonzero_rows(values, out, size) -> int"},
+    {"find_slots", find_slots, METH_VARARGS, "find_slots(rows, index, slots, count) -> int"},
+    {"count_steps", count_steps, METH_VARARGS, "count_steps(steps, slots, beta1, beta2, lr, eps, ...)"},
     {"adam", adam, METH_VARARGS, "adam(weight, rows, grad, exp_avg, exp_avg_sq, slots, ...)"},
     {NULL, NULL, 0, NULL},
 };
