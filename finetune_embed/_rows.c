@@ -4,11 +4,11 @@
  * `optim/_kernels.py` chooses. Functions take buffers, let go of the interpreter lock while they
  * work, and never read or write outside of the lengths they are given: row numbers are checked.
  *
- * Threads are started for a call and end with it, so that a process may fork between two. Each row
- * belongs to one thread and is worked on in one order, so that results don't depend on the number
- * of threads; multiplications and additions are not fused, so that they don't depend on the
+ * Each row belongs to one thread and is worked on in one order, so that results don't depend on the
+ * number of threads. Multiplications and additions are not fused, so that they don't depend on the
  * processor either (see the compiler's arguments in pyproject.toml).
  */
+#define _GNU_SOURCE
 #define Py_LIMITED_API 0x030B0000
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -19,6 +19,7 @@
 #include <string.h>
 
 #if defined(__unix__) || defined(__APPLE__)
+#include <dlfcn.h>
 #include <pthread.h>
 #define THREADS
 #endif
@@ -36,45 +37,21 @@
 #endif
 
 #define MOST_THREADS 64
-#define ENOUGH_WORK 32768 /* numbers for a thread; for fewer it is not worth starting */
-#define AHEAD 4           /* rows that are fetched before they are needed */
+#define PARTS 8            /* for each thread */
+#define ENOUGH_WORK 262144 /* numbers for a thread; for fewer it is not worth starting */
+#define AHEAD 16           /* rows that are fetched before they are needed */
 
 /* ---------------------------------------------------------------- row ranges in threads */
 
 typedef void (*work_t)(const void *job, Py_ssize_t first, Py_ssize_t last);
 
+/* Ranges of rows that threads take one after the other. */
 typedef struct {
     work_t work;
     const void *job;
-    Py_ssize_t first, last;
-} part_t;
-
-#ifdef THREADS
-static void *run_part(void *argument) {
-    part_t *part = argument;
-    part->work(part->job, part->first, part->last);
-    return NULL;
-}
-#endif
-
-/* Does parts[0] here and the others in threads of their own, or here if there are none to be had. */
-static void run(part_t *parts, int count) {
-#ifdef THREADS
-    pthread_t threads[MOST_THREADS];
-    int started[MOST_THREADS];
-    for (int i = 1; i < count; i++) started[i] = !pthread_create(&threads[i], NULL, run_part, &parts[i]);
-    run_part(&parts[0]);
-    for (int i = 1; i < count; i++) {
-        if (started[i]) {
-            pthread_join(threads[i], NULL);
-        } else {
-            run_part(&parts[i]);
-        }
-    }
-#else
-    for (int i = 0; i < count; i++) parts[i].work(parts[i].job, parts[i].first, parts[i].last);
-#endif
-}
+    Py_ssize_t bounds[MOST_THREADS * PARTS + 1];
+    int parts, next;
+} ranges_t;
 
 static int threads_for(int threads, double numbers) {
     int enough = numbers / ENOUGH_WORK < MOST_THREADS ? (int)(numbers / ENOUGH_WORK) : MOST_THREADS;
@@ -82,12 +59,58 @@ static int threads_for(int threads, double numbers) {
     return threads < 1 ? 1 : threads;
 }
 
-static void share_evenly(work_t work, const void *job, Py_ssize_t rows, Py_ssize_t size, int threads) {
-    part_t parts[MOST_THREADS];
-    int count = threads_for(threads, (double)rows * (double)size);
-    for (int i = 0; i < count; i++) parts[i] = (part_t){work, job, rows * i / count, rows * (i + 1) / count};
-    run(parts, count);
+#ifdef THREADS
+/* The entry of the OpenMP library that torch has loaded. Its threads go on spinning for milliseconds
+ * after each of torch's operations; threads of our own would have to share the processors with them.
+ * They don't survive a fork: a child process starts threads of its own, for each call anew. */
+static void (*openmp)(void (*)(void *), void *, unsigned, unsigned);
+
+static void forget_openmp(void) { openmp = NULL; }
+
+static void take_ranges(void *argument) {
+    ranges_t *ranges = argument;
+    int part;
+    while ((part = __atomic_fetch_add(&ranges->next, 1, __ATOMIC_RELAXED)) < ranges->parts)
+        ranges->work(ranges->job, ranges->bounds[part], ranges->bounds[part + 1]);
 }
+
+static void *thread_main(void *argument) {
+    take_ranges(argument);
+    return NULL;
+}
+
+/* Works on rows, here and in further threads. `starts` (rows + 1), if given, tells how much work comes
+ * before each row, beside that of the row itself. */
+static void run(work_t work, const void *job, Py_ssize_t rows, const int64_t *starts, int threads) {
+    if (threads < 2) {
+        work(job, 0, rows);
+        return;
+    }
+    ranges_t ranges = {.work = work, .job = job, .parts = threads * PARTS};
+    double all = (double)rows + (starts ? (double)starts[rows] : 0);
+    for (Py_ssize_t row = 0, part = 1; part < ranges.parts; part++) {
+        double most = all * (double)part / ranges.parts;
+        if (!starts) row = (Py_ssize_t)most;
+        while (starts && row < rows && (double)row + (double)starts[row] < most) row++;
+        ranges.bounds[part] = row;
+    }
+    ranges.bounds[ranges.parts] = rows;
+    if (openmp) {
+        openmp(take_ranges, &ranges, (unsigned)threads, 0);
+        return;
+    }
+    pthread_t others[MOST_THREADS];
+    int started = 0;
+    while (started < threads - 1 && !pthread_create(&others[started], NULL, thread_main, &ranges)) started++;
+    take_ranges(&ranges);
+    while (started) pthread_join(others[--started], NULL);
+}
+#else
+static void run(work_t work, const void *job, Py_ssize_t rows, const int64_t *starts, int threads) {
+    (void)starts, (void)threads;
+    work(job, 0, rows);
+}
+#endif
 
 /* ---------------------------------------------------------------- arguments */
 
@@ -280,15 +303,7 @@ static PyObject *sum_rows(PyObject *self, PyObject *args) {
     }
     Py_BEGIN_ALLOW_THREADS;
     sums_t job = {values.buf, source.buf, start, out.buf, size};
-    part_t parts[MOST_THREADS];
-    int parts_count = threads_for(threads, (double)count * (double)size);
-    Py_ssize_t row = 0;
-    for (int i = 0; i < parts_count; i++) { /* as many sources each, and rows: both take time */
-        parts[i] = (part_t){sum_range, &job, row, rows};
-        while (row < rows && start[row] + row < (count + rows) / parts_count * (i + 1)) row++;
-        if (i + 1 < parts_count) parts[i].last = row;
-    }
-    run(parts, parts_count);
+    run(sum_range, &job, rows, start, threads_for(threads, (double)count * (double)size));
     Py_END_ALLOW_THREADS;
     result = Py_NewRef(Py_None);
 done:
@@ -341,7 +356,7 @@ static PyObject *squares(PyObject *self, PyObject *args) {
     if (!holds(&out, rows, 8, "out") || !holds(&values, rows, size * 4, "values")) goto done;
     Py_BEGIN_ALLOW_THREADS;
     squares_t job = {values.buf, out.buf, size};
-    share_evenly(squares_range, &job, rows, size, threads);
+    run(squares_range, &job, rows, NULL, threads_for(threads, (double)rows * (double)size));
     Py_END_ALLOW_THREADS;
     result = Py_NewRef(Py_None);
 done:
@@ -577,7 +592,7 @@ static PyObject *adam(PyObject *self, PyObject *args) {
                   b[CLIP].obj ? b[CLIP].buf : NULL, b[DECAY].obj ? b[DECAY].buf : NULL,
                   row,           b[SLOTS].buf, size,
                   (float)beta1,  (float)(1 - beta1), (float)beta2, (float)(1 - beta2)};
-    share_evenly(adam_range, &job, rows, size, threads);
+    run(adam_range, &job, rows, NULL, threads_for(threads, (double)rows * (double)size));
     Py_END_ALLOW_THREADS;
     result = Py_NewRef(Py_None);
 done:
@@ -602,4 +617,11 @@ static struct PyModuleDef module = {
     PyModuleDef_HEAD_INIT, "_rows", "Inner loops of an optimizer step by rows.", 0, methods, NULL, NULL, NULL, NULL,
 };
 
-PyMODINIT_FUNC PyInit__rows(void) { return PyModuleDef_Init(&module); }
+PyMODINIT_FUNC PyInit__rows(void) {
+#ifdef THREADS
+    void *found = dlsym(RTLD_DEFAULT, "GOMP_parallel"); /* LLVM's and Intel's OpenMP have it too */
+    memcpy(&openmp, &found, sizeof openmp);
+    pthread_atfork(NULL, NULL, forget_openmp);
+#endif
+    return PyModuleDef_Init(&module);
+}
