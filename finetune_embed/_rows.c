@@ -38,8 +38,12 @@
 
 #define MOST_THREADS 64
 #define PARTS 8            /* for each thread */
-#define ENOUGH_WORK 262144 /* numbers for a thread; for fewer it is not worth starting */
+#define ENOUGH_WORK 65536 /* numbers for a thread; for fewer it is not worth starting */
 #define AHEAD 16           /* rows that are fetched before they are needed */
+
+static inline void fetch(const float *row, Py_ssize_t size) {
+    for (Py_ssize_t i = 0; i < size; i += 16) PREFETCH(row + i);
+}
 
 /* ---------------------------------------------------------------- row ranges in threads */
 
@@ -258,14 +262,19 @@ typedef struct {
 
 FOR_EACH_CPU static void sum_range(const void *argument, Py_ssize_t first, Py_ssize_t last) {
     const sums_t *job = argument;
-    Py_ssize_t size = job->size;
+    Py_ssize_t size = job->size, end = job->starts[last];
     for (Py_ssize_t row = first; row < last; row++) {
         float *restrict out = job->out + row * size;
-        Py_ssize_t at = job->starts[row], stop = job->starts[row + 1];
-        memcpy(out, job->values + job->source[at] * size, (size_t)size * sizeof(float));
-        while (++at < stop) {
+        Py_ssize_t start = job->starts[row], stop = job->starts[row + 1];
+        if (start == stop) memset(out, 0, (size_t)size * sizeof(float));
+        for (Py_ssize_t at = start; at < stop; at++) {
             const float *restrict value = job->values + job->source[at] * size;
-            for (Py_ssize_t i = 0; i < size; i++) out[i] += value[i];
+            if (at + AHEAD < end) fetch(job->values + job->source[at + AHEAD] * size, size);
+            if (at == start) {
+                memcpy(out, value, (size_t)size * sizeof(float));
+            } else {
+                for (Py_ssize_t i = 0; i < size; i++) out[i] += value[i];
+            }
         }
     }
 }
@@ -273,7 +282,7 @@ FOR_EACH_CPU static void sum_range(const void *argument, Py_ssize_t first, Py_ss
 /* sum_rows(values, source, starts, out, size, threads) -> None
  *
  * Writes to each row of `out` float32 (U, size) the sum of the rows of `values` float32 (M, size)
- * whose numbers are source[starts[u]:starts[u + 1]], in that order. */
+ * whose numbers are source[starts[u]:starts[u + 1]], in that order; zeros for none. */
 static PyObject *sum_rows(PyObject *self, PyObject *args) {
     (void)self;
     Py_buffer values, source, starts, out;
@@ -296,7 +305,7 @@ static PyObject *sum_rows(PyObject *self, PyObject *args) {
         goto done;
     }
     int rising = start[0] == 0 && start[rows] == count;
-    for (Py_ssize_t i = 0; rising && i < rows; i++) rising = start[i] < start[i + 1];
+    for (Py_ssize_t i = 0; rising && i < rows; i++) rising = start[i] <= start[i + 1];
     if (!rising) {
         PyErr_SetString(PyExc_ValueError, "starts do not rise from 0 to the number of sources");
         goto done;
@@ -501,14 +510,10 @@ FOR_EACH_CPU static void adam_range(const void *argument, Py_ssize_t first, Py_s
     float beta1 = job->beta1, rest1 = job->rest1, beta2 = job->beta2, rest2 = job->rest2;
     for (Py_ssize_t row = first; row < last; row++) {
         if (row + AHEAD < last) {
-            const float *next_w = job->weight + job->rows[row + AHEAD] * size;
-            const float *next_m = job->exp_avg + job->slots[row + AHEAD] * size;
-            const float *next_v = job->exp_avg_sq ? job->exp_avg_sq + job->slots[row + AHEAD] * size : next_m;
-            for (Py_ssize_t i = 0; i < size; i += 16) {
-                PREFETCH(next_w + i);
-                PREFETCH(next_m + i);
-                PREFETCH(next_v + i);
-            }
+            Py_ssize_t slot = job->slots[row + AHEAD];
+            fetch(job->weight + job->rows[row + AHEAD] * size, size);
+            fetch(job->exp_avg + slot * size, size);
+            if (job->exp_avg_sq) fetch(job->exp_avg_sq + slot * size, size);
         }
         float *restrict w = job->weight + job->rows[row] * size;
         float *restrict m = job->exp_avg + job->slots[row] * size;
