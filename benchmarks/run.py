@@ -24,6 +24,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder with a folder for each data set")
     options = parser.parse_args()
     run("Import", str(HERE / "import_cost.py"))
+    run("A training step", str(HERE / "step.py"))
     with tempfile.TemporaryDirectory() as folder:
         command = ("-m", "finetune_embed", "quickstart", "--quiet", "-o", folder)
         run("Quickstart (synthetic reviews)", *command)

@@ -4,11 +4,11 @@
  * `optim/_kernels.py` chooses. Functions take buffers, let go of the interpreter lock while they
  * work, and never read or write outside of the lengths they are given: row numbers are checked.
  *
- * Threads are started for a call and end with it, so that a process may fork between two. Each row
- * belongs to one thread and is worked on in one order, so that results don't depend on the number
- * of threads; multiplications and additions are not fused, so that they don't depend on the
+ * Each row belongs to one thread and is worked on in one order, so that results don't depend on the
+ * number of threads. Multiplications and additions are not fused, so that they don't depend on the
  * processor either (see the compiler's arguments in pyproject.toml).
  */
+#define _GNU_SOURCE
 #define Py_LIMITED_API 0x030B0000
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -19,6 +19,7 @@
 #include <string.h>
 
 #if defined(__unix__) || defined(__APPLE__)
+#include <dlfcn.h>
 #include <pthread.h>
 #define THREADS
 #endif
@@ -36,45 +37,25 @@
 #endif
 
 #define MOST_THREADS 64
-#define ENOUGH_WORK 32768 /* numbers for a thread; for fewer it is not worth starting */
-#define AHEAD 4           /* rows that are fetched before they are needed */
+#define PARTS 8            /* for each thread */
+#define ENOUGH_WORK 65536 /* numbers for a thread; for fewer it is not worth starting */
+#define AHEAD 16           /* rows that are fetched before they are needed */
+
+static inline void fetch(const float *row, Py_ssize_t size) {
+    for (Py_ssize_t i = 0; i < size; i += 16) PREFETCH(row + i);
+}
 
 /* ---------------------------------------------------------------- row ranges in threads */
 
 typedef void (*work_t)(const void *job, Py_ssize_t first, Py_ssize_t last);
 
+/* Ranges of rows that threads take one after the other. */
 typedef struct {
     work_t work;
     const void *job;
-    Py_ssize_t first, last;
-} part_t;
-
-#ifdef THREADS
-static void *run_part(void *argument) {
-    part_t *part = argument;
-    part->work(part->job, part->first, part->last);
-    return NULL;
-}
-#endif
-
-/* Does parts[0] here and the others in threads of their own, or here if there are none to be had. */
-static void run(part_t *parts, int count) {
-#ifdef THREADS
-    pthread_t threads[MOST_THREADS];
-    int started[MOST_THREADS];
-    for (int i = 1; i < count; i++) started[i] = !pthread_create(&threads[i], NULL, run_part, &parts[i]);
-    run_part(&parts[0]);
-    for (int i = 1; i < count; i++) {
-        if (started[i]) {
-            pthread_join(threads[i], NULL);
-        } else {
-            run_part(&parts[i]);
-        }
-    }
-#else
-    for (int i = 0; i < count; i++) parts[i].work(parts[i].job, parts[i].first, parts[i].last);
-#endif
-}
+    Py_ssize_t bounds[MOST_THREADS * PARTS + 1];
+    int parts, next;
+} ranges_t;
 
 static int threads_for(int threads, double numbers) {
     int enough = numbers / ENOUGH_WORK < MOST_THREADS ? (int)(numbers / ENOUGH_WORK) : MOST_THREADS;
@@ -82,12 +63,58 @@ static int threads_for(int threads, double numbers) {
     return threads < 1 ? 1 : threads;
 }
 
-static void share_evenly(work_t work, const void *job, Py_ssize_t rows, Py_ssize_t size, int threads) {
-    part_t parts[MOST_THREADS];
-    int count = threads_for(threads, (double)rows * (double)size);
-    for (int i = 0; i < count; i++) parts[i] = (part_t){work, job, rows * i / count, rows * (i + 1) / count};
-    run(parts, count);
+#ifdef THREADS
+/* The entry of the OpenMP library that torch has loaded. Its threads go on spinning for milliseconds
+ * after each of torch's operations; threads of our own would have to share the processors with them.
+ * They don't survive a fork: a child process starts threads of its own, for each call anew. */
+static void (*openmp)(void (*)(void *), void *, unsigned, unsigned);
+
+static void forget_openmp(void) { openmp = NULL; }
+
+static void take_ranges(void *argument) {
+    ranges_t *ranges = argument;
+    int part;
+    while ((part = __atomic_fetch_add(&ranges->next, 1, __ATOMIC_RELAXED)) < ranges->parts)
+        ranges->work(ranges->job, ranges->bounds[part], ranges->bounds[part + 1]);
 }
+
+static void *thread_main(void *argument) {
+    take_ranges(argument);
+    return NULL;
+}
+
+/* Works on rows, here and in further threads. `starts` (rows + 1), if given, tells how much work comes
+ * before each row, beside that of the row itself. */
+static void run(work_t work, const void *job, Py_ssize_t rows, const int64_t *starts, int threads) {
+    if (threads < 2) {
+        work(job, 0, rows);
+        return;
+    }
+    ranges_t ranges = {.work = work, .job = job, .parts = threads * PARTS};
+    double all = (double)rows + (starts ? (double)starts[rows] : 0);
+    for (Py_ssize_t row = 0, part = 1; part < ranges.parts; part++) {
+        double most = all * (double)part / ranges.parts;
+        if (!starts) row = (Py_ssize_t)most;
+        while (starts && row < rows && (double)row + (double)starts[row] < most) row++;
+        ranges.bounds[part] = row;
+    }
+    ranges.bounds[ranges.parts] = rows;
+    if (openmp) {
+        openmp(take_ranges, &ranges, (unsigned)threads, 0);
+        return;
+    }
+    pthread_t others[MOST_THREADS];
+    int started = 0;
+    while (started < threads - 1 && !pthread_create(&others[started], NULL, thread_main, &ranges)) started++;
+    take_ranges(&ranges);
+    while (started) pthread_join(others[--started], NULL);
+}
+#else
+static void run(work_t work, const void *job, Py_ssize_t rows, const int64_t *starts, int threads) {
+    (void)starts, (void)threads;
+    work(job, 0, rows);
+}
+#endif
 
 /* ---------------------------------------------------------------- arguments */
 
@@ -135,28 +162,36 @@ static int sort_by_id(uint64_t *keys, uint64_t *spare, Py_ssize_t count, uint64_
     return passes;
 }
 
-/* group(ids, end, rows, order, starts) -> int
+/* group(ids, end, lengths | None, rows, order, starts) -> int
  *
  * ids int64 (N,) below `end`. Writes the different ids in ascending order to `rows` int64 (N,); the
  * positions of the ids, by row and in each by position, to `order` int64 (N,); and where each row's
- * positions start to `starts` int64 (N + 1,). Returns how many rows there are. */
+ * positions start to `starts` int64 (N + 1,). With lengths int64 (B,), `order` holds in place of
+ * positions the numbers of the bags that they are in. Returns how many rows there are. */
 static PyObject *group(PyObject *self, PyObject *args) {
     (void)self;
-    Py_buffer ids, rows, order, starts;
+    Py_buffer ids, lengths, rows, order, starts;
     Py_ssize_t end, bad = 0;
     PyObject *result = NULL;
-    if (!PyArg_ParseTuple(args, "y*nw*w*w*", &ids, &end, &rows, &order, &starts)) return NULL;
-    Py_ssize_t count = ids.len / 8, found = 0;
+    if (!PyArg_ParseTuple(args, "y*nz*w*w*w*", &ids, &end, &lengths, &rows, &order, &starts)) return NULL;
+    Py_ssize_t count = ids.len / 8, found = 0, bags = lengths.buf ? lengths.len / 8 : 0;
+    const int64_t *length = lengths.buf;
     if (!holds(&ids, count, 8, "ids") || !holds(&rows, count, 8, "rows") || !holds(&order, count, 8, "order") ||
         !holds(&starts, count + 1, 8, "starts"))
         goto done;
-    if ((uint64_t)count > UINT32_MAX || (uint64_t)end > UINT32_MAX || end < 0) {
+    if ((uint64_t)count > UINT32_MAX || (uint64_t)bags > UINT32_MAX || (uint64_t)end > UINT32_MAX || end < 0) {
         PyErr_SetString(PyExc_ValueError, "ids or rows are too many to be counted in 32 bits");
         goto done;
     }
     const int64_t *id = ids.buf;
     if (!in_range(id, count, end, &bad)) {
         out_of_range(id, bad, end);
+        goto done;
+    }
+    int64_t left = count;
+    for (Py_ssize_t i = 0; i < bags && left >= 0; i++) left = length[i] < 0 ? -1 : left - length[i];
+    if (length && left) {
+        PyErr_SetString(PyExc_ValueError, "lengths do not add up to the number of ids");
         goto done;
     }
     uint64_t *keys = malloc((size_t)(count ? count : 1) * 16), *sorted = keys;
@@ -166,7 +201,13 @@ static PyObject *group(PyObject *self, PyObject *args) {
     }
     Py_BEGIN_ALLOW_THREADS;
     int64_t *row = rows.buf, *position = order.buf, *start = starts.buf;
-    for (Py_ssize_t i = 0; i < count; i++) keys[i] = (uint64_t)id[i] << 32 | (uint64_t)i;
+    if (length) {
+        uint64_t *key = keys;
+        for (Py_ssize_t bag = 0; bag < bags; bag++)
+            for (int64_t i = 0; i < length[bag]; i++) *key++ = (uint64_t)*id++ << 32 | (uint64_t)bag;
+    } else {
+        for (Py_ssize_t i = 0; i < count; i++) keys[i] = (uint64_t)id[i] << 32 | (uint64_t)i;
+    }
     if (count && sort_by_id(keys, keys + count, count, (uint64_t)end) % 2) sorted = keys + count;
     for (Py_ssize_t i = 0; i < count; i++) {
         int64_t this = (int64_t)(sorted[i] >> 32);
@@ -182,6 +223,7 @@ static PyObject *group(PyObject *self, PyObject *args) {
     result = PyLong_FromSsize_t(found);
 done:
     PyBuffer_Release(&ids);
+    if (lengths.obj) PyBuffer_Release(&lengths);
     PyBuffer_Release(&rows);
     PyBuffer_Release(&order);
     PyBuffer_Release(&starts);
@@ -220,14 +262,19 @@ typedef struct {
 
 FOR_EACH_CPU static void sum_range(const void *argument, Py_ssize_t first, Py_ssize_t last) {
     const sums_t *job = argument;
-    Py_ssize_t size = job->size;
+    Py_ssize_t size = job->size, end = job->starts[last];
     for (Py_ssize_t row = first; row < last; row++) {
         float *restrict out = job->out + row * size;
-        Py_ssize_t at = job->starts[row], stop = job->starts[row + 1];
-        memcpy(out, job->values + job->source[at] * size, (size_t)size * sizeof(float));
-        while (++at < stop) {
+        Py_ssize_t start = job->starts[row], stop = job->starts[row + 1];
+        if (start == stop) memset(out, 0, (size_t)size * sizeof(float));
+        for (Py_ssize_t at = start; at < stop; at++) {
             const float *restrict value = job->values + job->source[at] * size;
-            for (Py_ssize_t i = 0; i < size; i++) out[i] += value[i];
+            if (at + AHEAD < end) fetch(job->values + job->source[at + AHEAD] * size, size);
+            if (at == start) {
+                memcpy(out, value, (size_t)size * sizeof(float));
+            } else {
+                for (Py_ssize_t i = 0; i < size; i++) out[i] += value[i];
+            }
         }
     }
 }
@@ -235,7 +282,7 @@ FOR_EACH_CPU static void sum_range(const void *argument, Py_ssize_t first, Py_ss
 /* sum_rows(values, source, starts, out, size, threads) -> None
  *
  * Writes to each row of `out` float32 (U, size) the sum of the rows of `values` float32 (M, size)
- * whose numbers are source[starts[u]:starts[u + 1]], in that order. */
+ * whose numbers are source[starts[u]:starts[u + 1]], in that order; zeros for none. */
 static PyObject *sum_rows(PyObject *self, PyObject *args) {
     (void)self;
     Py_buffer values, source, starts, out;
@@ -258,22 +305,14 @@ static PyObject *sum_rows(PyObject *self, PyObject *args) {
         goto done;
     }
     int rising = start[0] == 0 && start[rows] == count;
-    for (Py_ssize_t i = 0; rising && i < rows; i++) rising = start[i] < start[i + 1];
+    for (Py_ssize_t i = 0; rising && i < rows; i++) rising = start[i] <= start[i + 1];
     if (!rising) {
         PyErr_SetString(PyExc_ValueError, "starts do not rise from 0 to the number of sources");
         goto done;
     }
     Py_BEGIN_ALLOW_THREADS;
     sums_t job = {values.buf, source.buf, start, out.buf, size};
-    part_t parts[MOST_THREADS];
-    int parts_count = threads_for(threads, (double)count * (double)size);
-    Py_ssize_t row = 0;
-    for (int i = 0; i < parts_count; i++) { /* as many sources each, and rows: both take time */
-        parts[i] = (part_t){sum_range, &job, row, rows};
-        while (row < rows && start[row] + row < (count + rows) / parts_count * (i + 1)) row++;
-        if (i + 1 < parts_count) parts[i].last = row;
-    }
-    run(parts, parts_count);
+    run(sum_range, &job, rows, start, threads_for(threads, (double)count * (double)size));
     Py_END_ALLOW_THREADS;
     result = Py_NewRef(Py_None);
 done:
@@ -326,7 +365,7 @@ static PyObject *squares(PyObject *self, PyObject *args) {
     if (!holds(&out, rows, 8, "out") || !holds(&values, rows, size * 4, "values")) goto done;
     Py_BEGIN_ALLOW_THREADS;
     squares_t job = {values.buf, out.buf, size};
-    share_evenly(squares_range, &job, rows, size, threads);
+    run(squares_range, &job, rows, NULL, threads_for(threads, (double)rows * (double)size));
     Py_END_ALLOW_THREADS;
     result = Py_NewRef(Py_None);
 done:
@@ -370,6 +409,92 @@ done:
 
 /* ---------------------------------------------------------------- Adam */
 
+/* find_slots(rows, index, slots, count) -> int
+ *
+ * Writes index[rows] to `slots` int64 (U,), `rows` int64 (U,) and `index` int32 (V,); a row without a
+ * slot, that is with a negative one, gets the next one from `count` on, which is noted in the index.
+ * Returns the new count. */
+static PyObject *find_slots(PyObject *self, PyObject *args) {
+    (void)self;
+    Py_buffer rows, index, slots;
+    Py_ssize_t count, bad = 0;
+    PyObject *result = NULL;
+    if (!PyArg_ParseTuple(args, "y*w*w*n", &rows, &index, &slots, &count)) return NULL;
+    Py_ssize_t number = rows.len / 8, end = index.len / 4;
+    const int64_t *row = rows.buf;
+    int64_t *slot = slots.buf;
+    int32_t *at = index.buf;
+    if (!holds(&rows, number, 8, "rows") || !holds(&slots, number, 8, "slots") || !holds(&index, end, 4, "index"))
+        goto done;
+    if (!in_range(row, number, end, &bad)) {
+        out_of_range(row, bad, end);
+        goto done;
+    }
+    if (count < 0 || count > INT32_MAX - number) {
+        PyErr_SetString(PyExc_ValueError, "slots are too many to be counted in 32 bits");
+        goto done;
+    }
+    for (Py_ssize_t i = 0; i < number; i++) {
+        if (at[row[i]] < 0) at[row[i]] = (int32_t)count++;
+        slot[i] = at[row[i]];
+    }
+    result = PyLong_FromSsize_t(count);
+done:
+    PyBuffer_Release(&rows);
+    PyBuffer_Release(&index);
+    PyBuffer_Release(&slots);
+    return result;
+}
+
+#define KNOWN 256 /* step counts whose corrections are kept at hand; most rows of a batch have few */
+
+/* count_steps(steps, slots, beta1, beta2, lr, eps, rates, epsilons) -> None
+ *
+ * Adds 1 to `steps` int64 (S,) in the slots int64 (U,), and writes for each, with n the result and
+ * c = sqrt(1 - beta2^n), the rate -lr c / (1 - beta1^n) and eps c, both float32 (U,). */
+static PyObject *count_steps(PyObject *self, PyObject *args) {
+    (void)self;
+    Py_buffer steps, slots, rates, epsilons;
+    double beta1, beta2, lr, eps;
+    Py_ssize_t bad = 0;
+    PyObject *result = NULL;
+    if (!PyArg_ParseTuple(args, "w*y*ddddw*w*", &steps, &slots, &beta1, &beta2, &lr, &eps, &rates, &epsilons))
+        return NULL;
+    Py_ssize_t number = slots.len / 8, end = steps.len / 8;
+    const int64_t *slot = slots.buf;
+    int64_t *step = steps.buf;
+    float *rate = rates.buf, *epsilon = epsilons.buf;
+    if (!holds(&slots, number, 8, "slots") || !holds(&steps, end, 8, "steps") || !holds(&rates, number, 4, "rates") ||
+        !holds(&epsilons, number, 4, "epsilons"))
+        goto done;
+    if (!in_range(slot, number, end, &bad)) {
+        out_of_range(slot, bad, end);
+        goto done;
+    }
+    Py_BEGIN_ALLOW_THREADS;
+    struct { int64_t n; float rate, eps; } known[KNOWN] = {0};
+    for (Py_ssize_t i = 0; i < number; i++) {
+        int64_t n = ++step[slot[i]];
+        size_t at = (uint64_t)n % KNOWN;
+        if (known[at].n != n) {
+            double root = sqrt(1 - pow(beta2, (double)n));
+            known[at].n = n;
+            known[at].rate = (float)(-lr * root / (1 - pow(beta1, (double)n)));
+            known[at].eps = (float)(eps * root);
+        }
+        rate[i] = known[at].rate;
+        epsilon[i] = known[at].eps;
+    }
+    Py_END_ALLOW_THREADS;
+    result = Py_NewRef(Py_None);
+done:
+    PyBuffer_Release(&steps);
+    PyBuffer_Release(&slots);
+    PyBuffer_Release(&rates);
+    PyBuffer_Release(&epsilons);
+    return result;
+}
+
 typedef struct {
     float *weight, *exp_avg, *exp_avg_sq; /* exp_avg_sq NULL: its root is in `rate` */
     const float *grad, *rate, *eps, *clip, *decay;
@@ -385,14 +510,10 @@ FOR_EACH_CPU static void adam_range(const void *argument, Py_ssize_t first, Py_s
     float beta1 = job->beta1, rest1 = job->rest1, beta2 = job->beta2, rest2 = job->rest2;
     for (Py_ssize_t row = first; row < last; row++) {
         if (row + AHEAD < last) {
-            const float *next_w = job->weight + job->rows[row + AHEAD] * size;
-            const float *next_m = job->exp_avg + job->slots[row + AHEAD] * size;
-            const float *next_v = job->exp_avg_sq ? job->exp_avg_sq + job->slots[row + AHEAD] * size : next_m;
-            for (Py_ssize_t i = 0; i < size; i += 16) {
-                PREFETCH(next_w + i);
-                PREFETCH(next_m + i);
-                PREFETCH(next_v + i);
-            }
+            Py_ssize_t slot = job->slots[row + AHEAD];
+            fetch(job->weight + job->rows[row + AHEAD] * size, size);
+            fetch(job->exp_avg + slot * size, size);
+            if (job->exp_avg_sq) fetch(job->exp_avg_sq + slot * size, size);
         }
         float *restrict w = job->weight + job->rows[row] * size;
         float *restrict m = job->exp_avg + job->slots[row] * size;
@@ -476,7 +597,7 @@ static PyObject *adam(PyObject *self, PyObject *args) {
                   b[CLIP].obj ? b[CLIP].buf : NULL, b[DECAY].obj ? b[DECAY].buf : NULL,
                   row,           b[SLOTS].buf, size,
                   (float)beta1,  (float)(1 - beta1), (float)beta2, (float)(1 - beta2)};
-    share_evenly(adam_range, &job, rows, size, threads);
+    run(adam_range, &job, rows, NULL, threads_for(threads, (double)rows * (double)size));
     Py_END_ALLOW_THREADS;
     result = Py_NewRef(Py_None);
 done:
@@ -486,11 +607,13 @@ done:
 }
 
 static PyMethodDef methods[] = {
-    {"group", group, METH_VARARGS, "group(ids, end, rows, order, starts) -> int"},
+    {"group", group, METH_VARARGS, "group(ids, end, lengths, rows, order, starts) -> int"},
     {"increasing", increasing, METH_VARARGS, "increasing(ids, end) -> bool"},
     {"sum_rows", sum_rows, METH_VARARGS, "sum_rows(values, source, starts, out, size, threads)"},
     {"squares", squares, METH_VARARGS, "squares(values, out, size, threads)"},
     {"nonzero_rows", nonzero_rows, METH_VARARGS, "nonzero_rows(values, out, size) -> int"},
+    {"find_slots", find_slots, METH_VARARGS, "find_slots(rows, index, slots, count) -> int"},
+    {"count_steps", count_steps, METH_VARARGS, "count_steps(steps, slots, beta1, beta2, lr, eps, ...)"},
     {"adam", adam, METH_VARARGS, "adam(weight, rows, grad, exp_avg, exp_avg_sq, slots, ...)"},
     {NULL, NULL, 0, NULL},
 };
@@ -499,4 +622,11 @@ static struct PyModuleDef module = {
     PyModuleDef_HEAD_INIT, "_rows", "Inner loops of an optimizer step by rows.", 0, methods, NULL, NULL, NULL, NULL,
 };
 
-PyMODINIT_FUNC PyInit__rows(void) { return PyModuleDef_Init(&module); }
+PyMODINIT_FUNC PyInit__rows(void) {
+#ifdef THREADS
+    void *found = dlsym(RTLD_DEFAULT, "GOMP_parallel"); /* LLVM's and Intel's OpenMP have it too */
+    memcpy(&openmp, &found, sizeof openmp);
+    pthread_atfork(NULL, NULL, forget_openmp);
+#endif
+    return PyModuleDef_Init(&module);
+}

@@ -1,12 +1,26 @@
 from typing_extensions import Buffer
 
-def group(ids: Buffer, end: int, rows: Buffer, order: Buffer, starts: Buffer, /) -> int: ...
+def group(
+    ids: Buffer, end: int, lengths: Buffer | None, rows: Buffer, order: Buffer, starts: Buffer, /
+) -> int: ...
 def increasing(ids: Buffer, end: int, /) -> bool: ...
 def sum_rows(
     values: Buffer, source: Buffer, starts: Buffer, out: Buffer, size: int, threads: int, /
 ) -> None: ...
 def squares(values: Buffer, out: Buffer, size: int, threads: int, /) -> None: ...
 def nonzero_rows(values: Buffer, out: Buffer, size: int, /) -> int: ...
+def find_slots(rows: Buffer, index: Buffer, slots: Buffer, count: int, /) -> int: ...
+def count_steps(
+    steps: Buffer,
+    slots: Buffer,
+    beta1: float,
+    beta2: float,
+    lr: float,
+    eps: float,
+    rates: Buffer,
+    epsilons: Buffer,
+    /,
+) -> None: ...
 def adam(
     weight: Buffer,
     rows: Buffer,

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from torch.func import functional_call
 
-from finetune_embed import BagOfEmbeddings, DataError, KimCNN
+from finetune_embed import BagOfEmbeddings, DataError, DiscriminativeLR, KimCNN
 from finetune_embed.models import HEADS, build_head
 
 IDS = torch.tensor([[2, 3, 4, 2], [5, 0, 0, 0], [0, 0, 0, 0], [6, 2, 0, 0]])
@@ -57,6 +58,101 @@ def test_bag_equals_a_slow_mean(embedding, hidden, layers):
     logits = model(IDS, LENGTHS)
     assert logits.shape == (4, 3)
     torch.testing.assert_close(logits, slow_bag(model, IDS, LENGTHS))
+
+
+def test_packed_texts_have_the_bits_of_padded_ones(embedding):
+    model = BagOfEmbeddings(embedding, 3, hidden=4)
+    assert model.packed is True
+    packed = IDS[IDS != 0]
+    ends = []
+    for ids in (IDS, packed):
+        model.zero_grad()
+        logits = model(ids, LENGTHS)
+        logits.square().sum().backward()
+        ends.append((logits, *(p.grad.to_dense() for p in model.parameters())))
+    assert len(ends[0]) == 6
+    assert all(torch.equal(a, b) for a, b in zip(*ends, strict=True))
+
+
+@pytest.mark.parametrize("form", ["packed", "padded"])
+def test_padding_in_a_text_is_left_out(embedding, form):
+    model = BagOfEmbeddings(embedding, 3)
+    ids = torch.tensor([[2, 0, 3], [0, 0, 0], [4, 5, 6]])
+    lengths = torch.tensor([3, 3, 3])
+    logits = model(ids.flatten() if form == "packed" else ids, lengths)
+    texts = torch.tensor([[2, 3, 0], [0, 0, 0], [4, 5, 6]])
+    assert torch.equal(logits, model(texts, torch.tensor([2, 0, 3])))
+    torch.testing.assert_close(logits, slow_bag(model, texts, torch.tensor([2, 0, 3])))
+
+
+def test_without_a_padding_row_lengths_tell_what_is_padding():
+    model = BagOfEmbeddings(nn.Embedding(8, 5), 3)
+    torch.testing.assert_close(model(IDS, LENGTHS), slow_bag(model, IDS, LENGTHS))
+
+
+def test_no_text_has_a_word(embedding):
+    model = BagOfEmbeddings(embedding, 3)
+    logits = model(torch.zeros(0, dtype=torch.int64), torch.tensor([0, 0]))
+    assert torch.equal(logits, model.output.bias.expand(2, 3))
+    logits.sum().backward()
+    assert not embedding.weight.grad.to_dense().any()
+
+
+def test_a_larger_table_in_place_of_the_weight(embedding):
+    """Evaluation looks words up in more rows than were trained."""
+    model = BagOfEmbeddings(embedding, 3)
+    with torch.no_grad():
+        rows = torch.cat([embedding.weight, torch.ones(4, 5)])
+        logits = functional_call(
+            model, {"embedding.weight": rows}, (torch.tensor([11, 2]), torch.tensor([1, 1]))
+        )
+        torch.testing.assert_close(logits[0], model.output(torch.ones(5)))
+        assert torch.equal(logits[1], model(torch.tensor([2]), torch.tensor([1]))[0])
+
+
+class Doubled(nn.Embedding):
+    def forward(self, ids):
+        return 2 * super().forward(ids)
+
+
+@pytest.mark.parametrize("kind", ["hook", "subclass", "max_norm"])
+def test_a_table_that_is_not_plain_is_gone_through(kind):
+    """Its own forward counts, and its gradient is that of a slow mean."""
+    torch.manual_seed(0)
+    table = (Doubled if kind == "subclass" else nn.Embedding)(8, 5, padding_idx=0, sparse=True)
+    plain = nn.Embedding.from_pretrained(table.weight.detach().clone(), padding_idx=0, freeze=False)
+    factor = 1.0 if kind == "max_norm" else 2.0
+    if kind == "hook":
+        table.register_forward_hook(lambda module, inputs, output: 2 * output)
+    elif kind == "max_norm":
+        table.max_norm = 0.5
+        with torch.no_grad():
+            plain.weight.mul_((0.5 / plain.weight.norm(dim=1, keepdim=True)).clamp(max=1))
+    model, other = BagOfEmbeddings(table, 3), BagOfEmbeddings(plain, 3)
+    with torch.no_grad():
+        other.output.weight.copy_(factor * model.output.weight)
+        other.output.bias.copy_(model.output.bias)
+    for ids in (IDS, IDS[IDS != 0]):
+        torch.testing.assert_close(model(ids, LENGTHS), other(ids, LENGTHS), rtol=1e-4, atol=1e-6)
+    model(IDS, LENGTHS).square().sum().backward()
+    other(IDS, LENGTHS).square().sum().backward()
+    torch.testing.assert_close(
+        table.weight.grad.to_dense(), plain.weight.grad, rtol=1e-4, atol=1e-5
+    )
+
+
+def test_hidden_layers_are_layers_to_a_strategy(embedding):
+    model = build_head("bag(hidden=4, layers=3)", embedding, 2)
+    groups = DiscriminativeLR(decay=0.5).param_groups(model, embedding, lr=1.0)
+    assert {group["name"]: group["lr"] for group in groups} == {
+        "embedding": 0.5**4,
+        "hidden.0": 0.5**3,
+        "hidden.2": 0.5**2,
+        "hidden.4": 0.5,
+        "output": 1.0,
+    }
+    names = [name for name, _ in BagOfEmbeddings(embedding, 2, hidden=4).named_parameters()]
+    assert names[1:] == ["hidden.weight", "hidden.bias", "output.weight", "output.bias"]
 
 
 def test_an_empty_text_has_the_logits_of_a_zero_vector(embedding):
@@ -167,6 +263,7 @@ def test_heads_as_spelled(embedding):
         ("bag(hiden=3)", "bag has no option 'hiden'; it has hidden, dropout, layers"),
         ("bag(num_labels=3)", "bag has no option 'num_labels'"),
         ("bag(dropout=2)", r"bag\(dropout=2\): dropout probability has to be between 0 and 1"),
+        ("bag(hidden=3, layers=0)", r"layers=0: give one or more; hidden=0 is for none"),
         ("bag(hidden=-1)", r"bag\(hidden=-1\): "),
         ("bag(hidden='x')", r"bag\(hidden='x'\): "),
         ("cnn(widths=3)", r"cnn\(widths=3\): "),

@@ -71,10 +71,12 @@ def _touched(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     touched = nonzero_rows(values)
     if rule is not None and rule.train is not None:
-        touched &= rule.train[rows]
-    kept = touched.nonzero().squeeze(1)
-    if len(kept) < len(rows):
-        rows, values = rows.index_select(0, kept), values.index_select(0, kept)
+        trains = rule.train[rows]
+        touched = trains if touched is None else touched & trains
+    if touched is not None:
+        kept = touched.nonzero().squeeze(1)
+        if len(kept) < len(rows):
+            return rows.index_select(0, kept), values.index_select(0, kept)
     return rows, values
 
 

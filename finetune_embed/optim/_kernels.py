@@ -15,6 +15,8 @@ __all__ = [
     "Groups",
     "adam_rows",
     "coalesce",
+    "count_steps",
+    "find_slots",
     "is_native",
     "nonzero_rows",
     "row_squares",
@@ -46,7 +48,7 @@ class Groups(NamedTuple):
 
     Attributes:
         rows: `(U,)`, the different ids, ascending.
-        order: `(N,)`, the positions of the ids, row by row, ascending in each.
+        order: `(N,)`, the positions of the ids, or the bags they are in, row by row, ascending.
         starts: `(U + 1,)`, where each row's positions start in `order`.
     """
 
@@ -55,15 +57,21 @@ class Groups(NamedTuple):
     starts: torch.Tensor
 
     @classmethod
-    def of(cls, ids: torch.Tensor, end: int) -> Groups:
+    def of(cls, ids: torch.Tensor, end: int, lengths: torch.Tensor | None = None) -> Groups:
         """Group ids int64 `(N,)` on the CPU with the compiled loop.
+
+        Args:
+            ids: the ids.
+            end: what they are below.
+            lengths: int64 `(B,)`, how many of the ids each bag has, if `order` is to hold bags.
 
         Raises:
             IndexError: an id is below 0, or `end` or more.
         """
         rows, order = torch.empty_like(ids), torch.empty_like(ids)
         starts = ids.new_empty(len(ids) + 1)
-        found = native.group(ids.numpy(), end, rows.numpy(), order.numpy(), starts.numpy())
+        bags = None if lengths is None else lengths.numpy()
+        found = native.group(ids.numpy(), end, bags, rows.numpy(), order.numpy(), starts.numpy())
         return cls(rows[:found], order, starts[: found + 1])
 
 
@@ -95,13 +103,13 @@ def coalesce(grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return groups.rows, sum_groups(values, groups.order, groups.starts)
 
 
-def nonzero_rows(values: torch.Tensor) -> torch.Tensor:
-    """Return which rows of `(U, D)` are not all zero, bool `(U,)`."""
+def nonzero_rows(values: torch.Tensor) -> torch.Tensor | None:
+    """Return which rows of `(U, D)` are not all zero, bool `(U,)`; None for all of them."""
     if not is_native(values):
         return (values != 0).any(dim=1)
     kept = torch.empty(len(values), dtype=torch.bool)
-    native.nonzero_rows(values.numpy(), kept.numpy(), values.shape[1])
-    return kept
+    count = native.nonzero_rows(values.numpy(), kept.numpy(), values.shape[1])
+    return None if count == len(kept) else kept
 
 
 def row_squares(values: torch.Tensor) -> torch.Tensor:
@@ -112,6 +120,63 @@ def row_squares(values: torch.Tensor) -> torch.Tensor:
     out = torch.empty(len(values), dtype=torch.float64)
     native.squares(values.numpy(), out.numpy(), values.shape[1], torch.get_num_threads())
     return out
+
+
+def find_slots(rows: torch.Tensor, index: torch.Tensor, count: int) -> tuple[torch.Tensor, int]:
+    """Return the slots `(U,)` of different rows, the next ones from `count` on for new rows.
+
+    Args:
+        rows: int64 `(U,)`.
+        index: int32 `(V,)`, the slot of each row, -1 for none; new ones are noted.
+        count: how many slots there are.
+
+    Returns:
+        The slots, and how many there are now.
+    """
+    if native is not None and rows.device.type == "cpu":
+        slots = torch.empty_like(rows)
+        return slots, native.find_slots(rows.numpy(), index.numpy(), slots.numpy(), count)
+    slots = index.index_select(0, rows)
+    new = (slots < 0).nonzero().squeeze(1)
+    fresh = torch.arange(count, count + len(new), dtype=index.dtype, device=index.device)
+    slots.index_copy_(0, new, fresh)
+    index.index_copy_(0, rows.index_select(0, new), fresh)
+    return slots.to(torch.int64), count + len(new)
+
+
+def count_steps(
+    steps: torch.Tensor,
+    slots: torch.Tensor,
+    betas: tuple[float, float],
+    lr: float,
+    eps: float,
+    dtype: torch.dtype,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Count a step in slots, and return their rates `(U,)` and epsilons `(U,)`.
+
+    With `m / (1 - beta1^n)` and `v / (1 - beta2^n)` for the moments, an update is
+    `-lr m / (sqrt(v) + eps)`, which is `rate m / (sqrt(v) + epsilon)` for the moments as they are.
+
+    Args:
+        steps: int64 `(S,)`, the step counts `n`; 1 is added in the slots.
+        slots: int64 `(U,)`, different ones.
+        betas: the decay rates of the moments.
+        lr: the learning rate.
+        eps: added to the root.
+        dtype: of the result.
+    """
+    beta1, beta2 = betas
+    if native is not None and steps.device.type == "cpu" and dtype == torch.float32:
+        rate, epsilon = torch.empty(len(slots)), torch.empty(len(slots))
+        native.count_steps(
+            steps.numpy(), slots.numpy(), beta1, beta2, lr, eps, rate.numpy(), epsilon.numpy()
+        )
+        return rate, epsilon
+    n = steps.index_select(0, slots) + 1
+    steps.index_copy_(0, slots, n)
+    n = n.to(torch.float64)
+    root = (1 - beta2**n).sqrt()
+    return (-lr * root / (1 - beta1**n)).to(dtype), (eps * root).to(dtype)
 
 
 def adam_rows(

@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 
+from ._kernels import find_slots
+
 __all__ = ["RowState", "State", "check", "exact"]
 
 State = dict[str, Any]
@@ -54,17 +56,12 @@ class RowState:
 
     def slots(self, rows: torch.Tensor) -> torch.Tensor:
         """Return the slots `(U,)` of rows, new ones filled with zeros for those without."""
-        slots = self._index.index_select(0, rows)
-        new = (slots < 0).nonzero().squeeze(1)
-        if len(new):
-            first = len(self.entries["rows"])
-            self._show(first + len(new), len(self._index))
-            fresh = torch.arange(first, first + len(new), dtype=torch.int32, device=slots.device)
-            added = rows.index_select(0, new)
-            self.entries["rows"][first:] = added
-            self._index.index_copy_(0, added, fresh)
-            slots.index_copy_(0, new, fresh)
-        return slots.to(torch.int64)
+        before = len(self.entries["rows"])
+        slots, count = find_slots(rows, self._index, before)
+        if count > before:
+            self._show(count)
+            self.entries["rows"][before:] = rows[slots >= before]
+        return slots
 
     def advance_decay(self, today: float) -> None:
         """Add a step to the running log of decay."""
@@ -75,7 +72,7 @@ class RowState:
             seen = torch.zeros(len(rows), **options)
             self.entries["decay_seen"] = self._buffers["decay_seen"] = seen
             self._shown["decay_seen"] = seen
-            self._show(len(rows), len(self._index))
+            self._show(len(rows))
         self.entries["log_decay"] += today
 
     def owed(
@@ -94,11 +91,11 @@ class RowState:
         owed: torch.Tensor = now - before
         return owed
 
-    def _show(self, count: int, most: int) -> None:
+    def _show(self, count: int) -> None:
         """Let the entries have so many slots; those that are new hold zeros."""
         for name, buffer in self._buffers.items():
             if len(buffer) < count:
-                room = min(most, max(count, int(GROWTH * len(buffer))))
+                room = min(len(self._index), max(count, int(GROWTH * len(buffer))))
                 larger = buffer.new_zeros((room, *buffer.shape[1:]))
                 kept = self.entries[name]
                 larger[: len(kept)] = kept

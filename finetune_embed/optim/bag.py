@@ -65,9 +65,8 @@ class _MeanBag(torch.autograd.Function):
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         ids, lengths = ctx.saved_tensors
         parts = grad / lengths[:, None]  # what each word of a bag gets; nothing reads empty bags'
-        bags = torch.repeat_interleave(lengths)
-        groups = Groups.of(ids.contiguous(), ctx.shape[0])
-        values = sum_groups(parts.contiguous(), bags[groups.order], groups.starts)
+        groups = Groups.of(ids.contiguous(), ctx.shape[0], lengths.contiguous())
+        values = sum_groups(parts.contiguous(), groups.order, groups.starts)
         gradient = torch.sparse_coo_tensor(
             groups.rows[None], values, ctx.shape, is_coalesced=True, check_invariants=False
         )

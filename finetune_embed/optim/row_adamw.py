@@ -11,7 +11,7 @@ from torch.optim.optimizer import ParamsT
 
 from ..strategies.rules import RowRule, claim, gate_of, rule_of
 from ._gradients import RowGradient, clip_coefficient, total_norm
-from ._kernels import adam_rows
+from ._kernels import adam_rows, count_steps
 from ._rules import apply_rule, log_decay, pull_to_anchor
 from ._state import RowState, State, check, exact
 from .exchange import world_size
@@ -196,36 +196,28 @@ class RowAdamW(torch.optim.Optimizer):
             state.advance_decay(today)
         if not len(rows):
             return
-        slots, entries = state.slots(rows), state.entries
-        n = entries["step"].index_select(0, slots) + 1
-        entries["step"].index_copy_(0, slots, n)
+        slots, entries, betas = state.slots(rows), state.entries, group["betas"]
+        rate, eps = count_steps(
+            entries["step"], slots, betas, lr * gate_of(weight), group["eps"], weight.dtype
+        )
         decay = None
         if "decay_seen" in entries:
-            owed = state.owed(slots, n == 1, today)
+            owed = state.owed(slots, entries["step"].index_select(0, slots) == 1, today)
             if rule.decay:  # today's comes after the update
                 pull_to_anchor(weight, rows, owed - today, rule)
             else:  # AdamW decays, then updates
                 decay = owed.exp().to(weight.dtype)
-        beta1, beta2 = group["betas"]
-        # m / (sqrt(v) / c + eps) is m * c / (sqrt(v) + eps * c), for c the root's bias correction
-        n = n.to(torch.float64)
-        correction = (1 - beta2**n).sqrt()
-        rate = correction / (1 - beta1**n) * (-lr * gate_of(weight))
-        eps = correction * group["eps"]
         if rule.scale is not None:
-            rate = rate * rule.scale[rows]
+            rate = rate * rule.scale[rows].to(rate.dtype)
         second: torch.Tensor | None = entries["exp_avg_sq"]
         if second is not None and second.ndim == 1:
             mean = (grad.squares / weight.shape[1]).to(second.dtype)
-            moments = second.index_select(0, slots).lerp_(mean, 1 - beta2)
+            moments = second.index_select(0, slots).lerp_(mean, 1 - betas[1])
             second.index_copy_(0, slots, moments)
-            rate, second = rate / (moments.to(torch.float64).sqrt() + eps), None
+            rate, second = rate / (moments.sqrt() + eps).to(rate.dtype), None
         clip = None if grad.clip is None else grad.clip.to(weight.dtype)
-        rate, eps = rate.to(weight.dtype), eps.to(weight.dtype)
         first = entries["exp_avg"]
-        adam_rows(
-            weight, rows, grad.values, first, second, slots, rate, eps, clip, decay, (beta1, beta2)
-        )
+        adam_rows(weight, rows, grad.values, first, second, slots, rate, eps, clip, decay, betas)
         apply_rule(weight, rows, rule, lr)
 
     def _row_state(self, weight: torch.Tensor, group: State) -> RowState:

@@ -1,0 +1,234 @@
+"""State of touched rows only: its size, its copies, one second moment a row."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load, save
+from torch import nn
+
+import finetune_embed as fe
+
+V, D = 50, 4
+
+
+def start(dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    return torch.randn(V, D, generator=torch.Generator().manual_seed(0)).to(dtype)
+
+
+def built(weight: nn.Parameter, **options: Any) -> fe.RowAdamW:
+    return fe.RowAdamW([{"params": [weight], "row_wise": True}], lr=0.1, **options)
+
+
+def gradient(step: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    """Return the gradient of three rows, one of them twice."""
+    generator = torch.Generator().manual_seed(step)
+    ids = torch.randint(0, V, (4,), generator=generator)
+    values = torch.randn(4, D, generator=generator).to(dtype)
+    return torch.sparse_coo_tensor(ids[None], values, (V, D), check_invariants=True)
+
+
+def train(weight: nn.Parameter, optimizer: fe.RowAdamW, steps: range) -> None:
+    for step in steps:
+        weight.grad = gradient(step, weight.dtype)
+        optimizer.step()
+
+
+def test_slots_are_in_the_order_of_the_first_touch_and_no_more_than_touched_rows():
+    weight = nn.Parameter(start())
+    optimizer = built(weight, weight_decay=0.1)
+    seen: list[int] = []
+    for step in range(12):
+        train(weight, optimizer, range(step, step + 1))
+        new = gradient(step).coalesce().indices()[0].tolist()
+        seen += [row for row in new if row not in seen]
+        state = optimizer.state[weight]
+        assert state["rows"].tolist() == seen
+        count = len(seen)
+        shapes = {name: tuple(value.shape) for name, value in state.items()}
+        assert shapes == {
+            "rows": (count,),
+            "step": (count,),
+            "exp_avg": (count, D),
+            "exp_avg_sq": (count, D),
+            "decay_seen": (count,),
+            "log_decay": (),
+        }
+    assert 10 < len(seen) < V
+
+
+def test_what_is_saved_holds_the_bytes_of_touched_rows():
+    """Buffers have room for more rows; a file has not."""
+    weight = nn.Parameter(torch.zeros(10_000, 64))
+    optimizer = built(weight)
+    for first in range(0, 300, 100):
+        weight.grad = torch.zeros(10_000, 64)
+        weight.grad[first : first + 100] = 1.0
+        optimizer.step()
+    saved = optimizer.state_dict()
+    buffer = io.BytesIO()
+    torch.save(saved, buffer)
+    assert 300 * 64 * 4 * 2 < buffer.tell() < 1.1 * 300 * 64 * 4 * 2
+    (entries,) = saved["state"].values()
+    bytes_kept = {name: value.untyped_storage().nbytes() for name, value in entries.items()}
+    assert bytes_kept == {"rows": 2400, "step": 2400, "exp_avg": 76800, "exp_avg_sq": 76800}
+    before = {name: value.clone() for name, value in entries.items()}
+    optimizer.step()  # a copy, not a view
+    assert all(torch.equal(value, before[name]) for name, value in entries.items())
+
+
+@pytest.mark.parametrize("second_moment", ["element", "row"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_through_safetensors_and_json_it_goes_on_in_the_same_bits(dtype, second_moment):
+    weight = nn.Parameter(start(dtype))
+    optimizer = built(weight, weight_decay=0.1, second_moment=second_moment)
+    train(weight, optimizer, range(8))
+    saved = optimizer.state_dict()
+    tensors = load(save(saved["state"][0]))
+    groups = json.loads(json.dumps(saved["param_groups"]))
+
+    other = nn.Parameter(weight.detach().clone())
+    resumed = built(other)
+    resumed.load_state_dict({"state": {0: tensors}, "param_groups": groups})
+    for each, mine in ((weight, optimizer), (other, resumed)):
+        train(each, mine, range(8, 20))
+        mine.flush()
+    assert torch.equal(weight, other)
+    one, two = optimizer.state[weight], resumed.state[other]
+    assert one.keys() == two.keys()
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert all(one[name].dtype == two[name].dtype for name in one)
+
+
+def test_a_copied_optimizer_goes_on_with_its_own_state():
+    weight = nn.Parameter(start())
+    optimizer = built(weight, max_grad_norm=0.5)
+    train(weight, optimizer, range(5))
+    twin = copy.deepcopy(optimizer)
+    (other,) = twin.param_groups[0]["params"]
+    assert (twin.max_grad_norm, twin.exchange) == (0.5, False)
+    train(weight, optimizer, range(5, 9))
+    train(other, twin, range(5, 9))
+    assert torch.equal(weight, other)
+    train(weight, optimizer, range(9, 12))
+    assert len(twin.state[other]["rows"]) < len(optimizer.state[weight]["rows"])
+
+
+def test_state_that_others_have_replaced_is_gone_on_with():
+    """Libraries that move an optimizer to a device put other tensors in its state."""
+    weights = [nn.Parameter(start()), nn.Parameter(start())]
+    optimizers = [built(weight) for weight in weights]
+    for weight, optimizer in zip(weights, optimizers, strict=True):
+        train(weight, optimizer, range(5))
+        if optimizer is optimizers[1]:
+            state = optimizer.state[weight]
+            for name in state:
+                state[name] = state[name].clone()
+        train(weight, optimizer, range(5, 10))
+    assert torch.equal(*weights)
+
+
+def loaded(weight: nn.Parameter, change: Any) -> None:
+    optimizer = built(weight)
+    train(weight, optimizer, range(3))
+    saved = optimizer.state_dict()
+    change(saved["state"][0])
+    other = nn.Parameter(start())
+    resumed = built(other)
+    try:
+        resumed.load_state_dict(saved)
+    finally:
+        assert not resumed.state
+
+
+def test_state_of_the_old_layout_is_an_error_that_says_so():
+    def old(entries: dict[str, torch.Tensor]) -> None:
+        del entries["rows"]
+        entries["step"] = torch.ones(V, dtype=torch.int64)
+        entries["exp_avg"] = entries["exp_avg_sq"] = torch.zeros(V, D)
+
+    with pytest.raises(ValueError, match=r"parameter 0 has a slot for each of 50 rows, the layout"):
+        loaded(nn.Parameter(start()), old)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("rows", lambda rows: rows + V, "has rows up to .*, the table 50 rows"),
+        ("rows", lambda rows: rows - V, "has rows up to"),
+        ("rows", torch.zeros_like, "has a row twice"),
+        ("rows", lambda rows: rows[:-1], r"has step of shape \(\d+,\), which for \d+ rows"),
+        ("exp_avg", lambda value: value[:, :2], r"has exp_avg of shape \(\d+, 2\)"),
+        ("exp_avg_sq", lambda value: value[:, None], r"must be \(\d+,\) or \(\d+, 4\); load"),
+        ("step", lambda value: value[:, None], r"has step of shape"),
+    ],
+)
+def test_state_that_does_not_fit_is_an_error(name, value, told):
+    def spoil(entries: dict[str, torch.Tensor]) -> None:
+        entries[name] = value(entries[name])
+
+    with pytest.raises(ValueError, match=told):
+        loaded(nn.Parameter(start()), spoil)
+
+
+def test_state_without_a_tensor_is_an_error():
+    with pytest.raises(ValueError, match="has rows, but no exp_avg_sq"):
+        loaded(nn.Parameter(start()), lambda entries: entries.pop("exp_avg_sq"))
+
+
+# --- one second moment a row --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_one_second_moment_a_row_is_the_mean_of_squares(dtype):
+    weight = nn.Parameter(start(dtype))
+    optimizer = built(weight, second_moment="row", betas=(0.8, 0.9), eps=1e-3)
+    w, m, v, n = start().double().numpy(), np.zeros((V, D)), np.zeros(V), np.zeros(V)
+    for step in range(30):
+        grad = gradient(step, torch.float64).to_dense().numpy()
+        train(weight, optimizer, range(step, step + 1))
+        for row in np.flatnonzero(grad.any(axis=1)):
+            n[row] += 1
+            m[row] = 0.8 * m[row] + 0.2 * grad[row]
+            v[row] = 0.9 * v[row] + 0.1 * (grad[row] ** 2).mean()
+            root = np.sqrt(v[row] / (1 - 0.9 ** n[row]))
+            w[row] -= 0.1 * m[row] / (1 - 0.8 ** n[row]) / (root + 1e-3)
+    tight = (
+        {"rtol": 1e-9, "atol": 1e-11} if dtype == torch.float64 else {"rtol": 1e-4, "atol": 1e-5}
+    )
+    np.testing.assert_allclose(weight.detach().double().numpy(), w, **tight)
+    state = optimizer.state[weight]
+    assert state["exp_avg_sq"].shape == state["rows"].shape
+    np.testing.assert_allclose(state["exp_avg_sq"].double().numpy(), v[state["rows"]], rtol=1e-5)
+
+
+def test_where_all_numbers_of_a_row_are_alike_both_second_moments_are_one():
+    ends = []
+    for second_moment in ("element", "row"):
+        weight = nn.Parameter(start())
+        optimizer = built(weight, second_moment=second_moment, weight_decay=0.1, max_grad_norm=0.3)
+        for step in range(10):
+            weight.grad = torch.zeros(V, D)
+            weight.grad[step : step + 5] = 0.1 * (step + 1)
+            optimizer.step()
+        optimizer.flush()
+        ends.append(weight.detach())
+    torch.testing.assert_close(*ends, rtol=1e-5, atol=1e-6)
+
+
+def test_a_second_moment_of_half_precision_is_kept_in_single():
+    weight = nn.Parameter(start(torch.bfloat16))
+    optimizer = built(weight, second_moment="row")
+    train(weight, optimizer, range(2))
+    assert optimizer.state[weight]["exp_avg_sq"].dtype == torch.float32
+
+
+def test_another_second_moment_is_an_error():
+    with pytest.raises(ValueError, match="second_moment='rows': it is 'element' or 'row'"):
+        built(nn.Parameter(start()), second_moment="rows")
