@@ -45,7 +45,7 @@ def one_convention(name: str, texts: list[str], runs: int) -> None:
 
     def ours() -> torch.Tensor:
         found = cut(texts, tokenizer)
-        return fe.Vocabulary.from_cut(found, tokenizer).encode(found)[0]
+        return fe.Vocabulary.from_counts(found.counts, tokenizer).encode(found)[0]
 
     calls: dict[str, Callable[[], object]] = {
         "tokenizers, ids alone": peer,

@@ -148,10 +148,6 @@ class Task(ABC):
             lengths: int64 `(texts,)`.
         """
 
-    def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
-        """Return the probability of each label `(units, C)` for logits of the same shape."""
-        return logits.softmax(dim=1)
-
     def settings(self) -> dict[str, Any]:
         """Return the task as plain values, from which `restore_task` makes it again."""
         return {"task": self.name, "labels": list(self.labels)}

@@ -84,10 +84,6 @@ class MultiLabel(Task):
             [self.labels[number] for number in np.flatnonzero(row)] for row in self._found(logits)
         ]
 
-    @override
-    def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
-        return logits.sigmoid()
-
     def _found(self, logits: torch.Tensor) -> npt.NDArray[np.bool_]:
         return self._doubles(logits) >= self.threshold
 
