@@ -52,7 +52,7 @@ def concatenate(
             part = at[start : start + BLOCK]
             known = np.flatnonzero(part >= 0)
             columns = slice(end - table.vector_size, end)
-            vectors[start + known, columns] = table.vectors[part[known]]
+            vectors[start + known, columns] = table.rows(part[known])
     return _combined("concatenation", words, vectors, tables, rows)
 
 
@@ -85,7 +85,7 @@ def average(tables: Sequence[EmbeddingTable], keys: Iterable[str] | None = None)
         for table, at in zip(tables, rows, strict=True):
             part = at[start:stop]
             known = np.flatnonzero(part >= 0)
-            total[known, : table.vector_size] += table.vectors[part[known]]
+            total[known, : table.vector_size] += table.rows(part[known])
             having[known] += 1
         vectors[start:stop] = total / having
     return _combined("average", words, vectors, tables, rows)
@@ -121,7 +121,7 @@ def extend(
             subwords.
     """
     new = _distinct([words] if isinstance(words, str) else words, "word")
-    present = [word for word in new if word in table]
+    present = [new[at] for at in np.flatnonzero(table.rows_of(new) >= 0).tolist()]
     if present:
         raise VocabularyError(
             f"{len(present):,} of {len(new):,} words are in the table already, {present[0]!r} the "
@@ -144,12 +144,8 @@ def extend(
                 f"{rows.shape}"
             )
         check_finite(rows, new)
-    extended = EmbeddingTable(
-        [*table.index_to_key, *new],
-        np.concatenate([table.vectors, rows]),
-        table.metadata,
-        np.concatenate([table.origin, origin]),
-    )
+    none = np.empty(0, np.int64)
+    extended = table.revised(none, rows, new, np.concatenate([table.origin, origin]))
     extended.subwords = table.subwords
     return extended
 
@@ -166,7 +162,7 @@ def _align(
     if not listed or not all(isinstance(table, EmbeddingTable) for table in tables):
         raise VocabularyError("pass two tables or more, as a list: [glove, word2vec]")
     if keys is None:
-        words = list(dict.fromkeys(chain.from_iterable(table.index_to_key for table in tables)))
+        words = list(dict.fromkeys(chain.from_iterable(table.words for table in tables)))
     elif isinstance(keys, str):
         raise VocabularyError(f"keys={keys!r} is one string; pass a list of words, [{keys!r}]")
     else:

@@ -126,7 +126,9 @@ def to_table(
             a word of that name, `<pad>` never; other special tokens are words like any.
 
     Returns:
-        A new table; its `origin` tells pretrained, tuned and new rows apart.
+        A new table; its `origin` tells pretrained, tuned and new rows apart. Of a table opened in
+        place it shares the rows that did not move, so that the whole is never in memory unless its
+        `vectors` are asked for.
 
     Raises:
         VocabularyError: the shapes don't agree.
@@ -141,17 +143,13 @@ def to_table(
     at = like.rows_of(vocab.index_to_key)
     at[vocab.padding_idx] = -1
     new = [i for i, word in enumerate(vocab.index_to_key) if at[i] < 0 and word not in (PAD, UNK)]
-    vectors = np.empty((len(like) + len(new), like.vector_size), np.float32)
-    vectors[: len(like)] = like.vectors
-    vectors[len(like) :] = rows[new]
-    origin = np.full(len(vectors), Origin.NEW, np.uint8)
-    origin[: len(like)] = like.origin
     known = np.flatnonzero(at >= 0)
-    moved = known[(_bits(vectors[at[known]]) != _bits(rows[known])).any(axis=1)]
-    vectors[at[moved]] = rows[moved]
+    moved = known[(_bits(like.rows(at[known])) != _bits(rows[known])).any(axis=1)]
+    origin = np.full(len(like) + len(new), Origin.NEW, np.uint8)
+    origin[: len(like)] = like.origin
     origin[at[moved]] = Origin.TUNED
-    words = like.index_to_key + [vocab.index_to_key[i] for i in new]
-    return EmbeddingTable(words, vectors, like.metadata, origin)
+    words = [vocab.index_to_key[i] for i in new]
+    return like.revised(at[moved], rows[[*moved.tolist(), *new]], words, origin)
 
 
 def _bits(vectors: Vectors) -> np.ndarray[tuple[int, ...], np.dtype[np.uint32]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,8 @@ __all__ = [
 StartValue = Literal["normal", "mean", "zeros", "subwords"] | Callable[[str], npt.ArrayLike]
 _NAMED = ("normal", "mean", "zeros", SUBWORDS)
 SAMPLE = 100_000  # rows that the mean and spread of a table are taken from
+BLOCK = 1 << 10  # rows of them looked at together
+Floats = npt.NDArray[np.float64]
 Seed = int | tuple[int, ...]
 
 
@@ -109,7 +111,7 @@ def rows_for(
     found = find(table, words, fallback)
     vectors = np.empty((len(words), table.vector_size), np.float32)
     in_table = found.row >= 0
-    vectors[in_table] = table.vectors[found.row[in_table]]
+    vectors[in_table] = table.rows(found.row[in_table])
     if found.composed is not None:
         vectors[found.by(SUBWORDS)] = found.composed
     lacking = np.flatnonzero(~found.any)
@@ -158,19 +160,33 @@ def start_vectors(
     if oov == "zeros" or not len(table):
         return np.zeros((len(words), size), np.float32)
     step = max(1, len(table) // SAMPLE)
-    sample = np.asarray(table.vectors[::step])
-    sample = sample[np.isfinite(sample).all(axis=1)]
-    if not len(sample):
-        raise VocabularyError(
-            f"no row of {table!r} is finite, so it has no mean; use oov='zeros', or another table"
-        )
-    mean = sample.mean(axis=0, dtype=np.float64)
+    mean = _mean(table, step, lambda rows: rows)
     if oov == "mean":
         return np.tile(mean.astype(np.float32), (len(words), 1))
-    spread = sample.std(axis=0, dtype=np.float64)
+    spread = np.sqrt(_mean(table, step, lambda rows: (rows - mean) ** 2))
     draw = np.random.default_rng(seed).standard_normal((len(words), size))
     drawn: Vectors = (mean + spread * draw).astype(np.float32)
     return drawn
+
+
+def _mean(table: EmbeddingTable, step: int, of: Callable[[Vectors], npt.NDArray[Any]]) -> Floats:
+    """Return the mean `(D,)` of a function of every `step`-th row, of those that are finite.
+
+    Raises:
+        VocabularyError: none is.
+    """
+    total, count = np.zeros(table.vector_size), 0
+    for start in range(0, len(table), step * BLOCK):
+        rows = table.rows(slice(start, start + step * BLOCK, step))
+        rows = rows[np.isfinite(rows).all(axis=1)]
+        # row after row, as a sum over all of them goes
+        total = np.vstack([total, of(rows)]).sum(axis=0, dtype=np.float64)
+        count += len(rows)
+    if not count:
+        raise VocabularyError(
+            f"no row of {table!r} is finite, so it has no mean; use oov='zeros', or another table"
+        )
+    return total / count
 
 
 def check_finite(

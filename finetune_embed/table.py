@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 from functools import cached_property
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Protocol, overload
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from .errors import VocabularyError
+from .rows import RevisedRows, Vectors, is_read_only
+from .words import PackedWords, Rows, extended, rows_by_word
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
 
-__all__ = ["EmbeddingTable", "Origin", "PackedWords", "Subwords", "Vectors"]
-
-Vectors = npt.NDArray[np.float32]
+__all__ = ["EmbeddingTable", "Origin", "Subwords", "Vectors"]
 
 #: Rows compared at a time in a search, so that a memory-mapped table is never copied whole.
 SEARCH_BLOCK = 65_536
@@ -43,56 +42,12 @@ class Subwords(Protocol):
         """
 
 
-class PackedWords(Sequence[str]):
-    """Words as the bytes of all of them and where each begins, decoded when asked for.
-
-    Bytes that are not UTF-8 become lone surrogates (PEP 383).
-
-    Args:
-        data: the bytes of all words, one after the other.
-        offsets: int64 `(V + 1,)`; word `i` is `data[offsets[i]:offsets[i + 1]]`.
-    """
-
-    def __init__(self, data: memoryview | bytes, offsets: npt.NDArray[np.int64]) -> None:
-        self._data, self._offsets = data, offsets
-
-    def __len__(self) -> int:
-        return len(self._offsets) - 1
-
-    @overload
-    def __getitem__(self, row: int) -> str: ...
-    @overload
-    def __getitem__(self, row: slice) -> list[str]: ...
-    def __getitem__(self, row: int | slice) -> str | list[str]:
-        if isinstance(row, slice):
-            start, stop, step = row.indices(len(self))
-            return self._decode(start, stop)[::step] if step > 0 else list(self)[row]
-        at = range(len(self))[row]
-        return self._decode(at, at + 1)[0]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._decode(0, len(self)))
-
-    def _decode(self, start: int, stop: int) -> list[str]:
-        """Return some words, together faster than one by one."""
-        if stop <= start:
-            return []
-        at = self._offsets[start : stop + 1]
-        data = bytes(self._data[int(at[0]) : int(at[-1])])
-        begins = (at - at[0]).tolist()
-        if data.isascii():
-            text = data.decode("ascii")
-            return [text[begin:end] for begin, end in pairwise(begins)]
-        return [
-            data[begin:end].decode("utf-8", "surrogateescape") for begin, end in pairwise(begins)
-        ]
-
-
 class EmbeddingTable:
     """Word vectors: row `i` of `vectors` belongs to the word `index_to_key[i]`.
 
     Attributes:
-        vectors: float32 array `(V, D)`; may be a read-only memory map of a file.
+        words: the `V` words in row order as they are held: a list, or packed and decoded when asked
+            for, as those of a file opened in place are.
         metadata: where the table comes from, as plain strings.
         origin: uint8 array `(V,)` of `Origin` codes, a row each.
         subwords: what composes vectors for words that the table lacks, where the file it comes
@@ -112,20 +67,24 @@ class EmbeddingTable:
     def __init__(
         self,
         index_to_key: Sequence[str],
-        vectors: npt.ArrayLike,
+        vectors: npt.ArrayLike | RevisedRows,
         metadata: Mapping[str, str] | None = None,
         origin: npt.ArrayLike | None = None,
     ) -> None:
-        self._words: list[str] | PackedWords = (
+        self.words: list[str] | PackedWords = (
             index_to_key if isinstance(index_to_key, (list, PackedWords)) else list(index_to_key)
         )
         self.subwords: Subwords | None = None
-        self.vectors: Vectors = np.asarray(vectors, dtype=np.float32)
+        self._revised: RevisedRows | None = None
+        if isinstance(vectors, RevisedRows):
+            self._revised = vectors
+        else:
+            self.vectors = np.asarray(vectors, dtype=np.float32)
         self.metadata: dict[str, str] = dict(metadata or {})
-        rows = len(self._words)
-        if self.vectors.ndim != 2 or len(self.vectors) != rows:
+        rows, shape = len(self.words), self.stored.shape
+        if len(shape) != 2 or shape[0] != rows:
             raise VocabularyError(
-                f"{rows:,} words need vectors of shape ({rows}, D), not {self.vectors.shape}; "
+                f"{rows:,} words need vectors of shape ({rows}, D), not {shape}; "
                 "call EmbeddingTable(index_to_key, vectors) with one row a word"
             )
         self.origin: npt.NDArray[np.uint8] = (
@@ -135,9 +94,33 @@ class EmbeddingTable:
             raise VocabularyError(f"origin must have the shape ({rows},), not {self.origin.shape}")
 
     @cached_property
+    def vectors(self) -> Vectors:
+        """All vectors, float32 `(V, D)`; may be a read-only memory map of a file.
+
+        Those of a table that was tuned from a read-only one are put together, in memory, when this
+        is first asked for; `rows` takes some without.
+        """
+        assert self._revised is not None
+        return self._revised.whole()
+
+    @property
+    def stored(self) -> Vectors | RevisedRows:
+        """The vectors `(V, D)` as they are held: an array, or a base with some rows revised."""
+        if self._revised is None or "vectors" in self.__dict__:
+            return self.vectors
+        return self._revised
+
+    def rows(self, which: slice | Rows) -> Vectors:
+        """Return the vectors `(n, D)` of some rows, by a slice or by their numbers from 0 on.
+
+        Nothing else is read or copied. A slice of an array is a view of it.
+        """
+        return self.stored[which]
+
+    @cached_property
     def index_to_key(self) -> list[str]:
         """The `V` words in row order; those of a file opened in place are decoded on first use."""
-        return self._words if isinstance(self._words, list) else list(self._words)
+        return self.words if isinstance(self.words, list) else self.words[:]
 
     @cached_property
     def key_to_index(self) -> dict[str, int]:
@@ -146,36 +129,41 @@ class EmbeddingTable:
         Raises:
             VocabularyError: a word stands in two rows.
         """
-        index = {key: row for row, key in enumerate(self.index_to_key)}
-        if len(index) != len(self.index_to_key):
-            twice, row = next(
-                (key, row) for row, key in enumerate(self.index_to_key) if index[key] != row
-            )
-            raise VocabularyError(
-                f"the word {twice!r} stands in the rows {row} and {index[twice]}; "
-                "a table needs distinct words"
-            )
-        return index
+        return rows_by_word(self.index_to_key)
 
     @property
     def vector_size(self) -> int:
         """The number `D` of values in a vector."""
-        return int(self.vectors.shape[1])
+        return int(self.stored.shape[1])
 
     def __len__(self) -> int:
-        return len(self._words)
+        return len(self.words)
 
     def __contains__(self, key: object) -> bool:
-        return key in self.key_to_index
+        return self._row_of(key) >= 0
 
     def __getitem__(self, key: str) -> Vectors:
-        """Return the vector `(D,)` of a word, as a view.
+        """Return the vector `(D,)` of a word, as a view, read-only where it lies in a file.
 
         Raises:
             KeyError: the table lacks the word.
         """
-        vector: Vectors = self.vectors[self.key_to_index[key]]
+        row = self._row_of(key)
+        if row < 0:
+            raise KeyError(key)
+        vector: Vectors = self.stored[row]
         return vector
+
+    def _row_of(self, key: Any) -> int:
+        packed = self._packed
+        return self.key_to_index.get(key, -1) if packed is None else packed.row_of(key)
+
+    @property
+    def _packed(self) -> PackedWords | None:
+        """The words, if they are packed and nobody has asked for the dictionary of all."""
+        words = self.words
+        has_dictionary = "key_to_index" in self.__dict__
+        return words if isinstance(words, PackedWords) and not has_dictionary else None
 
     def __repr__(self) -> str:
         return f"EmbeddingTable({len(self):,} words x {self.vector_size})"
@@ -185,7 +173,14 @@ class EmbeddingTable:
         return f"{self!r}: {told}" if told else repr(self)
 
     def rows_of(self, keys: Iterable[str]) -> npt.NDArray[np.int64]:
-        """Return the row of each word as int64 `(len(keys),)`, -1 where the table lacks it."""
+        """Return the row of each word as int64 `(len(keys),)`, -1 where the table lacks it.
+
+        Raises:
+            VocabularyError: a word stands in two rows.
+        """
+        packed = self._packed
+        if packed is not None:
+            return packed.rows_of(list(keys))
         find = self.key_to_index.get
         return np.fromiter((find(key, -1) for key in keys), np.int64)
 
@@ -203,9 +198,31 @@ class EmbeddingTable:
                 f"{len(missing):,} of {len(keys):,} words are not in the table, {missing[0]!r} "
                 "the first; pass subset(k for k in keys if k in table)"
             )
-        few = EmbeddingTable(keys, self.vectors[rows], self.metadata, self.origin[rows])
+        few = EmbeddingTable(keys, self.rows(rows), self.metadata, self.origin[rows])
         few.subwords = self.subwords
         return few
+
+    def revised(
+        self, at: Rows, vectors: Vectors, words: Sequence[str], origin: npt.NDArray[np.uint8]
+    ) -> EmbeddingTable:
+        """Return a table with some rows replaced and further words behind those it has.
+
+        Of a table whose vectors can't change, such as those of a file opened in place, the new one
+        shares all other rows; else they are copied.
+
+        Args:
+            at: int64 `(n,)`, the rows to replace, each once.
+            vectors: float32 `(n + len(words), D)`, what stands in their places, then the vectors of
+                the further words.
+            words: words that the table lacks.
+            origin: uint8 `(V + len(words),)`, the codes of all rows.
+        """
+        stored = self.stored
+        rows = RevisedRows(stored, at, vectors)
+        is_shared = isinstance(stored, RevisedRows) or is_read_only(stored)
+        return EmbeddingTable(
+            extended(self.words, words), rows if is_shared else rows.whole(), self.metadata, origin
+        )
 
     def most_similar(
         self,
@@ -239,12 +256,13 @@ class EmbeddingTable:
         for sign, items in ((1.0, added), (-1.0, subtracted)):
             for item in items:
                 if isinstance(item, str):
-                    if item not in self:
+                    row = self._row_of(item)
+                    if row < 0:
                         raise VocabularyError(
                             f"{item!r} is not in the table ({self!r}); ask first: {item!r} in table"
                         )
-                    excluded.append(self.key_to_index[item])
-                    item = self[item]
+                    excluded.append(row)
+                    item = self.stored[row]
                 vector = np.asarray(item, np.float32)
                 if vector.shape != query.shape:
                     raise VocabularyError(
@@ -268,7 +286,7 @@ class EmbeddingTable:
         unit = _unit(np.asarray(queries, np.float32))
         with np.errstate(invalid="ignore"):  # infinite rows have no cosine
             for start in range(0, len(self), SEARCH_BLOCK):
-                block = self.vectors[start : start + SEARCH_BLOCK]
+                block = self.rows(slice(start, start + SEARCH_BLOCK))
                 norms = np.linalg.norm(block, axis=1)
                 cosine[:, start : start + SEARCH_BLOCK] = unit @ block.T / np.where(norms, norms, 1)
         cosine[np.isnan(cosine)] = -np.inf
@@ -278,7 +296,7 @@ class EmbeddingTable:
             best = np.argpartition(-scores, min(topn, len(self) - 1))[:topn]
             best = best[np.lexsort((best, -scores[best]))]
             best = best[scores[best] > -np.inf]
-            found.append([(self.index_to_key[row], float(scores[row])) for row in best])
+            found.append([(self.words[row], float(scores[row])) for row in best])
         return found
 
     def to_keyed_vectors(self) -> KeyedVectors:

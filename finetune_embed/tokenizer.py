@@ -68,7 +68,7 @@ class Tokenizer:
     @classmethod
     def for_table(cls, table: EmbeddingTable) -> Tokenizer:
         """Return the convention that a table's words were cut by: cased, or lower-cased."""
-        words = [word for word in table.index_to_key[:50_000] if word.isalpha()]
+        words = [word for word in table.words[:50_000] if word.isalpha()]
         cased = sum(word != word.lower() for word in words)
         return CASED if cased > CASED_SHARE * len(words) else GLOVE
 

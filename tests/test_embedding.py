@@ -21,6 +21,7 @@ from finetune_embed import (
     to_embedding,
     to_table,
 )
+from finetune_embed.rows import RevisedRows
 
 
 @pytest.fixture
@@ -313,3 +314,102 @@ def test_shapes_must_agree(table, vocab, shape):
     message = r"the embedding has the shape \(.*\); vocabulary and table need \(6, 3\); pass the vo"
     with pytest.raises(VocabularyError, match=message):
         to_table(torch.zeros(shape), vocab, like=table)
+
+
+# Of a table opened in place
+
+
+@pytest.fixture
+def in_place(tmp_path, random_table):
+    """A table whose vectors and words stay in its file; odd words among them."""
+    words = ["\udcff", "é", "", "<unk>", *random_table.index_to_key[4:]]
+    save_safetensors(EmbeddingTable(words, random_table.vectors), tmp_path / "base.safetensors")
+    return load_safetensors(tmp_path / "base.safetensors")
+
+
+def tuned_weight(table, vocab) -> torch.Tensor:
+    weight = to_embedding(table, vocab).weight.detach().clone()
+    weight[1:] += torch.linspace(0, 1, len(vocab) - 1)[:, None]  # that of <unk> by nothing
+    return weight
+
+
+def test_a_table_opened_in_place_is_tuned_like_one_in_memory(in_place, tmp_path):
+    file = tmp_path / "base.safetensors"
+    before = file.read_bytes()
+    copied = EmbeddingTable(
+        list(in_place.words), np.array(in_place.vectors), in_place.metadata, in_place.origin
+    )
+    vocab = Vocabulary({"w1999": 1, "neu": 1, "é": 2, "w7": 1, "alt": 1})
+    weight = tuned_weight(in_place, vocab)
+    here, there = to_table(weight, vocab, in_place), to_table(weight, vocab, copied)
+    assert isinstance(here.stored, RevisedRows)
+    assert here.stored.base is in_place.vectors
+    assert there.stored is there.vectors
+    asked = ["neu", "w7", "<unk>", "", "\udcff", "absent", "<pad>"]
+    assert here.rows_of(asked).tolist() == there.rows_of(asked).tolist()
+    for word in asked[:5]:
+        assert bits(here[word]) == bits(there[word])
+        assert word in here
+    assert "absent" not in here
+    assert here.most_similar("w7") == there.most_similar("w7")
+    assert here.subset(asked[:5]).vectors.tobytes() == there.subset(asked[:5]).vectors.tobytes()
+    assert not {"vectors", "key_to_index", "index_to_key"} & vars(here).keys()
+    assert (len(here), here.vector_size, repr(here)) == (2002, 16, repr(there))
+    assert here.vectors.tobytes() == there.vectors.tobytes()
+    assert here.origin.tolist() == there.origin.tolist()
+    assert here.index_to_key == there.index_to_key == [*in_place.words, "neu", "alt"]
+    assert here.key_to_index == there.key_to_index
+    here.vectors[:] = 0
+    assert not here["w7"].any()
+    assert not here.rows(slice(0, 9)).any()
+    assert file.read_bytes() == before
+    assert in_place.vectors.tobytes() == copied.vectors.tobytes()
+
+
+def test_rows_of_a_table_in_memory_are_copied(table, vocab):
+    frozen = table.vectors.view()
+    frozen.flags.writeable = False  # but not for whoever has `table`
+    for like in (table, EmbeddingTable(table.index_to_key, frozen)):
+        tuned = to_table(to_embedding(like, vocab), vocab, like)
+        before = tuned.vectors.tolist()
+        table.vectors += 1
+        assert tuned.vectors.tolist() == before
+
+
+def test_a_table_tuned_twice_in_place(in_place):
+    vocab = Vocabulary({"w7": 1, "neu": 1})
+    other = Vocabulary({"w8": 1, "neu": 1, "more": 1})
+    once = to_table(tuned_weight(in_place, vocab), vocab, in_place)
+    twice = to_table(tuned_weight(once, other), other, once)
+    assert "vectors" not in vars(once)
+    in_memory = EmbeddingTable(once.index_to_key, once.vectors, origin=once.origin)
+    expected = to_table(tuned_weight(in_memory, other), other, in_memory)
+    assert twice.vectors.tobytes() == expected.vectors.tobytes()
+    assert twice.origin.tolist() == expected.origin.tolist()
+    assert twice.index_to_key[-2:] == ["neu", "more"]
+
+
+def test_copies_of_a_table_tuned_in_place(in_place):
+    vocab = Vocabulary({"w7": 1, "neu": 1})
+    tuned = to_table(tuned_weight(in_place, vocab), vocab, in_place)
+    for other in (copy.deepcopy(tuned), pickle.loads(pickle.dumps(tuned))):
+        assert other.vectors.tobytes() == tuned.stored[:].tobytes()
+        assert other.rows_of(["neu", "w7", "x"]).tolist() == [2000, 7, -1]
+
+
+def test_a_tuned_table_may_take_the_place_of_its_base(in_place, tmp_path):
+    vocab = Vocabulary({"w7": 1, "neu": 1})
+    tuned = to_table(tuned_weight(in_place, vocab), vocab, in_place)
+    save_safetensors(tuned, tmp_path / "base.safetensors")
+    back = load_safetensors(tmp_path / "base.safetensors")
+    assert back.vectors.tobytes() == tuned.vectors.tobytes()
+    assert back.index_to_key == tuned.index_to_key
+    assert back.origin.tolist() == tuned.origin.tolist()
+
+
+def test_a_new_word_that_no_bytes_stand_for(in_place):
+    vocab = Vocabulary({"\ud800": 1, "w7": 1})
+    tuned = to_table(tuned_weight(in_place, vocab), vocab, in_place)
+    assert isinstance(tuned.words, list)
+    assert tuned.index_to_key[-1] == "\ud800"
+    assert tuned.rows_of(["\ud800", "w7", "\ud801"]).tolist() == [2000, 7, -1]

@@ -15,6 +15,8 @@ PACKAGE = Path(fe.__file__).parent
 #: From the bottom up; a module may import from its own layer and from those below it.
 LAYERS = [
     {"errors", "_native", "_rows"},
+    {"words"},
+    {"rows"},
     {"table", "files", "source", "spelling"},
     {"formats", "tokenizer"},
     {"combine", "coverage", "cutting", "fallback", "lookup", "vocabulary"},

@@ -11,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import VocabularyError
-from ..table import EmbeddingTable, Vectors
+from ..rows import RevisedRows, Vectors
+from ..table import EmbeddingTable
+from ..words import Rows, begins_with
 
 __all__ = ["Band", "Drift", "Mover", "drift"]
 
@@ -19,7 +21,7 @@ Floats = npt.NDArray[np.float64]
 Ranges = tuple[tuple[int, int | None], ...]
 COUNT_BANDS: Ranges = ((0, 0), (1, 1), (2, 9), (10, 99), (100, 999), (1_000, None))
 RANK_BANDS: Ranges = ((0, 999), (1_000, 9_999), (10_000, 99_999), (100_000, None))
-BLOCK = 1 << 16
+BLOCK = 1 << 11
 
 
 @dataclass(frozen=True)
@@ -115,9 +117,10 @@ class Drift:
         Raises:
             VocabularyError: the base table lacks the word.
         """
-        if word not in self.base:
+        row = int(self.base.rows_of([word])[0])
+        if row < 0:
             raise VocabularyError(f"{word!r} is not in the base table ({self.base!r})")
-        return self._movers([self.base.key_to_index[word]], topn)[0]
+        return self._movers([row], topn)[0]
 
     def top(self, n: int = 10, topn: int = 8) -> list[Mover]:
         """Return the `n` words that moved farthest, with `topn` neighbours before and after."""
@@ -127,10 +130,10 @@ class Drift:
     def _movers(self, rows: list[int], topn: int) -> list[Mover]:
         if not rows:
             return []
-        words = [self.base.index_to_key[row] for row in rows]
-        ends = self.tuned.rows_of(words)
-        before = self.base.nearest(self.base.vectors[rows], topn, [[row] for row in rows])
-        after = self.tuned.nearest(self.tuned.vectors[ends], topn, [[int(end)] for end in ends])
+        words = [self.base.words[row] for row in rows]
+        starts, ends = np.array(rows, np.int64), self.tuned.rows_of(words)
+        before = self.base.nearest(self.base.rows(starts), topn, [[row] for row in rows])
+        after = self.tuned.nearest(self.tuned.rows(ends), topn, [[int(end)] for end in ends])
         return [
             Mover(word, float(self.movement[row]), float(self.cosine[row]), tuple(b), tuple(a))
             for word, row, b, a in zip(words, rows, before, after, strict=True)
@@ -194,24 +197,18 @@ def drift(
             f"the base table has {base.vector_size} dimensions, the tuned one "
             f"{tuned.vector_size}; drift compares a table with its own tuned form"
         )
-    ends = tuned.rows_of(base.index_to_key)
-    lost = np.flatnonzero(ends < 0)
-    if len(lost):
-        raise VocabularyError(
-            f"the tuned table lacks {len(lost):,} of {len(base):,} words of the base, "
-            f"{base.index_to_key[lost[0]]!r} the first; compare with "
-            "base.subset(w for w in base.index_to_key if w in tuned)"
-        )
+    starts, ends = _pairs(base, tuned)
     movement, cosine = np.zeros(len(base)), np.ones(len(base))
     moved = np.zeros(len(base), bool)
-    for start in range(0, len(base), BLOCK):
-        part = slice(start, start + BLOCK)
-        _measure(base.vectors[part], tuned.vectors[ends[part]], movement, cosine, moved, start)
+    for first in range(0, len(starts), BLOCK):
+        at = starts[first : first + BLOCK]
+        after = tuned.rows(ends[first : first + BLOCK])
+        _measure(base.rows(at), after, at, movement, cosine, moved)
     if counts is None:
         frequency, bands, form = np.arange(len(base)), RANK_BANDS, "rows {}"
     else:
-        values = (counts.get(word, 0) for word in base.index_to_key)
-        frequency = np.fromiter(values, np.int64, len(base))
+        frequency, rows = np.zeros(len(base), np.int64), base.rows_of(counts)
+        frequency[rows[rows >= 0]] = np.array([*counts.values()], np.int64)[rows >= 0]
         bands, form = COUNT_BANDS, "seen {} times"
     return Drift(
         base,
@@ -229,23 +226,50 @@ def drift(
     )
 
 
+def _pairs(base: EmbeddingTable, tuned: EmbeddingTable) -> tuple[Rows, Rows]:
+    """Return the rows of the base that may have moved, and where in the tuned table they ended.
+
+    Raises:
+        VocabularyError: the tuned table lacks words of the base.
+    """
+    stored = tuned.stored
+    if (
+        isinstance(stored, RevisedRows)
+        and stored.base is base.stored
+        and begins_with(tuned.words, base.words)
+    ):
+        return stored.at, stored.at
+    ends = np.empty(len(base), np.int64)
+    for first in range(0, len(base), BLOCK):
+        ends[first : first + BLOCK] = tuned.rows_of(base.words[first : first + BLOCK])
+    lost = np.flatnonzero(ends < 0)
+    if len(lost):
+        raise VocabularyError(
+            f"the tuned table lacks {len(lost):,} of {len(base):,} words of the base, "
+            f"{base.words[lost[0]]!r} the first; compare with "
+            "base.subset(w for w in base.index_to_key if w in tuned)"
+        )
+    return np.arange(len(base)), ends
+
+
 def _measure(
     before: Vectors,
     after: Vectors,
+    at: Rows,
     movement: Floats,
     cosine: Floats,
     moved: npt.NDArray[np.bool_],
-    start: int,
 ) -> None:
-    """Fill in the rows of one block; a row without a changed bit keeps movement 0, cosine 1."""
+    """Fill in the rows `at`; one without a changed bit keeps movement 0, cosine 1."""
     before, after = np.ascontiguousarray(before), np.ascontiguousarray(after)
     changed = np.flatnonzero((before.view(np.uint32) != after.view(np.uint32)).any(axis=1))
     a, b = before[changed].astype(np.float64), after[changed].astype(np.float64)
     a_norm, b_norm = np.linalg.norm(a, axis=1), np.linalg.norm(b, axis=1)
-    moved[start + changed] = True
-    movement[start + changed] = np.linalg.norm(b - a, axis=1) / np.where(a_norm > 0, a_norm, 1)
+    at = at[changed]
+    moved[at] = True
+    movement[at] = np.linalg.norm(b - a, axis=1) / np.where(a_norm > 0, a_norm, 1)
     norms = a_norm * b_norm
-    cosine[start + changed] = (a * b).sum(axis=1) / np.where(norms > 0, norms, 1)
+    cosine[at] = (a * b).sum(axis=1) / np.where(norms > 0, norms, 1)
 
 
 def _band(

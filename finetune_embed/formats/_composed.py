@@ -26,5 +26,4 @@ def with_composed(
     added = [word for word, could in zip(words, made.tolist(), strict=True) if could]
     origin = np.full(len(table) + len(added), Origin.COMPOSED, np.uint8)
     origin[: len(table)] = table.origin
-    rows = np.concatenate([table.vectors, vectors[made]])
-    return EmbeddingTable([*table.index_to_key, *added], rows, table.metadata, origin)
+    return table.revised(np.empty(0, np.int64), vectors[made], added, origin)

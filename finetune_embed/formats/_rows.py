@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,16 +11,16 @@ import numpy.typing as npt
 from ..errors import VectorFileError
 from ..source import Source
 from ..table import EmbeddingTable, Vectors
+from ..words import PackedWords, as_bytes
 
 __all__ = [
     "RowBuffer",
-    "as_bytes",
     "check_keys",
     "check_limit",
-    "encode_words",
     "is_utf8",
     "join_words",
     "make_table",
+    "pack_words",
     "provenance",
     "wanted_bytes",
     "wanted_keys",
@@ -161,53 +161,54 @@ def wanted_keys(keys: Collection[str] | None) -> frozenset[str] | None:
     return wanted
 
 
-def as_bytes(key: str) -> bytes | None:
-    """Return the bytes that read back as this word; None where there are none."""
-    try:
-        word = key.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        return None
-    return word if word.decode("utf-8", "surrogateescape") == key else None
-
-
-def encode_words(table: EmbeddingTable) -> list[bytes]:
+def pack_words(table: EmbeddingTable) -> PackedWords:
     """Return the words as the bytes that read back as them.
 
     Raises:
         VectorFileError: a word has lone surrogates that don't stand for bytes beyond UTF-8.
         VocabularyError: a word stands in two rows.
     """
-    keys = list(table.key_to_index)
+    table.rows_of(())  # which refuses a word that stands in two rows
+    if isinstance(table.words, PackedWords):
+        return table.words
     try:
-        return [key.encode() for key in keys]
+        return PackedWords.of(key.encode() for key in table.words)
     except UnicodeEncodeError:
-        words = [as_bytes(key) for key in keys]
-    bad = [key for key, word in zip(keys, words, strict=True) if word is None]
+        words = [as_bytes(key) for key in table.words]
+    bad = [key for key, word in zip(table.words, words, strict=True) if word is None]
     if bad:
         raise VectorFileError(
-            f"{len(bad):,} of {len(keys):,} words have lone surrogates that no bytes in a file "
+            f"{len(bad):,} of {len(words):,} words have lone surrogates that no bytes in a file "
             f"stand for ({bad[0]!r} is the first); rename them or drop them"
         )
-    return [word for word in words if word is not None]
+    return PackedWords.of(word for word in words if word is not None)
 
 
-def check_keys(table: EmbeddingTable, target: str, forbidden: Iterable[str]) -> None:
+def check_keys(table: EmbeddingTable, target: str, forbidden: str) -> None:
     """Refuse the table if the target can't hold one of its words.
+
+    Args:
+        table: the table.
+        target: what is to be written, for messages.
+        forbidden: ASCII characters.
 
     Raises:
         VectorFileError: words contain a forbidden character, with their count, or no bytes stand
             for them; or the table has no rows or no columns.
         VocabularyError: a word stands in two rows.
     """
-    if not table.vectors.size:
+    if not len(table) or not table.vector_size:
         raise VectorFileError(
             f"the table is {len(table):,} x {table.vector_size}; {target} needs at least one "
             "word and one number"
         )
-    text = "".join(table.key_to_index)  # which refuses a word that stands in two rows
+    table.rows_of(())  # which refuses a word that stands in two rows
+    packed = table.words if isinstance(table.words, PackedWords) else None
+    text = "".join(table.words) if packed is None else ""
     for character in forbidden:
-        if character in text:
-            bad = [key for key in table.index_to_key if character in key]
+        found = character in text if packed is None else ord(character) in packed.data
+        if found:
+            bad = [key for key in table.words if character in key]
             raise VectorFileError(
                 f"{len(bad):,} of {len(table):,} words contain {character!r}, which {target} "
                 f"can't hold ({bad[0]!r} is the first); use save_safetensors(table, path), which "
@@ -217,7 +218,7 @@ def check_keys(table: EmbeddingTable, target: str, forbidden: Iterable[str]) -> 
     try:
         text.encode()
     except UnicodeEncodeError:
-        encode_words(table)
+        pack_words(table)
 
 
 def join_words(keys: list[str], separator: str) -> bytes:

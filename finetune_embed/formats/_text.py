@@ -203,8 +203,8 @@ def write_text(table: EmbeddingTable, file: BinaryIO) -> None:
     step = max(1, WRITE_NUMBERS // table.vector_size)
 
     def lines(start: int) -> bytes | bytearray:
-        words = join_words(table.index_to_key[start : start + step], "\n")
-        rows = np.ascontiguousarray(table.vectors[start : start + step], np.float32)
+        words = join_words(table.words[start : start + step], "\n")
+        rows = np.ascontiguousarray(table.rows(slice(start, start + step)), np.float32)
         return format_text(words, rows)
 
     for text in in_order(lines, range(0, len(table), step)):

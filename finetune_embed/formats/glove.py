@@ -89,10 +89,10 @@ def save_glove(table: EmbeddingTable, path: str | os.PathLike[str]) -> None:
             of them end in a comma, tab or semicolon and a number.
     """
     check_keys(table, "GloVe text", "\n")
-    words = join_words(table.index_to_key[:DETECT_LINES], "\n").split(b"\n")
+    words = join_words(table.words[:DETECT_LINES], "\n").split(b"\n")
     if words[0].startswith((BOM, *COMPRESSED)) or starts_like_another(words[0]):
         raise VectorFileError(
-            f"the first word, {table.index_to_key[0]!r}, starts like a byte order mark or a file "
+            f"the first word, {table.words[0]!r}, starts like a byte order mark or a file "
             "of another kind, and readers would take it for that; put another word first"
         )
     _check_spaces(words, HEAD // (LONGEST_NUMBER * table.vector_size + max(map(len, words))))

@@ -13,6 +13,7 @@ than by that library so that equal tables give equal bytes, and read by memory m
 from __future__ import annotations
 
 import json
+import math
 import os
 import struct
 from collections.abc import Collection
@@ -23,9 +24,11 @@ import numpy.typing as npt
 
 from ..errors import VectorFileError
 from ..files import atomic_write
+from ..rows import RevisedRows
 from ..source import PathOrFile, Source, open_source
-from ..table import EmbeddingTable, PackedWords
-from ._rows import check_limit, encode_words, wanted_keys
+from ..table import EmbeddingTable
+from ..words import PackedWords
+from ._rows import check_limit, pack_words, wanted_keys
 from ._sniff import expect
 from ._tensors import DTYPES, TensorFile, open_tensors
 from .static_model import STATIC_TENSORS
@@ -33,6 +36,7 @@ from .static_model import STATIC_TENSORS
 __all__ = ["load_safetensors", "read", "save_safetensors"]
 
 WEIGHT, BYTES, OFFSETS, ORIGIN = "embedding.weight", "vocab.bytes", "vocab.offsets", "vocab.origin"
+WRITE_BYTES = 1 << 22
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
@@ -40,13 +44,11 @@ def save_safetensors(table: EmbeddingTable, path: str | os.PathLike[str]) -> Non
     """Write a table with its words and metadata as one safetensors file. Holds any word."""
     from importlib.metadata import version
 
-    words = encode_words(table)
-    offsets = np.zeros(len(words) + 1, np.int64)
-    np.cumsum([len(word) for word in words], out=offsets[1:])
-    tensors: dict[str, npt.NDArray[Any]] = {
-        OFFSETS: offsets,
-        WEIGHT: np.asarray(table.vectors, np.float32),
-        BYTES: np.frombuffer(b"".join(words), np.uint8),
+    words, stored = pack_words(table), table.stored
+    tensors: dict[str, npt.NDArray[Any] | RevisedRows] = {
+        OFFSETS: words.offsets,
+        WEIGHT: stored if isinstance(stored, RevisedRows) else np.asarray(stored, np.float32),
+        BYTES: words.data,
     }
     if table.origin.any():
         tensors[ORIGIN] = np.asarray(table.origin, np.uint8)
@@ -56,7 +58,7 @@ def save_safetensors(table: EmbeddingTable, path: str | os.PathLike[str]) -> Non
     position = 0
     for name, array in tensors.items():
         dtype = _NAMES[array.dtype.newbyteorder("<").str]
-        end = position + array.size * array.itemsize
+        end = position + math.prod(array.shape) * array.dtype.itemsize
         header[name] = {
             "dtype": dtype,
             "shape": list(array.shape),
@@ -68,8 +70,9 @@ def save_safetensors(table: EmbeddingTable, path: str | os.PathLike[str]) -> Non
     with atomic_write(path) as file:
         file.write(struct.pack("<Q", len(encoded)) + encoded)
         for array in tensors.values():
-            for start in range(0, len(array), 1 << 16):
-                part = array[start : start + (1 << 16)]
+            step = max(1, WRITE_BYTES // max(1, math.prod(array.shape[1:]) * array.dtype.itemsize))
+            for start in range(0, len(array), step):
+                part = array[start : start + step]
                 file.write(np.ascontiguousarray(part, array.dtype.newbyteorder("<")).data)
 
 

@@ -159,8 +159,8 @@ def save_word2vec(
         step = max(1, WRITE_BYTES // (4 * table.vector_size))
 
         def rows(start: int) -> bytes | bytearray:
-            words = join_words(table.index_to_key[start : start + step], " ")
-            block = np.ascontiguousarray(table.vectors[start : start + step], "<f4")
+            words = join_words(table.words[start : start + step], " ")
+            block = np.ascontiguousarray(table.rows(slice(start, start + step)), "<f4")
             return format_binary(words, block)
 
         for data in in_order(rows, range(0, len(table), step)):

@@ -101,7 +101,7 @@ def further_rows(
     row = row[row >= 0]
     rows = np.zeros((len(row), table.vector_size), np.float32)
     in_table = np.flatnonzero(row >= len(vocab))
-    rows[in_table] = table.vectors[row[in_table] - len(vocab)]
+    rows[in_table] = table.rows(row[in_table] - len(vocab))
     check_finite(rows, unseen, row - len(vocab))
     ids = torch.from_numpy(np.where(row < len(vocab), row, -1))
     return vocab.extended(unseen), FurtherRows(ids, torch.from_numpy(rows))

@@ -252,3 +252,53 @@ def test_of_no_movement_no_median_is_told() -> None:
     told = str(fe.drift(table, table))
     assert told.startswith("0 of 2 rows moved (0.00%), 2 are bit for bit as they were")
     assert "median movement" not in told
+
+
+# --- of a table that shares rows with its base ----------------------------------------------------
+
+
+@pytest.fixture
+def shared(tmp_path):
+    """A base opened in place, and a table that has all but a few of its rows."""
+    fe.save_safetensors(base_table(), tmp_path / "base.safetensors")
+    base = fe.load_safetensors(tmp_path / "base.safetensors")
+    vectors = np.array(base.vectors[[3, 7, 39]])
+    vectors[:2] += 0.5  # the third stays as it was
+    origin = np.zeros(41, np.uint8)
+    at = np.array([7, 3, 39])
+    vectors = np.concatenate([vectors[[1, 0, 2]], np.ones((1, D), np.float32)])
+    return base, base.revised(at, vectors, ["new"], origin)
+
+
+@pytest.mark.parametrize("counts", [None, {"w3": 5, "w8": 1, "new": 2, "absent": 1}])
+def test_only_the_rows_that_differ_are_read(shared, counts, monkeypatch):
+    base, tuned = shared
+    whole = fe.EmbeddingTable(list(tuned.words), tuned.stored.whole())
+    expected = fe.drift(base, whole, counts)
+    asked: list[int] = []
+    rows = fe.EmbeddingTable.rows
+    monkeypatch.setattr(fe.EmbeddingTable, "rows", lambda t, w: (asked.extend(w), rows(t, w))[1])
+    told = fe.drift(base, tuned, counts)
+    monkeypatch.undo()
+    assert sorted(asked) == [3, 3, 7, 7, 39, 39]
+    assert told.movement.tobytes() == expected.movement.tobytes()
+    assert told.cosine.tobytes() == expected.cosine.tobytes()
+    assert np.flatnonzero(told.moved).tolist() == [3, 7]
+    assert told.to_dict() == expected.to_dict()
+    assert str(told) == str(expected)
+    assert not {"vectors", "key_to_index", "index_to_key"} & vars(tuned).keys()
+
+
+def test_what_was_done_to_its_vectors_afterwards_counts(shared):
+    base, tuned = shared
+    tuned.vectors[20] = 5
+    assert np.flatnonzero(fe.drift(base, tuned).moved).tolist() == [3, 7, 20]
+
+
+def test_a_base_of_the_same_rows_under_other_words(shared):
+    base, tuned = shared
+    other = fe.EmbeddingTable(base.index_to_key[::-1], base.vectors)
+    told = fe.drift(other, tuned)
+    assert told.rows_moved == 40
+    expected = [by_hand(other, tuned, word) for word in other.index_to_key]
+    np.testing.assert_allclose(told.movement, [m for m, _ in expected], rtol=1e-12)

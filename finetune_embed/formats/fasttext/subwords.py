@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from ...errors import VectorFileError
 from ...table import Subwords, Vectors
+from ...words import as_bytes
 from .._kernels import THREADS, in_order
-from .._rows import as_bytes
 from .dictionary import spans
 from .model import UNSIGNED, Args, Model
 

@@ -27,9 +27,10 @@ import numpy.typing as npt
 from ...errors import VectorFileError
 from ...files import atomic_write
 from ...source import PathOrFile, Source, open_source
-from ...table import EmbeddingTable, PackedWords, Vectors
+from ...table import EmbeddingTable, Vectors
+from ...words import PackedWords
 from .._npy import MAX_SIZE, RowStack, StoredArray, as_float32, open_array, source_dtype
-from .._rows import check_keys, check_limit, encode_words, make_table, provenance, wanted_keys
+from .._rows import check_keys, check_limit, make_table, pack_words, provenance, wanted_keys
 from .._sniff import expect
 
 if TYPE_CHECKING:
@@ -255,18 +256,15 @@ def save_numpy(table: EmbeddingTable, path: str | os.PathLike[str]) -> None:
     from .npz import ArchiveWriter
 
     check_keys(table, "a numpy archive", "")
-    keys = table.index_to_key
-    longest = max(1, *map(len, keys))
-    room = max(WORDS_ROOM, 2 * table.vectors.nbytes)
+    keys, shape = table.words, table.stored.shape
+    longest = max(1, max(map(len, keys)))
+    room = max(WORDS_ROOM, 2 * 4 * shape[0] * shape[1])
     blocks = [slice(start, start + ROWS) for start in range(0, len(table), ROWS)]
     with atomic_write(path) as file, contextlib.closing(ArchiveWriter(file)) as archive:
-        archive.add(VECTORS, "<f4", table.vectors.shape, (table.vectors[b] for b in blocks))
+        archive.add(VECTORS, "<f4", shape, (table.rows(b) for b in blocks))
         if 4 * longest * len(keys) <= room and not any(key.endswith("\0") for key in keys):
             archive.add(WORDS, f"<U{longest}", (len(keys),), (keys[b] for b in blocks))
         else:
-            words = encode_words(table)
-            offsets = np.zeros(len(words) + 1, np.int64)
-            np.cumsum([len(word) for word in words], out=offsets[1:])
-            data = np.frombuffer(b"".join(words), np.uint8)
-            archive.add(UTF8, "|u1", data.shape, [data])
-            archive.add(OFFSETS, "<i8", offsets.shape, [offsets])
+            words = pack_words(table)
+            archive.add(UTF8, "|u1", words.data.shape, [words.data])
+            archive.add(OFFSETS, "<i8", words.offsets.shape, [words.offsets])

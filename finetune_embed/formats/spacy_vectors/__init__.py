@@ -131,10 +131,11 @@ def save_spacy(table: EmbeddingTable, path: str | os.PathLike[str]) -> None:
         raise VectorFileError(f"can't write the folder {path}: {why}; name another")
     with atomic_folder(path) as folder:
         with open(folder / VECTORS, "wb") as file:
-            header = {"descr": "<f4", "fortran_order": False, "shape": table.vectors.shape}
+            header = {"descr": "<f4", "fortran_order": False, "shape": table.stored.shape}
             np.lib.format.write_array_header_1_0(file, header)
             for start in range(0, len(table), BLOCK):
-                file.write(np.ascontiguousarray(table.vectors[start : start + BLOCK], "<f4").data)
+                block = table.rows(slice(start, start + BLOCK))
+                file.write(np.ascontiguousarray(block, "<f4").data)
         (folder / KEYS).write_bytes(pack_key2row(hashes))
         (folder / STRINGS).write_text(json.dumps(sorted(keys), ensure_ascii=False), "utf-8")
         (folder / CONFIG).write_text(json.dumps({"mode": "default"}), "utf-8")

@@ -1,0 +1,69 @@
+"""Vectors of which a few differ from those of a large array, without a copy of the large one."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from .words import Rows
+
+__all__ = ["RevisedRows", "Vectors", "is_read_only"]
+
+Vectors = npt.NDArray[np.float32]
+
+BLOCK = 1 << 15  # rows copied at a time
+
+
+class RevisedRows:
+    """The rows of a base, some replaced and some behind them; each index gathers anew.
+
+    Args:
+        base: `(V, D)`, which must not change; an array, or revised rows themselves.
+        at: int64 `(n,)`, rows of the base to be replaced, each once.
+        vectors: float32 `(n + m, D)`, what stands in their places, then `m` rows behind the base.
+    """
+
+    def __init__(self, base: Vectors | RevisedRows, at: Rows, vectors: Vectors) -> None:
+        self.base, self.at = base, at
+        self.dtype = np.dtype(np.float32)
+        self._vectors = vectors
+        behind = len(vectors) - len(at)
+        self.shape = (len(base) + behind, vectors.shape[1])
+        self._place = np.full(len(self), -1, np.int32)  # of each row in `_vectors`
+        self._place[at] = np.arange(len(at))
+        self._place[len(base) :] = np.arange(len(at), len(vectors))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, which: int | slice | Rows) -> Vectors:
+        """Return one row `(D,)` as a view, or several `(n, D)` copied; arrays count from 0 on."""
+        if isinstance(which, (int, np.integer)):
+            place = self._place[which]
+            return self.base[int(which)] if place < 0 else self._vectors[place]
+        rows = np.arange(*which.indices(len(self))) if isinstance(which, slice) else which
+        place = self._place[rows]
+        own = np.flatnonzero(place >= 0)
+        if len(own) == len(place):
+            return self._vectors[place]
+        found = self.base[np.minimum(rows, len(self.base) - 1)]
+        found[own] = self._vectors[place[own]]
+        return found
+
+    def whole(self) -> Vectors:
+        """Return all rows as an array `(V + m, D)` of their own."""
+        array = np.empty(self.shape, np.float32)
+        for start in range(0, len(self), BLOCK):
+            part = slice(start, start + BLOCK)
+            array[part] = self[part]
+        return array
+
+
+def is_read_only(vectors: Vectors) -> bool:
+    """Tell whether nobody can change an array, not even through what it is a view of."""
+    owner: object = vectors
+    while isinstance(owner, np.ndarray):
+        if owner.flags.writeable:
+            return False
+        owner = owner.base
+    return True

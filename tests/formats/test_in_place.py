@@ -1,0 +1,100 @@
+"""A table that shares rows and words with a file is written like one that is all in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from finetune_embed import (
+    EmbeddingTable,
+    Origin,
+    VectorFileError,
+    VocabularyError,
+    load_safetensors,
+    save_safetensors,
+)
+from finetune_embed.formats import SAVERS
+from finetune_embed.words import PackedWords
+
+#: The one that puts all vectors together, into an array of Arrow.
+WHOLE = {"arrow", "parquet"}
+ROWS, SIZE = 30_000, 60  # more than one block of any writer
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """A tuned table of a base opened in place."""
+    path = tmp_path_factory.mktemp("base") / "base.safetensors"
+    vectors = np.random.default_rng(0).standard_normal((ROWS, SIZE), np.float32)
+    words = [f"w{i}" for i in range(ROWS - 3)] + ["é", "e\u0301", "😀"]
+    save_safetensors(EmbeddingTable(words, vectors, {"source": "made"}), path)
+    base = load_safetensors(path)
+    at = np.array([ROWS - 1, 0, 20_000, 7])
+    origin = np.zeros(ROWS + 2, np.uint8)
+    origin[at] = Origin.TUNED
+    origin[-2:] = Origin.NEW
+    return base.revised(at, np.full((6, SIZE), 0.5, np.float32), ["neu", "новый"], origin)
+
+
+def again(shared: EmbeddingTable) -> EmbeddingTable:
+    """Return the table as if nobody had asked it for anything yet."""
+    return EmbeddingTable(shared.words, shared.stored, shared.metadata, shared.origin)
+
+
+def content(path: Path) -> dict[str, bytes]:
+    files = [path] if path.is_file() else sorted(path.iterdir())
+    return {file.name: file.read_bytes() for file in files}
+
+
+@pytest.mark.parametrize("name", SAVERS)
+def test_the_bytes_are_those_of_a_table_in_memory(shared, tmp_path, name):
+    table = again(shared)
+    whole = EmbeddingTable(
+        list(table.words), table.stored.whole(), table.metadata, np.array(table.origin)
+    )
+    for kind, one in (("shared", table), ("whole", whole)):
+        (tmp_path / kind).mkdir()
+        SAVERS[name](one, tmp_path / kind / "v")
+    written = content(tmp_path / "shared" / "v")
+    assert written == content(tmp_path / "whole" / "v")
+    assert sum(map(len, written.values())) > 4 * ROWS * SIZE * 0.8
+    assert ("vectors" in vars(table)) == (name in WHOLE)
+
+
+def test_the_sweep_sees_every_format():
+    assert len(SAVERS) == 8
+    assert set(SAVERS) > WHOLE
+
+
+def packed(*words: str) -> EmbeddingTable:
+    data = PackedWords.of(word.encode("utf-8", "surrogateescape") for word in words)
+    return EmbeddingTable(data, np.ones((len(words), 2), np.float32))
+
+
+@pytest.mark.parametrize("name", SAVERS)
+def test_a_word_in_two_rows_is_refused(name, tmp_path):
+    with pytest.raises(VocabularyError, match="the word 'b' stands in the rows 1 and 2"):
+        SAVERS[name](packed("a", "b", "b"), tmp_path / "v")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", SAVERS)
+@pytest.mark.parametrize("word", ["a b", "a\nb", "\udcff", "a\0"])
+def test_words_that_a_format_can_not_hold_are_refused_alike(name, word, tmp_path):
+    told = []
+    for table in (packed("ok", word), EmbeddingTable(["ok", word], np.ones((2, 2), np.float32))):
+        try:
+            SAVERS[name](table, tmp_path / "v")
+            told.append("")
+        except VectorFileError as error:
+            told.append(str(error))
+        if name == "spacy" and not told[-1]:
+            (tmp_path / "v").rename(tmp_path / f"v{len(told)}")
+    assert told[0] == told[1]
+    assert bool(told[0]) == (
+        (name.startswith("word2vec") and word in ("a b", "a\nb"))
+        or (name == "glove" and word in ("a b", "a\nb"))
+        or (name in ("spacy", "arrow", "parquet") and word == "\udcff")
+    )
