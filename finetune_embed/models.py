@@ -143,10 +143,12 @@ class ConvolutionBank(nn.Module):
 
 
 class KimCNN(nn.Module):
-    """The convolutional network of Kim (2014) with one channel.
+    """The convolutional network of Kim (2014).
 
     Filters of several widths over the word vectors, the maximum over time, dropout, and a linear
-    layer.
+    layer. With two channels, one is the table, the other stays as the table is when the head is
+    made; every filter is applied to both and the results are added, which is the filter of their
+    sum. A word behind the `V` rows, put there to predict, was never tuned and is the same in both.
 
     Args:
         embedding: the table `(V, D)`.
@@ -154,10 +156,14 @@ class KimCNN(nn.Module):
         filters: feature maps of each width.
         widths: window sizes in words.
         dropout: on the maxima.
+        channels: 1, or 2 for the multichannel model.
 
     Raises:
-        DataError: there is no filter, no window, or a window of no words.
+        DataError: there is no filter, no window, or a window of no words; or neither one channel
+            nor two.
     """
+
+    start: torch.Tensor | None
 
     def __init__(
         self,
@@ -166,8 +172,13 @@ class KimCNN(nn.Module):
         filters: int = 100,
         widths: Sequence[int] = (3, 4, 5),
         dropout: float = 0.5,
+        channels: int = 1,
     ) -> None:
         super().__init__()
+        if channels not in (1, 2):
+            raise DataError(
+                f"channels={channels}: give 1, or 2 for a second one that keeps the table's start"
+            )
         if filters < 1 or not widths or min(widths) < 1:
             raise DataError(
                 f"filters={filters}, widths={widths}: give one filter or more, and one window of "
@@ -177,12 +188,31 @@ class KimCNN(nn.Module):
         self.convolutions = ConvolutionBank(embedding.embedding_dim, filters, widths)
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(filters * len(widths), num_labels)
+        start = embedding.weight.detach().clone() if channels == 2 else None
+        self.register_buffer("start", start)
 
     def forward(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """Return logits `(B, C)` for ids `(B, L)`; windows of padding alone do not count."""
-        maxima = self.convolutions(self.embedding(ids).transpose(1, 2), lengths)
+        words = self.embedding(ids)
+        if self.start is not None:
+            words = words + self._static(self.start, ids, words.detach())
+        maxima = self.convolutions(words.transpose(1, 2), lengths)
         logits: torch.Tensor = self.output(self.dropout(maxima))
         return logits
+
+    def _static(self, start: torch.Tensor, ids: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
+        """Return the start rows `(B, L, D)` of ids; of ids behind them, the words as they are."""
+        rows, held = len(start), self.embedding.num_embeddings
+        if held != rows:
+            raise DataError(
+                f"the second channel has {rows:,} rows, the embedding {held:,}: its rows were "
+                "replaced after the head was made; pass a function that makes it, "
+                "head=lambda embedding, num_labels: KimCNN(embedding, num_labels, channels=2)"
+            )
+        known = functional.embedding(ids.clamp(max=rows - 1), start)
+        if len(self.embedding.weight) == rows:
+            return known
+        return torch.where((ids < rows)[..., None], known, words)
 
 
 #: Every head that can be spelled: `bag`, `bag(hidden=100)`, `cnn(filters=50, widths=(2, 3))`.

@@ -183,7 +183,46 @@ def test_cnn_with_biases_above_zero_sees_no_padding(embedding):
     torch.testing.assert_close(padded, alone)
 
 
-@pytest.mark.parametrize("spelling", ["bag", "bag(hidden=4)", "cnn(filters=8)", "cnn(widths=(1,))"])
+def test_the_second_channel_keeps_the_start_and_is_added(embedding):
+    model = KimCNN(embedding, 3, filters=6, widths=(2, 3), channels=2).eval()
+    start = embedding.weight.detach().clone()
+    with torch.no_grad():
+        embedding.weight[2:].add_(torch.randn(6, 5))
+    one = KimCNN(nn.Embedding.from_pretrained(start + embedding.weight.detach()), 3, 6, (2, 3))
+    one.load_state_dict(model.state_dict() | {"embedding.weight": one.embedding.weight}, False)
+    torch.testing.assert_close(model(IDS, LENGTHS), one.eval()(IDS, LENGTHS))
+    assert torch.equal(model.start, start)
+    assert not any(parameter is model.start for parameter in model.parameters())
+
+
+def test_a_word_behind_the_table_is_the_same_in_both_channels(embedding):
+    model = KimCNN(embedding, 3, filters=6, channels=2).eval()
+    with torch.no_grad():
+        embedding.weight[2:].add_(1)
+    further = torch.randn(2, 5)
+    wide = torch.cat([embedding.weight.detach(), further])
+    ids, lengths = torch.tensor([[2, 9, 8, 0]]), torch.tensor([3])
+    logits = torch.func.functional_call(model, {"embedding.weight": wide}, (ids, lengths))
+    both = torch.cat([model.start, further]) + wide
+    expected = KimCNN(nn.Embedding.from_pretrained(both), 3, filters=6).eval()
+    state = {n: v for n, v in model.state_dict().items() if n not in ("embedding.weight", "start")}
+    expected.load_state_dict(state, strict=False)
+    torch.testing.assert_close(logits, expected(ids, lengths))
+    own = torch.func.functional_call(model, {"embedding.weight": wide}, (IDS, LENGTHS))
+    torch.testing.assert_close(own, model(IDS, LENGTHS))
+
+
+def test_a_second_channel_whose_table_was_replaced_is_an_error(embedding):
+    model = KimCNN(embedding, 3, channels=2)
+    model.embedding = nn.Embedding(9, 5)
+    with pytest.raises(DataError, match=r"has 8 rows, the embedding 9: .*pass a function"):
+        model(IDS, LENGTHS)
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    ["bag", "bag(hidden=4)", "cnn(filters=8)", "cnn(widths=(1,))", "cnn(filters=8, channels=2)"],
+)
 @pytest.mark.parametrize("more", [1, 2, 30])
 def test_longer_padding_changes_nothing(embedding, spelling, more):
     model = build_head(spelling, embedding, 3).eval()
@@ -270,6 +309,7 @@ def test_heads_as_spelled(embedding):
         ("cnn(widths=())", r"widths=\(\): give one filter or more, and one window"),
         ("cnn(widths=(0,))", r"widths=\(0,\): give one filter"),
         ("cnn(filters=0)", "filters=0, .*give one filter or more"),
+        ("cnn(channels=3)", "channels=3: give 1, or 2 for a second one"),
     ],
 )
 def test_spellings_of_no_head(embedding, spelling, message):

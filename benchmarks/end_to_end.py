@@ -1,0 +1,329 @@
+"""From a GloVe text file and a data set to a tuned, exported file, beside fastText and model2vec.
+
+    python benchmarks/end_to_end.py glove.6B.100d.txt DIR --peers peers/bin/python --json runs.jsonl
+
+DIR has a folder for each data set (20newsgroups, imdb, banking77, sst2, trec6) with train, test and
+perhaps validation files in Parquet, columns text and label. `benchmarks/peers.py` says how to make
+the environment of the peers. `--json` keeps a line for each run; what is in it is not run again, so
+that the whole can be run in pieces (`--sets`, `--tools`, `--seeds`).
+
+What is held equal: the rows of the three splits (a seeded tenth of the training rows where there is
+no validation split), their shuffled order, two threads, whole processes timed from start to end,
+and accuracy of the predicted labels of the test split, which none sees while it is timed. fastText
+cuts words at blanks alone, so it is given the words as `Tokenizer` cuts them, lower-cased as GloVe
+has them: its best case, made beforehand and not timed, as is the header line that it wants in a
+vector file. It gets every row of that file, as a user would give it; it can't stop early, so its
+settings were chosen by validation accuracy beforehand (`--search fasttext`) and only the run with
+them is timed. model2vec cuts the same words by a tokenizer built with its vectors, and has its
+defaults and its early stopping.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+import finetune_embed as fe
+
+Settings = dict[str, Any]
+Record = dict[str, Any]
+
+SETS = ("20newsgroups", "imdb", "banking77", "sst2", "trec6")
+PEERS = ("fasttext", "model2vec")
+TOOLS = ("ours", *PEERS, "fasttext-bigrams")  # the last on imdb alone, without vectors
+SEARCH_SEED = 100  # of the runs that settings are chosen by; none of the seeds that are reported
+THREADS = "2"
+SPLITS = ("train", "validation", "test")
+
+#: What each tool is run with on each set, chosen by validation accuracy; see `--search`.
+CHOSEN: dict[str, dict[str, Settings]] = {
+    "ours": {},
+    "fasttext": {},
+    "fasttext-bigrams": {"imdb": {"epoch": 5, "lr": 0.5, "wordNgrams": 2, "dim": 10}},
+    "model2vec": {name: {} for name in SETS},
+}
+#: The settings that `--search` tries.
+GRID: dict[str, dict[str, tuple[Any, ...]]] = {
+    "ours": {"lr": (2e-3, 5e-3, 1e-2), "head": ("bag", "bag(hidden=100)"), "batch_size": (64,)},
+    "fasttext": {"epoch": (5, 25, 50), "lr": (0.1, 0.5, 1.0)},
+    "fasttext-bigrams": {
+        "epoch": (5, 10),
+        "lr": (0.1, 0.25, 0.5),
+        "wordNgrams": (2,),
+        "dim": (10, 100),
+    },
+    "model2vec": {},
+}
+
+
+class Case:
+    """One data set as every tool is given it.
+
+    Attributes:
+        data: folder with train and validation files.
+        test: the test file beside it.
+        lines: the splits as fastText wants them.
+    """
+
+    def __init__(self, source: Path, work: Path) -> None:
+        self.name = source.name
+        folder = work / source.name
+        self.data, self.test = folder / "data", folder / "test.parquet"
+        self.lines = {name: folder / f"{name}.txt" for name in SPLITS}
+        if not folder.exists():
+            with tempfile.TemporaryDirectory(dir=work) as made:
+                self._make(source, Path(made) / "set")
+                (Path(made) / "set").rename(folder)
+        self.labels = {
+            "validation": pl.read_parquet(self.data / "validation.parquet")["label"].to_list(),
+            "test": pl.read_parquet(self.test)["label"].to_list(),
+        }
+
+    def _make(self, source: Path, folder: Path) -> None:
+        (folder / "data").mkdir(parents=True)
+        rows = pl.read_parquet(source / "train.parquet").select("text", "label")
+        rows = rows.sample(fraction=1, shuffle=True, seed=0)
+        if (source / "validation.parquet").is_file():
+            held_out = pl.read_parquet(source / "validation.parquet")
+        else:
+            held_out, rows = rows[: len(rows) // 10], rows[len(rows) // 10 :]
+        splits = (rows, held_out, pl.read_parquet(source / "test.parquet"))
+        tokenizer = fe.Tokenizer()
+        for name, split in zip(SPLITS, splits, strict=True):
+            parent = folder if name == "test" else folder / "data"
+            split.select("text", "label").write_parquet(parent / f"{name}.parquet")
+            with (folder / f"{name}.txt").open("w") as file:
+                for text, label in split.select("text", "label").iter_rows():
+                    print(f"__label__{label}", *tokenizer.tokenize(text), file=file)
+
+    def file(self, split: str, tool: str) -> Path:
+        """Return the file of a split that a tool predicts."""
+        if tool.startswith("fasttext"):
+            return self.lines[split]
+        return self.test if split == "test" else self.data / f"{split}.parquet"
+
+
+class Bench:
+    """Runs the tools on one vector file."""
+
+    def __init__(self, vectors: Path, work: Path, peers: Path | None) -> None:
+        self.vectors, self.peers, self.work = vectors, peers, work
+        self.with_header = work / f"{vectors.name}.vec"
+        if peers is not None and not self.with_header.exists():
+            _add_header(vectors, self.with_header)
+
+    def run(self, case: Case, tool: str, seed: int, settings: Settings) -> Record:
+        """Train once in a process of its own; return seconds and what was predicted rightly."""
+        with tempfile.TemporaryDirectory(dir=self.work) as folder:
+            output = Path(folder) / "out"
+            command = self._command(case, tool, seed, settings, output)
+            started = time.perf_counter()
+            _call(command)
+            seconds = time.perf_counter() - started
+            right = {
+                split: np.array(self._predict(case, tool, split, output)) == np.array(labels)
+                for split, labels in case.labels.items()
+            }
+        return {
+            "set": case.name,
+            "tool": tool,
+            "seed": seed,
+            "settings": settings,
+            "seconds": round(seconds, 3),
+            **{split: float(rows.mean()) for split, rows in right.items()},
+            "right": np.packbits(right["test"]).tobytes().hex(),
+        }
+
+    def _command(
+        self, case: Case, tool: str, seed: int, settings: Settings, output: Path
+    ) -> list[str]:
+        if tool == "ours":
+            command = [sys.executable, "-m", "finetune_embed", "train", "--quiet", "--json"]
+            command += ["--vectors", str(self.vectors), "--data", str(case.data)]
+            command += ["--seed", str(seed), "-o", str(output)]
+            for name, value in settings.items():
+                command += [f"--{name.replace('_', '-')}", str(value)]
+            return command
+        given: Settings = {"seed": seed, **settings}
+        if tool == "model2vec":
+            given |= {"vectors": str(self.vectors), "data": str(case.data)}
+            given |= {"pattern": fe.Tokenizer().pattern} | settings
+        else:
+            given["train"] = str(case.lines["train"])
+        if tool == "fasttext":
+            given |= {"pretrainedVectors": str(self.with_header), "dim": self._dim()}
+        return self._peer(tool, "train", output, json.dumps(given))
+
+    def _predict(self, case: Case, tool: str, split: str, output: Path) -> list[str]:
+        if tool == "ours":
+            texts = pl.read_parquet(case.file(split, tool))["text"].to_list()
+            return [str(label) for label in fe.load(output).predict(texts)]
+        predicted = _call(self._peer(tool, "predict", output, str(case.file(split, tool))))
+        return predicted.splitlines()
+
+    def _peer(self, tool: str, action: str, output: Path, argument: str) -> list[str]:
+        if self.peers is None:
+            raise SystemExit(f"{tool} needs --peers, the Python of the peers' environment")
+        script = str(Path(__file__).with_name("peers.py"))
+        return [str(self.peers), script, tool.partition("-")[0], action, str(output), argument]
+
+    def _dim(self) -> int:
+        with self.with_header.open() as file:
+            return int(file.readline().split()[1])
+
+
+def _call(command: list[str]) -> str:
+    threads = {f"{name}_NUM_THREADS": THREADS for name in ("OMP", "MKL", "RAYON", "POLARS_MAX")}
+    threads["POLARS_MAX_THREADS"] = THREADS
+    done = subprocess.run(command, env={**os.environ, **threads}, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)}: {done.stderr[-2000:]}")
+    return done.stdout
+
+
+def _add_header(source: Path, target: Path) -> None:
+    """Write a vector file again, with the header line that fastText wants."""
+    with source.open("rb") as file:
+        dim = file.readline().count(b" ")
+        words = 1 + sum(1 for _ in file)
+        file.seek(0)
+        with target.open("wb") as out:
+            out.write(f"{words} {dim}\n".encode())
+            shutil.copyfileobj(file, out)
+
+
+def interval(
+    ours: npt.NDArray[np.bool_], peer: npt.NDArray[np.bool_], draws: int = 2000
+) -> tuple[float, float]:
+    """Return the 95 % interval of the difference of two accuracies.
+
+    Seeds are drawn anew, and within each draw the test examples, which are the same for all runs.
+
+    Args:
+        ours: whether each run has each test example right, `(seeds, N)`.
+        peer: the same, of another tool.
+        draws: how often to draw.
+    """
+    rng = np.random.default_rng(0)
+    examples = ours.shape[1]
+    differences = []
+    for _ in range(draws):
+        a, b = (
+            runs[rng.integers(0, len(runs), len(runs))].mean(axis=0, dtype=np.float32)
+            for runs in (ours, peer)
+        )
+        weights = np.bincount(rng.integers(0, examples, examples), minlength=examples)
+        differences.append(float((a - b) @ weights) / examples)
+    low, high = np.percentile(differences, (2.5, 97.5))
+    return float(low), float(high)
+
+
+def _rights(records: Iterable[Record], count: int) -> npt.NDArray[np.bool_]:
+    rows = [np.frombuffer(bytes.fromhex(record["right"]), np.uint8) for record in records]
+    return np.unpackbits(np.stack(rows), axis=1, count=count).astype(bool)
+
+
+def report(name: str, records: list[Record], examples: int) -> Iterator[str]:
+    """Yield the lines of one data set."""
+    found = {tool: [r for r in records if r["tool"] == tool] for tool in TOOLS}
+    yield f"\n{name}, {examples:,} test texts"
+    ours = statistics.median(r["seconds"] for r in found["ours"]) if found["ours"] else None
+    for tool, runs in found.items():
+        if not runs:
+            continue
+        accuracy, seconds = [r["test"] for r in runs], [r["seconds"] for r in runs]
+        spread = statistics.stdev(accuracy) if len(runs) > 1 else 0.0
+        median = statistics.median(seconds)
+        ratio = f"{median / ours:6.1f}x" if ours else ""
+        yield (
+            f"{tool:<18}{statistics.mean(accuracy):7.2%} ± {100 * spread:4.2f}{median:8.1f} s "
+            f"({min(seconds):.1f} to {max(seconds):.1f}){ratio}   {len(runs)} seeds, validation "
+            f"{statistics.mean(r['validation'] for r in runs):.2%}, {runs[0]['settings']}"
+        )
+    peers = [tool for tool in PEERS if found[tool]]
+    if ours is not None and peers:
+        best = max(peers, key=lambda tool: statistics.mean(r["test"] for r in found[tool]))
+        a, b = (_rights(found[tool], examples) for tool in ("ours", best))
+        low, high = interval(a, b)
+        yield (
+            f"ours - {best}: {100 * (a.mean() - b.mean()):+.2f} points "
+            f"({100 * low:+.2f} to {100 * high:+.2f})"
+        )
+
+
+def search(bench: Bench, case: Case, tool: str) -> None:
+    """Print the validation accuracy of each setting of the grid, the best first."""
+    grid = GRID[tool]
+    found = []
+    for values in product(*grid.values()):
+        settings = {**dict(zip(grid, values, strict=True))}
+        try:
+            record = bench.run(case, tool, SEARCH_SEED, settings)
+        except RuntimeError as error:  # fastText gives up where its numbers overflow
+            print(f"{case.name} {tool} {settings}: {str(error)[-200:]}", flush=True)
+            continue
+        found.append(record)
+        print(f"{case.name} {tool} {_brief(record)}", flush=True)
+    best = max(found, key=lambda record: record["validation"])
+    print(f"{case.name} {tool} best: {_brief(best)}", flush=True)
+
+
+def _brief(record: Record) -> str:
+    return f"validation {record['validation']:.2%} {record['seconds']:6.1f} s {record['settings']}"
+
+
+def main() -> None:
+    """Run what is missing, and print the report."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("vectors", type=Path)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--peers", type=Path, help="Python of the peers' environment")
+    parser.add_argument("--sets", nargs="+", default=SETS)
+    parser.add_argument("--tools", nargs="+", default=TOOLS, choices=TOOLS)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--json", type=Path, help="file of runs, read and added to")
+    parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "end_to_end")
+    parser.add_argument("--search", choices=TOOLS, help="try settings of a tool instead")
+    options = parser.parse_args()
+    options.work.mkdir(exist_ok=True)
+    bench = Bench(options.vectors, options.work, options.peers)
+    done: list[Record] = []
+    if options.json and options.json.exists():
+        done = [json.loads(line) for line in options.json.read_text().splitlines()]
+    for name in options.sets:
+        case = Case(options.data / name, options.work)
+        if options.search:
+            search(bench, case, options.search)
+            continue
+        records = []
+        for seed, tool in product(range(options.seeds), options.tools):
+            if name not in CHOSEN[tool]:
+                continue
+            key = {"set": name, "tool": tool, "seed": seed, "settings": CHOSEN[tool][name]}
+            record = next((r for r in done if r | key == r), None)
+            if record is None:
+                record = bench.run(case, tool, seed, CHOSEN[tool][name])
+                if options.json:
+                    with options.json.open("a") as file:
+                        print(json.dumps(record), file=file)
+            records.append(record)
+        print("\n".join(report(name, records, len(case.labels["test"]))), flush=True)
+
+
+if __name__ == "__main__":
+    main()
