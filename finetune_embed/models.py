@@ -7,6 +7,7 @@ from typing import TypeGuard
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from .errors import DataError
 from .optim import mean_bag
