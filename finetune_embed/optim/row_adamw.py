@@ -12,6 +12,7 @@ from torch.optim.optimizer import ParamsT
 from ..strategies.rules import RowRule, claim, gate_of, rule_of
 from ._gradients import RowGradient, clip_coefficient, total_norm
 from ._kernels import adam_rows, count_steps
+from ._plain import PlainOptimizer
 from ._rules import apply_rule, log_decay, pull_to_anchor
 from ._state import RowState, State, check, exact
 from .exchange import world_size
@@ -19,7 +20,7 @@ from .exchange import world_size
 __all__ = ["RowAdamW"]
 
 
-class RowAdamW(torch.optim.Optimizer):
+class RowAdamW(PlainOptimizer):
     r"""AdamW (Loshchilov and Hutter 2019) that moves only the rows a batch has a gradient for.
 
     A parameter is treated by rows if its gradient is sparse (`nn.Embedding(sparse=True)`) or its
