@@ -8,7 +8,7 @@ import torch
 
 from ._kernels import find_slots
 
-__all__ = ["RowState", "State", "check", "exact"]
+__all__ = ["BY_ROW", "RowState", "State", "exact"]
 
 State = dict[str, Any]
 
@@ -108,45 +108,3 @@ def exact(entries: State) -> State:
     if "rows" not in entries:
         return entries
     return {name: value.clone() for name, value in entries.items()}
-
-
-def check(entries: State, weight: torch.Tensor, number: int) -> None:
-    """Look at entries that are about to be loaded for a weight `(V, D)`.
-
-    Raises:
-        ValueError: they are of an older layout with a slot for each row of the table, or they
-            don't fit the weight.
-    """
-    at = f"the optimizer state of parameter {number}"
-    step = entries.get("step")
-    if "rows" not in entries:
-        if isinstance(step, torch.Tensor) and step.ndim:
-            raise ValueError(
-                f"{at} has a slot for each of {len(step):,} rows, the layout of an older version; "
-                "this one has slots for touched rows only. Start the run over, or go on without "
-                "the old moments: RowAdamW(groups) and no load_state_dict"
-            )
-        return
-    rows, size = entries["rows"], tuple(weight.shape[1:])
-    count = len(rows)
-    for name in BY_ROW:
-        shapes = {
-            "exp_avg": [(count, *size)],
-            "exp_avg_sq": [(count,), (count, *size)],
-        }.get(name, [(count,)])
-        value = entries.get(name)
-        if value is None and name != "decay_seen":
-            raise ValueError(f"{at} has rows, but no {name}; load the whole of a state_dict()")
-        if value is not None and tuple(value.shape) not in shapes:
-            raise ValueError(
-                f"{at} has {name} of shape {tuple(value.shape)}, which for {count:,} rows of a "
-                f"table {tuple(weight.shape)} must be {' or '.join(map(str, shapes))}; load it "
-                "into an optimizer over the parameters it was saved with"
-            )
-    if count and (int(rows.min()) < 0 or int(rows.max()) >= len(weight)):
-        raise ValueError(
-            f"{at} has rows up to {int(rows.max()):,}, the table {len(weight):,} rows; load it "
-            "into an optimizer over the table it was saved with"
-        )
-    if len(rows.unique()) < count:
-        raise ValueError(f"{at} has a row twice; it is damaged")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import overload
 
@@ -10,11 +9,13 @@ import torch
 from torch.optim.optimizer import ParamsT
 
 from ..strategies.rules import RowRule, claim, gate_of, rule_of
+from ._checks import check_group, check_state, takes_part
+from ._dense import step_dense
 from ._gradients import RowGradient, clip_coefficient, total_norm
 from ._kernels import adam_rows, count_steps
 from ._plain import PlainOptimizer
 from ._rules import apply_rule, log_decay, pull_to_anchor
-from ._state import RowState, State, check, exact
+from ._state import RowState, State, exact
 from .exchange import world_size
 
 __all__ = ["RowAdamW"]
@@ -33,8 +34,8 @@ class RowAdamW(PlainOptimizer):
     - Each row has its own step count `n`, which bias correction uses. When every row is touched in
       every step, this is AdamW.
     - With `second_moment="row"` a row has one second moment, the moving mean of the mean of its
-      squared gradient over `D`, in place of `D` of them, as the `PARTIAL_ROWWISE_ADAM` of FBGEMM
-      has it (Khudia et al. 2021). State is about half; the numbers are other ones.
+      squared gradient over `D`, in place of `D` of them, as `PARTIAL_ROWWISE_ADAM` of FBGEMM's
+      embedding tables (`fbgemm_gpu`) has it. State is about half; the numbers are other ones.
     - Weight decay is that of AdamW, with the steps that a row has missed since it was last touched
       made up for when it is touched again, each at the rate of its time, and for all such rows by
       `flush()`. A row that was never touched never decays.
@@ -57,7 +58,8 @@ class RowAdamW(PlainOptimizer):
     With several processes, `DistributedDataParallel` averages dense gradients; a table is kept out
     of it, and `exchange=True` averages the rows that the ranks touched inside `step`, before
     clipping. Every rank has to call `step` equally often, also one whose batch has no gradient for
-    the table.
+    the table; under a gradient scaler, which skips steps by what its own rank sees, that is for the
+    caller to see to.
 
     Args:
         params: parameters or groups, as for any torch optimizer.
@@ -110,7 +112,7 @@ class RowAdamW(PlainOptimizer):
         self._row_states: dict[torch.Tensor, RowState] = {}
         super().__init__(params, defaults)
         for group in self.param_groups:
-            _check_group(group, max_grad_norm)
+            check_group(group, max_grad_norm)
             for parameter in group["params"]:
                 claim(parameter)
 
@@ -141,8 +143,8 @@ class RowAdamW(PlainOptimizer):
         for group in self.param_groups:
             for parameter in group["params"]:
                 grad = parameter.grad
-                if group["row_wise"] or (grad is not None and grad.is_sparse):
-                    if _takes_part(parameter, group, exchange):
+                if self._is_row_wise(parameter, group):
+                    if takes_part(parameter, group, exchange):
                         rule = rule_of(parameter)
                         log_decay(group["lr"], group["weight_decay"], rule or RowRule())
                         rows = RowGradient.of(parameter, grad, rule, exchange)
@@ -153,7 +155,7 @@ class RowAdamW(PlainOptimizer):
         for table, rows, group in tables:
             self._step_rows(table, rows, group)
         for parameter, grad, group in others:
-            self._step_dense(parameter, grad, group)
+            step_dense(parameter, grad, self.state[parameter], group)
         return loss
 
     def _clip(
@@ -172,21 +174,6 @@ class RowAdamW(PlainOptimizer):
         for _, rows, _ in tables:
             rows.scale(factor)
         return [(p, grad * factor.to(grad), group) for p, grad, group in others]
-
-    def _step_dense(self, parameter: torch.Tensor, grad: torch.Tensor, group: State) -> None:
-        state = self.state[parameter]
-        if not state:
-            state["step"] = torch.zeros((), dtype=torch.int64)
-            state["exp_avg"] = torch.zeros_like(parameter)
-            state["exp_avg_sq"] = torch.zeros_like(parameter)
-        state["step"] += 1
-        beta1, beta2 = group["betas"]
-        n = int(state["step"])
-        parameter.mul_(1 - group["lr"] * group["weight_decay"])
-        state["exp_avg"].lerp_(grad, 1 - beta1)
-        state["exp_avg_sq"].mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
-        root = (state["exp_avg_sq"].sqrt() / math.sqrt(1 - beta2**n)).add_(group["eps"])
-        parameter.addcdiv_(state["exp_avg"], root, value=-group["lr"] / (1 - beta1**n))
 
     def _step_rows(self, weight: torch.Tensor, grad: RowGradient, group: State) -> None:
         """Update the touched rows of a weight `(V, D)`."""
@@ -221,8 +208,21 @@ class RowAdamW(PlainOptimizer):
         adam_rows(weight, rows, grad.values, first, second, slots, rate, eps, clip, decay, betas)
         apply_rule(weight, rows, rule, lr)
 
+    def _is_row_wise(self, parameter: torch.Tensor, group: State) -> bool:
+        grad = parameter.grad
+        return (
+            group["row_wise"]
+            or (grad is not None and grad.is_sparse)
+            or "rows" in self.state.get(parameter, {})
+        )
+
     def _row_state(self, weight: torch.Tensor, group: State) -> RowState:
         entries, known = self.state[weight], self._row_states.get(weight)
+        if entries and "rows" not in entries:
+            raise ValueError(
+                f"a table {tuple(weight.shape)} has a sparse gradient after dense ones, whose "
+                "moments are of another kind; give its group row_wise=True from the start"
+            )
         if known is None or not known.holds(entries):
             known = self._row_states[weight] = RowState(weight, entries, group["second_moment"])
         return known
@@ -266,7 +266,7 @@ class RowAdamW(PlainOptimizer):
         parameters = [p for group in self.param_groups for p in group["params"]]
         if len(saved_ids) == len(parameters):  # otherwise torch says what is wrong
             for i, parameter in zip(saved_ids, parameters, strict=True):
-                check(state_dict["state"].get(i, {}), parameter, i)
+                check_state(state_dict["state"].get(i, {}), parameter, i)
         super().load_state_dict(state_dict)  # which casts all state to the parameter's dtype
         for i, parameter in zip(saved_ids, parameters, strict=True):
             for name, value in state_dict["state"].get(i, {}).items():
@@ -280,27 +280,3 @@ class RowAdamW(PlainOptimizer):
     def __setstate__(self, state: State) -> None:
         super().__setstate__(state)
         self._row_states = {}
-
-
-def _check_group(group: State, max_grad_norm: float | None) -> None:
-    if group["second_moment"] not in ("element", "row"):
-        raise ValueError(f"second_moment={group['second_moment']!r}: it is 'element' or 'row'")
-    for name, limit in (
-        ("max_grad_norm", max_grad_norm),
-        ("max_row_grad_norm", group["max_row_grad_norm"]),
-    ):
-        if limit is not None and not limit > 0:
-            raise ValueError(f"{name}={limit} must be above 0, or None for no limit")
-
-
-def _takes_part(parameter: torch.Tensor, group: State, exchange: bool) -> bool:
-    """Tell whether a step is about a row-wise parameter: on all ranks or on none."""
-    if not exchange:
-        return parameter.grad is not None
-    if not group["row_wise"]:
-        raise ValueError(
-            f"a table {tuple(parameter.shape)} with a sparse gradient is in a group without "
-            "row_wise=True; with exchange=True all processes must know of it, also those without a "
-            "gradient: RowAdamW([{'params': [weight], 'row_wise': True}, ...], exchange=True)"
-        )
-    return parameter.requires_grad

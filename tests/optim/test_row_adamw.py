@@ -705,6 +705,28 @@ def test_a_sparse_gradient_makes_a_parameter_row_wise_whatever_its_group_says():
     assert torch.equal(plain, told)
 
 
+def test_a_table_once_stepped_by_rows_stays_so():
+    """A tied weight has dense gradients as soon as one of its two uses has."""
+    plain, told = nn.Parameter(start()), nn.Parameter(start())
+    optimizers = fe.RowAdamW([plain], lr=0.1), optimizer_of(told, lr=0.1)
+    for step, rows in enumerate(random_steps(8, 10, 3)):
+        plain.grad = sparse(rows) if step % 2 == 0 else dense(rows)
+        told.grad = dense(rows)
+        for optimizer in optimizers:
+            optimizer.step()
+    assert torch.equal(plain, told)
+
+
+def test_a_sparse_gradient_after_dense_ones_is_an_error():
+    weight = nn.Parameter(start())
+    optimizer = fe.RowAdamW([weight], lr=0.1)
+    weight.grad = torch.ones(V, D)
+    optimizer.step()
+    weight.grad = sparse({1: np.ones(D)})
+    with pytest.raises(ValueError, match=r"table \(9, 4\) has a sparse gradient after dense ones"):
+        optimizer.step()
+
+
 def test_a_closure_is_called_once_with_gradients_on_and_its_loss_returned():
     weight = nn.Parameter(start())
     optimizer = optimizer_of(weight, lr=0.1)
