@@ -6,6 +6,7 @@ averaged here, rows of the table in `RowAdamW`, so that every process makes the 
 
 from __future__ import annotations
 
+import atexit
 import json
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -38,10 +39,13 @@ class Processes:
     def __init__(self, device: str | None = None) -> None:
         from accelerate import PartialState
 
-        state = PartialState(cpu=device == "cpu")
+        ours = not torch.distributed.is_initialized()
+        state = PartialState(cpu=device == "cpu" or not torch.accelerator.is_available())
         self.count, self.index = int(state.num_processes), int(state.process_index)
         self.device = str(state.device) if device is None or self.count > 1 else device
         self._state = state
+        if ours and self.count > 1:  # or else its threads may outlive the interpreter, and abort
+            atexit.register(state.destroy_process_group)
 
     @property
     def is_main(self) -> bool:

@@ -156,9 +156,9 @@ class Tuning:
         return RowAdamW(
             groups,
             lr=settings["lr"],
-            # A
-            # B
-            # C
+            max_grad_norm=settings["max_grad_norm"],
+            max_row_grad_norm=settings["max_row_grad_norm"],
+            exchange=self.processes.count > 1,
         )
 
     def _training(self, optimizer: RowAdamW, precision: Precision, told: Trackers) -> Training:

@@ -1,0 +1,164 @@
+"""Two processes that share every batch do what one does: the same losses and the same table."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import pytest
+import torch
+from shared_work import RUNS, options_of
+
+import finetune_embed as fe
+from finetune_embed.training.processes import Processes
+
+HERE = Path(__file__).parent
+TEXTS = 70
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("files")
+    rng = np.random.default_rng(0)
+    words = [f"w{i}" for i in range(40)]
+    fe.save_safetensors(
+        fe.EmbeddingTable(words, rng.normal(size=(40, 6)).astype(np.float32)),
+        folder / "vectors.safetensors",
+    )
+    (folder / "data").mkdir()
+    for name, size in (("train", TEXTS), ("validation", 20), ("test", 20)):
+        chosen = [rng.choice(40, rng.integers(1, 9)) for _ in range(size)]
+        datasets.Dataset.from_dict(
+            {
+                "text": [" ".join(words[i] for i in row) for row in chosen],
+                "label": ["high" if row.mean() > 19.5 else "low" for row in chosen],
+                "words": [[words[i] for i in row] for row in chosen],
+                "tags": [["O" if i % 3 else "B-x" for i in row] for row in chosen],
+            }
+        ).to_parquet(folder / "data" / f"{name}.parquet")
+    return {"vectors": str(folder / "vectors.safetensors"), "dataset": str(folder / "data")}
+
+
+def launched(launcher: list[str], *words: str) -> subprocess.CompletedProcess[str]:
+    """Start two processes on this machine and wait for them."""
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE"):
+        environment.pop(name, None)
+    return subprocess.run(
+        [sys.executable, "-m", *launcher, *words],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+TORCHRUN = ["torch.distributed.run", "--nproc-per-node=2", "--master-port=0", "--standalone"]
+ACCELERATE = ["accelerate.commands.launch", "--multi_gpu", "--num_processes=2", "--num_machines=1"]
+ACCELERATE += ["--mixed_precision=no", "--dynamo_backend=no", "--main_process_port=0"]
+
+
+@pytest.fixture(scope="module")
+def shared(files: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the runs of two processes."""
+    folder = tmp_path_factory.mktemp("shared")
+    done = launched(TORCHRUN, str(HERE / "shared_work.py"), json.dumps(files), str(folder))
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def alone(files: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, fe.Run]:
+    """The same runs in one process."""
+    folder = tmp_path_factory.mktemp("alone")
+    return {name: fe.finetune(**options_of(name, files, folder)) for name in RUNS}
+
+
+def figures(history: Any) -> np.ndarray:
+    """Return the losses and scores of all epochs."""
+    names = [name for name in history[0] if name not in ("seconds", "epoch", "step")]
+    return np.array([[record[name] for name in names] for record in history])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RUNS)
+def test_two_processes_do_what_one_does(name, shared, alone):
+    run, one = fe.load(shared / name), alone[name]
+    assert [r["step"] for r in run.history] == [r["step"] for r in one.history]
+    np.testing.assert_allclose(figures(run.history), figures(one.history), rtol=2e-5, atol=2e-6)
+    np.testing.assert_allclose(run.table.vectors, one.table.vectors, rtol=0, atol=2e-5)
+    start = fe.load_safetensors(Path(one.config["vectors"])).vectors
+    moved = (one.table.vectors != start).any(axis=1)
+    assert ((run.table.vectors != start).any(axis=1) == moved).all()
+    third = np.array([one.vocab.key_to_index[word] % 3 == 0 for word in one.table.index_to_key])
+    assert (moved == third).all() if name == "a row mask" else moved.sum() >= 38
+    for split in ("validation", "test"):
+        assert run.metrics[split] == pytest.approx(one.metrics[split], rel=2e-5)
+
+
+@pytest.mark.slow
+def test_the_tables_of_both_processes_are_the_same_bits(shared):
+    one, two = (json.loads((shared / f"bits-{rank}.json").read_text()) for rank in (0, 1))
+    assert one == two
+    assert set(one) == set(RUNS)
+
+
+@pytest.mark.slow
+def test_resumed_by_as_many_processes_ends_in_the_same_bits(shared):
+    for name in ("embedding.safetensors", "model.safetensors"):
+        resumed = shared / "resumed" / "full tune" / name
+        assert resumed.read_bytes() == (shared / "full tune" / name).read_bytes()
+    assert not list((shared / "resumed" / "full tune").glob("*checkpoint*"))
+
+
+@pytest.mark.slow
+def test_what_the_main_process_refuses_all_refuse(shared):
+    told = {(shared / f"refused-{rank}.txt").read_text() for rank in (0, 1)}
+    assert len(told) == 1
+    assert "holds a finished run; choose another output_dir" in told.pop()
+
+
+@pytest.mark.slow
+def test_another_number_of_processes_is_refused(files, shared):
+    options = {**options_of("full tune", files, shared / "resumed"), "checkpoint_steps": 2}
+    with pytest.raises(fe.DataError, match="written with processes=2, this run has processes=1; "):
+        fe.finetune(**options, resume=True)
+
+
+@pytest.mark.slow
+def test_the_command_line_under_accelerate_launch(files, tmp_path):
+    command = ["finetune_embed", "train", "--vectors", files["vectors"], "--data"]
+    command += [files["dataset"], "--epochs", "2", "--batch-size", "8", "--lr", "0.02", "--json"]
+    command += ["--head", "bag(hidden=4)", "--quiet", "--streaming"]
+    both = [*command, "-o", str(tmp_path / "both")]
+    done = launched([*ACCELERATE, "-m"], *both)
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads(done.stdout)  # printed once
+    assert metrics["test"]["accuracy"] == fe.load(tmp_path / "both").metrics["test"]["accuracy"]
+    assert fe.load(tmp_path / "both").config["processes"] == 2
+    assert fe.load(tmp_path / "both").history[-1]["step"] == 2 * 9
+    wrong = launched([*ACCELERATE, "-m"], *both)
+    assert wrong.returncode != 0
+    assert "both holds a finished run; choose another --output-dir" in wrong.stderr
+
+
+# --- in one process, nothing of it costs anything or changes a number -----------------------------
+
+
+def test_a_process_by_itself():
+    processes = Processes("cpu")
+    assert (processes.count, processes.index, processes.is_main) == (1, 0, True)
+    assert processes.from_main(lambda: object) is object
+    assert processes.sum(1.5, True) == [1.5, True]
+    parameter = torch.nn.Parameter(torch.ones(2))
+    processes.mean_gradients([parameter])
+    assert parameter.grad is None
+    with pytest.raises(ZeroDivisionError):
+        processes.from_main(lambda: 1 / 0)
