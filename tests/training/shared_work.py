@@ -31,7 +31,7 @@ RUNS: dict[str, dict[str, Any]] = {
     },
     "a row mask": {"strategy": EveryThird(), "head": "bag", "max_grad_norm": 0.5},
     "tags of words, accumulated": {
-        "strategy": fe.UnfreezeAfter(epochs=1),
+        "strategy": fe.UnfreezeAfter(steps=3),
         "head": "bilstm(hidden=3, dropout=0.0)",
         "text": "words",
         "label": "tags",
