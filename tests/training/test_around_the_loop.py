@@ -1,0 +1,281 @@
+"""What stands around the loop: signals, trackers, precision, anchors that no checkpoint holds."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import finetune_embed as fe
+from finetune_embed.training.checkpoint import latest_checkpoint
+from finetune_embed.training.interrupt import Interrupts
+from finetune_embed.training.precision import Precision, chosen_precision
+from finetune_embed.training.progress import ProgressBar
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def split(size: int, seed: int) -> datasets.Dataset:
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 2, size)
+    texts = [" ".join(rng.choice([f"{'ab'[y]}{i}" for i in range(5)] + ["c"], 4)) for y in labels]
+    return datasets.Dataset.from_dict({"text": texts, "label": labels.tolist()})
+
+
+DATA = {"train": split(40, 0), "validation": split(20, 1)}
+
+
+def table(seed: int = 0) -> fe.EmbeddingTable:
+    words = [f"{kind}{i}" for kind in "ab" for i in range(5)] + ["c"]
+    vectors = np.random.default_rng(seed).normal(size=(11, 6)).astype(np.float32)
+    return fe.EmbeddingTable(words, vectors)
+
+
+def tune(**options: Any) -> fe.Run:
+    return fe.finetune(
+        options.pop("vectors", table()), DATA, **{"epochs": 3, "batch_size": 8, **options}
+    )
+
+
+# --- signals --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
+)
+def test_a_signal_ends_a_run_behind_the_step_at_hand(tmp_path, monkeypatch, number, error):
+    steps = []
+
+    def advance(bar: ProgressBar) -> None:
+        steps.append(1)
+        if len(steps) == 7:
+            os.kill(os.getpid(), number)
+
+    before = signal.getsignal(number)
+    with monkeypatch.context() as patch:
+        patch.setattr(ProgressBar, "advance", advance)
+        with pytest.raises(error):
+            tune(output_dir=tmp_path)
+    assert latest_checkpoint(tmp_path) == tmp_path / "checkpoint-1-7"
+    assert signal.getsignal(number) is before
+    run, whole = tune(output_dir=tmp_path, resume=True), tune()
+    assert run.table.vectors.tobytes() == whole.table.vectors.tobytes()
+    assert [r["train_loss"] for r in run.history] == [r["train_loss"] for r in whole.history]
+
+
+def test_a_second_signal_ends_it_at_once():
+    with Interrupts() as interrupts:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert interrupts.pending == signal.SIGINT
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_handlers_of_the_program_and_other_threads_are_left_alone():
+    caught = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: caught.append(number))
+    try:
+        with Interrupts() as interrupts:
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert interrupts.pending is None
+        assert caught == [signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+    def elsewhere() -> None:
+        with Interrupts():
+            caught.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    assert caught[-1] is signal.default_int_handler
+
+
+# --- trackers -------------------------------------------------------------------------------------
+
+
+def test_tensorboard_gets_the_loss_of_each_step_and_the_scores_of_each_epoch(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run = tune(output_dir=tmp_path, trackers=["tensorboard"])
+    (folder,) = (tmp_path / "trackers").iterdir()
+    events = EventAccumulator(str(folder)).Reload()
+    losses = events.Scalars("loss")
+    assert [event.step for event in losses] == list(range(1, 16))
+    for record in run.history:
+        own = [e.value for e in losses if record["step"] - 5 < e.step <= record["step"]]
+        assert np.mean(own) == pytest.approx(record["train_loss"], rel=1e-6)
+    scores = events.Scalars("validation_accuracy")
+    assert [(e.step, round(e.value, 4)) for e in scores] == [
+        (record["step"], record["validation_accuracy"]) for record in run.history
+    ]
+
+
+def test_what_is_no_tracker(tmp_path):
+    with pytest.raises(
+        fe.DataError, match=r"tracker 'tensorbored' is not known; there .*tensorboard"
+    ):
+        tune(trackers=["tensorbored"])
+    with pytest.raises(fe.DataError, match=r"'tensorboard' writes files; pass output_dir=\.\.\."):
+        tune(trackers=["tensorboard"])
+    with pytest.raises(fe.DataError, match="the tracker 'wandb' is not installed; there are here:"):
+        tune(trackers=["wandb"], output_dir=tmp_path)
+
+
+# --- precision ------------------------------------------------------------------------------------
+
+
+def test_bfloat16_is_close_to_float32_and_leaves_the_table_in_it():
+    exact, rounded = (
+        tune(head="cnn(filters=4)"),
+        tune(head="cnn(filters=4)", mixed_precision="bf16"),
+    )
+    assert rounded.table.vectors.dtype == np.float32
+    losses = [[record["train_loss"] for record in run.history] for run in (exact, rounded)]
+    assert losses[0] != losses[1]
+    np.testing.assert_allclose(losses[0], losses[1], rtol=0.05)
+
+
+def test_what_the_device_can_not_do(monkeypatch):
+    with pytest.raises(fe.StrategyError, match="fp16' needs a GPU; on the CPU take 'bf16'"):
+        tune(mixed_precision="fp16", device="cpu")
+    with pytest.raises(fe.StrategyError, match=r"over 2 processes .* take mixed_precision='bf16'"):
+        Precision("fp16", "cuda", 2)
+    with pytest.raises(fe.StrategyError, match="mixed_precision='fp8' is none of no, bf16, fp16"):
+        tune(mixed_precision="fp8")
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    assert (chosen_precision(None), chosen_precision("no")) == ("bf16", "no")
+
+
+# --- batches whose gradients are added up, and the length of a run --------------------------------
+
+
+def test_accumulated_batches_are_one_large_one():
+    one = tune(batch_size=16)
+    two = tune(batch_size=8, gradient_accumulation_steps=2)
+    assert [r["step"] for r in one.history] == [r["step"] for r in two.history] == [3, 6, 9]
+    np.testing.assert_allclose(one.table.vectors, two.table.vectors, atol=1e-6)
+    np.testing.assert_allclose(
+        [r["train_loss"] for r in one.history], [r["train_loss"] for r in two.history], rtol=1e-6
+    )
+
+
+def test_max_steps_ends_a_run_in_mid_epoch_and_it_is_measured():
+    run = tune(max_steps=7)
+    assert [record["step"] for record in run.history] == [5, 7]
+    assert run.metrics["epochs"] == 2
+    longer = tune(max_steps=1000)
+    assert [record["step"] for record in longer.history] == [5, 10, 15]
+
+
+@pytest.mark.parametrize("steps", [5, 7])
+def test_a_run_of_max_steps_resumes(tmp_path, steps):
+    whole = tune(max_steps=steps)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("finetune_embed.training.tuning.Tuning._result", _interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            tune(max_steps=steps, output_dir=tmp_path, checkpoint_steps=1)
+    run = tune(max_steps=steps, output_dir=tmp_path, resume=True)
+    assert run.table.vectors.tobytes() == whole.table.vectors.tobytes()
+    assert [r["step"] for r in run.history] == [r["step"] for r in whole.history]
+
+
+def _interrupted(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+# --- clipping -------------------------------------------------------------------------------------
+
+
+def test_clipping_bounds_what_a_step_is_made_from():
+    """Adam forgets the scale of a gradient but not a change of it: clipped runs differ."""
+    plain, clipped = tune(), tune(max_grad_norm=1e-3)
+    assert plain.table.vectors.tobytes() != clipped.table.vectors.tobytes()
+    assert tune(max_grad_norm=1e6).table.vectors.tobytes() == plain.table.vectors.tobytes()
+    assert tune(max_row_grad_norm=1e6).table.vectors.tobytes() == plain.table.vectors.tobytes()
+    by_rows = tune(max_row_grad_norm=1e-4)
+    assert by_rows.table.vectors.tobytes() not in (
+        plain.table.vectors.tobytes(),
+        clipped.table.vectors.tobytes(),
+    )
+
+
+# --- anchors --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Pulled(fe.Strategy):
+    """Decay toward the start of the table (L2-SP)."""
+
+    provides = frozenset({"anchor", "decay"})
+    strength: float = 2.0
+
+    def rows(self, weight: torch.nn.Parameter, vocab: fe.Vocabulary | None) -> fe.RowRule:
+        return fe.RowRule(anchor=weight.detach().clone(), decay=self.strength)
+
+
+def test_an_anchor_is_made_again_from_the_base_file_and_never_stored(tmp_path):
+    fe.save_safetensors(table(), tmp_path / "base.safetensors")
+    options = {
+        "vectors": tmp_path / "base.safetensors",
+        "strategy": Pulled(),
+        "lr": 0.05,
+        "output_dir": tmp_path / "run",
+        "checkpoint_steps": 1,
+        "keep_checkpoints": 50,
+    }
+    whole = tune(**{**options, "output_dir": tmp_path / "whole"})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("finetune_embed.training.tuning.Tuning._result", _interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            tune(**options)
+    checkpoint = tmp_path / "run" / "checkpoint-1-7"
+    for newer in (tmp_path / "run").glob("checkpoint-*"):
+        if [int(n) for n in newer.name.split("-")[1:]] > [1, 7]:
+            shutil.rmtree(newer)
+    assert latest_checkpoint(tmp_path / "run") == checkpoint
+    held = {n for f in checkpoint.glob("*.safetensors") for n in load_file(f)}
+    assert not any("anchor" in name for name in held)
+    start = table().vectors
+    for file in checkpoint.glob("*.safetensors"):
+        for tensor in load_file(file).values():
+            assert tensor.shape[-1:] != (6,) or not np.isin(start[:, 0], tensor[:, 0].numpy()).any()
+    # another base file is refused, whatever it is called
+    fe.save_safetensors(table(seed=1), tmp_path / "base.safetensors")
+    with pytest.raises(
+        fe.DataError, match=r"start_sha256=.*, this run has start_sha256=|source_sha"
+    ):
+        tune(**options, resume=True)
+    (tmp_path / "moved").mkdir()
+    fe.save_safetensors(table(), tmp_path / "moved" / "base.safetensors")
+    run = tune(**{**options, "vectors": tmp_path / "moved" / "base.safetensors"}, resume=True)
+    assert run.table.vectors.tobytes() == whole.table.vectors.tobytes()
+    nearer = np.linalg.norm(run.table.vectors - start, axis=1)
+    free = np.linalg.norm(tune(lr=0.05).table.vectors - start, axis=1)
+    assert (nearer < free).all()
+
+
+def test_the_run_folder_of_a_path(tmp_path: Path):
+    """Where a run is written with further files of its own, they stay."""
+    (tmp_path / "notes.txt").write_text("mine")
+    tune(output_dir=tmp_path, keep_checkpoints=2, checkpoint_minutes=1e-9)
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert not list(tmp_path.glob("*checkpoint*"))
