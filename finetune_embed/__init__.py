@@ -1,6 +1,9 @@
 """Any pretrained word-vector file in, a tuned vector file out; in between, a plain nn.Embedding."""
 
+from importlib import import_module as _import_module
 from importlib.metadata import version as _version
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
 
 from .combine import average, concatenate, extend
 from .coverage import Coverage
@@ -35,7 +38,6 @@ from .formats import (
     save_word2vec,
     to_dataset,
 )
-from .inspection import Inspection, inspect
 from .lookup import Special
 from .models import BagOfEmbeddings, KimCNN
 from .optim import RowAdamW
@@ -53,11 +55,35 @@ from .strategies import (
 from .table import EmbeddingTable, Origin
 from .taggers import BiLSTMTagger, CNNTagger
 from .tokenizer import Tokenizer
-from .training.finetune import finetune
-from .training.run import Run, load
 from .vocabulary import Vocabulary
 
+if _TYPE_CHECKING:
+    from .inspection import Inspection, inspect
+    from .training.finetune import finetune
+    from .training.run import Run, load
+
 __version__ = _version("finetune_embed")
+
+#: What is imported when it is first asked for, so that a loop of one's own does not wait for it.
+_LATER = {
+    "Inspection": "inspection",
+    "Run": "training.run",
+    "finetune": "training.finetune",
+    "inspect": "inspection",
+    "load": "training.run",
+}
+
+
+def __getattr__(name: str) -> _Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(_import_module(f"{__name__}.{_LATER[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(globals().keys() | _LATER.keys())
+
 
 __all__ = [
     "BagOfEmbeddings",

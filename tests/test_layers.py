@@ -146,7 +146,7 @@ def test_strategies_know_torch_errors_and_spelling_only():
 
 def test_the_optimizer_knows_torch_and_rules_only():
     paths = in_parts("optim")
-    assert len(paths) == 10
+    assert len(paths) == 11
     for path in paths:
         assert set(ours(path)) <= {"optim", "strategies", "errors", "_rows"}, path
         assert others(path) <= {"torch"}, path

@@ -29,8 +29,8 @@ HEAVY = (
 def test_all_is_sorted_and_names_all_that_is_public():
     public = [
         name
-        for name, value in vars(fe).items()
-        if not name.startswith("_") and not isinstance(value, ModuleType)
+        for name in dir(fe)
+        if not name.startswith("_") and not isinstance(getattr(fe, name), ModuleType)
     ]
     assert sorted(public) == fe.__all__
     assert len(set(fe.__all__)) == len(fe.__all__) > 30

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import time
@@ -160,12 +161,26 @@ def save_checkpoint(
     path = output_dir / f"checkpoint-{progress.epoch}-{progress.step}"
     if path.exists():
         shutil.rmtree(path)
+    before = latest_checkpoint(output_dir)
     with atomic_folder(path) as folder:
         save_file(_owned(model.state_dict()), folder / "model.safetensors")
-        save_file(_owned(best), folder / "best.safetensors")
+        if progress.done == 0 and progress.best_epoch == progress.epoch - 1:
+            _link(folder / "model.safetensors", folder / "best.safetensors")
+        elif before is not None and progress.best_epoch < _numbers(before)[0]:
+            _link(before / "best.safetensors", folder / "best.safetensors")
+        else:
+            save_file(_owned(best), folder / "best.safetensors")
         save_file(tensors, folder / "optimizer.safetensors")
         (folder / "state.json").write_text(json.dumps(told, indent=1))
     remove_checkpoints(output_dir, keep=_checkpoints(output_dir)[-keep:])
+
+
+def _link(file: Path, name: Path) -> None:
+    """Give a file that no one writes to any more another name; copy it where there are no links."""
+    try:
+        os.link(file, name)
+    except OSError:
+        shutil.copyfile(file, name)
 
 
 def _owned(tensors: Tensors) -> Tensors:
@@ -186,7 +201,12 @@ def latest_checkpoint(output_dir: Path) -> Path | None:
 def _checkpoints(output_dir: Path) -> list[Path]:
     """Return the folders of a run's checkpoints, the oldest first."""
     found = [path for path in output_dir.glob("checkpoint-*") if _is_ours(path)]
-    return sorted(found, key=lambda path: [int(part) for part in path.name.split("-")[1:]])
+    return sorted(found, key=_numbers)
+
+
+def _numbers(path: Path) -> list[int]:
+    """Return the epochs and the steps that were finished when a checkpoint was written."""
+    return [int(part) for part in path.name.split("-")[1:]]
 
 
 def _is_ours(path: Path) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -231,7 +231,7 @@ class Tuning:
             "epochs": progress.epoch,
             "seconds": round(time.perf_counter() - self.started, 3),
             "coverage": {
-                **asdict(self.coverage),
+                **asdict(replace(self.coverage, missing=())),
                 "missing": [list(pair) for pair in self.coverage.missing[:MISSING]],
             },
             "drift": moved.summary(),

@@ -166,9 +166,25 @@ def test_saving_leaves_only_the_newest(tmp_path):
         assert [path.name for path in tmp_path.iterdir()] == [f"checkpoint-{epoch}-9"]
 
 
-@pytest.mark.parametrize("at", [1, 2, 3])
+def test_the_best_epoch_is_written_once(tmp_path):
+    """Later checkpoints share its file, and it stays when the one it came with is removed."""
+    model, _, best = saved(tmp_path, 1)
+    (first,) = tmp_path.iterdir()
+    shared = (first / "best.safetensors").stat().st_ino
+    assert shared == (first / "model.safetensors").stat().st_ino
+    saved(tmp_path, 2)
+    saved(tmp_path, 3)
+    (last,) = tmp_path.iterdir()
+    assert (last / "best.safetensors").stat().st_ino == shared
+    assert (last / "model.safetensors").stat().st_ino != shared
+    _, found, _ = load_checkpoint(last, *made(), SETTINGS)
+    assert torch.equal(found["embedding.weight"], model.embedding.weight)
+    assert not torch.equal(found["embedding.weight"], best["embedding.weight"])
+
+
+@pytest.mark.parametrize("at", [1, 2])  # the best epoch's is there already
 def test_a_save_that_fails_half_way_leaves_the_one_before(tmp_path, monkeypatch, at):
-    saved(tmp_path, 1)
+    saved(tmp_path, 1)  # the best epoch is the first, so that the model is the best one
     before = {p.name: p.read_bytes() for p in (tmp_path / "checkpoint-1-9").iterdir()}
     calls, real = [], module.save_file
 

@@ -258,7 +258,7 @@ def test_interrupted_at_every_epoch_boundary_and_resumed_in_a_new_process(files,
 DEATHS = [
     ("batch", 2, ["checkpoint-0-0"]),  # in the first epoch
     ("batch", 14, ["checkpoint-3-12"]),  # in mid-epoch, after three epochs of four batches
-    ("half a checkpoint", 8, ["checkpoint-1-4"]),
+    ("half a checkpoint", 8, ["checkpoint-2-8"]),
     ("half an export", 1, ["checkpoint-5-20"]),
     ("half removed", 6, []),  # the last checkpoint, when all is done
 ]
