@@ -31,6 +31,8 @@ __all__ = [
     "save_checkpoint",
 ]
 
+#: An epoch that ends so many seconds after a checkpoint or less does not get another one.
+YOUNG = 10.0
 _NAME = re.compile(r"checkpoint-(\d+)-(\d+)")  # epochs and steps finished
 #: Settings that a run may go on without: where something lies (what it is, is told by a hash), and
 #: what is written when.
@@ -85,6 +87,9 @@ class Progress:
 class Checkpoints:
     """When checkpoints of a run are written: after epochs, every so many steps or minutes.
 
+    After an epoch, one is written unless the last one is younger than `YOUNG`: a run of seconds has
+    nothing to lose.
+
     Args:
         write: writes one; None for a run that has no folder, or a process that writes none.
         steps: the steps from one to the next.
@@ -112,8 +117,9 @@ class Checkpoints:
             self._save(progress, best)
 
     def after_epoch(self, progress: Progress, best: Tensors) -> None:
-        """Write one."""
-        self._save(progress, best)
+        """Write one, unless the last one is young, or if the run is to end here."""
+        if time.monotonic() - self._last >= YOUNG or self._interrupts.pending is not None:
+            self._save(progress, best)
 
     def _save(self, progress: Progress, best: Tensors) -> None:
         if self._write is not None:

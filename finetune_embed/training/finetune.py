@@ -145,7 +145,8 @@ def finetune(
         mixed_precision: `no`, `bf16` or `fp16` for the forward pass; when left out, what
             `accelerate launch` was told.
         output_dir: the folder to write the run to, and its checkpoints while it goes on: one after
-            each epoch, and one when Ctrl-C or SIGTERM ends it.
+            each epoch that ends 10 seconds or more after the last, and one when Ctrl-C or SIGTERM
+            ends it.
         checkpoint_steps: write one after every so many steps, too.
         checkpoint_minutes: write one after every so many minutes, too.
         keep_checkpoints: how many of the newest stay.

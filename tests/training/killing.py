@@ -36,6 +36,7 @@ PLACES: dict[str, tuple[Any, str]] = {
 def tune(options: Mapping[str, Any], threads: int, death: Death | None) -> None:
     """Go on with a run; die of SIGKILL on the way, if that is what is to happen."""
     torch.set_num_threads(threads)
+    checkpoint.YOUNG = 0.0
     if death is not None:
         where, number = death
         owner, name = PLACES[where]

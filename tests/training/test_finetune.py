@@ -132,6 +132,7 @@ import finetune_embed as fe
 from finetune_embed.training import checkpoint, progress, run
 
 torch.set_num_threads(1)
+checkpoint.YOUNG = 0.0
 where, number, options = json.load(sys.stdin)
 owner, name = {
     "batch": (progress.ProgressBar, "advance"),
