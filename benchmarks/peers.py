@@ -44,17 +44,15 @@ def fasttext_predict(output: Path, texts: Path) -> list[str]:
     return [label.removeprefix("__label__") for (label,) in labels]
 
 
-def model2vec_train(
-    output: Path, vectors: str, data: str, pattern: str, seed: int, **settings: Any
-) -> None:
-    """Tune a static model of the vectors, with a tokenizer that cuts words by a pattern."""
+def model2vec_train(output: Path, vectors: str, data: str, seed: int, **settings: Any) -> None:
+    """Tune a static model of the vectors over whole words, lower-cased."""
     from model2vec import StaticModel  # type: ignore[import-not-found]
     from model2vec.train import (  # type: ignore[import-not-found]
         StaticModelForClassification,
     )
 
     words, rows = _read_glove(vectors)
-    model = StaticModel(rows, _tokenizer(words, pattern))
+    model = StaticModel(rows, _tokenizer(words))
     classifier = StaticModelForClassification.from_static_model(model=model)
     texts, labels = _read_split(data, "train")
     held_out, held_out_labels = _read_split(data, "validation")
@@ -83,17 +81,14 @@ def _read_glove(path: str) -> tuple[list[str], Any]:
     return [*words, unknown], np.concatenate([rows, np.zeros((1, rows.shape[1]), np.float32)])
 
 
-def _tokenizer(words: list[str], pattern: str) -> Any:
-    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
+def _tokenizer(words: list[str]) -> Any:
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
     tokenizer = Tokenizer(
         models.WordLevel(dict(zip(words, range(len(words)), strict=True)), "[UNK]")
     )
     tokenizer.normalizer = normalizers.Lowercase()
-    if pattern == "bert":
-        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    else:
-        tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(pattern), "removed", invert=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     return tokenizer
 
 
