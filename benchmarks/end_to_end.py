@@ -51,6 +51,7 @@ SEARCH_SEED = 100  # of the runs that settings are chosen by; none of the seeds 
 THREADS = "2"
 SPLITS = ("train", "validation", "test")
 
+
 def _ours(
     lr: float, epochs: int, batch_size: int, head: str = "bag", table: float = 1, **more: Any
 ) -> Settings:
@@ -65,8 +66,8 @@ CHOSEN: dict[str, dict[str, Settings]] = {
         "20newsgroups": _ours(3e-2, 6, 256, table=3, word_dropout=0.3),
         "imdb": _ours(1e-2, 3, 64, word_dropout=0.3),
         "banking77": _ours(1e-2, 10, 32, table=3, word_dropout=0.1),
-        "sst2": _ours(2e-3, 6, 32, "bag(hidden=100)", table=5, word_dropout=0.3),
-        "trec6": _ours(1e-3, 15, 50, "cnn", patience=4),
+        "sst2": _ours(1e-3, 8, 64, "cnn"),
+        "trec6": _ours(2e-3, 10, 32, "cnn", word_dropout=0.1),
     },
     "fasttext": {
         "20newsgroups": {"epoch": 15, "lr": 0.5},
@@ -186,12 +187,20 @@ class Bench:
             return command
         given: Settings = {"seed": seed, **settings}
         if tool == "model2vec":
-            given |= {"vectors": str(self.vectors), "data": str(case.data)}
+            given |= {"vectors": str(self._reduced(case)), "data": str(case.data)}
         else:
             given["train"] = str(case.lines["train"])
         if tool == "fasttext":
             given |= {"pretrainedVectors": str(self.with_header), "dim": self._dim()}
         return self._peer(tool, "train", output, json.dumps(given))
+
+    def _reduced(self, case: Case) -> Path:
+        """Return a file of the vectors of words that occur in a data set."""
+        path = self.work / case.name / self.vectors.name
+        if not path.exists():
+            words = {word for file in case.lines.values() for word in file.read_text().split()}
+            fe.save_glove(fe.load_vectors(self.vectors, keys=words), path)
+        return path
 
     def _predict(self, case: Case, tool: str, split: str, output: Path) -> list[str]:
         if tool == "ours":
