@@ -22,9 +22,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--vectors", nargs="+", help="glove.6B.50d.txt, and others if you like")
     parser.add_argument("--data", type=Path, help="folder with a folder for each data set")
+    parser.add_argument("--tasks", help="folder with goemotions_multi and sets of tagged words")
+    parser.add_argument("--peers", help="Python of the peers' environment, see peers.py")
     options = parser.parse_args()
     run("Import", str(HERE / "import_cost.py"))
     run("A training step", str(HERE / "step.py"))
+    run("A table of 2.4 GB", str(HERE / "large_table.py"))
     with tempfile.TemporaryDirectory() as folder:
         command = ("-m", "finetune_embed", "quickstart", "--quiet", "-o", folder)
         run("Quickstart (synthetic reviews)", *command)
@@ -36,6 +39,14 @@ def main() -> None:
         run("pros_cons", script, options.vectors[0], str(options.data / "pros_cons"))
     if options.data and (texts := options.data / "imdb" / "train.parquet").exists():
         run("Texts", str(HERE / "tokenize_texts.py"), str(texts))
+    if options.vectors and options.data:
+        last = options.vectors[-1]
+        run("Published references", str(HERE / "published.py"), last, str(options.data))
+        if options.tasks:
+            run("Further tasks", str(HERE / "tasks.py"), last, options.tasks)
+        if options.peers:
+            command = [str(HERE / "end_to_end.py"), last, str(options.data)]
+            run("fastText and model2vec", *command, "--peers", options.peers)
 
 
 if __name__ == "__main__":
