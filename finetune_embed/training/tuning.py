@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -102,23 +103,8 @@ class Tuning:
                 training.scheduler.last_epoch = progress.step
                 precision.load(further)
             processes.wait()  # until all have read the checkpoint that the main one replaces
-
-            def write(progress: Progress, best: Tensors) -> None:
-                assert folder is not None
-                save_checkpoint(
-                    folder,
-                    self.model,
-                    optimizer,
-                    best,
-                    progress,
-                    settings,
-                    settings["keep_checkpoints"],
-                    precision.state(),
-                )
-                if progress.history:
-                    write_history(folder / "history.jsonl", progress.history)
-
-            if main is not None and checkpoint is None:
+            write = None if main is None else partial(self._write, main, optimizer, precision)
+            if main is not None and write is not None and checkpoint is None:
                 clear_folder(main)
                 write(progress, best)
             steps = training.source.steps_of_run(1)
@@ -129,10 +115,7 @@ class Tuning:
                 ) as training.bar,
             ):
                 checkpoints = Checkpoints(
-                    write if main is not None else None,
-                    settings["checkpoint_steps"],
-                    settings["checkpoint_minutes"],
-                    interrupts,
+                    write, settings["checkpoint_steps"], settings["checkpoint_minutes"], interrupts
                 )
                 best = train(training, progress, best, checkpoints)
         self.model.load_state_dict(best)
@@ -143,6 +126,20 @@ class Tuning:
             remove_checkpoints(main)
         processes.wait()
         return result
+
+    def _write(
+        self,
+        folder: Path,
+        optimizer: RowAdamW,
+        precision: Precision,
+        progress: Progress,
+        best: Tensors,
+    ) -> None:
+        """Write a checkpoint and the history so far."""
+        keep, further = self.settings["keep_checkpoints"], precision.state()
+        save_checkpoint(folder, self.model, optimizer, best, progress, self.settings, keep, further)
+        if progress.history:
+            write_history(folder / "history.jsonl", progress.history)
 
     def _optimizer(self) -> RowAdamW:
         settings = self.settings
