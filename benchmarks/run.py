@@ -45,8 +45,9 @@ def main() -> None:
         if options.tasks:
             run("Further tasks", str(HERE / "tasks.py"), last, options.tasks)
         if options.peers:
-            command = [str(HERE / "end_to_end.py"), last, str(options.data)]
-            run("fastText and model2vec", *command, "--peers", options.peers)
+            script = str(HERE / "end_to_end.py")
+            told = (last, str(options.data), "--peers", options.peers)
+            run("fastText and model2vec", script, *told)
 
 
 if __name__ == "__main__":
