@@ -12,7 +12,7 @@ import torch
 
 from .errors import DataError
 
-__all__ = ["batch_indices", "split_by_words", "token_batches", "token_steps"]
+__all__ = ["batch_indices", "split_by_words", "token_batches"]
 
 BUCKET = 64  # batches that are sorted by length together
 
@@ -30,7 +30,7 @@ def token_batches(
 
     Every text is in one batch, in a new order in every epoch. A text that is longer than
     `max_tokens` is a batch by itself, and an empty text counts as one word. The number of batches
-    differs a little from epoch to epoch: `len()` tells it, and `token_steps` that of all epochs.
+    differs a little from epoch to epoch: `len()` tells it.
 
     Args:
         lengths: `(texts,)`, the words of each text.
@@ -55,15 +55,6 @@ def token_batches(
     rows = torch.from_numpy(order)
     batches = split_by_words(rows, lengths, max_tokens, padded)
     return [batches[at] for at in random.permutation(len(batches))] if padded else batches
-
-
-def token_steps(
-    lengths: torch.Tensor, max_tokens: int, seed: int, epochs: int, padded: bool
-) -> int:
-    """Return how many batches `token_batches` has in epochs 0 to `epochs - 1` together."""
-    return sum(
-        len(token_batches(lengths, max_tokens, seed, epoch, padded)) for epoch in range(epochs)
-    )
 
 
 def split_by_words(

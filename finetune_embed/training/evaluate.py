@@ -9,7 +9,7 @@ what is exported.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +26,7 @@ from ..table import EmbeddingTable
 from ..vocabulary import Vocabulary
 from .tasks import real_positions
 
-__all__ = ["FurtherRows", "forward_all", "further_rows", "scores", "table_path"]
+__all__ = ["FurtherRows", "forward_all", "further_rows", "table_path"]
 
 #: The most texts in a batch, and the most words with their padding; a longer text goes by itself.
 BATCH, TOKENS = 512, 1 << 16
@@ -141,13 +141,3 @@ def forward_all(
         return joined[order.argsort()]
     texts = joined.split(data.lengths[order].tolist())
     return torch.cat([texts[at] for at in order.argsort().tolist()])
-
-
-def scores(
-    logits: torch.Tensor,
-    labels: torch.Tensor,
-    loss_fn: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
-) -> dict[str, float]:
-    """Return accuracy and mean loss of logits `(texts, C)` for class numbers `(texts,)`."""
-    right = (logits.argmax(dim=1) == labels).double().mean()
-    return {"accuracy": right.item(), "loss": loss_fn(logits, labels).item()}

@@ -150,7 +150,7 @@ def train(run: Training, progress: Progress, best: Tensors, checkpoints: Checkpo
         if not progress.opened and progress.open_rate > 0:
             check_moved(run.embedding, run.start, progress.open_rate)
             progress.opened = True
-        run.processes.share_buffers(run.model)
+        run.processes.share(run.model.buffers())
         scores = run.processes.from_main(run.evaluate)
         (loss,) = run.processes.sum(progress.loss)
         record: dict[str, Any] = {

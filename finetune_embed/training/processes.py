@@ -92,18 +92,11 @@ class Processes:
         return totals.tolist()
 
     @torch.no_grad()
-    def share_model(self, model: nn.Module) -> None:
-        """Give every process the parameters and buffers of the main one."""
+    def share(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Give every process the tensors of the main one, such as parameters or running means."""
         if self.count > 1:
-            for tensor in (*model.parameters(), *model.buffers()):
+            for tensor in tensors:
                 torch.distributed.broadcast(tensor.detach(), 0)
-
-    @torch.no_grad()
-    def share_buffers(self, model: nn.Module) -> None:
-        """Give every process the buffers of the main one, such as running means of a layer."""
-        if self.count > 1:
-            for tensor in model.buffers():
-                torch.distributed.broadcast(tensor, 0)
 
     @torch.no_grad()
     def mean_gradients(self, parameters: Iterable[nn.Parameter]) -> None:

@@ -79,7 +79,7 @@ class Tuning:
         model, module = build_model(head, table, len(self.task.labels), which)
         self.task.check_head(model, spelled=isinstance(head, str))
         self.model = model.to(processes.device)
-        processes.share_model(self.model)
+        processes.share((*self.model.parameters(), *self.model.buffers()))
         self.table_module = module
         self.path = settings["embedding"] = table_path(self.model, module)
         self.start = _weight(module).detach().clone()
