@@ -1,11 +1,13 @@
-"""Many texts cut into words at once: every distinct piece between spaces once, then remembered.
+"""Many texts cut into words at once, each word as a number.
 
-A corpus has few distinct pieces (of IMDB's 5.8 million between spaces 0.28 million), so that its
-texts as numbers of words cost little more than the look-up of each piece.
+A compiled loop (`_cutting.c`) cuts what is ASCII. What is not, and all of it where nothing could be
+compiled, goes by distinct pieces between spaces, each of which is cut once and then remembered: a
+corpus has few (of IMDB's 5.8 million 0.28 million).
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, count, groupby
@@ -15,9 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import VocabularyError
-from .tokenizer import Tokenizer, well_formed
+from .tokenizer import TREEBANK, Tokenizer, well_formed
 
 __all__ = ["CutTexts", "Text", "cut"]
+
+native: Any = None
+with contextlib.suppress(ImportError):  # no compiler was at hand when it was installed
+    from . import _cutting as native
 
 CHARACTERS, WORDS = 1 << 23, 1 << 18  # cut at a time, between spaces or otherwise
 REMEMBERED = 1 << 21  # distinct pieces
@@ -65,42 +71,25 @@ def cut(texts: Iterable[Text], tokenizer: Tokenizer) -> CutTexts:
     """
     if isinstance(texts, str):
         raise VocabularyError(f"pass a list of texts, [{texts!r}], not one string")
-    numbers = _Numbering()
-    pieces = _Pieces(tokenizer, numbers)
+    cutter = _Compiled(tokenizer) if native and tokenizer.within_spaces else _Pieces(tokenizer)
     parts = [(_NONE, _NONE)]
     groups: Iterator[tuple[bool, Iterator[Any]]] = groupby(texts, lambda t: isinstance(t, str))
     for is_text, group in groups:
         if is_text and tokenizer.within_spaces:
-            parts += map(pieces.cut, _batches(group, CHARACTERS))
+            parts += map(cutter.cut, _batches(group, CHARACTERS))
         else:
             words = (_words(text, tokenizer) for text in group)
-            parts += map(numbers.of_texts, _batches(words, WORDS))
+            parts += map(cutter.number, _batches(words, WORDS))
     found, lengths = zip(*parts, strict=True)
-    return CutTexts(list(numbers), np.concatenate(found), np.concatenate(lengths))
-
-
-class _Numbering(dict[str, int]):
-    """The number of each word, given when it is first asked for."""
-
-    def __missing__(self, word: str) -> int:
-        self[word] = number = len(self)
-        return number
-
-    def of(self, words: Sequence[str]) -> Numbers:
-        """Return the numbers of words."""
-        return np.fromiter(map(self.__getitem__, words), np.int32, len(words))
-
-    def of_texts(self, texts: list[list[str]]) -> tuple[Numbers, Numbers]:
-        """Return the numbers of the words of all texts, and how many words each text has."""
-        lengths = np.fromiter(map(len, texts), np.int32, len(texts))
-        return self.of(list(chain.from_iterable(texts))), lengths
+    return cutter.result(np.concatenate(found), np.concatenate(lengths))
 
 
 class _Pieces:
-    """The words of each piece between spaces that was seen so far."""
+    """Numbers words, and remembers the words of each piece between spaces that was seen so far."""
 
-    def __init__(self, tokenizer: Tokenizer, numbers: _Numbering) -> None:
-        self.tokenizer, self.numbers = tokenizer, numbers
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self.tokenizer = tokenizer
+        self.numbers: dict[str, int] = {}
         self.forget()
 
     def forget(self) -> None:
@@ -118,21 +107,92 @@ class _Pieces:
         pieces = encoded.dictionary.to_pylist()
         if len(self.places) > REMEMBERED:
             self.forget()
-        self._learn([piece for piece in pieces if piece not in self.places])
+        self.learn([piece for piece in pieces if piece not in self.places])
         places = np.fromiter(map(self.places.__getitem__, pieces), np.int32, len(pieces))
         words = pa.ListArray.from_arrays(self.ends, self.words)
         found = words.take(pa.array(places)).take(encoded.indices)
         ends = found.offsets.to_numpy()[split.offsets.to_numpy()]
         return found.values.to_numpy(), np.diff(ends)
 
-    def _learn(self, pieces: list[str]) -> None:
+    def number(self, texts: list[list[str]]) -> tuple[Numbers, Numbers]:
+        """Return the numbers of the words of texts that are cut, and how many each text has."""
+        lengths = np.fromiter(map(len, texts), np.int32, len(texts))
+        return self.numbers_of(list(chain.from_iterable(texts))), lengths
+
+    def numbers_of(self, words: list[str]) -> Numbers:
+        """Return the number of each word, given when it is first asked for."""
+        numbers = self.numbers
+        return np.fromiter((numbers.setdefault(w, len(numbers)) for w in words), np.int32)
+
+    def learn(self, pieces: list[str]) -> None:
+        """Cut pieces that were not seen before."""
         found = self.tokenizer.tokenize_pieces(pieces)
         at = np.flatnonzero(np.fromiter(map(" ".__eq__, found), bool, len(found)))
-        words = self.numbers.of([word for word in found if word != " "])
+        words = self.numbers_of([word for word in found if word != " "])
         ends = at - np.arange(len(at)) + self.ends[-1]
         self.words = np.concatenate([self.words, words])
         self.ends = np.concatenate([self.ends, ends.astype(np.int32)])
         self.places.update(zip(pieces, count(len(self.places)), strict=False))
+
+    def result(self, numbers: Numbers, lengths: Numbers) -> CutTexts:
+        """Return the texts with the words in the order in which they first occur."""
+        return CutTexts(list(self.numbers), numbers, lengths)
+
+
+class _Compiled(_Pieces):
+    """The same by the compiled loop, which leaves it pieces that are not ASCII or have specials."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        specials = [token.encode() for token in tokenizer.specials]
+        treebank = tokenizer.pattern == TREEBANK
+        self.cutter = native.Cutter(treebank, tokenizer.lowercase, specials)
+        super().__init__(tokenizer)
+
+    def forget(self) -> None:
+        """Start anew, so that memory has a bound."""
+        super().forget()
+        self.cutter.forget()
+
+    def cut(self, texts: list[str]) -> tuple[Numbers, Numbers]:
+        """Return the numbers of the words of all texts, and how many words each text has."""
+        if len(self.ends) > REMEMBERED:
+            self.forget()
+        given = [text if text.isascii() else well_formed(text).encode() for text in texts]
+        found, lengths, pieces = self.cutter.cut(given)
+        self.learn([piece.decode() for piece in pieces])
+        return self._filled(np.frombuffer(found, np.int32), np.frombuffer(lengths, np.int32))
+
+    def _filled(self, found: Numbers, lengths: Numbers) -> tuple[Numbers, Numbers]:
+        """Put the words of pieces, which are numbered -1, -2, ..., in their places."""
+        at = np.flatnonzero(found < 0)
+        if not len(at):
+            return found, lengths
+        piece = -1 - found[at]
+        sizes = np.ones(len(found), np.int64)
+        sizes[at] = many = np.diff(self.ends)[piece]
+        bounds = np.concatenate([[0], np.cumsum(sizes)])
+        filled = np.repeat(found, sizes)
+        begins = np.cumsum(many) - many
+        within = np.arange(many.sum()) - np.repeat(begins, many)
+        filled[np.repeat(bounds[at], many) + within] = self.words[
+            np.repeat(self.ends[piece], many) + within
+        ]
+        ends = bounds[np.concatenate([[0], np.cumsum(lengths)])]
+        return filled, np.diff(ends).astype(np.int32)
+
+    def numbers_of(self, words: list[str]) -> Numbers:
+        """Return the number of each word, given when it is first asked for."""
+        return np.frombuffer(self.cutter.numbers([word.encode() for word in words]), np.int32)
+
+    def result(self, numbers: Numbers, lengths: Numbers) -> CutTexts:
+        """Return the texts with the words in the order in which they first occur."""
+        words = self.cutter.words()
+        first = np.full(len(words), len(numbers))
+        first[numbers[::-1]] = np.arange(len(numbers))[::-1]
+        order = np.argsort(first)[: np.count_nonzero(first < len(numbers))]
+        place = np.zeros(len(words), np.int32)
+        place[order] = np.arange(len(order))
+        return CutTexts([words[at] for at in order.tolist()], place[numbers], lengths)
 
 
 def _words(text: Text, tokenizer: Tokenizer) -> list[str]:

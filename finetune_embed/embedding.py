@@ -142,7 +142,8 @@ def to_table(
         )
     at = like.rows_of(vocab.index_to_key)
     at[vocab.padding_idx] = -1
-    new = [i for i, word in enumerate(vocab.index_to_key) if at[i] < 0 and word not in (PAD, UNK)]
+    lacking = np.flatnonzero(at < 0).tolist()
+    new = [i for i in lacking if vocab.index_to_key[i] not in (PAD, UNK)]
     known = np.flatnonzero(at >= 0)
     moved = known[(_bits(like.rows(at[known])) != _bits(rows[known])).any(axis=1)]
     origin = np.full(len(like) + len(new), Origin.NEW, np.uint8)

@@ -170,15 +170,15 @@ def follow(
     row = rows_of(words)
     step = np.where(row >= 0, 0, -1).astype(np.int8)
     composed = None
-    pending = {at: [words[at]] for at in np.flatnonzero(row < 0).tolist()}
+    lacking = np.flatnonzero(row < 0).tolist() if steps else []
+    pending = {at: [words[at]] for at in lacking}
     for number, name in enumerate(steps, 1):
         if name == SUBWORDS:
             assert subwords is not None
-            lacking = np.fromiter(pending, np.int64, len(pending))
-            if not len(lacking):
+            if not pending:
                 continue
             vectors, could = subwords.compose([words[at] for at in pending])
-            composed, done = vectors[could], lacking[could]
+            composed, done = vectors[could], np.fromiter(pending, np.int64, len(pending))[could]
         else:
             done, rows = _found_by(_FORMS[name], pending, rows_of)
             row[done] = rows

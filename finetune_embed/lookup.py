@@ -26,7 +26,7 @@ __all__ = [
 
 StartValue = Literal["normal", "mean", "zeros", "subwords"] | Callable[[str], npt.ArrayLike]
 _NAMED = ("normal", "mean", "zeros", SUBWORDS)
-SAMPLE = 100_000  # rows that the mean and spread of a table are taken from
+SAMPLE = 1 << 14  # rows that the mean and spread of a table are taken from
 BLOCK = 1 << 10  # rows of them looked at together
 Floats = npt.NDArray[np.float64]
 Seed = int | tuple[int, ...]
@@ -164,8 +164,9 @@ def start_vectors(
     if oov == "mean":
         return np.tile(mean.astype(np.float32), (len(words), 1))
     spread = np.sqrt(_mean(table, step, lambda rows: (rows - mean) ** 2))
-    draw = np.random.default_rng(seed).standard_normal((len(words), size))
-    drawn: Vectors = (mean + spread * draw).astype(np.float32)
+    drawn = np.random.default_rng(seed).standard_normal((len(words), size), np.float32)
+    drawn *= spread.astype(np.float32)
+    drawn += mean.astype(np.float32)
     return drawn
 
 

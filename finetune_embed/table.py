@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 from functools import cached_property
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -181,8 +182,7 @@ class EmbeddingTable:
         packed = self._packed
         if packed is not None:
             return packed.rows_of(list(keys))
-        find = self.key_to_index.get
-        return np.fromiter((find(key, -1) for key in keys), np.int64)
+        return np.fromiter(map(self.key_to_index.get, keys, repeat(-1)), np.int64)
 
     def subset(self, keys: Iterable[str]) -> EmbeddingTable:
         """Return a new table of these words in this order, its rows copied.

@@ -20,17 +20,17 @@ from .table import EmbeddingTable
 if TYPE_CHECKING:
     import tokenizers
 
-__all__ = ["CASED", "GLOVE", "WHITESPACE", "Tokenizer"]
+__all__ = ["CASED", "GLOVE", "TREEBANK", "WHITESPACE", "Tokenizer"]
 
 #: The splits of the Penn Treebank as GloVe's corpora have them: `didn't` is `did n't`, `it's` is
 #: `it 's`; numbers, abbreviations (`u.s.`) and hyphenated words stay whole; the rest of
 #: punctuation stands alone.
-_TREEBANK = (
+TREEBANK = (
     r"(?i:n't)\b|'(?i:s|re|ve|ll|d|m)\b|\.{2,}|--+|\d+(?:[.,:]\d+)+|(?:\b\p{L}\.){2,}"
     r"|\w+?(?=(?i:n't)\b)|\w+(?:-\w+)*|[^\w\s]"
 )
 #: Patterns without a match that has a space in it, or that depends on what is beyond one.
-_WITHIN_SPACES = (_TREEBANK, r"\S+")
+_WITHIN_SPACES = (TREEBANK, r"\S+")  # `_cutting.c` has both as loops
 CASED_SHARE = 0.01  # of a table's words; above it the table keeps the case of words
 
 
@@ -47,7 +47,7 @@ class Tokenizer:
     """
 
     lowercase: bool = True
-    pattern: str = _TREEBANK
+    pattern: str = TREEBANK
     normalize: bool = True
     specials: tuple[str, ...] = ()
 

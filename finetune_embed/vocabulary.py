@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from itertools import chain, pairwise
+from itertools import chain, pairwise, repeat
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -193,7 +193,7 @@ class Vocabulary:
         """
         found = texts if isinstance(texts, CutTexts) else cut(texts, self.tokenizer)
         find = self.key_to_index.get
-        ids = np.fromiter((find(w, self.unk_idx) for w in found.words), np.int64, len(found.words))
+        ids = np.fromiter(map(find, found.words, repeat(self.unk_idx)), np.int64, len(found.words))
         offsets = np.cumsum(found.lengths, dtype=np.int64) - found.lengths
         return torch.from_numpy(ids[found.numbers]), torch.from_numpy(offsets)
 
@@ -216,14 +216,15 @@ class Vocabulary:
             name: {"types": int(how.by(name).sum()), "tokens": int(counts[how.by(name)].sum())}
             for name in how.names
         }
-        order = np.argsort(-counts, kind="stable")
-        missing = tuple((words[i], int(counts[i])) for i in order if not found[i])
+        lacking = np.flatnonzero(~found)
+        lacking = lacking[np.argsort(-counts[lacking], kind="stable")]
+        missing = zip([words[at] for at in lacking.tolist()], counts[lacking].tolist(), strict=True)
         return Coverage(
             types=len(words),
             types_found=int(found.sum()),
             tokens=int(counts.sum()),
             tokens_found=int(counts[found].sum()),
-            missing=missing,
+            missing=tuple(missing),
             by_step=by_step if len(by_step) > 1 else {},
         )
 
