@@ -19,6 +19,8 @@ from .vocabulary import Vocabulary
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from .frame import Frame
+
 __all__ = [
     "EncodedTexts",
     "batch_indices",
@@ -33,7 +35,7 @@ __all__ = [
 Label = str | int | bool
 
 
-def texts_of(split: Dataset, columns: str | Sequence[str], where: str) -> list[Any]:
+def texts_of(split: Dataset | Frame, columns: str | Sequence[str], where: str) -> list[Any]:
     """Return the texts of a split, or its lists of words; several columns are joined.
 
     Raises:
@@ -84,7 +86,7 @@ def labels_of(splits: Splits, column: str) -> list[Label]:
     return distinct
 
 
-def _named(split: Dataset, column: str, where: str) -> list[Any]:
+def _named(split: Dataset | Frame, column: str, where: str) -> list[Any]:
     """Return a column of labels; numbers of a `ClassLabel` column that have a name as the name."""
     values = list(column_of(split, column, where, "label")[:])
     if names := getattr(split.features[column], "names", None):
@@ -110,7 +112,9 @@ def _distinct(values: list[Any], column: str, name: str, names: list[str] | None
         ) from error
 
 
-def label_numbers(split: Dataset, column: str, labels: Sequence[Label], where: str) -> torch.Tensor:
+def label_numbers(
+    split: Dataset | Frame, column: str, labels: Sequence[Label], where: str
+) -> torch.Tensor:
     """Return the class number of each row, int64 `(rows,)`.
 
     Raises:

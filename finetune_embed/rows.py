@@ -52,10 +52,12 @@ class RevisedRows:
 
     def whole(self) -> Vectors:
         """Return all rows as an array `(V + m, D)` of their own."""
-        array = np.empty(self.shape, np.float32)
-        for start in range(0, len(self), BLOCK):
-            part = slice(start, start + BLOCK)
-            array[part] = self[part]
+        array, size = np.empty(self.shape, np.float32), len(self.base)
+        for start in range(0, size, BLOCK):
+            part = slice(start, min(start + BLOCK, size))
+            array[part] = self.base[part]
+        array[self.at] = self._vectors[: len(self.at)]
+        array[size:] = self._vectors[len(self.at) :]
         return array
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import DataError
+from .frame import Frame
 
 if TYPE_CHECKING:
     import polars as pl
@@ -37,20 +38,19 @@ _FILE_NAME = re.compile(
 class Splits:
     """The splits of a data set; `validation` and `test` are None where there is none.
 
-    `train` is a `Dataset`, or an `IterableDataset` that is streamed; the others are in memory.
+    Each is a `Dataset`, or a `Frame` if it was read from local files; `train` may also be an
+    `IterableDataset`, which is streamed.
     """
 
     train: Any
-    validation: Dataset | None
-    test: Dataset | None
+    validation: Dataset | Frame | None
+    test: Dataset | Frame | None
     name: str
 
     @property
     def streamed(self) -> bool:
         """Whether the training split is streamed."""
-        from datasets import IterableDataset
-
-        return isinstance(self.train, IterableDataset)
+        return not isinstance(self.train, Sized)
 
 
 def open_splits(dataset: DataSource, streaming: bool = False) -> Splits:
@@ -87,11 +87,11 @@ def open_splits(dataset: DataSource, streaming: bool = False) -> Splits:
 
 def _checked(split: Any, role: str, name: str) -> Any:
     """Return a split that is not empty; a streamed one is held in memory, unless to train on."""
-    from datasets import Dataset, IterableDataset
-
-    if isinstance(split, IterableDataset):
+    if not isinstance(split, Sized):
         if role == "train":
             return split  # it is empty if its first pass finds nothing
+        from datasets import Dataset
+
         rows = list(split)
         split = Dataset.from_list(rows, features=split.features) if rows else rows
     if not len(split):
@@ -166,7 +166,7 @@ def hold_out(splits: Splits, label: str, share: float, seed: int) -> Splits:
     )
 
 
-def column_of(split: Dataset, name: str, where: str, option: str) -> Any:
+def column_of(split: Dataset | Frame, name: str, where: str, option: str) -> Any:
     """Return the values of a column of a split.
 
     Raises:
@@ -181,15 +181,13 @@ def column_of(split: Dataset, name: str, where: str, option: str) -> Any:
 
 
 def _open(dataset: DataSource, streaming: bool) -> tuple[Mapping[str, Any], str]:
-    from datasets import Dataset, IterableDataset
-
-    if isinstance(dataset, IterableDataset):
-        return {"train": dataset}, dataset.info.dataset_name or "the data set"
-    if isinstance(dataset, Dataset):
-        return {"train": dataset}, dataset.info.dataset_name or "the data set"
     if isinstance(dataset, Mapping):
         return {str(name): split for name, split in dataset.items()}, "the data set"
     if not isinstance(dataset, (str, os.PathLike)):
+        from datasets import Dataset, IterableDataset
+
+        if isinstance(dataset, (Dataset, IterableDataset)):
+            return {"train": dataset}, dataset.info.dataset_name or "the data set"
         raise DataError(
             f"a data set is a datasets.Dataset, a DatasetDict, a path or a Hub name, not "
             f"{type(dataset).__name__}; wrap columns as datasets.Dataset.from_dict(...)"
@@ -223,13 +221,13 @@ def _open_hub(name: str, streaming: bool) -> Mapping[str, Any]:
 
 def _open_saved(folder: Path, streaming: bool) -> Mapping[str, Any]:
     """Open a folder that `save_to_disk` wrote; of any other, return nothing."""
+    whole = (folder / "dataset_dict.json").is_file()
+    if not whole and not (folder / "dataset_info.json").is_file():
+        return {}
     from datasets import load_from_disk
 
-    saved: dict[str, Any] = {}
-    if (folder / "dataset_dict.json").is_file():
-        saved = dict(load_from_disk(os.fspath(folder)))
-    elif (folder / "dataset_info.json").is_file():
-        saved = {"train": load_from_disk(os.fspath(folder))}
+    loaded: Any = load_from_disk(os.fspath(folder))
+    saved = dict(loaded) if whole else {"train": loaded}
     if streaming:
         saved = {name: split.to_iterable_dataset() for name, split in saved.items()}
     return saved
@@ -286,10 +284,9 @@ def _stream(paths: list[Path]) -> Any:
     return load_dataset(builder, data_files=files, split="train", streaming=True, **options)
 
 
-def _read(paths: list[Path]) -> Dataset:
+def _read(paths: list[Path]) -> Frame:
     """Read files of one split; fields of a CSV file are text as they stand, empty ones None."""
     import polars as pl
-    from datasets import Dataset
 
     frames = []
     for path in paths:
@@ -301,7 +298,7 @@ def _read(paths: list[Path]) -> Dataset:
             reason = str(error).strip().split("\n")[0]
             raise DataError(f"{path} can't be read: {reason}") from error
     try:
-        return Dataset.from_polars(pl.concat(frames, rechunk=True))
+        return Frame(pl.concat(frames))
     except pl.exceptions.PolarsError as error:
         raise DataError(
             f"{paths[0].parent}: the files of a split differ in columns: {error}"

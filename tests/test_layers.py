@@ -14,7 +14,7 @@ import finetune_embed as fe
 PACKAGE = Path(fe.__file__).parent
 #: From the bottom up; a module may import from its own layer and from those below it.
 LAYERS = [
-    {"errors", "_native", "_rows"},
+    {"errors", "_cutting", "_native", "_rows"},
     {"words"},
     {"rows"},
     {"table", "files", "source", "spelling"},
@@ -26,6 +26,7 @@ LAYERS = [
         "augment",
         "evaluation",
         "inspection",
+        "frame",
         "splits",
         "data",
         "models",
@@ -52,7 +53,7 @@ def part_of(path: Path) -> str:
     return name_of(path)[0]
 
 
-PARTS = {part_of(path) for path in MODULES} | {"_native", "_rows"}
+PARTS = {part_of(path) for path in MODULES} | {"_cutting", "_native", "_rows"}
 
 
 class Imports(ast.NodeVisitor):

@@ -19,6 +19,8 @@ from ...splits import column_of
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from ...frame import Frame
+
 __all__ = [
     "LossFunction",
     "Task",
@@ -59,7 +61,7 @@ class Task(ABC):
 
     @abstractmethod
     def targets(
-        self, split: Dataset, column: str, where: str, texts: Sequence[Any]
+        self, split: Dataset | Frame, column: str, where: str, texts: Sequence[Any]
     ) -> torch.Tensor:
         """Return the targets of a split, to be held as the `labels` of its encoded texts.
 
@@ -153,7 +155,7 @@ class Task(ABC):
         return {"task": self.name, "labels": list(self.labels)}
 
 
-def are_hidden(split: Dataset, column: str) -> bool:
+def are_hidden(split: Dataset | Frame, column: str) -> bool:
     """Tell whether a split keeps its labels to itself: all of them are -1 or missing."""
     if column not in split.column_names:
         return False
@@ -162,7 +164,7 @@ def are_hidden(split: Dataset, column: str) -> bool:
     return set(flat) <= {-1, None}
 
 
-def label_lists(split: Dataset, column: str, where: str) -> list[list[Any]]:
+def label_lists(split: Dataset | Frame, column: str, where: str) -> list[list[Any]]:
     """Return a column of lists of labels; numbers of class labels that have a name as the name.
 
     Raises:
@@ -193,7 +195,7 @@ def _named(number: Any, names: list[str]) -> Any:
     return names[number] if known else number
 
 
-def distinct_labels(split: Dataset, column: str, where: str) -> list[Label]:
+def distinct_labels(split: Dataset | Frame, column: str, where: str) -> list[Label]:
     """Return the labels in a column of lists: the names of a `ClassLabel`, others sorted.
 
     Raises:

@@ -18,6 +18,8 @@ from .base import LossFunction, Task, label_lists, numbers_of
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from ...frame import Frame
+
 __all__ = ["MultiLabel"]
 
 
@@ -43,7 +45,7 @@ class MultiLabel(Task):
 
     @override
     def targets(
-        self, split: Dataset, column: str, where: str, texts: Sequence[Any]
+        self, split: Dataset | Frame, column: str, where: str, texts: Sequence[Any]
     ) -> torch.Tensor:
         """Return 1 where a text has a label, else 0, float32 `(texts, C)`; see `Task`."""
         lists = label_lists(split, column, where)

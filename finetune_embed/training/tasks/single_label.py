@@ -16,6 +16,8 @@ from .base import LossFunction, Task
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from ...frame import Frame
+
 __all__ = ["SingleLabel"]
 
 
@@ -34,7 +36,7 @@ class SingleLabel(Task):
 
     @override
     def targets(
-        self, split: Dataset, column: str, where: str, texts: Sequence[Any]
+        self, split: Dataset | Frame, column: str, where: str, texts: Sequence[Any]
     ) -> torch.Tensor:
         """Return the class number of each text, int64 `(texts,)`; see `Task`."""
         return label_numbers(split, column, self.labels, where)

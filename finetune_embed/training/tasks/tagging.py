@@ -19,6 +19,8 @@ from .base import LossFunction, Task, label_lists, numbers_of
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from ...frame import Frame
+
 __all__ = ["Tagging", "entity_f1", "real_positions"]
 
 _BIO = re.compile(r"O|[BI]-.+")
@@ -49,7 +51,7 @@ class Tagging(Task):
 
     @override
     def targets(
-        self, split: Dataset, column: str, where: str, texts: Sequence[Any]
+        self, split: Dataset | Frame, column: str, where: str, texts: Sequence[Any]
     ) -> torch.Tensor:
         """Return the tag numbers of all words, one text after the other, int64 `(N,)`.
 
