@@ -63,8 +63,8 @@ def _ours(
 #: What each tool is run with on each set, chosen by validation accuracy; see `--search`.
 CHOSEN: dict[str, dict[str, Settings]] = {
     "ours": {
-        "20newsgroups": _ours(3e-2, 6, 256, table=3, word_dropout=0.3),
-        "imdb": _ours(1e-2, 3, 64, word_dropout=0.3),
+        "20newsgroups": _ours(1e-1, 3, 512, table=5),
+        "imdb": _ours(3e-2, 3, 512, table=2, word_dropout=0.3),
         "banking77": _ours(1e-2, 10, 32, table=3, word_dropout=0.1),
         "sst2": _ours(1e-3, 8, 64, "cnn"),
         "trec6": _ours(2e-3, 10, 32, "cnn", word_dropout=0.1),
@@ -82,11 +82,11 @@ CHOSEN: dict[str, dict[str, Settings]] = {
 #: The settings that `--search` tries.
 GRID: dict[str, dict[str, tuple[Any, ...]]] = {
     "ours": {
-        "lr": (3e-3, 1e-2, 3e-2),
+        "lr": (3e-3, 1e-2, 3e-2, 1e-1),
         "head": ("bag", "bag(hidden=100)"),
-        "strategy": ("FullTune", "DiscriminativeLR(embedding=3)"),
+        "strategy": ("FullTune", *(f"DiscriminativeLR(embedding={n})" for n in (2, 3, 5))),
         "epochs": (3, 6, 10),
-        "batch_size": (32, 64, 256),
+        "batch_size": (32, 64, 256, 512),
         "word_dropout": (0.0, 0.3),
         "schedule": ("linear",),
     },

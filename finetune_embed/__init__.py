@@ -1,88 +1,145 @@
-"""Any pretrained word-vector file in, a tuned vector file out; in between, a plain nn.Embedding."""
+"""Any pretrained word-vector file in, a tuned vector file out; in between, a plain nn.Embedding.
+
+Names are imported when they are first asked for: vector files are read and written without torch.
+"""
 
 from importlib import import_module as _import_module
 from importlib.metadata import version as _version
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
-from .combine import average, concatenate, extend
-from .coverage import Coverage
-from .data import collate_bag, collate_packed, collate_padded, encode
-from .embedding import to_embedding, to_table
-from .errors import (
-    DataError,
-    FinetuneEmbedError,
-    StrategyError,
-    VectorFileError,
-    VocabularyError,
-)
-from .evaluation import Drift, drift
-from .formats import (
-    from_dataset,
-    load_arrow,
-    load_fasttext,
-    load_gensim,
-    load_glove,
-    load_numpy,
-    load_safetensors,
-    load_spacy,
-    load_static,
-    load_vectors,
-    load_word2vec,
-    save_arrow,
-    save_glove,
-    save_numpy,
-    save_parquet,
-    save_safetensors,
-    save_spacy,
-    save_word2vec,
-    to_dataset,
-)
-from .lookup import Special
-from .models import BagOfEmbeddings, KimCNN
-from .optim import RowAdamW
-from .strategies import (
-    Clock,
-    DiscriminativeLR,
-    Freeze,
-    FullTune,
-    RowRule,
-    Strategy,
-    UnfreezeAfter,
-    check_moved,
-    check_optimizer,
-)
-from .table import EmbeddingTable, Origin
-from .taggers import BiLSTMTagger, CNNTagger
-from .tokenizer import Tokenizer
-from .vocabulary import Vocabulary
-
 if _TYPE_CHECKING:
+    from .combine import average, concatenate, extend
+    from .coverage import Coverage
+    from .data import collate_bag, collate_packed, collate_padded, encode
+    from .embedding import to_embedding, to_table
+    from .errors import (
+        DataError,
+        FinetuneEmbedError,
+        StrategyError,
+        VectorFileError,
+        VocabularyError,
+    )
+    from .evaluation import Drift, drift
+    from .formats import (
+        from_dataset,
+        load_arrow,
+        load_fasttext,
+        load_gensim,
+        load_glove,
+        load_numpy,
+        load_safetensors,
+        load_spacy,
+        load_static,
+        load_vectors,
+        load_word2vec,
+        save_arrow,
+        save_glove,
+        save_numpy,
+        save_parquet,
+        save_safetensors,
+        save_spacy,
+        save_word2vec,
+        to_dataset,
+    )
     from .inspection import Inspection, inspect
+    from .lookup import Special
+    from .models import BagOfEmbeddings, KimCNN
+    from .optim import RowAdamW
+    from .strategies import (
+        Clock,
+        DiscriminativeLR,
+        Freeze,
+        FullTune,
+        RowRule,
+        Strategy,
+        UnfreezeAfter,
+        check_moved,
+        check_optimizer,
+    )
+    from .table import EmbeddingTable, Origin
+    from .taggers import BiLSTMTagger, CNNTagger
+    from .tokenizer import Tokenizer
     from .training.finetune import finetune
     from .training.run import Run, load
+    from .vocabulary import Vocabulary
 
 __version__ = _version("finetune_embed")
 
-#: What is imported when it is first asked for, so that a loop of one's own does not wait for it.
-_LATER = {
+#: The module that each name is from.
+_HOME = {
+    "BagOfEmbeddings": "models",
+    "BiLSTMTagger": "taggers",
+    "CNNTagger": "taggers",
+    "Clock": "strategies",
+    "Coverage": "coverage",
+    "DataError": "errors",
+    "DiscriminativeLR": "strategies",
+    "Drift": "evaluation",
+    "EmbeddingTable": "table",
+    "FinetuneEmbedError": "errors",
+    "Freeze": "strategies",
+    "FullTune": "strategies",
     "Inspection": "inspection",
+    "KimCNN": "models",
+    "Origin": "table",
+    "RowAdamW": "optim",
+    "RowRule": "strategies",
     "Run": "training.run",
+    "Special": "lookup",
+    "Strategy": "strategies",
+    "StrategyError": "errors",
+    "Tokenizer": "tokenizer",
+    "UnfreezeAfter": "strategies",
+    "VectorFileError": "errors",
+    "Vocabulary": "vocabulary",
+    "VocabularyError": "errors",
+    "average": "combine",
+    "check_moved": "strategies",
+    "check_optimizer": "strategies",
+    "collate_bag": "data",
+    "collate_packed": "data",
+    "collate_padded": "data",
+    "concatenate": "combine",
+    "drift": "evaluation",
+    "encode": "data",
+    "extend": "combine",
     "finetune": "training.finetune",
+    "from_dataset": "formats",
     "inspect": "inspection",
     "load": "training.run",
+    "load_arrow": "formats",
+    "load_fasttext": "formats",
+    "load_gensim": "formats",
+    "load_glove": "formats",
+    "load_numpy": "formats",
+    "load_safetensors": "formats",
+    "load_spacy": "formats",
+    "load_static": "formats",
+    "load_vectors": "formats",
+    "load_word2vec": "formats",
+    "save_arrow": "formats",
+    "save_glove": "formats",
+    "save_numpy": "formats",
+    "save_parquet": "formats",
+    "save_safetensors": "formats",
+    "save_spacy": "formats",
+    "save_word2vec": "formats",
+    "to_dataset": "formats",
+    "to_embedding": "embedding",
+    "to_table": "embedding",
 }
 
 
 def __getattr__(name: str) -> _Any:
-    if name not in _LATER:
+    if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(_import_module(f"{__name__}.{_LATER[name]}"), name)
+    value = globals()[name] = getattr(_import_module(f"{__name__}.{_HOME[name]}"), name)
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted(globals().keys() | _LATER.keys())
+    return sorted(globals().keys() | _HOME.keys())
 
 
 __all__ = [

@@ -41,12 +41,18 @@ class RevisedRows:
         if isinstance(which, (int, np.integer)):
             place = self._place[which]
             return self.base[int(which)] if place < 0 else self._vectors[place]
-        rows = np.arange(*which.indices(len(self))) if isinstance(which, slice) else which
-        place = self._place[rows]
+        if isinstance(which, slice):
+            start, stop, step = which.indices(len(self))
+            which = slice(start, stop) if step == 1 else np.arange(start, stop, step)
+        place = self._place[which]
         own = np.flatnonzero(place >= 0)
         if len(own) == len(place):
             return self._vectors[place]
-        found = self.base[np.minimum(rows, len(self.base) - 1)]
+        if isinstance(which, slice):
+            found, shared = np.empty((len(place), self.shape[1]), np.float32), self.base[which]
+            found[: len(shared)] = shared
+        else:
+            found = self.base[np.minimum(which, len(self.base) - 1)]
         found[own] = self._vectors[place[own]]
         return found
 

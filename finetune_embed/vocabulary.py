@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import cached_property
-from itertools import chain, pairwise, repeat
+from itertools import chain, count, pairwise, repeat
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from .coverage import Coverage
 from .cutting import CutTexts, Text, cut
@@ -23,6 +23,7 @@ from .tokenizer import GLOVE, Tokenizer
 
 if TYPE_CHECKING:
     import tokenizers
+    import torch
     from datasets import Dataset
 
 __all__ = ["PAD", "UNK", "Coverage", "Vocabulary", "specials_of"]
@@ -163,12 +164,14 @@ class Vocabulary:
 
     def extended(self, words: Iterable[str]) -> Vocabulary:
         """Return a vocabulary with further words (count 0) behind the ones of this one."""
-        known = dict(zip(self.index_to_key[1:], self.counts[1:].tolist(), strict=True))
-        return Vocabulary(
-            known | dict.fromkeys((w for w in words if w not in self), 0),
-            self.tokenizer,
-            self.specials,
-        )
+        known = self.key_to_index
+        further = [word for word in dict.fromkeys(words) if word not in known]
+        wider = copy(self)
+        wider.index_to_key = self.index_to_key + further
+        wider.counts = np.concatenate([self.counts, np.zeros(len(further), np.int64)])
+        wider.key_to_index = known | dict(zip(further, count(len(self)), strict=False))
+        wider.__dict__.pop("_pipeline", None)
+        return wider
 
     def words_of(self, texts: Iterable[Text]) -> list[list[str]]:
         """Return the words of each text, whether the vocabulary has them or not."""
@@ -192,6 +195,8 @@ class Vocabulary:
             VocabularyError: an item is neither a text nor a list of words.
         """
         found = texts if isinstance(texts, CutTexts) else cut(texts, self.tokenizer)
+        import torch
+
         find = self.key_to_index.get
         ids = np.fromiter(map(find, found.words, repeat(self.unk_idx)), np.int64, len(found.words))
         offsets = np.cumsum(found.lengths, dtype=np.int64) - found.lengths

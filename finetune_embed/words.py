@@ -46,6 +46,21 @@ class PackedWords(Sequence[str]):
         np.cumsum([len(word) for word in words], out=offsets[1:])
         return cls(b"".join(words), offsets)
 
+    @classmethod
+    def encoded(cls, words: Sequence[str]) -> PackedWords:
+        """Return words packed as UTF-8.
+
+        Raises:
+            UnicodeEncodeError: a word has lone surrogates.
+        """
+        data = "".join(words).encode()
+        characters = np.zeros(len(words) + 1, np.int64)
+        np.cumsum(np.fromiter(map(len, words), np.int64, len(words)), out=characters[1:])
+        if characters[-1] == len(data):
+            return cls(data, characters)
+        starts = np.flatnonzero((np.frombuffer(data, np.uint8) & 0xC0) != 0x80)
+        return cls(data, np.append(starts, len(data))[characters])
+
     def __len__(self) -> int:
         return len(self._offsets) - 1
 

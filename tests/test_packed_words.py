@@ -65,6 +65,20 @@ def test_a_word_in_two_rows_is_named(ask):
         ask(packed(["a", "b", "c", "b", "c"]))
 
 
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=4)))
+def test_words_encoded_together(words):
+    one, other = PackedWords.encoded(words), PackedWords.of(word.encode() for word in words)
+    assert list(one) == words
+    assert one.offsets.tolist() == other.offsets.tolist()
+    assert one.data.tobytes() == other.data.tobytes()
+
+
+@pytest.mark.parametrize("word", NOT_UTF8)
+def test_words_that_are_not_utf8_are_not_encoded_together(word):
+    with pytest.raises(UnicodeEncodeError):
+        PackedWords.encoded(["a", word])
+
+
 def test_no_words():
     none = packed([])
     assert (len(none), list(none), none[:]) == (0, [], [])

@@ -7,6 +7,7 @@ import json
 import statistics
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -24,6 +25,9 @@ HEAVY = (
     "rich",
     "matplotlib",
 )
+
+
+LOOP = "from finetune_embed import RowAdamW, Vocabulary, load_vectors, to_embedding"
 
 
 def test_all_is_sorted_and_names_all_that_is_public():
@@ -55,31 +59,56 @@ def test_the_version_is_the_packages():
     assert fe.__version__ == version("finetune_embed")
 
 
-def test_the_import_leaves_heavy_libraries_alone():
-    script = (
-        "import sys, json, finetune_embed;"
-        "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
-    )
+def imported_by(script: str) -> set[str]:
+    """Return the top-level modules that are loaded in a fresh process after a script."""
+    script += "; import sys, json; print('\\n' + json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    loaded = json.loads(done.stdout)
-    assert {"finetune_embed", "torch", "numpy"} <= set(loaded)
-    assert [name for name in HEAVY if name in loaded] == []
+    return {name.partition(".")[0] for name in json.loads(done.stdout.splitlines()[-1])}
+
+
+def test_the_import_leaves_heavy_libraries_alone():
+    assert not imported_by("import finetune_embed") & {*HEAVY, "torch", "numpy"}
+    loop = imported_by(
+        "from finetune_embed import RowAdamW, Vocabulary, load_vectors, to_embedding"
+    )
+    assert {"finetune_embed", "torch", "numpy"} <= loop
+    assert not loop & set(HEAVY)
+
+
+TINY = Path(__file__).parent / "golden" / "tiny.glove.txt"
+WITHOUT_TORCH = [
+    ["convert", TINY, "x.npz"],
+    ["inspect", TINY],
+    ["neighbors", TINY, "the"],
+    ["drift", TINY, TINY],
+    ["train", "--help"],
+]
+
+
+@pytest.mark.parametrize("words", WITHOUT_TORCH, ids=lambda words: words[0])
+def test_files_are_read_and_written_without_torch(words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    script = (
+        f"from finetune_embed.cli import main\ntry: main({[str(word) for word in words]})\n"
+        "except SystemExit as done: assert not done.code\n0"
+    )
+    assert "torch" not in imported_by(script)
 
 
 @pytest.mark.slow
 def test_the_import_costs_little_more_than_that_of_torch():
     """Medians of fresh processes, taken in turn, so that a busy machine slows both."""
 
-    def seconds(module: str) -> float:
-        script = f"import time; t = time.perf_counter(); import {module}; "
+    def seconds(names: str) -> float:
+        script = f"import time; t = time.perf_counter(); {names}; "
         script += "print(time.perf_counter() - t)"
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return float(done.stdout)
 
-    for module in ("torch", "finetune_embed"):  # the files are in memory from here on
-        seconds(module)
-    pairs = [(seconds("torch"), seconds("finetune_embed")) for _ in range(7)]
+    for names in ("import torch", LOOP):  # the files are in memory from here on
+        seconds(names)
+    pairs = [(seconds("import torch"), seconds(LOOP)) for _ in range(7)]
     torch, ours = (statistics.median(column) for column in zip(*pairs, strict=True))
     assert ours <= 1.15 * torch, f"{ours:.2f} s, torch alone {torch:.2f} s"

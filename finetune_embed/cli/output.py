@@ -15,7 +15,7 @@ from rich.table import Table
 from ..formats import Loaded, read_vectors
 from ..source import STDIN
 from ..table import EmbeddingTable
-from ..training.folder import TABLE
+from ..training.names import TABLE
 
 __all__ = [
     "as_json_option",

@@ -9,9 +9,7 @@ import click
 
 from ..coverage import Coverage
 from ..fallback import STEPS
-from ..training.precision import PRECISIONS
-from ..training.schedule import SCHEDULES
-from ..training.tasks import TASKS
+from ..training.names import PRECISIONS, SCHEDULES, TASKS
 from .output import as_json_option, columns_of, member_option, print_json, quiet_option, vector_file
 
 __all__ = ["train"]
@@ -43,9 +41,7 @@ __all__ = ["train"]
 @click.option(
     "--label", default="label", show_default=True, help="Column of labels, or of lists of them."
 )
-@click.option(
-    "--task", type=click.Choice(list(TASKS)), help="What the columns look like, if not said."
-)
+@click.option("--task", type=click.Choice(TASKS), help="What the columns look like, if not said.")
 @click.option("--streaming", is_flag=True, help="Stream the data; it is never held whole.")
 @click.option(
     "--strategy",
@@ -72,9 +68,7 @@ __all__ = ["train"]
 @click.option(
     "--word-dropout", default=0.0, show_default=True, help="Probability that a word is left out."
 )
-@click.option(
-    "--schedule", type=click.Choice(list(SCHEDULES)), default="constant", show_default=True
-)
+@click.option("--schedule", type=click.Choice(SCHEDULES), default="constant", show_default=True)
 @click.option(
     "--warmup",
     type=float,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from itertools import filterfalse
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,7 @@ def make_table(
         words, vectors = [words[row] for row in kept.tolist()], vectors[kept]
         index = dict(zip(words, range(len(words)), strict=True))
         metadata["duplicates"] = str(duplicates)
-    if odd := sum(not is_utf8(word) for word in words if not word.isascii()):
+    if odd := sum(not is_utf8(word) for word in filterfalse(str.isascii, words)):
         metadata["non_utf8"] = str(odd)
     table = EmbeddingTable(words, vectors, metadata)
     table.key_to_index = index
@@ -172,7 +173,7 @@ def pack_words(table: EmbeddingTable) -> PackedWords:
     if isinstance(table.words, PackedWords):
         return table.words
     try:
-        return PackedWords.of(key.encode() for key in table.words)
+        return PackedWords.encoded(table.words)
     except UnicodeEncodeError:
         words = [as_bytes(key) for key in table.words]
     bad = [key for key, word in zip(table.words, words, strict=True) if word is None]

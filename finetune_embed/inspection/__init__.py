@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..data import texts_of
 from ..source import STDIN, PathOrFile, open_source
 from ..splits import DataSource, open_splits
 from ..table import EmbeddingTable
@@ -66,6 +65,8 @@ def _texts(dataset: DataSource, text: str | Sequence[str]) -> list[str] | list[l
     if dataset is None:
         return None
     splits = open_splits(dataset)
+    from ..data import texts_of
+
     return texts_of(splits.train, text, f"{splits.name} (train)")
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 import numpy.typing as npt
@@ -70,8 +71,8 @@ def _look_up(
     """
 
     def rows_of(forms: Sequence[str]) -> npt.NDArray[np.int64]:
-        rows, find = table.rows_of(forms), vocab.key_to_index.get
-        ids = np.fromiter((find(form, -1) for form in forms), np.int64, len(forms))
+        rows = table.rows_of(forms)
+        ids = np.fromiter(map(vocab.key_to_index.get, forms, repeat(-1)), np.int64, len(forms))
         known = (ids > vocab.unk_idx) | ((ids == vocab.unk_idx) & (rows >= 0))
         return np.where(known, ids, np.where(rows >= 0, len(vocab) + rows, -1))
 
@@ -95,7 +96,8 @@ def further_rows(
     Raises:
         VocabularyError: a row of the table has values that are not finite.
     """
-    words = list(dict.fromkeys(word for word in words if word not in vocab))
+    known = vocab.key_to_index
+    words = [word for word in dict.fromkeys(words) if word not in known]
     row = _look_up(words, table, vocab, fallback).row
     unseen = [words[at] for at in np.flatnonzero(row >= 0).tolist()]
     row = row[row >= 0]

@@ -24,8 +24,9 @@ from ..table import EmbeddingTable
 from ..tokenizer import Tokenizer
 from ..vocabulary import Vocabulary, specials_of
 from .checkpoint import remove_checkpoints
-from .folder import MARK, check_folder
+from .folder import check_folder
 from .head import Head
+from .names import MARK
 from .precision import chosen_precision
 from .prepare import prepare
 from .processes import Processes
@@ -266,6 +267,8 @@ def _open_vectors(
     if isinstance(vectors, EmbeddingTable):
         return vectors, {n: vectors.metadata[n] for n in names if n in vectors.metadata}
     base, kind, _ = read_vectors(vectors, member=member)
+    if "vectors" in base.__dict__:
+        base.vectors.flags.writeable = False  # so that the tuned table shares what did not move
     source = {name: base.metadata.get(name, "") for name in names}
     if kind in _KEEP_METADATA:
         # a file of ours tells of the file it was made from; the source here is it itself

@@ -7,19 +7,9 @@ from typing import Literal
 
 from ..errors import DataError
 from .checkpoint import latest_checkpoint, remove_checkpoints
+from .names import CONFIG, FILES, MARK, METRICS
 
-__all__ = ["FILES", "MARK", "check_folder", "clear_folder", "state_of"]
-
-CONFIG, METRICS, HISTORY = "config.yaml", "metrics.json", "history.jsonl"
-TABLE, MODEL, TOKENIZER, WORDS = (
-    "embedding.safetensors",
-    "model.safetensors",
-    "tokenizer.json",
-    "words.parquet",
-)
-FILES = (CONFIG, METRICS, HISTORY, TABLE, MODEL, TOKENIZER, WORDS)
-#: The first key of a run's config.yaml; its value is the version of the library.
-MARK = "finetune_embed"
+__all__ = ["check_folder", "clear_folder", "state_of"]
 
 State = Literal["empty", "unfinished", "finished"]
 

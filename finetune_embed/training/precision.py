@@ -9,9 +9,7 @@ import torch
 
 from ..errors import StrategyError
 
-__all__ = ["PRECISIONS", "Precision", "chosen_precision"]
-
-PRECISIONS = ("no", "bf16", "fp16")
+__all__ = ["Precision", "chosen_precision"]
 
 
 def chosen_precision(asked: str | None) -> str:

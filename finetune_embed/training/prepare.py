@@ -205,5 +205,5 @@ def _sha256(*parts: EncodedTexts | str) -> str:
             continue
         for tensor in (part.ids, part.offsets, part.lengths, part.labels):
             if tensor is not None:
-                digest.update(tensor.numpy().tobytes())
+                digest.update(tensor.contiguous().numpy().data)
     return digest.hexdigest()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -37,13 +38,18 @@ class Processes:
     """
 
     def __init__(self, device: str | None = None) -> None:
+        ours = not torch.distributed.is_initialized()
+        accelerator = torch.accelerator.current_accelerator(check_available=True)
+        self.count, self.index, self._state = 1, 0, None
+        self.device = device or (str(accelerator) if accelerator is not None else "cpu")
+        if ours and int(os.environ.get("WORLD_SIZE", "1")) == 1:
+            return  # a plain run does without Accelerate, which takes a quarter second to import
         from accelerate import PartialState
 
-        ours = not torch.distributed.is_initialized()
-        state = PartialState(cpu=device == "cpu" or not torch.accelerator.is_available())
+        self._state = state = PartialState(cpu=device == "cpu" or accelerator is None)
         self.count, self.index = int(state.num_processes), int(state.process_index)
-        self.device = str(state.device) if device is None or self.count > 1 else device
-        self._state = state
+        if device is None or self.count > 1:
+            self.device = str(state.device)
         if ours and self.count > 1:  # or else its threads may outlive the interpreter, and abort
             atexit.register(state.destroy_process_group)
 
@@ -54,7 +60,8 @@ class Processes:
 
     def wait(self) -> None:
         """Wait until every process is here."""
-        self._state.wait_for_everyone()
+        if self._state is not None:
+            self._state.wait_for_everyone()
 
     def from_main(self, function: Callable[[], Any]) -> Any:
         """Return to every process what a function returns in the main one, where alone it runs.

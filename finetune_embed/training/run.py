@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,8 @@ from ..lookup import find
 from ..table import EmbeddingTable
 from ..vocabulary import Vocabulary
 from .evaluate import forward_all, further_rows
-from .folder import CONFIG, FILES, HISTORY, METRICS, MODEL, TABLE, TOKENIZER, WORDS
 from .head import Head, build_model
+from .names import CONFIG, FILES, HISTORY, METRICS, MODEL, TABLE, TOKENIZER, WORDS
 from .report import MISSING, SPECIAL
 from .tasks import Task, restore_task
 
@@ -192,12 +193,14 @@ class Run:
 
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        save_safetensors(self.table, folder / TABLE)
-        self.vocab.save(folder / TOKENIZER)
-        with atomic_write(folder / MODEL) as file:
-            file.write(save(_contiguous(self.model)))
-        with atomic_write(folder / WORDS) as file:
-            pl.DataFrame(dict(self.words)).write_parquet(file)
+        with ThreadPoolExecutor(1) as pool:  # the table takes as long as all the others together
+            table = pool.submit(save_safetensors, self.table, folder / TABLE)
+            self.vocab.save(folder / TOKENIZER)
+            with atomic_write(folder / MODEL) as file:
+                file.write(save(_contiguous(self.model)))
+            with atomic_write(folder / WORDS) as file:
+                pl.DataFrame(dict(self.words)).write_parquet(file)
+            table.result()
         told = yaml.safe_dump(dict(self.config), sort_keys=False, allow_unicode=True)
         write_text_file(folder / CONFIG, told)
         write_history(folder / HISTORY, self.history)

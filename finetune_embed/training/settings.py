@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from ..errors import DataError, StrategyError
-from .precision import PRECISIONS
+from .names import PRECISIONS
 from .schedule import check_schedule
 
 __all__ = ["check_settings", "same_settings"]

@@ -83,7 +83,7 @@ class Tuning:
         self.table_module = module
         self.path = settings["embedding"] = table_path(self.model, module)
         self.start = _weight(module).detach().clone()
-        settings["start_sha256"] = hashlib.sha256(self.start.cpu().numpy().tobytes()).hexdigest()
+        settings["start_sha256"] = hashlib.sha256(self.start.cpu().numpy().data).hexdigest()
 
     def run(self, folder: Path | None, resume: bool, shown: bool) -> Run:
         """Train from the start or from a checkpoint, measure, export."""
