@@ -222,8 +222,9 @@ class Bench:
 
 def _call(command: list[str]) -> str:
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS", "POLARS_MAX_THREADS")
-    threads = dict.fromkeys(names, THREADS)
-    done = subprocess.run(command, env={**os.environ, **threads}, capture_output=True, text=True)
+    environment = {**os.environ, **dict.fromkeys(names, THREADS)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # modules are compiled once, as after pip
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}: {done.stderr[-2000:]}")
     return done.stdout

@@ -9,11 +9,12 @@ import torch
 from torch import nn
 
 from .errors import VocabularyError
-from .lookup import StartValue, rows_for, special_vector
+from .fallback import Found
+from .lookup import StartValue, find, rows_for, rows_found, special_vector
 from .table import EmbeddingTable, Origin, Vectors
 from .vocabulary import PAD, UNK, Vocabulary
 
-__all__ = ["FixedRows", "to_embedding", "to_table"]
+__all__ = ["FixedRows", "embedding_of", "to_embedding", "to_table"]
 
 
 def to_embedding(
@@ -49,9 +50,22 @@ def to_embedding(
         VocabularyError: a row of the table is not finite, a start value is of another shape, or a
             step is unknown or needs rows of subwords that the table does not have.
     """
-    words = vocab.index_to_key[vocab.first_word :]
+    found = find(table, vocab.words, fallback)
+    return embedding_of(table, vocab, found, oov=oov, seed=seed, sparse=sparse)
+
+
+def embedding_of(
+    table: EmbeddingTable,
+    vocab: Vocabulary,
+    found: Found,
+    *,
+    oov: StartValue,
+    seed: int,
+    sparse: bool,
+) -> nn.Embedding:
+    """Return what `to_embedding` returns, for words that were looked up."""
     vectors = np.zeros((len(vocab), table.vector_size), np.float32)
-    vectors[vocab.first_word :], _ = rows_for(table, words, oov, seed, fallback)
+    vectors[vocab.first_word :] = rows_found(table, vocab.words, found, oov, seed)
     vectors[vocab.unk_idx] = rows_for(table, [UNK], "zeros")[0][0]
     for number, special in enumerate(vocab.specials, 1):
         at = vocab.key_to_index[special.token]

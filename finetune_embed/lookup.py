@@ -20,6 +20,7 @@ __all__ = [
     "check_finite",
     "find",
     "rows_for",
+    "rows_found",
     "special_vector",
     "start_vectors",
 ]
@@ -109,6 +110,18 @@ def rows_for(
     """
     _check_start(oov)
     found = find(table, words, fallback)
+    return rows_found(table, words, found, oov, seed), found
+
+
+def rows_found(
+    table: EmbeddingTable,
+    words: Sequence[str],
+    found: Found,
+    oov: StartValue = "normal",
+    seed: Seed = 0,
+) -> Vectors:
+    """Return the vectors `(n, D)` that `rows_for` returns for words that were looked up."""
+    _check_start(oov)
     vectors = np.empty((len(words), table.vector_size), np.float32)
     in_table = found.row >= 0
     vectors[in_table] = table.rows(found.row[in_table])
@@ -119,7 +132,7 @@ def rows_for(
     check_finite(vectors, words, found.row)
     if len(lacking):
         vectors[lacking] = start_vectors(table, [words[at] for at in lacking.tolist()], oov, seed)
-    return vectors, found
+    return vectors
 
 
 def start_vectors(

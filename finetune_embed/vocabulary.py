@@ -16,6 +16,7 @@ import numpy.typing as npt
 from .coverage import Coverage
 from .cutting import CutTexts, Text, cut
 from .errors import VocabularyError
+from .fallback import Found
 from .files import atomic_write
 from .lookup import Special, find
 from .table import EmbeddingTable
@@ -153,6 +154,11 @@ class Vocabulary:
         """The id of each word."""
         return {key: index for index, key in enumerate(self.index_to_key)}
 
+    @property
+    def words(self) -> list[str]:
+        """The words in the order of their ids, without the special tokens."""
+        return self.index_to_key[self.first_word :]
+
     def __len__(self) -> int:
         return len(self.index_to_key)
 
@@ -214,8 +220,11 @@ class Vocabulary:
         Raises:
             VocabularyError: a step is unknown, or is `subwords` and the table can't compose.
         """
-        words, counts = self.index_to_key[self.first_word :], self.counts[self.first_word :]
-        how = find(table, words, fallback)
+        return self.coverage_of(find(table, self.words, fallback))
+
+    def coverage_of(self, how: Found) -> Coverage:
+        """Return the coverage of a table in which `words` were looked up."""
+        words, counts = self.words, self.counts[self.first_word :]
         found = how.any
         by_step = {
             name: {"types": int(how.by(name).sum()), "tokens": int(counts[how.by(name)].sum())}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from ..coverage import Coverage
 from ..evaluation import Drift
-from ..lookup import find
+from ..fallback import Found
 from ..strategies import EMBEDDING, Clock, Strategy
 from ..table import EmbeddingTable
 from ..vocabulary import Vocabulary
@@ -78,20 +78,15 @@ def _public_name(data: str) -> str:
 
 
 def words_of(
-    vocab: Vocabulary,
-    base: EmbeddingTable,
-    fallback: Sequence[str],
-    start: torch.Tensor,
-    end: torch.Tensor,
+    vocab: Vocabulary, found: Found, start: torch.Tensor, end: torch.Tensor
 ) -> dict[str, list[Any]]:
-    """Return what became of each word of the vocabulary, as columns.
+    """Return what became of each word of the vocabulary, which were looked up, as columns.
 
     `found` is `exact`, the step of the fallback chain that found the word, `missing`, or `special`.
     """
-    words = vocab.index_to_key[vocab.first_word :]
     specials = [SPECIAL] * (vocab.first_word - 2)
     norms = start.norm(dim=1)
-    distance = (end - start).norm(dim=1)
+    distance = torch.linalg.vector_norm(end - start, dim=1)
     movement = distance / torch.where(norms > 0, norms, torch.ones_like(norms))
     cosine = torch.where(
         (start == end).all(dim=1), torch.ones(()), functional.cosine_similarity(start, end)
@@ -99,7 +94,7 @@ def words_of(
     return {
         "word": vocab.index_to_key[2:],
         "count": vocab.counts[2:].tolist(),
-        "found": specials + find(base, words, fallback).told(MISSING),
+        "found": specials + found.told(MISSING),
         "movement": movement[2:].tolist(),
         "cosine": cosine[2:].tolist(),
     }

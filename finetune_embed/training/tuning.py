@@ -13,9 +13,9 @@ import torch
 from torch import nn
 
 from ..coverage import Coverage
-from ..embedding import to_embedding, to_table
+from ..embedding import embedding_of, to_table
 from ..evaluation import drift
-from ..lookup import StartValue
+from ..lookup import StartValue, find
 from ..optim import RowAdamW
 from ..strategies import Strategy, check_optimizer
 from ..table import EmbeddingTable
@@ -66,15 +66,11 @@ class Tuning:
         self.base, self.data, self.strategy, self.processes = base, data, strategy, processes
         self.settings, self.started = settings, time.perf_counter()
         self.vocab, self.task = data.vocab, data.task
-        self.coverage: Coverage = self.vocab.coverage(base, settings["fallback"])
+        self.found = find(base, self.vocab.words, settings["fallback"])
+        self.coverage: Coverage = self.vocab.coverage_of(self.found)
         settings |= {"task": data.task.name, "data_sha256": data.sha256}
-        table = to_embedding(
-            base,
-            self.vocab,
-            oov=oov,
-            seed=settings["seed"],
-            sparse=True,
-            fallback=settings["fallback"],
+        table = embedding_of(
+            base, self.vocab, self.found, oov=oov, seed=settings["seed"], sparse=True
         )
         model, module = build_model(head, table, len(self.task.labels), which)
         self.task.check_head(model, spelled=isinstance(head, str))
@@ -236,9 +232,7 @@ class Tuning:
         }
         shown = {name: metrics[name] for name in self.data.held_out}
         tuned.metadata = metadata_of(self.base, settings, shown)
-        words = words_of(
-            self.vocab, self.base, settings["fallback"], self.start.cpu(), weight.detach().cpu()
-        )
+        words = words_of(self.vocab, self.found, self.start.cpu(), weight.detach().cpu())
         return Run(
             tuned,
             self.model.eval(),
