@@ -285,7 +285,11 @@ static int span_of(PyObject *item, span_t *out) {
 
 /* Returns the bytes of all items of a list, which stay where they are while the list does. */
 static span_t *spans_of(PyObject *list, Py_ssize_t *count) {
-    if ((*count = PyList_Size(list)) < 0) return NULL;
+    if (!PyList_Check(list)) {
+        PyErr_SetString(PyExc_TypeError, "a list of strings is expected");
+        return NULL;
+    }
+    *count = PyList_Size(list);
     span_t *spans = malloc((size_t)(*count + 1) * sizeof *spans);
     if (!spans) PyErr_NoMemory();
     for (Py_ssize_t i = 0; spans && i < *count; i++) {

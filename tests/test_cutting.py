@@ -6,6 +6,7 @@ import sys
 import unicodedata
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finetune_embed import Tokenizer, Vocabulary, VocabularyError, cutting
-from finetune_embed.cutting import CutTexts, cut
+from finetune_embed.cutting import CutTexts
 from finetune_embed.tokenizer import CASED, CONVENTIONS, GLOVE, WHITESPACE, well_formed
 
 SPECIALS = ("<s>", "[Num]", "<s>>", "n't", "İ")
@@ -33,6 +34,19 @@ ODD = [
     *SPECIALS,
 ]
 ODD_TEXT = st.lists(st.one_of(st.sampled_from(ODD), st.characters()), max_size=25).map("".join)
+
+
+def cut(texts: Any, tokenizer: Tokenizer) -> CutTexts:
+    """Cut texts by the compiled loop and by the one in Python, which agree."""
+    texts = texts if isinstance(texts, str) else list(texts)
+    found = cutting.cut(texts, tokenizer)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cutting, "native", None)
+        other = cutting.cut(texts, tokenizer)
+    assert found.words == other.words
+    assert found.numbers.tolist() == other.numbers.tolist()
+    assert found.lengths.tolist() == other.lengths.tolist()
+    return found
 
 
 def words_of(found: CutTexts) -> list[list[str]]:
@@ -94,6 +108,40 @@ def test_ascii_is_cut_by_python_as_by_the_pipeline(tokenizer):
         words.append([]) if word == " " else words[-1].append(word)
     assert words.pop() == []
     assert words == [tokenizer.tokenize(piece) for piece in pieces]
+    assert words == words_of(cutting.cut(pieces, tokenizer))
+
+
+compiled = pytest.mark.skipif(cutting.native is None, reason="the compiled loop was not built here")
+
+
+@compiled
+def test_what_the_compiled_loop_is_given():
+    with pytest.raises(ValueError, match="a special token is empty"):
+        cutting.native.Cutter(True, True, [b"<s>", b""])
+    cutter = cutting.native.Cutter(True, True, [b"<s>"])
+    for bad in (3, [3], [None]):
+        with pytest.raises(TypeError):
+            cutter.cut(bad)
+        with pytest.raises(TypeError):
+            cutter.numbers(bad)
+    numbers, lengths, pieces = cutter.cut(["A a", "\xe9 <s>b A".encode(), b"", "\xe9"])
+    assert np.frombuffer(numbers, np.int32).tolist() == [0, 0, -1, -2, 0, -1]
+    assert np.frombuffer(lengths, np.int32).tolist() == [2, 3, 0, 1]
+    assert pieces == ["\xe9".encode(), b"<s>b"]
+    assert np.frombuffer(cutter.numbers([b"b", b"a"]), np.int32).tolist() == [1, 0]
+    assert cutter.words() == ["a", "b"]
+    assert cutter.cut(["\xe9 x"])[2] == []
+    cutter.forget()
+    assert cutter.cut(["\xe9 x"])[2] == ["\xe9".encode()]
+    assert cutter.words() == ["a", "b", "x"]
+
+
+@compiled
+def test_many_words_are_numbered_and_told():
+    words = [f"w{i}" for i in range(50_000)]
+    found = cutting.cut([" ".join(words), " ".join(words[::-1])], GLOVE)
+    assert found.words == words
+    assert found.numbers.tolist() == [*range(50_000), *range(49_999, -1, -1)]
 
 
 SPACED = [
