@@ -77,6 +77,11 @@ def embedding_of(
         sparse=sparse,
         _weight=torch.from_numpy(vectors),
     )
+    pretrained = np.zeros(len(vocab), bool)
+    pretrained[vocab.first_word :] = found.any
+    pretrained[vocab.unk_idx] = UNK in table
+    # A plain attribute, for `TrainRows(oov=True)`; torch declares none.
+    embedding.weight.pretrained = torch.from_numpy(pretrained)  # type: ignore[attr-defined]
     fixed = [vocab.key_to_index[one.token] for one in vocab.specials if not one.trainable]
     if fixed:
         held = FixedRows(fixed, len(vocab))

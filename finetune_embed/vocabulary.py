@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
-from itertools import chain, count, pairwise, repeat
+from itertools import chain, count, groupby, pairwise, repeat
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -146,8 +147,11 @@ class Vocabulary:
             )
         if rare := total - sum(kept.values()):
             kept[UNK] = kept.get(UNK, 0) + rare
-        by_count = sorted(sorted(kept), key=kept.__getitem__, reverse=True)
-        return cls({word: kept[word] for word in by_count}, tokenizer, specials)
+        ordered: dict[str, int] = {}
+        by_count = sorted(kept.items(), key=itemgetter(1), reverse=True)
+        for n, words in groupby(by_count, itemgetter(1)):
+            ordered.update(dict.fromkeys(sorted(word for word, _ in words), n))
+        return cls(ordered, tokenizer, specials)
 
     @cached_property
     def key_to_index(self) -> dict[str, int]:

@@ -104,6 +104,11 @@ class RowBuffer:
     def __len__(self) -> int:
         return self._rows
 
+    def reserve(self, rows: int) -> None:
+        """Take address space for so many rows; memory is taken as they come."""
+        if not self._rows:
+            self._vectors = np.empty((rows, self._vectors.shape[1]), np.float32)
+
     def extend(self, words: bytes | bytearray, vectors: Vectors) -> None:
         """Add rows: the words' bytes, joined by the separator, and vectors `(n, D)`."""
         if not len(vectors):

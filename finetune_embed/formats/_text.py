@@ -67,6 +67,8 @@ def read_text(
         if not blank and parsed.lines < block.most:
             blank = block.line + parsed.lines
         if wanted is None:
+            if not len(rows) and limit is None and source.size is not None:
+                rows.reserve(round(1.05 * source.size / len(block.data) * len(parsed.vectors)))
             rows.extend(parsed.words, parsed.vectors)
         else:
             rows.extend(*wanted.keep(parsed.words, parsed.vectors, b"\n"))

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import torch
 
-from ..strategies.rules import RowRule
+from ..strategies.rules import RowRule, trains_now
 from ._kernels import coalesce, nonzero_rows, row_squares
 from .exchange import exchange_rows
 
@@ -46,9 +46,9 @@ class RowGradient:
             rows, values = coalesce(grad)
         else:
             rows, values = torch.arange(len(grad), device=grad.device), grad
-        rows, values = _touched(rows, values.contiguous(), rule)
+        rows, values = _touched(weight, rows, values.contiguous(), rule)
         if exchange:
-            rows, values = _touched(*exchange_rows(rows, values), None)
+            rows, values = _touched(weight, *exchange_rows(rows, values), None)
         return cls(rows, values)
 
     @cached_property
@@ -67,11 +67,11 @@ class RowGradient:
 
 
 def _touched(
-    rows: torch.Tensor, values: torch.Tensor, rule: RowRule | None
+    weight: torch.Tensor, rows: torch.Tensor, values: torch.Tensor, rule: RowRule | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     touched = nonzero_rows(values)
-    if rule is not None and rule.train is not None:
-        trains = rule.train[rows]
+    trains = None if rule is None else trains_now(weight, rule, rows)
+    if trains is not None:
         touched = trains if touched is None else touched & trains
     if touched is not None:
         kept = touched.nonzero().squeeze(1)

@@ -46,7 +46,7 @@ def pull_to_anchor(
 
 def apply_rule(weight: torch.Tensor, rows: torch.Tensor, rule: RowRule, lr: float) -> None:
     """Do a rule's operations on updated rows: decay, shrink, radius, max_norm."""
-    anchored = rule.decay or rule.shrink or math.isfinite(rule.radius)
+    anchored = rule.decay or rule.shrink or rule.bounds_distance
     if not anchored and not math.isfinite(rule.max_norm):
         return
     values = weight.index_select(0, rows)
@@ -55,7 +55,10 @@ def apply_rule(weight: torch.Tensor, rows: torch.Tensor, rule: RowRule, lr: floa
         anchor = zero if rule.anchor is None else rule.anchor[rows].to(values)
         delta = (values - anchor) * (1 - lr * rule.decay)
         norm = delta.norm(dim=1, keepdim=True)
-        shrunk = (norm - lr * rule.shrink).clamp(min=0, max=rule.radius)
+        radius = rule.radius
+        if isinstance(radius, torch.Tensor):
+            radius = radius[rows].to(norm)[:, None]
+        shrunk = torch.minimum((norm - lr * rule.shrink).clamp(min=0), torch.as_tensor(radius))
         delta = torch.where(shrunk < norm, delta * (shrunk / norm), delta)
         values = anchor + delta
     if math.isfinite(rule.max_norm):

@@ -118,6 +118,12 @@ class Source:
             return cast(bytes, self._stream.read(size))
         return cast(bytes, self._stream.read1(min(size, SALVAGED)))
 
+    @property
+    def size(self) -> int | None:
+        """How many bytes there are in all, of a plain file; None of any other source."""
+        plain = self.path is not None and self._is_file and not self.compression
+        return self.path.stat().st_size if plain and self.path is not None else None
+
     def peek(self, size: int) -> bytes:
         """Return up to `size` bytes from the current position without consuming them."""
         head = self.read(size)

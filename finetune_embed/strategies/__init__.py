@@ -3,22 +3,38 @@
 from .base import Clock, Strategy
 from .checks import check_moved, check_optimizer
 from .composition import STRATEGIES, Composition
-from .layout import EMBEDDING
-from .rates import DiscriminativeLR
+from .gradual import ChainThaw, GradualUnfreeze
+from .how_far import L2SP, DeltaShrink, MaxNorm, TrustRegion
+from .layout import EMBEDDING, model_layout
+from .rates import DiscriminativeLR, RampUp
 from .rules import RowRule
-from .when import Freeze, FullTune, UnfreezeAfter
+from .when import Freeze, FullTune, HeadFirst, UnfreezeAfter, UnfreezeOnPlateau
+from .which import FrequencyLR, LockRows, TrainRows
 
 __all__ = [
     "EMBEDDING",
+    "L2SP",
     "STRATEGIES",
+    "ChainThaw",
     "Clock",
     "Composition",
+    "DeltaShrink",
     "DiscriminativeLR",
     "Freeze",
+    "FrequencyLR",
     "FullTune",
+    "GradualUnfreeze",
+    "HeadFirst",
+    "LockRows",
+    "MaxNorm",
+    "RampUp",
     "RowRule",
     "Strategy",
+    "TrainRows",
+    "TrustRegion",
     "UnfreezeAfter",
+    "UnfreezeOnPlateau",
     "check_moved",
     "check_optimizer",
+    "model_layout",
 ]

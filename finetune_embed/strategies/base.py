@@ -8,7 +8,7 @@ only what it is about, `rate`, `gate` or `rows`; the three verbs that a training
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from torch import nn
@@ -34,12 +34,16 @@ class Clock:
         step: optimizer steps finished so far; 0 where only epochs are counted.
         total_steps: steps of the whole run, if known.
         scores: the validation records so far, oldest first.
+        depth: of the part that is asked about, as for `rate`; None where a hook has no model.
+        deepest: the depth of the table; None likewise.
     """
 
     epoch: int = 0
     step: int = 0
     total_steps: int | None = None
     scores: Sequence[Mapping[str, float]] = ()
+    depth: int | None = None
+    deepest: int | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ class Strategy:
 
     #: Row operations of which a composition can have one provider at most.
     provides: ClassVar[frozenset[str]] = frozenset()
+    #: Whether the gate counts from when the strategies beside it have opened the table.
+    from_opening: ClassVar[bool] = False
 
     def rate(self, name: str, depth: int) -> float:
         """Return the factor on the learning rate of a part of the model.
@@ -63,10 +69,9 @@ class Strategy:
         return 1.0
 
     def gate(self, name: str, clock: Clock) -> float:
-        """Return how open a part is now: 0 is frozen, 1 is open, between is a ramp.
+        """Return how open a part is now: 0 is frozen, 1 is open, between is a share of its rate.
 
-        A ramp is for the table; any other part is open once its gate is above 0, and is only
-        asked about where a hook is given the model.
+        Other parts than the table are only asked about where a hook is given the model.
         """
         return 1.0
 
@@ -83,6 +88,18 @@ class Strategy:
     def about_table(self) -> bool:
         """Whether the strategy has anything to say about the table."""
         return True
+
+    @property
+    def tunes(self) -> bool:
+        """Whether the table opens, now or later in a run that is long enough."""
+        return True
+
+    def check_parts(self, names: Sequence[str]) -> None:
+        """Check that the strategy fits a model with parts of these names.
+
+        Raises:
+            StrategyError: it does not.
+        """
 
     def param_groups(
         self,
@@ -109,9 +126,12 @@ class Strategy:
             vocab: the vocabulary, for strategies that choose rows by word or by count.
 
         Raises:
-            StrategyError: the embedding is not part of the model.
+            StrategyError: the embedding is not part of the model, the strategy does not fit the
+                model, or it needs the vocabulary.
         """
         weight = table_weight(embedding)
+        layout = model_layout(model, weight)
+        self.check_parts([part.name for part in layout])
         hold_rows(embedding, weight)
         attach_rule(weight, self.rows(weight, vocab))
         return [
@@ -122,7 +142,7 @@ class Strategy:
                 "weight_decay": 0.0 if part.name == EMBEDDING else weight_decay,
                 "row_wise": part.name == EMBEDDING,
             }
-            for part in model_layout(model, weight)
+            for part in layout
         ]
 
     def on_epoch_start(
@@ -184,14 +204,18 @@ class Strategy:
 
     def _apply(self, embedding: nn.Module, model: nn.Module | None, clock: Clock) -> None:
         weight = table_weight(embedding)
-        gate = self.gate(EMBEDDING, clock)
+        parts = model_layout(model, weight) if model is not None else []
+        deepest = parts[0].depth if parts else None
+        gate = self.gate(EMBEDDING, replace(clock, depth=deepest, deepest=deepest))
         weight.requires_grad_(gate > 0)
         if gate <= 0:
             weight.grad = None  # a leftover gradient would still move the table
-        attach_gate(weight, gate, self)
-        for part in model_layout(model, weight) if model is not None else ():
-            if part.name != EMBEDDING:
-                open_or_close(part.params, self.gate(part.name, clock) > 0)
+        attach_gate(weight, gate, self, clock.epoch)
+        for part in parts[1:]:
+            gate = self.gate(part.name, replace(clock, depth=part.depth, deepest=deepest))
+            open_or_close(part.params, gate > 0)
+            for parameter in part.params:
+                attach_gate(parameter, gate, self, clock.epoch)
 
     def __or__(self, other: Strategy) -> Strategy:
         """Compose two strategies; the order does not matter."""
@@ -204,7 +228,7 @@ class Strategy:
         told = [
             f"{field.name}={getattr(self, field.name)!r}"
             for field in fields(self)
-            if field.default is MISSING or getattr(self, field.name) != field.default
+            if getattr(self, field.name) != _default_of(field)
         ]
         return f"{type(self).__name__}({', '.join(told)})" if told else type(self).__name__
 
@@ -218,6 +242,11 @@ class Strategy:
         from .composition import parse
 
         return parse(text)
+
+
+def _default_of(field: Field[Any]) -> Any:
+    """Return the default of a field, `MISSING` if it has none."""
+    return field.default if field.default_factory is MISSING else field.default_factory()
 
 
 def table_weight(embedding: nn.Module) -> nn.Parameter:

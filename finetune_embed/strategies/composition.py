@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,9 +15,12 @@ from typing_extensions import override
 from ..errors import StrategyError
 from ..spelling import parse_call
 from .base import Clock, Strategy, Timing
-from .rates import DiscriminativeLR
+from .gradual import ChainThaw, GradualUnfreeze
+from .how_far import L2SP, DeltaShrink, MaxNorm, TrustRegion
+from .rates import DiscriminativeLR, RampUp
 from .rules import RowRule
-from .when import Freeze, FullTune, UnfreezeAfter
+from .when import Freeze, FullTune, HeadFirst, UnfreezeAfter, UnfreezeOnPlateau
+from .which import FrequencyLR, LockRows, TrainRows
 
 if TYPE_CHECKING:
     from ..vocabulary import Vocabulary
@@ -26,7 +29,25 @@ __all__ = ["STRATEGIES", "Composition", "compose", "parse"]
 
 #: Every strategy that can be spelled, by its name.
 STRATEGIES: dict[str, Callable[..., Strategy]] = {
-    strategy.__name__: strategy for strategy in (DiscriminativeLR, Freeze, FullTune, UnfreezeAfter)
+    strategy.__name__: strategy
+    for strategy in (
+        ChainThaw,
+        DeltaShrink,
+        DiscriminativeLR,
+        Freeze,
+        FrequencyLR,
+        FullTune,
+        GradualUnfreeze,
+        HeadFirst,
+        L2SP,
+        LockRows,
+        MaxNorm,
+        RampUp,
+        TrainRows,
+        TrustRegion,
+        UnfreezeAfter,
+        UnfreezeOnPlateau,
+    )
 }
 
 
@@ -50,20 +71,62 @@ class Composition(Strategy):
 
     @override
     def gate(self, name: str, clock: Clock) -> float:
-        return math.prod(part.gate(name, clock) for part in self.parts)
+        gate = math.prod(part.gate(name, clock) for part in self.parts if not part.from_opening)
+        ramps = [part for part in self.parts if part.from_opening]
+        if not ramps or gate <= 0:
+            return gate
+        clock = self._since_opening(name, clock)
+        return gate * math.prod(part.gate(name, clock) for part in ramps)
+
+    def _since_opening(self, name: str, clock: Clock) -> Clock:
+        """Return a clock that counts from when a part that is open now was opened."""
+        others = [part for part in self.parts if not part.from_opening]
+
+        def is_open(at: Clock) -> bool:
+            return all(part.gate(name, at) > 0 for part in others)
+
+        if self.timing == "epoch":
+            first = clock.epoch
+            while first and is_open(_at_epoch(clock, first - 1)):
+                first -= 1
+            return replace(clock, epoch=clock.epoch - first)
+        shut, first = -1, clock.step
+        while first - shut > 1:  # a gate by steps opens once
+            middle = (shut + first) // 2
+            if is_open(replace(clock, step=middle)):
+                first = middle
+            else:
+                shut = middle
+        return replace(clock, step=clock.step - first)
 
     @override
     def rows(self, weight: nn.Parameter, vocab: Vocabulary | None) -> RowRule:
         rules = [part.rows(weight, vocab) for part in self.parts]
         return RowRule(
             train=_merge([rule.train for rule in rules], torch.logical_and),
+            opens=_merge([rule.opens for rule in rules], torch.maximum),
             scale=_merge([rule.scale for rule in rules], torch.mul),
             anchor=next((rule.anchor for rule in rules if rule.anchor is not None), None),
             decay=max(rule.decay for rule in rules),
             shrink=max(rule.shrink for rule in rules),
-            radius=min(rule.radius for rule in rules),
+            radius=_least([rule.radius for rule in rules]),
             max_norm=min(rule.max_norm for rule in rules),
         )
+
+    @property
+    @override
+    def about_table(self) -> bool:
+        return any(part.about_table for part in self.parts)
+
+    @property
+    @override
+    def tunes(self) -> bool:
+        return all(part.tunes for part in self.parts)
+
+    @override
+    def check_parts(self, names: Sequence[str]) -> None:
+        for part in self.parts:
+            part.check_parts(names)
 
     @property
     @override
@@ -102,6 +165,12 @@ def _check_pair(a: Strategy, b: Strategy) -> None:
                 f"{a} | {b}: Freeze keeps the table as it is, so {other} would do nothing to it; "
                 "keep one of them"
             )
+    for ramp, other in ((a, b), (b, a)):
+        if ramp.from_opening and _opens_late(other) and ramp.timing != other.timing:
+            raise StrategyError(
+                f"{a} | {b}: {ramp} counts {ramp.timing}s from when {other} opens the table, which "
+                f"counts {other.timing}s; let both count the same"
+            )
     if both := a.provides & b.provides:
         raise StrategyError(
             f"{a} | {b}: both set the rows' {' and '.join(sorted(both))}; keep one of them"
@@ -128,6 +197,27 @@ def _operands(node: ast.expr) -> list[ast.expr]:
 
 def _parse_part(node: ast.expr) -> Strategy:
     return parse_call(ast.unparse(node), STRATEGIES, "strategy", StrategyError)
+
+
+def _opens_late(strategy: Strategy) -> bool:
+    """Tell whether a strategy may keep the table shut for a while."""
+    return type(strategy).gate is not Strategy.gate and not strategy.from_opening
+
+
+def _at_epoch(clock: Clock, epoch: int) -> Clock:
+    """Return the clock as it was at the start of an epoch."""
+    return replace(clock, epoch=epoch, scores=clock.scores[:epoch])
+
+
+def _least(radii: list[float | torch.Tensor]) -> float | torch.Tensor:
+    """Return the smaller of radii, row by row where one has a number for each."""
+    least: float | torch.Tensor = math.inf
+    for radius in radii:
+        if isinstance(least, torch.Tensor) or isinstance(radius, torch.Tensor):
+            least = torch.minimum(torch.as_tensor(least), torch.as_tensor(radius))
+        else:
+            least = min(least, radius)
+    return least
 
 
 def _merge(values: list[Any], combine: Callable[[Any, Any], Any]) -> Any:

@@ -7,6 +7,7 @@ would ignore them, so a rule that nobody claims is an error.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ __all__ = [
     "hold_rows",
     "open_or_close",
     "rule_of",
+    "trains_now",
 ]
 
 
@@ -40,6 +42,7 @@ class RowRule:
 
     Attributes:
         train: bool `(V,)`, the rows that train; None for all.
+        opens: int `(V,)`, the epoch from which each row trains; None for 0.
         scale: float `(V,)`, a factor on each row's update; None for 1.
         anchor: `(V, D)`, what decay, shrink and radius are measured from; None for zero.
         decay: decoupled decay toward the anchor, times the learning rate, made up for the steps
@@ -47,22 +50,29 @@ class RowRule:
             the optimizer on the same table, which would be an error.
         shrink: the distance to the anchor shrinks by this times the learning rate, to exactly
             zero (group soft threshold).
-        radius: the largest distance to the anchor.
+        radius: the largest distance to the anchor; one for all rows, or float `(V,)`.
         max_norm: the largest norm of a row.
     """
 
     train: torch.Tensor | None = None
+    opens: torch.Tensor | None = None
     scale: torch.Tensor | None = None
     anchor: torch.Tensor | None = None
     decay: float = 0.0
     shrink: float = 0.0
-    radius: float = float("inf")
+    radius: float | torch.Tensor = float("inf")
     max_norm: float = float("inf")
 
     @property
     def trivial(self) -> bool:
         """Whether the rule says nothing."""
-        return all(getattr(self, field.name) == field.default for field in fields(self))
+        said = ((getattr(self, field.name), field.default) for field in fields(self))
+        return all(not isinstance(value, torch.Tensor) and value == none for value, none in said)
+
+    @property
+    def bounds_distance(self) -> bool:
+        """Whether there is a radius."""
+        return isinstance(self.radius, torch.Tensor) or math.isfinite(self.radius)
 
 
 def attach_rule(weight: nn.Parameter, rule: RowRule) -> None:
@@ -71,19 +81,19 @@ def attach_rule(weight: nn.Parameter, rule: RowRule) -> None:
     weight.row_rule_claimed = False  # type: ignore[attr-defined]
 
 
-def attach_gate(weight: nn.Parameter, gate: float, strategy: Strategy) -> None:
-    """Put a gate on a weight.
+def attach_gate(weight: nn.Parameter, gate: float, strategy: Strategy, epoch: int) -> None:
+    """Put a gate on a weight, and the epoch that `opens` is compared with.
 
     Raises:
         StrategyError: the weight has a rule, or the gate is a ramp, and no optimizer has claimed
             them.
     """
-    weight.row_gate = gate  # type: ignore[attr-defined]
+    weight.row_gate, weight.row_epoch = gate, epoch  # type: ignore[attr-defined]
     ramp = 0 < gate < 1
     if (rule_of(weight) is not None or ramp) and not getattr(weight, "row_rule_claimed", False):
         raise StrategyError(
             f"{strategy} needs fe.RowAdamW(strategy.param_groups(...)); another optimizer would "
-            "ignore what it says about single rows"
+            "ignore what it says about single rows, or about a share of the rate"
         )
 
 
@@ -119,3 +129,12 @@ def rule_of(weight: torch.Tensor) -> RowRule | None:
 def gate_of(weight: torch.Tensor) -> float:
     """Return the gate on a weight, 1 where none was set."""
     return float(getattr(weight, "row_gate", 1.0))
+
+
+def trains_now(weight: torch.Tensor, rule: RowRule, rows: torch.Tensor) -> torch.Tensor | None:
+    """Return which of some rows `(U,)` a rule lets train now, bool `(U,)`; None for all."""
+    trains = None if rule.train is None else rule.train[rows]
+    if rule.opens is None:
+        return trains
+    open_ = rule.opens[rows] <= getattr(weight, "row_epoch", 0)
+    return open_ if trains is None else trains & open_

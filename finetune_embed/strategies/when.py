@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing_extensions import override
 
 from ..errors import StrategyError
+from .arguments import check_count
 from .base import Clock, Strategy, Timing
 from .layout import EMBEDDING
+from .records import epoch_of_plateau
 
-__all__ = ["Freeze", "FullTune", "UnfreezeAfter"]
+__all__ = ["Freeze", "FullTune", "HeadFirst", "UnfreezeAfter", "UnfreezeOnPlateau"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,11 @@ class Freeze(Strategy):
     Kim (2014) calls it *static*. The baseline that every other strategy has to beat.
     """
 
+    @property
+    @override
+    def tunes(self) -> bool:
+        return False
+
     @override
     def gate(self, name: str, clock: Clock) -> float:
         return 0.0 if name == EMBEDDING else 1.0
@@ -44,30 +51,36 @@ class UnfreezeAfter(Strategy):
     """Freeze the table until the rest of the model has trained for a while, then tune it.
 
     A new head sends large, random gradients into the table; a table that opens later is spared
-    them (Howard and Ruder 2018, ULMFiT, section 3.3).
+    them (Howard and Ruder 2018, ULMFiT, section 3.3; what Lightning's `BackboneFinetuning` does).
+    Of no use where the head is to be trained no longer than it takes to open the table.
 
     Attributes:
         epochs: the table opens at the start of this epoch, counted from 0.
-        steps: the table opens at this optimizer step, counted from 0. Give one of the two.
+        steps: the table opens at this optimizer step, counted from 0.
+        fraction: the table opens when this share of all steps is done, 0 to 1. Give one of the
+            three.
     """
 
     epochs: int | None = None
     steps: int | None = None
+    fraction: float | None = None
 
     def __post_init__(self) -> None:
-        given = [n for n in (self.epochs, self.steps) if n is not None]
+        given = {name: value for name, value in vars(self).items() if value is not None}
         if len(given) != 1:
             raise StrategyError(
-                "UnfreezeAfter takes either epochs or steps: UnfreezeAfter(epochs=2) or "
-                "UnfreezeAfter(steps=500)"
+                "UnfreezeAfter takes either epochs, steps or fraction: UnfreezeAfter(epochs=2), "
+                "UnfreezeAfter(steps=500) or UnfreezeAfter(fraction=0.3)"
             )
-        if not isinstance(given[0], int) or isinstance(given[0], bool) or given[0] < 0:
-            raise StrategyError(f"UnfreezeAfter needs a whole number from 0 on, not {given[0]!r}")
+        if self.fraction is None:
+            check_count(self, *given.values())
+        elif not 0 <= self.fraction < 1:
+            raise StrategyError(f"UnfreezeAfter(fraction={self.fraction}) is not from 0 to below 1")
 
     @property
     @override
     def timing(self) -> Timing:
-        return "epoch" if self.steps is None else "step"
+        return "step" if self.epochs is None else "epoch"
 
     @override
     def gate(self, name: str, clock: Clock) -> float:
@@ -75,5 +88,82 @@ class UnfreezeAfter(Strategy):
             return 1.0
         if self.epochs is not None:
             return float(clock.epoch >= self.epochs)
-        assert self.steps is not None
-        return float(clock.step >= self.steps)
+        if self.steps is not None:
+            return float(clock.step >= self.steps)
+        if clock.total_steps is None:
+            raise StrategyError(
+                f"{self} needs the number of all steps: strategy.on_step_start(embedding, step, "
+                "total_steps=...)"
+            )
+        return float(clock.step >= (self.fraction or 0) * clock.total_steps)
+
+
+@dataclass(frozen=True)
+class UnfreezeOnPlateau(Strategy):
+    """Freeze the table until the validation score stops getting better, then tune it.
+
+    As `UnfreezeAfter`, where nobody knows beforehand how long the head takes; what
+    `torch.optim.lr_scheduler.ReduceLROnPlateau` does to a rate, done to a table. It needs
+    validation records: our loop keeps them, a loop of one's own passes them as `scores`.
+
+    Attributes:
+        patience: how many epochs in a row bring nothing better before the table opens.
+        metric: `loss`, or a score that is to grow, such as `accuracy`.
+        min_delta: what counts as better must be so by more than this.
+    """
+
+    patience: int = 1
+    metric: str = "loss"
+    min_delta: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_count(self, self.patience, least=1)
+
+    @override
+    def gate(self, name: str, clock: Clock) -> float:
+        opened = epoch_of_plateau(clock.scores, self.patience, self.metric, self.min_delta)
+        return 1.0 if name != EMBEDDING else float(opened is not None and clock.epoch >= opened)
+
+
+@dataclass(frozen=True)
+class HeadFirst(Strategy):
+    """Train the head alone until it is good, then everything at a small rate.
+
+    *LP-FT* of Kumar et al. (2022, ICLR, "Fine-tuning can distort pretrained features"): a head
+    that fits the vectors as they are leaves little for the table to do, so that it is distorted
+    less. Where the paper trains the linear probe to convergence and starts a second run, this is
+    one run: the moments of the head go on, and the rate of all parts is multiplied.
+
+    Attributes:
+        epochs: how many epochs the head trains alone; or
+        patience: until so many epochs in a row bring no better validation score. Give one.
+        rate_after: the factor on all rates from then on.
+        metric: as for `UnfreezeOnPlateau`.
+    """
+
+    epochs: int | None = None
+    patience: int | None = None
+    rate_after: float = 0.1
+    metric: str = "loss"
+
+    def __post_init__(self) -> None:
+        if (self.epochs is None) == (self.patience is None):
+            raise StrategyError(
+                "HeadFirst takes either epochs or patience: HeadFirst(epochs=3) or "
+                "HeadFirst(patience=2)"
+            )
+        if self.epochs is not None:
+            check_count(self, self.epochs)
+        if self.patience is not None:
+            check_count(self, self.patience, least=1)
+        if not 0 < self.rate_after <= 1:
+            raise StrategyError(f"HeadFirst(rate_after={self.rate_after}) is above 0, at most 1")
+
+    @override
+    def gate(self, name: str, clock: Clock) -> float:
+        opens = self.epochs
+        if self.patience is not None:
+            opens = epoch_of_plateau(clock.scores, self.patience, self.metric)
+        if opens is not None and clock.epoch >= opens:
+            return self.rate_after
+        return 0.0 if name == EMBEDDING else 1.0

@@ -16,7 +16,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from ..augment import drop_words
 from ..errors import FinetuneEmbedError
 from ..optim import RowAdamW
-from ..strategies import EMBEDDING, Clock, Strategy, check_moved
+from ..strategies import EMBEDDING, Clock, Strategy, check_moved, model_layout
 from .checkpoint import Checkpoints, Progress, Tensors
 from .precision import Precision
 from .processes import Processes
@@ -251,9 +251,9 @@ def _over(run: Training, progress: Progress, total: int | None) -> bool:
     if settings.patience is None or not history or progress.done:
         return False
     opened = next((i for i, record in enumerate(history) if record["embedding_lr"] > 0), None)
-    if opened is None:
-        last = Clock(progress.epoch - 1, progress.step - 1, total, history[:-1])
-        end = Clock(10**9, 10**12, total, history)
-        if run.strategy.gate(EMBEDDING, last) <= 0 < run.strategy.gate(EMBEDDING, end):
+    if opened is None and run.strategy.tunes:
+        depth = model_layout(run.model, run.weight)[0].depth
+        last = Clock(progress.epoch - 1, progress.step - 1, total, history[:-1], depth, depth)
+        if run.strategy.gate(EMBEDDING, last) <= 0:
             return False  # the table is still to open
     return progress.epoch - 1 - max(progress.best_epoch, opened or 0) >= settings.patience

@@ -14,7 +14,7 @@ from torch.nn import functional
 from ..coverage import Coverage
 from ..evaluation import Drift
 from ..fallback import Found
-from ..strategies import EMBEDDING, Clock, Strategy
+from ..strategies import Strategy
 from ..table import EmbeddingTable
 from ..vocabulary import Vocabulary
 from .checkpoint import Progress
@@ -36,13 +36,12 @@ def warnings_of(
             f"only {share:.1%} of the running words are in the vectors; do language, case and "
             "tokenizer fit them?"
         )
-    meant_to_tune = strategy.gate(EMBEDDING, Clock(10**9, 10**12)) > 0
-    if meant_to_tune and not progress.opened:
+    if strategy.tunes and not progress.opened:
         warnings.append(
             f"the table was never open at a rate above 0 in {progress.epoch} epochs "
             f"({progress.step:,} steps) of {strategy}; it is as it was imported"
         )
-    elif meant_to_tune and coverage.types_found and not moved.rows_moved:
+    elif strategy.tunes and coverage.types_found and not moved.rows_moved:
         warnings.append(
             f"the best epoch, {progress.best_epoch + 1}, came before the table moved; it is as it "
             "was imported"

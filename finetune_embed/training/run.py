@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -188,19 +187,21 @@ class Run:
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the files of a run into a folder, each whole or not at all."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        save_safetensors(self.table, folder / TABLE)
+        self.save_beside_table(folder)
+
+    def save_beside_table(self, folder: Path) -> None:
+        """Write all files of a run but that of its table; the metrics, which end a run, last."""
         import polars as pl
         import yaml
 
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        with ThreadPoolExecutor(1) as pool:  # the table takes as long as all the others together
-            table = pool.submit(save_safetensors, self.table, folder / TABLE)
-            self.vocab.save(folder / TOKENIZER)
-            with atomic_write(folder / MODEL) as file:
-                file.write(save(_contiguous(self.model)))
-            with atomic_write(folder / WORDS) as file:
-                pl.DataFrame(dict(self.words)).write_parquet(file)
-            table.result()
+        self.vocab.save(folder / TOKENIZER)
+        with atomic_write(folder / MODEL) as file:
+            file.write(save(_contiguous(self.model)))
+        with atomic_write(folder / WORDS) as file:
+            pl.DataFrame(dict(self.words)).write_parquet(file)
         told = yaml.safe_dump(dict(self.config), sort_keys=False, allow_unicode=True)
         write_text_file(folder / CONFIG, told)
         write_history(folder / HISTORY, self.history)

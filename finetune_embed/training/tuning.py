@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch import nn
 from ..coverage import Coverage
 from ..embedding import embedding_of, to_table
 from ..evaluation import drift
+from ..formats import save_safetensors
 from ..lookup import StartValue, find
 from ..optim import RowAdamW
 from ..strategies import Strategy, check_optimizer
@@ -33,6 +35,7 @@ from .folder import clear_folder
 from .head import Head, build_model
 from .interrupt import Interrupts
 from .loop import LoopSettings, Training, train
+from .names import TABLE
 from .precision import Precision
 from .prepare import Prepared
 from .processes import Processes
@@ -116,10 +119,15 @@ class Tuning:
                 best = train(training, progress, best, checkpoints)
         self.model.load_state_dict(best)
         self.table_module.sparse = False  # from here on it is the caller's, for any optimizer
-        result = self._result(progress)
-        if main is not None:
-            result.save(main)
-            remove_checkpoints(main)
+        tuned, metrics = self._exported()
+        with ThreadPoolExecutor(1) as pool:
+            # the table takes as long to write as all that comes after it
+            written = None if main is None else pool.submit(save_safetensors, tuned, main / TABLE)
+            result = self._result(progress, tuned, metrics)
+            if main is not None and written is not None:
+                written.result()
+                result.save_beside_table(main)
+                remove_checkpoints(main)
         processes.wait()
         return result
 
@@ -207,19 +215,24 @@ class Tuning:
         task = task or self.task.fit(logits, targets)
         return task, task.scores(logits, targets, data.lengths)
 
-    def _result(self, progress: Progress) -> Run:
-        """Measure the best weights and put the run together."""
-        settings = self.settings
-        weight = _weight(self.table_module)
-        tuned = to_table(weight, self.vocab, like=self.base)
-        counts = dict(zip(self.vocab.index_to_key, self.vocab.counts.tolist(), strict=True))
-        moved = drift(self.base, tuned, counts)
-        task, scores = self._measure("validation")
+    def _exported(self) -> tuple[EmbeddingTable, dict[str, Any]]:
+        """Return the table of the best weights, and what they score on the held-out splits."""
+        tuned = to_table(_weight(self.table_module), self.vocab, like=self.base)
+        self.task, scores = self._measure("validation")
         metrics: dict[str, Any] = {"validation": scores}
         if "test" in self.data.held_out:
-            metrics["test"] = self._measure("test", task)[1]
-        settings |= task.settings()
-        metrics |= {
+            metrics["test"] = self._measure("test", self.task)[1]
+        self.settings |= self.task.settings()
+        tuned.metadata = metadata_of(self.base, self.settings, metrics)
+        return tuned, metrics
+
+    def _result(self, progress: Progress, tuned: EmbeddingTable, metrics: dict[str, Any]) -> Run:
+        """Measure what moved, and put the run together."""
+        weight = _weight(self.table_module)
+        counts = dict(zip(self.vocab.index_to_key, self.vocab.counts.tolist(), strict=True))
+        moved = drift(self.base, tuned, counts)
+        metrics = {
+            **metrics,
             "best_epoch": progress.best_epoch,
             "epochs": progress.epoch,
             "seconds": round(time.perf_counter() - self.started, 3),
@@ -230,15 +243,13 @@ class Tuning:
             "drift": moved.summary(),
             "warnings": warnings_of(self.strategy, progress, self.coverage, moved),
         }
-        shown = {name: metrics[name] for name in self.data.held_out}
-        tuned.metadata = metadata_of(self.base, settings, shown)
         words = words_of(self.vocab, self.found, self.start.cpu(), weight.detach().cpu())
         return Run(
             tuned,
             self.model.eval(),
             self.vocab,
-            task,
-            settings,
+            self.task,
+            self.settings,
             metrics,
             progress.history,
             words,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as st
 from torch import nn
 
@@ -16,19 +16,64 @@ from finetune_embed.strategies import STRATEGIES, Composition
 from finetune_embed.strategies.composition import compose
 
 counts = st.integers(0, 10**9)
+some = st.integers(1, 10**9)
 factors = st.floats(0, 1e6, exclude_min=True, allow_nan=False, allow_infinity=False)
 shares = st.floats(0, 1, exclude_min=True, exclude_max=True)
-unfreezing = st.one_of(
-    st.builds(fe.UnfreezeAfter, epochs=counts), st.builds(fe.UnfreezeAfter, steps=counts)
-)
-with_table = st.builds(fe.DiscriminativeLR, embedding=factors, decay=shares | st.just(1.0))
-by_depth = st.builds(fe.DiscriminativeLR, decay=shares)
-single = st.one_of(st.just(fe.FullTune()), st.just(fe.Freeze()), unfreezing, with_table, by_depth)
-valid_parts = st.one_of(
-    single.map(lambda one: [one]),
-    st.tuples(unfreezing, with_table | by_depth, st.just(fe.FullTune())).map(list),
-    st.tuples(st.just(fe.Freeze()), by_depth).map(list),
-)
+names = st.text(max_size=8)
+EACH: dict[str, st.SearchStrategy[fe.Strategy]] = {
+    "ChainThaw": st.builds(fe.ChainThaw, epochs=some),
+    "DeltaShrink": st.builds(fe.DeltaShrink, shrink=factors),
+    "DiscriminativeLR": st.one_of(
+        st.builds(fe.DiscriminativeLR, embedding=factors, decay=shares | st.just(1.0)),
+        st.builds(fe.DiscriminativeLR, decay=shares),
+        st.builds(fe.DiscriminativeLR, parts=st.dictionaries(names, factors, min_size=1)),
+    ),
+    "Freeze": st.just(fe.Freeze()),
+    "FrequencyLR": st.builds(
+        fe.FrequencyLR, power=st.floats(-3, 3), full=some, min_count=some | st.just(1)
+    ),
+    "FullTune": st.just(fe.FullTune()),
+    "GradualUnfreeze": st.one_of(
+        st.builds(fe.GradualUnfreeze, epochs=some),
+        st.builds(fe.GradualUnfreeze, epochs=some, by=st.just("frequency"), bands=some),
+    ),
+    "HeadFirst": st.one_of(
+        st.builds(fe.HeadFirst, epochs=counts, rate_after=shares),
+        st.builds(fe.HeadFirst, patience=some, metric=names.filter(bool)),
+    ),
+    "L2SP": st.builds(fe.L2SP, decay=factors),
+    "LockRows": st.builds(fe.LockRows, factors=st.dictionaries(names, factors), default=shares),
+    "MaxNorm": st.builds(fe.MaxNorm, max_norm=factors),
+    "RampUp": st.builds(fe.RampUp, epochs=some) | st.builds(fe.RampUp, steps=some),
+    "TrainRows": st.one_of(
+        st.builds(fe.TrainRows, keys=st.lists(names)),
+        st.builds(fe.TrainRows, lexicon=names),
+        st.builds(fe.TrainRows, oov=st.just(True)),
+        st.builds(fe.TrainRows, top=some),
+        st.builds(fe.TrainRows, min_count=some),
+    ),
+    "TrustRegion": st.builds(fe.TrustRegion, radius=factors),
+    "UnfreezeAfter": st.one_of(
+        st.builds(fe.UnfreezeAfter, epochs=counts),
+        st.builds(fe.UnfreezeAfter, steps=counts),
+        st.builds(fe.UnfreezeAfter, fraction=shares),
+    ),
+    "UnfreezeOnPlateau": st.builds(
+        fe.UnfreezeOnPlateau, patience=some, min_delta=factors, metric=names.filter(bool)
+    ),
+}
+
+
+@st.composite
+def valid_parts(draw: st.DrawFn) -> list[fe.Strategy]:
+    """Return some strategies of different classes that don't contradict each other."""
+    chosen = draw(st.lists(st.sampled_from(sorted(EACH)), min_size=1, max_size=4, unique=True))
+    parts = [draw(EACH[name]) for name in chosen]
+    try:
+        compose(*parts)
+    except fe.StrategyError:
+        reject()
+    return parts
 
 
 @dataclass(frozen=True)
@@ -58,14 +103,13 @@ class Delta(fe.Strategy):
 
 
 def test_the_generators_make_every_strategy_there_is():
-    made = {"FullTune", "Freeze", "UnfreezeAfter", "DiscriminativeLR"}
-    assert made == set(STRATEGIES)
+    assert set(EACH) == set(STRATEGIES)
 
 
 # --- the algebra --------------------------------------------------------------------------------
 
 
-@given(valid_parts)
+@given(valid_parts())
 def test_the_order_of_parts_does_not_matter(parts):
     whole = {compose(*order) for order in itertools.permutations(parts)}
     assert len(whole) == 1
@@ -75,7 +119,7 @@ def test_the_order_of_parts_does_not_matter(parts):
     assert {by_operator} == whole
 
 
-@given(valid_parts)
+@given(valid_parts())
 def test_full_tune_is_the_identity(parts):
     one = compose(*parts)
     assert one | fe.FullTune() == one == fe.FullTune() | one
@@ -83,7 +127,7 @@ def test_full_tune_is_the_identity(parts):
     assert compose() == fe.FullTune()
 
 
-@given(valid_parts)
+@given(valid_parts())
 def test_what_is_written_is_what_is_read(parts):
     one = compose(*parts)
     assert fe.Strategy.parse(str(one)) == one
@@ -91,16 +135,19 @@ def test_what_is_written_is_what_is_read(parts):
     assert type(fe.Strategy.parse(str(one))) is type(one)
 
 
-@given(valid_parts, st.integers(0, 20), st.integers(0, 50), st.integers(0, 9))
+@given(valid_parts(), st.integers(0, 20), st.integers(0, 50), st.integers(0, 9))
 def test_rates_and_gates_multiply(parts, epoch, step, depth):
-    one, clock = compose(*parts), fe.Clock(epoch, step)
+    one, clock = compose(*parts), fe.Clock(epoch, step, 60, (), depth, 9)
     for name in ("embedding", "output"):
         rate, gate = 1.0, 1.0
         for part in parts:
             rate *= part.rate(name, depth)
-            gate *= part.gate(name, clock)
+            gate *= 1.0 if part.from_opening else part.gate(name, clock)
         assert one.rate(name, depth) == pytest.approx(rate, rel=1e-12)
-        assert one.gate(name, clock) == gate
+        if any(part.from_opening for part in parts):  # which ramps count from when the others open
+            assert (one.gate(name, clock) > 0) == (gate > 0)
+        else:
+            assert one.gate(name, clock) == pytest.approx(gate, rel=1e-12)
     steps = any(part.timing == "step" for part in parts)
     assert one.timing == ("step" if steps else "epoch")
 
@@ -237,7 +284,11 @@ def test_spellings(text, strategy):
     assert fe.Strategy.parse(text) == strategy
 
 
-KNOWN = "DiscriminativeLR, Freeze, FullTune, UnfreezeAfter"
+KNOWN = (
+    "ChainThaw, DeltaShrink, DiscriminativeLR, Freeze, FrequencyLR, FullTune, GradualUnfreeze, "
+    "HeadFirst, L2SP, LockRows, MaxNorm, RampUp, TrainRows, TrustRegion, UnfreezeAfter, "
+    "UnfreezeOnPlateau"
+)
 
 
 @pytest.mark.parametrize(
@@ -264,7 +315,7 @@ KNOWN = "DiscriminativeLR, Freeze, FullTune, UnfreezeAfter"
         ("UnfreezeAfter(epochs=1 + 1)", "UnfreezeAfter(epochs=1 + 1): give a plain number or text"),
         ("UnfreezeAfter(epochs={[]: 1})", "epochs={[]: 1}): give a plain number or text"),
         ("UnfreezeAfter(epochs='2')", "UnfreezeAfter needs a whole number from 0 on, not '2'"),
-        ("UnfreezeAfter", "UnfreezeAfter takes either epochs or steps"),
+        ("UnfreezeAfter", "UnfreezeAfter takes either epochs, steps or fraction"),
         ("DiscriminativeLR(embedding='x')", "DiscriminativeLR(embedding='x'): '<' not supported"),
         ("Freeze | UnfreezeAfter(epochs=2)", "Freeze keeps the table as it is"),
     ],

@@ -362,8 +362,8 @@ def test_a_strategy_is_a_frozen_value_without_state():
 @pytest.mark.parametrize(
     ("make", "told"),
     [
-        (lambda: fe.UnfreezeAfter(), "either epochs or steps"),
-        (lambda: fe.UnfreezeAfter(epochs=1, steps=1), "either epochs or steps"),
+        (lambda: fe.UnfreezeAfter(), "either epochs, steps or fraction"),
+        (lambda: fe.UnfreezeAfter(epochs=1, steps=1), "either epochs, steps or fraction"),
         (lambda: fe.UnfreezeAfter(epochs=-1), "whole number from 0 on, not -1"),
         (lambda: fe.UnfreezeAfter(steps=1.5), "whole number from 0 on, not 1.5"),
         (lambda: fe.UnfreezeAfter(epochs=True), "whole number from 0 on, not True"),
