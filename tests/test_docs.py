@@ -18,6 +18,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = {
     "README.md": (3, "run/metrics.json"),
     "docs/formats.md": (3, "vectors.npz"),
+    "docs/strategies.md": (4, "fitted.safetensors"),
     "docs/training.md": (2, "streamed/metrics.json"),
     "docs/words.md": (3, "glove.6B.50d.txt"),
 }
