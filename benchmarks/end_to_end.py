@@ -24,20 +24,18 @@ import argparse
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
+from accuracy import report
 from runs import Record, Runs
 
 import finetune_embed as fe
@@ -45,8 +43,7 @@ import finetune_embed as fe
 Settings = dict[str, Any]
 
 SETS = ("20newsgroups", "imdb", "banking77", "sst2", "trec6")
-PEERS = ("fasttext", "model2vec")
-TOOLS = ("ours", *PEERS, "fasttext-bigrams")  # the last on imdb alone, without vectors
+TOOLS = ("ours", "fasttext", "model2vec", "fasttext-bigrams")  # the last on imdb, no vectors
 SEARCH_SEED = 100  # of the runs that settings are chosen by; none of the seeds that are reported
 THREADS = "2"
 SPLITS = ("train", "validation", "test")
@@ -239,65 +236,6 @@ def _add_header(source: Path, target: Path) -> None:
         with target.open("wb") as out:
             out.write(f"{words} {dim}\n".encode())
             shutil.copyfileobj(file, out)
-
-
-def interval(
-    ours: npt.NDArray[np.bool_], peer: npt.NDArray[np.bool_], draws: int = 2000
-) -> tuple[float, float]:
-    """Return the 95 % interval of the difference of two accuracies.
-
-    Seeds are drawn anew, and within each draw the test examples, which are the same for all runs.
-
-    Args:
-        ours: whether each run has each test example right, `(seeds, N)`.
-        peer: the same, of another tool.
-        draws: how often to draw.
-    """
-    rng = np.random.default_rng(0)
-    examples = ours.shape[1]
-    differences = []
-    for _ in range(draws):
-        a, b = (
-            runs[rng.integers(0, len(runs), len(runs))].mean(axis=0, dtype=np.float32)
-            for runs in (ours, peer)
-        )
-        weights = np.bincount(rng.integers(0, examples, examples), minlength=examples)
-        differences.append(float((a - b) @ weights) / examples)
-    low, high = np.percentile(differences, (2.5, 97.5))
-    return float(low), float(high)
-
-
-def _rights(records: Iterable[Record], count: int) -> npt.NDArray[np.bool_]:
-    rows = [np.frombuffer(bytes.fromhex(record["right"]), np.uint8) for record in records]
-    return np.unpackbits(np.stack(rows), axis=1, count=count).astype(bool)
-
-
-def report(name: str, records: list[Record], examples: int) -> Iterator[str]:
-    """Yield the lines of one data set."""
-    found = {tool: [r for r in records if r["tool"] == tool] for tool in TOOLS}
-    yield f"\n{name}, {examples:,} test texts"
-    ours = statistics.median(r["seconds"] for r in found["ours"]) if found["ours"] else None
-    for tool, runs in found.items():
-        if not runs:
-            continue
-        accuracy, seconds = [r["test"] for r in runs], [r["seconds"] for r in runs]
-        spread = statistics.stdev(accuracy) if len(runs) > 1 else 0.0
-        median = statistics.median(seconds)
-        ratio = f"{median / ours:6.1f}x" if ours else ""
-        yield (
-            f"{tool:<18}{statistics.mean(accuracy):7.2%} ± {100 * spread:4.2f}{median:8.1f} s "
-            f"({min(seconds):.1f} to {max(seconds):.1f}){ratio}   {len(runs)} seeds, validation "
-            f"{statistics.mean(r['validation'] for r in runs):.2%}, {runs[0]['settings']}"
-        )
-    peers = [tool for tool in PEERS if found[tool]]
-    if ours is not None and peers:
-        best = max(peers, key=lambda tool: statistics.mean(r["test"] for r in found[tool]))
-        a, b = (_rights(found[tool], examples) for tool in ("ours", best))
-        low, high = interval(a, b)
-        yield (
-            f"ours - {best}: {100 * (a.mean() - b.mean()):+.2f} points "
-            f"({100 * low:+.2f} to {100 * high:+.2f})"
-        )
 
 
 def search(bench: Bench, case: Case, tool: str) -> None:
