@@ -36,7 +36,7 @@ LAYERS = [
         "optim",
         "demo",
     },
-    {"training"},
+    {"training", "integrations"},
     {"cli"},
     {"__init__", "__main__"},
 ]

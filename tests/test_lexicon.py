@@ -95,9 +95,7 @@ def test_a_lexicon_of_a_file(tmp_path):
 def test_what_can_not_be_retrofitted():
     with pytest.raises(fe.VocabularyError, match=r"alpha=0 must be above 0"):
         fe.retrofit(table(), LEXICON, alpha=0)
-    with pytest.raises(
-        fe.VocabularyError, match=r"in the table .*6 words x 4.*; are they of one"
-    ):
+    with pytest.raises(fe.VocabularyError, match=r"in the table .*6 words x 4.*; are they of one"):
         fe.retrofit(table(), {"a": ["b"]})
     broken = table()
     broken.vectors[WORDS.index("fine"), 1] = np.nan

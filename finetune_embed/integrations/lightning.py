@@ -1,0 +1,99 @@
+"""Strategies in Lightning's `Trainer`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import nn
+
+from ..errors import StrategyError
+from ..optim import RowAdamW
+from ..strategies import Strategy, check_optimizer
+
+__all__ = ["StrategyCallback"]
+
+
+class StrategyCallback(Callback):
+    """Opens and freezes a table in Lightning's `Trainer` as a strategy says.
+
+    The optimizer comes from the module, as ever; no group is added later:
+
+        def configure_optimizers(self):
+            groups = self.strategy.param_groups(self, self.embedding, lr=1e-3)
+            return RowAdamW(groups, max_grad_norm=1.0)
+
+    Leave `gradient_clip_val` out of `Trainer`, which can't clip sparse gradients. Strategies that
+    go by validation scores read what `self.log` was given in `validation_step`, once an epoch.
+
+    Args:
+        strategy: the strategy that the optimizer's groups were made by.
+        embedding: the `nn.Embedding` in the module that is tuned.
+    """
+
+    def __init__(self, strategy: Strategy, embedding: nn.Embedding) -> None:
+        self.strategy, self.embedding = strategy, embedding
+        self._scores: list[dict[str, float]] = []
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Check that an optimizer trains the table, and that nothing else clips its gradient.
+
+        Raises:
+            StrategyError: none does, or something does.
+        """
+        for optimizer in trainer.optimizers:
+            check_optimizer(optimizer, self.embedding, self.strategy)
+        if trainer.gradient_clip_val and self.embedding.sparse:
+            raise StrategyError(
+                f"Trainer(gradient_clip_val={trainer.gradient_clip_val}) can't clip the sparse "
+                "gradient of the table; leave it out and let the optimizer clip: "
+                f"RowAdamW(groups, max_grad_norm={trainer.gradient_clip_val})"
+            )
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Open or freeze the table for an epoch, where the strategy is timed by epoch."""
+        if self.strategy.timing == "epoch":
+            self.strategy.on_epoch_start(
+                self.embedding, trainer.current_epoch, model=pl_module, scores=self._scores
+            )
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Open or freeze the table for a step, where the strategy is timed by step."""
+        if self.strategy.timing == "step":
+            self.strategy.on_step_start(
+                self.embedding,
+                trainer.global_step,
+                epoch=trainer.current_epoch,
+                total_steps=int(trainer.estimated_stepping_batches),
+                model=pl_module,
+                scores=self._scores,
+            )
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Make up for decay that rows are owed, before the model is measured."""
+        _flush(trainer)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keep the record of an epoch."""
+        if not trainer.sanity_checking:
+            self._scores.append({n: float(v) for n, v in trainer.callback_metrics.items()})
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Make up for decay that rows are owed, before the model is saved."""
+        _flush(trainer)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the records, which a checkpoint keeps."""
+        return {"scores": self._scores}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with the records of a checkpoint."""
+        self._scores = list(state_dict["scores"])
+
+
+def _flush(trainer: Trainer) -> None:
+    for optimizer in trainer.optimizers:
+        if isinstance(optimizer, RowAdamW):
+            optimizer.flush()

@@ -1,0 +1,260 @@
+"""Law 3: our loop in other libraries' trainers gives the table of a loop by hand, bit for bit."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+import finetune_embed as fe
+
+V, D, EPOCHS = 20, 4, 4
+WORDS = [f"word{i}" for i in range(V)]
+STRATEGIES = [
+    fe.Freeze(),
+    fe.FullTune(),
+    fe.UnfreezeAfter(epochs=2),
+    fe.UnfreezeAfter(steps=4),
+    fe.UnfreezeAfter(fraction=0.3),
+    fe.UnfreezeOnPlateau(min_delta=10.0),
+    fe.HeadFirst(patience=1, rate_after=0.5),
+    fe.GradualUnfreeze(),
+    fe.GradualUnfreeze(by="frequency", bands=2),
+    fe.ChainThaw(),
+    fe.DiscriminativeLR(embedding=0.3, parts={"output": 2.0}),
+    fe.RampUp(steps=5) | fe.UnfreezeAfter(steps=3),
+    fe.RampUp(epochs=2) | fe.UnfreezeAfter(epochs=1),
+    fe.FrequencyLR(),
+    fe.TrainRows(top=8),
+    fe.TrainRows(oov=True),
+    fe.LockRows({"word0": 0.0, "word1": 0.5}),
+    fe.L2SP(2.0),
+    fe.DeltaShrink(0.2),
+    fe.TrustRegion(0.1),
+    fe.MaxNorm(1.5),
+]
+
+
+class Model(nn.Module):
+    """A bag of embeddings with the interface of a model for `transformers.Trainer`."""
+
+    def __init__(self, strategy: fe.Strategy, *, sparse: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        rng = np.random.default_rng(0)
+        table = fe.EmbeddingTable(WORDS[:15], rng.standard_normal((15, D)))
+        vocab = fe.Vocabulary({word: 2 * (V - i) for i, word in enumerate(WORDS)})
+        self.embedding = fe.to_embedding(table, vocab, sparse=sparse)
+        self.hidden, self.output = nn.Linear(D, D), nn.Linear(D, 2)
+        self.groups = strategy.param_groups(
+            self, self.embedding, lr=0.05, weight_decay=0.01, vocab=vocab
+        )
+
+    def forward(self, ids: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
+        units = torch.relu(self.hidden(self.embedding(ids).mean(1)))
+        logits = self.output(units)
+        return {"loss": functional.cross_entropy(logits, labels), "logits": logits}
+
+
+def batches(seed: int, count: int) -> list[dict[str, torch.Tensor]]:
+    generator = torch.Generator().manual_seed(seed)
+    return [
+        {
+            "ids": torch.randint(1, V + 2, (4, 3), generator=generator),
+            "labels": torch.randint(0, 2, (4,), generator=generator),
+        }
+        for _ in range(count)
+    ]
+
+
+TRAIN, HELD_OUT = batches(1, 3), batches(2, 1)
+
+
+def by_hand(strategy: fe.Strategy, *, sparse: bool) -> Model:
+    model = Model(strategy, sparse=sparse)
+    optimizer, step, scores = fe.RowAdamW(model.groups), 0, []
+    for epoch in range(EPOCHS):
+        told: dict[str, Any] = {"model": model, "scores": scores}
+        if strategy.timing == "epoch":
+            strategy.on_epoch_start(model.embedding, epoch, **told)
+        for batch in TRAIN:
+            if strategy.timing == "step":
+                total = EPOCHS * len(TRAIN)
+                strategy.on_step_start(
+                    model.embedding, step, epoch=epoch, total_steps=total, **told
+                )
+            optimizer.zero_grad()
+            model(**batch)["loss"].backward()
+            optimizer.step()
+            step += 1
+        optimizer.flush()
+        with torch.no_grad():
+            scores.append({"validation_loss": model(**HELD_OUT[0])["loss"].item()})
+    return model
+
+
+def same_bits(one: nn.Module, other: nn.Module) -> None:
+    for (name, a), (_, b) in zip(one.named_parameters(), other.named_parameters(), strict=True):
+        assert torch.equal(a.view(torch.int32), b.view(torch.int32)), name
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of their own making, about workers and the like
+        yield
+    torch.set_num_threads(threads)
+
+
+def with_transformers(
+    strategy: fe.Strategy, folder: Path, model: Model | None = None, **options: Any
+) -> Model:
+    from transformers import Trainer, TrainingArguments
+
+    from finetune_embed.integrations.transformers import StrategyCallback
+
+    class InOrder(Trainer):
+        def _get_train_sampler(self, *_: Any) -> torch.utils.data.Sampler[int]:
+            return torch.utils.data.SequentialSampler(TRAIN)
+
+    model = model or Model(strategy, sparse=False)
+    settings: dict[str, Any] = {
+        "output_dir": str(folder),
+        "num_train_epochs": EPOCHS,
+        "per_device_train_batch_size": 1,
+        "per_device_eval_batch_size": 1,
+        "lr_scheduler_type": "constant",
+        "eval_strategy": "epoch",
+        "save_strategy": "no",
+        "report_to": [],
+        "use_cpu": True,
+        "disable_tqdm": True,
+        "remove_unused_columns": False,
+        "max_grad_norm": 0,
+    }
+    trainer = InOrder(
+        model,
+        TrainingArguments(**settings | options),
+        data_collator=lambda examples: examples[0],
+        train_dataset=TRAIN,
+        eval_dataset=HELD_OUT,
+        optimizers=(fe.RowAdamW(model.groups), None),
+        callbacks=[StrategyCallback(strategy, model.embedding)],
+    )
+    trainer.train()
+    return model
+
+
+def with_lightning(strategy: fe.Strategy, model: Model | None = None, **options: Any) -> Model:
+    from lightning.pytorch import LightningModule, Trainer
+
+    from finetune_embed.integrations.lightning import StrategyCallback
+
+    class Module(LightningModule):
+        def __init__(self, model: Model) -> None:
+            super().__init__()
+            self.embedding, self.hidden, self.output = model.embedding, model.hidden, model.output
+            self.model = [model]
+
+        def training_step(self, batch: dict[str, torch.Tensor], _: int) -> torch.Tensor:
+            return self.model[0](**batch)["loss"]
+
+        def validation_step(self, batch: dict[str, torch.Tensor], _: int) -> None:
+            self.log("val_loss", self.model[0](**batch)["loss"], batch_size=4)
+
+        def configure_optimizers(self) -> torch.optim.Optimizer:
+            return fe.RowAdamW(self.model[0].groups)
+
+    model = model or Model(strategy, sparse=True)
+    settings: dict[str, Any] = {
+        "max_epochs": EPOCHS,
+        "accelerator": "cpu",
+        "devices": 1,
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "num_sanity_val_steps": 1,
+        "callbacks": [StrategyCallback(strategy, model.embedding)],
+    }
+    loaders = [torch.utils.data.DataLoader(part, batch_size=None) for part in (TRAIN, HELD_OUT)]
+    Trainer(**settings | options).fit(Module(model), *loaders)
+    return model
+
+
+def with_accelerate(strategy: fe.Strategy) -> Model:
+    from accelerate import Accelerator
+
+    accelerator, model = Accelerator(cpu=True), Model(strategy, sparse=True)
+    loader = torch.utils.data.DataLoader(TRAIN, batch_size=None)
+    whole, optimizer, loader = accelerator.prepare(model, fe.RowAdamW(model.groups), loader)
+    step, scores = 0, []
+    for epoch in range(EPOCHS):
+        told: dict[str, Any] = {"model": model, "scores": scores}
+        if strategy.timing == "epoch":
+            strategy.on_epoch_start(model.embedding, epoch, **told)
+        for batch in loader:
+            if strategy.timing == "step":
+                total = EPOCHS * len(TRAIN)
+                strategy.on_step_start(
+                    model.embedding, step, epoch=epoch, total_steps=total, **told
+                )
+            optimizer.zero_grad()
+            accelerator.backward(whole(**batch)["loss"])
+            optimizer.step()
+            step += 1
+        optimizer.optimizer.flush()
+        with torch.no_grad():
+            scores.append({"validation_loss": model(**HELD_OUT[0])["loss"].item()})
+    return model
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES, ids=str)
+def test_every_driver_gives_the_table_of_a_loop_by_hand(strategy, tmp_path):
+    same_bits(by_hand(strategy, sparse=False), with_transformers(strategy, tmp_path))
+    expected = by_hand(strategy, sparse=True)
+    same_bits(expected, with_lightning(strategy))
+    same_bits(expected, with_accelerate(strategy))
+
+
+def test_every_strategy_is_driven():
+    from finetune_embed.strategies import STRATEGIES as known
+    from finetune_embed.strategies import Composition
+
+    driven = {
+        type(part).__name__
+        for strategy in STRATEGIES
+        for part in (strategy.parts if isinstance(strategy, Composition) else (strategy,))
+    }
+    assert driven == set(known)
+
+
+def test_sparse_gradients_that_a_trainer_can_not_take_the_norm_of_are_refused(tmp_path):
+    with pytest.raises(fe.StrategyError, match=r"by to_embedding\(table, vocab\), without sparse"):
+        with_transformers(fe.FullTune(), tmp_path, Model(fe.FullTune(), sparse=True))
+    told = r"can't clip the sparse gradient .*RowAdamW\(groups, max_grad_norm=1.0\)"
+    with pytest.raises(fe.StrategyError, match=told):
+        with_lightning(fe.FullTune(), gradient_clip_val=1.0)
+
+
+@pytest.mark.parametrize("kind", ["transformers", "lightning"])
+def test_an_optimizer_without_the_table_is_refused(kind, tmp_path):
+    model = Model(fe.FullTune(), sparse=kind == "lightning")
+    model.groups = [group for group in model.groups if group["name"] != "embedding"]
+    drive = {
+        "transformers": lambda: with_transformers(fe.FullTune(), tmp_path, model),
+        "lightning": lambda: with_lightning(fe.FullTune(), model),
+    }
+    with pytest.raises(fe.StrategyError, match="is in none of the optimizer's 2 groups"):
+        drive[kind]()
