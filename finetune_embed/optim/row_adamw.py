@@ -44,7 +44,9 @@ class RowAdamW(PlainOptimizer):
       in missed steps is not defined. The rate times the decay must be below 1.
     - The weight's `RowRule` and gate are applied after the update, to touched rows: update x
       scale x gate, decay toward the anchor, shrink, radius, max_norm. Rows outside the mask
-      `train` are not touched.
+      `train`, and those that are not open yet, are not touched.
+
+    Of any other parameter the gate is a factor on the learning rate.
 
     The same gradient gives the same numbers whether it is dense or sparse, coalesced or not. (Where
     a word occurs twice in a batch, torch itself may sum a dense gradient in another order than a

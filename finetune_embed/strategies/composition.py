@@ -75,17 +75,17 @@ class Composition(Strategy):
         ramps = [part for part in self.parts if part.from_opening]
         if not ramps or gate <= 0:
             return gate
-        clock = self._since_opening(name, clock)
+        clock = self._since_opening(name, clock, ramps[0].timing)
         return gate * math.prod(part.gate(name, clock) for part in ramps)
 
-    def _since_opening(self, name: str, clock: Clock) -> Clock:
-        """Return a clock that counts from when a part that is open now was opened."""
+    def _since_opening(self, name: str, clock: Clock, timing: Timing) -> Clock:
+        """Return a clock that counts epochs or steps from when what is open now was opened."""
         others = [part for part in self.parts if not part.from_opening]
 
         def is_open(at: Clock) -> bool:
             return all(part.gate(name, at) > 0 for part in others)
 
-        if self.timing == "epoch":
+        if timing == "epoch":
             first = clock.epoch
             while first and is_open(_at_epoch(clock, first - 1)):
                 first -= 1

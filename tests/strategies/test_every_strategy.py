@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 import torch
@@ -162,6 +163,17 @@ def gates(strategy: fe.Strategy, moments: Sequence[fe.Clock]) -> list[float]:
     return [round(strategy.gate("embedding", moment), 6) for moment in moments]
 
 
+class ByStep(fe.Strategy):
+    """Timed by step, and about nothing."""
+
+    @property
+    def timing(self):
+        return "step"
+
+    def __str__(self) -> str:
+        return "ByStep"
+
+
 def test_ramps_count_from_the_opening():
     epochs = [fe.Clock(epoch) for epoch in range(6)]
     steps = [fe.Clock(step=step, total_steps=10) for step in range(8)]
@@ -179,6 +191,10 @@ def test_ramps_count_from_the_opening():
     with pytest.raises(fe.StrategyError, match=r"counts steps from .* counts epochs; let both"):
         fe.RampUp(steps=3) | fe.UnfreezeAfter(epochs=2)
     assert (fe.RampUp(steps=3) | fe.L2SP()).timing == "step"
+    beside = fe.RampUp(epochs=1) | fe.UnfreezeAfter(epochs=2) | ByStep()
+    assert gates(beside, [replace(clock, step=9 * clock.epoch) for clock in epochs]) == [
+        *(0, 0, 0.5, 1, 1, 1)
+    ]
 
 
 # --- how fast -----------------------------------------------------------------------------------
