@@ -55,10 +55,11 @@ def apply_rule(weight: torch.Tensor, rows: torch.Tensor, rule: RowRule, lr: floa
         anchor = zero if rule.anchor is None else rule.anchor[rows].to(values)
         delta = (values - anchor) * (1 - lr * rule.decay)
         norm = delta.norm(dim=1, keepdim=True)
-        radius = rule.radius
-        if isinstance(radius, torch.Tensor):
-            radius = radius[rows].to(norm)[:, None]
-        shrunk = torch.minimum((norm - lr * rule.shrink).clamp(min=0), torch.as_tensor(radius))
+        shrunk = (norm - lr * rule.shrink).clamp(min=0)
+        if isinstance(rule.radius, torch.Tensor):
+            shrunk = torch.minimum(shrunk, rule.radius[rows].to(norm)[:, None])
+        else:
+            shrunk = shrunk.clamp(max=rule.radius)
         delta = torch.where(shrunk < norm, delta * (shrunk / norm), delta)
         values = anchor + delta
     if math.isfinite(rule.max_norm):

@@ -129,7 +129,7 @@ KILLED = """
 import json, os, signal, sys
 import torch
 import finetune_embed as fe
-from finetune_embed.training import checkpoint, progress, run
+from finetune_embed.training import checkpoint, progress, run, tuning
 
 torch.set_num_threads(1)
 checkpoint.YOUNG = 0.0
@@ -137,7 +137,8 @@ where, number, options = json.load(sys.stdin)
 owner, name = {
     "batch": (progress.ProgressBar, "advance"),
     "half a checkpoint": (checkpoint, "save_file"),
-    "half an export": (run, "save_safetensors"),
+    "half an export": (tuning, "save_safetensors"),
+    "the table alone": (run.Run, "save_beside_table"),
     "half removed": (checkpoint.shutil, "rmtree"),
 }[where]
 real, calls = getattr(owner, name), []
@@ -261,6 +262,7 @@ DEATHS = [
     ("batch", 14, ["checkpoint-3-12"]),  # in mid-epoch, after three epochs of four batches
     ("half a checkpoint", 8, ["checkpoint-2-8"]),
     ("half an export", 1, ["checkpoint-5-20"]),
+    ("the table alone", 1, ["checkpoint-5-20"]),
     ("half removed", 6, []),  # the last checkpoint, when all is done
 ]
 
