@@ -8,6 +8,7 @@
 torch comes first and pinned, so that it is the release the project is measured with. fastText's
 setup script drops the flags that its Makefile compiles with; CXXFLAGS gives them back.
 
+What is imported lies in that environment only, which is why type checks can't find it.
 `benchmarks/end_to_end.py` calls this file with the Python of that environment:
 
     peers/bin/python benchmarks/peers.py TOOL train OUTPUT SETTINGS

@@ -107,7 +107,9 @@ class _Pieces:
         pieces = encoded.dictionary.to_pylist()
         if len(self.places) > REMEMBERED:
             self.forget()
-        self.learn([piece for piece in pieces if piece not in self.places])
+        new = [piece for piece in pieces if piece not in self.places]
+        self.learn(new)
+        self.places.update(zip(new, count(len(self.places)), strict=False))
         places = np.fromiter(map(self.places.__getitem__, pieces), np.int32, len(pieces))
         words = pa.ListArray.from_arrays(self.ends, self.words)
         found = words.take(pa.array(places)).take(encoded.indices)
@@ -132,7 +134,6 @@ class _Pieces:
         ends = at - np.arange(len(at)) + self.ends[-1]
         self.words = np.concatenate([self.words, words])
         self.ends = np.concatenate([self.ends, ends.astype(np.int32)])
-        self.places.update(zip(pieces, count(len(self.places)), strict=False))
 
     def result(self, numbers: Numbers, lengths: Numbers) -> CutTexts:
         """Return the texts with the words in the order in which they first occur."""

@@ -26,7 +26,6 @@ __all__ = ["Block", "blocks", "fill_in", "line_of_numbers", "read_text", "write_
 
 BLOCK = 1 << 22
 WRITE_NUMBERS = 1 << 18  # to a block
-NEWLINE = ord("\n")
 _BLANK = re.compile(rb"^[ \r]*\n", re.MULTILINE)
 
 
@@ -122,7 +121,7 @@ def blocks(source: Source, has_header: bool, limit: int | None) -> Iterator[Bloc
             block, line = block[block.index(b"\n") + 1 :], 2
             if not block:
                 continue
-        lines = int(np.count_nonzero(np.frombuffer(block, np.uint8) == NEWLINE))
+        lines = block.count(b"\n")
         yield Block(block, line, lines if left is None else min(lines, left), is_last)
         line += lines
         if left is not None:

@@ -64,9 +64,9 @@ def inspect(
 def _texts(dataset: DataSource, text: str | Sequence[str]) -> list[str] | list[list[str]] | None:
     if dataset is None:
         return None
-    splits = open_splits(dataset)
-    from ..data import texts_of
+    from ..data import texts_of  # which imports torch
 
+    splits = open_splits(dataset)
     return texts_of(splits.train, text, f"{splits.name} (train)")
 
 

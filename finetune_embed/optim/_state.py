@@ -14,7 +14,7 @@ State = dict[str, Any]
 
 #: Entries that have a slot for each row; `log_decay` is the only other.
 BY_ROW = ("rows", "step", "exp_avg", "exp_avg_sq", "decay_seen")
-GROWTH = 2
+GROWTH = 1.5
 
 
 class RowState:

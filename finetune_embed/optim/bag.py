@@ -39,6 +39,7 @@ def mean_bag(
         )
     wants_gradient = torch.is_grad_enabled() and weight.requires_grad
     if sparse and wants_gradient and is_native(weight) and ids.dtype == torch.int64:
+        # torch gives `Function.apply` no types
         means: torch.Tensor = _MeanBag.apply(weight, ids, lengths)  # type: ignore[no-untyped-call]
         return means
     return _means(weight, ids, lengths, sparse)

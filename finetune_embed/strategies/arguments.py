@@ -13,6 +13,7 @@ __all__ = ["Factors", "check_count", "check_number", "factors_of"]
 class Factors(dict[str, float]):
     """A number for each name, in the order of names: equal, hashable and spelled as a dict."""
 
+    # A dict has None in the place of a hash; this one is never changed, so it has one.
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(tuple(self.items()))
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ChainThaw", "GradualUnfreeze"]
 
+BANDS = 4
+
 
 @dataclass(frozen=True)
 class GradualUnfreeze(Strategy):
@@ -34,18 +36,18 @@ class GradualUnfreeze(Strategy):
     Attributes:
         epochs: how many epochs lie between two openings.
         by: `module` or `frequency`.
-        bands: how many bands of rows there are, by frequency.
+        bands: how many bands of rows there are, by frequency; 4 when left out.
     """
 
     epochs: int = 1
     by: str = "module"
-    bands: int = 4
+    bands: int | None = None
 
     def __post_init__(self) -> None:
-        check_count(self, self.epochs, self.bands, least=1)
+        check_count(self, self.epochs, 1 if self.bands is None else self.bands, least=1)
         if self.by not in ("module", "frequency"):
             raise StrategyError(f"GradualUnfreeze(by={self.by!r}): it is 'module' or 'frequency'")
-        if self.by == "module" and self.bands != 4:
+        if self.by == "module" and self.bands is not None:
             raise StrategyError("GradualUnfreeze(bands=...) is for by='frequency'")
 
     @override
@@ -60,7 +62,7 @@ class GradualUnfreeze(Strategy):
             return RowRule()
         counts = needed_counts(self, vocab, weight)
         rank = counts.argsort(descending=True, stable=True).argsort()
-        return RowRule(opens=self.epochs * (rank * self.bands // len(counts)))
+        return RowRule(opens=self.epochs * (rank * (self.bands or BANDS) // len(counts)))
 
 
 @dataclass(frozen=True)

@@ -39,14 +39,16 @@ class Processes:
 
     def __init__(self, device: str | None = None) -> None:
         ours = not torch.distributed.is_initialized()
-        accelerator = torch.accelerator.current_accelerator(check_available=True)
+        has_gpu = torch.accelerator.is_available()
+        accelerator = torch.accelerator.current_accelerator() if has_gpu else None
         self.count, self.index, self._state = 1, 0, None
         self.device = device or (str(accelerator) if accelerator is not None else "cpu")
-        if ours and int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        launched = any(name.startswith("ACCELERATE_") for name in os.environ)
+        if ours and not launched and int(os.environ.get("WORLD_SIZE", "1")) == 1:
             return  # a plain run does without Accelerate, which takes a quarter second to import
         from accelerate import PartialState
 
-        self._state = state = PartialState(cpu=device == "cpu" or accelerator is None)
+        self._state = state = PartialState(cpu=device == "cpu" or not has_gpu)
         self.count, self.index = int(state.num_processes), int(state.process_index)
         if device is None or self.count > 1:
             self.device = str(state.device)
