@@ -5,7 +5,8 @@ FinetuneEmbedError(Exception)
 ├── VectorFileError(ValueError)   a vector file that can't be read, or a table it can't hold
 ├── VocabularyError(ValueError)   tokens, ids and tables that don't belong together
 ├── StrategyError(ValueError)     a strategy that contradicts itself, or one that trains nothing
-└── DataError(ValueError)         a data set, a column, a label or a run folder that can't be used
+├── DataError(ValueError)         a data set, a column, a label or a run folder that can't be used
+└── DivergenceError(ArithmeticError)   a loss that is no longer a finite number
 ```
 
 A message says what is wrong, where (`file:line`), both values, and the cure in calling form.
@@ -13,7 +14,14 @@ A message says what is wrong, where (`file:line`), both values, and the cure in 
 
 from __future__ import annotations
 
-__all__ = ["DataError", "FinetuneEmbedError", "StrategyError", "VectorFileError", "VocabularyError"]
+__all__ = [
+    "DataError",
+    "DivergenceError",
+    "FinetuneEmbedError",
+    "StrategyError",
+    "VectorFileError",
+    "VocabularyError",
+]
 
 
 class FinetuneEmbedError(Exception):
@@ -34,3 +42,7 @@ class StrategyError(FinetuneEmbedError, ValueError):
 
 class DataError(FinetuneEmbedError, ValueError):
     """A data set, a column, a label or a run folder can't be used."""
+
+
+class DivergenceError(FinetuneEmbedError, ArithmeticError):
+    """The loss is no longer a finite number: the learning rate is too large."""

@@ -37,6 +37,7 @@ LAYERS = [
         "demo",
     },
     {"training", "integrations"},
+    {"comparison"},
     {"cli"},
     {"__init__", "__main__"},
 ]

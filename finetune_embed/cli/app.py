@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from .compare import compare
 from .convert import convert
 from .drift import drift
 from .inspect import inspect
@@ -21,5 +22,5 @@ def app() -> None:
     """Any pretrained word-vector file in, a tuned vector file out."""
 
 
-for command in (quickstart, train, predict, inspect, convert, neighbors, drift):
+for command in (quickstart, train, compare, predict, inspect, convert, neighbors, drift):
     app.add_command(command)

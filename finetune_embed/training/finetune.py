@@ -35,7 +35,7 @@ from .settings import check_settings, same_settings
 from .tasks import LossFunction, task_of
 from .tuning import Tuning
 
-__all__ = ["finetune"]
+__all__ = ["finetune", "open_vectors", "spelled"]
 
 _KEEP_METADATA = ("safetensors", "arrow", "parquet")  # formats that carry a table's metadata
 
@@ -172,9 +172,9 @@ def finetune(
     processes = Processes(device)
     settings: dict[str, Any] = {
         MARK: version("finetune_embed"),
-        "vectors": _spelled(vectors),
+        "vectors": spelled(vectors),
         "member": member,
-        "data": _spelled(dataset),
+        "data": spelled(dataset),
         "text": text if isinstance(text, str) else list(text),
         "label": label,
         "task": task,
@@ -225,7 +225,7 @@ def finetune(
         texts_of(splits.train, text, f"{splits.name} (train)")  # before rows change their numbers
         task_of(task, splits, text, label)
     splits = hold_out(splits, label, validation, seed)
-    base, source = _open_vectors(vectors, member)
+    base, source = open_vectors(vectors, member)
     tokenizer = vocab.tokenizer if vocab is not None else tokenizer or Tokenizer.for_table(base)
     settings |= {**source, "tokenizer": tokenizer.name}
 
@@ -259,7 +259,7 @@ def _finished(
     return finished
 
 
-def _open_vectors(
+def open_vectors(
     vectors: str | os.PathLike[str] | EmbeddingTable, member: str | None
 ) -> tuple[EmbeddingTable, dict[str, str]]:
     """Return the table and what identifies the file it came from."""
@@ -272,7 +272,7 @@ def _open_vectors(
     source = {name: base.metadata.get(name, "") for name in names}
     if kind in _KEEP_METADATA:
         # a file of ours tells of the file it was made from; the source here is it itself
-        name, sha256 = "<stdin>" if vectors == STDIN else _spelled(vectors), ""
+        name, sha256 = "<stdin>" if vectors == STDIN else spelled(vectors), ""
         if isinstance(vectors, (str, os.PathLike)) and vectors != STDIN:
             name, sha256 = Path(vectors).name + (f"#{member}" if member else ""), sha256_of(vectors)
         if sha256 != source["source_sha256"]:
@@ -280,7 +280,7 @@ def _open_vectors(
     return base, source
 
 
-def _spelled(source: Any) -> str:
+def spelled(source: Any) -> str:
     """Return a path or a Hub name as it is, and of an object only its kind."""
     if isinstance(source, (str, os.PathLike)):
         return os.fspath(source)

@@ -14,7 +14,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from ..augment import drop_words
-from ..errors import FinetuneEmbedError
+from ..errors import DivergenceError
 from ..optim import RowAdamW
 from ..strategies import EMBEDDING, Clock, Strategy, check_moved, model_layout
 from .checkpoint import Checkpoints, Progress, Tensors
@@ -110,7 +110,7 @@ def train(run: Training, progress: Progress, best: Tensors, checkpoints: Checkpo
 
     Raises:
         StrategyError: the table was open for an epoch and did not move.
-        FinetuneEmbedError: the loss is not finite.
+        DivergenceError: the loss is not finite.
     """
     total = total_steps(run.source.steps_of_run(run.settings.epochs), run.settings.max_steps)
     table_group = next(g for g in run.optimizer.param_groups if g["name"] == EMBEDDING)
@@ -180,7 +180,7 @@ def take_step(run: Training, step: Step, progress: Progress, rate: float) -> flo
         their number.
 
     Raises:
-        FinetuneEmbedError: it is not finite; then nothing has moved.
+        DivergenceError: it is not finite; then nothing has moved.
     """
     seed_generators(
         step_seed(run.settings.seed, progress.step, run.processes.index), run.weight.device
@@ -192,7 +192,7 @@ def take_step(run: Training, step: Step, progress: Progress, rate: float) -> flo
         run.precision.backward(part)
         loss += part.item()
     if not math.isfinite(loss):
-        raise FinetuneEmbedError(
+        raise DivergenceError(
             f"the loss is {loss} in epoch {progress.epoch}, step {progress.step + 1}, with the "
             f"table at lr={rate:g}; take a smaller lr"
         )

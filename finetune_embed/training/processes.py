@@ -15,13 +15,27 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..errors import DataError, FinetuneEmbedError, StrategyError, VectorFileError, VocabularyError
+from ..errors import (
+    DataError,
+    DivergenceError,
+    FinetuneEmbedError,
+    StrategyError,
+    VectorFileError,
+    VocabularyError,
+)
 
 __all__ = ["Processes"]
 
 _ERRORS: dict[str, type[Exception]] = {
     kind.__name__: kind
-    for kind in (DataError, FinetuneEmbedError, StrategyError, VectorFileError, VocabularyError)
+    for kind in (
+        DataError,
+        DivergenceError,
+        FinetuneEmbedError,
+        StrategyError,
+        VectorFileError,
+        VocabularyError,
+    )
 }
 
 

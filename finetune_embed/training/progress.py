@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any
 
-__all__ = ["ProgressBar"]
+__all__ = ["CountBar", "ProgressBar"]
 
 
 class ProgressBar:
@@ -21,23 +21,7 @@ class ProgressBar:
     def __init__(self, shown: bool, epochs: int, steps: int | None, done: int = 0) -> None:
         self._bar: Any = None
         if shown:
-            from rich.console import Console
-            from rich.progress import (
-                BarColumn,
-                MofNCompleteColumn,
-                Progress,
-                TextColumn,
-                TimeElapsedColumn,
-            )
-
-            columns = (
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[told]}"),
-                TimeElapsedColumn(),
-            )
-            self._bar = Progress(*columns, console=Console(stderr=True), transient=False)
+            self._bar = _rich_bar()
             self._task = self._bar.add_task(
                 f"epoch {done}/{epochs}",
                 total=None if steps is None else epochs * steps,
@@ -85,3 +69,68 @@ class ProgressBar:
         """Fill the bar: the run has stopped early."""
         if self._bar is not None and self._steps is not None:
             self._bar.update(self._task, completed=self._epochs * self._steps)
+
+
+class CountBar:
+    """Shows how many of so many things are done; a silent one does nothing.
+
+    Args:
+        shown: whether anything is shown.
+        total: how many there are, at the most.
+    """
+
+    def __init__(self, shown: bool, total: int) -> None:
+        self._bar: Any = _rich_bar() if shown else None
+        self._total = total
+        if self._bar is not None:
+            self._task = self._bar.add_task("", total=total, told="")
+
+    def __enter__(self) -> CountBar:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def begin(self, told: str) -> None:
+        """Show what is being done."""
+        if self._bar is not None:
+            self._bar.update(self._task, told=told)
+
+    def advance(self) -> None:
+        """Count one."""
+        if self._bar is not None:
+            self._bar.advance(self._task)
+
+    def skip(self, count: int) -> None:
+        """Take some from the total that turned out not to be needed."""
+        self._total -= count
+        if self._bar is not None:
+            self._bar.update(self._task, total=self._total)
+
+
+def _rich_bar() -> Any:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[told]}"),
+        TimeElapsedColumn(),
+    )
+    return Progress(*columns, console=Console(stderr=True), transient=False)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
@@ -88,6 +90,9 @@ class Run:
         history: a record for each epoch.
         words: what became of each word of the vocabulary, as columns.
         drift: what moved; None after `load`, since the base table is not part of a folder.
+        outcomes: float64 `(texts, 2)`, what each text of the test split adds to the numerator and
+            the denominator of the task's score: `outcomes.sum(0)` gives it. None after `load`, and
+            where there is no test split.
     """
 
     table: EmbeddingTable
@@ -99,6 +104,7 @@ class Run:
     history: Sequence[Mapping[str, Any]]
     words: Mapping[str, Sequence[Any]]
     drift: Drift | None = None
+    outcomes: npt.NDArray[np.float64] | None = None
 
     @property
     def warnings(self) -> list[str]:

@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -71,6 +73,7 @@ class Tuning:
         self.vocab, self.task = data.vocab, data.task
         self.found = find(base, self.vocab.words, settings["fallback"])
         self.coverage: Coverage = self.vocab.coverage_of(self.found)
+        self.outcomes: npt.NDArray[np.float64] | None = None
         settings |= {"task": data.task.name, "data_sha256": data.sha256}
         table = embedding_of(
             base, self.vocab, self.found, oov=oov, seed=settings["seed"], sparse=True
@@ -191,7 +194,7 @@ class Tuning:
             optimizer,
             build_scheduler(optimizer, settings["schedule"], steps, settings["warmup"]),
             self.task,
-            lambda: self._measure("validation")[1],
+            lambda: self._validated()[1],
             loop,
             self.start,
             self.processes,
@@ -202,26 +205,28 @@ class Tuning:
     def _state(self) -> Tensors:
         return {name: value.detach().clone() for name, value in self.model.state_dict().items()}
 
-    def _measure(self, split: str, task: Task | None = None) -> tuple[Task, dict[str, float]]:
-        """Return the scores of a split, and the task they were measured by.
-
-        Without a task, what its decoding takes from data is taken from this split.
-        """
+    def _outputs(self, split: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return the logits and targets of all units of a split, and the lengths of its texts."""
         rows = self.data.further.behind(_weight(self.table_module).detach())
         data = self.data.held_out[split]
         logits = forward_all(self.model, self.path, rows, data)
-        every = torch.arange(len(data))
-        targets = self.task.batch_targets(data, every)
-        task = task or self.task.fit(logits, targets)
-        return task, task.scores(logits, targets, data.lengths)
+        return logits, self.task.batch_targets(data, torch.arange(len(data))), data.lengths
+
+    def _validated(self) -> tuple[Task, dict[str, float]]:
+        """Return the task with what its decoding takes from validation, and the scores there."""
+        logits, targets, lengths = self._outputs("validation")
+        task = self.task.fit(logits, targets)
+        return task, task.scores(logits, targets, lengths)
 
     def _exported(self) -> tuple[EmbeddingTable, dict[str, Any]]:
         """Return the table of the best weights, and what they score on the held-out splits."""
         tuned = to_table(_weight(self.table_module), self.vocab, like=self.base)
-        self.task, scores = self._measure("validation")
+        self.task, scores = self._validated()
         metrics: dict[str, Any] = {"validation": scores}
         if "test" in self.data.held_out:
-            metrics["test"] = self._measure("test", self.task)[1]
+            outputs = self._outputs("test")
+            metrics["test"] = self.task.scores(*outputs)
+            self.outcomes = self.task.outcomes(*outputs)
         self.settings |= self.task.settings()
         tuned.metadata = metadata_of(self.base, self.settings, metrics)
         return tuned, metrics
@@ -254,6 +259,7 @@ class Tuning:
             progress.history,
             words,
             moved,
+            self.outcomes,
         )
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -134,6 +136,20 @@ class Task(ABC):
         self, logits: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor
     ) -> dict[str, float]:
         """Return the scores of logits `(units, C)` by name, the mean loss among them.
+
+        Args:
+            logits: of all units of all texts.
+            targets: of as many units.
+            lengths: int64 `(texts,)`, which words belong together.
+        """
+
+    @abstractmethod
+    def outcomes(
+        self, logits: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor
+    ) -> npt.NDArray[np.float64]:
+        """Return what each text adds to the score named by `metric`, `(texts, 2)`.
+
+        The score of any set of texts is the sum of their first numbers over that of their second.
 
         Args:
             logits: of all units of all texts.

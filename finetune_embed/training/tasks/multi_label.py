@@ -81,6 +81,14 @@ class MultiLabel(Task):
         }
 
     @override
+    def outcomes(
+        self, logits: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor
+    ) -> npt.NDArray[np.float64]:
+        found, true = self._found(logits), targets.numpy() > 0
+        right, all_of_both = (found & true).sum(axis=1), found.sum(axis=1) + true.sum(axis=1)
+        return np.stack([2.0 * right, all_of_both.astype(np.float64)], axis=1)
+
+    @override
     def decode(self, logits: torch.Tensor, lengths: torch.Tensor) -> list[list[Label]]:
         return [
             [self.labels[number] for number in np.flatnonzero(row)] for row in self._found(logits)

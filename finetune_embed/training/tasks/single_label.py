@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch.nn import functional
 from typing_extensions import override
@@ -47,6 +49,13 @@ class SingleLabel(Task):
     ) -> dict[str, float]:
         right = (logits.argmax(dim=1) == targets).double().mean()
         return {"accuracy": right.item(), "loss": self.loss(logits, targets).item()}
+
+    @override
+    def outcomes(
+        self, logits: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor
+    ) -> npt.NDArray[np.float64]:
+        right = (logits.argmax(dim=1) == targets).double()
+        return torch.stack([right, torch.ones_like(right)], dim=1).numpy()
 
     @override
     def decode(self, logits: torch.Tensor, lengths: torch.Tensor) -> list[Label]:

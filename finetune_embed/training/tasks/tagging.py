@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch.nn import functional
 from typing_extensions import override
@@ -100,6 +102,18 @@ class Tagging(Task):
         return scores
 
     @override
+    def outcomes(
+        self, logits: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor
+    ) -> npt.NDArray[np.float64]:
+        found = logits.argmax(dim=1)
+        if self.is_bio:
+            return entity_outcomes(self._tags(targets, lengths), self._tags(found, lengths))
+        texts = torch.arange(len(lengths)).repeat_interleave(lengths)
+        right = torch.zeros(len(lengths), dtype=torch.float64)
+        right.index_add_(0, texts, (found == targets).double())
+        return torch.stack([right, lengths.double()], dim=1).numpy()
+
+    @override
     def decode(self, logits: torch.Tensor, lengths: torch.Tensor) -> list[list[Label]]:
         return self._tags(logits.argmax(dim=1), lengths)
 
@@ -142,10 +156,19 @@ def entity_f1(true: Sequence[Sequence[str]], found: Sequence[Sequence[str]]) -> 
     or behind `O` begins one as `B-x` does, so that IOB1 and IOB2 are read alike. 0 where there are
     none.
     """
-    from nervaluate import Evaluator
+    above, below = entity_outcomes(true, found).sum(axis=0).tolist()
+    return above / below if below else 0.0
 
-    types = sorted({tag[2:] for tag in chain(*true, *found) if tag != "O"})
-    if not types:
-        return 0.0
-    results = Evaluator(true, found, tags=types, loader="list").evaluate()
-    return float(results["overall"]["strict"].f1)
+
+def entity_outcomes(
+    true: Sequence[Sequence[str]], found: Sequence[Sequence[str]]
+) -> npt.NDArray[np.float64]:
+    """Return for each text twice the entities found rightly, and all true and found ones."""
+    from nervaluate.loaders import ListLoader
+
+    outcomes = np.zeros((len(true), 2))
+    both = zip(*(ListLoader().load(list(tags)) for tags in (true, found)), strict=True)
+    for outcome, entities in zip(outcomes, both, strict=True):
+        a, b = ({(one.label, one.start, one.end) for one in text} for text in entities)
+        outcome[:] = 2 * len(a & b), len(a) + len(b)
+    return outcomes

@@ -1,0 +1,296 @@
+"""`Comparison`: which strategy stands where, and which one to take."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..files import atomic_write
+from ..strategies import Strategy
+
+__all__ = ["Comparison", "Confirmation", "Standing"]
+
+Interval = tuple[float, float]
+HEAD = (
+    "# finetune-embed train --config {name} -o tuned\n"
+    "# {told}\n"
+    "# Paths are those that were given to the comparison.\n"
+)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How one strategy did, over all seeds. Scores are between 0 and 1.
+
+    Attributes:
+        strategy: as spelled.
+        lr: the learning rate that was best on validation, of those in `tried`.
+        tried: the validation score of each learning rate tried, None where the loss diverged.
+        validation: the mean score there.
+        test: the mean score there.
+        test_interval: what the mean might have been with other seeds and other test texts, 95 %.
+        difference: of the test score from `Freeze`.
+        difference_interval: of the same, 95 %.
+        p: how likely such a difference is by chance, corrected for the number of strategies.
+        from_best_interval: of the difference from the one that is best on validation, 95 %.
+        seconds: of a run, the median.
+        best_epoch: the median, counted from 0.
+        rows_moved: rows of the table that changed, the median.
+        median_movement: of those, relative to their length; the median over seeds.
+        neighbour_overlap: the mean share of nearest neighbours that frequent words kept.
+        word_pairs: Spearman's correlation with people's scores afterwards, by data set.
+    """
+
+    strategy: str
+    lr: float
+    tried: Mapping[float, float | None]
+    validation: float
+    test: float
+    test_interval: Interval
+    difference: float
+    difference_interval: Interval
+    p: float
+    from_best_interval: Interval
+    seconds: float
+    best_epoch: float
+    rows_moved: float
+    median_movement: float
+    neighbour_overlap: float
+    word_pairs: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """The strategy that was best on validation against `Freeze`, with seeds not used before.
+
+    Attributes:
+        strategy: as spelled.
+        test: its mean test score.
+        freeze: that of `Freeze`.
+        difference_interval: of the difference, 95 %.
+        seeds: the fresh seeds.
+    """
+
+    strategy: str
+    test: float
+    freeze: float
+    difference_interval: Interval
+    seeds: tuple[int, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether the strategy is better beyond chance."""
+        return self.difference_interval[0] > 0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What `compare` found. Prints as a table and a verdict.
+
+    Attributes:
+        standings: the strategies, the best on validation first.
+        baseline: the strategy that the differences are from, `Freeze()`.
+        metric: the score, such as `accuracy`.
+        confirmation: of the best one on fresh seeds; None where that is the baseline.
+        seeds: those of the standings.
+        search_seed: the one that learning rates were chosen by.
+        word_pairs: Spearman's correlation with people's scores before any tuning.
+        recipe: the settings that `finetune` takes to make the run that is recommended.
+    """
+
+    standings: tuple[Standing, ...]
+    baseline: str
+    metric: str
+    confirmation: Confirmation | None
+    seeds: tuple[int, ...]
+    search_seed: int
+    word_pairs: Mapping[str, float]
+    recipe: Mapping[str, Any]
+
+    @property
+    def recommended(self) -> Strategy:
+        """The strategy to take: `Freeze` unless another one is better beyond chance."""
+        return Strategy.parse(str(self.recipe["strategy"]))
+
+    def standing(self, strategy: Strategy | str) -> Standing:
+        """Return the standing of a strategy.
+
+        Raises:
+            KeyError: it was not compared.
+        """
+        for one in self.standings:
+            if one.strategy == str(strategy):
+                return one
+        raise KeyError(str(strategy))
+
+    def as_good(self) -> list[Standing]:
+        """Return the strategies that the test texts can't tell from the best on validation.
+
+        The one that kept most neighbours comes first.
+        """
+        alike = [s for s in self.standings if s.from_best_interval[1] >= 0]
+        return sorted(alike, key=lambda one: -one.neighbour_overlap)
+
+    def verdict(self) -> str:
+        """Return in a sentence which strategy to take, and why."""
+        best = self.standings[0].strategy
+        if self.confirmation is None:
+            return f"take {best}: no way of tuning the table was better on validation"
+        found, score = self.confirmation, self.metric.replace("_", " ")
+        low, high = (100 * bound for bound in found.difference_interval)
+        told = (
+            f"with {len(found.seeds)} fresh seeds {found.strategy} has a test {score} of "
+            f"{found.test:.2%}, {self.baseline} {found.freeze:.2%}: "
+            f"{100 * (found.test - found.freeze):+.2f} points ({low:+.2f} to {high:+.2f})"
+        )
+        if found.holds:
+            return f"take {found.strategy}: {told}"
+        return (
+            f"take {self.baseline}: {found.strategy} was best on validation, but {told}, which is "
+            "not beyond chance"
+        )
+
+    def rows(self) -> tuple[list[str], list[list[str]]]:
+        """Return the heads of the columns and the cells of the table."""
+        heads = ["strategy", "lr", "validation", f"test {self.metric}", "95 %", "- Freeze", "95 %"]
+        heads += ["p (Holm)", "rows moved", "movement", "neighbours", *self.word_pairs, "seconds"]
+        return heads, [self._cells(one) for one in self.standings]
+
+    def _cells(self, one: Standing) -> list[str]:
+        is_baseline = one.strategy == self.baseline
+        low, high = one.test_interval
+        return [
+            one.strategy,
+            f"{one.lr:g}",
+            f"{one.validation:.2%}",
+            f"{one.test:.2%}",
+            f"{100 * low:.1f} to {100 * high:.1f}",
+            "" if is_baseline else f"{100 * one.difference:+.2f}",
+            "" if is_baseline else _signed(one.difference_interval),
+            "" if is_baseline else _p(one.p),
+            f"{one.rows_moved:,.0f}",
+            f"{one.median_movement:.1%}",
+            f"{one.neighbour_overlap:.1%}",
+            *(f"{one.word_pairs[name]:.3f}" for name in self.word_pairs),
+            f"{one.seconds:.1f}",
+        ]
+
+    def __str__(self) -> str:
+        heads, rows = self.rows()
+        widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+        lines = []
+        for cells in (heads, *rows):
+            first, *rest = (cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
+            lines.append("  ".join([first.strip().ljust(widths[0]), *rest]).rstrip())
+        return "\n".join([*lines, "", *self._notes(), "", self.verdict()])
+
+    def _notes(self) -> list[str]:
+        count = len(self.seeds)
+        notes = [
+            f"means over {count} seeds; the learning rate is the best on validation of those tried "
+            f"with seed {self.search_seed}",
+        ]
+        if len(alike := self.as_good()) > 1:
+            notes.append(
+                f"not told from {self.standings[0].strategy} by the test texts: "
+                f"{', '.join(s.strategy for s in alike if s is not self.standings[0])}; of all "
+                f"these {alike[0].strategy} kept most neighbours ({alike[0].neighbour_overlap:.1%})"
+            )
+        if self.word_pairs:
+            before = ", ".join(f"{name} {value:.3f}" for name, value in self.word_pairs.items())
+            notes.append(f"agreement with people on pairs of words before tuning: {before}")
+        return notes
+
+    def markdown(self) -> str:
+        """Return the table in Markdown, with the notes and the verdict below it."""
+        heads, rows = self.rows()
+        for row in rows:
+            row[0] = f"`{row[0]}`"
+        lines = [f"| {' | '.join(cells)} |" for cells in (heads, ["---"] * len(heads), *rows)]
+        return "\n".join([*lines, "", *(f"{note}." for note in self._notes()), "", self.verdict()])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain values, ready for JSON; what is no number is None."""
+        told = {**asdict(self), "recommended": str(self.recommended), "verdict": self.verdict()}
+        plain: dict[str, Any] = _plain(told)
+        return plain
+
+    def plot(self, path: str | os.PathLike[str]) -> None:
+        """Draw the test score against the median movement, and write it as PNG or SVG.
+
+        Raises:
+            ImportError: matplotlib is not installed: `pip install 'finetune_embed[plot]'`.
+        """
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(8, 5), layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.add_subplot()
+        for number, one in enumerate(self.standings):
+            low, high = one.test_interval
+            axes.errorbar(
+                100 * one.median_movement,
+                100 * one.test,
+                [[max(0.0, 100 * (one.test - low))], [max(0.0, 100 * (high - one.test))]],
+                fmt="os^vDP*X"[number % 8],
+                capsize=3,
+                label=one.strategy,
+            )
+        axes.set_xlabel("median movement of the rows that moved, % of their length")
+        axes.set_ylabel(f"test {self.metric.replace('_', ' ')}, %")
+        axes.set_title(f"{len(self.seeds)} seeds; bars: 95 % over seeds and test texts")
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize="small")
+        kind = Path(path).suffix.lstrip(".") or "png"
+        with atomic_write(path) as file:
+            figure.savefig(file, format=kind, dpi=120)
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write `comparison.json`, `comparison.md`, `recipe.yaml` and, with matplotlib, a plot."""
+        import yaml
+
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        with atomic_write(folder / RECIPE) as file:
+            head = HEAD.format(name=RECIPE, told=self.verdict())
+            told = yaml.safe_dump(dict(self.recipe), sort_keys=False, allow_unicode=True)
+            file.write((head + told).encode())
+        with atomic_write(folder / MARKDOWN) as file:
+            file.write(self.markdown().encode() + b"\n")
+        with contextlib.suppress(ImportError):
+            self.plot(folder / PLOT)
+        with atomic_write(folder / COMPARISON) as file:
+            told = json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
+            file.write(told.encode() + b"\n")
+
+
+RECIPE, MARKDOWN, PLOT, COMPARISON = (
+    "recipe.yaml",
+    "comparison.md",
+    "comparison.png",
+    "comparison.json",
+)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value with None in the place of numbers that JSON can't hold."""
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _signed(bounds: Sequence[float]) -> str:
+    return " to ".join(f"{100 * bound:+.2f}" for bound in bounds)
+
+
+def _p(value: float) -> str:
+    return "< 0.01" if value < 0.01 else f"{value:.2f}"

@@ -1,0 +1,80 @@
+"""What can be told apart from chance: a nested bootstrap and Holm's correction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["bootstrap", "holm", "interval", "p_value"]
+
+Floats = npt.NDArray[np.float64]
+DRAWS, BLOCK = 5_000, 100
+
+
+def bootstrap(outcomes: Mapping[str, Floats], draws: int = DRAWS) -> dict[str, Floats]:
+    """Return mean scores as they might have come out, drawn again with replacement.
+
+    In each draw the seeds are drawn anew and, nested in them, the test examples: both the same for
+    all, since seeds are paired and the test examples are the same texts. So differences of what is
+    returned are those of pairs.
+
+    Args:
+        outcomes: by name, `(seeds, N, 2)`: for each example of each run what it adds to the
+            numerator and to the denominator of the score; see `Task.outcomes`.
+        draws: how often to draw.
+
+    Returns:
+        By name the mean score of each draw, `(draws,)`.
+    """
+    rng = np.random.default_rng(0)
+    seeds, examples, _ = next(iter(outcomes.values())).shape
+    parts = np.stack([*outcomes.values()]).astype(np.float32)  # (names, seeds, N, 2)
+    flat = np.ascontiguousarray(parts.transpose(2, 0, 1, 3).reshape(examples, -1))
+    means = np.empty((len(outcomes), draws))
+    for first in range(0, draws, BLOCK):
+        count = min(BLOCK, draws - first)
+        weights = np.empty((count, examples), np.float32)
+        for row in weights:
+            row[:] = np.bincount(rng.integers(0, examples, examples), minlength=examples)
+        sums = (weights @ flat).astype(np.float64).reshape(count, len(outcomes), seeds, 2)
+        scores = _ratio(sums)
+        drawn = rng.integers(0, seeds, (count, seeds))
+        means[:, first : first + count] = (
+            np.take_along_axis(scores, drawn[:, None, :], axis=2).mean(axis=2).T
+        )
+    return dict(zip(outcomes, means, strict=True))
+
+
+def _ratio(sums: Floats) -> Floats:
+    """Return numerators over denominators, 0 where there is nothing."""
+    above, below = sums[..., 0], sums[..., 1]
+    return np.divide(above, below, out=np.zeros_like(above), where=below > 0)
+
+
+def interval(drawn: Floats, level: float = 0.95) -> tuple[float, float]:
+    """Return the middle of what was drawn, as a percentile interval."""
+    rest = 100 * (1 - level) / 2
+    low, high = np.percentile(drawn, (rest, 100 - rest))
+    return float(low), float(high)
+
+
+def p_value(drawn: Floats) -> float:
+    """Return how likely a difference at least as far from 0 is, on both sides, by chance alone."""
+    beyond = 1 + min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
+    return min(1.0, 2 * beyond / (len(drawn) + 1))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values corrected for their number (Holm 1979), each to be compared as it is.
+
+    The smallest is multiplied by the number of them, the next by one less, and so on; none falls
+    below one before it.
+    """
+    order = np.argsort(p_values, kind="stable")
+    corrected = np.array([p_values[i] for i in order]) * np.arange(len(order), 0, -1)
+    corrected = np.minimum(np.maximum.accumulate(corrected), 1.0)
+    result = np.empty(len(order))
+    result[order] = corrected
+    return [float(value) for value in result]

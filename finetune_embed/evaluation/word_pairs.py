@@ -1,0 +1,112 @@
+"""Whether cosines agree with what people said of the likeness of two words."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import DataError
+from ..table import EmbeddingTable
+from ..words import Rows
+
+__all__ = ["WordPairs", "evaluate_word_pairs", "read_word_pairs"]
+
+Pair = tuple[str, str, float]
+
+
+@dataclass(frozen=True)
+class WordPairs:
+    """How a table agrees with people on pairs of words.
+
+    Attributes:
+        spearman: the rank correlation of cosines and people's scores, from -1 to 1; nan where
+            fewer than three pairs were found.
+        found: pairs of which the table has both words.
+        pairs: all pairs.
+    """
+
+    spearman: float
+    found: int
+    pairs: int
+
+    def __str__(self) -> str:
+        return f"Spearman {self.spearman:.3f} on {self.found:,} of {self.pairs:,} pairs"
+
+
+def read_word_pairs(path: str | os.PathLike[str]) -> list[Pair]:
+    """Read pairs of words with a score, as SimLex-999, WordSim-353 and MEN are handed on.
+
+    Args:
+        path: a text file in UTF-8, a line a pair: two words and a number, between tabs or, where a
+            line has no tab, commas or blanks. Further fields are left alone, as are lines that
+            begin with `#` and a first line whose third field is no number.
+
+    Raises:
+        DataError: the file can't be read, or a line has no two words and a number.
+    """
+    pairs: list[Pair] = []
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            lines = file.read().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"the word pairs {os.fspath(path)!r} can't be read: {error}") from error
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        separator = next((one for one in ("\t", ",") if one in line), None)
+        fields = [field.strip() for field in line.split(separator)]
+        try:
+            first, second, score = fields[0], fields[1], float(fields[2])
+        except (IndexError, ValueError) as error:
+            if number == 1 and len(fields) >= 3:
+                continue  # names of the columns
+            raise DataError(
+                f"{os.fspath(path)}:{number}: {line[:80]!r} is no pair of words with a score; a "
+                "line is: old<tab>new<tab>1.58"
+            ) from error
+        pairs.append((first, second, score))
+    if not pairs:
+        raise DataError(f"the word pairs {os.fspath(path)!r}: there is no pair in the file")
+    return pairs
+
+
+def evaluate_word_pairs(
+    table: EmbeddingTable, pairs: Sequence[Pair] | str | os.PathLike[str]
+) -> WordPairs:
+    """Measure how far cosines agree with people's scores of pairs of words.
+
+    Args:
+        table: the table. A word that it lacks is looked up in lower case; a pair of which it
+            still lacks a word does not count.
+        pairs: two words and a score each, or a file of them; see `read_word_pairs`.
+
+    Returns:
+        Spearman's rank correlation, equal values sharing their mean rank, and on how many pairs.
+
+    Raises:
+        DataError: the file can't be read, or a line has no two words and a number.
+    """
+    import polars as pl
+
+    if isinstance(pairs, (str, os.PathLike)):
+        pairs = read_word_pairs(pairs)
+    first, second = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    rows = np.stack([_rows_of(table, first), _rows_of(table, second)])
+    at = np.flatnonzero((rows >= 0).all(axis=0))
+    if len(at) < 3:
+        return WordPairs(float("nan"), len(at), len(pairs))
+    a, b = (table.rows(side[at]).astype(np.float64) for side in rows)
+    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    cosine = (a * b).sum(axis=1) / np.where(norms > 0, norms, 1)
+    scores = np.array([score for _, _, score in pairs])[at]
+    ranked = pl.corr(pl.Series(cosine), pl.Series(scores), method="spearman")
+    return WordPairs(float(pl.select(ranked).item()), len(at), len(pairs))
+
+
+def _rows_of(table: EmbeddingTable, words: Sequence[str]) -> Rows:
+    lower = table.rows_of([word.lower() for word in words])
+    rows = table.rows_of(words)
+    return np.where(rows >= 0, rows, lower)

@@ -1,0 +1,402 @@
+"""`compare`: the same chances for all, what it concludes, and that it goes on where it was left."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from datasets import Dataset
+
+import finetune_embed as fe
+from finetune_embed.comparison import comparing as module
+from finetune_embed.comparison.trials import Trial
+from finetune_embed.demo import REVIEWS, VECTORS
+
+FAST: dict[str, Any] = {"epochs": 2, "seeds": 2, "budget": 2, "max_steps": 8}
+TUNED = "DiscriminativeLR(embedding=0.5)"
+
+
+def reviews(rows: int = 200) -> dict[str, Dataset]:
+    import polars as pl
+
+    parts = {name: pl.read_csv(REVIEWS / f"{name}.csv") for name in ("train", "validation", "test")}
+    return {name: Dataset.from_polars(part[:rows]) for name, part in parts.items()}
+
+
+@pytest.fixture(scope="module")
+def table() -> fe.EmbeddingTable:
+    return fe.load_vectors(VECTORS)
+
+
+@pytest.fixture(scope="module")
+def found(table, tmp_path_factory) -> tuple[fe.Comparison, Path]:
+    folder = tmp_path_factory.mktemp("which") / "deep" / "folder"
+    pairs = folder.parents[1] / "pairs.tsv"
+    pairs.write_text("good\tgreat\t9\nbad\tgood\t3\nbad\tawful\t8\ncamera\tbad\t1\n")
+    comparison = fe.compare(
+        [TUNED, fe.FullTune()],
+        table,
+        reviews(),
+        word_pairs=[pairs],
+        output_dir=folder,
+        **FAST,
+    )
+    return comparison, folder
+
+
+def lines(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
+
+
+def test_every_strategy_has_the_same_budget_and_seeds(found):
+    comparison, folder = found
+    made = lines(folder)
+    names = ["Freeze", TUNED, "FullTune"]
+    assert [s.strategy for s in comparison.standings] != []
+    assert {s.strategy for s in comparison.standings} == set(names)
+    for name in names:
+        searched = [t for t in made if t["strategy"] == name and t["seed"] == 0]
+        assert [t["lr"] for t in searched] == [0.01, 0.03]
+        judged = [t for t in made if t["strategy"] == name and t["seed"] in (1, 2)]
+        assert [t["seed"] for t in judged] == [1, 2]
+        rates = {t["lr"]: t["validation"] for t in searched}
+        assert {t["lr"] for t in judged} == {max(rates, key=rates.__getitem__)}
+        assert comparison.standing(name).tried == rates
+    assert comparison.seeds == (1, 2)
+    assert comparison.search_seed == 0
+
+
+def test_the_figures_are_those_of_the_runs(found, table):
+    comparison, folder = found
+    made = lines(folder)
+    assert comparison.metric == "accuracy"
+    for standing in comparison.standings:
+        judged = [t for t in made if t["strategy"] == standing.strategy and t["seed"] in (1, 2)]
+        assert standing.test == pytest.approx(np.mean([t["test"] for t in judged]))
+        assert standing.validation == pytest.approx(np.mean([t["validation"] for t in judged]))
+        for trial in judged:
+            above, below = trial["outcomes"]
+            assert sum(above) / sum(below) == pytest.approx(trial["test"])
+            assert len(above) == 200
+        low, high = standing.test_interval
+        assert low <= standing.test <= high
+    one = comparison.standing("FullTune")
+    run = fe.finetune(
+        table, reviews(), strategy="FullTune", lr=one.lr, seed=1, epochs=2, max_steps=8
+    )
+    kept = next(t for t in made if (t["strategy"], t["seed"]) == ("FullTune", 1))
+    assert kept["test"] == run.metrics["test"]["accuracy"]
+    assert kept["validation"] == run.metrics["validation"]["accuracy"]
+    assert kept["median_movement"] == run.metrics["drift"]["median_movement"]
+    assert kept["word_pairs"]["pairs"] == pytest.approx(
+        fe.evaluate_word_pairs(run.table, folder.parents[1] / "pairs.tsv").spearman
+    )
+
+
+def test_the_frozen_table_is_as_it_was(found):
+    comparison, _ = found
+    frozen = comparison.standing("Freeze")
+    assert frozen.rows_moved == frozen.median_movement == frozen.difference == 0
+    assert frozen.neighbour_overlap == 1
+    assert frozen.word_pairs == comparison.word_pairs
+    tuned = comparison.standing("FullTune")
+    assert tuned.rows_moved > 100
+    assert 0 < tuned.neighbour_overlap < 1
+
+
+def test_what_is_written(found):
+    comparison, folder = found
+    told = json.loads((folder / "comparison.json").read_text())
+    assert told["verdict"] == comparison.verdict()
+    assert told["recommended"] == str(comparison.recommended)
+    assert [s["strategy"] for s in told["standings"]] == [s.strategy for s in comparison.standings]
+    markdown = (folder / "comparison.md").read_text()
+    assert markdown.count("\n| `") == 3
+    assert comparison.verdict() in markdown
+    assert (folder / "comparison.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    printed = str(comparison)
+    assert printed.splitlines()[0].startswith("strategy")
+    assert all(s.strategy in printed for s in comparison.standings)
+    assert comparison.verdict() in printed
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "comparison.json",
+        "comparison.md",
+        "comparison.png",
+        "recipe.yaml",
+        "settings.json",
+        "trials.jsonl",
+    ]
+
+
+def without_seconds(comparison: fe.Comparison) -> dict[str, Any]:
+    told = comparison.to_dict()
+    for standing in told["standings"]:
+        del standing["seconds"]
+    return told
+
+
+@pytest.mark.parametrize("done", [1, 5, 9])
+def test_interrupted_equals_uninterrupted(found, table, tmp_path, monkeypatch, done):
+    expected, _ = found
+    runs = []
+    whole = module.finetune
+
+    def interrupted(*args: Any, **kwargs: Any) -> fe.Run:
+        if len(runs) == done:
+            raise KeyboardInterrupt
+        runs.append(kwargs)
+        return whole(*args, **kwargs)
+
+    pairs = found[1].parents[1] / "pairs.tsv"
+    given = ([TUNED, fe.FullTune()], table, reviews())
+    settings = {"word_pairs": [pairs], "output_dir": tmp_path / "which", **FAST}
+    monkeypatch.setattr(module, "finetune", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fe.compare(*given, **settings)
+    assert len(lines(tmp_path / "which")) == done
+    runs.clear()
+    done = 100
+    with pytest.raises(fe.DataError, match="resume=True"):
+        fe.compare(*given, **settings)
+    again = fe.compare(*given, resume=True, **settings)
+    assert without_seconds(again) == without_seconds(expected)
+    assert len(lines(tmp_path / "which")) == len(lines(found[1]))
+    count = len(runs)
+    fe.compare(*given, resume=True, **settings)
+    assert len(runs) == count  # nothing is run again
+
+
+def test_more_of_it_makes_use_of_what_is_there(found, table, tmp_path, monkeypatch):
+    import shutil
+
+    folder = tmp_path / "which"
+    shutil.copytree(found[1], folder)
+    before = lines(folder)
+    pairs = found[1].parents[1] / "pairs.tsv"
+    more = fe.compare(
+        [TUNED, "FullTune", "UnfreezeAfter(epochs=1)"],
+        table,
+        reviews(),
+        word_pairs=[pairs],
+        output_dir=folder,
+        resume=True,
+        **FAST,
+    )
+    after = lines(folder)
+    assert after[: len(before)] == before
+    new = [t for t in after[len(before) :] if t["strategy"] != "UnfreezeAfter(epochs=1)"]
+    fresh = set() if more.confirmation is None else set(more.confirmation.seeds)
+    assert all(t["seed"] in fresh for t in new)
+    assert len(more.standings) == 4
+
+
+def test_other_settings_are_refused(found, table, tmp_path):
+    folder = found[1]
+    with pytest.raises(fe.DataError, match=r"epochs=2, this run has epochs=3"):
+        fe.compare([], table, reviews(), output_dir=folder, resume=True, **{**FAST, "epochs": 3})
+    with pytest.raises(fe.DataError, match=r"was written with data_sha256="):
+        fe.compare(
+            [],
+            table,
+            reviews(150),
+            word_pairs=[folder.parents[1] / "pairs.tsv"],
+            output_dir=folder,
+            resume=True,
+            **FAST,
+        )
+
+
+def test_folders_of_others_are_left_alone(table, tmp_path):
+    (tmp_path / "settings.json").write_text('{"theirs": 1}')
+    for how in ({}, {"resume": True}, {"overwrite": True}):
+        with pytest.raises(fe.DataError, match=r"settings\.json, which no comparison"):
+            fe.compare([], table, reviews(), output_dir=tmp_path, **how, **FAST)
+    assert (tmp_path / "settings.json").read_text() == '{"theirs": 1}'
+    with pytest.raises(fe.DataError, match="is a file"):
+        fe.compare([], table, reviews(), output_dir=tmp_path / "settings.json", **FAST)
+
+
+def test_overwriting_starts_over(found, table, tmp_path):
+    import shutil
+
+    folder = tmp_path / "which"
+    shutil.copytree(found[1], folder)
+    fe.compare([], table, reviews(), output_dir=folder, overwrite=True, **FAST)
+    assert {t["strategy"] for t in lines(folder)} == {"Freeze"}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"strategies": "Freeze"}, r"compare\(\['Freeze'\], \.\.\.\)"),
+        ({"strategies": ["FullTune", fe.FullTune()]}, "FullTune is to be compared with itself"),
+        ({"strategies": ["Frieze"]}, "did you mean Freeze"),
+        ({"seeds": 0}, "seeds=0"),
+        ({"budget": True}, "budget=True"),
+        ({"strategy": "Freeze"}, "compare has no strategy="),
+        ({"resume": True}, "resume=True needs the folder"),
+        ({"resume": True, "overwrite": True}, "choose one"),
+        ({"batch_size": 0}, "batch_size=0"),
+        ({"test": 0.0}, "there is no test split, and test=0.0"),
+    ],
+)
+def test_what_is_refused(table, given, message):
+    strategies = given.pop("strategies", [])
+    data = reviews()
+    del data["test"]
+    with pytest.raises(fe.FinetuneEmbedError, match=message):
+        fe.compare(strategies, table, data, **{**FAST, **given})
+
+
+def test_without_a_test_split_the_same_rows_are_set_aside_for_all(table, monkeypatch):
+    data = reviews()
+    del data["test"], data["validation"]
+    seen = []
+    whole = module.finetune
+
+    def noted(base: Any, dataset: Any, **kwargs: Any) -> fe.Run:
+        seen.append({name: list(split["text"]) for name, split in dataset.items()})
+        return whole(base, dataset, **kwargs)
+
+    monkeypatch.setattr(module, "finetune", noted)
+    fe.compare(["FullTune"], table, data["train"], test=0.25, **FAST)
+    assert len(seen) >= 8
+    assert all(one == seen[0] for one in seen)
+    assert (len(seen[0]["train"]), len(seen[0]["test"])) == (150, 50)
+    assert sorted(seen[0]["train"] + seen[0]["test"]) == sorted(data["train"]["text"])
+
+
+def test_a_test_split_without_labels_is_none(table):
+    data = reviews()
+    data["test"] = data["test"].remove_columns("label").add_column("label", [-1] * 200)
+    data["train"] = Dataset.from_dict(
+        {
+            "text": data["train"]["text"],
+            "label": [int(x == data["train"]["label"][0]) for x in data["train"]["label"]],
+        }
+    )
+    del data["validation"]
+    found = fe.compare([], table, data, **FAST)
+    assert 0.3 < found.standing("Freeze").test <= 1
+
+
+def test_a_rate_with_which_the_loss_diverges_is_passed_by(table):
+    found = fe.compare(["FullTune"], table, reviews(), lr=1e30, **{**FAST, "budget": 40})
+    tried = found.standing("FullTune").tried
+    assert [*tried.values()][:2] == [None, None]
+    assert [*tried][1] == pytest.approx(1e29)
+    assert tried[found.standing("FullTune").lr] == max(s for s in tried.values() if s is not None)
+    with pytest.raises(
+        fe.DivergenceError, match=r"every learning rate tried.*compare\(\.\.\., lr="
+    ):
+        fe.compare(
+            ["FullTune"], table, reviews(), lr=1e38, loss_fn=_infinite, **{**FAST, "budget": 3}
+        )
+
+
+def _infinite(logits: Any, targets: Any) -> Any:
+    return logits.sum() * float("inf")
+
+
+# What is concluded, from runs that are made up
+
+
+def made_up(accuracy: dict[str, float], noise: float = 0.0, examples: int = 400):
+    def run(self: Any, strategy: str, lr: float, seed: int) -> Trial:
+        rng = np.random.default_rng([seed, len(strategy)])
+        share = accuracy[strategy] + noise * rng.standard_normal()
+        hits = (np.arange(examples) < share * examples).astype(float)
+        return Trial(
+            strategy,
+            lr,
+            seed,
+            metric="accuracy",
+            validation=accuracy[strategy] - abs(lr - 0.03),
+            test=float(hits.mean()),
+            outcomes=(hits.tolist(), [1.0] * examples),
+            neighbour_overlap=1 - accuracy[strategy] / 2,
+        )
+
+    return run
+
+
+def concluded(table, monkeypatch, accuracy, noise=0.0) -> fe.Comparison:
+    monkeypatch.setattr(module._Runner, "run", made_up(accuracy, noise))
+    return fe.compare(list(accuracy), table, reviews(), seeds=5, budget=5)
+
+
+def test_a_strategy_that_is_better_is_recommended(table, monkeypatch):
+    found = concluded(
+        table, monkeypatch, {"Freeze": 0.7, "FullTune": 0.8, "TrustRegion(radius=0.1)": 0.75}
+    )
+    assert [s.strategy for s in found.standings] == [
+        "FullTune",
+        "TrustRegion(radius=0.1)",
+        "Freeze",
+    ]
+    assert {s.lr for s in found.standings} == {0.03}
+    assert found.confirmation is not None
+    assert found.confirmation.holds
+    assert found.confirmation.seeds == (6, 7, 8, 9, 10)
+    assert found.recommended == fe.FullTune()
+    assert found.recipe["strategy"] == "FullTune"
+    assert found.recipe["lr"] == 0.03
+    assert found.standing("FullTune").difference == pytest.approx(0.1)
+    assert found.standing("FullTune").p < 0.01
+    assert found.verdict().startswith("take FullTune: with 5 fresh seeds FullTune has a test")
+    assert [s.strategy for s in found.as_good()] == ["FullTune"]
+
+
+def test_one_that_is_not_better_beyond_chance_gives_way_to_freeze(table, monkeypatch):
+    found = concluded(table, monkeypatch, {"Freeze": 0.7, "FullTune": 0.704}, noise=0.02)
+    assert found.standings[0].strategy == "FullTune"
+    assert found.confirmation is not None
+    assert not found.confirmation.holds
+    assert found.recommended == fe.Freeze()
+    assert found.recipe["strategy"] == "Freeze"
+    assert "which is not beyond chance" in found.verdict()
+    assert found.as_good()[0].strategy == "Freeze"  # it kept more
+    assert "Freeze kept most neighbours" in str(found)
+
+
+def test_freeze_that_is_best_is_not_confirmed(table, monkeypatch):
+    found = concluded(table, monkeypatch, {"Freeze": 0.8, "FullTune": 0.7})
+    assert found.confirmation is None
+    assert found.recommended == fe.Freeze()
+    assert "no way of tuning the table was better on validation" in found.verdict()
+
+
+# Other tasks
+
+
+def test_several_labels_and_tags_have_their_own_score(table):
+    texts = ["good camera", "bad camera", "good and bad", "awful"] * 20
+    labels = [["good"], ["bad"], ["good", "bad"], ["bad"]] * 20
+    several = Dataset.from_dict({"text": texts, "label": labels})
+    found = fe.compare([], table, several, **FAST)
+    assert found.metric == "micro_f1"
+    tags = Dataset.from_dict(
+        {
+            "text": [["good", "camera"], ["bad"], ["the", "good"]] * 20,
+            "label": [["A", "N"], ["A"], ["D", "A"]] * 20,
+        }
+    )
+    found = fe.compare([], table, tags, head="cnn_tagger", **FAST)
+    assert found.metric == "accuracy"
+    assert 0 < found.standing("Freeze").test <= 1
+
+
+def test_the_recipe_makes_the_run_it_was_chosen_by(table, tmp_path):
+    folder = tmp_path / "which"
+    fe.compare(["FullTune"], VECTORS, REVIEWS, output_dir=folder, batch_size=32, **FAST)
+    import yaml
+
+    recipe = yaml.safe_load((folder / "recipe.yaml").read_text())
+    chosen = (recipe["strategy"], recipe["lr"], recipe["seed"])
+    assert recipe["batch_size"] == 32
+    run = fe.finetune(recipe.pop("vectors"), recipe.pop("data"), **recipe)
+    kept = next(t for t in lines(folder) if (t["strategy"], t["lr"], t["seed"]) == chosen)
+    assert kept["test"] == run.metrics["test"]["accuracy"]
