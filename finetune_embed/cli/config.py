@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,10 @@ def _read(context: click.Context, _: click.Parameter, path: Path | None) -> None
     }
     unknown = [str(name) for name in found if str(name) not in options]
     if unknown:
+        close = difflib.get_close_matches(unknown[0], options, 1)
         raise click.BadParameter(
-            f"{path} sets {', '.join(unknown)}; the settings are {', '.join(sorted(options))}"
+            f"{path} sets {', '.join(unknown)}, which is no setting of {context.command.name}"
+            + (f"; did you mean {close[0]}?" if close else "")
         )
     defaults = {name: _as_option(options[name], value) for name, value in found.items()}
     context.default_map = {**(context.default_map or {}), **defaults}

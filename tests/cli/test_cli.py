@@ -17,7 +17,7 @@ from finetune_embed.cli.app import app
 from finetune_embed.cli.output import as_options
 from finetune_embed.demo import REVIEWS, VECTORS
 
-COMMANDS = ("quickstart", "train", "predict", "inspect", "convert", "neighbors", "drift")
+COMMANDS = ("quickstart", "train", "compare", "predict", "inspect", "convert", "neighbors", "drift")
 
 
 def run(*arguments: object) -> int:
@@ -64,18 +64,18 @@ def test_train_writes_the_folder_and_says_so(
         "tokenizer.json",
         "words.parquet",
     ]
-    arguments = ("--vectors", VECTORS, "--data", REVIEWS, "-o", tuned, "--epochs", 1, "--overwrite")
+    arguments = ("--vectors", VECTORS, "--data", REVIEWS, "-o", tuned, "--epochs", 2, "--overwrite")
     assert run("train", *arguments, "--quiet") == 0
     out, err = capsys.readouterr()
     assert err == ""
-    for part in ("FullTune: best epoch 1", "rows moved", "never seen in training", "farthest:"):
+    for part in ("FullTune: best epoch 2", "rows moved", "never seen in training", "farthest:"):
         assert part in out
     assert f"next: finetune-embed predict {tuned}" in out
 
 
 def test_train_prints_json(tuned: Path, capsys: pytest.CaptureFixture[str]) -> None:
     again = ("train", "--vectors", VECTORS, "--data", REVIEWS, "-o", tuned, "--resume", "--json")
-    assert run(*again, "--epochs", 1) == 0
+    assert run(*again, "--epochs", 2) == 0
     metrics = json.loads(capsys.readouterr().out)
     assert metrics["test"]["accuracy"] > 0.8  # a finished run is returned as it is
     assert metrics == json.loads((tuned / "metrics.json").read_text())

@@ -1,0 +1,122 @@
+"""`finetune-embed compare`, and `train --config` with the recipe it writes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+import finetune_embed as fe
+from finetune_embed.cli import main
+from finetune_embed.demo import REVIEWS, VECTORS
+
+FAST = ["--epochs", "2", "--max-steps", "6", "--seeds", "2", "--budget", "2", "--quiet"]
+
+
+def run(*words: object) -> int:
+    with pytest.raises(SystemExit) as done:
+        main([str(word) for word in words])
+    return int(done.value.code or 0)
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("pairs") / "people.tsv"
+    path.write_text("good\tgreat\t9\nbad\tgood\t3\nbad\tawful\t8\ncamera\tbad\t1\n")
+    return path
+
+
+def compare(folder: Path, *words: object) -> int:
+    given = ("--vectors", VECTORS, "--data", REVIEWS, "-o", folder, *FAST)
+    return run("compare", *given, "--strategy", "FullTune", *words)
+
+
+def test_a_comparison_and_its_recipe(
+    tmp_path: Path, pairs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "which"
+    assert compare(folder, "--word-pairs", pairs, "--batch-size", 32) == 0
+    told = capsys.readouterr().out
+    assert "FullTune" in told
+    assert "Freeze" in told
+    assert "people" in told.splitlines()[0]
+    assert "\ntake F" in told
+    recipe = folder / "recipe.yaml"
+    assert told.endswith(f"next: finetune-embed train --config {recipe} -o tuned\n")
+    assert recipe.read_text().startswith(
+        "# finetune-embed train --config recipe.yaml -o tuned\n# take F"
+    )
+    settings = yaml.safe_load(recipe.read_text())
+    assert settings["batch_size"] == 32
+    assert "weight_decay" not in settings  # what is as it is by itself is left out
+    assert run("train", "--config", recipe, "-o", tmp_path / "tuned", "--quiet") == 0
+    config = fe.load(tmp_path / "tuned").config
+    for name, value in settings.items():
+        assert config[name] == value
+    assert compare(folder, "--word-pairs", pairs, "--batch-size", 32) == 2
+    assert "go on with --resume, or start over with --overwrite" in capsys.readouterr().err
+    assert compare(folder, "--word-pairs", pairs, "--batch-size", 32, "--resume", "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document == json.loads((folder / "comparison.json").read_text())
+    assert compare(folder, "--resume") == 2
+    assert "go on with the same settings" in capsys.readouterr().err
+
+
+def test_options_win_over_the_config(tmp_path: Path) -> None:
+    config = tmp_path / "settings.yaml"
+    config.write_text(
+        f"vectors: {VECTORS}\ndata: {REVIEWS}\nepochs: 5\nlr: 0.5\ntext: [text]\n"
+        "fallback: [lower, digits_zero]\nspecials: [<url>]\nschedule: linear\nmax_steps: 3\n"
+    )
+    given = ("--config", config, "-o", tmp_path / "out", "--lr", 0.02, "--quiet")
+    assert run("train", *given) == 0
+    told = fe.load(tmp_path / "out").config
+    assert (told["epochs"], told["lr"], told["schedule"]) == (5, 0.02, "linear")
+    assert (told["fallback"], told["text"]) == (["lower", "digits_zero"], "text")
+    assert [special["token"] for special in told["specials"]] == ["<url>"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("epoch: 5\n", "sets epoch, which is no setting of train; did you mean epochs?"),
+        ("- a\n", "has no settings; a line of it is: epochs: 15"),
+        ("a: [\n", "can't be read"),
+        ("epochs: many\n", "'many' is not a valid integer"),
+        (None, "can't be read"),
+    ],
+)
+def test_configs_that_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None, message: str
+) -> None:
+    config = tmp_path / "settings.yaml"
+    if content is not None:
+        config.write_text(content)
+    words = ("--vectors", VECTORS, "--data", REVIEWS, "-o", tmp_path / "out")
+    assert run("train", "--config", config, *words) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
+
+
+def test_bad_input_of_a_comparison(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "which"
+    cases = [
+        (("--word-pairs", tmp_path / "none.tsv"), "none.tsv' can't be read"),
+        (("--seeds", 0), "--seeds 0 must be a whole number of 1 or more"),
+        (("--strategy", "Frieze"), "did you mean Freeze?"),
+        (("--label", "stars"), "there is no column 'stars'"),
+    ]
+    for words, message in cases:
+        assert compare(folder, *words) == 2
+        told = capsys.readouterr().err
+        assert message in told
+        assert told.count("\n") == 1
+    empty = tmp_path / "empty.csv"
+    empty.write_text("text,label\n")
+    given = ("--vectors", VECTORS, "--data", empty, "-o", folder)
+    assert run("compare", *given) == 2
+    assert "the train split is empty (0 rows)" in capsys.readouterr().err
+    assert not folder.exists()
