@@ -17,7 +17,7 @@ from finetune_embed.demo import REVIEWS, VECTORS
 ROOT = Path(__file__).parent.parent
 #: How many Python blocks each page has, and a file that running them must leave behind.
 PAGES = {
-    "README.md": (3, "run/metrics.json"),
+    "README.md": (4, "run/metrics.json"),
     "docs/formats.md": (3, "vectors.npz"),
     "docs/strategies.md": (6, "fitted.safetensors"),
     "docs/training.md": (2, "streamed/metrics.json"),
@@ -71,7 +71,7 @@ def test_the_commands_of_the_readme_run(
     blocks = re.findall(r"^```console\n(.*?)^```$", text, flags=re.M | re.S)
     assert [block.split("\n")[0].split()[0] for block in blocks] == ["make", "finetune-embed"]
     commands = [shlex.split(line) for line in blocks[1].splitlines()]
-    assert len(commands) == 6
+    assert len(commands) == 7
     for program, *arguments in commands:
         assert program == "finetune-embed"
         with pytest.raises(SystemExit) as stopped:

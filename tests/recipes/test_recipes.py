@@ -80,3 +80,19 @@ def test_a_setting_of_the_command_line_wins(tmp_path: Path) -> None:
     done = run(str(CONFIGS[0]), "--smoke", "--set", "vectors=no/such.txt", folder=tmp_path)
     assert done.returncode == 2
     assert "no such file: no/such.txt" in done.stderr
+
+
+@pytest.mark.slow
+def test_which_strategy_smokes_and_goes_on(tmp_path: Path) -> None:
+    script = [sys.executable, "-W", "error", str(SCRIPT.with_name("which_strategy.py")), "--smoke"]
+    printed = []
+    for _ in range(2):
+        done = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        printed.append(done.stdout)
+    assert printed[0] == printed[1]  # read, not run again: the seconds are the same
+    for part in ("## reviews, 10% of the training rows", "## Test scores", "## What is kept"):
+        assert part in printed[0]
+    assert len(re.findall(r"^\| `(Freeze|FullTune|TrustRegion)` \|", printed[0], flags=re.M)) == 6
+    made = (tmp_path / "which" / "reviews-10" / "trials.jsonl").read_text().splitlines()
+    assert {json.loads(line)["strategy"] for line in made} == {"Freeze", "FullTune", "TrustRegion"}
