@@ -6,6 +6,10 @@ come again and again, as epochs do. After a first epoch, in which half of the ro
 new (its first step and the median of the others are printed by themselves), all take turns of a few
 steps, so that whatever else the machine does meets them alike; the first two of a turn, which find
 the caches full of others' numbers, don't count. Printed are median, fastest and slowest.
+
+*Traffic alone* is what no Adam of the touched rows can do without, beside the frozen step: torch
+reads and writes as many neighbouring numbers, in place, as the touched rows and their two moments
+have, and no arithmetic stands in its way.
 """
 
 from __future__ import annotations
@@ -26,6 +30,7 @@ TEXTS, WORDS, CLASSES, VOCABULARY = 512, 40, 10, 400_000
 EPOCH, TURNS, IN_A_TURN, UNCOUNTED = 8, 6, 8, 2
 FROZEN, DENSE, SPARSE = "frozen", "Adam, dense", "SparseAdam"
 THROUGH_AUTOGRAD, OURS = "RowAdamW, EmbeddingBag", "RowAdamW, our bag"
+TRAFFIC = "traffic alone"
 NAMES = (FROZEN, DENSE, SPARSE, THROUGH_AUTOGRAD, OURS)
 
 
@@ -113,7 +118,35 @@ class Case:
         return sum(tensor.untyped_storage().nbytes() for tensor in tensors)
 
 
-def race(cases: list[Case]) -> None:
+class Traffic:
+    """A row of the report: the memory of touched rows and their moments, read and written."""
+
+    def __init__(self, rows: int, size: int, ids: list[torch.Tensor]) -> None:
+        self.name, self.rows, self.taken = TRAFFIC, rows, 0
+        self.touched = [len(one.unique()) for one in ids]
+        self.numbers = torch.zeros(3 * sum(self.touched), size)
+        self.starts = np.cumsum([0, *(3 * count for count in self.touched)])
+        self.early = [self.step() for _ in range(EPOCH)]
+        self.warm: list[float] = []
+
+    def step(self) -> float:
+        """Read and write as much as a step has to, and return the seconds."""
+        at = self.taken % EPOCH
+        self.taken += 1
+        started = time.perf_counter()
+        self.numbers[self.starts[at] : self.starts[at + 1]].neg_()
+        return time.perf_counter() - started
+
+    def turn(self) -> None:
+        """Do some steps."""
+        self.warm += [self.step() for _ in range(IN_A_TURN)][UNCOUNTED:]
+
+    def state_bytes(self) -> int:
+        """Return 0: it keeps nothing that counts."""
+        return 0
+
+
+def race(cases: list[Case | Traffic]) -> None:
     """Let all take turns, and print."""
     for _ in range(TURNS):
         for case in cases:
@@ -139,6 +172,11 @@ def race(cases: list[Case]) -> None:
         cells += [f"{peer / middle:>12.1f}" if peer else f"{'':>12}" for peer in peers]
         told = f"{case.name}, {case.rows:,}"
         print(f"{told:<34}" + "".join(cells) + f"{case.state_bytes() / 1e6:>12.1f}", flush=True)
+    traffic = next((case for case in cases if case.name == TRAFFIC), None)
+    if traffic is not None and (peer := middles.get((SPARSE, traffic.rows))):
+        least = middles[FROZEN, traffic.rows] + median(traffic.warm)
+        print(f"\nthe frozen step and the traffic alone: {1000 * least:.1f} ms, ", end="")
+        print(f"{peer / least:.1f} times as fast as SparseAdam", flush=True)
 
 
 def main() -> None:
@@ -154,13 +192,14 @@ def main() -> None:
     names = [name for name in NAMES if not (options.no_dense and name == DENSE)]
     for size in options.size:
         print(f"\n{VOCABULARY:,} x {size}, {options.threads} threads, milliseconds", flush=True)
-        race([Case(name, VOCABULARY, size, ids) for name in names])
+        cases = [Case(name, VOCABULARY, size, ids) for name in names]
+        race([*cases, Traffic(VOCABULARY, size, ids)])
     if not options.no_growth:
         size = options.size[-1]
         print(f"\nten times the rows, x {size}, the same ids, milliseconds", flush=True)
         rows = (VOCABULARY, 10 * VOCABULARY)
         cases = [Case(name, n, size, ids) for name in (THROUGH_AUTOGRAD, OURS) for n in rows]
-        race(cases)
+        race([*cases])
         for small, large in zip(cases[::2], cases[1::2], strict=True):
             print(f"{small.name:<34}{median(large.warm) / median(small.warm):>12.2f} x")
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DataSource", "Splits", "hold_out", "open_splits"]
 
-DataSource = Any  # Dataset | DatasetDict | str | os.PathLike[str]
+DataSource = Any  # Dataset | DatasetDict | str | os.PathLike[str] | Splits
 _SPLIT_NAMES = {
     "train": ("train", "training"),
     "validation": ("validation", "valid", "val", "dev"),
@@ -64,13 +64,15 @@ def open_splits(dataset: DataSource, streaming: bool = False) -> Splits:
             not: for each split one named `train` (or `training`), `validation` (or `valid`, `val`,
             `dev`) or `test`, or its shards, such as `train-00000-of-00002.parquet`. Other files are
             left alone. Every field of a CSV or TSV file is text as it stands; an empty one is a
-            missing value.
+            missing value. Splits that were opened already are returned as they are.
         streaming: whether files and data sets of the Hub are streamed, so that the training split
             is never held whole; the other splits are.
 
     Raises:
         DataError: nothing is found there, it can't be read, or a split is missing or empty.
     """
+    if isinstance(dataset, Splits):
+        return dataset
     opened, name = _open(dataset, streaming)
     found: dict[str, Any] = {}
     for role, names in _SPLIT_NAMES.items():

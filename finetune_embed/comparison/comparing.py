@@ -257,15 +257,13 @@ class _Runner:
         settings: Mapping[str, Any],
         pairs: Mapping[str, Sequence[Pair]],
     ) -> None:
-        named = {"train": splits.train, "validation": splits.validation, "test": splits.test}
-        self._dataset = {name: split for name, split in named.items() if split is not None}
-        self._base, self._settings, self._pairs = base, settings, pairs
+        self._base, self._splits, self._settings, self._pairs = base, splits, settings, pairs
 
     def run(self, strategy: str, lr: float, seed: int) -> Trial:
         """Return what a run comes to."""
         try:
             run = finetune(
-                self._base, self._dataset, strategy=strategy, lr=lr, seed=seed, **self._settings
+                self._base, self._splits, strategy=strategy, lr=lr, seed=seed, **self._settings
             )
         except DivergenceError:
             return Trial(strategy, lr, seed, diverged=True)

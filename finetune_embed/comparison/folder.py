@@ -49,7 +49,7 @@ def open_folder(
             f"{folder} holds {', '.join(present)}, which no comparison of {MARK} wrote; choose "
             "another output_dir"
         )
-    if present and not (resume or overwrite):
+    if len(present) > 1 and not (resume or overwrite):  # more than what it was started with
         raise DataError(
             f"{folder} holds a comparison; go on with resume=True, or start over with "
             "overwrite=True"
