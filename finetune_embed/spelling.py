@@ -48,9 +48,7 @@ def parse_call(
     values: dict[str, Any] = {}
     for keyword in keywords:
         if keyword.arg not in options:
-            raise error(
-                f"{name} has no option {keyword.arg!r}; it has {', '.join(options) or 'none'}"
-            )
+            raise error(f"{name} has no option {keyword.arg!r}; write {name}({', '.join(options)})")
         if keyword.arg in values:
             raise error(f"{text}: {keyword.arg} is given twice; keep one of them")
         try:

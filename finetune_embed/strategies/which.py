@@ -46,7 +46,7 @@ class TrainRows(Strategy):
         choices = (self.keys, self.lexicon, self.oov or None, self.top, self.min_count)
         if sum(choice is not None for choice in choices) != 1:
             raise StrategyError(
-                "TrainRows takes one of keys, lexicon, oov, top and min_count, such as "
+                "give one of TrainRows(keys, lexicon, oov, top, min_count), such as "
                 "TrainRows(keys=['good', 'bad']) or TrainRows(oov=True)"
             )
         if self.keys is not None:

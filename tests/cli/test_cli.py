@@ -210,6 +210,7 @@ def test_bad_input_is_one_clear_line(
         ("convert", "what is there with limit=25", "what is there with --limit 25"),
         ("convert", "leave member= out; resume=True", "leave --member out; resume=True"),
         ("drift", "topn=1", "topn=1"),
+        ("train", "write TrainRows(oov, min_count)", "write TrainRows(oov, min_count)"),
         ("train", "pass f(a=1, validation=2), or lr=3", "pass f(a=1, validation=2), or --lr 3"),
     ],
 )

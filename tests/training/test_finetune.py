@@ -781,7 +781,7 @@ def test_a_module_with_two_embeddings_has_to_be_told_which():
         ),
         (lambda: lambda embedding, labels: Own(), r"returned a Own that does not hold the embed"),
         (lambda: "rnn", r"no head is called 'rnn'; there are bag, cnn"),
-        (lambda: "bag(size=3)", r"bag has no option 'size'; it has hidden, dropout"),
+        (lambda: "bag(size=3)", r"bag has no option 'size'; write bag\(hidden, dropout"),
         (lambda: "bag(", r"'bag\(' is no head; write bag or cnn"),
     ],
 )
