@@ -117,7 +117,8 @@ def compare(
         FinetuneEmbedError: as `finetune`; a strategy stands there twice; for a strategy the loss
             diverged with every rate tried.
     """
-    baseline, *_ = names = _names_of(strategies)
+    known = _by_name(strategies)
+    baseline, *_ = names = list(known)
     _check(seeds, budget, settings)
     if Processes(settings.get("device")).count > 1:
         raise DataError("compare runs in one process; start it without accelerate or torchrun")
@@ -135,7 +136,7 @@ def compare(
         "word_pairs": {name: len(found) for name, found in pairs.items()},
     }
     path = open_folder(None if output_dir is None else Path(output_dir), told, resume, overwrite)
-    runner = _Runner(base, splits, fixed, pairs)
+    runner = _Runner(known, base, splits, fixed, pairs)
     with CountBar(progress, len(names) * (budget + seeds) + 2 * seeds) as bar:
         trials = Trials(runner.run, bar, path)
         tried = {name: _search(trials, name, lr, seed, budget, bar) for name in names}
@@ -160,6 +161,7 @@ def compare(
         tuple(judged),
         seed,
         {name: evaluate_word_pairs(base, rows).spearman for name, rows in pairs.items()},
+        known[chosen],
         {
             "vectors": spelled(vectors),
             **({} if member is None else {"member": member}),
@@ -175,20 +177,22 @@ def compare(
     return comparison
 
 
-def _names_of(strategies: Sequence[Strategy | str]) -> list[str]:
-    """Return the spellings of strategies, the baseline first.
+def _by_name(strategies: Sequence[Strategy | str]) -> dict[str, Strategy]:
+    """Return strategies by their spellings, the baseline first.
 
     Raises:
         StrategyError: one stands there twice, or can't be parsed.
     """
     if isinstance(strategies, (str, Strategy)):
         raise StrategyError(f"compare takes a list of strategies: compare([{strategies!r}], ...)")
-    names = [str(Strategy.parse(one) if isinstance(one, str) else one) for one in strategies]
-    for name in names:
-        if names.count(name) > 1:
-            raise StrategyError(f"{name} is to be compared with itself; name it once")
-    baseline = str(Freeze())
-    return [baseline, *(name for name in names if name != baseline)]
+    baseline = Freeze()
+    known: dict[str, Strategy] = {}
+    for given in strategies:
+        one = Strategy.parse(given) if isinstance(given, str) else given
+        if str(one) in known:
+            raise StrategyError(f"{one} is to be compared with itself; name it once")
+        known[str(one)] = one
+    return {str(baseline): baseline, **known}
 
 
 def _check(seeds: int, budget: int, settings: Mapping[str, Any]) -> None:
@@ -252,18 +256,25 @@ class _Runner:
 
     def __init__(
         self,
+        strategies: Mapping[str, Strategy],
         base: EmbeddingTable,
         splits: Splits,
         settings: Mapping[str, Any],
         pairs: Mapping[str, Sequence[Pair]],
     ) -> None:
+        self._strategies = strategies
         self._base, self._splits, self._settings, self._pairs = base, splits, settings, pairs
 
     def run(self, strategy: str, lr: float, seed: int) -> Trial:
         """Return what a run comes to."""
         try:
             run = finetune(
-                self._base, self._splits, strategy=strategy, lr=lr, seed=seed, **self._settings
+                self._base,
+                self._splits,
+                strategy=self._strategies[strategy],
+                lr=lr,
+                seed=seed,
+                **self._settings,
             )
         except DivergenceError:
             return Trial(strategy, lr, seed, diverged=True)

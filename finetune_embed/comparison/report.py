@@ -101,6 +101,7 @@ class Comparison:
         seeds: those of the standings.
         search_seed: the one that learning rates were chosen by.
         word_pairs: Spearman's correlation with people's scores before any tuning.
+        recommended: the strategy to take: the baseline unless another one is better beyond chance.
         recipe: the settings that `finetune` takes to make the run that is recommended.
     """
 
@@ -111,12 +112,8 @@ class Comparison:
     seeds: tuple[int, ...]
     search_seed: int
     word_pairs: Mapping[str, float]
+    recommended: Strategy
     recipe: Mapping[str, Any]
-
-    @property
-    def recommended(self) -> Strategy:
-        """The strategy to take: `Freeze` unless another one is better beyond chance."""
-        return Strategy.parse(str(self.recipe["strategy"]))
 
     def standing(self, strategy: Strategy | str) -> Standing:
         """Return the standing of a strategy.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -369,7 +370,24 @@ def test_freeze_that_is_best_is_not_confirmed(table, monkeypatch):
     assert "no way of tuning the table was better on validation" in found.verdict()
 
 
-# Other tasks
+# Other strategies and tasks
+
+
+@dataclass(frozen=True)
+class EverySecond(fe.Strategy):
+    """A strategy of the caller's own, which no spelling is known for."""
+
+    def gate(self, name: str, clock: fe.Clock) -> float:
+        return float(name != "embedding" or clock.epoch % 2 == 0)
+
+
+def test_a_strategy_of_ones_own(table, tmp_path):
+    found = fe.compare([EverySecond()], table, reviews(), output_dir=tmp_path / "w", **FAST)
+    assert found.standing(EverySecond()).rows_moved > 100
+    assert found.recommended in (EverySecond(), fe.Freeze())
+    assert json.loads((tmp_path / "w" / "comparison.json").read_text())["recommended"] == str(
+        found.recommended
+    )
 
 
 def test_several_labels_and_tags_have_their_own_score(table):
