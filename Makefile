@@ -23,8 +23,9 @@ $(VENV)/installed: $(BIN)/python pyproject.toml constraints.txt $(wildcard finet
 	$(PIP) --editable .
 	@touch $@
 
-$(VENV)/installed-dev: $(VENV)/installed
+$(VENV)/installed-dev: $(VENV)/installed tests/fastai.txt
 	$(PIP) --editable '.[dev]'
+	$(PIP) --no-deps --requirement tests/fastai.txt
 	@touch $@
 
 quickstart: $(VENV)/installed
