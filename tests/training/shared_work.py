@@ -37,6 +37,20 @@ RUNS: dict[str, dict[str, Any]] = {
         "label": "tags",
         "gradient_accumulation_steps": 2,
     },
+    "a ramp, by frequency": {
+        "strategy": fe.UnfreezeAfter(steps=3) | fe.RampUp(steps=5) | fe.FrequencyLR(),
+        "head": "bag",
+    },
+    "head first": {"strategy": fe.HeadFirst(epochs=1, rate_after=0.5), "head": "bag", "lr": 0.1},
+    "bands in a trust region": {
+        "strategy": fe.GradualUnfreeze(by="frequency", bands=2) | fe.TrustRegion(0.1),
+        "head": "bag",
+    },
+    "anchored, some locked": {
+        "strategy": fe.L2SP(2.0) | fe.LockRows({"w1": 0.0, "w2": 0.5}) | fe.MaxNorm(2.0),
+        "head": "bag",
+    },
+    "shrunk": {"strategy": fe.DeltaShrink(0.2), "head": "bag"},
 }
 
 
