@@ -21,7 +21,7 @@ PAGES = {
     "README.md": (4, "run/metrics.json"),
     "docs/formats.md": (3, "vectors.npz"),
     "docs/migration.md": (10, "locked/metrics.json"),
-    "docs/strategies.md": (7, "fitted.safetensors"),
+    "docs/strategies.md": (8, "fitted.safetensors"),
     "docs/training.md": (2, "streamed/metrics.json"),
     "docs/words.md": (3, "glove.6B.50d.txt"),
 }
