@@ -246,7 +246,7 @@ def compressed_text(glove: str, folder: Path, runs: int) -> None:
         try:
             with smart_open.open(str(path), "rb") as file:
                 file.read(1)
-        except (ImportError, NotImplementedError):  # what gensim opens files with lacks this kind
+        except (ImportError, NotImplementedError):  # smart_open, gensim's way in, lacks this kind
             peers = {}
         title = f"GloVe text, {kind}, {path.stat().st_size / 1e6:.0f} MB"
         against(title, ours(path), peers, runs)

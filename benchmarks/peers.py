@@ -29,6 +29,7 @@ THREADS = 2
 
 def fasttext_train(output: Path, train: str, seed: int, **settings: Any) -> None:
     """Train on a file of `__label__x word word` lines and save the model with all its rows."""
+    # installed in the peers' environment alone, not where types are checked
     import fasttext  # type: ignore[import-not-found]
 
     model = fasttext.train_supervised(train, seed=seed, thread=THREADS, verbose=0, **settings)
@@ -47,6 +48,7 @@ def fasttext_predict(output: Path, texts: Path) -> list[str]:
 
 def model2vec_train(output: Path, vectors: str, data: str, seed: int, **settings: Any) -> None:
     """Tune a static model of the vectors over whole words, lower-cased."""
+    # as fasttext
     from model2vec import StaticModel  # type: ignore[import-not-found]
     from model2vec.train import (  # type: ignore[import-not-found]
         StaticModelForClassification,
@@ -102,6 +104,7 @@ def _read_split(data: str, name: str) -> tuple[list[str], list[str]]:
 
 def model2vec_predict(output: Path, texts: Path) -> list[str]:
     """Return the label of each text of a Parquet file."""
+    # as fasttext
     from model2vec.inference import (  # type: ignore[import-not-found]
         StaticModelPipeline,
     )

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
@@ -146,7 +147,7 @@ class Traffic:
         return 0
 
 
-def race(cases: list[Case | Traffic]) -> None:
+def race(cases: Sequence[Case | Traffic]) -> None:
     """Let all take turns, and print."""
     for _ in range(TURNS):
         for case in cases:
@@ -199,7 +200,7 @@ def main() -> None:
         print(f"\nten times the rows, x {size}, the same ids, milliseconds", flush=True)
         rows = (VOCABULARY, 10 * VOCABULARY)
         cases = [Case(name, n, size, ids) for name in (THROUGH_AUTOGRAD, OURS) for n in rows]
-        race([*cases])
+        race(cases)
         for small, large in zip(cases[::2], cases[1::2], strict=True):
             print(f"{small.name:<34}{median(large.warm) / median(small.warm):>12.2f} x")
 

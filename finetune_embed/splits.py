@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sized
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -101,38 +101,45 @@ def _checked(split: Any, role: str, name: str) -> Any:
     return split
 
 
-def hold_out(splits: Splits, label: str, share: float, seed: int) -> Splits:
-    """Set training rows aside for validation where there is no validation split.
+def hold_out(
+    splits: Splits,
+    label: str,
+    share: float,
+    seed: int,
+    role: Literal["validation", "test"] = "validation",
+) -> Splits:
+    """Set training rows aside for validation, or for a test, where there is no such split.
 
     Each class gives about the same share of its rows, and keeps one for training at least. Where
     rows have lists of labels, every row is as likely to be chosen. The rows of both parts stay in
     their order. The choice depends on nothing but the labels, the share and the seed.
 
     Args:
-        splits: the splits; returned unchanged if there is a validation split.
+        splits: the splits; returned unchanged if there is a split of that role.
         label: the column of classes, or of lists of them.
         share: how much of the training rows to set aside, between 0 and 1.
         seed: of the choice.
+        role: which split to make.
 
     Raises:
         DataError: the column is missing, the share is not between 0 and 1, or no row can be set
             aside.
     """
-    if splits.validation is not None:
+    if getattr(splits, role) is not None:
         return splits
     train = splits.train
     cure = (
-        "pass a validation split: DatasetDict(train=..., validation=...), or a folder with "
-        "train.csv and validation.csv"
+        f"pass a {role} split: DatasetDict(train=..., {role}=...), or a folder with train.csv and "
+        f"{role}.csv"
     )
     if splits.streamed:
         raise DataError(
-            f"{splits.name}: there is no validation split, and none can be set aside of a stream; "
-            "pass {'train': stream.skip(1_000), 'validation': stream.take(1_000)}"
+            f"{splits.name}: there is no {role} split, and none can be set aside of a stream; "
+            f"pass {{'train': stream.skip(1_000), '{role}': stream.take(1_000)}}"
         )
     if not 0 < share < 1:
         raise DataError(
-            f"{splits.name}: there is no validation split, and validation={share} is no share of "
+            f"{splits.name}: there is no {role} split, and {role}={share} is no share of "
             f"the {len(train):,} training rows to set aside; choose one between 0 and 1, or {cure}"
         )
     values = column_of(train, label, f"{splits.name} (train)", "label")
@@ -146,7 +153,7 @@ def hold_out(splits: Splits, label: str, share: float, seed: int) -> Splits:
     if not wanted or sizes.max() == 1:
         kept = f"in {len(sizes):,} classes, {sizes.max():,} in the largest, "
         raise DataError(
-            f"{splits.name}: there is no validation split, and validation={share} of "
+            f"{splits.name}: there is no {role} split, and {role}={share} of "
             f"{len(train):,} training rows {'' if lists else kept}sets no row aside "
             f"({'one is kept' if lists else 'each class keeps one'}); {cure}"
         )
@@ -161,11 +168,8 @@ def hold_out(splits: Splits, label: str, share: float, seed: int) -> Splits:
     held_out = np.zeros(len(train), bool)
     for rows, count in zip(rows_of_classes, counts, strict=True):
         held_out[rng.choice(rows, count, replace=False)] = True
-    return replace(
-        splits,
-        train=train.select(np.flatnonzero(~held_out)),
-        validation=train.select(np.flatnonzero(held_out)),
-    )
+    parts = {"train": ~held_out, role: held_out}
+    return replace(splits, **{n: train.select(np.flatnonzero(at)) for n, at in parts.items()})
 
 
 def column_of(split: Dataset | Frame, name: str, where: str, option: str) -> Any:

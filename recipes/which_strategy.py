@@ -17,6 +17,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import finetune_embed as fe
@@ -42,11 +43,10 @@ def part_of(folder: Path, share: float) -> Any:
 def main(options: argparse.Namespace) -> Results:
     """Run what is missing, print each comparison, and return all."""
     found: Results = {}
-    strategies = options.strategies or REPRESENTATIVE
     for name in options.sets:
         for share in options.shares:
             found[name, share] = fe.compare(
-                strategies,
+                options.strategies,
                 options.vectors,
                 part_of(options.data / name, share),
                 seeds=options.seeds,
@@ -92,22 +92,17 @@ def kept(found: Results) -> str:
         name = strategy.strategy
         all_of_it = [one.standing(name) for one in found.values()]
         whole = [one.standing("FullTune") for one in found.values()]
-        gain, most = mean([s.difference for s in all_of_it]), mean([s.difference for s in whole])
+        gain, most = fmean([s.difference for s in all_of_it]), fmean([s.difference for s in whole])
         cells = [f"{100 * gain:+.1f}", f"{gain / most:.0%}"]
-        cells.append(f"{mean([s.median_movement for s in all_of_it]):.1%}")
-        cells.append(f"{mean([s.neighbour_overlap for s in all_of_it]):.1%}")
+        cells.append(f"{fmean([s.median_movement for s in all_of_it]):.1%}")
+        cells.append(f"{fmean([s.neighbour_overlap for s in all_of_it]):.1%}")
         for pair in pairs:
             changes = [
                 one.standing(name).word_pairs[pair] - one.word_pairs[pair] for one in found.values()
             ]
-            cells.append(f"{mean(changes):+.3f}")
+            cells.append(f"{fmean(changes):+.3f}")
         lines.append(f"| `{name}` | {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def mean(values: Sequence[float]) -> float:
-    """Return the mean."""
-    return sum(values) / len(values)
 
 
 def command_line(arguments: Sequence[str] | None = None) -> None:
@@ -119,7 +114,7 @@ def command_line(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--word-pairs", type=Path, nargs="*", default=[])
     parser.add_argument("--sets", nargs="+", default=SETS)
     parser.add_argument("--shares", nargs="+", type=float, default=SHARES)
-    parser.add_argument("--strategies", nargs="+")
+    parser.set_defaults(strategies=REPRESENTATIVE)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--budget", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=30)

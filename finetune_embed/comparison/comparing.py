@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 import os
-import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ..data import texts_of
 from ..errors import DataError, DivergenceError, StrategyError
-from ..evaluation import evaluate_word_pairs, neighbour_overlap, read_word_pairs
-from ..evaluation.word_pairs import Pair
-from ..splits import DataSource, Splits, column_of, hold_out, open_splits
+from ..evaluation import evaluate_word_pairs, read_word_pairs
+from ..splits import DataSource, open_splits
 from ..strategies import Freeze, Strategy
 from ..table import EmbeddingTable
-from ..training.finetune import finetune, open_vectors, spelled
+from ..training.finetune import open_vectors, spelled
 from ..training.processes import Processes
 from ..training.progress import CountBar
-from ..training.run import Run
-from ..training.tasks import are_hidden
 from .folder import open_folder
-from .report import Comparison, Confirmation, Standing
+from .given import is_plain, not_default, sha256_of_splits, sha256_of_values, shown, with_test
+from .judging import confirmed, standings_of
+from .report import Comparison
+from .runner import Runner
 from .search import DIVERGED, next_rung, rate_of
-from .statistics import Floats, bootstrap, holm, interval, p_value
-from .trials import Trial, Trials
+from .trials import Trials
 
 __all__ = ["REPRESENTATIVE", "compare"]
 
@@ -44,7 +37,6 @@ REPRESENTATIVE = (
     "TrustRegion(radius=0.2)",
     "FrequencyLR(power=0.5)",
 )
-WORDS, AMONG, NEIGHBOURS = 1_000, 20_000, 10  # frequent words, among how many, how many of each
 _GOVERNED = ("strategy", "streaming", "trackers", "checkpoint_steps", "checkpoint_minutes")
 
 
@@ -122,28 +114,28 @@ def compare(
     _check(seeds, budget, settings)
     if Processes(settings.get("device")).count > 1:
         raise DataError("compare runs in one process; start it without accelerate or torchrun")
-    splits = _with_test(open_splits(dataset), label, test, seed)
+    splits = with_test(open_splits(dataset), label, test, seed)
     base, source = open_vectors(vectors, member)
     pairs = {Path(path).stem: read_word_pairs(path) for path in word_pairs}
-    fixed = {"text": text, "label": label, "epochs": epochs, **_not_default(settings)}
+    fixed = {"text": text, "label": label, "epochs": epochs, **not_default(settings)}
     told = {
         "vectors": spelled(vectors),
         **source,
         "data": spelled(dataset),
-        "data_sha256": _sha256(splits, text, label),
+        "data_sha256": sha256_of_splits(splits, text, label),
         "test": test,
-        **{name: _plain(value) for name, value in fixed.items()},
-        "word_pairs": {name: len(found) for name, found in pairs.items()},
+        **{name: shown(value) for name, value in fixed.items()},
+        "word_pairs": {name: sha256_of_values(rows) for name, rows in pairs.items()},
     }
     path = open_folder(None if output_dir is None else Path(output_dir), told, resume, overwrite)
-    runner = _Runner(known, base, splits, fixed, pairs)
+    runner = Runner(known, base, splits, fixed, pairs)
     with CountBar(progress, len(names) * (budget + seeds) + 2 * seeds) as bar:
         trials = Trials(runner.run, bar, path)
         tried = {name: _search(trials, name, lr, seed, budget, bar) for name in names}
         rates = {name: _best_rate(name, found) for name, found in tried.items()}
         judged = range(seed + 1, seed + 1 + seeds)
         found = {name: [trials.get(name, rates[name], s) for s in judged] for name in names}
-        standings = _standings(found, tried, baseline)
+        standings = standings_of(found, tried, baseline)
         best = standings[0].strategy
         confirmation = None
         if best == baseline:
@@ -151,8 +143,17 @@ def compare(
         else:
             fresh, two = range(judged.stop, judged.stop + seeds), (best, baseline)
             found |= {name: [trials.get(name, rates[name], s) for s in fresh] for name in two}
-            confirmation = _confirmed({name: found[name] for name in two})
+            confirmation = confirmed({name: found[name] for name in two})
     chosen = best if confirmation is not None and confirmation.holds else baseline
+    recipe = {
+        "vectors": vectors,
+        **({} if member is None else {"member": member}),
+        "data": dataset,
+        "strategy": chosen,
+        "lr": rates[chosen],
+        **fixed,
+        "seed": seed,
+    }
     comparison = Comparison(
         standings,
         baseline,
@@ -162,15 +163,8 @@ def compare(
         seed,
         {name: evaluate_word_pairs(base, rows).spearman for name, rows in pairs.items()},
         known[chosen],
-        {
-            "vectors": spelled(vectors),
-            **({} if member is None else {"member": member}),
-            "data": spelled(dataset),
-            "strategy": chosen,
-            "lr": rates[chosen],
-            **{name: _plain(value) for name, value in fixed.items()},
-            "seed": seed,
-        },
+        {name: shown(value) for name, value in recipe.items() if is_plain(value)},
+        tuple(name for name, value in recipe.items() if not is_plain(value)),
     )
     if output_dir is not None:
         comparison.save(output_dir)
@@ -204,110 +198,6 @@ def _check(seeds: int, budget: int, settings: Mapping[str, Any]) -> None:
             raise StrategyError(f"compare has no {name}=...; give it to finetune, with the recipe")
 
 
-def _not_default(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that are other than those `finetune` has by itself."""
-    known = inspect.signature(finetune).parameters
-    return {
-        name: value
-        for name, value in settings.items()
-        if name not in known or value != known[name].default
-    }
-
-
-def _with_test(splits: Splits, label: str, share: float, seed: int) -> Splits:
-    """Return splits with a test split that has labels, set aside where there is none."""
-    if splits.streamed:
-        raise DataError(
-            f"{splits.name}: compare runs on data in memory; load it without streaming=True"
-        )
-    if splits.test is not None and not are_hidden(splits.test, label):
-        return splits
-    try:
-        parts = hold_out(Splits(splits.train, None, None, splits.name), label, share, seed)
-    except DataError as error:
-        raise DataError(str(error).replace("validation", "test")) from error
-    return Splits(parts.train, splits.validation, parts.validation, splits.name)
-
-
-def _sha256(splits: Splits, text: str | Sequence[str], label: str) -> str:
-    """Return a hash of all texts and labels, so that a comparison goes on with the same only."""
-    digest = hashlib.sha256()
-    for name in ("train", "validation", "test"):
-        split = getattr(splits, name)
-        if split is None:
-            continue
-        where = f"{splits.name} ({name})"
-        for values in (texts_of(split, text, where), column_of(split, label, where, "label")):
-            digest.update(repr(values).encode("utf-8", "surrogatepass"))
-    return digest.hexdigest()
-
-
-def _plain(value: Any) -> Any:
-    """Return a setting as YAML and JSON hold it; of a function or module, its name."""
-    if value is None or isinstance(value, (str, int, float)):
-        return value
-    if isinstance(value, (list, tuple)):
-        return [_plain(one) for one in value]
-    return getattr(value, "__name__", None) or type(value).__name__
-
-
-class _Runner:
-    """Makes the runs of a comparison, and measures what is not part of a run."""
-
-    def __init__(
-        self,
-        strategies: Mapping[str, Strategy],
-        base: EmbeddingTable,
-        splits: Splits,
-        settings: Mapping[str, Any],
-        pairs: Mapping[str, Sequence[Pair]],
-    ) -> None:
-        self._strategies = strategies
-        self._base, self._splits, self._settings, self._pairs = base, splits, settings, pairs
-
-    def run(self, strategy: str, lr: float, seed: int) -> Trial:
-        """Return what a run comes to."""
-        try:
-            run = finetune(
-                self._base,
-                self._splits,
-                strategy=self._strategies[strategy],
-                lr=lr,
-                seed=seed,
-                **self._settings,
-            )
-        except DivergenceError:
-            return Trial(strategy, lr, seed, diverged=True)
-        metric, metrics = run.task.metric, run.metrics
-        assert run.outcomes is not None
-        above, below = run.outcomes.T.tolist()
-        return Trial(
-            strategy,
-            lr,
-            seed,
-            metric=metric,
-            validation=metrics["validation"][metric],
-            test=metrics["test"][metric],
-            best_epoch=metrics["best_epoch"],
-            seconds=metrics["seconds"],
-            rows_moved=metrics["drift"]["rows_moved"],
-            median_movement=metrics["drift"]["median_movement"],
-            neighbour_overlap=self._overlap(run),
-            word_pairs={
-                name: evaluate_word_pairs(run.table, pairs).spearman
-                for name, pairs in self._pairs.items()
-            },
-            outcomes=(above, below),
-        )
-
-    def _overlap(self, run: Run) -> float:
-        if not run.metrics["drift"]["rows_moved"]:
-            return 1.0
-        order = np.argsort(-run.vocab.counts, kind="stable")
-        words = [run.vocab.index_to_key[i] for i in order[:AMONG] if i >= run.vocab.first_word]
-        return neighbour_overlap(self._base, run.table, words[:WORDS], among=words, topn=NEIGHBOURS)
-
-
 def _search(
     trials: Trials, name: str, lr: float, seed: int, budget: int, bar: CountBar
 ) -> dict[float, float | None]:
@@ -331,63 +221,3 @@ def _best_rate(name: str, tried: Mapping[float, float | None]) -> float:
             f"lr={min(tried) / 100:g})"
         )
     return max(known, key=known.__getitem__)
-
-
-def _standings(
-    found: Mapping[str, Sequence[Trial]],
-    tried: Mapping[str, Mapping[float, float | None]],
-    baseline: str,
-) -> tuple[Standing, ...]:
-    """Return how the strategies stand, the best on validation first."""
-    drawn = bootstrap(_outcomes(found))
-    others = [name for name in found if name != baseline]
-    best = max(found, key=lambda name: statistics.mean(t.validation for t in found[name]))
-    p_values = holm([p_value(drawn[name] - drawn[baseline]) for name in others])
-    p = dict(zip(others, p_values, strict=True)) | {baseline: 1.0}
-    means = {name: statistics.mean(t.test for t in trials) for name, trials in found.items()}
-    standings = []
-    for name, trials in found.items():
-        pairs = trials[0].word_pairs
-        standings.append(
-            Standing(
-                name,
-                trials[0].lr,
-                tried[name],
-                statistics.mean(t.validation for t in trials),
-                means[name],
-                interval(drawn[name]),
-                means[name] - means[baseline],
-                interval(drawn[name] - drawn[baseline]),
-                p[name],
-                interval(drawn[name] - drawn[best]),
-                statistics.median(t.seconds for t in trials),
-                statistics.median(t.best_epoch for t in trials),
-                statistics.median(t.rows_moved for t in trials),
-                statistics.median(t.median_movement for t in trials),
-                statistics.mean(t.neighbour_overlap for t in trials),
-                {key: statistics.mean(t.word_pairs[key] for t in trials) for key in pairs},
-            )
-        )
-    return tuple(sorted(standings, key=lambda one: -one.validation))
-
-
-def _confirmed(found: Mapping[str, Sequence[Trial]]) -> Confirmation:
-    """Return how the first of two strategies does beside the second, the baseline."""
-    drawn = bootstrap(_outcomes(found))
-    name, baseline = found
-    means = {name: statistics.mean(t.test for t in trials) for name, trials in found.items()}
-    bounds = interval(drawn[name] - drawn[baseline])
-    seeds = tuple(trial.seed for trial in found[name])
-    return Confirmation(name, means[name], means[baseline], bounds, seeds)
-
-
-def _outcomes(found: Mapping[str, Sequence[Trial]]) -> dict[str, Floats]:
-    for trials in found.values():
-        for trial in trials:
-            if trial.diverged:
-                raise DivergenceError(
-                    f"{trial.strategy}: at lr={trial.lr:g}, the best with another seed, the loss "
-                    f"diverged with seed={trial.seed}; begin lower: compare(..., "
-                    f"lr={trial.lr / 10:g})"
-                )
-    return {name: np.stack([t.parts for t in trials]) for name, trials in found.items()}

@@ -17,11 +17,8 @@ from ..strategies import Strategy
 __all__ = ["Comparison", "Confirmation", "Standing"]
 
 Interval = tuple[float, float]
-HEAD = (
-    "# finetune-embed train --config {name} -o tuned\n"
-    "# {told}\n"
-    "# Paths are those that were given to the comparison.\n"
-)
+RECIPE, MARKDOWN = "recipe.yaml", "comparison.md"
+PLOT, COMPARISON = "comparison.png", "comparison.json"
 
 
 @dataclass(frozen=True)
@@ -102,7 +99,9 @@ class Comparison:
         search_seed: the one that learning rates were chosen by.
         word_pairs: Spearman's correlation with people's scores before any tuning.
         recommended: the strategy to take: the baseline unless another one is better beyond chance.
-        recipe: the settings that `finetune` takes to make the run that is recommended.
+        recipe: the settings of `finetune-embed train`, and `finetune`, for the run that is
+            recommended; those that a file can hold.
+        beside_recipe: the names of the others, such as a head or vectors given as objects.
     """
 
     standings: tuple[Standing, ...]
@@ -114,6 +113,7 @@ class Comparison:
     word_pairs: Mapping[str, float]
     recommended: Strategy
     recipe: Mapping[str, Any]
+    beside_recipe: tuple[str, ...] = ()
 
     def standing(self, strategy: Strategy | str) -> Standing:
         """Return the standing of a strategy.
@@ -215,7 +215,7 @@ class Comparison:
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values, ready for JSON; what is no number is None."""
         told = {**asdict(self), "recommended": str(self.recommended), "verdict": self.verdict()}
-        plain: dict[str, Any] = _plain(told)
+        plain: dict[str, Any] = _finite(told)
         return plain
 
     def plot(self, path: str | os.PathLike[str]) -> None:
@@ -256,9 +256,11 @@ class Comparison:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         with atomic_write(folder / RECIPE) as file:
-            head = HEAD.format(name=RECIPE, told=self.verdict())
+            lines = [f"finetune-embed train --config {RECIPE} -o tuned", self.verdict()]
+            if self.beside_recipe:
+                lines.append(f"given as objects, not in here: {', '.join(self.beside_recipe)}")
             told = yaml.safe_dump(dict(self.recipe), sort_keys=False, allow_unicode=True)
-            file.write((head + told).encode())
+            file.write(("".join(f"# {line}\n" for line in lines) + told).encode())
         with atomic_write(folder / MARKDOWN) as file:
             file.write(self.markdown().encode() + b"\n")
         with contextlib.suppress(ImportError):
@@ -268,20 +270,12 @@ class Comparison:
             file.write(told.encode() + b"\n")
 
 
-RECIPE, MARKDOWN, PLOT, COMPARISON = (
-    "recipe.yaml",
-    "comparison.md",
-    "comparison.png",
-    "comparison.json",
-)
-
-
-def _plain(value: Any) -> Any:
+def _finite(value: Any) -> Any:
     """Return a value with None in the place of numbers that JSON can't hold."""
     if isinstance(value, dict):
-        return {str(key): _plain(one) for key, one in value.items()}
+        return {str(key): _finite(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(one) for one in value]
+        return [_finite(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -77,6 +77,7 @@ class RowRule:
 
 def attach_rule(weight: nn.Parameter, rule: RowRule) -> None:
     """Put a rule on a weight, or take a former one off."""
+    # Plain attributes, which travel with the weight; torch declares none.
     weight.row_rule = None if rule.trivial else rule  # type: ignore[attr-defined]
     weight.row_rule_claimed = False  # type: ignore[attr-defined]
 

@@ -15,28 +15,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..errors import (
-    DataError,
-    DivergenceError,
-    FinetuneEmbedError,
-    StrategyError,
-    VectorFileError,
-    VocabularyError,
-)
+from .. import errors
 
 __all__ = ["Processes"]
 
-_ERRORS: dict[str, type[Exception]] = {
-    kind.__name__: kind
-    for kind in (
-        DataError,
-        DivergenceError,
-        FinetuneEmbedError,
-        StrategyError,
-        VectorFileError,
-        VocabularyError,
-    )
-}
+_ERRORS: dict[str, type[Exception]] = {name: getattr(errors, name) for name in errors.__all__}
 
 
 class Processes:
@@ -103,7 +86,7 @@ class Processes:
             raise error
         found = json.loads(told[0])
         if "error" in found:
-            raise _ERRORS.get(found["error"], FinetuneEmbedError)(found["message"])
+            raise _ERRORS.get(found["error"], errors.FinetuneEmbedError)(found["message"])
         return found["value"]
 
     def sum(self, *numbers: float) -> list[float]:

@@ -3,35 +3,37 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 __all__ = ["CountBar", "ProgressBar"]
 
 
-class ProgressBar:
-    """Shows steps and epochs on the terminal; a silent one does nothing.
+class _Bar:
+    """A bar of things done, with a word about them; a silent one does nothing."""
 
-    Args:
-        shown: whether anything is shown.
-        epochs: epochs of the run.
-        steps: steps in an epoch, None where nobody knows.
-        done: epochs that are done already.
-    """
-
-    def __init__(self, shown: bool, epochs: int, steps: int | None, done: int = 0) -> None:
+    def __init__(self, shown: bool, title: str, total: int | None, completed: int = 0) -> None:
         self._bar: Any = None
         if shown:
-            self._bar = _rich_bar()
-            self._task = self._bar.add_task(
-                f"epoch {done}/{epochs}",
-                total=None if steps is None else epochs * steps,
-                completed=done * (steps or 0),
-                told="",
+            from rich.console import Console
+            from rich.progress import (
+                BarColumn,
+                MofNCompleteColumn,
+                Progress,
+                TextColumn,
+                TimeElapsedColumn,
             )
-        self._epochs = epochs
-        self._steps = steps
 
-    def __enter__(self) -> ProgressBar:
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[told]}"),
+                TimeElapsedColumn(),
+            )
+            self._bar = Progress(*columns, console=Console(stderr=True), transient=False)
+            self._task = self._bar.add_task(title, total=total, completed=completed, told="")
+
+    def __enter__(self) -> Self:
         if self._bar is not None:
             self._bar.start()
         return self
@@ -46,9 +48,26 @@ class ProgressBar:
             self._bar.stop()
 
     def advance(self) -> None:
-        """Count one step."""
+        """Count one."""
         if self._bar is not None:
             self._bar.advance(self._task)
+
+
+class ProgressBar(_Bar):
+    """Shows steps and epochs on the terminal; a silent one does nothing.
+
+    Args:
+        shown: whether anything is shown.
+        epochs: epochs of the run.
+        steps: steps in an epoch, None where nobody knows.
+        done: epochs that are done already.
+    """
+
+    def __init__(self, shown: bool, epochs: int, steps: int | None, done: int = 0) -> None:
+        total = None if steps is None else epochs * steps
+        super().__init__(shown, f"epoch {done}/{epochs}", total, done * (steps or 0))
+        self._epochs = epochs
+        self._steps = steps
 
     def epoch(self, record: dict[str, Any], metric: str) -> None:
         """Show the record of a finished epoch."""
@@ -71,7 +90,7 @@ class ProgressBar:
             self._bar.update(self._task, completed=self._epochs * self._steps)
 
 
-class CountBar:
+class CountBar(_Bar):
     """Shows how many of so many things are done; a silent one does nothing.
 
     Args:
@@ -80,57 +99,14 @@ class CountBar:
     """
 
     def __init__(self, shown: bool, total: int) -> None:
-        self._bar: Any = _rich_bar() if shown else None
-        self._total = total
-        if self._bar is not None:
-            self._task = self._bar.add_task("", total=total, told="")
-
-    def __enter__(self) -> CountBar:
-        if self._bar is not None:
-            self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        super().__init__(shown, "", total)
 
     def begin(self, told: str) -> None:
         """Show what is being done."""
         if self._bar is not None:
             self._bar.update(self._task, told=told)
 
-    def advance(self) -> None:
-        """Count one."""
-        if self._bar is not None:
-            self._bar.advance(self._task)
-
     def skip(self, count: int) -> None:
         """Take some from the total that turned out not to be needed."""
-        self._total -= count
         if self._bar is not None:
-            self._bar.update(self._task, total=self._total)
-
-
-def _rich_bar() -> Any:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[told]}"),
-        TimeElapsedColumn(),
-    )
-    return Progress(*columns, console=Console(stderr=True), transient=False)
+            self._bar.update(self._task, total=self._bar.tasks[self._task].total - count)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from datasets import Dataset
 
 import finetune_embed as fe
-from finetune_embed.comparison import comparing as module
+from finetune_embed.comparison import runner as module
 from finetune_embed.comparison.trials import Trial
 from finetune_embed.demo import REVIEWS, VECTORS
 
@@ -56,7 +57,6 @@ def test_every_strategy_has_the_same_budget_and_seeds(found):
     comparison, folder = found
     made = lines(folder)
     names = ["Freeze", TUNED, "FullTune"]
-    assert [s.strategy for s in comparison.standings] != []
     assert {s.strategy for s in comparison.standings} == set(names)
     for name in names:
         searched = [t for t in made if t["strategy"] == name and t["seed"] == 0]
@@ -171,8 +171,6 @@ def test_interrupted_equals_uninterrupted(found, table, tmp_path, monkeypatch, d
 
 
 def test_more_of_it_makes_use_of_what_is_there(found, table, tmp_path, monkeypatch):
-    import shutil
-
     folder = tmp_path / "which"
     shutil.copytree(found[1], folder)
     before = lines(folder)
@@ -221,8 +219,6 @@ def test_folders_of_others_are_left_alone(table, tmp_path):
 
 
 def test_overwriting_starts_over(found, table, tmp_path):
-    import shutil
-
     folder = tmp_path / "which"
     shutil.copytree(found[1], folder)
     fe.compare([], table, reviews(), output_dir=folder, overwrite=True, **FAST)
@@ -325,7 +321,7 @@ def made_up(accuracy: dict[str, float], noise: float = 0.0, examples: int = 400)
 
 
 def concluded(table, monkeypatch, accuracy, noise=0.0) -> fe.Comparison:
-    monkeypatch.setattr(module._Runner, "run", made_up(accuracy, noise))
+    monkeypatch.setattr(module.Runner, "run", made_up(accuracy, noise))
     return fe.compare(list(accuracy), table, reviews(), seeds=5, budget=5)
 
 
@@ -405,6 +401,34 @@ def test_several_labels_and_tags_have_their_own_score(table):
     found = fe.compare([], table, tags, head="cnn_tagger", **FAST)
     assert found.metric == "accuracy"
     assert 0 < found.standing("Freeze").test <= 1
+
+
+def test_what_no_file_can_hold_is_left_out_of_the_recipe_and_named(table, tmp_path):
+    def head(embedding: Any, num_labels: int) -> fe.BagOfEmbeddings:
+        return fe.BagOfEmbeddings(embedding, num_labels)
+
+    found = fe.compare(
+        [], table, reviews(), output_dir=tmp_path, head=head, specials=("<x>",), **FAST
+    )
+    assert found.beside_recipe == ("vectors", "data", "head")
+    assert found.recipe["specials"] == ["<x>"]
+    assert not found.recipe.keys() & set(found.beside_recipe)
+    assert (
+        "\n# given as objects, not in here: vectors, data, head\n"
+        in (tmp_path / "recipe.yaml").read_text()
+    )
+
+
+def test_other_pairs_under_the_same_name_are_refused(table, tmp_path):
+    for folder, score in (("a", 3), ("b", 5)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "pairs.tsv").write_text(f"good\tbad\t{score}\n")
+    shared = {"output_dir": tmp_path / "which", **FAST}
+    fe.compare([], table, reviews(), word_pairs=[tmp_path / "a" / "pairs.tsv"], **shared)
+    with pytest.raises(fe.DataError, match="was written with word_pairs="):
+        fe.compare(
+            [], table, reviews(), word_pairs=[tmp_path / "b" / "pairs.tsv"], resume=True, **shared
+        )
 
 
 def test_the_recipe_makes_the_run_it_was_chosen_by(table, tmp_path):

@@ -374,3 +374,5 @@ def test_a_copy_of_a_model_has_its_own_table():
     functional.cross_entropy(twin(BATCHES[0]), torch.tensor([0, 1] * 3)).backward()
     optimizer.step()
     assert bits(model.embedding.weight) == bits(START)
+    moved = (twin.embedding.weight != START).any(dim=1).nonzero().squeeze(1)
+    assert moved.tolist() == [VOCAB.key_to_index["word1"]]

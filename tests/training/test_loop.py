@@ -24,7 +24,7 @@ from finetune_embed.training.loop import LoopSettings, step_seed, train
 from finetune_embed.training.loop import Training as Parts
 from finetune_embed.training.precision import Precision
 from finetune_embed.training.processes import Processes
-from finetune_embed.training.progress import ProgressBar
+from finetune_embed.training.progress import CountBar, ProgressBar
 from finetune_embed.training.schedule import build_scheduler
 from finetune_embed.training.steps import Batching, InMemory
 from finetune_embed.training.tasks import SingleLabel
@@ -433,3 +433,14 @@ def test_a_bar_counts_steps_and_tells_of_epochs():
             bar.finish()
             assert task.completed == 20
     assert "loss 0.2500, validation accuracy 87.5%" in stream.getvalue()
+
+
+def test_a_bar_of_things_counts_those_that_are_needed():
+    stream = io.StringIO()
+    with redirect_stderr(stream), CountBar(True, 7) as bar:
+        bar.begin("the first")
+        bar.advance()
+        bar.skip(4)
+        (task,) = bar._bar.tasks
+        assert (task.completed, task.total) == (1, 3)
+    assert "1/3 the first" in stream.getvalue()

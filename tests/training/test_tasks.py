@@ -502,6 +502,45 @@ def test_entity_f1_is_that_of_sets_of_spans(pairs):
     assert entity_f1(true, found) == pytest.approx(expected)
 
 
+def logits_for(task: Any, targets: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Return logits that are right now and then."""
+    noise = torch.from_numpy(rng.normal(size=(len(targets), len(task.labels)))).float()
+    wanted = targets if targets.ndim == 2 else functional.one_hot(targets, len(task.labels))
+    return noise + 1.5 * wanted
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        SingleLabel(["a", "b", "c"]),
+        MultiLabel(["a", "b", "c"], threshold=0.6),
+        Tagging(["DET", "NOUN", "VERB"]),
+        Tagging(["B-X", "I-X", "B-Y", "I-Y", "O"]),
+    ],
+    ids=lambda task: f"{task.name}-{task.metric}",
+)
+@pytest.mark.parametrize("seed", range(5))
+def test_the_outcomes_of_any_texts_add_up_to_their_score(task, seed):
+    """Of all texts, and of every other one, as a bootstrap draws them."""
+    rng = np.random.default_rng(seed)
+    lengths = torch.from_numpy(rng.integers(0, 7, 40))
+    units = int(lengths.sum()) if task.per_word else len(lengths)
+    if isinstance(task, MultiLabel):
+        targets = torch.from_numpy(rng.integers(0, 2, (units, 3))).float()
+    else:
+        targets = torch.from_numpy(rng.integers(0, len(task.labels), units))
+    logits = logits_for(task, targets, rng)
+    outcomes = task.outcomes(logits, targets, lengths)
+    assert outcomes.shape == (40, 2)
+    half = torch.arange(40) % 2 == 0
+    for kept in (torch.ones(40, dtype=torch.bool), half):
+        at = kept.repeat_interleave(lengths) if task.per_word else kept
+        above, below = outcomes[kept.numpy()].sum(axis=0)
+        assert 0 < above < below
+        score = task.scores(logits[at], targets[at], lengths[kept])[task.metric]
+        assert above / below == pytest.approx(score)
+
+
 # Settings
 
 
