@@ -1,4 +1,4 @@
-/* The inner loops of an optimizer step by rows: grouping ids, summing rows, Adam in place.
+/* The inner loops of a training step by rows: means of bags, grouping ids, summing rows, Adam in place.
  *
  * Everything here has a counterpart in torch that gives the same numbers within rounding, slower;
  * `optim/_kernels.py` chooses. Functions take buffers, let go of the interpreter lock while they
@@ -32,18 +32,27 @@
 
 #if defined(__GNUC__)
 #define PREFETCH(address) __builtin_prefetch(address, 1, 2)
+#define ALWAYS_INLINE static inline __attribute__((always_inline)) /* compiled for each processor with its caller */
 #else
 #define PREFETCH(address) ((void)(address))
+#define ALWAYS_INLINE static inline
 #endif
 
 #define MOST_THREADS 64
 #define PARTS 8            /* for each thread */
 #define ENOUGH_WORK 65536 /* numbers for a thread; for fewer it is not worth starting */
-#define AHEAD 16           /* rows that are fetched before they are needed */
+#define LINE 16            /* numbers that are fetched together */
+#define IN_FLIGHT 1200     /* numbers that are fetched before they are needed */
+#define BLOCK 512          /* numbers of a row that are summed before they are used */
 
-static inline void fetch(const float *row, Py_ssize_t size) {
-    for (Py_ssize_t i = 0; i < size; i += 16) PREFETCH(row + i);
+/* Returns how many rows before its use a row is fetched: a line of it with each line of the row that is worked
+ * on. All its lines at once would fill the processor's list of those it waits for, and hold up the work. */
+static Py_ssize_t rows_ahead(Py_ssize_t size) {
+    Py_ssize_t rows = IN_FLIGHT / size;
+    return rows < 2 ? 2 : rows > 32 ? 32 : rows;
 }
+
+static inline Py_ssize_t least(Py_ssize_t a, Py_ssize_t b) { return a < b ? a : b; }
 
 /* ---------------------------------------------------------------- row ranges in threads */
 
@@ -125,6 +134,13 @@ static int holds(const Py_buffer *buffer, Py_ssize_t count, Py_ssize_t size, con
     return 0;
 }
 
+/* Returns the bytes of a row of float32; sets the error and returns 0 if there can be no such row. */
+static Py_ssize_t row_bytes(Py_ssize_t size) {
+    if (size > 0 && size <= PY_SSIZE_T_MAX / 4) return size * 4;
+    PyErr_SetString(PyExc_ValueError, "rows have no numbers");
+    return 0;
+}
+
 static int in_range(const int64_t *ids, Py_ssize_t count, int64_t end, Py_ssize_t *at) {
     for (Py_ssize_t i = 0; i < count; i++) {
         if (ids[i] < 0 || ids[i] >= end) {
@@ -140,21 +156,39 @@ static PyObject *out_of_range(const int64_t *ids, Py_ssize_t at, int64_t end) {
                         (long long)end);
 }
 
+/* For "O&": None, or a buffer that can be written. */
+static int writable_or_none(PyObject *object, void *buffer) {
+    if (!object) { /* a later argument was wrong */
+        PyBuffer_Release(buffer);
+        return 1;
+    }
+    if (object == Py_None) return 1;
+    return PyObject_GetBuffer(object, buffer, PyBUF_WRITABLE) < 0 ? 0 : Py_CLEANUP_SUPPORTED;
+}
+
 /* ---------------------------------------------------------------- grouping */
 
-/* Sorts positions by id, stable, eleven bits of the ids at a time. `keys` and `order` hold the
- * result if the number of passes is even, the other two if it is odd; returns that number. */
+#define DIGIT 11 /* bits of a key that a pass sorts by, at most: their counts stay in the nearest cache */
+#define PASSES 3 /* for ids of 32 bits */
+
+/* Sorts keys by the id in their upper half, below `end`, stable. `keys` holds the result if the number of
+ * passes is even, `spare` if it is odd; returns that number. */
 static int sort_by_id(uint64_t *keys, uint64_t *spare, Py_ssize_t count, uint64_t end) {
-    int passes = 0;
-    for (int shift = 32; shift < 64 && (passes == 0 || (end - 1) >> (shift - 32)); shift += 11, passes++) {
-        size_t at[2048] = {0}, sum = 0;
-        for (Py_ssize_t i = 0; i < count; i++) at[(keys[i] >> shift) & 2047]++;
-        for (int digit = 0; digit < 2048; digit++) {
-            size_t here = at[digit];
-            at[digit] = sum;
+    int bits = 1;
+    while (bits < 32 && (end - 1) >> bits) bits++;
+    int passes = (bits + DIGIT - 1) / DIGIT, width = (bits + passes - 1) / passes;
+    uint64_t mask = ((uint64_t)1 << width) - 1;
+    uint32_t at[PASSES][1 << DIGIT] = {{0}};
+    for (Py_ssize_t i = 0; i < count; i++)
+        for (int pass = 0; pass < passes; pass++) at[pass][keys[i] >> (32 + pass * width) & mask]++;
+    for (int pass = 0; pass < passes; pass++) {
+        uint32_t sum = 0;
+        for (uint64_t digit = 0; digit <= mask; digit++) {
+            uint32_t here = at[pass][digit];
+            at[pass][digit] = sum;
             sum += here;
         }
-        for (Py_ssize_t i = 0; i < count; i++) spare[at[(keys[i] >> shift) & 2047]++] = keys[i];
+        for (Py_ssize_t i = 0; i < count; i++) spare[at[pass][keys[i] >> (32 + pass * width) & mask]++] = keys[i];
         uint64_t *swap = keys;
         keys = spare;
         spare = swap;
@@ -209,13 +243,14 @@ static PyObject *group(PyObject *self, PyObject *args) {
         for (Py_ssize_t i = 0; i < count; i++) keys[i] = (uint64_t)id[i] << 32 | (uint64_t)i;
     }
     if (count && sort_by_id(keys, keys + count, count, (uint64_t)end) % 2) sorted = keys + count;
-    for (Py_ssize_t i = 0; i < count; i++) {
+    int64_t before = -1;
+    for (Py_ssize_t i = 0; i < count; i++) { /* without a branch that is as often taken as not */
         int64_t this = (int64_t)(sorted[i] >> 32);
         position[i] = (int64_t)(sorted[i] & UINT32_MAX);
-        if (!found || row[found - 1] != this) {
-            row[found] = this;
-            start[found++] = i;
-        }
+        row[found] = this;
+        start[found] = i;
+        found += this != before;
+        before = this;
     }
     start[found] = count;
     Py_END_ALLOW_THREADS;
@@ -253,72 +288,177 @@ done:
 
 /* ---------------------------------------------------------------- sums */
 
+/* Rows of numbers and which of them make up each sum: those that source[starts[u]:starts[u + 1]] names. */
 typedef struct {
     const float *values;
-    const int64_t *source, *starts;
-    float *out;
+    const int64_t *source, *starts, *lengths; /* lengths NULL, or a row counts by one over its length */
     Py_ssize_t size;
 } sums_t;
 
-FOR_EACH_CPU static void sum_range(const void *argument, Py_ssize_t first, Py_ssize_t last) {
-    const sums_t *job = argument;
-    Py_ssize_t size = job->size, end = job->starts[last];
-    for (Py_ssize_t row = first; row < last; row++) {
-        float *restrict out = job->out + row * size;
-        Py_ssize_t start = job->starts[row], stop = job->starts[row + 1];
-        if (start == stop) memset(out, 0, (size_t)size * sizeof(float));
-        for (Py_ssize_t at = start; at < stop; at++) {
-            const float *restrict value = job->values + job->source[at] * size;
-            if (at + AHEAD < end) fetch(job->values + job->source[at + AHEAD] * size, size);
-            if (at == start) {
-                memcpy(out, value, (size_t)size * sizeof(float));
-            } else {
-                for (Py_ssize_t i = 0; i < size; i++) out[i] += value[i];
-            }
+ALWAYS_INLINE float share(const sums_t *from, Py_ssize_t at) {
+    return from->lengths ? 1 / (float)from->lengths[from->source[at]] : 1;
+}
+
+ALWAYS_INLINE const float *source_row(const sums_t *from, Py_ssize_t at) {
+    return from->values + from->source[at] * from->size;
+}
+
+/* Writes `count` numbers of a sum, from the column `column` on, to `out`. The parts are added one after the
+ * other, four of them in a pass; `end` is where the last source of this thread is, `ahead` as `rows_ahead` says. */
+ALWAYS_INLINE void sum_row(const sums_t *from, Py_ssize_t row, Py_ssize_t end, Py_ssize_t ahead, Py_ssize_t column,
+                           Py_ssize_t count, float *restrict out) {
+    Py_ssize_t at = from->starts[row], stop = from->starts[row + 1];
+    memset(out, 0, (size_t)count * sizeof(float));
+    for (; at < stop && (stop - at) % 4; at++) {
+        const float *restrict a = source_row(from, at) + column;
+        const float *next = source_row(from, least(at + ahead, end - 1)) + column;
+        float of_a = share(from, at);
+        Py_ssize_t line = 0;
+        for (; line + LINE <= count; line += LINE) {
+            PREFETCH(next + line);
+            for (Py_ssize_t i = line; i < line + LINE; i++) out[i] += a[i] * of_a;
         }
+        PREFETCH(next + line);
+        for (Py_ssize_t i = line; i < count; i++) out[i] += a[i] * of_a;
+    }
+    for (; at < stop; at += 4) {
+        const float *restrict a = source_row(from, at) + column, *restrict b = source_row(from, at + 1) + column;
+        const float *restrict c = source_row(from, at + 2) + column, *restrict d = source_row(from, at + 3) + column;
+        const float *next[4];
+        for (int i = 0; i < 4; i++) next[i] = source_row(from, least(at + ahead + i, end - 1)) + column;
+        float of_a = share(from, at), of_b = share(from, at + 1), of_c = share(from, at + 2), of_d = share(from, at + 3);
+        Py_ssize_t line = 0;
+        for (; line + LINE <= count; line += LINE) {
+            for (int i = 0; i < 4; i++) PREFETCH(next[i] + line);
+            for (Py_ssize_t i = line; i < line + LINE; i++)
+                out[i] = out[i] + a[i] * of_a + b[i] * of_b + c[i] * of_c + d[i] * of_d;
+        }
+        for (int i = 0; i < 4; i++) PREFETCH(next[i] + line);
+        for (Py_ssize_t i = line; i < count; i++)
+            out[i] = out[i] + a[i] * of_a + b[i] * of_b + c[i] * of_c + d[i] * of_d;
     }
 }
 
-/* sum_rows(values, source, starts, out, size, threads) -> None
- *
- * Writes to each row of `out` float32 (U, size) the sum of the rows of `values` float32 (M, size)
- * whose numbers are source[starts[u]:starts[u + 1]], in that order; zeros for none. */
-static PyObject *sum_rows(PyObject *self, PyObject *args) {
-    (void)self;
-    Py_buffer values, source, starts, out;
-    Py_ssize_t size, bad = 0;
-    int threads;
-    PyObject *result = NULL;
-    if (!PyArg_ParseTuple(args, "y*y*y*w*ni", &values, &source, &starts, &out, &size, &threads)) return NULL;
-    Py_ssize_t bytes = size > 0 && size < PY_SSIZE_T_MAX / 4 ? size * 4 : 1;
-    Py_ssize_t rows = out.len / bytes, count = source.len / 8, end = values.len / bytes;
-    const int64_t *start = starts.buf;
-    if (bytes == 1) {
-        PyErr_SetString(PyExc_ValueError, "rows have no numbers");
-        goto done;
-    }
-    if (!holds(&values, end, bytes, "values") || !holds(&out, rows, bytes, "out") ||
-        !holds(&source, count, 8, "source") || !holds(&starts, rows + 1, 8, "starts"))
-        goto done;
-    if (!in_range(source.buf, count, end, &bad)) {
-        out_of_range(source.buf, bad, end);
-        goto done;
+typedef struct {
+    sums_t from;
+    float *out;
+} sum_job_t;
+
+FOR_EACH_CPU static void sum_range(const void *argument, Py_ssize_t first, Py_ssize_t last) {
+    const sum_job_t *job = argument;
+    Py_ssize_t size = job->from.size, end = job->from.starts[last], ahead = rows_ahead(size);
+    for (Py_ssize_t row = first; row < last; row++)
+        sum_row(&job->from, row, end, ahead, 0, size, job->out + row * size);
+}
+
+/* Tells whether `from`, buffers of rows of `bytes` bytes, int64 (N,), (rows + 1,) and perhaps one for each
+ * row, can be summed; sets the error if they cannot. */
+static int can_sum(const Py_buffer *values, const Py_buffer *source, const Py_buffer *starts, const Py_buffer *lengths,
+                   Py_ssize_t rows, Py_ssize_t bytes) {
+    Py_ssize_t count = source->len / 8, end = values->len / bytes, bad = 0;
+    const int64_t *start = starts->buf;
+    if (!holds(values, end, bytes, "values") || !holds(source, count, 8, "source") ||
+        !holds(starts, rows + 1, 8, "starts") || (lengths->obj && !holds(lengths, end, 8, "lengths")))
+        return 0;
+    if (!in_range(source->buf, count, end, &bad)) {
+        out_of_range(source->buf, bad, end);
+        return 0;
     }
     int rising = start[0] == 0 && start[rows] == count;
     for (Py_ssize_t i = 0; rising && i < rows; i++) rising = start[i] <= start[i + 1];
-    if (!rising) {
-        PyErr_SetString(PyExc_ValueError, "starts do not rise from 0 to the number of sources");
+    if (!rising) PyErr_SetString(PyExc_ValueError, "starts do not rise from 0 to the number of sources");
+    return rising;
+}
+
+/* sum_rows(values, source, starts, lengths | None, out, size, threads) -> None
+ *
+ * Writes to each row of `out` float32 (U, size) the sum of the rows of `values` float32 (M, size)
+ * whose numbers are source[starts[u]:starts[u + 1]], in that order; zeros for none. With lengths
+ * int64 (M,), a row counts by one over its length, as the gradient of a mean does. */
+static PyObject *sum_rows(PyObject *self, PyObject *args) {
+    (void)self;
+    Py_buffer values, source, starts, lengths, out;
+    Py_ssize_t size;
+    int threads;
+    PyObject *result = NULL;
+    if (!PyArg_ParseTuple(args, "y*y*y*z*w*ni", &values, &source, &starts, &lengths, &out, &size, &threads))
+        return NULL;
+    Py_ssize_t bytes = row_bytes(size), rows = bytes ? out.len / bytes : 0;
+    if (!bytes || !holds(&out, rows, bytes, "out") || !can_sum(&values, &source, &starts, &lengths, rows, bytes))
         goto done;
-    }
     Py_BEGIN_ALLOW_THREADS;
-    sums_t job = {values.buf, source.buf, start, out.buf, size};
-    run(sum_range, &job, rows, start, threads_for(threads, (double)count * (double)size));
+    sum_job_t job = {{values.buf, source.buf, starts.buf, lengths.buf, size}, out.buf};
+    run(sum_range, &job, rows, starts.buf, threads_for(threads, (double)(source.len / 8) * (double)size));
     Py_END_ALLOW_THREADS;
     result = Py_NewRef(Py_None);
 done:
     PyBuffer_Release(&values);
     PyBuffer_Release(&source);
     PyBuffer_Release(&starts);
+    if (lengths.obj) PyBuffer_Release(&lengths);
+    PyBuffer_Release(&out);
+    return result;
+}
+
+/* ---------------------------------------------------------------- means */
+
+FOR_EACH_CPU static void mean_range(const void *argument, Py_ssize_t first, Py_ssize_t last) {
+    const sum_job_t *job = argument;
+    const int64_t *starts = job->from.starts;
+    Py_ssize_t size = job->from.size, ahead = rows_ahead(size);
+    for (Py_ssize_t bag = first; bag < last; bag++) {
+        float *restrict out = job->out + bag * size, length = (float)(starts[bag + 1] - starts[bag]);
+        sum_row(&job->from, bag, starts[last], ahead, 0, size, out);
+        if (length != 0)
+            for (Py_ssize_t i = 0; i < size; i++) out[i] /= length;
+    }
+}
+
+/* mean_bags(weight, ids, lengths, out, size, threads) -> None
+ *
+ * Writes to each row of `out` float32 (B, size) the mean of the rows of `weight` float32 (V, size) of
+ * a bag, zeros for an empty one. ids int64 (N,) has the rows of the first bag, then those of the
+ * second, and so on; lengths int64 (B,) how many each has. */
+static PyObject *mean_bags(PyObject *self, PyObject *args) {
+    (void)self;
+    Py_buffer weight, ids, lengths, out;
+    Py_ssize_t size, bad = 0;
+    int threads;
+    PyObject *result = NULL;
+    if (!PyArg_ParseTuple(args, "y*y*y*w*ni", &weight, &ids, &lengths, &out, &size, &threads)) return NULL;
+    Py_ssize_t bytes = row_bytes(size), table = bytes ? weight.len / bytes : 0;
+    Py_ssize_t count = ids.len / 8, bags = lengths.len / 8;
+    const int64_t *length = lengths.buf;
+    int64_t *starts = NULL;
+    if (!bytes || !holds(&weight, table, bytes, "weight") || !holds(&ids, count, 8, "ids") ||
+        !holds(&lengths, bags, 8, "lengths") || !holds(&out, bags, bytes, "out"))
+        goto done;
+    if (!in_range(ids.buf, count, table, &bad)) {
+        out_of_range(ids.buf, bad, table);
+        goto done;
+    }
+    if (!(starts = malloc((size_t)(bags + 1) * 8))) {
+        PyErr_NoMemory();
+        goto done;
+    }
+    starts[0] = 0;
+    Py_ssize_t bag = 0;
+    for (; bag < bags && length[bag] >= 0 && length[bag] <= count - starts[bag]; bag++)
+        starts[bag + 1] = starts[bag] + length[bag];
+    if (bag < bags || starts[bags] != count) {
+        PyErr_SetString(PyExc_ValueError, "lengths do not add up to the number of ids");
+        goto done;
+    }
+    Py_BEGIN_ALLOW_THREADS;
+    sum_job_t job = {{weight.buf, ids.buf, starts, NULL, size}, out.buf};
+    run(mean_range, &job, bags, starts, threads_for(threads, (double)count * (double)size));
+    Py_END_ALLOW_THREADS;
+    result = Py_NewRef(Py_None);
+done:
+    free(starts);
+    PyBuffer_Release(&weight);
+    PyBuffer_Release(&ids);
+    PyBuffer_Release(&lengths);
     PyBuffer_Release(&out);
     return result;
 }
@@ -357,12 +497,8 @@ static PyObject *squares(PyObject *self, PyObject *args) {
     int threads;
     PyObject *result = NULL;
     if (!PyArg_ParseTuple(args, "y*w*ni", &values, &out, &size, &threads)) return NULL;
-    Py_ssize_t rows = out.len / 8;
-    if (size < 1 || size > PY_SSIZE_T_MAX / 4) {
-        PyErr_SetString(PyExc_ValueError, "rows have no numbers");
-        goto done;
-    }
-    if (!holds(&out, rows, 8, "out") || !holds(&values, rows, size * 4, "values")) goto done;
+    Py_ssize_t rows = out.len / 8, bytes = row_bytes(size);
+    if (!bytes || !holds(&out, rows, 8, "out") || !holds(&values, rows, bytes, "values")) goto done;
     Py_BEGIN_ALLOW_THREADS;
     squares_t job = {values.buf, out.buf, size};
     run(squares_range, &job, rows, NULL, threads_for(threads, (double)rows * (double)size));
@@ -374,35 +510,70 @@ done:
     return result;
 }
 
-/* nonzero_rows(values, out, size) -> int
+typedef struct {
+    sums_t from;        /* source NULL: the values are the rows themselves */
+    const float *first; /* the first number of each row of the values; it nearly always tells */
+    uint8_t *out;
+} nonzero_job_t;
+
+static void nonzero_range(const void *argument, Py_ssize_t first, Py_ssize_t last) {
+    const nonzero_job_t *job = argument;
+    const sums_t *from = &job->from;
+    for (Py_ssize_t row = first; row < last; row++) {
+        float sum = 0;
+        if (!from->source) {
+            const float *value = from->values + row * from->size;
+            for (Py_ssize_t i = 0; i < from->size && sum == 0; i++) sum = value[i];
+        } else {
+            Py_ssize_t start = from->starts[row], stop = from->starts[row + 1];
+            for (Py_ssize_t at = start; at < stop; at++) sum += job->first[from->source[at]] * share(from, at);
+            for (Py_ssize_t i = 1; i < from->size && sum == 0; i++)
+                for (Py_ssize_t at = start; at < stop; at++) sum += source_row(from, at)[i] * share(from, at);
+        }
+        job->out[row] = sum != 0;
+    }
+}
+
+/* nonzero_rows(values, source | None, starts | None, lengths | None, out, size, threads) -> int
  *
- * Writes to `out` uint8 (U,) whether each row of `values` float32 (U, size) is other than zero, and
- * returns how many are. The first number of a row nearly always tells. */
+ * Writes to `out` uint8 (U,) whether each row of `values` float32 (U, size) is other than zero, or each
+ * row that `sum_rows` would make of them, and returns how many are. */
 static PyObject *nonzero_rows(PyObject *self, PyObject *args) {
     (void)self;
-    Py_buffer values, out;
+    Py_buffer values, source, starts, lengths, out;
     Py_ssize_t size, count = 0;
+    int threads;
+    float *column = NULL;
     PyObject *result = NULL;
-    if (!PyArg_ParseTuple(args, "y*w*n", &values, &out, &size)) return NULL;
-    Py_ssize_t rows = out.len;
-    if (size < 1 || size > PY_SSIZE_T_MAX / 4) {
-        PyErr_SetString(PyExc_ValueError, "rows have no numbers");
+    if (!PyArg_ParseTuple(args, "y*z*z*z*w*ni", &values, &source, &starts, &lengths, &out, &size, &threads))
+        return NULL;
+    Py_ssize_t rows = out.len, bytes = row_bytes(size);
+    if (!bytes) goto done;
+    if (source.obj && starts.obj ? !can_sum(&values, &source, &starts, &lengths, rows, bytes)
+                                 : !holds(&values, rows, bytes, "values"))
+        goto done;
+    int sums = source.obj && starts.obj;
+    Py_ssize_t number = sums ? values.len / bytes : 0;
+    if (!(column = malloc((size_t)(number ? number : 1) * sizeof(float)))) {
+        PyErr_NoMemory();
         goto done;
     }
-    if (!holds(&values, rows, size * 4, "values")) goto done;
     Py_BEGIN_ALLOW_THREADS;
+    const uint8_t *kept = out.buf;
     const float *value = values.buf;
-    uint8_t *kept = out.buf;
-    for (Py_ssize_t row = 0; row < rows; row++, value += size) {
-        Py_ssize_t i = 0;
-        while (i < size && value[i] == 0) i++;
-        kept[row] = i < size;
-        count += i < size;
-    }
+    for (Py_ssize_t i = 0; i < number; i++) column[i] = value[i * size];
+    nonzero_job_t job = {
+        {value, sums ? source.buf : NULL, sums ? starts.buf : NULL, lengths.buf, size}, column, out.buf};
+    run(nonzero_range, &job, rows, job.from.starts, threads_for(threads, (double)rows * LINE));
+    for (Py_ssize_t row = 0; row < rows; row++) count += kept[row];
     Py_END_ALLOW_THREADS;
     result = PyLong_FromSsize_t(count);
 done:
+    free(column);
     PyBuffer_Release(&values);
+    if (source.obj) PyBuffer_Release(&source);
+    if (starts.obj) PyBuffer_Release(&starts);
+    if (lengths.obj) PyBuffer_Release(&lengths);
     PyBuffer_Release(&out);
     return result;
 }
@@ -435,6 +606,7 @@ static PyObject *find_slots(PyObject *self, PyObject *args) {
         goto done;
     }
     for (Py_ssize_t i = 0; i < number; i++) {
+        PREFETCH(at + row[least(i + LINE, number - 1)]);
         if (at[row[i]] < 0) at[row[i]] = (int32_t)count++;
         slot[i] = at[row[i]];
     }
@@ -496,86 +668,110 @@ done:
 }
 
 typedef struct {
+    float rate, eps, clip, decay, beta1, rest1, beta2, rest2;
+} step_t;
+
+/* With g = grad clip: m <- lerp(m, g, 1 - beta1); v <- beta2 v + (1 - beta2) g^2;
+ * w <- w decay + m / (sqrt v + eps) rate, and without `v` w <- w decay + m rate. */
+ALWAYS_INLINE void update_one(float *w, float *m, float *v, float grad, step_t by) {
+    float g = grad * by.clip, difference = g - *m;
+    *m = by.rest1 < 0.5f ? *m + by.rest1 * difference : g - difference * by.beta1;
+    if (v) {
+        *v = *v * by.beta2 + by.rest2 * g * g;
+        *w = *w * by.decay + *m / (sqrtf(*v) + by.eps) * by.rate;
+    } else {
+        *w = *w * by.decay + *m * by.rate;
+    }
+}
+
+/* Updates `count` numbers, and fetches those that will be worked on later. */
+ALWAYS_INLINE void update(float *restrict w, float *restrict m, float *restrict v, const float *restrict grad,
+                          Py_ssize_t count, step_t by, const float *next_w, const float *next_m, const float *next_v) {
+    Py_ssize_t line = 0;
+    for (; line + LINE <= count; line += LINE) {
+        PREFETCH(next_w + line);
+        PREFETCH(next_m + line);
+        if (v) PREFETCH(next_v + line);
+        for (Py_ssize_t i = line; i < line + LINE; i++) update_one(w + i, m + i, v ? v + i : NULL, grad[i], by);
+    }
+    PREFETCH(next_w + line);
+    PREFETCH(next_m + line);
+    if (v) PREFETCH(next_v + line);
+    for (Py_ssize_t i = line; i < count; i++) update_one(w + i, m + i, v ? v + i : NULL, grad[i], by);
+}
+
+typedef struct {
     float *weight, *exp_avg, *exp_avg_sq; /* exp_avg_sq NULL: its root is in `rate` */
-    const float *grad, *rate, *eps, *clip, *decay;
+    const float *rate, *eps, *clip, *decay;
     const int64_t *rows, *slots;
-    Py_ssize_t size;
+    sums_t grad; /* source NULL: the values are the gradients themselves */
     float beta1, rest1, beta2, rest2;
 } adam_t;
 
-/* Of one row: m <- lerp(m, g, 1 - beta1); v <- beta2 v + (1 - beta2) g^2; w <- w decay + m / (sqrt v + eps) rate. */
+
 FOR_EACH_CPU static void adam_range(const void *argument, Py_ssize_t first, Py_ssize_t last) {
     const adam_t *job = argument;
-    Py_ssize_t size = job->size;
-    float beta1 = job->beta1, rest1 = job->rest1, beta2 = job->beta2, rest2 = job->rest2;
+    Py_ssize_t size = job->grad.size, ahead = rows_ahead(size), end = job->grad.source ? job->grad.starts[last] : 0;
+    float block[BLOCK];
     for (Py_ssize_t row = first; row < last; row++) {
-        if (row + AHEAD < last) {
-            Py_ssize_t slot = job->slots[row + AHEAD];
-            fetch(job->weight + job->rows[row + AHEAD] * size, size);
-            fetch(job->exp_avg + slot * size, size);
-            if (job->exp_avg_sq) fetch(job->exp_avg_sq + slot * size, size);
-        }
-        float *restrict w = job->weight + job->rows[row] * size;
-        float *restrict m = job->exp_avg + job->slots[row] * size;
-        const float *restrict grad = job->grad + row * size;
-        float rate = job->rate[row], eps = job->eps[row];
+        Py_ssize_t next = least(row + ahead, last - 1), at = job->slots[row] * size, next_at = job->slots[next] * size;
+        float *w = job->weight + job->rows[row] * size, *next_w = job->weight + job->rows[next] * size;
+        float *m = job->exp_avg + at, *next_m = job->exp_avg + next_at;
+        float *v = job->exp_avg_sq ? job->exp_avg_sq + at : NULL, *next_v = v ? job->exp_avg_sq + next_at : NULL;
         float clip = job->clip ? job->clip[row] : 1, decay = job->decay ? job->decay[row] : 1;
-        if (job->exp_avg_sq) {
-            float *restrict v = job->exp_avg_sq + job->slots[row] * size;
-            for (Py_ssize_t i = 0; i < size; i++) {
-                float g = grad[i] * clip, difference = g - m[i];
-                m[i] = rest1 < 0.5f ? m[i] + rest1 * difference : g - difference * beta1;
-                v[i] = v[i] * beta2 + rest2 * g * g;
-                w[i] = w[i] * decay + m[i] / (sqrtf(v[i]) + eps) * rate;
-            }
-        } else {
-            for (Py_ssize_t i = 0; i < size; i++) {
-                float g = grad[i] * clip, difference = g - m[i];
-                m[i] = rest1 < 0.5f ? m[i] + rest1 * difference : g - difference * beta1;
-                w[i] = w[i] * decay + m[i] * rate;
-            }
+        step_t by = {job->rate[row], job->eps[row], clip, decay, job->beta1, job->rest1, job->beta2, job->rest2};
+        if (!job->grad.source) {
+            const float *grad = job->grad.values + row * size;
+            if (v)
+                update(w, m, v, grad, size, by, next_w, next_m, next_v);
+            else
+                update(w, m, NULL, grad, size, by, next_w, next_m, NULL);
+            continue;
+        }
+        for (Py_ssize_t column = 0; column < size; column += BLOCK) {
+            Py_ssize_t count = least(size - column, BLOCK);
+            sum_row(&job->grad, row, end, ahead, column, count, block);
+            if (v)
+                update(w + column, m + column, v + column, block, count, by, next_w + column, next_m + column, next_v + column);
+            else
+                update(w + column, m + column, NULL, block, count, by, next_w + column, next_m + column, NULL);
         }
     }
 }
 
-/* adam(weight, rows, grad, exp_avg, exp_avg_sq | None, slots, rate, eps, clip | None, decay | None,
- *      beta1, beta2, size, threads) -> None
+/* adam(weight, rows, grad, source | None, starts | None, lengths | None, exp_avg, exp_avg_sq | None, slots, rate,
+ *      eps, clip | None, decay | None, beta1, beta2, size, threads) -> None
  *
  * Updates the rows `rows` int64 (U,), ascending, of `weight` float32 (V, size), and the moments
- * (S, size) in the slots `slots` int64 (U,), by the gradients `grad` (U, size). `rate`, `eps`,
- * `clip` and `decay` are float32 (U,). Without `exp_avg_sq` the root is taken as part of `rate`. */
+ * (S, size) in the slots `slots` int64 (U,), by the gradients `grad` (U, size), or by those that `sum_rows`
+ * would make of `grad` (M, size). `rate`, `eps`, `clip` and `decay` are float32 (U,). Without `exp_avg_sq`
+ * the root is taken as part of `rate`. */
 static PyObject *adam(PyObject *self, PyObject *args) {
     (void)self;
-    enum { WEIGHT, ROWS, GRAD, FIRST, SECOND, SLOTS, RATE, EPS, CLIP, DECAY, BUFFERS };
-    static const char *names[] = {"weight", "rows", "grad", "exp_avg", "exp_avg_sq",
-                                  "slots",  "rate", "eps",  "clip",    "decay"};
+    enum { WEIGHT, ROWS, GRAD, SOURCE, STARTS, LENGTHS, FIRST, SECOND, SLOTS, RATE, EPS, CLIP, DECAY, BUFFERS };
     Py_buffer b[BUFFERS];
     memset(b, 0, sizeof b);
     Py_ssize_t size, bad = 0;
     double beta1, beta2;
     int threads;
     PyObject *result = NULL;
-    PyObject *objects[BUFFERS];
-    if (!PyArg_ParseTuple(args, "OOOOOOOOOOddni", &objects[0], &objects[1], &objects[2], &objects[3], &objects[4],
-                          &objects[5], &objects[6], &objects[7], &objects[8], &objects[9], &beta1, &beta2, &size,
-                          &threads))
+    if (!PyArg_ParseTuple(args, "w*y*y*z*z*z*w*O&y*y*y*z*z*ddni", &b[WEIGHT], &b[ROWS], &b[GRAD], &b[SOURCE],
+                          &b[STARTS], &b[LENGTHS], &b[FIRST], writable_or_none, &b[SECOND], &b[SLOTS], &b[RATE],
+                          &b[EPS], &b[CLIP], &b[DECAY], &beta1, &beta2, &size, &threads))
         return NULL;
-    for (int i = 0; i < BUFFERS; i++) {
-        int optional = i == SECOND || i == CLIP || i == DECAY;
-        int written = i == WEIGHT || i == FIRST || i == SECOND;
-        if (optional && objects[i] == Py_None) continue;
-        if (PyObject_GetBuffer(objects[i], &b[i], written ? PyBUF_WRITABLE : PyBUF_SIMPLE) < 0) goto done;
-    }
-    if (size < 1 || size > PY_SSIZE_T_MAX / 4) {
-        PyErr_SetString(PyExc_ValueError, "rows have no numbers");
+    Py_ssize_t bytes = row_bytes(size);
+    if (!bytes) goto done;
+    Py_ssize_t rows = b[ROWS].len / 8, table = b[WEIGHT].len / bytes, slots = b[FIRST].len / bytes;
+    int sums = b[SOURCE].obj && b[STARTS].obj;
+    if (!holds(&b[WEIGHT], table, bytes, "weight") || !holds(&b[ROWS], rows, 8, "rows") ||
+        !holds(&b[FIRST], slots, bytes, "exp_avg") || !holds(&b[SLOTS], rows, 8, "slots") ||
+        (b[SECOND].obj && !holds(&b[SECOND], slots, bytes, "exp_avg_sq")) ||
+        !holds(&b[RATE], rows, 4, "rate") || !holds(&b[EPS], rows, 4, "eps") ||
+        (b[CLIP].obj && !holds(&b[CLIP], rows, 4, "clip")) || (b[DECAY].obj && !holds(&b[DECAY], rows, 4, "decay")))
         goto done;
-    }
-    Py_ssize_t rows = b[ROWS].len / 8, table = b[WEIGHT].len / (size * 4), slots = b[FIRST].len / (size * 4);
-    const Py_ssize_t counts[] = {table, rows, rows, slots, slots, rows, rows, rows, rows, rows};
-    for (int i = 0; i < BUFFERS; i++) {
-        Py_ssize_t item = i == ROWS || i == SLOTS ? 8 : i == WEIGHT || i == GRAD || i == FIRST || i == SECOND ? size * 4 : 4;
-        if (b[i].obj && !holds(&b[i], counts[i], item, names[i])) goto done;
-    }
+    if (sums ? !can_sum(&b[GRAD], &b[SOURCE], &b[STARTS], &b[LENGTHS], rows, bytes)
+             : !holds(&b[GRAD], rows, bytes, "grad"))
+        goto done;
     const int64_t *row = b[ROWS].buf;
     if (!in_range(row, rows, table, &bad)) {
         out_of_range(row, bad, table);
@@ -592,12 +788,11 @@ static PyObject *adam(PyObject *self, PyObject *args) {
         }
     }
     Py_BEGIN_ALLOW_THREADS;
-    adam_t job = {b[WEIGHT].buf, b[FIRST].buf, b[SECOND].obj ? b[SECOND].buf : NULL,
-                  b[GRAD].buf,   b[RATE].buf,  b[EPS].buf,
-                  b[CLIP].obj ? b[CLIP].buf : NULL, b[DECAY].obj ? b[DECAY].buf : NULL,
-                  row,           b[SLOTS].buf, size,
+    const int64_t *starts = sums ? b[STARTS].buf : NULL;
+    adam_t job = {b[WEIGHT].buf, b[FIRST].buf, b[SECOND].buf, b[RATE].buf, b[EPS].buf, b[CLIP].buf, b[DECAY].buf,
+                  row,           b[SLOTS].buf, {b[GRAD].buf, sums ? b[SOURCE].buf : NULL, starts, b[LENGTHS].buf, size},
                   (float)beta1,  (float)(1 - beta1), (float)beta2, (float)(1 - beta2)};
-    run(adam_range, &job, rows, NULL, threads_for(threads, (double)rows * (double)size));
+    run(adam_range, &job, rows, starts, threads_for(threads, (double)rows * (double)size));
     Py_END_ALLOW_THREADS;
     result = Py_NewRef(Py_None);
 done:
@@ -606,15 +801,60 @@ done:
     return result;
 }
 
+typedef struct {
+    float *weight, *exp_avg, *exp_avg_sq;
+    const float *grad;
+    step_t by;
+} dense_t;
+
+FOR_EACH_CPU static void dense_range(const void *argument, Py_ssize_t first, Py_ssize_t last) {
+    const dense_t *job = argument;
+    float *w = job->weight + first, *m = job->exp_avg + first, *v = job->exp_avg_sq + first;
+    update(w, m, v, job->grad + first, last - first, job->by, w + LINE, m + LINE, v + LINE);
+}
+
+/* adam_dense(weight, grad, exp_avg, exp_avg_sq, rate, eps, decay, beta1, beta2, threads) -> None
+ *
+ * Updates a whole weight and its moments, all float32 and of one length. */
+static PyObject *adam_dense(PyObject *self, PyObject *args) {
+    (void)self;
+    Py_buffer weight, grad, first, second;
+    double rate, eps, decay, beta1, beta2;
+    int threads;
+    PyObject *result = NULL;
+    if (!PyArg_ParseTuple(args, "w*y*w*w*dddddi", &weight, &grad, &first, &second, &rate, &eps, &decay, &beta1,
+                          &beta2, &threads))
+        return NULL;
+    Py_ssize_t count = weight.len / 4;
+    if (!holds(&weight, count, 4, "weight") || !holds(&grad, count, 4, "grad") ||
+        !holds(&first, count, 4, "exp_avg") || !holds(&second, count, 4, "exp_avg_sq"))
+        goto done;
+    Py_BEGIN_ALLOW_THREADS;
+    step_t by = {(float)rate,  (float)eps,         1,            (float)decay,
+                 (float)beta1, (float)(1 - beta1), (float)beta2, (float)(1 - beta2)};
+    dense_t job = {weight.buf, first.buf, second.buf, grad.buf, by};
+    run(dense_range, &job, count, NULL, threads_for(threads, (double)count));
+    Py_END_ALLOW_THREADS;
+    result = Py_NewRef(Py_None);
+done:
+    PyBuffer_Release(&weight);
+    PyBuffer_Release(&grad);
+    PyBuffer_Release(&first);
+    PyBuffer_Release(&second);
+    return result;
+}
+
 static PyMethodDef methods[] = {
     {"group", group, METH_VARARGS, "group(ids, end, lengths, rows, order, starts) -> int"},
     {"increasing", increasing, METH_VARARGS, "increasing(ids, end) -> bool"},
-    {"sum_rows", sum_rows, METH_VARARGS, "sum_rows(values, source, starts, out, size, threads)"},
+    {"sum_rows", sum_rows, METH_VARARGS, "sum_rows(values, source, starts, lengths, out, size, threads)"},
+    {"mean_bags", mean_bags, METH_VARARGS, "mean_bags(weight, ids, lengths, out, size, threads)"},
     {"squares", squares, METH_VARARGS, "squares(values, out, size, threads)"},
     {"nonzero_rows", nonzero_rows, METH_VARARGS, "nonzero_rows(values, out, size) -> int"},
     {"find_slots", find_slots, METH_VARARGS, "find_slots(rows, index, slots, count) -> int"},
     {"count_steps", count_steps, METH_VARARGS, "count_steps(steps, slots, beta1, beta2, lr, eps, ...)"},
     {"adam", adam, METH_VARARGS, "adam(weight, rows, grad, exp_avg, exp_avg_sq, slots, ...)"},
+    {"adam_dense", adam_dense, METH_VARARGS, "adam_dense(weight, grad, exp_avg, exp_avg_sq, rate, ...)"},
     {NULL, NULL, 0, NULL},
 };
 

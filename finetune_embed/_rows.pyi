@@ -5,10 +5,29 @@ def group(
 ) -> int: ...
 def increasing(ids: Buffer, end: int, /) -> bool: ...
 def sum_rows(
-    values: Buffer, source: Buffer, starts: Buffer, out: Buffer, size: int, threads: int, /
+    values: Buffer,
+    source: Buffer,
+    starts: Buffer,
+    lengths: Buffer | None,
+    out: Buffer,
+    size: int,
+    threads: int,
+    /,
+) -> None: ...
+def mean_bags(
+    weight: Buffer, ids: Buffer, lengths: Buffer, out: Buffer, size: int, threads: int, /
 ) -> None: ...
 def squares(values: Buffer, out: Buffer, size: int, threads: int, /) -> None: ...
-def nonzero_rows(values: Buffer, out: Buffer, size: int, /) -> int: ...
+def nonzero_rows(
+    values: Buffer,
+    source: Buffer | None,
+    starts: Buffer | None,
+    lengths: Buffer | None,
+    out: Buffer,
+    size: int,
+    threads: int,
+    /,
+) -> int: ...
 def find_slots(rows: Buffer, index: Buffer, slots: Buffer, count: int, /) -> int: ...
 def count_steps(
     steps: Buffer,
@@ -25,6 +44,9 @@ def adam(
     weight: Buffer,
     rows: Buffer,
     grad: Buffer,
+    source: Buffer | None,
+    starts: Buffer | None,
+    lengths: Buffer | None,
     exp_avg: Buffer,
     exp_avg_sq: Buffer | None,
     slots: Buffer,
@@ -35,6 +57,19 @@ def adam(
     beta1: float,
     beta2: float,
     size: int,
+    threads: int,
+    /,
+) -> None: ...
+def adam_dense(
+    weight: Buffer,
+    grad: Buffer,
+    exp_avg: Buffer,
+    exp_avg_sq: Buffer,
+    rate: float,
+    eps: float,
+    decay: float,
+    beta1: float,
+    beta2: float,
     threads: int,
     /,
 ) -> None: ...

@@ -7,6 +7,7 @@ import math
 import torch
 
 from ..strategies.rules import gate_of
+from ._kernels import adam_dense
 from ._state import State
 
 __all__ = ["step_dense"]
@@ -19,10 +20,8 @@ def step_dense(parameter: torch.Tensor, grad: torch.Tensor, state: State, group:
         state["exp_avg"] = torch.zeros_like(parameter)
         state["exp_avg_sq"] = torch.zeros_like(parameter)
     state["step"] += 1
-    beta1, beta2 = group["betas"]
-    n, lr = int(state["step"]), group["lr"] * gate_of(parameter)
-    parameter.mul_(1 - lr * group["weight_decay"])
-    state["exp_avg"].lerp_(grad, 1 - beta1)
-    state["exp_avg_sq"].mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
-    root = (state["exp_avg_sq"].sqrt() / math.sqrt(1 - beta2**n)).add_(group["eps"])
-    parameter.addcdiv_(state["exp_avg"], root, value=-lr / (1 - beta1**n))
+    betas, n, lr = group["betas"], int(state["step"]), group["lr"] * gate_of(parameter)
+    root = math.sqrt(1 - betas[1] ** n)
+    rate, decay = -lr * root / (1 - betas[0] ** n), 1 - lr * group["weight_decay"]
+    moments = state["exp_avg"], state["exp_avg_sq"]
+    adam_dense(parameter, grad, *moments, rate, group["eps"] * root, decay, betas)

@@ -8,7 +8,7 @@ from functools import cached_property
 import torch
 
 from ..strategies.rules import RowRule, trains_now
-from ._kernels import coalesce, nonzero_rows, row_squares
+from ._kernels import Groups, group_rows, nonzero_rows, row_squares, sum_groups
 from .exchange import exchange_rows
 
 __all__ = ["RowGradient", "clip_coefficient", "total_norm"]
@@ -17,14 +17,20 @@ __all__ = ["RowGradient", "clip_coefficient", "total_norm"]
 class RowGradient:
     """The gradient of the rows of a table `(V, D)` that a step touches.
 
+    A gradient that comes as parts to be summed is left so as long as nothing asks for `values`: to
+    sum a row where it is used saves writing and reading it.
+
     Attributes:
         rows: int64 `(U,)`, ascending.
-        values: `(U, D)`, none of them all zero.
-        clip: what `values` are to be multiplied with, float64 `(U,)`, or None for 1.
+        parts: the values themselves, or what `groups` tells how to sum to them.
+        groups: the groups of `parts`, or None.
+        clip: what the values are to be multiplied with, float64 `(U,)`, or None for 1.
     """
 
-    def __init__(self, rows: torch.Tensor, values: torch.Tensor) -> None:
-        self.rows, self.values = rows, values
+    def __init__(
+        self, rows: torch.Tensor, parts: torch.Tensor, groups: Groups | None = None
+    ) -> None:
+        self.rows, self.parts, self.groups = rows, parts, groups
         self.clip: torch.Tensor | None = None
 
     @classmethod
@@ -39,17 +45,35 @@ class RowGradient:
             rule: the table's rule, if any.
             exchange: whether to average over all processes.
         """
+        groups: Groups | None = None
         if grad is None:
             rows = torch.empty(0, dtype=torch.int64, device=weight.device)
-            values = weight.new_empty(0, weight.shape[1])
+            parts = weight.new_empty(0, weight.shape[1])
         elif grad.is_sparse:
-            rows, values = coalesce(grad)
+            rows, parts, groups = group_rows(grad)
         else:
-            rows, values = torch.arange(len(grad), device=grad.device), grad
-        rows, values = _touched(weight, rows, values.contiguous(), rule)
+            rows, parts = torch.arange(len(grad), device=grad.device), grad
+        gradient = cls(rows, parts.contiguous(), groups)._touched(weight, rule)
         if exchange:
-            rows, values = _touched(weight, *exchange_rows(rows, values), None)
-        return cls(rows, values)
+            gradient = cls(*exchange_rows(gradient.rows, gradient.values))._touched(weight, None)
+        return gradient
+
+    def _touched(self, weight: torch.Tensor, rule: RowRule | None) -> RowGradient:
+        touched = nonzero_rows(self.parts, self.groups)
+        trains = None if rule is None else trains_now(weight, rule, self.rows)
+        if trains is not None:
+            touched = trains if touched is None else touched & trains
+        if touched is not None:
+            kept = touched.nonzero().squeeze(1)
+            if len(kept) < len(self.rows):
+                rows, values = self.rows.index_select(0, kept), self.values.index_select(0, kept)
+                return RowGradient(rows, values)
+        return self
+
+    @cached_property
+    def values(self) -> torch.Tensor:
+        """The gradients `(U, D)` before clipping, none of them all zero."""
+        return self.parts if self.groups is None else sum_groups(self.parts, self.groups)
 
     @cached_property
     def _squares(self) -> torch.Tensor:
@@ -64,20 +88,6 @@ class RowGradient:
         """Multiply by a number, or by one for each row `(U,)`."""
         ones = self.clip if self.clip is not None else torch.ones_like(self._squares)
         self.clip = ones * factor.to(ones.device)
-
-
-def _touched(
-    weight: torch.Tensor, rows: torch.Tensor, values: torch.Tensor, rule: RowRule | None
-) -> tuple[torch.Tensor, torch.Tensor]:
-    touched = nonzero_rows(values)
-    trains = None if rule is None else trains_now(weight, rule, rows)
-    if trains is not None:
-        touched = trains if touched is None else touched & trains
-    if touched is not None:
-        kept = touched.nonzero().squeeze(1)
-        if len(kept) < len(rows):
-            return rows.index_select(0, kept), values.index_select(0, kept)
-    return rows, values
 
 
 def clip_coefficient(norm: torch.Tensor, max_norm: float) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""The inner loops of a step by rows: compiled (`_rows.c`), or in torch.
+"""The inner loops of a training step by rows: compiled (`_rows.c`), or in torch.
 
 Both give the same numbers within rounding. The compiled ones are for contiguous float32 on a CPU;
 torch's are for all else, and for machines where nothing could be compiled.
@@ -13,11 +13,13 @@ import torch
 
 __all__ = [
     "Groups",
+    "adam_dense",
     "adam_rows",
-    "coalesce",
     "count_steps",
     "find_slots",
+    "group_rows",
     "is_native",
+    "mean_bags",
     "nonzero_rows",
     "row_squares",
     "sum_groups",
@@ -37,7 +39,7 @@ def is_native(*tensors: torch.Tensor | None) -> bool:
             and t.device.type == "cpu"
             and t.layout == torch.strided
             and t.is_contiguous()
-            and t.shape[-1] > 0
+            and t.numel() > 0
         )
         for t in tensors
     )
@@ -50,11 +52,19 @@ class Groups(NamedTuple):
         rows: `(U,)`, the different ids, ascending.
         order: `(N,)`, the positions of the ids, or the bags they are in, row by row, ascending.
         starts: `(U + 1,)`, where each row's positions start in `order`.
+        lengths: `(B,)`, how many ids each bag has, if `order` holds bags.
     """
 
     rows: torch.Tensor
     order: torch.Tensor
     starts: torch.Tensor
+    lengths: torch.Tensor | None = None
+
+    @property
+    def buffers(self) -> tuple[Any, Any, Any]:
+        """What the compiled loops take to sum: order, starts and lengths."""
+        lengths = None if self.lengths is None else self.lengths.numpy()
+        return self.order.numpy(), self.starts.numpy(), lengths
 
     @classmethod
     def of(cls, ids: torch.Tensor, end: int, lengths: torch.Tensor | None = None) -> Groups:
@@ -72,43 +82,78 @@ class Groups(NamedTuple):
         starts = ids.new_empty(len(ids) + 1)
         bags = None if lengths is None else lengths.numpy()
         found = native.group(ids.numpy(), end, bags, rows.numpy(), order.numpy(), starts.numpy())
-        return cls(rows[:found], order, starts[: found + 1])
+        return cls(rows[:found], order, starts[: found + 1], lengths)
 
 
-def sum_groups(values: torch.Tensor, source: torch.Tensor, starts: torch.Tensor) -> torch.Tensor:
-    """Return the sums `(U, D)` of the rows `source` `(N,)` of `values` `(M, D)`, compiled."""
-    out = values.new_empty(len(starts) - 1, values.shape[1])
+def sum_groups(values: torch.Tensor, groups: Groups) -> torch.Tensor:
+    """Return the sum `(U, D)` of each group of the rows of `values` `(M, D)`, compiled.
+
+    Where they are bags, `values` has the gradients of their means, and each counts by one over its
+    bag's length.
+    """
+    out = values.new_empty(len(groups.rows), values.shape[1])
     native.sum_rows(
-        values.numpy(),
-        source.numpy(),
-        starts.numpy(),
+        values.numpy(), *groups.buffers, out.numpy(), values.shape[1], torch.get_num_threads()
+    )
+    return out
+
+
+def mean_bags(weight: torch.Tensor, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """Return the means `(B, D)` of the rows of each bag, compiled; an empty bag's is zero.
+
+    Args:
+        weight: `(V, D)`.
+        ids: int64 `(N,)`, the rows of all bags.
+        lengths: int64 `(B,)`, how many of them each bag has.
+
+    Raises:
+        IndexError: an id is no row of the weight.
+    """
+    out = weight.new_empty(len(lengths), weight.shape[1])
+    native.mean_bags(
+        weight.detach().numpy(),
+        ids.numpy(),
+        lengths.numpy(),
         out.numpy(),
-        values.shape[1],
+        weight.shape[1],
         torch.get_num_threads(),
     )
     return out
 
 
-def coalesce(grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the rows `(U,)`, ascending, of a sparse gradient `(V, D)` and their sums `(U, D)`."""
+def group_rows(grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, Groups | None]:
+    """Return the rows `(U,)`, ascending, of a sparse gradient `(V, D)`, and what they get.
+
+    Returns:
+        The rows, values, and the groups of values whose sums the rows get; None if there is a value
+        `(U, D)` for each.
+    """
     ids, values = grad._indices()[0].contiguous(), grad._values()
     if grad.is_coalesced():
-        return ids, values
+        return ids, values, None
     if not is_native(values) or ids.device.type != "cpu":
         grad = grad.coalesce()
-        return grad.indices()[0], grad.values()
+        return grad.indices()[0], grad.values(), None
     if native.increasing(ids.numpy(), len(grad)):
-        return ids, values
+        return ids, values, None
     groups = Groups.of(ids, len(grad))
-    return groups.rows, sum_groups(values, groups.order, groups.starts)
+    return groups.rows, values, groups
 
 
-def nonzero_rows(values: torch.Tensor) -> torch.Tensor | None:
-    """Return which rows of `(U, D)` are not all zero, bool `(U,)`; None for all of them."""
+def nonzero_rows(values: torch.Tensor, groups: Groups | None = None) -> torch.Tensor | None:
+    """Return which rows of `(U, D)` are not all zero, bool `(U,)`; None for all of them.
+
+    Args:
+        values: the rows, or what `sum_groups` would make them of.
+        groups: the groups for `sum_groups`, if any.
+    """
     if not is_native(values):
         return (values != 0).any(dim=1)
-    kept = torch.empty(len(values), dtype=torch.bool)
-    count = native.nonzero_rows(values.numpy(), kept.numpy(), values.shape[1])
+    kept = torch.empty(len(values if groups is None else groups.rows), dtype=torch.bool)
+    buffers = (None, None, None) if groups is None else groups.buffers
+    count = native.nonzero_rows(
+        values.numpy(), *buffers, kept.numpy(), values.shape[1], torch.get_num_threads()
+    )
     return None if count == len(kept) else kept
 
 
@@ -183,6 +228,7 @@ def adam_rows(
     weight: torch.Tensor,
     rows: torch.Tensor,
     grad: torch.Tensor,
+    groups: Groups | None,
     exp_avg: torch.Tensor,
     exp_avg_sq: torch.Tensor | None,
     slots: torch.Tensor,
@@ -200,7 +246,8 @@ def adam_rows(
     Args:
         weight: the table.
         rows: `(U,)`, ascending.
-        grad: `(U, D)`.
+        grad: `(U, D)`, or what `sum_groups` would make it of; then of contiguous float32 on a CPU.
+        groups: the groups for `sum_groups`, if any.
         exp_avg: the first moments `m`.
         exp_avg_sq: the second moments `v`; without, `w = w * decay + m * rate`.
         slots: `(U,)`, where the moments of the rows are.
@@ -216,6 +263,7 @@ def adam_rows(
             weight.detach().numpy(),
             rows.numpy(),
             grad.numpy(),
+            *((None, None, None) if groups is None else groups.buffers),
             exp_avg.numpy(),
             None if exp_avg_sq is None else exp_avg_sq.numpy(),
             slots.numpy(),
@@ -229,6 +277,8 @@ def adam_rows(
             torch.get_num_threads(),
         )
         return
+    if groups is not None:
+        grad = sum_groups(grad, groups)
     if clip is not None:
         grad = grad * clip[:, None]
     first = exp_avg.index_select(0, slots).lerp_(grad, 1 - beta1)
@@ -242,3 +292,45 @@ def adam_rows(
     if decay is not None:
         values.mul_(decay[:, None])
     weight.index_copy_(0, rows, values.add_(first.mul_(rate[:, None])))
+
+
+def adam_dense(
+    weight: torch.Tensor,
+    grad: torch.Tensor,
+    exp_avg: torch.Tensor,
+    exp_avg_sq: torch.Tensor,
+    rate: float,
+    eps: float,
+    decay: float,
+    betas: tuple[float, float],
+) -> None:
+    """Update a whole weight and its moments in place, by the formula of `adam_rows`.
+
+    Args:
+        weight: of any shape, as are the next three.
+        grad: the gradient.
+        exp_avg: the first moments.
+        exp_avg_sq: the second moments.
+        rate: what an update is multiplied with.
+        eps: added to the root of the second moments.
+        decay: what the weight is multiplied with.
+        betas: the decay rates of the moments.
+    """
+    beta1, beta2 = betas
+    if is_native(weight, grad, exp_avg, exp_avg_sq):
+        native.adam_dense(
+            weight.detach().numpy(),
+            grad.detach().numpy(),
+            exp_avg.numpy(),
+            exp_avg_sq.numpy(),
+            rate,
+            eps,
+            decay,
+            beta1,
+            beta2,
+            torch.get_num_threads(),
+        )
+        return
+    exp_avg.lerp_(grad, 1 - beta1)
+    exp_avg_sq.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
+    weight.mul_(decay).addcdiv_(exp_avg, exp_avg_sq.sqrt().add_(eps), value=rate)

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from ..errors import DataError
-from ._kernels import Groups, is_native, sum_groups
+from ._kernels import Groups, is_native, mean_bags, sum_groups
 
 __all__ = ["mean_bag"]
 
@@ -57,17 +57,17 @@ class _MeanBag(torch.autograd.Function):
     def forward(
         ctx: Any, weight: torch.Tensor, ids: torch.Tensor, lengths: torch.Tensor
     ) -> torch.Tensor:
+        ids, lengths = ids.contiguous(), lengths.contiguous()
         ctx.save_for_backward(ids, lengths)
         ctx.shape = weight.shape
-        return _means(weight, ids, lengths, sparse=False)
+        return mean_bags(weight, ids, lengths)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         ids, lengths = ctx.saved_tensors
-        parts = grad / lengths[:, None]  # what each word of a bag gets; nothing reads empty bags'
-        groups = Groups.of(ids.contiguous(), ctx.shape[0], lengths.contiguous())
-        values = sum_groups(parts.contiguous(), groups.order, groups.starts)
+        groups = Groups.of(ids, ctx.shape[0], lengths)
+        values = sum_groups(grad.contiguous(), groups)
         gradient = torch.sparse_coo_tensor(
             groups.rows[None], values, ctx.shape, is_coalesced=True, check_invariants=False
         )

@@ -207,7 +207,20 @@ class RowAdamW(PlainOptimizer):
             rate, second = rate / (moments.sqrt() + eps).to(rate.dtype), None
         clip = None if grad.clip is None else grad.clip.to(weight.dtype)
         first = entries["exp_avg"]
-        adam_rows(weight, rows, grad.values, first, second, slots, rate, eps, clip, decay, betas)
+        adam_rows(
+            weight,
+            rows,
+            grad.parts,
+            grad.groups,
+            first,
+            second,
+            slots,
+            rate,
+            eps,
+            clip,
+            decay,
+            betas,
+        )
         apply_rule(weight, rows, rule, lr)
 
     def _is_row_wise(self, parameter: torch.Tensor, group: State) -> bool:

@@ -20,7 +20,7 @@ from finetune_embed.strategies.rules import attach_rule
 pytestmark = pytest.mark.skipif(
     kernels.native is None, reason="the compiled loops were not built here"
 )
-SIZES = [1, 3, 16, 50, 300]
+SIZES = [1, 3, 16, 50, 300, 1100]
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def threads() -> Iterator[None]:
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
 def some_rows(count: int, end: int, seed: int = 0) -> torch.Tensor:
@@ -104,38 +104,71 @@ def test_sums_by_group(size, threads):
     found = {}
     for count in (1, 2, 3, 8):
         torch.set_num_threads(count)
-        found[count] = kernels.sum_groups(values, groups.order, groups.starts)
+        found[count] = kernels.sum_groups(values, groups)
     expected = torch.zeros(900, size, dtype=torch.float64).index_add_(0, ids, values.double())
     torch.testing.assert_close(found[1].double(), expected[groups.rows], rtol=1e-5, atol=1e-4)
     assert all(torch.equal(one, found[1]) for one in found.values())
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_the_gradients_of_bags_count_by_one_over_their_lengths(size, threads):
+    lengths = torch.tensor([0, 3, 1, 40, 0, 7, 200])
+    ids = torch.randint(0, 30, (251,), generator=torch.Generator().manual_seed(2))
+    grad = random(7, size)
+    torch.set_num_threads(2)
+    groups = kernels.Groups.of(ids, 30, lengths)
+    each = (grad.double() / lengths.double()[:, None]).repeat_interleave(lengths, dim=0)
+    expected = torch.zeros(30, size, dtype=torch.float64).index_add_(0, ids, each)[groups.rows]
+    sums = kernels.sum_groups(grad, groups)
+    torch.testing.assert_close(sums.double(), expected, rtol=1e-5, atol=1e-6)
+
+
+def made_groups(source: list[int], starts: list[int]) -> kernels.Groups:
+    rows = torch.arange(len(starts) - 1)
+    return kernels.Groups(rows, torch.tensor(source, dtype=torch.int64), torch.tensor(starts))
+
+
 def test_sums_of_nothing():
-    nothing = torch.empty(0, dtype=torch.int64)
-    starts = torch.tensor([0, 0, 0])
-    assert kernels.sum_groups(random(3, 2), nothing, starts).tolist() == [[0, 0], [0, 0]]
-    assert kernels.sum_groups(random(0, 2), nothing, starts[:1]).shape == (0, 2)
-    groups = kernels.Groups.of(nothing, 4)
-    assert [len(part) for part in groups] == [0, 0, 1]
+    assert kernels.sum_groups(random(3, 2), made_groups([], [0, 0, 0])).tolist() == [[0, 0], [0, 0]]
+    assert kernels.sum_groups(random(0, 2), made_groups([], [0])).shape == (0, 2)
+    groups = kernels.Groups.of(torch.empty(0, dtype=torch.int64), 4)
+    assert [len(part) for part in groups[:3]] == [0, 0, 1]
 
 
-@pytest.mark.parametrize(
-    ("source", "starts"),
-    [([3], [0, 1]), ([-1], [0, 1]), ([0, 1], [0, 1]), ([0], [1, 1]), ([0, 1], [0, 3, 2])],
-)
+BAD_SUMS = [([3], [0, 1]), ([-1], [0, 1]), ([0, 1], [0, 1]), ([0], [1, 1]), ([0, 1], [0, 3, 2])]
+
+
+@pytest.mark.parametrize(("source", "starts"), BAD_SUMS)
 def test_sums_of_rows_that_are_not_there_are_an_error(source, starts):
+    groups, case = made_groups(source, starts), adam_case(2, len(starts) - 1)
+    case[2:4] = random(3, 2), groups
     with pytest.raises((IndexError, ValueError), match=r"out of range|do not rise"):
-        kernels.sum_groups(random(3, 2), torch.tensor(source), torch.tensor(starts))
+        kernels.sum_groups(random(3, 2), groups)
+    with pytest.raises((IndexError, ValueError), match=r"out of range|do not rise"):
+        kernels.nonzero_rows(random(3, 2), groups)
+    with pytest.raises((IndexError, ValueError), match=r"out of range|do not rise"):
+        kernels.adam_rows(*case, (0.9, 0.999))
+    assert torch.equal(case[0], random(2000, 2))
 
 
-def test_coalesced_is_what_torch_makes_of_it():
+def test_as_many_lengths_as_rows_of_values():
+    groups = kernels.Groups.of(torch.tensor([1, 1, 0]), 2, torch.tensor([2, 1]))
+    with pytest.raises(ValueError, match="lengths has 16 bytes, not 3 x 8"):
+        kernels.sum_groups(random(3, 2), groups)
+
+
+def test_grouped_rows_are_what_torch_coalesces():
     ids = torch.tensor([[5, 1, 5, 5, 0]])
     values = random(5, 3)
     grad = torch.sparse_coo_tensor(ids, values, (6, 3), check_invariants=True)
-    rows, sums = kernels.coalesce(grad)
+    rows, parts, groups = kernels.group_rows(grad)
     theirs = grad.coalesce()
     assert torch.equal(rows, theirs.indices()[0])
-    torch.testing.assert_close(sums, theirs.values())
+    assert parts.data_ptr() == values.data_ptr()
+    torch.testing.assert_close(kernels.sum_groups(parts, groups), theirs.values())
+    rows, sums, groups = by_torch(kernels.group_rows, grad)
+    assert (rows.tolist(), groups) == ([0, 1, 5], None)
+    assert torch.equal(sums, theirs.values())
 
 
 def test_rows_that_rise_are_taken_as_they_are():
@@ -143,9 +176,42 @@ def test_rows_that_rise_are_taken_as_they_are():
     ids = torch.tensor([[0, 2, 5]])
     grad = torch.sparse_coo_tensor(ids, values, (6, 2), check_invariants=True)
     assert not grad.is_coalesced()
-    rows, sums = kernels.coalesce(grad)
-    assert rows.tolist() == [0, 2, 5]
-    assert sums.data_ptr() == values.data_ptr()
+    rows, parts, groups = kernels.group_rows(grad)
+    assert (rows.tolist(), groups) == ([0, 2, 5], None)
+    assert parts.data_ptr() == values.data_ptr()
+
+
+# --- means --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_means_of_bags(size, threads):
+    lengths = torch.tensor([3, 0, 1, 200, 6, 0, 41])
+    ids = torch.randint(0, 900, (251,), generator=torch.Generator().manual_seed(3))
+    weight, found = random(900, size), {}
+    for count in (1, 2, 3, 8):
+        torch.set_num_threads(count)
+        found[count] = kernels.mean_bags(weight, ids, lengths)
+    bags = weight.double()[ids].split(lengths.tolist())
+    expected = torch.stack([bag.sum(0) / max(1, len(bag)) for bag in bags])
+    torch.testing.assert_close(found[1].double(), expected, rtol=1e-5, atol=1e-6)
+    assert all(torch.equal(one, found[1]) for one in found.values())
+    assert kernels.mean_bags(weight, ids[:0], lengths[:0]).shape == (0, size)
+
+
+@pytest.mark.parametrize("lengths", [[2], [4], [5, -2], [-1, 4], [2**62, 2**62], [2**63 - 1, 4]])
+def test_means_of_bags_of_other_lengths_are_an_error(lengths):
+    with pytest.raises(ValueError, match="do not add up"):
+        kernels.mean_bags(random(5, 2), torch.tensor([0, 1, 2]), torch.tensor(lengths))
+
+
+@pytest.mark.parametrize("bad", [-1, 5, 2**40, -(2**63)])
+def test_means_of_rows_that_are_not_there_are_an_error(bad):
+    with pytest.raises(IndexError, match=f"row {bad} is out of range for a table of 5 rows"):
+        kernels.mean_bags(random(5, 2), torch.tensor([0, bad]), torch.tensor([2]))
+
+
+# --- what a row is like -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -164,6 +230,22 @@ def test_squares_and_zeros(size, threads):
     nan = torch.zeros(1, size)
     nan[0, -1] = float("nan")
     assert kernels.nonzero_rows(nan) is None
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_sums_that_come_to_zero_are_seen_without_summing(size, threads):
+    values = random(4000, size)
+    ids = torch.randint(0, 2000, (4000,), generator=torch.Generator().manual_seed(1))
+    ids[:8] = torch.tensor([2000, 2000, 2001, 2001, 2002, 2003, 2003, 2003])
+    values[1], values[3, :-1] = -values[0], -values[2, :-1]  # all of it; all but the last number
+    values[4:8] = 0.0
+    values[7, -1] = float("nan")
+    groups = kernels.Groups.of(ids, 2004)
+    expected = (kernels.sum_groups(values, groups) != 0).any(dim=1)
+    assert expected[-4:].tolist() == [False, True, False, True]
+    for count in (1, 2):
+        torch.set_num_threads(count)
+        assert torch.equal(kernels.nonzero_rows(values, groups), expected)
 
 
 # --- slots and steps ----------------------------------------------------------------------------
@@ -212,6 +294,7 @@ def adam_case(size: int, rows: int = 700, by_row: bool = False, plain: bool = Fa
         weight,
         touched,
         random(rows, size, seed=4),
+        None,
         moments[0],
         None if by_row else moments[1],
         slots,
@@ -231,7 +314,7 @@ def test_adam_is_torchs(size, by_row, plain, betas):
     kernels.adam_rows(*ours, betas)
     by_torch(kernels.adam_rows, *theirs, betas)
     assert not torch.equal(ours[0], random(2000, size))
-    for at in (0, 3, 4):
+    for at in (0, 4, 5):
         if ours[at] is not None:
             torch.testing.assert_close(ours[at], theirs[at], rtol=2e-6, atol=1e-6)
     out = torch.ones(2000, dtype=torch.bool)
@@ -248,7 +331,68 @@ def test_adam_has_the_same_bits_with_any_number_of_threads(size, threads):
         kernels.adam_rows(*case, (0.9, 0.999))
         ends.append(case)
     for case in ends[1:]:
-        assert all(torch.equal(case[at], ends[0][at]) for at in (0, 3, 4))
+        assert all(torch.equal(case[at], ends[0][at]) for at in (0, 4, 5))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("by_row", [False, True])
+@pytest.mark.parametrize("bags", [False, True])
+def test_to_sum_where_it_is_used_gives_the_bits_of_summing_first(size, by_row, bags, threads):
+    ids = torch.randint(0, 800, (3000,), generator=torch.Generator().manual_seed(1))
+    ids[:900] = 7
+    lengths = torch.full((60,), 50) if bags else None
+    groups = kernels.Groups.of(ids, 2000, lengths)
+    values = random(60 if bags else 3000, size)
+    ends = []
+    for grad, its_groups, count in (
+        (kernels.sum_groups(values, groups), None, 1),
+        (values, groups, 1),
+        (values, groups, 2),
+        (values, groups, 7),
+    ):
+        torch.set_num_threads(count)
+        case = adam_case(size, len(groups.rows), by_row)
+        case[1:4] = groups.rows, grad, its_groups
+        kernels.adam_rows(*case, (0.9, 0.999))
+        ends.append(case)
+    assert not torch.equal(ends[0][0], random(2000, size))
+    for case in ends[1:]:
+        assert all((by_row and at == 5) or torch.equal(case[at], ends[0][at]) for at in (0, 4, 5))
+    by_torch_too = adam_case(size, len(groups.rows), by_row)
+    by_torch_too[1:4] = groups.rows, kernels.sum_groups(values, groups), None
+    by_torch(kernels.adam_rows, *by_torch_too, (0.9, 0.999))
+    torch.testing.assert_close(by_torch_too[0], ends[0][0], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (3, 5), (200, 1000)])
+@pytest.mark.parametrize("betas", [(0.9, 0.999), (0.2, 0.7)])
+def test_a_whole_weight_is_updated_as_by_torch(shape, betas, threads):
+    def case() -> list[torch.Tensor]:
+        return [
+            random(*shape),
+            random(*shape, seed=1),
+            random(*shape, seed=2),
+            random(*shape).abs(),
+        ]
+
+    options, ends = (-0.01, 1e-8, 0.99, betas), []
+    for count in (1, 2, 5):
+        torch.set_num_threads(count)
+        ends.append(case())
+        kernels.adam_dense(*ends[-1], *options)
+    theirs = case()
+    by_torch(kernels.adam_dense, *theirs, *options)
+    assert not torch.equal(theirs[0], case()[0])
+    for at in (0, 2, 3):
+        assert all(torch.equal(end[at], ends[0][at]) for end in ends)
+        torch.testing.assert_close(ends[0][at], theirs[at], rtol=2e-6, atol=1e-6)
+
+
+def test_a_whole_weight_and_moments_of_another_length_are_an_error():
+    with pytest.raises(ValueError, match="exp_avg has 16 bytes, not 3 x 4"):
+        kernels.adam_dense(
+            random(3), random(3), random(4), random(3), -0.1, 1e-8, 1.0, (0.9, 0.999)
+        )
 
 
 def test_no_rows_no_change():
@@ -264,12 +408,12 @@ def test_no_rows_no_change():
         (1, [-1, 3], IndexError, "row -1 is out"),
         (1, [3, 3], ValueError, "rows do not rise"),
         (1, [3, 2], ValueError, "rows do not rise"),
-        (5, [0, 900], IndexError, "row 900 is out of range for a table of 900 rows"),
-        (5, [0], ValueError, "slots has 8 bytes, not 2 x 8"),
+        (6, [0, 900], IndexError, "row 900 is out of range for a table of 900 rows"),
+        (6, [0], ValueError, "slots has 8 bytes, not 2 x 8"),
         (2, [[0.0] * 3], ValueError, "grad has 12 bytes, not 2 x 12"),
-        (6, [1.0], ValueError, "rate has 4 bytes, not 2 x 4"),
-        (9, [1.0, 2.0, 3.0], ValueError, "decay has 12 bytes, not 2 x 4"),
-        (4, [[0.0] * 3], ValueError, "exp_avg_sq has 12 bytes, not 900 x 12"),
+        (7, [1.0], ValueError, "rate has 4 bytes, not 2 x 4"),
+        (10, [1.0, 2.0, 3.0], ValueError, "decay has 12 bytes, not 2 x 4"),
+        (5, [[0.0] * 3], ValueError, "exp_avg_sq has 12 bytes, not 900 x 12"),
     ],
 )
 def test_what_does_not_fit_is_an_error_and_changes_nothing(at, value, error, told):
