@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import shutil
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -257,6 +259,21 @@ class Classifier(nn.Module):
         return self.output(torch.relu(self.hidden(self.embedding(words).mean(1))))
 
 
+@pytest.fixture
+def compiler() -> Iterator[None]:
+    """Leave nothing compiled behind."""
+    if shutil.which("g++") is None:
+        pytest.skip("torch's compiler needs g++")
+    with warnings.catch_warnings():
+        # Of torch about itself: its compiler's imports, and looking at a tensor it will trace.
+        warnings.filterwarnings("ignore", "`torch.jit.script_method` is dep", DeprecationWarning)
+        warnings.filterwarnings(
+            "ignore", r"The \.grad attribute of a Tensor that is not", UserWarning
+        )
+        yield
+    torch._dynamo.reset()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["eager", "aot_eager"])
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=str)
@@ -283,6 +300,50 @@ def test_a_compiled_model_gives_the_same_bits(strategy, backend):
     assert ends[0][1] == ends[1][1]
     expected = {fe.Freeze(): [False] * 4, fe.UnfreezeAfter(epochs=2): [False, False, True, True]}
     assert ends[1][0] == expected.get(strategy, ends[0][0])
+
+
+@pytest.mark.slow
+def test_what_is_compiled_for_the_processor_opens_as_it_should(compiler):
+    """Inductor's fused loops round otherwise, so only what is frozen has the same bits."""
+    labels, ends = torch.tensor([0, 1] * 3), []
+    for compiled in (False, True):
+        model, strategy = Classifier(), fe.UnfreezeAfter(epochs=2)
+        optimizer = optimizer_of(strategy, model)
+        called = torch.compile(model) if compiled else model
+        for epoch in range(EPOCHS):
+            strategy.on_epoch_start(model.embedding, epoch, model=model)
+            for words in BATCHES:
+                optimizer.zero_grad()
+                functional.cross_entropy(called(words), labels).backward()
+                optimizer.step()
+            assert (bits(model.embedding.weight) == bits(START)) == (epoch < 2)
+        ends.append([p.detach() for p in model.parameters()])
+    for theirs, ours in zip(*ends, strict=True):
+        torch.testing.assert_close(theirs, ours, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
+@pytest.mark.parametrize("head", [fe.BagOfEmbeddings, fe.KimCNN, fe.BiLSTMTagger])
+def test_our_heads_learn_the_same_when_they_are_compiled(head, backend, compiler):
+    lengths = torch.tensor([5, 3, 7, 4])
+    ids = torch.randint(1, V, (19,), generator=torch.Generator().manual_seed(2))
+    if head is not fe.BagOfEmbeddings:
+        ids = nn.utils.rnn.pad_sequence(ids.split(lengths.tolist()), batch_first=True)
+    ends = []
+    for compiled in (False, True):
+        torch.manual_seed(0)
+        embedding = new_embedding(sparse=True)
+        model = head(embedding, 2).eval()  # torch's compiler draws other dropout
+        optimizer = optimizer_of(fe.FullTune(), model)
+        called = torch.compile(model, backend=backend) if compiled else model
+        for _ in range(3):
+            optimizer.zero_grad()
+            called(ids, lengths).square().sum().backward()
+            optimizer.step()
+        ends.append(embedding.weight.detach())
+    assert (ends[0] - START).abs().max() > LR
+    torch.testing.assert_close(ends[1], ends[0], rtol=1e-4, atol=1e-5)
 
 
 # sentence-transformers
