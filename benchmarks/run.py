@@ -1,4 +1,7 @@
-"""Print every figure that README claims: python benchmarks/run.py [--vectors FILE --data DIR]."""
+"""Print every figure that README claims: python benchmarks/run.py [--vectors FILE --data DIR].
+
+Without `--seeds` each benchmark has its own number of them; `--seeds 1` is a first look.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder with a folder for each data set")
     parser.add_argument("--tasks", help="folder with goemotions_multi and sets of tagged words")
     parser.add_argument("--peers", help="Python of the peers' environment, see peers.py")
+    parser.add_argument("--seeds", help="how many, for all that is run with several")
     options = parser.parse_args()
+    seeds = ("--seeds", options.seeds) if options.seeds else ()
     run("Import", str(HERE / "import_cost.py"))
     run("A training step", str(HERE / "step.py"))
     run("A table of 2.4 GB", str(HERE / "large_table.py"))
@@ -36,18 +41,18 @@ def main() -> None:
         run("Other formats", str(HERE / "other_formats.py"), options.vectors[0])
     if options.vectors and options.data:
         script = str(HERE / "pros_cons.py")
-        run("pros_cons", script, options.vectors[0], str(options.data / "pros_cons"))
+        run("pros_cons", script, options.vectors[0], str(options.data / "pros_cons"), *seeds)
     if options.data and (texts := options.data / "imdb" / "train.parquet").exists():
         run("Texts", str(HERE / "tokenize_texts.py"), str(texts))
     if options.vectors and options.data:
         last = options.vectors[-1]
-        run("Published references", str(HERE / "published.py"), last, str(options.data))
+        run("Published references", str(HERE / "published.py"), last, str(options.data), *seeds)
         if options.tasks:
-            run("Further tasks", str(HERE / "tasks.py"), last, options.tasks)
+            run("Further tasks", str(HERE / "tasks.py"), last, options.tasks, *seeds)
         if options.peers:
             script = str(HERE / "end_to_end.py")
             told = (last, str(options.data), "--peers", options.peers)
-            run("fastText and model2vec", script, *told)
+            run("fastText and model2vec", script, *told, *seeds)
 
 
 if __name__ == "__main__":
