@@ -5,7 +5,7 @@
 # make bench        print the figures that README claims; on real input too, if it is given:
 #                   make bench VECTORS="glove.6B.50d.txt glove.6B.100d.txt" DATA=folder-of-data-sets
 #                   and with TASKS=folder PEERS=python-of-an-environment, see benchmarks/README.md;
-#                   SEEDS=1 for a first look
+#                   SEEDS=1 for a first look, RUNS=folder to go on where it was stopped
 # make recipes      run every recipe config: make recipes VECTORS=... DATA=...
 
 PYTHON ?= python3
@@ -46,7 +46,8 @@ fuzz: $(VENV)/installed-dev
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/run.py $(if $(VECTORS),--vectors $(VECTORS)) $(addprefix --data ,$(DATA)) \
-		$(addprefix --tasks ,$(TASKS)) $(addprefix --peers ,$(PEERS)) $(addprefix --seeds ,$(SEEDS))
+		$(addprefix --tasks ,$(TASKS)) $(addprefix --peers ,$(PEERS)) $(addprefix --seeds ,$(SEEDS)) \
+		$(addprefix --runs ,$(RUNS))
 
 recipes: $(VENV)/installed-dev
 	$(BIN)/python recipes/run_all.py --vectors $(firstword $(VECTORS)) --data $(DATA)

@@ -28,8 +28,15 @@ def main() -> None:
     parser.add_argument("--tasks", help="folder with goemotions_multi and sets of tagged words")
     parser.add_argument("--peers", help="Python of the peers' environment, see peers.py")
     parser.add_argument("--seeds", help="how many, for all that is run with several")
+    parser.add_argument("--runs", type=Path, help="folder of finished runs, to go on with")
     options = parser.parse_args()
     seeds = ("--seeds", options.seeds) if options.seeds else ()
+
+    def kept(name: str) -> tuple[str, ...]:
+        return ("--json", str(options.runs / f"{name}.jsonl")) if options.runs else ()
+
+    if options.runs:
+        options.runs.mkdir(parents=True, exist_ok=True)
     run("Import", str(HERE / "import_cost.py"))
     run("A training step", str(HERE / "step.py"))
     run("A table of 2.4 GB", str(HERE / "large_table.py"))
@@ -46,13 +53,21 @@ def main() -> None:
         run("Texts", str(HERE / "tokenize_texts.py"), str(texts))
     if options.vectors and options.data:
         last = options.vectors[-1]
-        run("Published references", str(HERE / "published.py"), last, str(options.data), *seeds)
+        told = (last, str(options.data), *seeds)
+        run("Published references", str(HERE / "published.py"), *told, *kept("published"))
         if options.tasks:
-            run("Further tasks", str(HERE / "tasks.py"), last, options.tasks, *seeds)
+            script = str(HERE / "tasks.py")
+            run("Further tasks", script, last, options.tasks, *seeds, *kept("tasks"))
         if options.peers:
             script = str(HERE / "end_to_end.py")
-            told = (last, str(options.data), "--peers", options.peers)
-            run("fastText and model2vec", script, *told, *seeds)
+            run(
+                "fastText and model2vec",
+                script,
+                *told,
+                "--peers",
+                options.peers,
+                *kept("end_to_end"),
+            )
 
 
 if __name__ == "__main__":

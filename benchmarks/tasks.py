@@ -4,6 +4,7 @@
 
 DIR holds goemotions_multi (columns text, labels), ud_en_ewt_pos and conll2003_ner (columns tokens,
 tags), in itself or in folders of it. Prints test scores as mean and standard deviation over seeds.
+`--json` keeps a line for each run; what is in it is not run again.
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ import argparse
 import statistics
 import time
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
+
+from runs import Record, Runs
 
 import finetune_embed as fe
 
@@ -47,6 +51,30 @@ def spread(values: list[float]) -> str:
     return f"{100 * statistics.mean(values):6.2f} ± {100 * deviation:4.2f}"
 
 
+def train(vectors: str, folder: Path, job: Job, strategy: str, seed: int) -> Record:
+    """Train once; return the test scores and the seconds."""
+    started = time.perf_counter()
+    run = fe.finetune(
+        read(vectors),
+        folder,
+        text=job.text,
+        label=job.label,
+        head=job.head,
+        strategy=strategy,
+        epochs=job.epochs,
+        batch_size=32,
+        seed=seed,
+    )
+    scores = {name: run.metrics["test"][name] for name in job.scores}
+    return {**scores, "seconds": round(time.perf_counter() - started, 1)}
+
+
+@cache
+def read(vectors: str) -> fe.EmbeddingTable:
+    """Return the table of a file, read once."""
+    return fe.load_vectors(vectors)
+
+
 def main() -> None:
     """Print a line for each data set, head and strategy."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -54,29 +82,21 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", default="", help="data sets with this in their name")
+    parser.add_argument("--json", type=Path, help="file of runs, read and added to")
     options = parser.parse_args()
-    base = fe.load_vectors(options.vectors)
+    runs = Runs(options.json)
     for job in JOBS:
         if options.only not in job.data:
             continue
         folder = next(path for path in sorted(options.data.rglob(job.data)) if path.is_dir())
         for strategy in STRATEGIES:
-            started, found = time.perf_counter(), []
+            found = []
             for seed in range(options.seeds):
-                run = fe.finetune(
-                    base,
-                    folder,
-                    text=job.text,
-                    label=job.label,
-                    head=job.head,
-                    strategy=strategy,
-                    epochs=job.epochs,
-                    batch_size=32,
-                    seed=seed,
-                )
-                found.append(run.metrics["test"])
+                key = {"set": job.data, "head": job.head, "strategy": strategy, "seed": seed}
+                make = partial(train, options.vectors, folder, job, strategy, seed)
+                found.append(runs.get(key, make))
             told = "  ".join(f"{n} {spread([one[n] for one in found])}" for n in job.scores)
-            seconds = (time.perf_counter() - started) / options.seeds
+            seconds = statistics.median(one["seconds"] for one in found)
             print(f"{job.data:<18}{job.head:<17}{strategy:<10}{told}  {seconds:.0f} s", flush=True)
 
 
