@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 
 from ._kernels import find_slots
@@ -97,7 +96,7 @@ class RowState:
         for name, buffer in self._buffers.items():
             if len(buffer) < count:
                 room = min(len(self._index), max(count, int(GROWTH * len(buffer))))
-                larger = _zeros((room, *buffer.shape[1:]), buffer)
+                larger = buffer.new_zeros((room, *buffer.shape[1:]))
                 kept = self.entries[name]
                 larger[: len(kept)] = kept
                 self._buffers[name] = buffer = larger
@@ -109,13 +108,3 @@ def exact(entries: State) -> State:
     if "rows" not in entries:
         return entries
     return {name: value.clone() for name, value in entries.items()}
-
-
-def _zeros(shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor:
-    """Return zeros of the kind of a tensor; on a CPU, where the system can, in huge pages.
-
-    NumPy asks for those, and for memory that is not touched before it is used.
-    """
-    if like.dtype == torch.float32 and like.device.type == "cpu":
-        return torch.from_numpy(np.zeros(shape, np.float32))
-    return like.new_zeros(shape)
