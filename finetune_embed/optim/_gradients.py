@@ -70,10 +70,12 @@ class RowGradient:
                 return RowGradient(rows, values)
         return self
 
-    @cached_property
+    @property
     def values(self) -> torch.Tensor:
-        """The gradients `(U, D)` before clipping, none of them all zero."""
-        return self.parts if self.groups is None else sum_groups(self.parts, self.groups)
+        """The gradients `(U, D)` before clipping, none of them all zero; summed from here on."""
+        if self.groups is not None:
+            self.parts, self.groups = sum_groups(self.parts, self.groups), None
+        return self.parts
 
     @cached_property
     def _squares(self) -> torch.Tensor:
