@@ -81,15 +81,15 @@ def main() -> None:
     parser.add_argument("vectors")
     parser.add_argument("data", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--only", default="", help="data sets with this in their name")
+    parser.add_argument("--only", default="", help='such as "conll2003_ner bilstm FullTune"')
     parser.add_argument("--json", type=Path, help="file of runs, read and added to")
     options = parser.parse_args()
     runs = Runs(options.json)
     for job in JOBS:
-        if options.only not in job.data:
-            continue
         folder = next(path for path in sorted(options.data.rglob(job.data)) if path.is_dir())
         for strategy in STRATEGIES:
+            if options.only not in f"{job.data} {job.head} {strategy}":
+                continue
             found = []
             for seed in range(options.seeds):
                 key = {"set": job.data, "head": job.head, "strategy": strategy, "seed": seed}
