@@ -9,14 +9,15 @@ the caches full of others' numbers, don't count. Printed are median, fastest and
 
 *Traffic alone* is what no Adam of the touched rows can do without, beside the frozen step: torch
 reads and writes as many neighbouring numbers, in place, as the touched rows and their two moments
-have, and no arithmetic stands in its way.
+have, and no arithmetic stands in its way. `--parts` prints instead what our loops take of a step.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Any
 
@@ -26,6 +27,7 @@ from torch import nn
 from torch.nn import functional
 
 import finetune_embed as fe
+from finetune_embed.optim import _kernels
 
 TEXTS, WORDS, CLASSES, VOCABULARY = 512, 40, 10, 400_000
 EPOCH, TURNS, IN_A_TURN, UNCOUNTED = 8, 6, 8, 2
@@ -180,6 +182,40 @@ def race(cases: Sequence[Case | Traffic]) -> None:
         print(f"{peer / least:.1f} times as fast as SparseAdam", flush=True)
 
 
+class Clocked:
+    """The compiled loops, and the seconds of each call."""
+
+    def __init__(self, loops: Any) -> None:
+        self.loops, self.seconds = loops, defaultdict[str, list[float]](list)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        loop = getattr(self.loops, name)
+
+        def timed(*arguments: Any) -> Any:
+            started = time.perf_counter()
+            result = loop(*arguments)
+            self.seconds[name].append(time.perf_counter() - started)
+            return result
+
+        return timed
+
+
+def parts(size: int, ids: list[torch.Tensor]) -> None:
+    """Print the medians of our loops in a step, and what is left of it: torch and Python."""
+    loops = _kernels.native
+    for name in (THROUGH_AUTOGRAD, OURS):
+        case = Case(name, VOCABULARY, size, ids)
+        _kernels.native = clocked = Clocked(loops)
+        steps = [case.step() for _ in range(TURNS * IN_A_TURN)]
+        _kernels.native = loops
+        of_step = {
+            loop: median(every) * len(every) / len(steps) for loop, every in clocked.seconds.items()
+        }
+        of_step["all else"] = median(steps) - sum(of_step.values())
+        told = ", ".join(f"{loop} {1000 * seconds:.2f}" for loop, seconds in of_step.items())
+        print(f"{name}, x {size}: {1000 * median(steps):.2f} ms: {told}", flush=True)
+
+
 def main() -> None:
     """Print a table for each size, and one for a table of ten times the rows."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -187,9 +223,14 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--no-dense", action="store_true", help="leave out dense Adam")
     parser.add_argument("--no-growth", action="store_true", help="leave out the larger table")
+    parser.add_argument("--parts", action="store_true", help="print what our loops take of a step")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     ids = batches(EPOCH)
+    if options.parts:
+        for size in options.size:
+            parts(size, ids)
+        return
     names = [name for name in NAMES if not (options.no_dense and name == DENSE)]
     for size in options.size:
         print(f"\n{VOCABULARY:,} x {size}, {options.threads} threads, milliseconds", flush=True)
