@@ -39,11 +39,11 @@
 #endif
 
 #define MOST_THREADS 64
-#define PARTS 8            /* for each thread */
+#define PARTS 8           /* for each thread */
 #define ENOUGH_WORK 65536 /* numbers for a thread; for fewer it is not worth starting */
-#define LINE 16            /* numbers that are fetched together */
-#define IN_FLIGHT 1200     /* numbers that are fetched before they are needed */
-#define BLOCK 512          /* numbers of a row that are summed before they are used */
+#define LINE 16           /* numbers that are fetched together */
+#define IN_FLIGHT 1200    /* numbers that are fetched before they are needed */
+#define BLOCK 512         /* numbers of a row that are summed before they are used */
 
 /* Returns how many rows before its use a row is fetched: a line of it with each line of the row that is worked
  * on. All its lines at once would fill the processor's list of those it waits for, and hold up the work. */
@@ -707,7 +707,6 @@ typedef struct {
     sums_t grad; /* source NULL: the values are the gradients themselves */
     float beta1, rest1, beta2, rest2;
 } adam_t;
-
 
 FOR_EACH_CPU static void adam_range(const void *argument, Py_ssize_t first, Py_ssize_t last) {
     const adam_t *job = argument;
