@@ -9,7 +9,9 @@ the caches full of others' numbers, don't count. Printed are median, fastest and
 
 *Traffic alone* is what no Adam of the touched rows can do without, beside the frozen step: torch
 reads and writes as many neighbouring numbers, in place, as the touched rows and their two moments
-have, and no arithmetic stands in its way. `--parts` prints instead what our loops take of a step.
+have, and no arithmetic stands in its way. *One loop* sums the gradients of the bags and updates the
+rows where they lie, and which and where is known beforehand. `--parts` prints what our loops take
+of a step instead.
 """
 
 from __future__ import annotations
@@ -33,7 +35,6 @@ TEXTS, WORDS, CLASSES, VOCABULARY = 512, 40, 10, 400_000
 EPOCH, TURNS, IN_A_TURN, UNCOUNTED = 8, 6, 8, 2
 FROZEN, DENSE, SPARSE = "frozen", "Adam, dense", "SparseAdam"
 THROUGH_AUTOGRAD, OURS = "RowAdamW, EmbeddingBag", "RowAdamW, our bag"
-TRAFFIC = "traffic alone"
 NAMES = (FROZEN, DENSE, SPARSE, THROUGH_AUTOGRAD, OURS)
 
 
@@ -121,24 +122,24 @@ class Case:
         return sum(tensor.untyped_storage().nbytes() for tensor in tensors)
 
 
-class Traffic:
-    """A row of the report: the memory of touched rows and their moments, read and written."""
+class Alone:
+    """A row of the report for a part of a step by itself.
 
-    def __init__(self, rows: int, size: int, ids: list[torch.Tensor]) -> None:
-        self.name, self.rows, self.taken = TRAFFIC, rows, 0
-        self.touched = [len(one.unique()) for one in ids]
-        self.numbers = torch.zeros(3 * sum(self.touched), size)
-        self.starts = np.cumsum([0, *(3 * count for count in self.touched)])
+    Args:
+        name: of the row.
+        rows: of the table.
+        part: does the part for the batch of a number, and returns the seconds.
+    """
+
+    def __init__(self, name: str, rows: int, part: Callable[[int], float]) -> None:
+        self.name, self.rows, self.part, self.taken = name, rows, part, 0
         self.early = [self.step() for _ in range(EPOCH)]
         self.warm: list[float] = []
 
     def step(self) -> float:
-        """Read and write as much as a step has to, and return the seconds."""
-        at = self.taken % EPOCH
+        """Do the part for the next batch and return its seconds."""
         self.taken += 1
-        started = time.perf_counter()
-        self.numbers[self.starts[at] : self.starts[at + 1]].neg_()
-        return time.perf_counter() - started
+        return self.part(self.taken % EPOCH)
 
     def turn(self) -> None:
         """Do some steps."""
@@ -149,7 +150,42 @@ class Traffic:
         return 0
 
 
-def race(cases: Sequence[Case | Traffic]) -> None:
+def traffic_alone(rows: int, size: int, ids: list[torch.Tensor]) -> Alone:
+    """Return the row in which torch reads and writes as much as a step has to."""
+    touched = [len(one.unique()) for one in ids]
+    numbers = torch.zeros(3 * sum(touched), size)
+    starts = np.cumsum([0, *(3 * count for count in touched)])
+
+    def part(batch: int) -> float:
+        started = time.perf_counter()
+        numbers[starts[batch] : starts[batch + 1]].neg_()
+        return time.perf_counter() - started
+
+    return Alone("traffic alone", rows, part)
+
+
+def one_loop(rows: int, size: int, ids: list[torch.Tensor]) -> Alone:
+    """Return the row in which the touched rows are summed and updated where they lie."""
+    bags, index, known = torch.full((TEXTS,), WORDS), torch.full((rows,), -1, dtype=torch.int32), 0
+    groups, slots = [_kernels.Groups.of(one, rows, bags) for one in ids], []
+    for its in groups:
+        found, known = _kernels.find_slots(its.rows, index, known)
+        slots.append(found)
+    weight, gradient = torch.randn(rows, size), torch.randn(TEXTS, size)
+    moments, betas = (torch.zeros(known, size), torch.zeros(known, size)), (0.9, 0.999)
+
+    def part(batch: int) -> float:
+        its, at = groups[batch], slots[batch]
+        rate, eps = torch.full((len(at),), -1e-3), torch.full((len(at),), 1e-8)
+        given = (weight, its.rows, gradient, its, *moments, at, rate, eps)
+        started = time.perf_counter()
+        _kernels.adam_rows(*given, clip=None, decay=None, betas=betas)
+        return time.perf_counter() - started
+
+    return Alone("one loop", rows, part)
+
+
+def race(cases: Sequence[Case | Alone]) -> None:
     """Let all take turns, and print."""
     for _ in range(TURNS):
         for case in cases:
@@ -175,11 +211,11 @@ def race(cases: Sequence[Case | Traffic]) -> None:
         cells += [f"{peer / middle:>12.1f}" if peer else f"{'':>12}" for peer in peers]
         told = f"{case.name}, {case.rows:,}"
         print(f"{told:<34}" + "".join(cells) + f"{case.state_bytes() / 1e6:>12.1f}", flush=True)
-    traffic = next((case for case in cases if case.name == TRAFFIC), None)
-    if traffic is not None and (peer := middles.get((SPARSE, traffic.rows))):
-        least = middles[FROZEN, traffic.rows] + median(traffic.warm)
-        print(f"\nthe frozen step and the traffic alone: {1000 * least:.1f} ms, ", end="")
-        print(f"{peer / least:.1f} times as fast as SparseAdam", flush=True)
+    for case in cases:
+        if isinstance(case, Alone) and (peer := middles.get((SPARSE, case.rows))):
+            least = middles[FROZEN, case.rows] + median(case.warm)
+            print(f"the frozen step and {case.name}: {1000 * least:.1f} ms, ", end="")
+            print(f"{peer / least:.1f} times as fast as SparseAdam", flush=True)
 
 
 class Clocked:
@@ -235,7 +271,8 @@ def main() -> None:
     for size in options.size:
         print(f"\n{VOCABULARY:,} x {size}, {options.threads} threads, milliseconds", flush=True)
         cases = [Case(name, VOCABULARY, size, ids) for name in names]
-        race([*cases, Traffic(VOCABULARY, size, ids)])
+        alone = [make(VOCABULARY, size, ids) for make in (traffic_alone, one_loop)]
+        race([*cases, *alone])
     if not options.no_growth:
         size = options.size[-1]
         print(f"\nten times the rows, x {size}, the same ids, milliseconds", flush=True)
