@@ -112,10 +112,7 @@ class Case:
         folder = work / source.name
         self.data, self.test = folder / "data", folder / "test.parquet"
         self.lines = {name: folder / f"{name}.txt" for name in SPLITS}
-        if not folder.exists():
-            with tempfile.TemporaryDirectory(dir=work) as made:
-                self._make(source, Path(made) / "set")
-                (Path(made) / "set").rename(folder)
+        self._make(source, folder)
         self.labels = {
             "validation": pl.read_parquet(self.data / "validation.parquet")["label"].to_list(),
             "test": pl.read_parquet(self.test)["label"].to_list(),
@@ -151,7 +148,7 @@ class Bench:
     def __init__(self, vectors: Path, work: Path, peers: Path | None) -> None:
         self.vectors, self.peers, self.work = vectors, peers, work
         self.with_header = work / f"{vectors.name}.vec"
-        if peers is not None and not self.with_header.exists():
+        if peers is not None:
             _add_header(vectors, self.with_header)
 
     def run(self, case: Case, tool: str, seed: int, settings: Settings) -> Record:
@@ -266,14 +263,18 @@ def main() -> None:
     parser.add_argument("--tools", nargs="+", default=TOOLS, choices=TOOLS)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--json", type=Path, help="file of runs, read and added to")
-    parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "end_to_end")
     parser.add_argument("--search", choices=TOOLS, help="try settings of a tool instead")
     options = parser.parse_args()
-    options.work.mkdir(exist_ok=True)
-    bench = Bench(options.vectors, options.work, options.peers)
+    with tempfile.TemporaryDirectory() as work:
+        run_missing(options, Path(work))
+
+
+def run_missing(options: argparse.Namespace, work: Path) -> None:
+    """Run what is missing, with intermediate files in a folder, and print the report."""
+    bench = Bench(options.vectors, work, options.peers)
     runs = Runs(options.json)
     for name in options.sets:
-        case = Case(options.data / name, options.work)
+        case = Case(options.data / name, work)
         if options.search:
             search(bench, case, options.search)
             continue
@@ -283,6 +284,7 @@ def main() -> None:
                 continue
             settings = CHOSEN[tool][name]
             key = {"set": name, "tool": tool, "seed": seed, "settings": settings}
+            key |= {"vectors": options.vectors.name}
             record = runs.get(key, partial(bench.run, case, tool, seed, settings))
             records.append(record)
         print("\n".join(report(name, records, len(case.labels["test"]))), flush=True)

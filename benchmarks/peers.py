@@ -8,7 +8,7 @@
 torch comes first and pinned, so that it is the release the project is measured with. fastText's
 setup script drops the flags that its Makefile compiles with; CXXFLAGS gives them back.
 
-What is imported lies in that environment only, which is why type checks can't find it.
+What is imported lies in that environment only, where types are not checked.
 `benchmarks/end_to_end.py` calls this file with the Python of that environment:
 
     peers/bin/python benchmarks/peers.py TOOL train OUTPUT SETTINGS
@@ -29,8 +29,7 @@ THREADS = 2
 
 def fasttext_train(output: Path, train: str, seed: int, **settings: Any) -> None:
     """Train on a file of `__label__x word word` lines and save the model with all its rows."""
-    # installed in the peers' environment alone, not where types are checked
-    import fasttext  # type: ignore[import-not-found]
+    import fasttext
 
     model = fasttext.train_supervised(train, seed=seed, thread=THREADS, verbose=0, **settings)
     output.mkdir()
@@ -48,11 +47,8 @@ def fasttext_predict(output: Path, texts: Path) -> list[str]:
 
 def model2vec_train(output: Path, vectors: str, data: str, seed: int, **settings: Any) -> None:
     """Tune a static model of the vectors over whole words, lower-cased."""
-    # as fasttext
-    from model2vec import StaticModel  # type: ignore[import-not-found]
-    from model2vec.train import (  # type: ignore[import-not-found]
-        StaticModelForClassification,
-    )
+    from model2vec import StaticModel
+    from model2vec.train import StaticModelForClassification
 
     words, rows = _read_glove(vectors)
     model = StaticModel(rows, _tokenizer(words))
@@ -104,10 +100,7 @@ def _read_split(data: str, name: str) -> tuple[list[str], list[str]]:
 
 def model2vec_predict(output: Path, texts: Path) -> list[str]:
     """Return the label of each text of a Parquet file."""
-    # as fasttext
-    from model2vec.inference import (  # type: ignore[import-not-found]
-        StaticModelPipeline,
-    )
+    from model2vec.inference import StaticModelPipeline
 
     rows, _ = _read_split(str(texts.parent), texts.stem)
     predicted = StaticModelPipeline.from_pretrained(str(output)).predict(rows)

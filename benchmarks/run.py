@@ -28,7 +28,9 @@ def main() -> None:
     parser.add_argument("--tasks", help="folder with goemotions_multi and sets of tagged words")
     parser.add_argument("--peers", help="Python of the peers' environment, see peers.py")
     parser.add_argument("--seeds", help="how many, for all that is run with several")
-    parser.add_argument("--runs", type=Path, help="folder of finished runs, to go on with")
+    parser.add_argument(
+        "--runs", type=Path, help="folder of finished runs on these files, to go on with"
+    )
     options = parser.parse_args()
     seeds = ("--seeds", options.seeds) if options.seeds else ()
 
@@ -60,14 +62,8 @@ def main() -> None:
             run("Further tasks", script, last, options.tasks, *seeds, *kept("tasks"))
         if options.peers:
             script = str(HERE / "end_to_end.py")
-            run(
-                "fastText and model2vec",
-                script,
-                *told,
-                "--peers",
-                options.peers,
-                *kept("end_to_end"),
-            )
+            told = (*told, "--peers", options.peers, *kept("end_to_end"))
+            run("fastText and model2vec", script, *told)
 
 
 if __name__ == "__main__":

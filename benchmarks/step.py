@@ -264,6 +264,8 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     ids = batches(EPOCH)
     if options.parts:
+        if _kernels.native is None:
+            parser.error("--parts: the compiled loops were not built here")
         for size in options.size:
             parts(size, ids)
         return
@@ -271,8 +273,8 @@ def main() -> None:
     for size in options.size:
         print(f"\n{VOCABULARY:,} x {size}, {options.threads} threads, milliseconds", flush=True)
         cases = [Case(name, VOCABULARY, size, ids) for name in names]
-        alone = [make(VOCABULARY, size, ids) for make in (traffic_alone, one_loop)]
-        race([*cases, *alone])
+        makers = (traffic_alone, one_loop) if _kernels.native else (traffic_alone,)
+        race([*cases, *(make(VOCABULARY, size, ids) for make in makers)])
     if not options.no_growth:
         size = options.size[-1]
         print(f"\nten times the rows, x {size}, the same ids, milliseconds", flush=True)

@@ -13,7 +13,7 @@ import argparse
 import statistics
 import time
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 from runs import Record, Runs
@@ -51,11 +51,11 @@ def spread(values: list[float]) -> str:
     return f"{100 * statistics.mean(values):6.2f} ± {100 * deviation:4.2f}"
 
 
-def train(vectors: str, folder: Path, job: Job, strategy: str, seed: int) -> Record:
+def train(base: fe.EmbeddingTable, folder: Path, job: Job, strategy: str, seed: int) -> Record:
     """Train once; return the test scores and the seconds."""
     started = time.perf_counter()
     run = fe.finetune(
-        read(vectors),
+        base,
         folder,
         text=job.text,
         label=job.label,
@@ -69,22 +69,16 @@ def train(vectors: str, folder: Path, job: Job, strategy: str, seed: int) -> Rec
     return {**scores, "seconds": round(time.perf_counter() - started, 1)}
 
 
-@cache
-def read(vectors: str) -> fe.EmbeddingTable:
-    """Return the table of a file, read once."""
-    return fe.load_vectors(vectors)
-
-
 def main() -> None:
     """Print a line for each data set, head and strategy."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("vectors")
+    parser.add_argument("vectors", type=Path)
     parser.add_argument("data", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", default="", help='such as "conll2003_ner bilstm FullTune"')
     parser.add_argument("--json", type=Path, help="file of runs, read and added to")
     options = parser.parse_args()
-    runs = Runs(options.json)
+    runs, base = Runs(options.json), fe.load_vectors(options.vectors)
     for job in JOBS:
         folder = next(path for path in sorted(options.data.rglob(job.data)) if path.is_dir())
         for strategy in STRATEGIES:
@@ -93,8 +87,8 @@ def main() -> None:
             found = []
             for seed in range(options.seeds):
                 key = {"set": job.data, "head": job.head, "strategy": strategy, "seed": seed}
-                make = partial(train, options.vectors, folder, job, strategy, seed)
-                found.append(runs.get(key, make))
+                key |= {"epochs": job.epochs, "vectors": options.vectors.name}
+                found.append(runs.get(key, partial(train, base, folder, job, strategy, seed)))
             told = "  ".join(f"{n} {spread([one[n] for one in found])}" for n in job.scores)
             seconds = statistics.median(one["seconds"] for one in found)
             print(f"{job.data:<18}{job.head:<17}{strategy:<10}{told}  {seconds:.0f} s", flush=True)

@@ -33,9 +33,11 @@
 #if defined(__GNUC__)
 #define PREFETCH(address) __builtin_prefetch(address, 1, 2)
 #define ALWAYS_INLINE static inline __attribute__((always_inline)) /* compiled for each processor with its caller */
+#define INDEPENDENT _Pragma("GCC ivdep") /* what a loop writes is not what it reads elsewhere */
 #else
 #define PREFETCH(address) ((void)(address))
 #define ALWAYS_INLINE static inline
+#define INDEPENDENT
 #endif
 
 #define MOST_THREADS 64
@@ -303,40 +305,42 @@ ALWAYS_INLINE const float *source_row(const sums_t *from, Py_ssize_t at) {
     return from->values + from->source[at] * from->size;
 }
 
-/* Writes `count` numbers of a sum, from the column `column` on, to `out`. The parts are added one after the
- * other, four of them in a pass; `end` is where the last source of this thread is, `ahead` as `rows_ahead` says. */
+#define TOGETHER 4 /* parts that are added in a pass over a row */
+
+/* Adds parts to `count` numbers, one after the other, and fetches a line of each of the next. */
+ALWAYS_INLINE void add_line(float *restrict out, const float *const *part, const float *of, const float *const *next,
+                            int parts, Py_ssize_t line, Py_ssize_t count) {
+    for (int k = 0; k < parts; k++) PREFETCH(next[k] + line);
+    INDEPENDENT for (Py_ssize_t i = line; i < line + count; i++) {
+        float sum = out[i];
+        for (int k = 0; k < parts; k++) sum += part[k][i] * of[k];
+        out[i] = sum;
+    }
+}
+
+/* Adds the parts `at` to `at + parts` to `count` numbers from the column `column` on, and fetches as many that
+ * come `ahead` of them, the last of them before `end`. */
+ALWAYS_INLINE void add_parts(const sums_t *from, Py_ssize_t at, int parts, Py_ssize_t end, Py_ssize_t ahead,
+                             Py_ssize_t column, Py_ssize_t count, float *restrict out) {
+    const float *part[TOGETHER], *next[TOGETHER];
+    float of[TOGETHER];
+    for (int k = 0; k < parts; k++) {
+        part[k] = source_row(from, at + k) + column;
+        next[k] = source_row(from, least(at + ahead + k, end - 1)) + column;
+        of[k] = share(from, at + k);
+    }
+    Py_ssize_t line = 0;
+    for (; line + LINE <= count; line += LINE) add_line(out, part, of, next, parts, line, LINE);
+    add_line(out, part, of, next, parts, line, count - line);
+}
+
+/* Writes `count` numbers of a sum, from the column `column` on, to `out`. */
 ALWAYS_INLINE void sum_row(const sums_t *from, Py_ssize_t row, Py_ssize_t end, Py_ssize_t ahead, Py_ssize_t column,
                            Py_ssize_t count, float *restrict out) {
     Py_ssize_t at = from->starts[row], stop = from->starts[row + 1];
     memset(out, 0, (size_t)count * sizeof(float));
-    for (; at < stop && (stop - at) % 4; at++) {
-        const float *restrict a = source_row(from, at) + column;
-        const float *next = source_row(from, least(at + ahead, end - 1)) + column;
-        float of_a = share(from, at);
-        Py_ssize_t line = 0;
-        for (; line + LINE <= count; line += LINE) {
-            PREFETCH(next + line);
-            for (Py_ssize_t i = line; i < line + LINE; i++) out[i] += a[i] * of_a;
-        }
-        PREFETCH(next + line);
-        for (Py_ssize_t i = line; i < count; i++) out[i] += a[i] * of_a;
-    }
-    for (; at < stop; at += 4) {
-        const float *restrict a = source_row(from, at) + column, *restrict b = source_row(from, at + 1) + column;
-        const float *restrict c = source_row(from, at + 2) + column, *restrict d = source_row(from, at + 3) + column;
-        const float *next[4];
-        for (int i = 0; i < 4; i++) next[i] = source_row(from, least(at + ahead + i, end - 1)) + column;
-        float of_a = share(from, at), of_b = share(from, at + 1), of_c = share(from, at + 2), of_d = share(from, at + 3);
-        Py_ssize_t line = 0;
-        for (; line + LINE <= count; line += LINE) {
-            for (int i = 0; i < 4; i++) PREFETCH(next[i] + line);
-            for (Py_ssize_t i = line; i < line + LINE; i++)
-                out[i] = out[i] + a[i] * of_a + b[i] * of_b + c[i] * of_c + d[i] * of_d;
-        }
-        for (int i = 0; i < 4; i++) PREFETCH(next[i] + line);
-        for (Py_ssize_t i = line; i < count; i++)
-            out[i] = out[i] + a[i] * of_a + b[i] * of_b + c[i] * of_c + d[i] * of_d;
-    }
+    for (; (stop - at) % TOGETHER; at++) add_parts(from, at, 1, end, ahead, column, count, out);
+    for (; at < stop; at += TOGETHER) add_parts(from, at, TOGETHER, end, ahead, column, count, out);
 }
 
 typedef struct {
@@ -351,8 +355,8 @@ FOR_EACH_CPU static void sum_range(const void *argument, Py_ssize_t first, Py_ss
         sum_row(&job->from, row, end, ahead, 0, size, job->out + row * size);
 }
 
-/* Tells whether `from`, buffers of rows of `bytes` bytes, int64 (N,), (rows + 1,) and perhaps one for each
- * row, can be summed; sets the error if they cannot. */
+/* Tells whether `values`, rows of `bytes` bytes, can be summed by `source` int64 (N,), `starts` int64 (rows + 1,)
+ * and perhaps `lengths`, one for each row of values; sets the error if they cannot. */
 static int can_sum(const Py_buffer *values, const Py_buffer *source, const Py_buffer *starts, const Py_buffer *lengths,
                    Py_ssize_t rows, Py_ssize_t bytes) {
     Py_ssize_t count = source->len / 8, end = values->len / bytes, bad = 0;
@@ -512,7 +516,7 @@ done:
 
 typedef struct {
     sums_t from;        /* source NULL: the values are the rows themselves */
-    const float *first; /* the first number of each row of the values; it nearly always tells */
+    const float *first; /* of sums: the first number of each row of the values; it nearly always tells */
     uint8_t *out;
 } nonzero_job_t;
 
@@ -548,13 +552,12 @@ static PyObject *nonzero_rows(PyObject *self, PyObject *args) {
     if (!PyArg_ParseTuple(args, "y*z*z*z*w*ni", &values, &source, &starts, &lengths, &out, &size, &threads))
         return NULL;
     Py_ssize_t rows = out.len, bytes = row_bytes(size);
-    if (!bytes) goto done;
-    if (source.obj && starts.obj ? !can_sum(&values, &source, &starts, &lengths, rows, bytes)
-                                 : !holds(&values, rows, bytes, "values"))
-        goto done;
     int sums = source.obj && starts.obj;
+    if (!bytes || !(sums ? can_sum(&values, &source, &starts, &lengths, rows, bytes)
+                         : holds(&values, rows, bytes, "values")))
+        goto done;
     Py_ssize_t number = sums ? values.len / bytes : 0;
-    if (!(column = malloc((size_t)(number ? number : 1) * sizeof(float)))) {
+    if (sums && !(column = malloc((size_t)(number + 1) * sizeof(float)))) {
         PyErr_NoMemory();
         goto done;
     }
@@ -671,33 +674,41 @@ typedef struct {
     float rate, eps, clip, decay, beta1, rest1, beta2, rest2;
 } step_t;
 
+/* Numbers that are updated, or will be. */
+typedef struct {
+    float *w, *m, *v;
+} numbers_t;
+
+ALWAYS_INLINE numbers_t from_column(numbers_t of, Py_ssize_t column) {
+    return (numbers_t){of.w + column, of.m + column, of.v + column};
+}
+
 /* With g = grad clip: m <- lerp(m, g, 1 - beta1); v <- beta2 v + (1 - beta2) g^2;
- * w <- w decay + m / (sqrt v + eps) rate, and without `v` w <- w decay + m rate. */
-ALWAYS_INLINE void update_one(float *w, float *m, float *v, float grad, step_t by) {
-    float g = grad * by.clip, difference = g - *m;
-    *m = by.rest1 < 0.5f ? *m + by.rest1 * difference : g - difference * by.beta1;
-    if (v) {
-        *v = *v * by.beta2 + by.rest2 * g * g;
-        *w = *w * by.decay + *m / (sqrtf(*v) + by.eps) * by.rate;
-    } else {
-        *w = *w * by.decay + *m * by.rate;
+ * w <- w decay + m / (sqrt v + eps) rate, and without second moments w <- w decay + m rate.
+ * Does so with `count` numbers, and fetches a line of the next. */
+ALWAYS_INLINE void update_line(numbers_t at, numbers_t next, const float *restrict grad, step_t by, int second,
+                               Py_ssize_t count) {
+    float *restrict w = at.w, *restrict m = at.m, *restrict v = at.v;
+    PREFETCH(next.w);
+    PREFETCH(next.m);
+    if (second) PREFETCH(next.v);
+    INDEPENDENT for (Py_ssize_t i = 0; i < count; i++) {
+        float g = grad[i] * by.clip, difference = g - m[i], root = 1;
+        m[i] = by.rest1 < 0.5f ? m[i] + by.rest1 * difference : g - difference * by.beta1;
+        if (second) {
+            v[i] = v[i] * by.beta2 + by.rest2 * g * g;
+            root = sqrtf(v[i]) + by.eps;
+        }
+        w[i] = w[i] * by.decay + m[i] / root * by.rate;
     }
 }
 
-/* Updates `count` numbers, and fetches those that will be worked on later. */
-ALWAYS_INLINE void update(float *restrict w, float *restrict m, float *restrict v, const float *restrict grad,
-                          Py_ssize_t count, step_t by, const float *next_w, const float *next_m, const float *next_v) {
+ALWAYS_INLINE void update(numbers_t at, numbers_t next, const float *restrict grad, step_t by, int second,
+                          Py_ssize_t count) {
     Py_ssize_t line = 0;
-    for (; line + LINE <= count; line += LINE) {
-        PREFETCH(next_w + line);
-        PREFETCH(next_m + line);
-        if (v) PREFETCH(next_v + line);
-        for (Py_ssize_t i = line; i < line + LINE; i++) update_one(w + i, m + i, v ? v + i : NULL, grad[i], by);
-    }
-    PREFETCH(next_w + line);
-    PREFETCH(next_m + line);
-    if (v) PREFETCH(next_v + line);
-    for (Py_ssize_t i = line; i < count; i++) update_one(w + i, m + i, v ? v + i : NULL, grad[i], by);
+    for (; line + LINE <= count; line += LINE)
+        update_line(from_column(at, line), from_column(next, line), grad + line, by, second, LINE);
+    update_line(from_column(at, line), from_column(next, line), grad + line, by, second, count - line);
 }
 
 typedef struct {
@@ -708,32 +719,32 @@ typedef struct {
     float beta1, rest1, beta2, rest2;
 } adam_t;
 
+ALWAYS_INLINE numbers_t numbers(const adam_t *job, Py_ssize_t row) {
+    Py_ssize_t at = job->slots[row] * job->grad.size;
+    float *m = job->exp_avg + at, *v = job->exp_avg_sq ? job->exp_avg_sq + at : m; /* or any, not used */
+    return (numbers_t){job->weight + job->rows[row] * job->grad.size, m, v};
+}
+
 FOR_EACH_CPU static void adam_range(const void *argument, Py_ssize_t first, Py_ssize_t last) {
     const adam_t *job = argument;
     Py_ssize_t size = job->grad.size, ahead = rows_ahead(size), end = job->grad.source ? job->grad.starts[last] : 0;
     float block[BLOCK];
     for (Py_ssize_t row = first; row < last; row++) {
-        Py_ssize_t next = least(row + ahead, last - 1), at = job->slots[row] * size, next_at = job->slots[next] * size;
-        float *w = job->weight + job->rows[row] * size, *next_w = job->weight + job->rows[next] * size;
-        float *m = job->exp_avg + at, *next_m = job->exp_avg + next_at;
-        float *v = job->exp_avg_sq ? job->exp_avg_sq + at : NULL, *next_v = v ? job->exp_avg_sq + next_at : NULL;
+        numbers_t here = numbers(job, row), next = numbers(job, least(row + ahead, last - 1));
         float clip = job->clip ? job->clip[row] : 1, decay = job->decay ? job->decay[row] : 1;
         step_t by = {job->rate[row], job->eps[row], clip, decay, job->beta1, job->rest1, job->beta2, job->rest2};
-        if (!job->grad.source) {
-            const float *grad = job->grad.values + row * size;
-            if (v)
-                update(w, m, v, grad, size, by, next_w, next_m, next_v);
-            else
-                update(w, m, NULL, grad, size, by, next_w, next_m, NULL);
-            continue;
-        }
         for (Py_ssize_t column = 0; column < size; column += BLOCK) {
             Py_ssize_t count = least(size - column, BLOCK);
-            sum_row(&job->grad, row, end, ahead, column, count, block);
-            if (v)
-                update(w + column, m + column, v + column, block, count, by, next_w + column, next_m + column, next_v + column);
+            const float *grad = job->grad.values + row * size + column;
+            if (job->grad.source) {
+                sum_row(&job->grad, row, end, ahead, column, count, block);
+                grad = block;
+            }
+            numbers_t at = from_column(here, column), later = from_column(next, column);
+            if (job->exp_avg_sq)
+                update(at, later, grad, by, 1, count);
             else
-                update(w + column, m + column, NULL, block, count, by, next_w + column, next_m + column, NULL);
+                update(at, later, grad, by, 0, count);
         }
     }
 }
@@ -808,8 +819,8 @@ typedef struct {
 
 FOR_EACH_CPU static void dense_range(const void *argument, Py_ssize_t first, Py_ssize_t last) {
     const dense_t *job = argument;
-    float *w = job->weight + first, *m = job->exp_avg + first, *v = job->exp_avg_sq + first;
-    update(w, m, v, job->grad + first, last - first, job->by, w + LINE, m + LINE, v + LINE);
+    numbers_t at = {job->weight + first, job->exp_avg + first, job->exp_avg_sq + first};
+    update(at, from_column(at, LINE), job->grad + first, job->by, 1, last - first);
 }
 
 /* adam_dense(weight, grad, exp_avg, exp_avg_sq, rate, eps, decay, beta1, beta2, threads) -> None
@@ -849,10 +860,10 @@ static PyMethodDef methods[] = {
     {"sum_rows", sum_rows, METH_VARARGS, "sum_rows(values, source, starts, lengths, out, size, threads)"},
     {"mean_bags", mean_bags, METH_VARARGS, "mean_bags(weight, ids, lengths, out, size, threads)"},
     {"squares", squares, METH_VARARGS, "squares(values, out, size, threads)"},
-    {"nonzero_rows", nonzero_rows, METH_VARARGS, "nonzero_rows(values, out, size) -> int"},
+    {"nonzero_rows", nonzero_rows, METH_VARARGS, "nonzero_rows(values, source, starts, lengths, out, ...) -> int"},
     {"find_slots", find_slots, METH_VARARGS, "find_slots(rows, index, slots, count) -> int"},
     {"count_steps", count_steps, METH_VARARGS, "count_steps(steps, slots, beta1, beta2, lr, eps, ...)"},
-    {"adam", adam, METH_VARARGS, "adam(weight, rows, grad, exp_avg, exp_avg_sq, slots, ...)"},
+    {"adam", adam, METH_VARARGS, "adam(weight, rows, grad, source, starts, lengths, ...)"},
     {"adam_dense", adam_dense, METH_VARARGS, "adam_dense(weight, grad, exp_avg, exp_avg_sq, rate, ...)"},
     {NULL, NULL, 0, NULL},
 };

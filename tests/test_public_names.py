@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -97,7 +98,7 @@ def test_files_are_read_and_written_without_torch(words, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_the_import_costs_little_more_than_that_of_torch():
-    """The fastest of fresh processes, taken in turn: what else the machine does only adds."""
+    """Medians of fresh processes, taken in turn, so that a busy machine slows both."""
 
     def seconds(names: str) -> float:
         script = f"import time; t = time.perf_counter(); {names}; "
@@ -108,6 +109,6 @@ def test_the_import_costs_little_more_than_that_of_torch():
 
     for names in ("import torch", LOOP):  # the files are in memory from here on
         seconds(names)
-    pairs = [(seconds("import torch"), seconds(LOOP)) for _ in range(7)]
-    torch, ours = (min(column) for column in zip(*pairs, strict=True))
+    pairs = [(seconds("import torch"), seconds(LOOP)) for _ in range(15)]
+    torch, ours = (statistics.median(column) for column in zip(*pairs, strict=True))
     assert ours <= 1.15 * torch, f"{ours:.2f} s, torch alone {torch:.2f} s"

@@ -31,14 +31,17 @@ def mean_bag(
 
     Raises:
         DataError: the lengths don't add up to the number of ids.
+        RuntimeError: they don't, in a model compiled by `torch.compile`.
     """
-    if torch.compiler.is_compiling():  # what torch's compiler can see into
+    cure = (
+        "give the ids of all texts one after the other, mean_bag(weight, torch.cat(ids), lengths)"
+    )
+    if torch.compiler.is_compiling():  # it sees into torch's operations, but no numbers
+        torch._assert_async(lengths.sum() == len(ids), f"lengths don't add up to the ids; {cure}")
         return _means(weight, ids, lengths, sparse)
     if ids.device.type == "cpu" and int(lengths.sum()) != len(ids):
-        raise DataError(
-            f"lengths add up to {int(lengths.sum()):,}, but there are {len(ids):,} ids; give the "
-            "ids of all texts one after the other, mean_bag(weight, torch.cat(texts), lengths)"
-        )
+        total = int(lengths.sum())
+        raise DataError(f"lengths add up to {total:,}, but there are {len(ids):,} ids; {cure}")
     wants_gradient = torch.is_grad_enabled() and weight.requires_grad
     if sparse and wants_gradient and is_native(weight) and ids.dtype == torch.int64:
         # torch gives `Function.apply` no types

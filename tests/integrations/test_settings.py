@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 import finetune_embed as fe
+from finetune_embed.optim import mean_bag
 
 V, D, EPOCHS, LR = 20, 4, 4, 0.05
 WORDS = [f"word{i}" for i in range(V)]
@@ -344,6 +345,23 @@ def test_our_heads_learn_the_same_when_they_are_compiled(head, backend, compiler
         ends.append(embedding.weight.detach())
     assert (ends[0] - START).abs().max() > LR
     torch.testing.assert_close(ends[1], ends[0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
+def test_means_are_compiled_whole_with_their_check(backend, compiler):
+    ids, lengths = torch.tensor([7, 7, 2, 2, 9]), torch.tensor([3, 0, 2])
+    compiled = torch.compile(mean_bag, backend=backend, fullgraph=True)
+    ends = []
+    for called in (mean_bag, compiled):
+        weight = nn.Parameter(START.clone())
+        means = called(weight, ids, lengths, True)
+        means.square().sum().backward()
+        ends.append((means.detach(), weight.grad.to_dense()))
+    assert ends[0][1].abs().sum(1).nonzero().flatten().tolist() == [2, 7, 9]
+    torch.testing.assert_close(ends[1], ends[0])
+    with pytest.raises(RuntimeError, match="lengths don't add up to the ids; give the ids of all"):
+        compiled(weight, ids, torch.tensor([3, 0, 1]), True)
 
 
 # sentence-transformers
