@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 __all__ = ["main"]
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 when done, 2 on bad input, 130 when interrupted.
 
     Args:
-        arguments: the words after the program's name; those of the process when left out.
+        arguments: the words after the program's name; those of the process when left out, which
+            then is taken to end with the command.
     """
+    if arguments is not None:
+        _run(list(arguments))
+    # A million objects are made that stay, and hardly a cycle: to look for some over and over, and
+    # in all of torch once more at the end, takes a second.
+    gc.set_threshold(200_000, 30, 30)
+    try:
+        _run(sys.argv[1:])
+    finally:
+        gc.freeze()
+
+
+def _run(words: list[str]) -> NoReturn:
     import click
 
     from ..errors import FinetuneEmbedError
     from .app import app
     from .output import as_options
 
-    words = list(sys.argv[1:] if arguments is None else arguments)
     command = app.commands.get(words[0]) if words else None
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -49,6 +63,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _fail(message: str, code: int = 2) -> None:
+def _fail(message: str, code: int = 2) -> NoReturn:
     print(f"error: {message}", file=sys.stderr)
     sys.exit(code)
