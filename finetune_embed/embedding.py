@@ -43,8 +43,9 @@ def to_embedding(
 
     Returns:
         An embedding `(len(vocab), D)` with `padding_idx` set. The padding row is zero and stays
-        zero; the row of `<unk>` starts at zero unless the table has one. Special tokens start as
-        they say; those that don't train are held by a hook on the weight, see `FixedRows`.
+        zero, unless an output layer that shares the weight gives it a gradient. The row of `<unk>`
+        starts at zero unless the table has one. Special tokens start as they say; those that don't
+        train are held by a hook on the weight, see `FixedRows`.
 
     Raises:
         VocabularyError: a row of the table is not finite, a start value is of another shape, or a

@@ -84,6 +84,15 @@ class StrategyCallback(Callback):
         """Make up for decay that rows are owed, before the model is saved."""
         _flush(trainer)
 
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Make up for decay that rows are owed: a checkpoint may be written in mid-epoch."""
+        _flush(trainer)  # in place, so that the checkpoint's weights have it
+        if "optimizer_states" in checkpoint:
+            take = trainer.strategy.optimizer_state
+            checkpoint["optimizer_states"] = [take(optimizer) for optimizer in trainer.optimizers]
+
     def state_dict(self) -> dict[str, Any]:
         """Return the records, which a checkpoint keeps."""
         return {"scores": self._scores}

@@ -87,9 +87,20 @@ class StrategyCallback(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
         """Make up for decay that rows are owed, before the model is measured or saved."""
-        optimizer = _plain(given["optimizer"])
-        if isinstance(optimizer, RowAdamW):
-            optimizer.flush()
+        _flush(given["optimizer"])
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
+    ) -> None:
+        """Make up for decay that rows are owed, where the model is measured or saved now."""
+        if control.should_save or control.should_evaluate:
+            _flush(given["optimizer"])
+
+
+def _flush(optimizer: Any) -> None:
+    optimizer = _plain(optimizer)
+    if isinstance(optimizer, RowAdamW):
+        optimizer.flush()
 
 
 def _plain(optimizer: Any) -> torch.optim.Optimizer:

@@ -59,7 +59,11 @@ class RowState:
         before = len(self.entries["rows"])
         slots, count = find_slots(rows, self._index, before)
         if count > before:
-            self._show(count)
+            try:
+                self._show(count)
+            except BaseException:  # out of memory: these rows have no slots
+                self._index[rows[slots >= before]] = -1
+                raise
             self.entries["rows"][before:] = rows[slots >= before]
         return slots
 
@@ -93,18 +97,23 @@ class RowState:
 
     def _show(self, count: int) -> None:
         """Let the entries have so many slots; those that are new hold zeros."""
-        for name, buffer in self._buffers.items():
-            if len(buffer) < count:
-                room = min(len(self._index), max(count, int(GROWTH * len(buffer))))
-                larger = buffer.new_zeros((room, *buffer.shape[1:]))
-                kept = self.entries[name]
-                larger[: len(kept)] = kept
-                self._buffers[name] = buffer = larger
+        buffers = {
+            name: self._with_room(name, buffer, count) for name, buffer in self._buffers.items()
+        }
+        for name, buffer in buffers.items():  # all of them, or none
+            self._buffers[name] = buffer
             self.entries[name] = self._shown[name] = buffer[:count]
+
+    def _with_room(self, name: str, buffer: torch.Tensor, count: int) -> torch.Tensor:
+        """Return a buffer that has so many slots: itself, or a larger one with what it holds."""
+        if len(buffer) >= count:
+            return buffer
+        room = min(len(self._index), max(count, int(GROWTH * len(buffer))))
+        larger, kept = buffer.new_zeros((room, *buffer.shape[1:])), self.entries[name]
+        larger[: len(kept)] = kept
+        return larger
 
 
 def exact(entries: State) -> State:
     """Return entries whose tensors own the memory of their slots and no more."""
-    if "rows" not in entries:
-        return entries
     return {name: value.clone() for name, value in entries.items()}

@@ -43,7 +43,8 @@ def mean_bag(
         total = int(lengths.sum())
         raise DataError(f"lengths add up to {total:,}, but there are {len(ids):,} ids; {cure}")
     wants_gradient = torch.is_grad_enabled() and weight.requires_grad
-    if sparse and wants_gradient and is_native(weight) and ids.dtype == torch.int64:
+    whole = ids.dtype == lengths.dtype == torch.int64
+    if sparse and wants_gradient and is_native(weight) and whole:
         # torch gives `Function.apply` no types
         means: torch.Tensor = _MeanBag.apply(weight, ids, lengths)  # type: ignore[no-untyped-call]
         return means

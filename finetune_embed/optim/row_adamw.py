@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import overload
 
 import torch
 from torch.optim.optimizer import ParamsT
 
-from ..strategies.rules import RowRule, claim, gate_of, rule_of
+from ..strategies.rules import RowRule, claim, gate_of, marks_of, rule_of
 from ._checks import check_group, check_state, takes_part
 from ._dense import step_dense
 from ._gradients import RowGradient, clip_coefficient, total_norm
@@ -95,11 +96,6 @@ class RowAdamW(PlainOptimizer):
         max_grad_norm: float | None = None,
         exchange: bool = False,
     ) -> None:
-        if lr < 0 or eps < 0 or weight_decay < 0 or not all(0 <= beta < 1 for beta in betas):
-            raise ValueError(
-                f"lr={lr}, eps={eps} and weight_decay={weight_decay} must be 0 or more, and "
-                f"betas={betas} at least 0 and below 1"
-            )
         defaults = {
             "lr": lr,
             "betas": tuple(betas),
@@ -113,10 +109,17 @@ class RowAdamW(PlainOptimizer):
         self.grad_norm: torch.Tensor | None = None
         self._row_states: dict[torch.Tensor, RowState] = {}
         super().__init__(params, defaults)
-        for group in self.param_groups:
-            check_group(group, max_grad_norm)
-            for parameter in group["params"]:
-                claim(parameter)
+
+    def add_param_group(self, param_group: State) -> None:
+        """Add a group of parameters; see `torch.optim.Optimizer`.
+
+        Raises:
+            ValueError: an option of the group is out of its range.
+        """
+        check_group(self.defaults | param_group, self.max_grad_norm)
+        super().add_param_group(param_group)
+        for parameter in self.param_groups[-1]["params"]:
+            claim(parameter)
 
     @overload
     def step(self, closure: None = None) -> None: ...
@@ -172,6 +175,8 @@ class RowAdamW(PlainOptimizer):
         if self.max_grad_norm is None:
             return others
         self.grad_norm = total_norm([rows for _, rows, _ in tables], [g for _, g, _ in others])
+        if self.max_grad_norm == math.inf:
+            return others
         factor = clip_coefficient(self.grad_norm, self.max_grad_norm)
         for _, rows, _ in tables:
             rows.scale(factor)
@@ -246,8 +251,9 @@ class RowAdamW(PlainOptimizer):
     def flush(self) -> None:
         """Make up for the decay that rows have missed since they were last touched.
 
-        Call it before a table is measured or saved. Without decay it does nothing. A table that is
-        frozen stays as it is, and what it owes is made up for once it is open again.
+        Rows that owed some are held to the rule's radius and max_norm once more. Call it before a
+        table is measured or saved. Without decay it does nothing. A table that is frozen stays as
+        it is, and what it owes is made up for once it is open again.
         """
         for group in self.param_groups:
             for weight in group["params"]:
@@ -258,6 +264,7 @@ class RowAdamW(PlainOptimizer):
                 slots = torch.arange(len(rows), device=rows.device)
                 owed = self._row_state(weight, group).owed(slots)
                 pull_to_anchor(weight, rows, owed, rule if rule.decay else RowRule())
+                apply_rule(weight, rows[owed != 0], rule, lr=0.0)
 
     def state_dict(self) -> State:
         """Return a copy of the state, tensors of rows ever touched, and groups of plain values."""
@@ -266,9 +273,10 @@ class RowAdamW(PlainOptimizer):
         return packed
 
     def load_state_dict(self, state_dict: State) -> None:
-        """Load what `state_dict()` returned, every tensor in the dtype it was saved in.
+        """Load what `state_dict()` returned: moments in the parameter's dtype, all else as it was.
 
-        As in every torch optimizer, the options of groups come with it.
+        As in every torch optimizer, the options of groups come with it, and those of the optimizer
+        itself (`max_grad_norm`, `exchange`) do not.
 
         Args:
             state_dict: the state of an optimizer over the same parameters.
@@ -286,12 +294,20 @@ class RowAdamW(PlainOptimizer):
         for i, parameter in zip(saved_ids, parameters, strict=True):
             for name, value in state_dict["state"].get(i, {}).items():
                 if isinstance(value, torch.Tensor):
-                    self.state[parameter][name] = value.to(parameter.device, copy=True)
+                    alike = name.startswith("exp_avg") and value.ndim == parameter.ndim
+                    kind = parameter.dtype if alike else value.dtype
+                    self.state[parameter][name] = value.to(parameter.device, kind, copy=True)
 
     def __getstate__(self) -> State:
         ours = ("max_grad_norm", "exchange", "grad_norm")
-        return {**super().__getstate__(), **{name: getattr(self, name) for name in ours}}
+        marks = [marks_of(p) for group in self.param_groups for p in group["params"]]
+        told = {name: getattr(self, name) for name in ours}
+        return {**super().__getstate__(), **told, "marks": marks}
 
     def __setstate__(self, state: State) -> None:
+        marks = state.pop("marks", [])  # copies of parameters have none
         super().__setstate__(state)
+        parameters = (p for group in self.param_groups for p in group["params"])
+        for parameter, given in zip(parameters, marks, strict=False):
+            vars(parameter).update(given)
         self._row_states = {}

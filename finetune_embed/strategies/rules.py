@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -27,10 +27,14 @@ __all__ = [
     "claim",
     "gate_of",
     "hold_rows",
+    "marks_of",
     "open_or_close",
     "rule_of",
     "trains_now",
 ]
+
+
+_MARKS = ("row_rule", "row_rule_claimed", "row_gate", "row_epoch", "closed_by_strategy")
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +77,16 @@ class RowRule:
     def bounds_distance(self) -> bool:
         """Whether there is a radius."""
         return isinstance(self.radius, torch.Tensor) or math.isfinite(self.radius)
+
+    def on(self, device: torch.device) -> RowRule:
+        """Return the rule with its tensors on a device; itself, if they are there."""
+        said = ((field.name, getattr(self, field.name)) for field in fields(self))
+        moved: dict[str, Any] = {
+            name: value.to(device)
+            for name, value in said
+            if isinstance(value, torch.Tensor) and value.device != device
+        }
+        return replace(self, **moved) if moved else self
 
 
 def attach_rule(weight: nn.Parameter, rule: RowRule) -> None:
@@ -123,8 +137,17 @@ def claim(weight: torch.Tensor) -> None:
 
 
 def rule_of(weight: torch.Tensor) -> RowRule | None:
-    """Return the rule on a weight, if any."""
-    return getattr(weight, "row_rule", None)
+    """Return the rule on a weight, if any, on its device: a model may have been moved since."""
+    rule: RowRule | None = getattr(weight, "row_rule", None)
+    if rule is None or (here := rule.on(weight.device)) is rule:
+        return rule
+    weight.row_rule = here  # type: ignore[attr-defined]
+    return here
+
+
+def marks_of(weight: torch.Tensor) -> dict[str, Any]:
+    """Return what strategies and optimizers have put on a weight, which its copies lack."""
+    return {name: vars(weight)[name] for name in _MARKS if name in vars(weight)}
 
 
 def gate_of(weight: torch.Tensor) -> float:

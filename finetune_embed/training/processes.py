@@ -31,13 +31,16 @@ class Processes:
         index: the number of this one, 0 for the one that writes and prints.
 
     Args:
-        device: `cpu`, `cuda` and the like; a GPU of this process' own if there is one, when None.
+        device: `cpu`, `cuda` and the like; when None, a GPU of this process' own if there is one,
+            but no `mps`, which has no float64.
     """
 
     def __init__(self, device: str | None = None) -> None:
         ours = not torch.distributed.is_initialized()
         has_gpu = torch.accelerator.is_available()
         accelerator = torch.accelerator.current_accelerator() if has_gpu else None
+        if accelerator is not None and accelerator.type == "mps":
+            accelerator = None  # it has no float64, which decay and step counts are reckoned in
         self.count, self.index, self._state = 1, 0, None
         self.device = device or (str(accelerator) if accelerator is not None else "cpu")
         launched = any(name.startswith("ACCELERATE_") for name in os.environ)
@@ -45,7 +48,7 @@ class Processes:
             return  # a plain run does without Accelerate, which takes a quarter second to import
         from accelerate import PartialState
 
-        self._state = state = PartialState(cpu=device == "cpu" or not has_gpu)
+        self._state = state = PartialState(cpu=device == "cpu" or accelerator is None)
         self.count, self.index = int(state.num_processes), int(state.process_index)
         if device is None or self.count > 1:
             self.device = str(state.device)

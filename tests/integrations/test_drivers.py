@@ -240,3 +240,45 @@ def test_an_optimizer_without_the_table_is_refused(kind, tmp_path):
     }
     with pytest.raises(fe.StrategyError, match="is in none of the optimizer's 2 groups"):
         drive[kind]()
+
+
+def after_two_steps_and_flush(*, sparse: bool) -> Model:
+    model = Model(fe.L2SP(2.0), sparse=sparse)
+    optimizer = fe.RowAdamW(model.groups)
+    fe.L2SP(2.0).on_epoch_start(model.embedding, 0, model=model)
+    for batch in TRAIN[:2]:
+        optimizer.zero_grad()
+        model(**batch)["loss"].backward()
+        optimizer.step()
+    owing = model.embedding.weight.detach().clone()
+    optimizer.flush()
+    assert not torch.equal(owing, model.embedding.weight)
+    return model
+
+
+def test_a_checkpoint_of_transformers_in_mid_epoch_owes_no_decay(tmp_path):
+    from safetensors.torch import load_file
+
+    options = {"save_strategy": "steps", "save_steps": 2, "num_train_epochs": 1}
+    with_transformers(fe.L2SP(2.0), tmp_path, **options)
+    saved = load_file(tmp_path / "checkpoint-2" / "model.safetensors")
+    expected = after_two_steps_and_flush(sparse=False)
+    assert torch.equal(saved["embedding.weight"], expected.embedding.weight)
+
+
+def test_a_checkpoint_of_lightning_in_mid_epoch_owes_no_decay(tmp_path):
+    from lightning.pytorch.callbacks import ModelCheckpoint
+
+    from finetune_embed.integrations.lightning import StrategyCallback
+
+    strategy = fe.L2SP(2.0)
+    model = Model(strategy, sparse=True)
+    keep = ModelCheckpoint(tmp_path, "{step}", every_n_train_steps=2, save_top_k=-1)
+    callbacks = [StrategyCallback(strategy, model.embedding), keep]
+    with_lightning(strategy, model, max_epochs=1, enable_checkpointing=True, callbacks=callbacks)
+    saved = torch.load(tmp_path / "step=2.ckpt", weights_only=True)
+    expected = after_two_steps_and_flush(sparse=True)
+    assert torch.equal(saved["state_dict"]["embedding.weight"], expected.embedding.weight)
+    state = saved["optimizer_states"][0]["state"]
+    (table,) = [entries for entries in state.values() if "decay_seen" in entries]
+    assert torch.equal(table["decay_seen"], table["log_decay"].expand_as(table["decay_seen"]))

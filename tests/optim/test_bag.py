@@ -147,3 +147,13 @@ def test_training_with_it_is_training_with_embedding_bag():
 
     torch.testing.assert_close(run(True), run(False), rtol=1e-5, atol=1e-6)
     assert (run(True) - table().detach()).abs().max() > 0.5
+
+
+def test_lengths_of_32_bits():
+    weights = [table(), table()]
+    ids, lengths = packed([[1, 2, 2], [], [5]])
+    for weight, of in zip(weights, (lengths, lengths.to(torch.int32)), strict=True):
+        mean_bag(weight, ids, of, sparse=True).square().sum().backward()
+    grads = [weight.grad.to_dense() for weight in weights]
+    torch.testing.assert_close(*grads)
+    assert grads[0].any()

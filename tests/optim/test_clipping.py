@@ -192,3 +192,15 @@ def test_two_backward_passes_are_the_step_of_their_sum():
 
     assert torch.equal(run(True), run(False))
     assert (run(True) != start()).any(dim=1).nonzero().squeeze(1).tolist() == [1, 2, 5, 8]
+
+
+def test_a_limit_of_infinity_measures_and_clips_nothing():
+    table, layer, optimizer = both(max_grad_norm=float("inf"))
+    table.grad, layer.grad = sparse({2: [float("inf")] * D}), torch.ones(V, D)
+    optimizer.step()
+    assert optimizer.grad_norm == float("inf")
+    other = both()
+    other[0].grad, other[1].grad = table.grad, layer.grad
+    other[2].step()
+    assert torch.equal(layer, other[1])
+    assert torch.equal(table[3:], start(1)[3:])

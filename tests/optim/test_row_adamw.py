@@ -149,7 +149,9 @@ class Reference:
 
     def flush(self) -> None:
         for row in range(V):
-            self.make_up(row)
+            if any(self.missed[row]):
+                self.make_up(row)
+                self.apply_rule(row, lr=0.0)
 
 
 # --- equal to torch.optim.AdamW when every row is touched ------------------------------------
@@ -284,6 +286,26 @@ def test_flush_makes_up_for_each_missed_step_at_the_rate_of_its_time():
     np.testing.assert_allclose(weight.detach().numpy(), [[1.3125], [8.0]], rtol=1e-15)
     optimizer.flush()
     np.testing.assert_allclose(weight.detach().numpy(), [[1.3125], [8.0]], rtol=1e-15)
+
+
+def test_flush_holds_rows_that_owed_decay_to_the_bounds_of_their_rule():
+    """The anchor lies outside of them, and missed steps pull toward it."""
+    weight = nn.Parameter(torch.full((2, D), 0.1))
+    anchor = torch.full((2, D), 5.0)
+    attach_rule(weight, fe.RowRule(anchor=anchor, decay=1.0, max_norm=1.0))
+    optimizer = fe.RowAdamW([{"params": [weight], "row_wise": True}], lr=0.1)
+    for rows in ([0, 1], [1], [1], [1]):
+        ids, ones = torch.tensor([rows]), torch.ones(len(rows), D)
+        weight.grad = torch.sparse_coo_tensor(ids, ones, (2, D), check_invariants=True)
+        optimizer.step()
+    before = weight.detach().clone()
+    optimizer.flush()
+    assert not torch.equal(weight[0], before[0])
+    assert weight[0].norm() <= 1 + 1e-6
+    assert torch.equal(weight[1], before[1])  # owed nothing
+    after = weight.detach().clone()
+    optimizer.flush()
+    assert torch.equal(weight, after)
 
 
 def test_flush_leaves_a_frozen_table_alone_and_makes_up_for_it_once_it_is_open():

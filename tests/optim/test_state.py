@@ -14,6 +14,7 @@ from safetensors.torch import load, save
 from torch import nn
 
 import finetune_embed as fe
+from finetune_embed.strategies.rules import attach_gate, attach_rule, rule_of
 
 V, D = 50, 4
 
@@ -232,3 +233,104 @@ def test_a_second_moment_of_half_precision_is_kept_in_single():
 def test_another_second_moment_is_an_error():
     with pytest.raises(ValueError, match="second_moment='rows': it is 'element' or 'row'"):
         built(nn.Parameter(start()), second_moment="rows")
+
+
+def test_a_copied_optimizer_has_the_rule_and_the_gate_of_its_table():
+    weight = nn.Parameter(start())
+    attach_rule(weight, fe.RowRule(train=torch.arange(V) < 20, max_norm=1.5))
+    optimizer = built(weight)
+    attach_gate(weight, 0.5, fe.FullTune(), epoch=0)
+    train(weight, optimizer, range(5))
+    twin = copy.deepcopy(optimizer)
+    (other,) = twin.param_groups[0]["params"]
+    train(weight, optimizer, range(5, 12))
+    train(other, twin, range(5, 12))
+    assert torch.equal(weight, other)
+    assert torch.equal(other[20:], start()[20:])
+
+
+def test_a_rule_goes_where_its_weight_goes():
+    """A trainer may move a model to a device after the groups were made."""
+    weight = nn.Parameter(torch.empty(3, 2, device="meta"))
+    train, anchor, radius = torch.ones(3, dtype=torch.bool), torch.ones(3, 2), torch.ones(3)
+    attach_rule(weight, fe.RowRule(train=train, anchor=anchor, radius=radius, decay=0.1))
+    rule = rule_of(weight)
+    assert {t.device.type for t in (rule.train, rule.anchor, rule.radius)} == {"meta"}
+    assert rule.decay == 0.1
+    assert rule_of(weight) is rule
+
+
+def test_moments_are_loaded_in_the_dtype_of_the_parameter():
+    """As torch's optimizers do, and counts stay as they were."""
+    single = nn.Parameter(start())
+    optimizer = built(single, weight_decay=0.1)
+    train(single, optimizer, range(6))
+    double = nn.Parameter(single.detach().double())
+    other = built(double, weight_decay=0.1)
+    other.load_state_dict(optimizer.state_dict())
+    state = other.state[double]
+    for name in ("exp_avg", "exp_avg_sq"):
+        assert state[name].dtype == torch.float64
+        assert torch.equal(state[name], optimizer.state[single][name].double())
+    assert torch.equal(state["step"], optimizer.state[single]["step"])
+    train(single, optimizer, range(6, 12))
+    train(double, other, range(6, 12))
+    np.testing.assert_allclose(double.detach(), single.detach(), rtol=1e-4, atol=1e-6)
+
+
+def test_a_state_dict_is_a_copy_of_dense_parameters_too():
+    layer = nn.Parameter(start())
+    optimizer = fe.RowAdamW([layer], lr=0.1)
+    layer.grad = torch.ones(V, D)
+    optimizer.step()
+    saved = optimizer.state_dict()["state"][0]
+    before = {name: value.clone() for name, value in saved.items()}
+    optimizer.step()
+    assert saved.keys() == before.keys() == {"step", "exp_avg", "exp_avg_sq"}
+    for name, value in before.items():
+        assert torch.equal(saved[name], value)
+        assert not torch.equal(optimizer.state[layer][name], value)
+
+
+def test_a_step_that_ran_out_of_memory_can_be_done_again(monkeypatch):
+    weights = [nn.Parameter(start()), nn.Parameter(start())]
+    optimizers = [built(weight) for weight in weights]
+    for weight, optimizer in zip(weights, optimizers, strict=True):
+        train(weight, optimizer, range(3))
+    real, calls = torch.Tensor.new_zeros, []
+
+    def failing(self: torch.Tensor, *arguments: Any, **options: Any) -> torch.Tensor:
+        calls.append(arguments)
+        if len(calls) == 3:  # some buffers have grown, others have not
+            raise MemoryError
+        return real(self, *arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.Tensor, "new_zeros", failing)
+        for step in range(3, 12):
+            try:
+                train(weights[0], optimizers[0], range(step, step + 1))
+            except MemoryError:
+                train(weights[0], optimizers[0], range(step, step + 1))
+    assert len(calls) > 3
+    train(weights[1], optimizers[1], range(3, 12))
+    assert torch.equal(*weights)
+
+
+def test_a_group_that_is_added_later_is_checked_and_claimed():
+    optimizer = fe.RowAdamW([nn.Parameter(start())])
+    weight = nn.Parameter(start())
+    attach_rule(weight, fe.RowRule(train=torch.arange(V) < 20))
+    for options, told in (
+        ({"second_moment": "rows"}, "second_moment='rows'"),
+        ({"max_row_grad_norm": -1.0}, "max_row_grad_norm=-1.0 must be above 0"),
+        ({"lr": -0.1}, "lr=-0.1"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            optimizer.add_param_group({"params": [weight], **options})
+    assert len(optimizer.param_groups) == 1
+    optimizer.add_param_group({"params": [weight], "row_wise": True, "lr": 0.1})
+    attach_gate(weight, 1.0, fe.FullTune(), epoch=0)  # which raises where nobody claimed the rule
+    train(weight, optimizer, range(12))
+    assert torch.equal(weight[20:], start()[20:])
+    assert not torch.equal(weight, start())

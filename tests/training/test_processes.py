@@ -164,3 +164,11 @@ def test_a_process_by_itself():
     assert parameter.grad is None
     with pytest.raises(ZeroDivisionError):
         processes.from_main(lambda: 1 / 0)
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("cuda", "cuda:0"), ("mps", "cpu")])
+def test_the_accelerator_is_taken_where_it_has_float64(kind, expected, monkeypatch):
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device(kind, 0))
+    assert Processes().device == expected
+    assert Processes("mps").device == "mps"
