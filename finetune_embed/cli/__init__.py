@@ -21,8 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """
     if arguments is not None:
         _run(list(arguments))
-    # A million objects are made that stay, and hardly a cycle: to look for some over and over, and
-    # in all of torch once more at the end, takes a second.
+    # Nearly all objects that a command makes stay to its end, and hardly any are in cycles: Python
+    # would look for some among all of torch's over and over, and once more when all is done.
     gc.set_threshold(200_000, 30, 30)
     try:
         _run(sys.argv[1:])

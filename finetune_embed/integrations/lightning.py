@@ -87,11 +87,13 @@ class StrategyCallback(Callback):
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Make up for decay that rows are owed: a checkpoint may be written in mid-epoch."""
-        _flush(trainer)  # in place, so that the checkpoint's weights have it
-        if "optimizer_states" in checkpoint:
-            take = trainer.strategy.optimizer_state
-            checkpoint["optimizer_states"] = [take(optimizer) for optimizer in trainer.optimizers]
+        """Make up for decay that rows are owed: a checkpoint may be written in mid-epoch.
+
+        Lightning asks no callback about one of weights alone (`save_weights_only=True`).
+        """
+        _flush(trainer)  # in place, so that the checkpoint's weights have it; its states are copies
+        take = trainer.strategy.optimizer_state
+        checkpoint["optimizer_states"] = [take(optimizer) for optimizer in trainer.optimizers]
 
     def state_dict(self) -> dict[str, Any]:
         """Return the records, which a checkpoint keeps."""

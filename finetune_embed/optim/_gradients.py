@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -93,7 +94,12 @@ class RowGradient:
 
 
 def clip_coefficient(norm: torch.Tensor, max_norm: float) -> torch.Tensor:
-    """Return what a gradient is multiplied with, as `torch.nn.utils.clip_grad_norm_` has it."""
+    """Return what a gradient is multiplied with, as `torch.nn.utils.clip_grad_norm_` has it.
+
+    Without a limit, `math.inf`, that is 1, for a norm that is infinite too.
+    """
+    if max_norm == math.inf:
+        return torch.ones_like(norm)
     return (max_norm / (norm + 1e-6)).clamp(max=1.0)
 
 

@@ -59,12 +59,14 @@ class RowState:
         before = len(self.entries["rows"])
         slots, count = find_slots(rows, self._index, before)
         if count > before:
+            new = rows[slots >= before]
             try:
                 self._show(count)
-            except BaseException:  # out of memory: these rows have no slots
-                self._index[rows[slots >= before]] = -1
+            except BaseException:  # out of memory, perhaps between two buffers: all as it was
+                self._index[new] = -1
+                self._show(before)
                 raise
-            self.entries["rows"][before:] = rows[slots >= before]
+            self.entries["rows"][before:] = new
         return slots
 
     def advance_decay(self, today: float) -> None:
@@ -97,23 +99,19 @@ class RowState:
 
     def _show(self, count: int) -> None:
         """Let the entries have so many slots; those that are new hold zeros."""
-        buffers = {
-            name: self._with_room(name, buffer, count) for name, buffer in self._buffers.items()
-        }
-        for name, buffer in buffers.items():  # all of them, or none
-            self._buffers[name] = buffer
+        for name, buffer in self._buffers.items():
+            if len(buffer) < count:
+                room = min(len(self._index), max(count, int(GROWTH * len(buffer))))
+                larger = buffer.new_zeros((room, *buffer.shape[1:]))
+                kept = self.entries[name]
+                larger[: len(kept)] = kept
+                self._buffers[name] = buffer = larger
             self.entries[name] = self._shown[name] = buffer[:count]
-
-    def _with_room(self, name: str, buffer: torch.Tensor, count: int) -> torch.Tensor:
-        """Return a buffer that has so many slots: itself, or a larger one with what it holds."""
-        if len(buffer) >= count:
-            return buffer
-        room = min(len(self._index), max(count, int(GROWTH * len(buffer))))
-        larger, kept = buffer.new_zeros((room, *buffer.shape[1:])), self.entries[name]
-        larger[: len(kept)] = kept
-        return larger
 
 
 def exact(entries: State) -> State:
     """Return entries whose tensors own the memory of their slots and no more."""
-    return {name: value.clone() for name, value in entries.items()}
+    return {
+        name: value.clone() if isinstance(value, torch.Tensor) else value
+        for name, value in entries.items()
+    }

@@ -43,8 +43,8 @@ def mean_bag(
         total = int(lengths.sum())
         raise DataError(f"lengths add up to {total:,}, but there are {len(ids):,} ids; {cure}")
     wants_gradient = torch.is_grad_enabled() and weight.requires_grad
-    whole = ids.dtype == lengths.dtype == torch.int64
-    if sparse and wants_gradient and is_native(weight) and whole:
+    fits = is_native(weight) and ids.dtype == lengths.dtype == torch.int64
+    if sparse and wants_gradient and fits:
         # torch gives `Function.apply` no types
         means: torch.Tensor = _MeanBag.apply(weight, ids, lengths)  # type: ignore[no-untyped-call]
         return means

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import overload
 
@@ -175,8 +174,6 @@ class RowAdamW(PlainOptimizer):
         if self.max_grad_norm is None:
             return others
         self.grad_norm = total_norm([rows for _, rows, _ in tables], [g for _, g, _ in others])
-        if self.max_grad_norm == math.inf:
-            return others
         factor = clip_coefficient(self.grad_norm, self.max_grad_norm)
         for _, rows, _ in tables:
             rows.scale(factor)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.nn import functional
 
 from ..coverage import Coverage
 from ..evaluation import Drift
@@ -21,7 +22,6 @@ from .checkpoint import Progress
 __all__ = ["MISSING", "SPECIAL", "metadata_of", "warnings_of", "words_of"]
 
 LOW_COVERAGE = 0.5
-EPS = 1e-8  # the least length, for the cosine of rows of zeros
 MISSING, SPECIAL = "missing", "special"
 
 
@@ -87,9 +87,9 @@ def words_of(
     norms = start.norm(dim=1)
     distance = torch.linalg.vector_norm(end - start, dim=1)
     movement = distance / torch.where(norms > 0, norms, torch.ones_like(norms))
-    lengths = norms.clamp(min=EPS) * end.norm(dim=1).clamp(min=EPS)
-    cosine = torch.linalg.vecdot(start, end) / lengths
-    cosine[(start == end).all(dim=1)] = 1
+    cosine = torch.where(
+        (start == end).all(dim=1), torch.ones(()), functional.cosine_similarity(start, end)
+    )
     return {
         "word": vocab.index_to_key[2:],
         "count": vocab.counts[2:].tolist(),
