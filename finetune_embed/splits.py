@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sized
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from .errors import DataError
 from .frame import Frame
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
     from datasets import Dataset
 
-__all__ = ["DataSource", "Splits", "hold_out", "open_splits"]
+__all__ = ["DataSource", "Splits", "column_of", "open_splits"]
 
 DataSource = Any  # Dataset | DatasetDict | str | os.PathLike[str] | Splits
 _SPLIT_NAMES = {
@@ -99,77 +97,6 @@ def _checked(split: Any, role: str, name: str) -> Any:
     if not len(split):
         raise DataError(f"{name}: the {role} split is empty (0 rows)")
     return split
-
-
-def hold_out(
-    splits: Splits,
-    label: str,
-    share: float,
-    seed: int,
-    role: Literal["validation", "test"] = "validation",
-) -> Splits:
-    """Set training rows aside for validation, or for a test, where there is no such split.
-
-    Each class gives about the same share of its rows, and keeps one for training at least. Where
-    rows have lists of labels, every row is as likely to be chosen. The rows of both parts stay in
-    their order. The choice depends on nothing but the labels, the share and the seed.
-
-    Args:
-        splits: the splits; returned unchanged if there is a split of that role.
-        label: the column of classes, or of lists of them.
-        share: how much of the training rows to set aside, between 0 and 1.
-        seed: of the choice.
-        role: which split to make.
-
-    Raises:
-        DataError: the column is missing, the share is not between 0 and 1, or no row can be set
-            aside.
-    """
-    if getattr(splits, role) is not None:
-        return splits
-    train = splits.train
-    cure = (
-        f"pass a {role} split: DatasetDict(train=..., {role}=...), or a folder with train.csv and "
-        f"{role}.csv"
-    )
-    if splits.streamed:
-        raise DataError(
-            f"{splits.name}: there is no {role} split, and none can be set aside of a stream; "
-            f"pass {{'train': stream.skip(1_000), '{role}': stream.take(1_000)}}"
-        )
-    if not 0 < share < 1:
-        raise DataError(
-            f"{splits.name}: there is no {role} split, and {role}={share} is no share of "
-            f"the {len(train):,} training rows to set aside; choose one between 0 and 1, or {cure}"
-        )
-    values = column_of(train, label, f"{splits.name} (train)", "label")
-    lists = any(isinstance(value, list) for value in values)
-    if lists:
-        values = [None] * len(train)  # one class, so to say
-    numbers: dict[Any, int] = {}
-    classes = np.array([numbers.setdefault(value, len(numbers)) for value in values])
-    sizes = np.bincount(classes)
-    wanted = round(share * len(train))
-    if not wanted or sizes.max() == 1:
-        kept = f"in {len(sizes):,} classes, {sizes.max():,} in the largest, "
-        raise DataError(
-            f"{splits.name}: there is no {role} split, and {role}={share} of "
-            f"{len(train):,} training rows {'' if lists else kept}sets no row aside "
-            f"({'one is kept' if lists else 'each class keeps one'}); {cure}"
-        )
-    rng = np.random.default_rng(seed)
-    counts, remainders = np.divmod(wanted * sizes, len(train))
-    counts = np.minimum(counts, sizes - 1)
-    order = rng.permutation(len(sizes))  # which classes come first among equal remainders
-    order = order[np.argsort(-remainders[order], kind="stable")]
-    order = order[counts[order] < sizes[order] - 1]
-    counts[order[: wanted - counts.sum()]] += 1
-    rows_of_classes = np.split(np.argsort(classes, kind="stable"), np.cumsum(sizes)[:-1])
-    held_out = np.zeros(len(train), bool)
-    for rows, count in zip(rows_of_classes, counts, strict=True):
-        held_out[rng.choice(rows, count, replace=False)] = True
-    parts = {"train": ~held_out, role: held_out}
-    return replace(splits, **{n: train.select(np.flatnonzero(at)) for n, at in parts.items()})
 
 
 def column_of(split: Dataset | Frame, name: str, where: str, option: str) -> Any:

@@ -16,7 +16,8 @@ from finetune_embed import (
 )
 from finetune_embed.cutting import cut
 from finetune_embed.data import EncodedTexts, batch_indices, label_numbers, labels_of, texts_of
-from finetune_embed.splits import Splits, hold_out, open_splits
+from finetune_embed.holdout import hold_out
+from finetune_embed.splits import Splits, open_splits
 
 VOCAB = Vocabulary({"a": 3, "b": 2, "c": 1})  # ids 2, 3, 4
 

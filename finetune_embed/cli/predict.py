@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .output import as_json_option, print_json
+
+if TYPE_CHECKING:
+    from ..training.run import Run
 
 __all__ = ["predict"]
 
@@ -19,19 +26,63 @@ __all__ = ["predict"]
 @click.argument("texts", nargs=-1)
 @as_json_option
 def predict(run: Path, texts: tuple[str, ...], as_json: bool) -> None:
-    """Print the label of each text and its probability."""
+    """Print the label of each text and its probability.
+
+    Texts are arguments, or the lines of standard input. Several labels stand between commas. Where
+    words are tagged, each has a line of its own with its tag, and an empty one ends a text.
+    """
     from ..training.run import load
 
     loaded = load(run)
     lines = list(texts) if texts else [line.rstrip("\n") for line in sys.stdin]
-    chances = loaded.predict_proba(lines)
-    best = chances.argmax(dim=1).tolist()
-    found = [
-        {"text": text, "label": loaded.labels[number], "probability": float(row[number])}
-        for text, number, row in zip(lines, best, chances, strict=True)
-    ]
+    found = _predicted(loaded, lines)
     if as_json:
         print_json(found)
         return
     for one in found:
-        click.echo(f"{one['label']}\t{one['probability']:.3f}\t{one['text']}")
+        click.echo(_as_lines(one))
+
+
+def _predicted(run: Run, texts: Sequence[str]) -> list[dict[str, Any]]:
+    """Return what is predicted for each text, with probabilities."""
+    if run.task.per_word:
+        return _tagged(run, texts)
+    chances = run.predict_proba(texts).tolist()
+    rows = [dict(zip(run.labels, row, strict=True)) for row in chances]
+    found: list[dict[str, Any]] = []
+    for text, label, row in zip(texts, run.predict(texts), rows, strict=True):
+        if isinstance(label, list):
+            ranked = sorted(label, key=row.__getitem__, reverse=True)
+            labels = [{"label": one, "probability": row[one]} for one in ranked]
+            found.append({"text": text, "labels": labels})
+        else:
+            found.append({"text": text, "label": label, "probability": row[label]})
+    return found
+
+
+def _tagged(run: Run, texts: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the words of each text, in their own case, with tags; beyond `max_length` None."""
+    tokenizer = replace(run.vocab.tokenizer, lowercase=False)
+    words = [tokenizer.tokenize(text) for text in texts]
+    tags = run.predict(words)
+    chances = iter(run.predict_proba(words).amax(dim=1).tolist())
+    return [
+        {
+            "text": text,
+            "words": [
+                {"word": word, "tag": tag, "probability": None if tag is None else next(chances)}
+                for word, tag in zip_longest(row, given)
+            ],
+        }
+        for text, row, given in zip(texts, words, tags, strict=True)
+    ]
+
+
+def _as_lines(one: dict[str, Any]) -> str:
+    if "words" in one:
+        rows = [(w["word"], w["tag"], w["probability"]) for w in one["words"]]
+        return "".join(f"{w}\t{t}\t{p:.3f}\n" if t is not None else f"{w}\n" for w, t, p in rows)
+    labels = one.get("labels", [one])
+    names = ",".join(str(label["label"]) for label in labels)
+    chances = ",".join(f"{label['probability']:.3f}" for label in labels)
+    return f"{names}\t{chances}\t{one['text']}"

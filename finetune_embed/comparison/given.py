@@ -11,7 +11,8 @@ from typing import Any
 
 from ..data import texts_of
 from ..errors import DataError
-from ..splits import Splits, column_of, hold_out
+from ..holdout import hold_out
+from ..splits import Splits, column_of
 from ..training.finetune import finetune
 from ..training.tasks import are_hidden
 

@@ -16,9 +16,10 @@ from ..errors import DataError
 from ..fallback import steps_of
 from ..files import sha256_of
 from ..formats import read_vectors
+from ..holdout import hold_out
 from ..lookup import Special, StartValue
 from ..source import STDIN
-from ..splits import DataSource, hold_out, open_splits
+from ..splits import DataSource, open_splits
 from ..strategies import FullTune, Strategy
 from ..table import EmbeddingTable
 from ..tokenizer import Tokenizer

@@ -112,22 +112,18 @@ class Processes:
         """Average the gradients of parameters over all processes, in one message.
 
         A parameter without a gradient in this process takes part with zeros, since it may have one
-        in another; without one in any, its gradient becomes zero.
+        in another; without one in any it stays as it is, as it does in one process.
         """
-        if self.count == 1:
-            return
-        trained = [p for p in parameters if p.requires_grad]
+        trained = [p for p in parameters if p.requires_grad] if self.count > 1 else []
         if not trained:
             return
-        for parameter in trained:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-        gradients = [p.grad for p in trained if p.grad is not None]
-        flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
+        sent = [torch.zeros_like(p) if p.grad is None else p.grad for p in trained]
+        used = torch.tensor([float(p.grad is not None) for p in trained]).to(sent[0])
+        flat = torch.cat([gradient.reshape(-1) for gradient in (*sent, used)])
         torch.distributed.all_reduce(flat)
-        flat /= self.count
-        at = 0
-        for gradient in gradients:
-            size = gradient.numel()
-            gradient.copy_(flat[at : at + size].view_as(gradient))
-            at += size
+        *means, users = flat.split([gradient.numel() for gradient in (*sent, used)])
+        for parameter, gradient, mean, count in zip(
+            trained, sent, means, users.tolist(), strict=True
+        ):
+            if count:
+                parameter.grad = gradient.copy_(mean.view_as(gradient)).div_(self.count)

@@ -45,7 +45,10 @@ class Batch(NamedTuple):
 
 
 class Step(NamedTuple):
-    """The batches whose gradients make up one step of the optimizer, and their units in all."""
+    """The batches whose gradients make up one step of the optimizer, and their units in all.
+
+    Of several processes, one may have no batch; it takes part in the step all the same.
+    """
 
     batches: list[Batch]
     units: int
@@ -111,8 +114,9 @@ class Batching:
         batches = []
         for rows in group:
             own = rows[index::count]
-            weight = self.units(data, own) * count / total if total else 0.0
-            batches.append(self.batch(data, own if len(own) else rows[:1], weight))
+            if len(own):
+                weight = self.units(data, own) * count / total if total else 0.0
+                batches.append(self.batch(data, own, weight))
         return Step(batches, total)
 
     def batch(self, data: EncodedTexts, rows: torch.Tensor, weight: float) -> Batch:
@@ -144,8 +148,8 @@ class InMemory:
 class Streamed:
     """A stream of examples, shuffled by blocks, of which one at a time is held.
 
-    With several processes each reads a shard of its own, if the stream has them, or else every
-    so-many-th example; what a step is made of then differs from that of one process.
+    With several processes each reads shards of its own, if the stream has as many for each, or else
+    every so-many-th example; what a step is made of then differs from that of one process.
 
     Args:
         stream: a `datasets.IterableDataset`, not shuffled, that gives the same each time.
@@ -178,7 +182,8 @@ class Streamed:
         self._batching, self._encode, self._examples = batching, encode, examples
         self._size = batching.batch_size // count  # texts of a batch in this process
         self._steps_of_block = max(1, BLOCK // (self._size * batching.accumulation))
-        if count > 1:
+        self._by_shards = count > 1 and not stream.num_shards % count and not _is_cut(stream)
+        if self._by_shards:
             from datasets.distributed import split_dataset_by_node
 
             stream = split_dataset_by_node(stream, batching.processes.index, count)
@@ -193,34 +198,38 @@ class Streamed:
 
     def steps(self, epoch: int, start: int = 0) -> Iterator[Step]:
         """Yield the steps of an epoch from a number on."""
-        own = self._own_steps(epoch, start)
-        if self._batching.processes.count == 1:
+        nothing = start == 0
+        for step in self._shared_steps(epoch, start):
+            nothing = False
+            yield step
+        if nothing:
+            raise DataError(
+                f"the stream had nothing to give in epoch {epoch + 1}, though it had before; it is "
+                "read once an epoch, so make it of a function that begins anew each time: "
+                "IterableDataset.from_generator(read_examples)"
+            )
+
+    def _shared_steps(self, epoch: int, start: int) -> Iterator[Step]:
+        """Yield the steps of all processes, this one's share of each, until none has any left."""
+        own, processes = self._own_steps(epoch, start), self._batching.processes
+        if processes.count == 1:
             yield from own
             return
-        last: Step | None = None
-        while True:  # until no process has anything left
+        while True:
             step = next(own, None)
-            units = step.units if step is not None else 0
-            total, left = self._batching.processes.sum(units, step is not None)
+            batches, units = step if step is not None else ([], 0)
+            total, left = processes.sum(units, step is not None)
             if not left:
                 return
-            last = step or last
-            if last is None:
-                raise DataError(
-                    f"process {self._batching.processes.index} got no example of the stream; it "
-                    "has fewer than there are processes, so start fewer of them"
-                )
-            factor = self._batching.processes.count / total if step is not None else 0.0
-            batches = [b._replace(weight=b.weight * units * factor) for b in last.batches]
-            yield Step(batches, int(total))
+            factor = units * processes.count / total if total else 0.0
+            yield Step([b._replace(weight=b.weight * factor) for b in batches], int(total))
 
     def _own_steps(self, epoch: int, start: int) -> Iterator[Step]:
         """Yield the steps of this process, each as if it were alone."""
         batching, of_step = self._batching, self._size * self._batching.accumulation
         block, skipped = divmod(start, self._steps_of_block)
         size = self._steps_of_block * of_step
-        stream = self._stream.skip(block * size) if block else self._stream
-        examples = iter(stream)
+        examples = self._own_examples(block * size)
         while held := list(islice(examples, size)):
             data = self._encode(held, block * size)
             order = np.random.default_rng([batching.seed, epoch, block]).permutation(len(data))
@@ -229,6 +238,14 @@ class Streamed:
             while group := list(islice(rows, batching.accumulation)):
                 yield self._alone(data, group)
             block, skipped = block + 1, 0
+
+    def _own_examples(self, start: int) -> Iterator[Any]:
+        """Return the examples of this process, from a number of its own on."""
+        index, count = self._batching.processes.index, self._batching.processes.count
+        if self._by_shards:
+            index, count = 0, 1
+        stream = self._stream.skip(start * count) if start else self._stream
+        return islice(stream, index, None, count)
 
     def _alone(self, data: EncodedTexts, group: list[torch.Tensor]) -> Step:
         batching = self._batching
@@ -239,3 +256,21 @@ class Streamed:
             for rows, n in zip(group, units, strict=True)
         ]
         return Step(batches, total)
+
+
+def _is_cut(stream: Any) -> bool:
+    """Tell whether a stream has gone through `skip` or `take`.
+
+    These are shared out to shards, each of which skips or takes so many of its own examples: others
+    than a process by itself does, such as those that were taken for validation.
+    """
+    parts = [getattr(stream, "_ex_iterable", None)]
+    while parts:
+        part = parts.pop()
+        if type(part).__name__ in ("SkipExamplesIterable", "TakeExamplesIterable"):
+            return True
+        parts += [
+            *getattr(part, "ex_iterables", ()),
+            *filter(None, [getattr(part, "ex_iterable", None)]),
+        ]
+    return False

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 import finetune_embed as fe
+from finetune_embed.training import steps
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,23 @@ class EveryThird(fe.Strategy):
 
     def rows(self, weight: torch.nn.Parameter, vocab: fe.Vocabulary | None) -> fe.RowRule:
         return fe.RowRule(train=torch.arange(len(weight)) % 3 == 0)
+
+
+class NowAndThen(torch.nn.Module):
+    """A mean of vectors and two layers, of which one is used in every third step only."""
+
+    def __init__(self, embedding: torch.nn.Embedding, classes: int) -> None:
+        super().__init__()
+        self.embedding, self.steps = embedding, 0
+        self.always = torch.nn.Linear(embedding.embedding_dim, classes)
+        self.seldom = torch.nn.Linear(embedding.embedding_dim, classes)
+
+    def forward(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """Return the logits `(B, C)`."""
+        mean = self.embedding(ids).sum(dim=1) / lengths[:, None]
+        self.steps += self.training
+        seldom = self.training and self.steps % 3 == 0
+        return self.always(mean) + self.seldom(mean) if seldom else self.always(mean)
 
 
 RUNS: dict[str, dict[str, Any]] = {
@@ -51,53 +69,73 @@ RUNS: dict[str, dict[str, Any]] = {
         "head": "bag",
     },
     "shrunk": {"strategy": fe.DeltaShrink(0.2), "head": "bag"},
+    "a layer seldom used": {"head": NowAndThen, "weight_decay": 2.0},
+}
+#: Runs that are stopped in mid-epoch and gone on with; streams behind their first block.
+RESUMED: dict[str, dict[str, Any]] = {
+    "full tune": RUNS["full tune"],
+    "a stream of one file": {"streaming": True},
+    "a stream in shards": {"streaming": True},
 }
 
 
 def options_of(name: str, files: dict[str, str], folder: Path) -> dict[str, Any]:
     """Return the arguments of a run; 70 texts by 8, so that the last batch is smaller."""
     common = {"epochs": 3, "lr": 0.02, "batch_size": 8, "seed": 3, "device": "cpu"}
-    return {**files, **common, **RUNS[name], "output_dir": folder / name}
+    dataset = files["shards" if "shards" in name else "dataset"]
+    chosen = {**RUNS, **RESUMED}[name]
+    return {
+        "vectors": files["vectors"],
+        "dataset": dataset,
+        **common,
+        **chosen,
+        "output_dir": folder / name,
+    }
+
+
+def stop_and_go_on(options: dict[str, Any]) -> None:
+    """Stop a run in its second epoch, on all processes at the same step, and go on with it."""
+    options = {**options, "checkpoint_steps": 2}
+    steps, real = 0, fe.RowAdamW.step
+
+    def stopping(self: fe.RowAdamW, *args: Any) -> Any:
+        nonlocal steps
+        steps += 1
+        if steps == 16:
+            raise KeyboardInterrupt
+        return real(self, *args)
+
+    fe.RowAdamW.step = stopping  # type: ignore[method-assign]
+    try:
+        fe.finetune(**options)
+        raise AssertionError("it was not stopped")
+    except KeyboardInterrupt:
+        pass
+    finally:
+        fe.RowAdamW.step = real  # type: ignore[method-assign]
+    torch.distributed.barrier()
+    assert len(list(options["output_dir"].glob("checkpoint-1-14"))) == 1
+    fe.finetune(**options, resume=True)
+    again = fe.finetune(**options, resume=True)  # finished: as it is, in every process
+    assert again.metrics["epochs"] == 3
 
 
 def main() -> None:
-    """Do every run; stop the first of them in mid-epoch and go on with it."""
+    """Do every run, some of them a second time with a stop."""
     files, folder = json.loads(sys.argv[1]), Path(sys.argv[2])
     torch.set_num_threads(1)
+    steps.BLOCK = 8  # examples of a process: two steps
     bits = {}
-    for name in RUNS:
+    for name in {**RUNS, **RESUMED}:
         run = fe.finetune(**options_of(name, files, folder))
         weight = run.model.get_parameter(str(run.config["embedding"]))
         bits[name] = weight.detach().numpy().tobytes().hex()
     (folder / f"bits-{os.environ['RANK']}.json").write_text(json.dumps(bits))
-    # a run that is stopped in mid-epoch on all processes at the same step
-    name = "full tune"
-    options = {**options_of(name, files, folder / "resumed"), "checkpoint_steps": 2}
-    stopped = False
-    real = fe.RowAdamW.step
-
-    def stopping(self: fe.RowAdamW, *args: Any) -> Any:
-        stopping.count += 1  # type: ignore[attr-defined]
-        if stopping.count == 14:  # type: ignore[attr-defined]
-            raise KeyboardInterrupt
-        return real(self, *args)
-
-    stopping.count = 0  # type: ignore[attr-defined]
-    fe.RowAdamW.step = stopping  # type: ignore[method-assign]
-    try:
-        fe.finetune(**options)
-    except KeyboardInterrupt:
-        stopped = True
-    fe.RowAdamW.step = real  # type: ignore[method-assign]
-    assert stopped
-    torch.distributed.barrier()
-    assert len(list((folder / "resumed" / name).glob("checkpoint-1-12"))) == 1
-    fe.finetune(**options, resume=True)
-    again = fe.finetune(**options, resume=True)  # finished: as it is, in every process
-    assert again.metrics["epochs"] == 3
+    for name in RESUMED:
+        stop_and_go_on(options_of(name, files, folder / "resumed"))
     # what one process can't do, all refuse
     try:
-        fe.finetune(**options)
+        fe.finetune(**options_of("full tune", files, folder))
     except fe.DataError as error:
         (folder / f"refused-{os.environ['RANK']}.txt").write_text(str(error))
 

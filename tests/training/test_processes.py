@@ -13,7 +13,7 @@ import datasets
 import numpy as np
 import pytest
 import torch
-from shared_work import RUNS, options_of
+from shared_work import RESUMED, RUNS, options_of
 
 import finetune_embed as fe
 from finetune_embed.training.processes import Processes
@@ -32,17 +32,30 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         folder / "vectors.safetensors",
     )
     (folder / "data").mkdir()
+    (folder / "shards").mkdir()
     for name, size in (("train", TEXTS), ("validation", 20), ("test", 20)):
         chosen = [rng.choice(40, rng.integers(1, 9)) for _ in range(size)]
-        datasets.Dataset.from_dict(
+        rows = datasets.Dataset.from_dict(
             {
                 "text": [" ".join(words[i] for i in row) for row in chosen],
                 "label": ["high" if row.mean() > 19.5 else "low" for row in chosen],
                 "words": [[words[i] for i in row] for row in chosen],
                 "tags": [["O" if i % 3 else "B-x" for i in row] for row in chosen],
             }
-        ).to_parquet(folder / "data" / f"{name}.parquet")
-    return {"vectors": str(folder / "vectors.safetensors"), "dataset": str(folder / "data")}
+        )
+        rows.to_parquet(folder / "data" / f"{name}.parquet")
+        if name == "train":
+            rows.select(range(45)).to_parquet(folder / "shards" / "train-00000-of-00002.parquet")
+            rows.select(range(45, TEXTS)).to_parquet(
+                folder / "shards" / "train-00001-of-00002.parquet"
+            )
+        else:
+            rows.to_parquet(folder / "shards" / f"{name}.parquet")
+    return {
+        "vectors": str(folder / "vectors.safetensors"),
+        "dataset": str(folder / "data"),
+        "shards": str(folder / "shards"),
+    }
 
 
 def launched(launcher: list[str], *words: str) -> subprocess.CompletedProcess[str]:
@@ -90,7 +103,8 @@ def figures(history: Any) -> np.ndarray:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
 def test_two_processes_do_what_one_does(name, shared, alone):
-    run, one = fe.load(shared / name), alone[name]
+    head = RUNS[name]["head"]
+    run, one = fe.load(shared / name, None if isinstance(head, str) else head), alone[name]
     assert [r["step"] for r in run.history] == [r["step"] for r in one.history]
     np.testing.assert_allclose(figures(run.history), figures(one.history), rtol=2e-5, atol=2e-6)
     np.testing.assert_allclose(run.table.vectors, one.table.vectors, rtol=0, atol=2e-5)
@@ -109,15 +123,23 @@ def test_two_processes_do_what_one_does(name, shared, alone):
 def test_the_tables_of_both_processes_are_the_same_bits(shared):
     one, two = (json.loads((shared / f"bits-{rank}.json").read_text()) for rank in (0, 1))
     assert one == two
-    assert set(one) == set(RUNS)
+    assert set(one) == {*RUNS, *RESUMED}
 
 
 @pytest.mark.slow
-def test_resumed_by_as_many_processes_ends_in_the_same_bits(shared):
-    for name in ("embedding.safetensors", "model.safetensors"):
-        resumed = shared / "resumed" / "full tune" / name
-        assert resumed.read_bytes() == (shared / "full tune" / name).read_bytes()
-    assert not list((shared / "resumed" / "full tune").glob("*checkpoint*"))
+@pytest.mark.parametrize("name", RESUMED)
+def test_resumed_by_as_many_processes_ends_in_the_same_bits(name, shared):
+    for file in ("embedding.safetensors", "model.safetensors"):
+        resumed = shared / "resumed" / name / file
+        assert resumed.read_bytes() == (shared / name / file).read_bytes()
+    assert not list((shared / "resumed" / name).glob("*checkpoint*"))
+
+
+@pytest.mark.slow
+def test_each_process_reads_a_shard_of_its_own(shared):
+    """45 and 25 texts by 4 are 12 steps; of one file every process reads every other text, 9."""
+    steps = {name: fe.load(shared / name).history[0]["step"] for name in RESUMED}
+    assert steps == {"full tune": 9, "a stream of one file": 9, "a stream in shards": 12}
 
 
 @pytest.mark.slow

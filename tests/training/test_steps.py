@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from itertools import zip_longest
 from types import SimpleNamespace
 from typing import Any
 
@@ -116,19 +117,26 @@ def test_processes_share_each_batch_and_their_weights_make_it_one(tags, count):
 # --- streams --------------------------------------------------------------------------------------
 
 
-def stream() -> datasets.IterableDataset:
-    return datasets.Dataset.from_dict({"number": list(range(TEXTS))}).to_iterable_dataset()
+def stream(shards: int = 1, texts: int = TEXTS) -> datasets.IterableDataset:
+    numbers = datasets.Dataset.from_dict({"number": list(range(texts))})
+    return numbers.to_iterable_dataset(num_shards=shards)
 
 
-def streamed(monkeypatch: pytest.MonkeyPatch, block: int = 8, **options: Any) -> Streamed:
+def streamed(
+    monkeypatch: pytest.MonkeyPatch,
+    block: int = 8,
+    source: datasets.IterableDataset | None = None,
+    **options: Any,
+) -> Streamed:
     monkeypatch.setattr(steps, "BLOCK", block)
 
     def encode(rows: list[Any], start: int) -> EncodedTexts:
-        assert [row["number"] for row in rows] == list(range(start, start + len(rows)))
         assert len(rows) <= block
-        return encoded(start, len(rows))
+        if options.get("count", 1) == 1:
+            assert [row["number"] for row in rows] == list(range(start, start + len(rows)))
+        return encoded_of([row["number"] for row in rows], options.get("tags", False))
 
-    return Streamed(stream(), encode, batching(**options), TEXTS)
+    return Streamed(source or stream(), encode, batching(**options), TEXTS)
 
 
 @pytest.mark.parametrize("accumulation", [1, 2])
@@ -147,41 +155,117 @@ def test_a_stream_is_shuffled_by_blocks_and_can_begin_anywhere(monkeypatch, accu
     assert [list(words(s)) for s in epochs[0]] != [list(words(s)) for s in epochs[1]]
 
 
-def test_processes_read_shards_of_their_own_until_none_has_anything_left(monkeypatch):
-    """Played by turns: what a process would be told of the others is put in by hand."""
-    seen = Counter()
-    shares = []
-    for index in range(2):
-        own = streamed(monkeypatch, index=index, count=2)
-        own._encode = lambda rows, start: encoded_of([row["number"] for row in rows])
-        alone = list(own._own_steps(0, 0))
-        shares.append([step.units for step in alone])
-    assert sum(map(sum, shares)) == TEXTS
-    longest = max(map(len, shares))
-    units = [[*share, *[0] * (longest - len(share))] for share in shares]
-    for index in range(2):
-        told = iter([*zip(*units, strict=True), (0, 0)])
-        own = streamed(
-            monkeypatch,
-            index=index,
-            count=2,
-            sums=lambda n, has, told=told: [sum(now := next(told)), sum(u > 0 for u in now)],
-        )
-        own._encode = lambda rows, start: encoded_of([row["number"] for row in rows])
-        found = list(own.steps(0))
-        assert len(found) == longest
-        for step, mine, all_of in zip(found, units[index], zip(*units, strict=True), strict=True):
-            assert step.units == sum(all_of)
-            assert weights(step) == pytest.approx(2 * mine / sum(all_of))
-            if mine:
-                seen += words(step)
-    assert seen == EVERY_WORD
-
-
-def encoded_of(numbers: list[int]) -> EncodedTexts:
-    whole = encoded()
+def encoded_of(numbers: list[int], tags: bool = False) -> EncodedTexts:
+    whole = encoded(tags=tags)
     ids, lengths = whole.packed(torch.tensor(numbers))
-    return EncodedTexts(ids, lengths.cumsum(0) - lengths, lengths, torch.tensor(numbers) % 2)
+    labels = ids % 3 if tags else torch.tensor(numbers) % 2
+    return EncodedTexts(ids, lengths.cumsum(0) - lengths, lengths, labels)
+
+
+def turns(told: list[list[float]]) -> Callable[..., list[float]]:
+    """A sum over processes that answers with what is told, and then that nothing is left."""
+    left = iter([*told, [0, 0]])
+    return lambda *_: next(left)
+
+
+def shared(
+    monkeypatch: pytest.MonkeyPatch, count: int, start: int = 0, **options: Any
+) -> list[list[Step]]:
+    """The steps of every process: what each would be told of the others is put in by hand."""
+    alone = [
+        list(streamed(monkeypatch, index=i, count=count, **options)._own_steps(0, start))
+        for i in range(count)
+    ]
+    told = [[sum(s.units for s in row if s), sum(map(bool, row))] for row in zip_longest(*alone)]
+    return [
+        list(
+            streamed(
+                monkeypatch,
+                index=i,
+                count=count,
+                sums=turns(told),
+                **options,
+            ).steps(0, start)
+        )
+        for i in range(count)
+    ]
+
+
+@pytest.mark.parametrize("shards", [1, 2, 3, 4])
+@pytest.mark.parametrize("accumulation", [1, 2])
+def test_processes_share_a_stream_until_none_has_anything_left(monkeypatch, shards, accumulation):
+    options = {"accumulation": accumulation, "source": stream(shards)}
+    parts = shared(monkeypatch, 2, **options)
+    assert len(parts[0]) == len(parts[1])
+    seen = [sum(map(words, part), Counter()) for part in parts]
+    assert seen[0] + seen[1] == EVERY_WORD
+    if shards in (2, 4):  # one has half of the shards, the other the other half
+        pieces = np.array_split(np.arange(100, 100 + TEXTS), shards)
+        assert all(
+            not (set(piece) & set(seen[0]) and set(piece) & set(seen[1])) for piece in pieces
+        )
+        assert sum(bool(set(piece) & set(seen[0])) for piece in pieces) == shards // 2
+    else:
+        assert {word % 2 for word in seen[0]} == {0}
+        assert {word % 2 for word in seen[1]} == {1}
+    for one, two in zip(*parts, strict=True):
+        assert one.units == two.units == sum(len(b.targets) for b in one.batches + two.batches)
+        assert (weights(one) + weights(two)) / 2 == pytest.approx(1.0)
+        for batch in one.batches + two.batches:
+            assert batch.weight == pytest.approx(2 * len(batch.targets) / one.units)
+
+
+@pytest.mark.parametrize("shards", [1, 2, 3])
+@pytest.mark.parametrize("count", [2, 4])
+def test_processes_go_on_with_a_stream_at_any_step(monkeypatch, shards, count):
+    """Also behind the first block, and where a process has no example left, or never had one."""
+    options: dict[str, Any] = {"block": 4, "source": stream(shards)}
+    whole = shared(monkeypatch, count, **options)
+    assert len(whole[0]) > 4
+    for start in range(1, len(whole[0])):
+        rest = shared(monkeypatch, count, start, **options)
+        for resumed, part in zip(rest, whole, strict=True):
+            assert len(resumed) == len(part) - start
+            for one, two in zip(resumed, part[start:], strict=True):
+                assert (words(one), one.units, weights(one)) == (
+                    words(two), two.units, weights(two)
+                )  # fmt: skip
+
+
+def test_a_process_without_an_example_takes_part_in_every_step(monkeypatch):
+    one, two = shared(monkeypatch, 2, source=stream(texts=1))
+    assert [len(step.batches) for step in one] == [1]
+    assert two == [Step([], 1)]
+
+
+def test_tagging_steps_whose_texts_are_all_empty(monkeypatch):
+    """Text 0 and text 6 are empty."""
+    empty = datasets.Dataset.from_dict({"number": [0, 6, 6, 0, 5, 5]}).to_iterable_dataset()
+    parts = shared(monkeypatch, 2, block=2, size=4, tags=True, source=empty)
+    assert [step.units for step in parts[0]] == [0, 10]
+    assert [weights(step) for step in parts[0]] == [0.0, 1.0]
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+def test_what_was_taken_of_a_stream_for_validation_is_never_trained_on(monkeypatch, shards):
+    """`skip` of a stream that is read in shards would be shared out to them."""
+    train = stream(shards).skip(5).map(lambda row: row)
+    taken = {row["number"] for row in stream(shards).take(5)}
+    parts = shared(monkeypatch, 2, source=train)
+    seen = sum((words(step) for part in parts for step in part), Counter())
+    assert seen == Counter({w: n for w, n in EVERY_WORD.items() if w - 100 not in taken})
+
+
+def test_a_stream_that_can_be_read_once_only(monkeypatch):
+    numbers = iter(range(TEXTS))
+
+    def once() -> Any:
+        yield from ({"number": number} for number in numbers)
+
+    source = streamed(monkeypatch, source=datasets.IterableDataset.from_generator(once))
+    assert len(list(source.steps(0))) == 6
+    with pytest.raises(fe.DataError, match=r"nothing to give in epoch 2, .*from_generator\("):
+        list(source.steps(1))
 
 
 def test_what_a_stream_can_not_do(monkeypatch):
