@@ -62,9 +62,7 @@ class Vocabulary:
         self.first_word = len(first)
         known = set(first)
         self.index_to_key = first + [word for word in counts if word not in known]
-        self.counts: npt.NDArray[np.int64] = np.array(
-            [0, *(counts.get(word, 0) for word in self.index_to_key[1:])], np.int64
-        )
+        self.counts = self._counts_of(counts)
         self.tokenizer = replace(tokenizer, specials=tuple(tokens))
 
     @classmethod
@@ -182,6 +180,16 @@ class Vocabulary:
         wider.key_to_index = known | dict(zip(further, count(len(self)), strict=False))
         wider.__dict__.pop("_pipeline", None)
         return wider
+
+    def with_counts(self, counts: Mapping[str, int]) -> Vocabulary:
+        """Return the same words with other counts, 0 where `counts` has none."""
+        counted = copy(self)
+        counted.counts = self._counts_of(counts)
+        return counted
+
+    def _counts_of(self, counts: Mapping[str, int]) -> npt.NDArray[np.int64]:
+        known = (counts.get(word, 0) for word in self.index_to_key[1:])
+        return np.array([0, *known], np.int64)  # padding has none
 
     def words_of(self, texts: Iterable[Text]) -> list[list[str]]:
         """Return the words of each text, whether the vocabulary has them or not."""

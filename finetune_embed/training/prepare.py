@@ -106,7 +106,10 @@ def _whole(
     texts = texts_of(splits.train, settings["text"], where)
     targets = task.targets(splits.train, label, where, texts)
     found = cut(texts, tokenizer)
-    words = vocab if isinstance(vocab, Vocabulary) else vocab(found.counts)
+    if not isinstance(vocab, Vocabulary):
+        words = vocab(found.counts)
+    else:  # one that was saved and loaded has no counts
+        words = vocab if vocab.counts.any() else vocab.with_counts(found.counts)
     data = EncodedTexts.of(found, words, targets, settings["max_length"])
     return task, words, lambda batching: InMemory(data, batching), data
 
@@ -153,7 +156,7 @@ def _streamed(
         targets = task.targets(split, label, here, rows)
         return EncodedTexts.of(rows, words, targets, settings["max_length"])
 
-    told = f"{first.length} {words.index_to_key} {words.counts.tolist()}"
+    told = f"{first.sha256.hexdigest()} {words.index_to_key} {words.counts.tolist()}"
     return task, words, lambda batching: Streamed(stream, encode, batching, first.length), told
 
 
@@ -163,27 +166,43 @@ class _FirstPass:
     Attributes:
         sample: the first example with each label.
         length: how many examples there are, None before the end was reached.
+        sha256: of the texts and labels that went by.
     """
 
     def __init__(self, stream: Any, text: str | Sequence[str], label: str, where: str) -> None:
         self._stream, self._text, self._label, self._where = stream, text, label, where
         self.sample: list[Any] = []
         self.length: int | None = None
+        self.sha256 = hashlib.sha256()
 
     def blocks(self) -> Iterator[list[Any]]:
-        """Yield the texts of all examples, many at a time."""
+        """Yield the texts of all examples, many at a time.
+
+        Raises:
+            DataError: an example has no text or no label; the message names the first.
+        """
         from datasets import Dataset
 
         seen: set[Any] = set()
         examples, count = iter(self._stream), 0
         while block := list(islice(examples, BLOCK)):
-            for example in block:
-                given = example.get(self._label)
-                labels = set(given if isinstance(given, list) else [given])
+            texts = texts_of(Dataset.from_list(block), self._text, _from(self._where, count))
+            given = [example.get(self._label) for example in block]
+            for row, example in enumerate(block):
+                value = given[row]
+                labels = set(value if isinstance(value, list) else [value])
                 if not self.sample or not seen >= labels:
+                    if self._label in example and None in labels:
+                        raise DataError(
+                            f"{self._where}: row {count + row:,} (counted from 0) has {value!r} in "
+                            f"{self._label!r}, which is no label; remove such rows with "
+                            "stream.filter(...)"
+                        )
                     self.sample.append(example)
                     seen |= labels
-            yield texts_of(Dataset.from_list(block), self._text, _from(self._where, count))
+            words = chain.from_iterable([t, ""] if isinstance(t, str) else [*t, ""] for t in texts)
+            self.sha256.update("\0".join([*words, repr(given)]).encode("utf-8", "surrogatepass"))
+            yield texts
             count += len(block)
         self.length = count
 

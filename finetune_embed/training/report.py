@@ -30,8 +30,8 @@ def warnings_of(
 ) -> list[str]:
     """Return what the caller should know: words not found, a table that did not change."""
     warnings = []
-    share = coverage.tokens_found / coverage.tokens
-    if share < LOW_COVERAGE:
+    if coverage.tokens_found < LOW_COVERAGE * coverage.tokens:
+        share = coverage.tokens_found / coverage.tokens
         warnings.append(
             f"only {share:.1%} of the running words are in the vectors; do language, case and "
             "tokenizer fit them?"

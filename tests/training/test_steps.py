@@ -377,3 +377,41 @@ def test_what_is_no_stream_to_train_on():
         fe.DataError, match=r"1 of 200 rows have no text in 'text', the first is row"
     ):
         fe.finetune(table(), spoilt)
+    bad = reviews(200).to_list()
+    bad[130]["label"] = None
+    spoilt = {**parts(), "train": datasets.Dataset.from_list(bad).to_iterable_dataset()}
+    with pytest.raises(
+        fe.DataError, match=r"row 130 \(counted from 0\) has None in 'label', which"
+    ):
+        fe.finetune(table(), spoilt)
+
+
+def test_a_stream_of_other_examples_is_no_stream_to_go_on_with(tmp_path, monkeypatch):
+    """As long as the first, of the same words: its labels are the other way round."""
+    options: dict[str, Any] = {"epochs": 2, "batch_size": 16, "output_dir": tmp_path / "run"}
+    monkeypatch.setattr(fe.RowAdamW, "step", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        fe.finetune(table(), parts(), **options)
+    monkeypatch.undo()
+    turned = reviews(200).map(lambda row: {"label": "bad" if row["label"] == "good" else "good"})
+    other = {**parts(), "train": turned.to_iterable_dataset()}
+    with pytest.raises(fe.DataError, match="was written with data_sha256="):
+        fe.finetune(table(), other, **options, resume=True)
+    assert fe.finetune(table(), parts(), **options, resume=True).metrics["epochs"] == 2
+
+
+def test_a_vocabulary_that_was_saved_and_loaded(tmp_path):
+    """It has no counts: texts in memory are counted again, a stream's are not."""
+    vocab = fe.Vocabulary.from_dataset(reviews(200), "text")
+    vocab.save(tmp_path / "tokenizer.json")
+    loaded = fe.Vocabulary.load(tmp_path / "tokenizer.json")
+    whole = {name: datasets.Dataset.from_list(list(part)) for name, part in parts().items()}
+    options: dict[str, Any] = {"epochs": 2, "batch_size": 16, "strategy": fe.FrequencyLR()}
+    run, one = (fe.finetune(table(), whole, vocab=v, **options) for v in (loaded, vocab))
+    assert run.vocab.counts.tolist() == vocab.counts.tolist()
+    assert not loaded.counts.any()
+    assert np.array_equal(run.table.vectors, one.table.vectors)
+    assert run.metrics["coverage"] == one.metrics["coverage"]
+    streamed = fe.finetune(table(), parts(), vocab=loaded, epochs=1)
+    assert streamed.metrics["coverage"]["types_found"] == 13
+    assert streamed.warnings == []
