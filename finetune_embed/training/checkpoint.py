@@ -34,18 +34,8 @@ __all__ = [
 #: An epoch that ends so many seconds after a checkpoint or less does not get another one.
 YOUNG = 10.0
 _NAME = re.compile(r"checkpoint-(\d+)-(\d+)")  # epochs and steps finished
-#: Settings that a run may go on without: where something lies (what it is, is told by a hash), and
-#: what is written when.
-_MAY_DIFFER = frozenset(
-    {
-        "vectors",
-        "data",
-        "checkpoint_steps",
-        "checkpoint_minutes",
-        "keep_checkpoints",
-        "trackers",
-    }
-)
+#: Settings that say where something lies; what it is, is told by a hash.
+_PLACES = frozenset({"vectors", "data"})
 Tensors = dict[str, torch.Tensor]
 
 
@@ -258,7 +248,7 @@ def load_checkpoint(
         raise DataError(
             f"{path} can't be read ({error}); remove it to start the run over"
         ) from error
-    same_settings(path, before, {n: v for n, v in settings.items() if n not in _MAY_DIFFER})
+    same_settings(path, before, {n: v for n, v in settings.items() if n not in _PLACES})
     state: dict[int, Tensors] = {}
     for name, value in saved.items():
         index, _, entry = name.partition(".")

@@ -32,7 +32,7 @@ from .precision import chosen_precision
 from .prepare import prepare
 from .processes import Processes
 from .run import Run, load
-from .settings import check_settings, same_settings
+from .settings import check_settings, plain_settings, same_settings
 from .tasks import LossFunction, task_of
 from .tuning import Tuning
 
@@ -209,9 +209,10 @@ def finetune(
         "checkpoint_steps": checkpoint_steps,
         "checkpoint_minutes": checkpoint_minutes,
         "keep_checkpoints": keep_checkpoints,
-        "trackers": list(trackers),
+        "trackers": [trackers] if isinstance(trackers, str) else list(trackers),
         "processes": processes.count,
     }
+    settings = plain_settings(settings)
     check_settings(settings)
     folder = None if output_dir is None else Path(output_dir)
     if folder is None and resume:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import torch
 
 from ..errors import DataError, StrategyError
 from .names import PRECISIONS
 from .schedule import check_schedule
 
-__all__ = ["check_settings", "same_settings"]
+__all__ = ["check_settings", "plain_settings", "same_settings"]
 
 _WHOLE = {
     "epochs": 1,
@@ -29,6 +30,14 @@ _WHOLE_OR_NONE = {
     "checkpoint_steps": 1,
 }
 _POSITIVE_OR_NONE = ("max_grad_norm", "max_row_grad_norm", "checkpoint_minutes")
+_NUMBERS = ("lr", "weight_decay", "validation", "word_dropout")
+#: What is written and told while a run goes on, not what comes of it.
+_ON_THE_WAY = frozenset({"checkpoint_steps", "checkpoint_minutes", "keep_checkpoints", "trackers"})
+
+
+def plain_settings(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings with Python's numbers in the place of numpy's, as files hold them."""
+    return {n: v.item() if isinstance(v, np.generic) else v for n, v in settings.items()}
 
 
 def check_settings(settings: dict[str, Any]) -> None:
@@ -43,6 +52,10 @@ def check_settings(settings: dict[str, Any]) -> None:
             continue
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
             raise StrategyError(f"{name}={value!r} must be a whole number of {least} or more")
+    for name in (*_NUMBERS, *_POSITIVE_OR_NONE, "warmup"):
+        value, needed = settings[name], name in _NUMBERS
+        if (value is not None or needed) and not isinstance(value, (int, float)):
+            raise StrategyError(f"{name}={value!r} must be a number{'' if needed else ', or None'}")
     for name in _POSITIVE_OR_NONE:
         if settings[name] is not None and not 0 < settings[name] < math.inf:
             raise StrategyError(f"{name}={settings[name]!r} must be above 0, or None")
@@ -77,11 +90,13 @@ def _check_device(device: str) -> None:
 def same_settings(where: object, before: dict[str, Any], now: dict[str, Any]) -> None:
     """Check that a run on the disk was made with the settings asked for now.
 
+    When checkpoints are written and who is told of it may change.
+
     Raises:
         DataError: one differs; the message has both values.
     """
     for name in sorted(now, key=lambda name: (name.endswith("_sha256"), name)):  # causes first
-        if before.get(name) != now[name]:
+        if name not in _ON_THE_WAY and before.get(name) != now[name]:
             raise DataError(
                 f"{where} was written with {name}={before.get(name)!r}, this run has "
                 f"{name}={now[name]!r}; go on with the same settings, or start over with "

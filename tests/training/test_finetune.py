@@ -352,7 +352,7 @@ def test_a_finished_run_is_refused_returned_or_replaced(tmp_path):
             tune(output_dir=tmp_path, resume=True, **changed)
     with pytest.raises(fe.DataError, match="resume=True goes on with a run, overwrite=True repl"):
         tune(output_dir=tmp_path, resume=True, overwrite=True)
-    again = tune(output_dir=tmp_path, resume=True)
+    again = tune(output_dir=tmp_path, resume=True, checkpoint_steps=5, keep_checkpoints=2)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     assert state_of(again) == state_of(first)
     assert again.history == first.history
@@ -899,6 +899,10 @@ def test_a_loss_that_is_not_finite_is_an_error_and_leaves_the_last_good_checkpoi
         ({"lr": -1.0}, "lr=-1.0 must be 0 or more"),
         ({"lr": float("nan")}, "lr=nan must be 0 or more"),
         ({"weight_decay": -0.1}, "weight_decay=-0.1 must be 0 or more"),
+        ({"lr": "0.01"}, "lr='0.01' must be a number$"),
+        ({"validation": None}, "validation=None must be a number$"),
+        ({"warmup": "0.1"}, "warmup='0.1' must be a number, or None"),
+        ({"max_grad_norm": "1"}, "max_grad_norm='1' must be a number, or None"),
         ({"schedule": "step"}, "no schedule is called 'step'"),
         ({"warmup": 2.0}, "warmup=2.0 must be a share"),
         ({"strategy": "Thaw"}, "no strategy is called 'Thaw'"),
@@ -915,3 +919,15 @@ def test_settings_that_cannot_be_used_are_named(tmp_path, monkeypatch, options, 
     with pytest.raises(fe.FinetuneEmbedError, match=told):
         tune(output_dir=tmp_path / "out", **options)
     assert not (tmp_path / "out" / "metrics.json").exists()
+
+
+def test_settings_that_numpy_has_worked_out_are_written_as_numbers(tmp_path):
+    options = {"lr": 0.02, "epochs": 2, "max_grad_norm": 1.0, "seed": 3, "batch_size": 8}
+    kinds = {float: np.float64, int: np.int64}
+    given = {name: kinds[type(value)](value) for name, value in options.items()}
+    run = tune(**given, warmup=np.float32(0.25), schedule="linear", output_dir=tmp_path)
+    config = fe.load(tmp_path).config
+    assert {name: config[name] for name in options} == options
+    assert config["warmup"] == 0.25
+    plain = tune(**options, warmup=0.25, schedule="linear")
+    assert np.array_equal(run.table.vectors, plain.table.vectors)
