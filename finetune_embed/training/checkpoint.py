@@ -139,6 +139,9 @@ def save_checkpoint(
         settings: those it was started with.
         keep: how many of the newest stay.
         further: what else the run needs to go on, as JSON holds it.
+
+    Raises:
+        DataError: it can't be written, as on a full disk; those before it stay.
     """
     state = optimizer.state_dict()
     tensors = {
@@ -158,16 +161,21 @@ def save_checkpoint(
     if path.exists():
         shutil.rmtree(path)
     before = latest_checkpoint(output_dir)
-    with atomic_folder(path) as folder:
-        save_file(_owned(model.state_dict()), folder / "model.safetensors")
-        if progress.done == 0 and progress.best_epoch == progress.epoch - 1:
-            _link(folder / "model.safetensors", folder / "best.safetensors")
-        elif before is not None and progress.best_epoch < _numbers(before)[0]:
-            _link(before / "best.safetensors", folder / "best.safetensors")
-        else:
-            save_file(_owned(best), folder / "best.safetensors")
-        save_file(tensors, folder / "optimizer.safetensors")
-        (folder / "state.json").write_text(json.dumps(told, indent=1))
+    try:
+        with atomic_folder(path) as folder:
+            save_file(_owned(model.state_dict()), folder / "model.safetensors")
+            if progress.done == 0 and progress.best_epoch == progress.epoch - 1:
+                _link(folder / "model.safetensors", folder / "best.safetensors")
+            elif before is not None and progress.best_epoch < _numbers(before)[0]:
+                _link(before / "best.safetensors", folder / "best.safetensors")
+            else:
+                save_file(_owned(best), folder / "best.safetensors")
+            save_file(tensors, folder / "optimizer.safetensors")
+            (folder / "state.json").write_text(json.dumps(told, indent=1))
+    except (OSError, SafetensorError) as error:
+        raise DataError(
+            f"{path} can't be written ({error}); make room there and go on with resume=True"
+        ) from error
     remove_checkpoints(output_dir, keep=_checkpoints(output_dir)[-keep:])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -195,10 +196,27 @@ def test_a_save_that_fails_half_way_leaves_the_one_before(tmp_path, monkeypatch,
         real(tensors, path)
 
     monkeypatch.setattr(module, "save_file", failing)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(
+        fe.DataError, match=r"checkpoint-2-9 can't be written .*No space left.*resume=True"
+    ):
         saved(tmp_path, 2)
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-1-9"]
     assert {p.name: p.read_bytes() for p in (tmp_path / "checkpoint-1-9").iterdir()} == before
+
+
+def test_files_that_may_not_grow_as_large(tmp_path):
+    """What safetensors raises of a full disk is no `OSError`."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (64, limits[1]))
+        with pytest.raises(
+            fe.DataError, match=r"checkpoint-1-9 can't be written \(.*File too larg"
+        ):
+            saved(tmp_path, 1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(tmp_path.iterdir()) == []
+    saved(tmp_path, 1)
 
 
 def test_a_checkpoint_disappears_at_once(tmp_path, monkeypatch):
