@@ -79,13 +79,13 @@ CHOSEN: dict[str, dict[str, Settings]] = {
 #: The settings that `--search` tries.
 GRID: dict[str, dict[str, tuple[Any, ...]]] = {
     "ours": {
-        "lr": (3e-3, 1e-2, 3e-2, 1e-1),
-        "head": ("bag", "bag(hidden=100)"),
-        "strategy": ("FullTune", *(f"DiscriminativeLR(embedding={n})" for n in (2, 3, 5))),
-        "epochs": (3, 6, 10),
+        "lr": (1e-3, 2e-3, 3e-3, 1e-2, 3e-2, 1e-1),
+        "epochs": (3, 6, 8, 10),
         "batch_size": (32, 64, 256, 512),
-        "word_dropout": (0.0, 0.3),
+        "head": ("bag", "bag(hidden=100)", "cnn"),
+        "strategy": ("FullTune", *(f"DiscriminativeLR(embedding={n})" for n in (2, 3, 5))),
         "schedule": ("linear",),
+        "word_dropout": (0.0, 0.1, 0.3),
     },
     "fasttext": {"epoch": (5, 15, 25, 50), "lr": (0.05, 0.1, 0.25, 0.5, 1.0)},
     "fasttext-bigrams": {
@@ -236,12 +236,20 @@ def _add_header(source: Path, target: Path) -> None:
             shutil.copyfileobj(file, out)
 
 
-def search(bench: Bench, case: Case, tool: str) -> None:
-    """Print the validation accuracy of each setting of the grid, the best first."""
+def trials(tool: str, count: int) -> list[Settings]:
+    """Return the settings of a tool's grid; of a larger one, as many, drawn by a seed."""
     grid = GRID[tool]
+    found = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+    if len(found) > count:
+        drawn = np.random.default_rng(SEARCH_SEED).choice(len(found), count, replace=False)
+        found = [found[at] for at in drawn]
+    return found
+
+
+def search(bench: Bench, case: Case, tool: str, count: int) -> None:
+    """Print the validation accuracy of settings of the grid, and the best of them."""
     found = []
-    for values in product(*grid.values()):
-        settings = {**dict(zip(grid, values, strict=True))}
+    for settings in trials(tool, count):
         try:
             record = bench.run(case, tool, SEARCH_SEED, settings)
         except RuntimeError as error:  # fastText gives up where its numbers overflow
@@ -251,7 +259,7 @@ def search(bench: Bench, case: Case, tool: str) -> None:
         seconds = f"{record['seconds']:6.1f} s"
         print(f"{case.name} {tool} {record['validation']:.2%} {seconds} {settings}", flush=True)
     best, settings = max(found, key=lambda pair: pair[0])
-    print(f"{case.name} {tool} best: {best:.2%} {settings}", flush=True)
+    print(f"{case.name} {tool} best of {len(found)}: {best:.2%} {settings}", flush=True)
 
 
 def main() -> None:
@@ -265,6 +273,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--json", type=Path, help="file of runs, read and added to")
     parser.add_argument("--search", choices=TOOLS, help="try settings of a tool instead")
+    parser.add_argument("--trials", type=int, default=20, help="how many settings to try")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
         run_missing(options, Path(work))
@@ -277,7 +286,7 @@ def run_missing(options: argparse.Namespace, work: Path) -> None:
     for name in options.sets:
         case = Case(options.data / name, work)
         if options.search:
-            search(bench, case, options.search)
+            search(bench, case, options.search, options.trials)
             continue
         records = []
         for seed, tool in product(range(options.seeds), options.tools):
