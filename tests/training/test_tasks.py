@@ -15,6 +15,7 @@ import yaml
 from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import f1_score
 from torch import nn
 from torch.nn import functional
 
@@ -314,10 +315,21 @@ def test_single_label():
     logits, targets = torch.tensor([[2.0, 0.0], [0.0, 1.0], [1.0, 0.0]]), torch.tensor([0, 0, 0])
     scores = task.scores(logits, targets, NO_LENGTHS)
     each = [math.log(1 + math.exp(-2)), math.log(1 + math.e), math.log(1 + math.exp(-1))]
-    assert scores == pytest.approx({"accuracy": 2 / 3, "loss": sum(each) / 3})
+    # x is found twice, rightly, of three; y once, and is none
+    assert scores == pytest.approx({"accuracy": 2 / 3, "macro_f1": 0.4, "loss": sum(each) / 3})
     assert task.decode(logits, NO_LENGTHS) == ["x", "y", "x"]
     assert (task.metric, task.fit(logits, targets)) == ("accuracy", task)
     torch.testing.assert_close(task.probabilities(logits), logits.exp() / logits.exp().sum(1, True))
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=40))
+def test_macro_f1_is_that_of_scikit_learn(pairs):
+    true, found = torch.tensor(pairs).T
+    scores = SingleLabel(list("abcdef")).scores(
+        functional.one_hot(found, 6) * 9.0, true, NO_LENGTHS
+    )
+    assert scores["macro_f1"] == pytest.approx(f1_score(true, found, average="macro"), abs=1e-12)
+    assert scores["accuracy"] == pytest.approx(f1_score(true, found, average="micro"), abs=1e-12)
 
 
 def test_multi_label():

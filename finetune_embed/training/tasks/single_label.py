@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ...frame import Frame
 
-__all__ = ["SingleLabel"]
+__all__ = ["SingleLabel", "macro_f1"]
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,13 @@ class SingleLabel(Task):
     def scores(
         self, logits: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor
     ) -> dict[str, float]:
-        right = (logits.argmax(dim=1) == targets).double().mean()
-        return {"accuracy": right.item(), "loss": self.loss(logits, targets).item()}
+        """Return accuracy, which micro-averaged F1 equals here, and macro-averaged F1."""
+        found = logits.argmax(dim=1)
+        return {
+            "accuracy": (found == targets).double().mean().item(),
+            "macro_f1": macro_f1(targets, found),
+            "loss": self.loss(logits, targets).item(),
+        }
 
     @override
     def outcomes(
@@ -60,3 +65,21 @@ class SingleLabel(Task):
     @override
     def decode(self, logits: torch.Tensor, lengths: torch.Tensor) -> list[Label]:
         return [self.labels[number] for number in logits.argmax(dim=1).tolist()]
+
+
+def macro_f1(true: torch.Tensor, found: torch.Tensor) -> float:
+    """Return the mean F1 of the classes that occur in either, as scikit-learn's `f1_score` does.
+
+    Importing that takes a tenth of a run of seconds.
+
+    Args:
+        true: class numbers, int64 `(N,)`, N above 0.
+        found: as many.
+    """
+    classes = int(torch.maximum(true, found).max()) + 1
+    right, wanted, named = (
+        torch.bincount(numbers, minlength=classes).double()
+        for numbers in (true[true == found], true, found)
+    )
+    occurs = wanted + named > 0
+    return (2 * right / (wanted + named))[occurs].mean().item()
