@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 import finetune_embed as fe
-from finetune_embed.training import checkpoint, loop
+from finetune_embed.training import checkpoint, loop, steps
 
 Death = tuple[str, int]  # where, and the how-manieth time
 
@@ -36,7 +36,7 @@ PLACES: dict[str, tuple[Any, str]] = {
 def tune(options: Mapping[str, Any], threads: int, death: Death | None) -> None:
     """Go on with a run; die of SIGKILL on the way, if that is what is to happen."""
     torch.set_num_threads(threads)
-    checkpoint.YOUNG = 0.0
+    checkpoint.YOUNG, steps.BLOCK = 0.0, 16  # texts of a stream: several blocks an epoch
     if death is not None:
         where, number = death
         owner, name = PLACES[where]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +42,12 @@ class NowAndThen(torch.nn.Module):
 
 
 RUNS: dict[str, dict[str, Any]] = {
-    "full tune": {"strategy": fe.FullTune(), "head": "bag(hidden=4)", "weight_decay": 0.1},
+    "full tune": {
+        "strategy": fe.FullTune(),
+        "head": "bag(hidden=4)",
+        "weight_decay": 0.1,
+        "trackers": ["tensorboard"],
+    },
     "unfreeze after some steps": {
         "strategy": fe.UnfreezeAfter(steps=4),
         "head": "cnn(filters=3, widths=(2,), dropout=0.0)",
@@ -114,7 +120,11 @@ def stop_and_go_on(options: dict[str, Any]) -> None:
     finally:
         fe.RowAdamW.step = real  # type: ignore[method-assign]
     torch.distributed.barrier()
-    assert len(list(options["output_dir"].glob("checkpoint-1-14"))) == 1
+    folder = options["output_dir"]
+    assert len(list(folder.glob("checkpoint-1-14"))) == 1
+    if os.environ["RANK"] == "0":
+        shutil.copytree(folder, folder.with_name(f"{folder.name}, unfinished"))
+    torch.distributed.barrier()
     fe.finetune(**options, resume=True)
     again = fe.finetune(**options, resume=True)  # finished: as it is, in every process
     assert again.metrics["epochs"] == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -18,6 +19,7 @@ import torch
 from safetensors.torch import load_file
 
 import finetune_embed as fe
+from finetune_embed.training import loop
 from finetune_embed.training.checkpoint import latest_checkpoint
 from finetune_embed.training.interrupt import Interrupts
 from finetune_embed.training.precision import Precision, chosen_precision
@@ -129,6 +131,31 @@ def test_tensorboard_gets_the_loss_of_each_step_and_the_scores_of_each_epoch(tmp
     ]
 
 
+def test_a_run_that_goes_on_reports_on(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ProgressBar, "advance", _interrupted_at(7))
+        with pytest.raises(KeyboardInterrupt):
+            tune(output_dir=tmp_path, trackers="tensorboard", checkpoint_steps=1)
+    tune(output_dir=tmp_path, trackers="tensorboard", resume=True)
+    (folder,) = (tmp_path / "trackers").iterdir()
+    events = EventAccumulator(str(folder)).Reload()
+    assert [event.step for event in events.Scalars("loss")][-9:] == list(range(7, 16))
+    assert [e.step for e in events.Scalars("validation_accuracy")] == [5, 10, 15]
+
+
+def _interrupted_at(number: int) -> Any:
+    steps = []
+
+    def advance(bar: ProgressBar) -> None:
+        steps.append(1)
+        if len(steps) == number:
+            raise KeyboardInterrupt
+
+    return advance
+
+
 def test_what_is_no_tracker(tmp_path):
     with pytest.raises(
         fe.DataError, match=r"tracker 'tensorbored' is not known; there .*tensorboard"
@@ -143,15 +170,51 @@ def test_what_is_no_tracker(tmp_path):
 # --- precision ------------------------------------------------------------------------------------
 
 
-def test_bfloat16_is_close_to_float32_and_leaves_the_table_in_it():
-    exact, rounded = (
-        tune(head="cnn(filters=4)"),
-        tune(head="cnn(filters=4)", mixed_precision="bf16"),
-    )
+@pytest.mark.parametrize("head", ["cnn(filters=4)", "bag(hidden=4)"])
+def test_bfloat16_is_close_to_float32_and_leaves_the_table_in_it(head):
+    exact, rounded = tune(head=head), tune(head=head, mixed_precision="bf16")
     assert rounded.table.vectors.dtype == np.float32
     losses = [[record["train_loss"] for record in run.history] for run in (exact, rounded)]
     assert losses[0] != losses[1]
     np.testing.assert_allclose(losses[0], losses[1], rtol=0.05)
+
+
+def scaled(monkeypatch: pytest.MonkeyPatch) -> Precision:
+    """What `fp16` does on a GPU: the scaler is the same on the CPU."""
+    precision = Precision("no", "cpu")
+    monkeypatch.setattr(
+        precision, "_scaler", torch.amp.GradScaler("cpu", init_scale=64.0, growth_interval=2)
+    )
+    return precision
+
+
+def test_a_scaled_loss_makes_the_same_step_and_an_overflow_makes_none(monkeypatch):
+    def made() -> tuple[torch.nn.EmbeddingBag, fe.RowAdamW]:
+        torch.manual_seed(0)
+        bag = torch.nn.EmbeddingBag(6, 4, sparse=True)
+        return bag, fe.RowAdamW([{"params": [bag.weight], "row_wise": True}], lr=0.1)
+
+    ids = torch.tensor([[1, 2], [3, 3]])
+    (plain, plain_optimizer), (bag, optimizer) = made(), made()
+    precision = scaled(monkeypatch)
+    for _ in range(2):
+        plain(ids).square().sum().backward()
+        plain_optimizer.step()
+        precision.backward(bag(ids).square().sum())
+        precision.step(optimizer)
+        assert torch.equal(bag.weight, plain.weight)
+        plain_optimizer.zero_grad()
+        optimizer.zero_grad()
+    assert precision.state()["scale"] == 128.0  # it has grown after two steps
+    before = bag.weight.detach().clone()
+    precision.backward(bag(ids).square().sum() * float("inf"))
+    precision.step(optimizer)
+    assert torch.equal(bag.weight, before)
+    state = precision.state()
+    assert state["scale"] == 64.0
+    resumed = scaled(monkeypatch)
+    resumed.load(json.loads(json.dumps(state)))  # as a checkpoint holds it
+    assert resumed.state() == state
 
 
 def test_what_the_device_can_not_do(monkeypatch):
@@ -205,7 +268,7 @@ def _interrupted(*_: Any) -> None:
 # --- clipping -------------------------------------------------------------------------------------
 
 
-def test_clipping_bounds_what_a_step_is_made_from():
+def test_clipping_bounds_what_a_step_is_made_from(monkeypatch):
     """Adam forgets the scale of a gradient but not a change of it: clipped runs differ."""
     plain, clipped = tune(), tune(max_grad_norm=1e-3)
     assert plain.table.vectors.tobytes() != clipped.table.vectors.tobytes()
@@ -216,6 +279,79 @@ def test_clipping_bounds_what_a_step_is_made_from():
         plain.table.vectors.tobytes(),
         clipped.table.vectors.tobytes(),
     )
+
+
+@pytest.mark.parametrize(
+    ("clipping", "whole", "row"),
+    [
+        ({}, None, None),
+        ({"max_grad_norm": 1e-3}, 1e-3, None),
+        ({"max_row_grad_norm": 1e-4}, None, 1e-4),
+    ],
+)
+def test_the_gradient_of_a_step_of_the_loop_is_clipped(monkeypatch, clipping, whole, row):
+    """The first moment of the first step is a tenth of it."""
+    moments: list[dict[str, torch.Tensor]] = []
+    real = fe.RowAdamW.step
+
+    def noting(optimizer: fe.RowAdamW) -> None:
+        real(optimizer)
+        states = [optimizer.state[p] for g in optimizer.param_groups for p in g["params"]]
+        moments.append(
+            {"rows" if "rows" in s else str(i): 10 * s["exp_avg"] for i, s in enumerate(states)}
+        )
+
+    monkeypatch.setattr(fe.RowAdamW, "step", noting)
+    tune(max_steps=1, **clipping)
+    (first,) = moments
+    norm = torch.cat([moment.flatten() for moment in first.values()]).norm().item()
+    rows = first["rows"].norm(dim=1)
+    assert norm == pytest.approx(whole, rel=1e-3) if whole else norm > 0.1
+    if row:
+        assert rows.max() == pytest.approx(row, rel=1e-3)
+        assert (rows > 0.99 * row).float().mean() > 0.5
+    else:
+        assert whole or rows.max() > 1e-3
+
+
+# --- rates and words of a step --------------------------------------------------------------------
+
+
+def test_the_rate_falls_with_the_steps_not_with_the_batches_that_make_them_up(monkeypatch):
+    """Five batches by two are three steps an epoch."""
+    rates: list[float] = []
+    real = fe.RowAdamW.step
+
+    def noting(optimizer: fe.RowAdamW) -> None:
+        rates.append(optimizer.param_groups[0]["lr"])
+        real(optimizer)
+
+    monkeypatch.setattr(fe.RowAdamW, "step", noting)
+    tune(schedule="linear", lr=0.09, gradient_accumulation_steps=2)
+    assert rates == pytest.approx([0.01 * left for left in range(9, 0, -1)])
+
+
+@pytest.mark.parametrize("head", ["bag", "cnn(filters=3)"])
+def test_words_are_left_out_in_training_only(monkeypatch, head):
+    seen, left = 0, 0
+    real = loop.drop_words
+
+    def noting(ids: torch.Tensor, lengths: torch.Tensor, p: float) -> Any:
+        nonlocal seen, left
+        assert p == 0.4
+        kept_ids, kept = real(ids, lengths, p)
+        seen += int(lengths.sum())
+        left += int(kept.sum() if head == "bag" else (kept_ids > 1).sum())
+        return kept_ids, kept
+
+    monkeypatch.setattr(loop, "drop_words", noting)
+    run = tune(word_dropout=0.4, head=head, epochs=10)
+    assert seen == 10 * 40 * 4
+    # of four words one stays in any case
+    assert left / seen == pytest.approx(0.6 + 0.4**4 / 4, abs=0.03)
+    validation = DATA["validation"]
+    right = np.array(run.predict(validation["text"])) == np.array(validation["label"])
+    assert run.metrics["validation"]["accuracy"] == pytest.approx(right.mean())
 
 
 # --- anchors --------------------------------------------------------------------------------------

@@ -278,3 +278,54 @@ def test_a_checkpoint_of_another_model_is_an_error_of_ours(tmp_path):
     optimizer = fe.RowAdamW(fe.FullTune().param_groups(model, model[0], lr=0.1))
     with pytest.raises(fe.DataError, match="checkpoint-2-9 is of another model"):
         load_checkpoint(tmp_path / "checkpoint-2-9", model, optimizer, SETTINGS)
+
+
+# --- when they are written ------------------------------------------------------------------------
+
+
+class Clock:
+    """A run whose steps and epochs take as long as they are told to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **options: float) -> None:
+        self.now, self.progress, self.written = 1_000.0, Progress(), []
+        monkeypatch.setattr(module.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(module, "YOUNG", 10.0)
+        self.checkpoints = module.Checkpoints(lambda *_: self.written.append(self.now), **options)
+
+    def step(self, seconds: float) -> None:
+        self.now += seconds
+        self.progress.step += 1
+        self.checkpoints.after_step(self.progress, {})
+
+    def end_epoch(self) -> None:
+        self.checkpoints.after_epoch(self.progress, {})
+
+
+def test_an_epoch_that_ends_within_ten_seconds_of_a_checkpoint_gets_none(monkeypatch):
+    run = Clock(monkeypatch)
+    for seconds in (9.9, 0.1, 4.0, 5.9, 0.2, 30.0):
+        run.step(seconds)
+        run.end_epoch()
+    assert run.written == pytest.approx([1_010.0, 1_020.1, 1_050.1])
+
+
+def test_a_checkpoint_every_so_many_minutes(monkeypatch):
+    run = Clock(monkeypatch, minutes=0.5)
+    for _ in range(9):
+        run.step(12.0)  # the third is the first behind 30 seconds
+    assert run.written == [1_036.0, 1_072.0, 1_108.0]
+    run.step(5.0)
+    run.end_epoch()  # the one before is young
+    run.step(6.0)
+    run.end_epoch()  # and now no longer; the next minutes count from here
+    run.step(29.0)
+    run.step(1.0)
+    assert run.written[3:] == [1_119.0, 1_149.0]
+
+
+def test_a_checkpoint_every_so_many_steps(monkeypatch):
+    run = Clock(monkeypatch, steps=3)
+    for _ in range(7):
+        run.step(1.0)
+    run.end_epoch()
+    assert run.written == [1_003.0, 1_006.0]

@@ -150,24 +150,41 @@ def test_what_the_main_process_refuses_all_refuse(shared):
 
 
 @pytest.mark.slow
-def test_another_number_of_processes_is_refused(files, shared):
-    options = {**options_of("full tune", files, shared / "resumed"), "checkpoint_steps": 2}
+@pytest.mark.parametrize("state", ["full tune", "full tune, unfinished"])
+def test_another_number_of_processes_is_refused(state, files, shared):
+    options = options_of("full tune", files, shared)
+    options |= {"output_dir": shared / "resumed" / state, "checkpoint_steps": 2}
     with pytest.raises(fe.DataError, match="written with processes=2, this run has processes=1; "):
         fe.finetune(**options, resume=True)
+
+
+@pytest.mark.slow
+def test_one_process_reports(shared):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    (folder,) = (shared / "full tune" / "trackers").iterdir()
+    losses = EventAccumulator(str(folder)).Reload().Scalars("loss")
+    assert [event.step for event in losses] == list(range(1, 28))
 
 
 @pytest.mark.slow
 def test_the_command_line_under_accelerate_launch(files, tmp_path):
     command = ["finetune_embed", "train", "--vectors", files["vectors"], "--data"]
     command += [files["dataset"], "--epochs", "2", "--batch-size", "8", "--lr", "0.02", "--json"]
-    command += ["--head", "bag(hidden=4)", "--quiet", "--streaming"]
+    command += ["--head", "bag(hidden=4)", "--quiet"]
     both = [*command, "-o", str(tmp_path / "both")]
     done = launched([*ACCELERATE, "-m"], *both)
     assert done.returncode == 0, done.stderr
     metrics = json.loads(done.stdout)  # printed once
-    assert metrics["test"]["accuracy"] == fe.load(tmp_path / "both").metrics["test"]["accuracy"]
-    assert fe.load(tmp_path / "both").config["processes"] == 2
-    assert fe.load(tmp_path / "both").history[-1]["step"] == 2 * 9
+    run = fe.load(tmp_path / "both")
+    assert metrics["test"]["accuracy"] == run.metrics["test"]["accuracy"]
+    assert run.config["processes"] == 2
+    one = fe.finetune(
+        files["vectors"], files["dataset"], epochs=2, batch_size=8, lr=0.02, head="bag(hidden=4)"
+    )
+    assert run.history[-1]["step"] == 2 * 9
+    np.testing.assert_allclose(figures(run.history), figures(one.history), rtol=2e-5, atol=2e-6)
+    np.testing.assert_allclose(run.table.vectors, one.table.vectors, rtol=0, atol=2e-5)
     wrong = launched([*ACCELERATE, "-m"], *both)
     assert wrong.returncode != 0
     assert "both holds a finished run; choose another --output-dir" in wrong.stderr

@@ -651,3 +651,46 @@ def test_tags_that_depend_on_the_neighbours_are_learned(spelling):
     assert isinstance(task, Tagging)
     scores = learned(task, texts, labels, spelling)
     assert (scores["entity_f1"], scores["accuracy"]) == (1, 1)
+
+
+def noisy(size: int, seed: int) -> Dataset:
+    """Texts with a label `l3` nearly always where `w3` is, and seldom elsewhere: none is sure."""
+    rng = np.random.default_rng(seed)
+    chosen = [rng.choice(5, 2, replace=False) for _ in range(size)]
+    return rows(
+        text=[" ".join(f"w{i}" for i in row) for row in chosen],
+        label=[
+            [f"l{i}" for i in range(5) if rng.random() < (0.35 if i in row else 0.02)]
+            for row in chosen
+        ],
+    )
+
+
+def test_the_threshold_of_a_run_is_the_best_on_validation_and_holds_everywhere(tmp_path):
+    vectors = np.random.default_rng(0).normal(size=(5, 8)).astype(np.float32)
+    table = fe.EmbeddingTable([f"w{i}" for i in range(5)], vectors)
+    data = DatasetDict(train=noisy(300, 0), validation=noisy(100, 1), test=noisy(100, 2))
+    run = fe.finetune(table, data, epochs=8, lr=0.05, output_dir=tmp_path)
+    assert isinstance(run.task, MultiLabel)
+    threshold = run.task.threshold
+    assert threshold < 0.4  # at 0.5 next to nothing would be found
+    assert run.config["threshold"] == run.metrics["validation"]["threshold"] == threshold
+
+    def f1(split: str, at: float) -> float:
+        found = run.predict_proba(data[split]["text"]).numpy().astype(float) >= at
+        true = [[name in given for name in run.labels] for given in data[split]["label"]]
+        return float(f1_score(np.array(true), found, average="micro", zero_division=0))
+
+    best = max(f1("validation", at) for at in np.linspace(0.01, 0.99, 197))
+    assert run.metrics["validation"]["micro_f1"] >= best - 1e-9
+    for split in ("validation", "test"):
+        assert run.metrics[split]["micro_f1"] == pytest.approx(f1(split, threshold), abs=1e-9)
+    loaded = fe.load(tmp_path)
+    texts = data["test"]["text"][:20]
+    assert loaded.task == run.task
+    chances = run.predict_proba(texts).double().tolist()
+    assert loaded.predict(texts) == run.predict(texts) == [
+        [name for name, chance in zip(run.labels, row, strict=True) if chance >= threshold]
+        for row in chances
+    ]  # fmt: skip
+    assert all(record["validation_threshold"] != 0.5 for record in run.history)
