@@ -227,7 +227,7 @@ def main() -> None:
         (by_finetune if options.work == "finetune" else by_hand)(options.folder)
         return
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
-        folder = Path(name)
+        folder, failed = Path(name), False
         make_table(folder / "big.safetensors", options.rows, options.size)
         make_texts(folder / "texts", options.rows)
         for how, written in (
@@ -237,7 +237,9 @@ def main() -> None:
             peak = measure(how, folder)
             check(folder / "big.safetensors", written, options.rows)
             held = "held" if peak < BOUND else "EXCEEDED"
+            failed |= peak >= BOUND
             print(f"  peak {peak:.0f} MB above torch; the bound of {BOUND:,} MB is {held}")
+    raise SystemExit(int(failed))
 
 
 if __name__ == "__main__":

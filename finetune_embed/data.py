@@ -8,6 +8,7 @@ from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from .batches import batch_indices
@@ -168,11 +169,15 @@ class EncodedTexts:
 
     def packed(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return some texts one after the other: ids `(N,)` and lengths `(B,)`, which may be 0."""
+        return torch.from_numpy(self.ids.numpy()[self.places(rows)]), self.lengths[rows]
+
+    def places(self, rows: torch.Tensor) -> npt.NDArray[np.int64]:
+        """Return where the words of some texts stand in `ids`, one text after the other `(N,)`."""
         lengths = self.lengths[rows].numpy()
         ends = np.cumsum(lengths)
         ahead = self.offsets[rows].numpy() - (ends - lengths)
-        at = np.arange(lengths.sum()) + np.repeat(ahead, lengths)
-        return torch.from_numpy(self.ids.numpy()[at]), torch.from_numpy(lengths)
+        places: npt.NDArray[np.int64] = np.arange(lengths.sum()) + np.repeat(ahead, lengths)
+        return places
 
     def padded(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return some texts as ids `(B, L)`, padded with 0 to the longest, and lengths `(B,)`.

@@ -93,7 +93,7 @@ class UnfreezeAfter(Strategy):
         if clock.total_steps is None:
             raise StrategyError(
                 f"{self} needs the number of all steps: strategy.on_step_start(embedding, step, "
-                "total_steps=...)"
+                "total_steps=...), or finetune(..., max_steps=...) on a stream of unknown length"
             )
         return float(clock.step >= (self.fraction or 0) * clock.total_steps)
 

@@ -254,7 +254,8 @@ def load_checkpoint(
         weights = load_file(path / "model.safetensors")
     except (OSError, ValueError, LookupError, TypeError, SafetensorError) as error:
         raise DataError(
-            f"{path} can't be read ({error}); remove it to start the run over"
+            f"{path} can't be read ({error}); remove it, to go on from the one before it or else "
+            "to start over"
         ) from error
     same_settings(path, before, {n: v for n, v in settings.items() if n not in _PLACES})
     state: dict[int, Tensors] = {}

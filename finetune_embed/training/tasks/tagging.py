@@ -67,10 +67,7 @@ class Tagging(Task):
     @override
     def batch_targets(self, data: EncodedTexts, rows: torch.Tensor) -> torch.Tensor:
         assert data.labels is not None
-        lengths = data.lengths[rows]
-        columns = torch.arange(int(lengths.max()))
-        at = data.offsets[rows][:, None] + columns
-        return data.labels[at[columns < lengths[:, None]]]
+        return data.labels[torch.from_numpy(data.places(rows))]
 
     @override
     def units(self, logits: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
