@@ -63,11 +63,17 @@ def hold_out(
     lists = any(isinstance(value, list) for value in values)
     choose = _choose_of_lists if lists else _choose_of_classes
     wanted = round(share * len(train))
-    held_out = choose(values, wanted, np.random.default_rng(seed)) if wanted else np.zeros(0, bool)
+    try:
+        held_out = choose(values, wanted, np.random.default_rng(seed))
+    except TypeError as error:  # lists in lists, or structures
+        raise DataError(
+            f"{splits.name} (train): the column {label!r} has no labels ({error}); a label is a "
+            "string or a whole number"
+        ) from error
     if not held_out.any():
         raise DataError(
             f"{splits.name}: there is no {role} split, and {role}={share} of {len(train):,} "
-            f"training rows {_told_of(values, lists)}; {cure}"
+            f"training rows {_told_of(values, lists) if wanted else 'is less than one'}; {cure}"
         )
     parts = {"train": ~held_out, role: held_out}
     return replace(splits, **{n: train.select(np.flatnonzero(at)) for n, at in parts.items()})
@@ -112,7 +118,9 @@ def _told_of(values: Sequence[Any], lists: bool) -> str:
     """Return why no row can be set aside."""
     if lists:
         labels = set(chain.from_iterable(value or () for value in values))
-        return f"with {len(labels):,} labels sets no row aside (each label keeps one)"
+        return (
+            f"sets no row aside: each is the last with one of the {len(labels):,} labels, and stays"
+        )
     counts = Counter(values)
     return (
         f"in {len(counts):,} classes, {max(counts.values()):,} in the largest, sets no row aside "

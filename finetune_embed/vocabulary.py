@@ -182,9 +182,12 @@ class Vocabulary:
         return wider
 
     def with_counts(self, counts: Mapping[str, int]) -> Vocabulary:
-        """Return the same words with other counts, 0 where `counts` has none."""
+        """Return the same words with other counts; all other words are counted as `<unk>`."""
         counted = copy(self)
         counted.counts = self._counts_of(counts)
+        counted.counts[self.unk_idx] += sum(
+            n for word, n in counts.items() if word not in self.key_to_index
+        )
         return counted
 
     def _counts_of(self, counts: Mapping[str, int]) -> npt.NDArray[np.int64]:

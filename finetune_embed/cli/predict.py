@@ -14,6 +14,7 @@ import click
 from .output import as_json_option, print_json
 
 if TYPE_CHECKING:
+    from ..tokenizer import Tokenizer
     from ..training.run import Run
 
 __all__ = ["predict"]
@@ -28,8 +29,8 @@ __all__ = ["predict"]
 def predict(run: Path, texts: tuple[str, ...], as_json: bool) -> None:
     """Print the label of each text and its probability.
 
-    Texts are arguments, or the lines of standard input. Several labels stand between commas. Where
-    words are tagged, each has a line of its own with its tag, and an empty one ends a text.
+    Texts are arguments, or the lines of standard input. Several labels are separated by commas.
+    Where words are tagged, each has a line of its own with its tag, and an empty line ends a text.
     """
     from ..training.run import load
 
@@ -61,9 +62,8 @@ def _predicted(run: Run, texts: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _tagged(run: Run, texts: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the words of each text, in their own case, with tags; beyond `max_length` None."""
-    tokenizer = replace(run.vocab.tokenizer, lowercase=False)
-    words = [tokenizer.tokenize(text) for text in texts]
+    """Return the words of each text with their tags; beyond the run's `max_length` None."""
+    words = _cased(run.vocab.tokenizer, texts, run.vocab.words_of(texts))
     tags = run.predict(words)
     chances = iter(run.predict_proba(words).amax(dim=1).tolist())
     return [
@@ -75,6 +75,17 @@ def _tagged(run: Run, texts: Sequence[str]) -> list[dict[str, Any]]:
             ],
         }
         for text, row, given in zip(texts, words, tags, strict=True)
+    ]
+
+
+def _cased(
+    tokenizer: Tokenizer, texts: Sequence[str], words: Sequence[list[str]]
+) -> list[list[str]]:
+    """Return words that were cut from texts in the case they have there, where that is clear."""
+    as_is = [replace(tokenizer, lowercase=False).tokenize(text) for text in texts]
+    return [
+        cased if [word.lower() for word in cased] == row else row
+        for cased, row in zip(as_is, words, strict=True)
     ]
 
 

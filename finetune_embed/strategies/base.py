@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import numpy as np
 from torch import nn
 
 from ..errors import StrategyError
@@ -226,7 +227,7 @@ class Strategy:
     def __str__(self) -> str:
         """Return the spelling that `Strategy.parse`, the command line and YAML take."""
         told = [
-            f"{field.name}={getattr(self, field.name)!r}"
+            f"{field.name}={_plain(getattr(self, field.name))!r}"
             for field in fields(self)
             if getattr(self, field.name) != _default_of(field)
         ]
@@ -242,6 +243,11 @@ class Strategy:
         from .composition import parse
 
         return parse(text)
+
+
+def _plain(value: Any) -> Any:
+    """Return Python's number in the place of numpy's, and anything else as it is."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _default_of(field: Field[Any]) -> Any:

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from ..errors import DataError
+from ..errors import DataError, VectorFileError
 from ..files import atomic_folder
 from .interrupt import Interrupts
 from .settings import same_settings
@@ -172,9 +172,9 @@ def save_checkpoint(
                 save_file(_owned(best), folder / "best.safetensors")
             save_file(tensors, folder / "optimizer.safetensors")
             (folder / "state.json").write_text(json.dumps(told, indent=1))
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, VectorFileError) as error:
         raise DataError(
-            f"{path} can't be written ({error}); make room there and go on with resume=True"
+            f"{path} can't be written ({error}); see to its folder and go on with resume=True"
         ) from error
     remove_checkpoints(output_dir, keep=_checkpoints(output_dir)[-keep:])
 

@@ -174,6 +174,7 @@ class _FirstPass:
         self.sample: list[Any] = []
         self.length: int | None = None
         self.sha256 = hashlib.sha256()
+        self._names = class_names(stream, label)
 
     def blocks(self) -> Iterator[list[Any]]:
         """Yield the texts of all examples, many at a time.
@@ -190,21 +191,29 @@ class _FirstPass:
             given = [example.get(self._label) for example in block]
             for row, example in enumerate(block):
                 value = given[row]
-                labels = set(value if isinstance(value, list) else [value])
-                if not self.sample or not seen >= labels:
-                    if self._label in example and None in labels:
-                        raise DataError(
-                            f"{self._where}: row {count + row:,} (counted from 0) has {value!r} in "
-                            f"{self._label!r}, which is no label; remove such rows with "
-                            "stream.filter(...)"
-                        )
+                labels = value if isinstance(value, list) else [value]
+                if self.sample or self._label in example:  # or else the column is missing
+                    self._check_labels(labels, count + row)
+                if not self.sample or not seen.issuperset(labels):
                     self.sample.append(example)
-                    seen |= labels
-            words = chain.from_iterable([t, ""] if isinstance(t, str) else [*t, ""] for t in texts)
-            self.sha256.update("\0".join([*words, repr(given)]).encode("utf-8", "surrogatepass"))
+                    seen.update(labels)
+            self.sha256.update(repr((texts, given)).encode("utf-8", "surrogatepass"))
             yield texts
             count += len(block)
         self.length = count
+
+    def _check_labels(self, labels: list[Any], row: int) -> None:
+        """Check that the labels of an example may be some; their column has no other values."""
+        names = self._names
+        for value in labels:
+            known = 0 <= value < len(names) if names and isinstance(value, int) else True
+            if not isinstance(value, (str, int)) or not known:
+                raise DataError(
+                    f"{self._where}: row {row:,} (counted from 0) has {value!r} in "
+                    f"{self._label!r}; a label is "
+                    f"{'one of its class names' if names else 'a string or a whole number'}; "
+                    "remove such rows with stream.filter(...)"
+                )
 
     def check_not_empty(self) -> None:
         """Check, after the first block, that there is an example."""

@@ -54,7 +54,8 @@ def check_settings(settings: dict[str, Any]) -> None:
             raise StrategyError(f"{name}={value!r} must be a whole number of {least} or more")
     for name in (*_NUMBERS, *_POSITIVE_OR_NONE, "warmup"):
         value, needed = settings[name], name in _NUMBERS
-        if (value is not None or needed) and not isinstance(value, (int, float)):
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if (value is not None or needed) and not number:
             raise StrategyError(f"{name}={value!r} must be a number{'' if needed else ', or None'}")
     for name in _POSITIVE_OR_NONE:
         if settings[name] is not None and not 0 < settings[name] < math.inf:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
@@ -24,6 +25,21 @@ from .tasks import Task
 __all__ = ["Batch", "Batching", "InMemory", "Source", "Step", "Streamed"]
 
 BLOCK = 8_192  # texts of a stream that are shuffled together
+#: What `datasets` makes a stream of, whose shards have the same examples as the whole.
+_BY_SHARDS = frozenset(
+    {
+        "ExamplesIterable",
+        "ArrowExamplesIterable",
+        "RebatchedArrowExamplesIterable",
+        "SelectColumnsIterable",
+        "TypedExamplesIterable",
+        "FormattedExamplesIterable",
+        "MappedExamplesIterable",
+        "FilteredExamplesIterable",
+        "BufferShuffledExamplesIterable",
+        "VerticallyConcatenatedMultiSourcesExamplesIterable",
+    }
+)
 
 
 class Batch(NamedTuple):
@@ -182,7 +198,7 @@ class Streamed:
         self._batching, self._encode, self._examples = batching, encode, examples
         self._size = batching.batch_size // count  # texts of a batch in this process
         self._steps_of_block = max(1, BLOCK // (self._size * batching.accumulation))
-        self._by_shards = count > 1 and not stream.num_shards % count and not _is_cut(stream)
+        self._by_shards = count > 1 and not stream.num_shards % count and _splits_by_shards(stream)
         if self._by_shards:
             from datasets.distributed import split_dataset_by_node
 
@@ -190,11 +206,19 @@ class Streamed:
         self._stream = stream
 
     def steps_of_run(self, epochs: int) -> int | None:
-        """Return the steps of a whole run; about, where several processes share it."""
+        """Return the steps of a whole run: as many as the process with the most examples makes."""
         if self._examples is None:
             return None
-        of_step = self._batching.batch_size * self._batching.accumulation
-        return epochs * math.ceil(self._examples / of_step)
+        return epochs * math.ceil(self._most / (self._size * self._batching.accumulation))
+
+    @cached_property
+    def _most(self) -> int:
+        """The most examples that a process has; shards need not be of one size."""
+        index, count = self._batching.processes.index, self._batching.processes.count
+        if not self._by_shards:
+            return math.ceil((self._examples or 0) / count)
+        own = sum(1 for _ in self._stream)
+        return int(max(self._batching.processes.sum(*[own * (i == index) for i in range(count)])))
 
     def steps(self, epoch: int, start: int = 0) -> Iterator[Step]:
         """Yield the steps of an epoch from a number on."""
@@ -258,19 +282,18 @@ class Streamed:
         return Step(batches, total)
 
 
-def _is_cut(stream: Any) -> bool:
-    """Tell whether a stream has gone through `skip` or `take`.
+def _splits_by_shards(stream: Any) -> bool:
+    """Tell whether the shards of a stream have the examples of the whole between them.
 
-    These are shared out to shards, each of which skips or takes so many of its own examples: others
-    than a process by itself does, such as those that were taken for validation.
+    `skip`, `take`, indices of `filter` or `map` and interleaving begin anew in each shard: read by
+    shards, such a stream gives other examples, such as those that were left for validation. What is
+    not known to be safe is not.
     """
-    parts = [getattr(stream, "_ex_iterable", None)]
+    parts = [stream._ex_iterable] if hasattr(stream, "_ex_iterable") else [stream]
     while parts:
         part = parts.pop()
-        if type(part).__name__ in ("SkipExamplesIterable", "TakeExamplesIterable"):
-            return True
-        parts += [
-            *getattr(part, "ex_iterables", ()),
-            *filter(None, [getattr(part, "ex_iterable", None)]),
-        ]
-    return False
+        if type(part).__name__ not in _BY_SHARDS or getattr(part, "with_indices", False):
+            return False
+        parts += getattr(part, "ex_iterables", ())
+        parts += [part.ex_iterable] if hasattr(part, "ex_iterable") else ()
+    return True

@@ -94,3 +94,13 @@ def test_words_beyond_the_runs_max_length_have_no_tag(tagger, tmp_path, capsys):
     assert [one["probability"] is None for one in found[0]["words"]] == [False] * 4 + [True] * 3
     out = printed(capsys, "predict", tmp_path / "run", text)
     assert out.splitlines()[4:] == [",", "in", "Berlin", ""]
+
+
+def test_words_of_a_pattern_that_looks_at_case_are_those_of_the_run(tmp_path, capsys):
+    """`[a-z]+` finds other words in a text whose case was kept."""
+    texts = [["she", "lives", "in", "Rome"], ["she", "sings"]] * 8
+    tags = [["B-LOC" if word == "Rome" else "O" for word in text] for text in texts]
+    own = fe.Tokenizer(lowercase=True, pattern="[a-z]+")
+    tuned(tmp_path / "run", {"text": texts, "label": tags}, head="cnn_tagger", tokenizer=own)
+    out = printed(capsys, "predict", tmp_path / "run", "She lives in Rome")
+    assert [line.split("\t")[0] for line in out.splitlines()[:-1]] == ["she", "lives", "in", "rome"]

@@ -268,7 +268,7 @@ def _interrupted(*_: Any) -> None:
 # --- clipping -------------------------------------------------------------------------------------
 
 
-def test_clipping_bounds_what_a_step_is_made_from(monkeypatch):
+def test_clipping_bounds_what_a_step_is_made_from():
     """Adam forgets the scale of a gradient but not a change of it: clipped runs differ."""
     plain, clipped = tune(), tune(max_grad_norm=1e-3)
     assert plain.table.vectors.tobytes() != clipped.table.vectors.tobytes()

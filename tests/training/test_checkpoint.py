@@ -268,7 +268,7 @@ def test_a_damaged_checkpoint_is_an_error_of_ours(tmp_path, name, damage):
     contents = {"empty": b"", "half": whole[: len(whole) // 2], "garbage": b"\xff\0\xff" * 9}
     if damage != "missing":
         path.write_bytes(contents.get(damage, b"{}"))
-    with pytest.raises(fe.DataError, match=r"checkpoint-2-9 can't be read .*remove it, to go on from"):
+    with pytest.raises(fe.DataError, match=r"checkpoint-2-9 can't be read .*remove it, to go on"):
         load_checkpoint(tmp_path / "checkpoint-2-9", *made(), SETTINGS)
 
 

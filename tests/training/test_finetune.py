@@ -901,6 +901,7 @@ def test_a_loss_that_is_not_finite_is_an_error_and_leaves_the_last_good_checkpoi
         ({"weight_decay": -0.1}, "weight_decay=-0.1 must be 0 or more"),
         ({"lr": "0.01"}, "lr='0.01' must be a number$"),
         ({"validation": None}, "validation=None must be a number$"),
+        ({"lr": True}, "lr=True must be a number$"),
         ({"warmup": "0.1"}, "warmup='0.1' must be a number, or None"),
         ({"max_grad_norm": "1"}, "max_grad_norm='1' must be a number, or None"),
         ({"schedule": "step"}, "no schedule is called 'step'"),
@@ -925,9 +926,11 @@ def test_settings_that_numpy_has_worked_out_are_written_as_numbers(tmp_path):
     options = {"lr": 0.02, "epochs": 2, "max_grad_norm": 1.0, "seed": 3, "batch_size": 8}
     kinds = {float: np.float64, int: np.int64}
     given = {name: kinds[type(value)](value) for name, value in options.items()}
-    run = tune(**given, warmup=np.float32(0.25), schedule="linear", output_dir=tmp_path)
+    numpy = {"warmup": np.float32(0.25), "strategy": fe.DeltaShrink(np.float64(0.2))}
+    run = tune(**given, **numpy, schedule="linear", output_dir=tmp_path)
     config = fe.load(tmp_path).config
+    assert config["strategy"] == "DeltaShrink(shrink=0.2)"
     assert {name: config[name] for name in options} == options
     assert config["warmup"] == 0.25
-    plain = tune(**options, warmup=0.25, schedule="linear")
+    plain = tune(**options, warmup=0.25, strategy=config["strategy"], schedule="linear")
     assert np.array_equal(run.table.vectors, plain.table.vectors)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from itertools import zip_longest
+from itertools import repeat, zip_longest
 from types import SimpleNamespace
 from typing import Any
 
@@ -162,10 +162,19 @@ def encoded_of(numbers: list[int], tags: bool = False) -> EncodedTexts:
     return EncodedTexts(ids, lengths.cumsum(0) - lengths, lengths, labels)
 
 
-def turns(told: list[list[float]]) -> Callable[..., list[float]]:
-    """A sum over processes that answers with what is told, and then that nothing is left."""
+def turns(told: list[list[float]], own: list[Step]) -> Callable[..., list[float]]:
+    """A sum over processes that answers with what is told, and then that nothing is left.
+
+    What this process adds has to be its own part.
+    """
     left = iter([*told, [0, 0]])
-    return lambda *_: next(left)
+    mine = iter([*([step.units, True] for step in own), *repeat([0, False], len(told) + 1)])
+
+    def sums(*given: float) -> list[float]:
+        assert list(given) == next(mine)
+        return next(left)
+
+    return sums
 
 
 def shared(
@@ -183,7 +192,7 @@ def shared(
                 monkeypatch,
                 index=i,
                 count=count,
-                sums=turns(told),
+                sums=turns(told, alone[i]),
                 **options,
             ).steps(0, start)
         )
@@ -246,14 +255,43 @@ def test_tagging_steps_whose_texts_are_all_empty(monkeypatch):
     assert [weights(step) for step in parts[0]] == [0.0, 1.0]
 
 
+def _even(row: dict[str, int], index: int) -> bool:
+    return index % 2 == 0
+
+
+CUT: dict[str, Callable[[datasets.IterableDataset], datasets.IterableDataset]] = {
+    "skip": lambda whole: whole.skip(5).map(lambda row: row),
+    "take": lambda whole: whole.take(9),
+    "filter by index": lambda whole: whole.filter(_even, with_indices=True),
+    "concatenate": lambda whole: datasets.concatenate_datasets([whole.take(4), stream(2, 3)]),
+    "interleave": lambda whole: datasets.interleave_datasets(
+        [whole, stream(2)], probabilities=[0.3, 0.7], seed=3
+    ),
+}
+
+
+@pytest.mark.parametrize("cut", CUT)
 @pytest.mark.parametrize("shards", [1, 2])
-def test_what_was_taken_of_a_stream_for_validation_is_never_trained_on(monkeypatch, shards):
-    """`skip` of a stream that is read in shards would be shared out to them."""
-    train = stream(shards).skip(5).map(lambda row: row)
-    taken = {row["number"] for row in stream(shards).take(5)}
+def test_processes_see_what_one_sees_of_a_stream_that_was_cut(monkeypatch, cut, shards):
+    """In each shard by itself, an index or `skip` would begin anew."""
+    train = CUT[cut](stream(shards))
+    alone = streamed(monkeypatch, source=train)
+    alone._encode = lambda rows, start: encoded_of([row["number"] for row in rows])
+    expected = sum(map(words, alone.steps(0)), Counter())
     parts = shared(monkeypatch, 2, source=train)
-    seen = sum((words(step) for part in parts for step in part), Counter())
-    assert seen == Counter({w: n for w, n in EVERY_WORD.items() if w - 100 not in taken})
+    assert sum((words(step) for part in parts for step in part), Counter()) == expected
+
+
+def test_the_steps_of_shards_that_are_not_of_one_size(monkeypatch):
+    source = datasets.concatenate_datasets([stream(1, 17), stream(1, 6)])
+    assert source.num_shards == 2
+    parts = shared(monkeypatch, 2, source=source)
+    assert len(parts[0]) == len(parts[1]) == 9
+    own = [streamed(monkeypatch, source=source, index=i, count=2) for i in range(2)]
+    told = [sum(1 for _ in one._own_examples(0)) for one in own]
+    assert told == [17, 6]
+    given = streamed(monkeypatch, source=source, count=2, sums=lambda *n: [n[0], told[1] + n[1]])
+    assert given.steps_of_run(3) == 3 * 9
 
 
 def test_a_stream_that_can_be_read_once_only(monkeypatch):
@@ -381,9 +419,24 @@ def test_what_is_no_stream_to_train_on():
     bad[130]["label"] = None
     spoilt = {**parts(), "train": datasets.Dataset.from_list(bad).to_iterable_dataset()}
     with pytest.raises(
-        fe.DataError, match=r"row 130 \(counted from 0\) has None in 'label', which"
+        fe.DataError, match=r"row 130 \(counted from 0\) has None in 'label'; a lab"
     ):
         fe.finetune(table(), spoilt)
+    numbers = [{**row, "label": int(row["label"] == "good")} for row in reviews(200).to_list()]
+    numbers[77]["label"] = -1
+    features = datasets.Features(
+        {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["bad", "good"])}
+    )
+    hidden = datasets.Dataset.from_list(numbers, features=features).to_iterable_dataset()
+    with pytest.raises(
+        fe.DataError, match=r"row 77 .* has -1 in 'label'; a label is one of its cl"
+    ):
+        fe.finetune(table(), {**parts(features), "train": hidden})
+    lists = [{"text": [*row["text"].split(), None], "label": row["label"]} for row in bad[:20]]
+    with pytest.raises(fe.VocabularyError, match=r"None\] is neither a text nor a list of words"):
+        fe.finetune(
+            table(), {**parts(), "train": datasets.Dataset.from_list(lists).to_iterable_dataset()}
+        )
 
 
 def test_a_stream_of_other_examples_is_no_stream_to_go_on_with(tmp_path, monkeypatch):
@@ -400,9 +453,11 @@ def test_a_stream_of_other_examples_is_no_stream_to_go_on_with(tmp_path, monkeyp
     assert fe.finetune(table(), parts(), **options, resume=True).metrics["epochs"] == 2
 
 
-def test_a_vocabulary_that_was_saved_and_loaded(tmp_path):
+@pytest.mark.parametrize("min_count", [1, 70])
+def test_a_vocabulary_that_was_saved_and_loaded(tmp_path, min_count):
     """It has no counts: texts in memory are counted again, a stream's are not."""
-    vocab = fe.Vocabulary.from_dataset(reviews(200), "text")
+    vocab = fe.Vocabulary.from_dataset(reviews(200), "text", min_count=min_count)
+    assert (vocab.counts[1] > 0) == (min_count > 1)
     vocab.save(tmp_path / "tokenizer.json")
     loaded = fe.Vocabulary.load(tmp_path / "tokenizer.json")
     whole = {name: datasets.Dataset.from_list(list(part)) for name, part in parts().items()}
@@ -413,5 +468,5 @@ def test_a_vocabulary_that_was_saved_and_loaded(tmp_path):
     assert np.array_equal(run.table.vectors, one.table.vectors)
     assert run.metrics["coverage"] == one.metrics["coverage"]
     streamed = fe.finetune(table(), parts(), vocab=loaded, epochs=1)
-    assert streamed.metrics["coverage"]["types_found"] == 13
+    assert streamed.metrics["coverage"]["types_found"] == len(vocab) - 2
     assert streamed.warnings == []
