@@ -123,7 +123,7 @@ def label_numbers(
     """
     values = _named(split, column, where)
     numbers = {label: number for number, label in enumerate(labels)}
-    bad = [i for i, value in enumerate(values) if value not in numbers]
+    bad = [i for i, v in enumerate(values) if isinstance(v, (list, dict)) or v not in numbers]
     if bad:
         raise DataError(
             f"{where}: {len(bad):,} of {len(values):,} rows have a label that is not among the "

@@ -52,6 +52,7 @@ def hold_out(
     if splits.streamed:
         raise DataError(
             f"{splits.name}: there is no {role} split, and none can be set aside of a stream; "
+            f"put a file {role}.csv beside train.csv in a folder, or, where its classes are mixed, "
             f"pass {{'train': stream.skip(1_000), '{role}': stream.take(1_000)}}"
         )
     if not 0 < share < 1:

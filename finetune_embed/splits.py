@@ -87,6 +87,11 @@ def open_splits(dataset: DataSource, streaming: bool = False) -> Splits:
 
 def _checked(split: Any, role: str, name: str) -> Any:
     """Return a split that is not empty; a streamed one is held in memory, unless to train on."""
+    if not hasattr(split, "features"):
+        raise DataError(
+            f"{name}: the {role} split is a {type(split).__name__} and no data set; wrap it as "
+            "datasets.Dataset.from_list(...) or IterableDataset.from_generator(...)"
+        )
     if not isinstance(split, Sized):
         if role == "train":
             return split  # it is empty if its first pass finds nothing
@@ -202,6 +207,9 @@ def _stream(paths: list[Path]) -> Any:
     kind = _without_gz(paths[0]).suffix
     if kind not in _SUFFIXES:
         raise DataError(f"{paths[0]}: data sets are read from {', '.join(_SUFFIXES)} files")
+    empty = [path for path in paths if not path.stat().st_size]
+    if empty:
+        raise DataError(f"{empty[0]} is empty (0 bytes)")
     builder = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv"}.get(kind, "json")
     options: dict[str, Any] = {}
     if builder == "csv":
@@ -214,7 +222,11 @@ def _stream(paths: list[Path]) -> Any:
             "na_values": [""],
         }
     files = [os.fspath(path) for path in paths]
-    return load_dataset(builder, data_files=files, split="train", streaming=True, **options)
+    try:  # some kinds are looked into here, others when they are read
+        return load_dataset(builder, data_files=files, split="train", streaming=True, **options)
+    except (OSError, ValueError, EOFError, RuntimeError, StopIteration) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise DataError(f"{paths[0]} can't be read: {reason}") from error
 
 
 def _read(paths: list[Path]) -> Frame:

@@ -28,6 +28,7 @@ LAYERS = [
         "inspection",
         "frame",
         "splits",
+        "holdout",
         "data",
         "models",
         "losses",

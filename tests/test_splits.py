@@ -316,3 +316,10 @@ def test_the_hub_says_no(monkeypatch, error):
     message = "^'imbd' is neither a file or folder here nor a data set that the Hub gives: gone$"
     with pytest.raises(DataError, match=message):
         open_splits("imbd")
+
+
+def test_splits_that_are_no_data_sets():
+    with pytest.raises(
+        DataError, match=r"the train split is a list and no data set; wrap it as dat"
+    ):
+        open_splits({"train": [{"text": "a", "label": "b"}]})

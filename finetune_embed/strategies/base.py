@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import numpy as np
 from torch import nn
 
 from ..errors import StrategyError
@@ -247,7 +246,7 @@ class Strategy:
 
 def _plain(value: Any) -> Any:
     """Return Python's number in the place of numpy's, and anything else as it is."""
-    return value.item() if isinstance(value, np.generic) else value
+    return value.item() if type(value).__module__ == "numpy" and not value.shape else value
 
 
 def _default_of(field: Field[Any]) -> Any:

@@ -152,11 +152,10 @@ def train(run: Training, progress: Progress, best: Tensors, checkpoints: Checkpo
             progress.opened = True
         run.processes.share(run.model.buffers())
         scores = run.processes.from_main(run.evaluate)
-        (loss,) = run.processes.sum(progress.loss)
         record: dict[str, Any] = {
             "epoch": epoch,
             "step": progress.step,
-            "train_loss": loss / run.processes.count / max(1, progress.units),
+            "train_loss": progress.loss / max(1, progress.units),
             **{f"validation_{name}": value for name, value in scores.items()},
             "embedding_lr": progress.open_rate,
             "seconds": round(time.perf_counter() - started, 3),
@@ -176,11 +175,10 @@ def take_step(run: Training, step: Step, progress: Progress, rate: float) -> flo
     """Add up the gradients of a step's batches, average them over the processes, and step.
 
     Returns:
-        The mean loss of the step's units; with several processes, this one's part of it times
-        their number.
+        The mean loss of the step's units, over all processes.
 
     Raises:
-        DivergenceError: it is not finite; then nothing has moved.
+        DivergenceError: it is not finite, in every process; then nothing has moved.
     """
     seed_generators(
         step_seed(run.settings.seed, progress.step, run.processes.index), run.weight.device
@@ -191,6 +189,7 @@ def take_step(run: Training, step: Step, progress: Progress, rate: float) -> flo
         part = _loss_of(run, batch) * batch.weight
         run.precision.backward(part)
         loss += part.item()
+    loss = run.processes.sum(loss)[0] / run.processes.count
     if not math.isfinite(loss):
         raise DivergenceError(
             f"the loss is {loss} in epoch {progress.epoch}, step {progress.step + 1}, with the "

@@ -17,7 +17,7 @@ from ..table import EmbeddingTable
 from ..tokenizer import Tokenizer
 from ..vocabulary import Vocabulary
 from .evaluate import FurtherRows, further_rows
-from .steps import BLOCK, Batching, InMemory, Source, Streamed
+from .steps import BLOCK, Batching, InMemory, Source, Streamed, as_split, read_examples
 from .tasks import LossFunction, Task, are_hidden, class_names, task_of
 
 __all__ = ["Prepared", "prepare"]
@@ -87,6 +87,11 @@ def prepare(
         split = splits.validation if name == "validation" else splits.test
         targets = task.targets(split, settings["label"], f"{splits.name} ({name})", rows)
         held_out[name] = EncodedTexts.of(found[name], wide, targets, settings["max_length"])
+        if task.per_word and not len(targets):
+            raise DataError(
+                f"{splits.name} ({name}): all {len(rows):,} texts are empty, and there is no word "
+                "to tag; pass a split with words"
+            )
     return Prepared(task, words, source, held_out, further, _sha256(told, *held_out.values()))
 
 
@@ -126,22 +131,23 @@ def _streamed(
     A first pass over it finds its words, its labels and its length. It is left out where the
     vocabulary is given and the labels have names; then the length stays unknown.
     """
-    from datasets import Dataset
-
     stream, label, where = splits.train, settings["label"], f"{splits.name} (train)"
     first = _FirstPass(stream, settings["text"], label, where)
-    if isinstance(vocab, Vocabulary):
+    counts: Counter[str] = Counter()
+    if isinstance(vocab, Vocabulary) and class_names(stream, label):
+        next(first.blocks(), None)
+        first.check_not_empty()
+        first.check_begins_anew()
         words = vocab
-        for _ in islice(first.blocks(), 1 if class_names(stream, label) else None):
-            pass
     else:
-        counts: Counter[str] = Counter()
         for texts in first.blocks():
             counts.update(cut(texts, tokenizer).counts)
         first.check_not_empty()
-        words = vocab(counts)
-    first.check_not_empty()
-    sample = Dataset.from_list(first.sample, features=stream.features)
+        if not isinstance(vocab, Vocabulary):
+            words = vocab(counts)
+        else:
+            words = vocab if vocab.counts.any() else vocab.with_counts(counts)
+    sample = as_split(first.sample, stream.features, where)
     task = task_of(
         settings["task"],
         Splits(sample, None, None, splits.name),
@@ -151,13 +157,18 @@ def _streamed(
     )
 
     def encode(block: list[Any], start: int) -> EncodedTexts:
-        split, here = Dataset.from_list(block, features=stream.features), _from(where, start)
+        here = _from(where, start)
+        split = as_split(block, stream.features, here)
         rows = texts_of(split, settings["text"], here)
         targets = task.targets(split, label, here, rows)
         return EncodedTexts.of(rows, words, targets, settings["max_length"])
 
     told = f"{first.sha256.hexdigest()} {words.index_to_key} {words.counts.tolist()}"
-    return task, words, lambda batching: Streamed(stream, encode, batching, first.length), told
+
+    def source(batching: Batching) -> Streamed:
+        return Streamed(stream, encode, batching, first.length, where)
+
+    return task, words, source, told
 
 
 class _FirstPass:
@@ -182,12 +193,11 @@ class _FirstPass:
         Raises:
             DataError: an example has no text or no label; the message names the first.
         """
-        from datasets import Dataset
-
         seen: set[Any] = set()
-        examples, count = iter(self._stream), 0
+        examples, count = read_examples(self._stream, self._where), 0
         while block := list(islice(examples, BLOCK)):
-            texts = texts_of(Dataset.from_list(block), self._text, _from(self._where, count))
+            where = _from(self._where, count)
+            texts = texts_of(as_split(block, None, where), self._text, where)
             given = [example.get(self._label) for example in block]
             for row, example in enumerate(block):
                 value = given[row]
@@ -214,6 +224,16 @@ class _FirstPass:
                     f"{'one of its class names' if names else 'a string or a whole number'}; "
                     "remove such rows with stream.filter(...)"
                 )
+
+    def check_begins_anew(self) -> None:
+        """Check that the examples which were looked at will be there to train on."""
+        again = next(read_examples(self._stream, self._where), None)
+        if repr(again) != repr(self.sample[0]):
+            raise DataError(
+                f"{self._where}: the stream doesn't begin with the same example when it is read "
+                "again; it is read once an epoch, so make it of a function that begins anew each "
+                "time: IterableDataset.from_generator(read_examples)"
+            )
 
     def check_not_empty(self) -> None:
         """Check, after the first block, that there is an example."""

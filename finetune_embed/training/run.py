@@ -27,6 +27,7 @@ from ..formats import load_safetensors, save_safetensors
 from ..lookup import find
 from ..table import EmbeddingTable
 from ..vocabulary import Vocabulary
+from .checkpoint import latest_checkpoint
 from .evaluate import forward_all, further_rows
 from .head import Head, build_model
 from .names import CONFIG, FILES, HISTORY, METRICS, MODEL, TABLE, TOKENIZER, WORDS
@@ -258,6 +259,8 @@ def load(folder: str | os.PathLike[str], head: Head | None = None) -> Run:
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
         state = "is no folder" if not folder.is_dir() else f"has no {', '.join(missing)}"
+        if latest_checkpoint(folder) is not None:
+            state = "holds an unfinished run, which goes on with resume=True"
         raise DataError(f"{folder} {state}; give the output_dir of a finished run")
     import polars as pl
     import yaml
@@ -274,6 +277,8 @@ def load(folder: str | os.PathLike[str], head: Head | None = None) -> Run:
         task = restore_task(config)
         path, spelling = str(config["embedding"]), str(config["head"])
         metrics["warnings"]  # without them it is no run's
+        if metrics["validation"].get("threshold") != config.get("threshold"):
+            raise ValueError(f"{CONFIG} and {METRICS} have different thresholds")
         table = load_safetensors(folder / TABLE)
         vocab = Vocabulary.load(folder / TOKENIZER)
         vocab.counts[2:] = words["count"]

@@ -22,7 +22,16 @@ from ..errors import DataError
 from .processes import Processes
 from .tasks import Task
 
-__all__ = ["Batch", "Batching", "InMemory", "Source", "Step", "Streamed"]
+__all__ = [
+    "Batch",
+    "Batching",
+    "InMemory",
+    "Source",
+    "Step",
+    "Streamed",
+    "as_split",
+    "read_examples",
+]
 
 BLOCK = 8_192  # texts of a stream that are shuffled together
 #: What `datasets` makes a stream of, whose shards have the same examples as the whole.
@@ -172,6 +181,7 @@ class Streamed:
         encode: makes encoded texts of a block of its examples; gets the number of the first.
         batching: how texts become batches; by their number only.
         examples: how many the stream has, if that is known.
+        where: what to call it in messages.
 
     Raises:
         DataError: batches are to be counted in words, or the processes can't share a batch.
@@ -183,6 +193,7 @@ class Streamed:
         encode: Callable[[list[Any], int], EncodedTexts],
         batching: Batching,
         examples: int | None,
+        where: str = "the stream",
     ) -> None:
         count = batching.processes.count
         if batching.batch_tokens is not None:
@@ -196,6 +207,7 @@ class Streamed:
                 f"pass batch_size={count * math.ceil(batching.batch_size / count)}"
             )
         self._batching, self._encode, self._examples = batching, encode, examples
+        self._where = where
         self._size = batching.batch_size // count  # texts of a batch in this process
         self._steps_of_block = max(1, BLOCK // (self._size * batching.accumulation))
         self._by_shards = count > 1 and not stream.num_shards % count and _splits_by_shards(stream)
@@ -217,7 +229,7 @@ class Streamed:
         index, count = self._batching.processes.index, self._batching.processes.count
         if not self._by_shards:
             return math.ceil((self._examples or 0) / count)
-        own = sum(1 for _ in self._stream)
+        own = sum(1 for _ in read_examples(self._stream, self._where))
         return int(max(self._batching.processes.sum(*[own * (i == index) for i in range(count)])))
 
     def steps(self, epoch: int, start: int = 0) -> Iterator[Step]:
@@ -269,7 +281,7 @@ class Streamed:
         if self._by_shards:
             index, count = 0, 1
         stream = self._stream.skip(start * count) if start else self._stream
-        return islice(stream, index, None, count)
+        return islice(read_examples(stream, self._where), index, None, count)
 
     def _alone(self, data: EncodedTexts, group: list[torch.Tensor]) -> Step:
         batching = self._batching
@@ -280,6 +292,41 @@ class Streamed:
             for rows, n in zip(group, units, strict=True)
         ]
         return Step(batches, total)
+
+
+def read_examples(stream: Any, where: str) -> Iterator[Any]:
+    """Yield the examples of a stream.
+
+    Raises:
+        DataError: its files can't be read, each kind of which has errors of its own.
+    """
+    examples, count = iter(stream), 0
+    while True:
+        try:
+            example = next(examples)
+        except StopIteration:
+            return
+        except (OSError, ValueError, TypeError, EOFError, RuntimeError) as error:
+            reason = str(error).strip().split("\n")[0]
+            raise DataError(
+                f"{where} can't be read behind {count:,} examples: {reason or type(error).__name__}"
+            ) from error
+        yield example
+        count += 1
+
+
+def as_split(examples: list[Any], features: Any, where: str) -> Any:
+    """Return examples of a stream as a data set.
+
+    Raises:
+        DataError: the values of a column are not of one kind.
+    """
+    from datasets import Dataset
+
+    try:
+        return Dataset.from_list(examples, features=features)
+    except (ValueError, TypeError) as error:  # those of Arrow
+        raise DataError(f"{where}: examples don't fit together: {error}") from error
 
 
 def _splits_by_shards(stream: Any) -> bool:

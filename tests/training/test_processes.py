@@ -133,6 +133,8 @@ def test_resumed_by_as_many_processes_ends_in_the_same_bits(name, shared):
         resumed = shared / "resumed" / name / file
         assert resumed.read_bytes() == (shared / name / file).read_bytes()
     assert not list((shared / "resumed" / name).glob("*checkpoint*"))
+    resumed, whole = (fe.load(shared / part / name).history for part in ("resumed", "."))
+    np.testing.assert_allclose(figures(resumed), figures(whole), rtol=1e-12)
 
 
 @pytest.mark.slow
@@ -165,6 +167,10 @@ def test_one_process_reports(shared):
     (folder,) = (shared / "full tune" / "trackers").iterdir()
     losses = EventAccumulator(str(folder)).Reload().Scalars("loss")
     assert [event.step for event in losses] == list(range(1, 28))
+    first = [event.value for event in losses[:9]]
+    weights = [8] * 8 + [6]  # 70 texts by 8
+    told = fe.load(shared / "full tune").history[0]["train_loss"]
+    assert np.average(first, weights=weights) == pytest.approx(told, rel=1e-5)
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections import Counter
 from collections.abc import Callable
 from itertools import repeat, zip_longest
@@ -470,3 +471,68 @@ def test_a_vocabulary_that_was_saved_and_loaded(tmp_path, min_count):
     streamed = fe.finetune(table(), parts(), vocab=loaded, epochs=1)
     assert streamed.metrics["coverage"]["types_found"] == len(vocab) - 2
     assert streamed.warnings == []
+
+
+def named(rows: datasets.Dataset) -> datasets.IterableDataset:
+    """A stream whose labels have names, as it is read once only."""
+    numbers = [{"text": r["text"], "label": int(r["label"] == "good")} for r in rows]
+    left = iter(numbers)
+
+    def once() -> Any:
+        yield from left
+
+    features = datasets.Features(
+        {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["bad", "good"])}
+    )
+    return datasets.IterableDataset.from_generator(once, features=features)
+
+
+def test_a_stream_that_would_lose_what_was_looked_at_before(monkeypatch):
+    monkeypatch.setattr(prepare, "BLOCK", 50)
+    vocab = fe.Vocabulary.from_dataset(reviews(200), "text")
+    held = reviews(60, 1).map(lambda row: {"label": int(row["label"] == "good")})
+    with pytest.raises(fe.DataError, match=r"doesn't begin with the same example .*from_generator"):
+        fe.finetune(table(), {"train": named(reviews(200)), "validation": held}, vocab=vocab)
+
+
+def test_a_whole_first_pass_counts_the_words_of_a_loaded_vocabulary(tmp_path):
+    vocab = fe.Vocabulary.from_dataset(reviews(200), "text")
+    vocab.save(tmp_path / "tokenizer.json")
+    loaded = fe.Vocabulary.load(tmp_path / "tokenizer.json")
+    run = fe.finetune(table(), parts(), vocab=loaded, epochs=1, strategy=fe.FrequencyLR())
+    assert run.vocab.counts.tolist() == vocab.counts.tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("train.jsonl", b'{"text": "a", "label": "x"}\n{"text": "b", "la', "can't be read behind"),
+        ("train.csv", b"text;label\na,b;x\nc;y,z,u\n", "can't be read behind|no column 'text'"),
+        ("train.csv", "text,label\nna\xefve,x\n".encode("latin-1"), "can't be read"),
+        ("train.jsonl", b"", r"train.jsonl is empty \(0 bytes\)"),
+    ],
+)
+def test_files_of_a_stream_that_can_not_be_read(tmp_path, name, content, told):
+    (tmp_path / name).write_bytes(content)
+    (tmp_path / "validation.csv").write_text("text,label\na,x\nb,y\n")
+    with pytest.raises(fe.DataError, match=told):
+        fe.finetune(table(), tmp_path, streaming=True)
+
+
+def test_a_packed_file_of_a_stream_that_is_cut_short(tmp_path):
+    rows = "".join(f'{{"text": "good{i}", "label": "l{i % 2}"}}\n' for i in range(2_000))
+    packed = gzip.compress(rows.encode())
+    (tmp_path / "train.jsonl.gz").write_bytes(packed[: len(packed) // 2])
+    (tmp_path / "validation.csv").write_text("text,label\na,l0\nb,l1\n")
+    with pytest.raises(fe.DataError, match=r"jsonl.gz can't be read: .*ended before the end"):
+        fe.finetune(table(), tmp_path, streaming=True)
+
+
+def test_examples_of_different_kinds():
+    def mixed() -> Any:
+        for label in ("x", "y", 3):
+            yield {"text": "a", "label": label}
+
+    source = datasets.IterableDataset.from_generator(mixed)
+    with pytest.raises(fe.DataError, match=r"can't be read behind|don't fit together"):
+        fe.finetune(table(), {"train": source, "validation": reviews(10)})

@@ -686,6 +686,12 @@ def test_the_threshold_of_a_run_is_the_best_on_validation_and_holds_everywhere(t
     for split in ("validation", "test"):
         assert run.metrics[split]["micro_f1"] == pytest.approx(f1(split, threshold), abs=1e-9)
     loaded = fe.load(tmp_path)
+    config = (tmp_path / "config.yaml").read_text()
+    (tmp_path / "config.yaml").write_text(config[: config.index("threshold: ") + 12])
+    with pytest.raises(
+        fe.DataError, match=r"config.yaml and metrics.json have different thresholds"
+    ):
+        fe.load(tmp_path)
     texts = data["test"]["text"][:20]
     assert loaded.task == run.task
     chances = run.predict_proba(texts).double().tolist()
@@ -694,3 +700,34 @@ def test_the_threshold_of_a_run_is_the_best_on_validation_and_holds_everywhere(t
         for row in chances
     ]  # fmt: skip
     assert all(record["validation_threshold"] != 0.5 for record in run.history)
+
+
+@pytest.mark.parametrize("kind", [int, float, bool])
+def test_a_number_for_each_label_is_no_list_of_labels(kind):
+    hot = [[kind(i == 0), kind(i == 1), kind(i == 2)] for i in (0, 1, 2, 3)]
+    splits = splits_of(rows(text=["a", "b", "c", "d"], label=hot))
+    with pytest.raises(
+        fe.DataError, match=r"look like a 0 or 1 for each of 3 labels; .*zip\(names"
+    ):
+        task_of("multi_label", splits, "text", "label")
+    sets = splits_of(rows(text=["a", "b"], label=[[0, 1], [1, 0]]))  # both of both
+    assert task_of("multi_label", sets, "text", "label").labels == [0, 1]
+
+
+def test_held_out_texts_without_a_word_can_not_be_tagged():
+    words, tags = [["a", "b"], ["b"]] * 4, [["x", "y"], ["y"]] * 4
+    table = fe.EmbeddingTable(["a", "b"], np.eye(2, dtype=np.float32))
+    empty = Dataset.from_dict(
+        {"text": [[], []], "label": [[], []]}, features=rows(text=words, label=tags).features
+    )
+    data = DatasetDict(train=rows(text=words, label=tags), validation=empty)
+    with pytest.raises(fe.DataError, match=r"\(validation\): all 2 texts are empty"):
+        fe.finetune(table, data, head="bilstm")
+
+
+def test_lists_of_labels_where_training_has_one_each():
+    train = rows(text=["a", "b"], label=["x", "y"])
+    lists = rows(text=["a"], label=[["x"]])
+    with pytest.raises(fe.DataError, match=r"1 of 1 rows have a label that is not among .*\['x'\]"):
+        SingleLabel(["x", "y"]).targets(lists, "label", "here", ["a"])
+    assert task_of(None, splits_of(train), "text", "label").labels == ["x", "y"]

@@ -220,6 +220,7 @@ def distinct_labels(split: Dataset | Frame, column: str, where: str) -> list[Lab
     """
     lists = label_lists(split, column, where)
     names = class_names(split, column)
+    check_not_multi_hot(lists, column, where)
     allowed = str if names else (str, int)
     for row, labels in enumerate(lists):
         bad = [label for label in labels if not isinstance(label, allowed)]
@@ -241,6 +242,22 @@ def distinct_labels(split: Dataset | Frame, column: str, where: str) -> list[Lab
             "text has the only one can be told by a column of yes and no: task='single_label'"
         )
     return distinct
+
+
+def check_not_multi_hot(lists: Sequence[Sequence[Any]], column: str, where: str) -> None:
+    """Check that rows have the labels of a text, not a number for each label that there is.
+
+    Raises:
+        DataError: all rows are as long, of nothing but 0 and 1, and some repeat one of the two.
+    """
+    alike = len({len(row) for row in lists}) == 1
+    binary = alike and all(value in (0, 1) for value in chain.from_iterable(lists))
+    if binary and any(len(set(row)) < len(row) for row in lists):
+        raise DataError(
+            f"{where}: the rows of {column!r} look like a 0 or 1 for each of {len(lists[0])} "
+            "labels; a row has the labels themselves: dataset.map(lambda row: "
+            f"{{{column!r}: [name for name, has in zip(names, row[{column!r}]) if has]}})"
+        )
 
 
 def numbers_of(lists: Sequence[Sequence[Any]], labels: Sequence[Label], where: str) -> list[int]:
