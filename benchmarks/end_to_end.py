@@ -240,6 +240,7 @@ def trials(tool: str, count: int) -> list[Settings]:
     """Return the settings of a tool's grid; of a larger one, as many, drawn by a seed."""
     grid = GRID[tool]
     found = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+    print(f"{tool}: {min(count, len(found))} of {len(found):,} settings", flush=True)
     if len(found) > count:
         drawn = np.random.default_rng(SEARCH_SEED).choice(len(found), count, replace=False)
         found = [found[at] for at in drawn]

@@ -50,10 +50,11 @@ def _predicted(run: Run, texts: Sequence[str]) -> list[dict[str, Any]]:
     """Return what is predicted for each text, with probabilities."""
     if run.task.per_word:
         return _tagged(run, texts)
-    chances = run.predict_proba(texts).tolist()
+    logits, lengths = run.logits(texts)
+    chances = run.task.probabilities(logits).tolist()
     rows = [dict(zip(run.labels, row, strict=True)) for row in chances]
     found: list[dict[str, Any]] = []
-    for text, label, row in zip(texts, run.predict(texts), rows, strict=True):
+    for text, label, row in zip(texts, run.task.decode(logits, lengths), rows, strict=True):
         if isinstance(label, list):
             ranked = sorted(label, key=row.__getitem__, reverse=True)
             labels = [{"label": one, "probability": row[one]} for one in ranked]
@@ -66,8 +67,9 @@ def _predicted(run: Run, texts: Sequence[str]) -> list[dict[str, Any]]:
 def _tagged(run: Run, texts: Sequence[str]) -> list[dict[str, Any]]:
     """Return the words of each text with their tags; beyond the run's `max_length` None."""
     words = _cased(run.vocab.tokenizer, texts, run.vocab.words_of(texts))
-    tags = run.predict(words)
-    chances = iter(run.predict_proba(words).amax(dim=1).tolist())
+    logits, lengths = run.logits(words)
+    tags = run.task.decode(logits, lengths)
+    chances = iter(run.task.probabilities(logits).amax(dim=1).tolist())
     return [
         {
             "text": text,

@@ -103,6 +103,7 @@ def attach_gate(weight: nn.Parameter, gate: float, strategy: Strategy, epoch: in
         StrategyError: the weight has a rule, or the gate is a ramp, and no optimizer has claimed
             them.
     """
+    # Plain attributes, as those of a rule.
     weight.row_gate, weight.row_epoch = gate, epoch  # type: ignore[attr-defined]
     ramp = 0 < gate < 1
     if (rule_of(weight) is not None or ramp) and not getattr(weight, "row_rule_claimed", False):
@@ -121,6 +122,7 @@ def hold_rows(embedding: nn.Module, weight: nn.Parameter) -> None:
 
 def open_or_close(params: Iterable[nn.Parameter], is_open: bool) -> None:
     """Freeze parameters, or open those again that were frozen by this, and no others."""
+    # What was frozen by this is a plain attribute of the parameter; torch declares none.
     for parameter in params:
         if is_open and getattr(parameter, "closed_by_strategy", False):
             parameter.requires_grad_(True)
@@ -133,6 +135,7 @@ def open_or_close(params: Iterable[nn.Parameter], is_open: bool) -> None:
 
 def claim(weight: torch.Tensor) -> None:
     """Say that an optimizer applies the rule and the gate of a weight."""
+    # A plain attribute, as the rule.
     weight.row_rule_claimed = True  # type: ignore[attr-defined]
 
 

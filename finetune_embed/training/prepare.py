@@ -111,12 +111,16 @@ def _whole(
     texts = texts_of(splits.train, settings["text"], where)
     targets = task.targets(splits.train, label, where, texts)
     found = cut(texts, tokenizer)
-    if not isinstance(vocab, Vocabulary):
-        words = vocab(found.counts)
-    else:  # one that was saved and loaded has no counts
-        words = vocab if vocab.counts.any() else vocab.with_counts(found.counts)
+    words = _vocabulary(vocab, found.counts)
     data = EncodedTexts.of(found, words, targets, settings["max_length"])
     return task, words, lambda batching: InMemory(data, batching), data
+
+
+def _vocabulary(vocab: Vocabulary | MakeVocabulary, counts: Mapping[str, int]) -> Vocabulary:
+    """Return the vocabulary of counted words; a given one keeps its counts, if it has any."""
+    if not isinstance(vocab, Vocabulary):
+        return vocab(counts)
+    return vocab if vocab.counts.any() else vocab.with_counts(counts)  # a loaded one has none
 
 
 def _streamed(
@@ -131,22 +135,20 @@ def _streamed(
     A first pass over it finds its words, its labels and its length. It is left out where the
     vocabulary is given and the labels have names; then the length stays unknown.
     """
-    stream, label, where = splits.train, settings["label"], f"{splits.name} (train)"
+    label, where = settings["label"], f"{splits.name} (train)"
+    stream = splits.train.with_format(None)  # plain values
     first = _FirstPass(stream, settings["text"], label, where)
     counts: Counter[str] = Counter()
     if isinstance(vocab, Vocabulary) and class_names(stream, label):
         next(first.blocks(), None)
-        first.check_not_empty()
         first.check_begins_anew()
-        words = vocab
     else:
+        has_counts = isinstance(vocab, Vocabulary) and bool(vocab.counts.any())
         for texts in first.blocks():
-            counts.update(cut(texts, tokenizer).counts)
-        first.check_not_empty()
-        if not isinstance(vocab, Vocabulary):
-            words = vocab(counts)
-        else:
-            words = vocab if vocab.counts.any() else vocab.with_counts(counts)
+            if not has_counts:
+                counts.update(cut(texts, tokenizer).counts)
+    first.check_not_empty()
+    words = _vocabulary(vocab, counts)
     sample = as_split(first.sample, stream.features, where)
     task = task_of(
         settings["task"],
@@ -199,8 +201,7 @@ class _FirstPass:
             where = _from(self._where, count)
             texts = texts_of(as_split(block, None, where), self._text, where)
             given = [example.get(self._label) for example in block]
-            for row, example in enumerate(block):
-                value = given[row]
+            for row, (example, value) in enumerate(zip(block, given, strict=True)):
                 labels = value if isinstance(value, list) else [value]
                 if self.sample or self._label in example:  # or else the column is missing
                     self._check_labels(labels, count + row)
@@ -226,7 +227,9 @@ class _FirstPass:
                 )
 
     def check_begins_anew(self) -> None:
-        """Check that the examples which were looked at will be there to train on."""
+        """Check that the examples which were looked at, if any, will be there to train on."""
+        if not self.sample:
+            return
         again = next(read_examples(self._stream, self._where), None)
         if repr(again) != repr(self.sample[0]):
             raise DataError(

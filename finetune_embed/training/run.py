@@ -125,7 +125,7 @@ class Run:
         Args:
             texts: texts, or lists of words.
         """
-        logits, lengths = self._logits(texts)
+        logits, lengths = self.logits(texts)
         return self.task.decode(logits, lengths) if len(lengths) else []
 
     def predict_proba(self, texts: Sequence[Any]) -> torch.Tensor:
@@ -133,10 +133,18 @@ class Run:
 
         Where words are tagged: for each word, `(N, C)`, one text after the other.
         """
-        return self.task.probabilities(self._logits(texts)[0])
+        return self.task.probabilities(self.logits(texts)[0])
 
-    def _logits(self, texts: Sequence[Any]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the logits `(units, C)` of texts, and how many words of each count."""
+    def logits(self, texts: Sequence[Any]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what `predict` and `predict_proba` are made of, for whoever needs both.
+
+        Args:
+            texts: texts, or lists of words.
+
+        Returns:
+            The logits `(units, C)`, of each text or of each word, and int64 `(texts,)`, how many
+            words of each text count.
+        """
         if isinstance(texts, str):
             raise DataError(f"predict takes a list of texts: predict([{texts!r}])")
         if not len(texts):

@@ -409,20 +409,15 @@ def test_what_is_no_stream_to_train_on():
     without = {"train": parts()["train"]}
     with pytest.raises(fe.DataError, match="none can be set aside of a stream"):
         fe.finetune(table(), without)
-    bad = reviews(200).to_list()
-    bad[130]["text"] = None
-    spoilt = {**parts(), "train": datasets.Dataset.from_list(bad).to_iterable_dataset()}
-    with pytest.raises(
-        fe.DataError, match=r"1 of 200 rows have no text in 'text', the first is row"
+    for column, told in (
+        ("text", r"1 of 200 rows have no text in 'text', the first is row 130 "),
+        ("label", r"row 130 \(counted from 0\) has None in 'label'; a label is"),
     ):
-        fe.finetune(table(), spoilt)
-    bad = reviews(200).to_list()
-    bad[130]["label"] = None
-    spoilt = {**parts(), "train": datasets.Dataset.from_list(bad).to_iterable_dataset()}
-    with pytest.raises(
-        fe.DataError, match=r"row 130 \(counted from 0\) has None in 'label'; a lab"
-    ):
-        fe.finetune(table(), spoilt)
+        bad = reviews(200).to_list()
+        bad[130][column] = None
+        spoilt = datasets.Dataset.from_list(bad).to_iterable_dataset()
+        with pytest.raises(fe.DataError, match=told):
+            fe.finetune(table(), {**parts(), "train": spoilt})
     numbers = [{**row, "label": int(row["label"] == "good")} for row in reviews(200).to_list()]
     numbers[77]["label"] = -1
     features = datasets.Features(
@@ -433,7 +428,7 @@ def test_what_is_no_stream_to_train_on():
         fe.DataError, match=r"row 77 .* has -1 in 'label'; a label is one of its cl"
     ):
         fe.finetune(table(), {**parts(features), "train": hidden})
-    lists = [{"text": [*row["text"].split(), None], "label": row["label"]} for row in bad[:20]]
+    lists = [{**row, "text": [*row["text"].split(), None]} for row in reviews(20)]
     with pytest.raises(fe.VocabularyError, match=r"None\] is neither a text nor a list of words"):
         fe.finetune(
             table(), {**parts(), "train": datasets.Dataset.from_list(lists).to_iterable_dataset()}
@@ -536,3 +531,30 @@ def test_examples_of_different_kinds():
     source = datasets.IterableDataset.from_generator(mixed)
     with pytest.raises(fe.DataError, match=r"can't be read behind|don't fit together"):
         fe.finetune(table(), {"train": source, "validation": reviews(10)})
+
+
+@pytest.mark.parametrize("form", ["numpy", "torch", "arrow"])
+def test_a_stream_in_a_format_of_its_own(form):
+    train = reviews(200).map(lambda row: {"label": int(row["label"] == "good")})
+    held = reviews(60, 1).map(lambda row: {"label": int(row["label"] == "good")})
+    data = {"train": train.to_iterable_dataset().with_format(form), "validation": held}
+    plain = {"train": train.to_iterable_dataset(), "validation": held}
+    run, one = (fe.finetune(table(), d, epochs=2, batch_size=16) for d in (data, plain))
+    assert run.labels == one.labels == [0, 1]
+    assert np.array_equal(run.table.vectors, one.table.vectors)
+
+
+def test_words_are_cut_in_a_first_pass_only_if_they_are_to_be_counted(monkeypatch):
+    calls: list[int] = []
+    real = prepare.cut
+
+    def counting(texts: Any, tokenizer: Any) -> Any:
+        calls.append(len(texts))
+        return real(texts, tokenizer)
+
+    monkeypatch.setattr(prepare, "cut", counting)
+    vocab = fe.Vocabulary.from_dataset(reviews(200), "text")
+    fe.finetune(table(), parts(), vocab=vocab, epochs=1)
+    assert sorted(calls) == [60, 60]  # validation and test
+    fe.finetune(table(), parts(), epochs=1)
+    assert sorted(calls[2:]) == [60, 60, 200]
