@@ -9,8 +9,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+from collections import deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -59,23 +60,46 @@ def _deadly(real: Callable[..., Any], number: int) -> Callable[..., Any]:
 
 def in_a_new_process(options: Mapping[str, Any], threads: int, death: Death | None) -> int:
     """Go on with a run in a new process; return its exit code."""
-    process = _CONTEXT.Process(target=tune, args=(options, threads, death))
-    process.start()
+    process = _started(options, threads, death)
     process.join(120)
     assert process.exitcode is not None, "it hangs"
     return process.exitcode
 
 
-def lives(options: Mapping[str, Any], deaths: list[Death]) -> list[int]:
-    """Run until the last process has come to its end; return the exit codes."""
-    codes = [in_a_new_process(options, 1, death) for death in deaths]
-    return [*codes, in_a_new_process(options, 2, None)]  # its threads come from the checkpoint
-
-
 def all_lives(plans: list[tuple[dict[str, Any], list[Death]]]) -> list[list[int]]:
-    """Do several, two at a time."""
-    with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(lambda plan: lives(*plan), plans))
+    """Run each plan until its last process has come to its end; return the exit codes of each.
+
+    Two plans at a time, but started and awaited by one thread: `Process.start` looks after every
+    process not yet joined, and takes the exit code from a thread that waits for it.
+    """
+    codes: list[list[int]] = [[] for _ in plans]
+    waiting = deque(range(len(plans)))
+    running: dict[Any, tuple[int, Any]] = {}
+    while waiting or running:
+        while waiting and len(running) < 2:
+            number = waiting.popleft()
+            options, deaths = plans[number]
+            life = len(codes[number])
+            if life < len(deaths):
+                process = _started(options, 1, deaths[life])
+            else:
+                process = _started(options, 2, None)  # its threads come from the checkpoint
+            running[process.sentinel] = number, process
+        ended = wait(list(running), timeout=120)
+        assert ended, "it hangs"
+        for sentinel in ended:
+            number, process = running.pop(sentinel)
+            process.join()
+            codes[number].append(process.exitcode)
+            if len(codes[number]) <= len(plans[number][1]):
+                waiting.appendleft(number)
+    return codes
+
+
+def _started(options: Mapping[str, Any], threads: int, death: Death | None) -> Any:
+    process = _CONTEXT.Process(target=tune, args=(options, threads, death))
+    process.start()
+    return process
 
 
 def left_by(folder: Path) -> dict[str, bytes]:
