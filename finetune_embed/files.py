@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import io
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from typing_extensions import Buffer
 
 from .errors import VectorFileError
 
-__all__ = ["atomic_folder", "atomic_write", "sha256_of"]
+__all__ = ["atomic_folder", "atomic_write", "remove_remains", "sha256_of"]
 
 CHUNK = 1 << 20
 FLUSHED = 1 << 24  # bytes that are flushed together
@@ -115,6 +116,14 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
 def _beside(path: Path) -> Path:
     """Return a new hidden name in the same folder."""
     return path.parent / f".{path.name}.{secrets.token_hex(4)}"
+
+
+def remove_remains(path: Path) -> None:
+    """Remove what processes that were killed while they wrote a file have left of it."""
+    hidden = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{8}}")
+    for file in path.parent.iterdir():
+        if hidden.fullmatch(file.name):
+            file.unlink()
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ import math
 import os
 import struct
 from collections.abc import Collection
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +33,7 @@ from ._sniff import expect
 from ._tensors import DTYPES, TensorFile, open_tensors
 from .static_model import STATIC_TENSORS
 
-__all__ = ["load_safetensors", "read", "save_safetensors"]
+__all__ = ["load_safetensors", "read", "save_safetensors", "write_safetensors"]
 
 WEIGHT, BYTES, OFFSETS, ORIGIN = "embedding.weight", "vocab.bytes", "vocab.offsets", "vocab.origin"
 WRITE_BYTES = 1 << 22
@@ -42,6 +42,12 @@ _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 def save_safetensors(table: EmbeddingTable, path: str | os.PathLike[str]) -> None:
     """Write a table with its words and metadata as one safetensors file. Holds any word."""
+    with atomic_write(path) as file:
+        write_safetensors(table, file)
+
+
+def write_safetensors(table: EmbeddingTable, file: BinaryIO) -> None:
+    """Write what `save_safetensors` writes to a file that is open."""
     from importlib.metadata import version
 
     words, stored = pack_words(table), table.stored
@@ -67,13 +73,12 @@ def save_safetensors(table: EmbeddingTable, path: str | os.PathLike[str]) -> Non
         position = end
     encoded = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     encoded += b" " * (-len(encoded) % 8)
-    with atomic_write(path) as file:
-        file.write(struct.pack("<Q", len(encoded)) + encoded)
-        for array in tensors.values():
-            step = max(1, WRITE_BYTES // max(1, math.prod(array.shape[1:]) * array.dtype.itemsize))
-            for start in range(0, len(array), step):
-                part = array[start : start + step]
-                file.write(np.ascontiguousarray(part, array.dtype.newbyteorder("<")).data)
+    file.write(struct.pack("<Q", len(encoded)) + encoded)
+    for array in tensors.values():
+        step = max(1, WRITE_BYTES // max(1, math.prod(array.shape[1:]) * array.dtype.itemsize))
+        for start in range(0, len(array), step):
+            part = array[start : start + step]
+            file.write(np.ascontiguousarray(part, array.dtype.newbyteorder("<")).data)
 
 
 def _check_metadata(metadata: dict[str, str]) -> None:

@@ -24,8 +24,7 @@ from ..strategies import FullTune, Strategy
 from ..table import EmbeddingTable
 from ..tokenizer import Tokenizer
 from ..vocabulary import Vocabulary, specials_of
-from .checkpoint import remove_checkpoints
-from .folder import check_folder
+from .folder import check_folder, tidy_folder
 from .head import Head
 from .names import MARK
 from .precision import chosen_precision
@@ -257,7 +256,7 @@ def _finished(
     same_settings(folder, {**finished.config, MARK: settings[MARK]}, settings)
     processes.wait()
     if processes.is_main:
-        remove_checkpoints(folder)  # what a process killed at the very end has left of one
+        tidy_folder(folder)  # of what a process killed at the very end has left
     return finished
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import DataError
+from ..files import remove_remains
 from .checkpoint import latest_checkpoint, remove_checkpoints
 from .names import CONFIG, FILES, MARK, METRICS
 
-__all__ = ["check_folder", "clear_folder", "state_of"]
+__all__ = ["check_folder", "clear_folder", "state_of", "tidy_folder"]
 
 State = Literal["empty", "unfinished", "finished"]
 
@@ -23,7 +24,7 @@ def state_of(folder: Path) -> State:
     """
     if folder.exists() and not folder.is_dir():
         raise DataError(f"output_dir={folder} is a file; name a folder")
-    if latest_checkpoint(folder) is not None:
+    if latest_checkpoint(folder) is not None and not (folder / METRICS).exists():
         return "unfinished"
     present = [name for name in FILES if (folder / name).exists()]
     if not present:
@@ -73,4 +74,11 @@ def clear_folder(folder: Path) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / METRICS).unlink(missing_ok=True)
+    tidy_folder(folder)
+
+
+def tidy_folder(folder: Path) -> None:
+    """Remove the checkpoints of a run, and what killed processes have left in its folder."""
     remove_checkpoints(folder)
+    for name in FILES:
+        remove_remains(folder / name)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +24,8 @@ from ..errors import DataError
 from ..evaluation import Drift, Mover
 from ..fallback import EXACT, without_subwords
 from ..files import atomic_write
-from ..formats import load_safetensors, save_safetensors
+from ..formats import load_safetensors
+from ..formats.safetensors import write_safetensors
 from ..lookup import find
 from ..table import EmbeddingTable
 from ..vocabulary import Vocabulary
@@ -34,7 +36,7 @@ from .names import CONFIG, FILES, HISTORY, METRICS, MODEL, TABLE, TOKENIZER, WOR
 from .report import MISSING, SPECIAL
 from .tasks import Task, restore_task
 
-__all__ = ["Run", "load"]
+__all__ = ["Run", "files_that_end_a_run", "load", "write_history"]
 
 #: How `words.parquet` says that a word was found, in words; anything else is a fallback step.
 _FOUND = {
@@ -204,11 +206,12 @@ class Run:
         """Write the files of a run into a folder, each whole or not at all."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        save_safetensors(self.table, folder / TABLE)
-        self.save_beside_table(folder)
+        with files_that_end_a_run(folder) as (table, metrics):
+            write_safetensors(self.table, table)
+            self.save_beside_table(folder, metrics)
 
-    def save_beside_table(self, folder: Path) -> None:
-        """Write all files of a run but that of its table; the metrics, which end a run, last."""
+    def save_beside_table(self, folder: Path, metrics: BinaryIO) -> None:
+        """Write all files of a run but that of its table; the metrics to a file that is open."""
         import polars as pl
         import yaml
 
@@ -220,7 +223,7 @@ class Run:
         told = yaml.safe_dump(dict(self.config), sort_keys=False, allow_unicode=True)
         write_text_file(folder / CONFIG, told)
         write_history(folder / HISTORY, self.history)
-        write_text_file(folder / METRICS, json.dumps(self.metrics, indent=2, ensure_ascii=False))
+        metrics.write(json.dumps(self.metrics, indent=2, ensure_ascii=False).encode() + b"\n")
 
     def __str__(self) -> str:
         shown = self.task.metric.replace("_", " ")
@@ -240,6 +243,17 @@ def _contiguous(model: nn.Module) -> dict[str, torch.Tensor]:
     for name, tensor in state.items():
         kept.setdefault(tensor.data_ptr() if tensor.numel() else id(tensor), name)
     return {name: state[name].contiguous() for name in kept.values()}
+
+
+@contextlib.contextmanager
+def files_that_end_a_run(folder: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+    """Open the files of the table and of the metrics, which take their places last.
+
+    The metrics tell that a run is finished; the table may replace the very vectors that were tuned,
+    without which a run that ended before could not be resumed.
+    """
+    with atomic_write(folder / METRICS) as metrics, atomic_write(folder / TABLE) as table:
+        yield table, metrics
 
 
 def write_text_file(path: Path, text: str) -> None:

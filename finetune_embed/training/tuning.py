@@ -18,7 +18,7 @@ from torch import nn
 from ..coverage import Coverage
 from ..embedding import embedding_of, to_table
 from ..evaluation import drift
-from ..formats import save_safetensors
+from ..formats.safetensors import write_safetensors
 from ..lookup import StartValue, find
 from ..optim import RowAdamW
 from ..strategies import Strategy, check_optimizer
@@ -29,21 +29,19 @@ from .checkpoint import (
     Tensors,
     latest_checkpoint,
     load_checkpoint,
-    remove_checkpoints,
     save_checkpoint,
 )
 from .evaluate import forward_all, table_path
-from .folder import clear_folder
+from .folder import clear_folder, tidy_folder
 from .head import Head, build_model
 from .interrupt import Interrupts
 from .loop import LoopSettings, Training, train
-from .names import TABLE
 from .precision import Precision
 from .prepare import Prepared
 from .processes import Processes
 from .progress import ProgressBar
 from .report import metadata_of, warnings_of, words_of
-from .run import Run, write_history
+from .run import Run, files_that_end_a_run, write_history
 from .schedule import build_scheduler, total_steps
 from .steps import Batching
 from .tasks import Task
@@ -123,14 +121,11 @@ class Tuning:
         self.model.load_state_dict(best)
         self.table_module.sparse = False  # from here on it is the caller's, for any optimizer
         tuned, metrics = self._exported()
-        with ThreadPoolExecutor(1) as pool:
-            # the table takes as long to write as all that comes after it
-            written = None if main is None else pool.submit(save_safetensors, tuned, main / TABLE)
+        if main is None:
             result = self._result(progress, tuned, metrics)
-            if main is not None and written is not None:
-                written.result()
-                result.save_beside_table(main)
-                remove_checkpoints(main)
+        else:
+            result = self._saved(main, progress, tuned, metrics)
+            tidy_folder(main)
         processes.wait()
         return result
 
@@ -230,6 +225,21 @@ class Tuning:
         self.settings |= self.task.settings()
         tuned.metadata = metadata_of(self.base, self.settings, metrics)
         return tuned, metrics
+
+    def _saved(
+        self, folder: Path, progress: Progress, tuned: EmbeddingTable, metrics: dict[str, Any]
+    ) -> Run:
+        """Return the run, when all its files are written."""
+        with (
+            files_that_end_a_run(folder) as (table_file, metrics_file),
+            ThreadPoolExecutor(1) as pool,
+        ):
+            # the table takes as long to write as all that comes after it
+            written = pool.submit(write_safetensors, tuned, table_file)
+            result = self._result(progress, tuned, metrics)
+            result.save_beside_table(folder, metrics_file)
+            written.result()
+        return result
 
     def _result(self, progress: Progress, tuned: EmbeddingTable, metrics: dict[str, Any]) -> Run:
         """Measure what moved, and put the run together."""

@@ -129,6 +129,7 @@ KILLED = """
 import json, os, signal, sys
 import torch
 import finetune_embed as fe
+from finetune_embed import files
 from finetune_embed.training import checkpoint, progress, run, tuning
 
 torch.set_num_threads(1)
@@ -137,15 +138,17 @@ where, number, options = json.load(sys.stdin)
 owner, name = {
     "batch": (progress.ProgressBar, "advance"),
     "half a checkpoint": (checkpoint, "save_file"),
-    "half an export": (tuning, "save_safetensors"),
-    "the table alone": (run.Run, "save_beside_table"),
+    "half an export": (tuning, "write_safetensors"),
+    "beside the table": (run, "write_history"),
+    "the table alone": (files.os, "replace"),
     "half removed": (checkpoint.shutil, "rmtree"),
 }[where]
 real, calls = getattr(owner, name), []
 
 
 def dying(*args):
-    calls.append(args)
+    if where != "the table alone" or str(args[1]).endswith("metrics.json"):
+        calls.append(args)
     if len(calls) == number:
         if where == "half removed":
             os.unlink(next(iter(os.scandir(args[0]))))
@@ -262,6 +265,7 @@ DEATHS = [
     ("batch", 14, ["checkpoint-3-12"]),  # in mid-epoch, after three epochs of four batches
     ("half a checkpoint", 8, ["checkpoint-2-8"]),
     ("half an export", 1, ["checkpoint-5-20"]),
+    ("beside the table", 1, ["checkpoint-5-20"]),
     ("the table alone", 1, ["checkpoint-5-20"]),
     ("half removed", 6, []),  # the last checkpoint, when all is done
 ]
@@ -390,6 +394,33 @@ def test_a_table_is_tuned_again_in_place(tmp_path):
     assert written.table.vectors.tobytes() != first.table.vectors.tobytes()
     (story,) = json.loads(written.table.metadata["history"])
     assert story["strategy"] == "FullTune"
+
+
+@pytest.mark.slow
+def test_killed_while_tuning_in_place(files, tmp_path):
+    """Before the end the table that is tuned is there still, behind it the run is finished."""
+    deaths = [("half an export", 1), ("beside the table", 1), ("half removed", 6)]
+    whole, *folders = (tmp_path / name for name in ("whole", *(where for where, _ in deaths)))
+    options = {}
+    for folder in (whole, *folders):
+        first = options_of("bag, linear with warmup, by step", files, folder)
+        fe.finetune(**first)
+        before = (folder / "embedding.safetensors").read_bytes()
+        options[folder] = first | {"vectors": str(folder / "embedding.safetensors"), "seed": 5}
+    fe.finetune(**options[whole], overwrite=True)
+    processes = [
+        started(KILLED, (*death, options[folder] | {"overwrite": True}))
+        for death, folder in zip(deaths, folders, strict=True)
+    ]
+    for process in processes:
+        assert ended(process) == -signal.SIGKILL
+    for folder in folders[:2]:
+        assert (folder / "embedding.safetensors").read_bytes() == before
+    assert ended(started(RESUME, [options[folder] for folder in folders])) == 0
+    for folder in folders:
+        left, expected = finished(folder), finished(whole)
+        del left["config.yaml"], expected["config.yaml"]  # these name the folders
+        assert left == expected
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.yaml", "tokenizer.json"])
