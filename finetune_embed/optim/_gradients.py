@@ -10,7 +10,7 @@ import torch
 
 from ..strategies.rules import RowRule, trains_now
 from ._kernels import Groups, group_rows, nonzero_rows, row_squares, sum_groups
-from .exchange import exchange_rows
+from .exchange import exchange_gradient
 
 __all__ = ["RowGradient", "clip_coefficient", "total_norm"]
 
@@ -37,12 +37,14 @@ class RowGradient:
     @classmethod
     def of(
         cls, weight: torch.Tensor, grad: torch.Tensor | None, rule: RowRule | None, exchange: bool
-    ) -> RowGradient:
+    ) -> RowGradient | None:
         """Return the rows of a gradient that are not all zero and that train.
+
+        None where there is no gradient, on any process if they exchange theirs.
 
         Args:
             weight: the table.
-            grad: its gradient, dense or sparse; None for an empty one.
+            grad: its gradient, dense or sparse, or None.
             rule: the table's rule, if any.
             exchange: whether to average over all processes.
         """
@@ -56,8 +58,9 @@ class RowGradient:
             rows, parts = torch.arange(len(grad), device=grad.device), grad
         gradient = cls(rows, parts.contiguous(), groups)._touched(weight, rule)
         if exchange:
-            gradient = cls(*exchange_rows(gradient.rows, gradient.values))._touched(weight, None)
-        return gradient
+            mean = exchange_gradient(gradient.rows, gradient.values, grad is not None)
+            return None if mean is None else cls(*mean)._touched(weight, None)
+        return gradient if grad is not None else None
 
     def _touched(self, weight: torch.Tensor, rule: RowRule | None) -> RowGradient:
         touched = nonzero_rows(self.parts, self.groups)

@@ -30,14 +30,31 @@ def exchange_rows(rows: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tenso
         Ascending rows `(W,)`, those of any process, and the sums of their gradients `(W, D)` over
         the processes, divided by the number of processes.
     """
+    return exchange_gradient(rows, values, given=True) or (rows, values)
+
+
+def exchange_gradient(
+    rows: torch.Tensor, values: torch.Tensor, given: bool
+) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """Do what `exchange_rows` does, also for a process that has no gradient, not even an empty one.
+
+    Args:
+        rows: as there.
+        values: as there.
+        given: whether this process has a gradient; without one, it has no rows.
+
+    Returns:
+        What is there, or None where no process has a gradient.
+    """
     world = world_size()
     if world == 1:
-        return rows, values
-    count = torch.tensor([len(rows)], device=rows.device)
-    counts = torch.cat(_gather(count, world)).tolist()
+        return (rows, values) if given else None
+    told = torch.tensor([len(rows) if given else -1], device=rows.device)
+    counts = torch.cat(_gather(told, world)).tolist()
     most = max(counts)
-    if most == 0:
-        return rows, values
+    if most <= 0:
+        return (rows, values) if most == 0 else None
+    counts = [max(count, 0) for count in counts]
     all_rows = _gather(_padded(rows, most), world)
     all_values = _gather(_padded(values, most), world)
     union = torch.cat([r[:n] for r, n in zip(all_rows, counts, strict=True)]).unique()

@@ -152,7 +152,8 @@ class RowAdamW(PlainOptimizer):
                         rule = rule_of(parameter)
                         log_decay(group["lr"], group["weight_decay"], rule or RowRule())
                         rows = RowGradient.of(parameter, grad, rule, exchange)
-                        tables.append((parameter, rows, group))
+                        if rows is not None:
+                            tables.append((parameter, rows, group))
                 elif grad is not None:
                     others.append((parameter, grad, group))
         others = self._clip(tables, others)

@@ -11,6 +11,7 @@ from torch import distributed, multiprocessing, nn
 
 import finetune_embed as fe
 from finetune_embed.optim import broadcast_table, exchange_rows
+from finetune_embed.optim.exchange import exchange_gradient
 
 V, D, STEPS = 30, 3, 8
 OPTIONS: dict[str, Any] = {
@@ -74,6 +75,8 @@ def work(rank: int, folder: str) -> None:
     values = random(len(own), D, seed=rank)
     found["exchanged"] = exchange_rows(own, values)
     found["nothing"] = exchange_rows(own[:0], values[:0])
+    found["no gradient"] = exchange_gradient(own[:0], values[:0], given=False)
+    found["one gradient"] = exchange_gradient(own[:0], values[:0], given=rank == 0)
 
     table.requires_grad_(False)
     before = table.detach().clone()
@@ -107,8 +110,8 @@ def test_the_table_is_that_of_one_process_with_the_whole_batch(ranks):
     optimizer = fe.RowAdamW(groups, **OPTIONS)
     for step in range(STEPS):
         grads = [gradient(step, rank) for rank in range(2)]
-        # of a step without any gradient, an empty one: time goes on in it
-        table.grad = sum((g.to_dense() for g in grads if g is not None), torch.zeros(V, D)) / 2
+        given = [g.to_dense() for g in grads if g is not None]
+        table.grad = sum(given, torch.zeros(V, D)) / 2 if given else None
         layer.grad = (layer_gradient(step, 0) + layer_gradient(step, 1)) / 2
         optimizer.step()
     optimizer.flush()
@@ -147,6 +150,9 @@ def test_the_mean_over_ranks_by_hand(ranks):
     assert rows.tolist() == [1, 4, 7]
     assert torch.equal(values, torch.stack([one[0], one[1] + two[0], one[2]]) / 2)
     assert [part.shape for part in ranks[0]["nothing"]] == [(0,), (0, D)]
+    for told in ranks:
+        assert told["no gradient"] is None
+        assert [part.shape for part in told["one gradient"]] == [(0,), (0, D)]
 
 
 def test_one_process_exchanges_with_nobody():
