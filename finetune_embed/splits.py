@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import os
 import re
 from collections.abc import Mapping, Sized
@@ -265,9 +267,35 @@ def _read_file(path: Path) -> pl.DataFrame:
         separator = "\t" if kind == ".tsv" else ","
         return pl.read_csv(path, separator=separator, infer_schema=False)
     if kind in (".jsonl", ".ndjson"):
-        return pl.read_ndjson(path, infer_schema_length=10_000)
+        frame = pl.read_ndjson(path, infer_schema_length=10_000)
+        _check_texts(frame, path)
+        return frame
     if kind == ".json":
         return pl.read_json(path)
     if kind == ".parquet":
         return pl.read_parquet(path)
     raise DataError(f"{path}: data sets are read from {', '.join(_SUFFIXES)} files")
+
+
+def _check_texts(frame: pl.DataFrame, path: Path) -> None:
+    """Check that the texts of JSON lines are texts; of a list among texts polars makes one.
+
+    Raises:
+        DataError: one is a list or an object; the message names the first line.
+    """
+    import polars as pl
+
+    looks = frame.select(pl.col(pl.String).str.contains(r"^\s*[\[{]").fill_null(value=False))
+    if not any(column.any() for column in looks):
+        return
+    opener: Any = gzip.open if path.suffix.lower() == ".gz" else open
+    with opener(path, "rb") as file:
+        lines = ((number, line) for number, line in enumerate(file, 1) if line.strip())
+        for (number, line), row in zip(lines, looks.iter_rows(named=True), strict=False):
+            for name in (name for name, suspect in row.items() if suspect):
+                value = json.loads(line).get(name)
+                if not isinstance(value, str):
+                    raise DataError(
+                        f"{path}:{number}: {name!r} is {value!r}, and a text in other lines; write "
+                        "texts in all lines, or lists in all"
+                    )

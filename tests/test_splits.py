@@ -281,6 +281,21 @@ def test_a_missing_file_is_never_looked_for_on_the_hub(monkeypatch, name):
         ("a.json", b'[{"text": "a"', r"a\.json can't be read: "),
         ("a.json", b"3", r"a\.json can't be read: "),
         ("a.parquet", b"PAR1PAR1", r"a\.parquet can't be read: "),
+        (
+            "a.jsonl",
+            b'{"text": "a", "label": "[x]"}\n\n{"text": ["b"], "label": "y"}\n',
+            r"a\.jsonl:3: 'text' is \['b'\], and a text in other lines; write texts in all lines",
+        ),
+        (
+            "a.jsonl.gz",
+            gzip.compress(b'{"label": ["x"]}\n{"label": "y"}\n'),
+            r"a\.jsonl\.gz:1: 'label' is \['x'\], and a text",
+        ),
+        (
+            "a.ndjson",
+            b'{"text": "a"}\n{}\n{"text": {"b": 1}}\n',
+            r"a\.ndjson:3: 'text' is \{'b': 1\}, and a text",
+        ),
         ("a.txt", b"text", r"a\.txt: data sets are read from \.csv, \.tsv, \.jsonl"),
     ],
 )
@@ -288,6 +303,13 @@ def test_files_that_can_not_be_read(tmp_path, name, data, message):
     (tmp_path / name).write_bytes(data)
     with pytest.raises(DataError, match=message):
         open_splits(tmp_path / name)
+
+
+def test_texts_that_look_like_json_are_texts(tmp_path):
+    texts = ["[a]", "[1, 2]", '{"b": 1}', " [sic] ", "plain", None, "5"]
+    rows = "\n\n".join(json.dumps({"text": text}) for text in texts)
+    (tmp_path / "a.jsonl").write_text(rows)
+    assert open_splits(tmp_path / "a.jsonl").train["text"] == texts
 
 
 @pytest.mark.parametrize("name", ["imdb", "stanfordnlp/imdb"])

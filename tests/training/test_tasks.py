@@ -74,6 +74,7 @@ def logits_of(found: list[int], classes: int) -> torch.Tensor:
     [
         (["a", "b"], ["y", "x"], "single_label", ["x", "y"]),
         ([["a"], ["b"]], [1, 0], "single_label", [0, 1]),
+        (["a", "b"], ["[y]", "x"], "single_label", ["[y]", "x"]),
         (["a", "b", "c"], [["y"], [], ["x", "y"]], "multi_label", ["x", "y"]),
         ([["a"], ["b", "c"], []], [["y", "x"], [], ["x"]], "multi_label", ["x", "y"]),
         (["a", "b"], [[7], [3, 7]], "multi_label", [3, 7]),
@@ -142,6 +143,13 @@ def test_class_names_of_a_list_as_older_versions_of_datasets_have_it():
         (["a", "b"], [[], []], None, r"the labels in 'label' are \[\]; a task has two or more"),
         (["a", "b"], [["x", None], []], None, "row 0 .* has None in 'label'; a label is a string"),
         (["a", "b"], [[1.5], []], None, "row 0 .* has 1.5 in 'label'; a label is a string"),
+        (
+            ["a", "b"],
+            ["['x', 'y']", " []"],
+            None,
+            r"every label in 'label' is a text that looks like a list, the first is "
+            r""""\['x', 'y'\]"; make lists of them: .*literal_eval.* or pass task='single_label'""",
+        ),
         (["a"], [["x"]], "tagging", "row 0 .* has a text, 'a', .* needs a list of words"),
         (["a", "b"], [["x"], []], None, r"are \['x'\]; a task has .*task='single_label'"),
         ([["a"], ["b"]], [["x"], ["x"]], None, r"are \['x'\]; a task has two or more"),

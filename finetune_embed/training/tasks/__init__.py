@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -29,6 +30,8 @@ __all__ = [
     "task_of",
 ]
 
+_LIST = re.compile(r"\s*\[.*\]\s*", re.DOTALL)
+
 #: Every task by name.
 TASKS: dict[str, type[SingleLabel] | type[MultiLabel] | type[Tagging]] = {
     task.name: task for task in (SingleLabel, MultiLabel, Tagging)
@@ -47,7 +50,8 @@ def task_of(
     Args:
         name: `single_label`, `multi_label` or `tagging`. When left out, a column of labels is
             `single_label` and one of lists of labels `multi_label`, but `tagging` where the texts
-            are lists of as many words.
+            are lists of as many words. It has to be given where all labels are texts such as
+            `"['a', 'b']"`.
         splits: the data set.
         text: the column of texts, or several.
         label: the column of labels or of lists of labels.
@@ -78,6 +82,13 @@ def _inferred(splits: Splits, text: str | Sequence[str], label: str, where: str)
     """Return the name of the task that the columns look like."""
     values = list(column_of(splits.train, label, where, "label"))
     if not any(isinstance(value, list) for value in values):
+        if all(isinstance(value, str) and _LIST.fullmatch(value) for value in values):
+            raise DataError(
+                f"{where}: every label in {label!r} is a text that looks like a list, the first is "
+                f"{values[0]!r}; make lists of them: dataset.map(lambda row: {{{label!r}: "
+                f"ast.literal_eval(row[{label!r}])}}), or pass task='single_label' if they are "
+                "names"
+            )
         return SingleLabel.name
     texts = texts_of(splits.train, text, where)
     if not all(isinstance(words, list) for words in texts):
