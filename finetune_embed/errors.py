@@ -6,7 +6,7 @@ FinetuneEmbedError(Exception)
 ├── VocabularyError(ValueError)   tokens, ids and tables that don't belong together
 ├── StrategyError(ValueError)     a strategy that contradicts itself, or one that trains nothing
 ├── DataError(ValueError)         a data set, a column, a label or a run folder that can't be used
-└── DivergenceError(ArithmeticError)   a loss that is no longer a finite number
+└── DivergenceError(ArithmeticError)   a learning rate at which training can't but diverge
 ```
 
 A message says what is wrong, where (`file:line`), both values, and the cure in calling form.
@@ -45,4 +45,4 @@ class DataError(FinetuneEmbedError, ValueError):
 
 
 class DivergenceError(FinetuneEmbedError, ArithmeticError):
-    """The loss is no longer a finite number: the learning rate is too large."""
+    """The learning rate is too large: a loss is not finite, or decay would turn rows over."""

@@ -190,6 +190,26 @@ class Vocabulary:
         )
         return counted
 
+    def with_specials(self, specials: Sequence[Special | str]) -> Vocabulary:
+        """Return the same words with special tokens that start and train as told.
+
+        Args:
+            specials: some of the special tokens, or `<unk>`; the others stay as they are.
+
+        Raises:
+            VocabularyError: one is no special token of this vocabulary.
+        """
+        told = {special.token: special for special in specials_of(specials)}
+        known = {special.token: special for special in self.specials}
+        if lacking := [token for token in told if token not in known and token != UNK]:
+            raise VocabularyError(
+                f"{lacking[0]!r} is no special token of the vocabulary, which cuts it as any other "
+                f"text; make it with them: Vocabulary.from_texts(texts, specials={lacking!r})"
+            )
+        changed = copy(self)
+        changed.specials = tuple((known | told).values())
+        return changed
+
     def _counts_of(self, counts: Mapping[str, int]) -> npt.NDArray[np.int64]:
         known = (counts.get(word, 0) for word in self.index_to_key[1:])
         return np.array([0, *known], np.int64)  # padding has none

@@ -16,7 +16,15 @@ from ..training.finetune import open_vectors, spelled
 from ..training.processes import Processes
 from ..training.progress import CountBar
 from .folder import open_folder
-from .given import is_plain, not_default, sha256_of_splits, sha256_of_values, shown, with_test
+from .given import (
+    is_plain,
+    not_default,
+    sha256_of_splits,
+    sha256_of_table,
+    sha256_of_values,
+    shown,
+    with_test,
+)
 from .judging import confirmed, standings_of
 from .report import Comparison
 from .runner import Runner
@@ -121,6 +129,7 @@ def compare(
     told = {
         "vectors": spelled(vectors),
         **source,
+        **({"table_sha256": sha256_of_table(base)} if vectors is base else {}),
         "data": spelled(dataset),
         "data_sha256": sha256_of_splits(splits, text, label),
         "test": test,

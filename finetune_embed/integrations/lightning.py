@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -10,6 +11,7 @@ from torch import nn
 from ..errors import StrategyError
 from ..optim import RowAdamW
 from ..strategies import Strategy, check_optimizer
+from ..strategies.base import forget_start, keep_start
 
 __all__ = ["StrategyCallback"]
 
@@ -34,6 +36,12 @@ class StrategyCallback(Callback):
     def __init__(self, strategy: Strategy, embedding: nn.Embedding) -> None:
         self.strategy, self.embedding = strategy, embedding
         self._scores: list[dict[str, float]] = []
+        self._scored = -1  # the epoch of the last record
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Keep the table's start: a checkpoint is loaded before the optimizer is asked for."""
+        if stage == "fit":
+            keep_start(self.embedding)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Check that an optimizer trains the table, and that nothing else clips its gradient.
@@ -41,7 +49,14 @@ class StrategyCallback(Callback):
         Raises:
             StrategyError: none does, or something does.
         """
-        for optimizer in trainer.optimizers:
+        forget_start(self.embedding)
+        weights = {id(p) for p in self.embedding.parameters()}
+        with_table = [
+            optimizer
+            for optimizer in trainer.optimizers
+            if any(id(p) in weights for group in optimizer.param_groups for p in group["params"])
+        ]
+        for optimizer in with_table or trainer.optimizers:
             check_optimizer(optimizer, self.embedding, self.strategy)
         if trainer.gradient_clip_val and self.embedding.sparse:
             raise StrategyError(
@@ -66,7 +81,7 @@ class StrategyCallback(Callback):
                 self.embedding,
                 trainer.global_step,
                 epoch=trainer.current_epoch,
-                total_steps=int(trainer.estimated_stepping_batches),
+                total_steps=_total_steps(trainer),
                 model=pl_module,
                 scores=self._scores,
             )
@@ -76,9 +91,13 @@ class StrategyCallback(Callback):
         _flush(trainer)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Keep the record of an epoch."""
-        if not trainer.sanity_checking:
-            self._scores.append({n: float(v) for n, v in trainer.callback_metrics.items()})
+        """Keep the record of an epoch, of several in one epoch the last."""
+        if trainer.state.fn != "fit" or trainer.sanity_checking:
+            return
+        if self._scored == trainer.current_epoch:
+            self._scores.pop()
+        self._scored = trainer.current_epoch
+        self._scores.append({n: float(v) for n, v in trainer.callback_metrics.items()})
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Make up for decay that rows are owed, before the model is saved."""
@@ -97,11 +116,18 @@ class StrategyCallback(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the records, which a checkpoint keeps."""
-        return {"scores": self._scores}
+        return {"scores": self._scores, "scored": self._scored}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on with the records of a checkpoint."""
         self._scores = list(state_dict["scores"])
+        self._scored = int(state_dict.get("scored", -1))
+
+
+def _total_steps(trainer: Trainer) -> int | None:
+    """Return the steps of a fit, None where nobody can know: data without a length, no end."""
+    steps = trainer.estimated_stepping_batches
+    return int(steps) if 0 <= steps < math.inf else None
 
 
 def _flush(trainer: Trainer) -> None:

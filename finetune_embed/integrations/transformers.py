@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_utils import has_length
 
 from ..errors import StrategyError
 from ..optim import RowAdamW
@@ -43,6 +44,7 @@ class StrategyCallback(TrainerCallback):
 
     def __init__(self, strategy: Strategy, embedding: nn.Embedding) -> None:
         self.strategy, self.embedding = strategy, embedding
+        self._begun: int | None = None  # epochs, of data without a length
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
@@ -50,8 +52,16 @@ class StrategyCallback(TrainerCallback):
         """Check that the optimizer trains the table, and that its gradient is dense.
 
         Raises:
-            StrategyError: it does not, or is not.
+            StrategyError: it does not, or is not; or epochs of data without a length are to be
+                gone on with, which `Trainer` does not count.
         """
+        self._begun = None if has_length(given["train_dataloader"]) else 0
+        if self._begun is not None and state.global_step and self.strategy.timing == "epoch":
+            raise StrategyError(
+                f"{self.strategy} counts epochs, and of data without a length transformers.Trainer "
+                "does not say in which one a checkpoint was written; take a strategy that counts "
+                "steps, such as UnfreezeAfter(steps=...)"
+            )
         check_optimizer(_plain(given["optimizer"]), self.embedding, self.strategy)
         if self.embedding.sparse:
             raise StrategyError(
@@ -64,9 +74,14 @@ class StrategyCallback(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
         """Open or freeze the table for an epoch, where the strategy is timed by epoch."""
+        if self._begun is not None:
+            self._begun += 1
         if self.strategy.timing == "epoch":
             self.strategy.on_epoch_start(
-                self.embedding, _epochs_of(state), model=given["model"], scores=_records_of(state)
+                self.embedding,
+                self._epochs_of(state),
+                model=given["model"],
+                scores=_records_of(state),
             )
 
     def on_step_begin(
@@ -77,7 +92,7 @@ class StrategyCallback(TrainerCallback):
             self.strategy.on_step_start(
                 self.embedding,
                 state.global_step,
-                epoch=_epochs_of(state),
+                epoch=self._epochs_of(state),
                 total_steps=state.max_steps,
                 model=given["model"],
                 scores=_records_of(state),
@@ -96,6 +111,12 @@ class StrategyCallback(TrainerCallback):
         if control.should_save or control.should_evaluate:
             _flush(given["optimizer"])
 
+    def _epochs_of(self, state: TrainerState) -> int:
+        """Return the epochs finished so far."""
+        if self._begun is not None:  # `Trainer` says of each epoch how much of all steps is done
+            return self._begun - 1
+        return int((state.epoch or 0) + 1e-6)
+
 
 def _flush(optimizer: Any) -> None:
     optimizer = _plain(optimizer)
@@ -107,11 +128,6 @@ def _plain(optimizer: Any) -> torch.optim.Optimizer:
     """Return an optimizer without Accelerate's wrapper."""
     inner: torch.optim.Optimizer = getattr(optimizer, "optimizer", optimizer)
     return inner
-
-
-def _epochs_of(state: TrainerState) -> int:
-    """Return the epochs finished so far."""
-    return int((state.epoch or 0) + 1e-6)
 
 
 def _records_of(state: TrainerState) -> list[dict[str, float]]:

@@ -280,14 +280,19 @@ class RowAdamW(PlainOptimizer):
             state_dict: the state of an optimizer over the same parameters.
 
         Raises:
-            ValueError: the state has a slot for every row of a table, as older versions had, or is
-                of parameters of other shapes.
+            ValueError: the state has a slot for every row of a table, as older versions had, is of
+                parameters of other shapes, or of an optimizer of another class.
         """
         saved_ids = [i for group in state_dict["param_groups"] for i in group["params"]]
         parameters = [p for group in self.param_groups for p in group["params"]]
         if len(saved_ids) == len(parameters):  # otherwise torch says what is wrong
             for i, parameter in zip(saved_ids, parameters, strict=True):
                 check_state(state_dict["state"].get(i, {}), parameter, i)
+        if not all("row_wise" in group for group in state_dict["param_groups"]):
+            raise ValueError(
+                "the state is that of another optimizer: a group has no row_wise; load the "
+                "state_dict() of a RowAdamW"
+            )
         super().load_state_dict(state_dict)  # which casts all state to the parameter's dtype
         for i, parameter in zip(saved_ids, parameters, strict=True):
             for name, value in state_dict["state"].get(i, {}).items():

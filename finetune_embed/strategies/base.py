@@ -133,7 +133,7 @@ class Strategy:
         layout = model_layout(model, weight)
         self.check_parts([part.name for part in layout])
         hold_rows(embedding, weight)
-        attach_rule(weight, self.rows(weight, vocab))
+        attach_rule(weight, self.rows(start_of(weight), vocab))
         return [
             {
                 "params": part.params,
@@ -242,6 +242,26 @@ class Strategy:
         from .composition import parse
 
         return parse(text)
+
+
+def keep_start(embedding: nn.Module) -> None:
+    """Keep a copy of a table, for `param_groups` to take as its start when it is called later."""
+    weight = table_weight(embedding)
+    start = nn.Parameter(weight.detach().clone(), requires_grad=False)
+    vars(start).update(vars(weight))
+    # A plain attribute of the parameter, as its rule; torch declares none.
+    weight.row_start = start  # type: ignore[attr-defined]
+
+
+def forget_start(embedding: nn.Module) -> None:
+    """Drop what `keep_start` has kept."""
+    vars(table_weight(embedding)).pop("row_start", None)
+
+
+def start_of(weight: nn.Parameter) -> nn.Parameter:
+    """Return the weight as it was when its start was kept; itself, if it was not."""
+    start: nn.Parameter = getattr(weight, "row_start", weight)
+    return start
 
 
 def _plain(value: Any) -> Any:

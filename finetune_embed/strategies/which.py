@@ -64,7 +64,9 @@ class TrainRows(Strategy):
         train = torch.zeros(len(weight), dtype=torch.bool, device=weight.device)
         if self.top is not None:
             counts = needed_counts(self, vocab, weight)
-            train[counts.argsort(descending=True, stable=True)[: self.top]] = True
+            first = needed_vocab(self, vocab, weight).first_word  # `<unk>` counts many words
+            top = counts[first:].argsort(descending=True, stable=True)[: self.top]
+            train[first + top] = True
             return RowRule(train=train & (counts > 0))
         words = self.keys if self.lexicon is None else _words_in(self.lexicon)
         known = needed_vocab(self, vocab, weight).key_to_index
@@ -97,7 +99,7 @@ class LockRows(Strategy):
     @override
     def rows(self, weight: nn.Parameter, vocab: Vocabulary | None) -> RowRule:
         known = needed_vocab(self, vocab, weight).key_to_index
-        scale = torch.full((len(weight),), self.default, device=weight.device)
+        scale = torch.full((len(weight),), float(self.default), device=weight.device)
         found = {word: factor for word, factor in self.factors.items() if word in known}
         scale[[known[word] for word in found]] = torch.tensor(
             [*found.values()], dtype=scale.dtype, device=weight.device

@@ -48,7 +48,8 @@ class Progress:
         step: optimizer steps finished.
         history: a record for each epoch.
         best_epoch: the epoch with the best validation score so far, -1 before the first.
-        opened: whether the table has been open, at a rate above 0, and was seen to move.
+        opened: whether the table has been open, at a rate above 0, and rows of it have trained.
+        reached: whether the loss has had a gradient of the table.
         done: steps finished of the epoch that has begun.
         loss: the sum of the losses of its units.
         units: the texts, or words, that it has been trained on.
@@ -61,6 +62,7 @@ class Progress:
     history: list[dict[str, Any]] = field(default_factory=list)
     best_epoch: int = -1
     opened: bool = False
+    reached: bool = False
     done: int = 0
     loss: float = 0.0
     units: int = 0

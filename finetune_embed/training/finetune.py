@@ -132,7 +132,7 @@ def finetune(
         tokenizer: `glove`, `cased`, `whitespace` or a `Tokenizer`; the one that fits the vectors
             when left out.
         vocab: the vocabulary, in the place of one made from the training split; its tokenizer is
-            the one that is used.
+            the one that is used, and `specials` tells how its special tokens start and train.
         min_count: rarer words of the training split are left to `<unk>`.
         max_length: only so many words of a text count.
         oov: the start value of words that the vectors lack: `normal`, `mean`, `zeros`, `subwords`
@@ -168,7 +168,14 @@ def finetune(
     strategy = Strategy.parse(strategy) if isinstance(strategy, str) else strategy or FullTune()
     if isinstance(tokenizer, str):
         tokenizer = Tokenizer.named(tokenizer)
+    if vocab is not None:
+        vocab = _with_specials(vocab, tokenizer, min_count, specials)
     own_head = not isinstance(head, str)
+    if embedding is not None and not isinstance(head, nn.Module):
+        raise DataError(
+            f"embedding={embedding!r} says which embedding of a module is the table, but head is "
+            f"{head if isinstance(head, str) else _name_of(head)!r}; leave it out"
+        )
     processes = Processes(device)
     settings: dict[str, Any] = {
         MARK: version("finetune_embed"),
@@ -219,8 +226,12 @@ def finetune(
     state = None
     if folder is not None:
         state = processes.from_main(lambda: check_folder(folder, resume, overwrite))
-    if folder is not None and state == "finished" and resume:
-        return _finished(folder, head if own_head else None, settings, processes)
+    done = folder if state == "finished" and resume else None
+    if tokenizer is not None:
+        settings["tokenizer"] = tokenizer.name
+    by_name = all(isinstance(given, (str, os.PathLike)) for given in (vectors, dataset))
+    if done is not None and by_name and vocab is None:
+        return _finished(done, head if own_head else None, settings, processes)
     splits = open_splits(dataset, streaming)
     if not splits.streamed:
         texts_of(splits.train, text, f"{splits.name} (train)")  # before rows change their numbers
@@ -242,6 +253,8 @@ def finetune(
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             tuning = Tuning(base, data, strategy, head, embedding, oov, settings, processes)
+            if done is not None:  # objects have no names: their hashes tell whether they differ
+                return _finished(done, head if own_head else None, tuning.settings, processes)
             return tuning.run(folder, resume, progress)
     finally:
         torch.set_num_threads(threads)
@@ -260,12 +273,36 @@ def _finished(
     return finished
 
 
+def _with_specials(
+    vocab: Vocabulary,
+    tokenizer: Tokenizer | None,
+    min_count: int,
+    specials: Sequence[Special | str],
+) -> Vocabulary:
+    """Return a given vocabulary with special tokens that start and train as told.
+
+    Raises:
+        DataError: what a vocabulary is made by is given beside it.
+    """
+    others = [f"min_count={min_count}"] if min_count != 1 else []
+    if tokenizer is not None and tokenizer.name != vocab.tokenizer.name:
+        others.append(f"tokenizer={tokenizer.name!r}")
+    if others:
+        raise DataError(
+            f"vocab= and {' and '.join(others)} are given, but a vocabulary was made by its own; "
+            "leave out one of the two"
+        )
+    return vocab.with_specials(specials) if specials else vocab
+
+
 def open_vectors(
     vectors: str | os.PathLike[str] | EmbeddingTable, member: str | None
 ) -> tuple[EmbeddingTable, dict[str, str]]:
     """Return the table and what identifies the file it came from."""
     names = ("source", "source_sha256", "source_format")
     if isinstance(vectors, EmbeddingTable):
+        if member is not None:
+            raise DataError(f"member={member!r} is of an archive, but vectors is a table")
         return vectors, {n: vectors.metadata[n] for n in names if n in vectors.metadata}
     base, kind, _ = read_vectors(vectors, member=member)
     if "vectors" in base.__dict__:

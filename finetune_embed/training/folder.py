@@ -8,7 +8,7 @@ from typing import Literal
 from ..errors import DataError
 from ..files import remove_remains
 from .checkpoint import latest_checkpoint, remove_checkpoints
-from .names import CONFIG, FILES, MARK, METRICS
+from .names import CONFIG, FILES, HISTORY, MARK, METRICS
 
 __all__ = ["check_folder", "clear_folder", "state_of", "tidy_folder"]
 
@@ -69,11 +69,13 @@ def check_folder(folder: Path, resume: bool, overwrite: bool) -> State:
 def clear_folder(folder: Path) -> None:
     """Make a folder ready for a new run.
 
-    Of a former run only the checkpoints and the metrics go, which mark it as finished; its other
-    files, of which one may be the table being tuned, stay until new ones take their places.
+    Of a former run only the checkpoints go, its history, and the metrics, which mark it as
+    finished; its other files, of which one may be the table being tuned, stay until new ones take
+    their places.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / METRICS).unlink(missing_ok=True)
+    for name in (METRICS, HISTORY):
+        (folder / name).unlink(missing_ok=True)
     tidy_folder(folder)
 
 

@@ -84,7 +84,7 @@ def fill_module(
     module.weight = embedding.weight
     module.num_embeddings = embedding.num_embeddings
     module.padding_idx = embedding.padding_idx
-    module.sparse = embedding.sparse
+    module.sparse = embedding.sparse and getattr(module, "mode", "mean") != "max"  # torch can't
     if hasattr(embedding, "fixed_rows"):
         module.fixed_rows = embedding.fixed_rows
     return model, module

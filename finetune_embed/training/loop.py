@@ -16,7 +16,8 @@ from torch.optim.lr_scheduler import LambdaLR
 from ..augment import drop_words
 from ..errors import DivergenceError
 from ..optim import RowAdamW
-from ..strategies import EMBEDDING, Clock, Strategy, check_moved, model_layout
+from ..strategies import EMBEDDING, Clock, RowRule, Strategy, check_moved, model_layout
+from ..strategies.rules import rule_of
 from .checkpoint import Checkpoints, Progress, Tensors
 from .precision import Precision
 from .processes import Processes
@@ -148,8 +149,7 @@ def train(run: Training, progress: Progress, best: Tensors, checkpoints: Checkpo
             checkpoints.after_step(progress, best)
         run.optimizer.flush()
         if not progress.opened and progress.open_rate > 0:
-            check_moved(run.embedding, run.start, progress.open_rate)
-            progress.opened = True
+            progress.opened = _has_trained(run, progress)
         run.processes.share(run.model.buffers())
         scores = run.processes.from_main(run.evaluate)
         record: dict[str, Any] = {
@@ -195,10 +195,33 @@ def take_step(run: Training, step: Step, progress: Progress, rate: float) -> flo
             f"the loss is {loss} in epoch {progress.epoch}, step {progress.step + 1}, with the "
             f"table at lr={rate:g}; take a smaller lr"
         )
-    run.processes.mean_gradients(p for p in run.model.parameters() if p is not run.weight)
+    run.processes.mean_gradients(
+        parameter
+        for group in run.optimizer.param_groups
+        if not group["row_wise"]  # those the optimizer exchanges
+        for parameter in group["params"]
+    )
+    progress.reached = progress.reached or run.weight.grad is not None
     run.precision.step(run.optimizer)
     run.scheduler.step()
     return loss
+
+
+def _has_trained(run: Training, progress: Progress) -> bool:
+    """Tell, after an epoch with an open table, whether a row of it has trained by now.
+
+    Raises:
+        StrategyError: the loss does not depend on the table, or rows were to move and did not.
+    """
+    rule = rule_of(run.weight) or RowRule()
+    stepped = len(run.optimizer.state.get(run.weight, {}).get("rows", ()))
+    reached = run.processes.sum(float(progress.reached)) != [0.0]
+    some_train = rule.train is not None and bool(rule.train.any())
+    if reached and some_train and not stepped:
+        return False  # none of them has been in a batch so far
+    if not (stepped and rule.shrink):  # which may take all moves back
+        check_moved(run.embedding, run.start, progress.open_rate)
+    return True
 
 
 def _loss_of(run: Training, batch: Batch) -> torch.Tensor:

@@ -17,7 +17,7 @@ from torch import nn
 
 from .. import errors
 
-__all__ = ["Processes"]
+__all__ = ["Processes", "sparse_apart"]
 
 _ERRORS: dict[str, type[Exception]] = {name: getattr(errors, name) for name in errors.__all__}
 
@@ -92,6 +92,10 @@ class Processes:
             raise _ERRORS.get(found["error"], errors.FinetuneEmbedError)(found["message"])
         return found["value"]
 
+    def agree(self, told: str) -> bool:
+        """Tell, in every process, whether all of them have the same."""
+        return self.sum(float(self.from_main(lambda: told) != told)) == [0.0]
+
     def sum(self, *numbers: float) -> list[float]:
         """Return the sums of numbers over all processes."""
         if self.count == 1:
@@ -109,7 +113,7 @@ class Processes:
 
     @torch.no_grad()
     def mean_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Average the gradients of parameters over all processes, in one message.
+        """Average the dense gradients of parameters over all processes, in one message.
 
         A parameter without a gradient in this process takes part with zeros, since it may have one
         in another; without one in any it stays as it is, as it does in one process.
@@ -127,3 +131,20 @@ class Processes:
         ):
             if count:
                 parameter.grad = gradient.copy_(mean.view_as(gradient)).div_(self.count)
+
+
+def sparse_apart(model: nn.Module, groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return groups in which weights with sparse gradients have groups of their own, `row_wise`.
+
+    Those of the table are one. The gradients of others come by rows too, and `RowAdamW` exchanges
+    the rows of such groups.
+    """
+    tables = (m for m in model.modules() if isinstance(m, (nn.Embedding, nn.EmbeddingBag)))
+    sparse = {id(module.weight) for module in tables if module.sparse}
+    apart = []
+    for group in groups:
+        for by_rows in (False, True):
+            params = [p for p in group["params"] if (id(p) in sparse) is by_rows]
+            if params:
+                apart.append({**group, "params": params, "row_wise": by_rows or group["row_wise"]})
+    return apart

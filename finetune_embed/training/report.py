@@ -36,15 +36,20 @@ def warnings_of(
             f"only {share:.1%} of the running words are in the vectors; do language, case and "
             "tokenizer fit them?"
         )
-    if strategy.tunes and not progress.opened:
+    if strategy.tunes and progress.reached and not progress.opened:
+        warnings.append(
+            f"in {progress.epoch} epochs ({progress.step:,} steps) no row that {strategy} lets "
+            "train was in a batch while the table was open; it is as it was imported"
+        )
+    elif strategy.tunes and not progress.opened:
         warnings.append(
             f"the table was never open at a rate above 0 in {progress.epoch} epochs "
             f"({progress.step:,} steps) of {strategy}; it is as it was imported"
         )
     elif strategy.tunes and coverage.types_found and not moved.rows_moved:
         warnings.append(
-            f"the best epoch, {progress.best_epoch + 1}, came before the table moved; it is as it "
-            "was imported"
+            f"in the best epoch, {progress.best_epoch + 1}, no row was away from its start; the "
+            "table is as it was imported"
         )
     return warnings
 

@@ -17,11 +17,15 @@ from torch import nn
 
 from ..coverage import Coverage
 from ..embedding import embedding_of, to_table
+from ..errors import DataError, DivergenceError
 from ..evaluation import drift
 from ..formats.safetensors import write_safetensors
 from ..lookup import StartValue, find
 from ..optim import RowAdamW
-from ..strategies import Strategy, check_optimizer
+from ..optim._rules import log_decay
+from ..strategies import RowRule, Strategy, check_optimizer
+from ..strategies.layout import EMBEDDING
+from ..strategies.rules import rule_of
 from ..table import EmbeddingTable
 from .checkpoint import (
     Checkpoints,
@@ -38,7 +42,7 @@ from .interrupt import Interrupts
 from .loop import LoopSettings, Training, train
 from .precision import Precision
 from .prepare import Prepared
-from .processes import Processes
+from .processes import Processes, sparse_apart
 from .progress import ProgressBar
 from .report import metadata_of, warnings_of, words_of
 from .run import Run, files_that_end_a_run, write_history
@@ -73,6 +77,11 @@ class Tuning:
         self.coverage: Coverage = self.vocab.coverage_of(self.found)
         self.outcomes: npt.NDArray[np.float64] | None = None
         settings |= {"task": data.task.name, "data_sha256": data.sha256}
+        if not processes.agree(data.sha256):
+            raise DataError(
+                f"the {processes.count} processes were not given the same data in the same order, "
+                "of which each takes its share; shuffle it with a seed: dataset.shuffle(seed=0)"
+            )
         table = embedding_of(
             base, self.vocab, self.found, oov=oov, seed=settings["seed"], sparse=True
         )
@@ -152,6 +161,14 @@ class Tuning:
             weight_decay=settings["weight_decay"],
             vocab=self.vocab,
         )
+        if self.processes.count > 1:
+            groups = sparse_apart(self.model, groups)
+        weight = _weight(self.table_module)
+        for group in (group for group in groups if group["name"] == EMBEDDING):
+            try:
+                log_decay(group["lr"], group["weight_decay"], rule_of(weight) or RowRule())
+            except ValueError as error:
+                raise DivergenceError(f"{self.strategy}: {error}") from error
         return RowAdamW(
             groups,
             lr=settings["lr"],

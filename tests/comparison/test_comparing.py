@@ -206,6 +206,10 @@ def test_other_settings_are_refused(found, table, tmp_path):
             resume=True,
             **FAST,
         )
+    other = fe.EmbeddingTable(table.index_to_key, table.vectors + np.float32(1))
+    pairs = [folder.parents[1] / "pairs.tsv"]
+    with pytest.raises(fe.DataError, match=r"was written with table_sha256="):
+        fe.compare([], other, reviews(), word_pairs=pairs, output_dir=folder, resume=True, **FAST)
 
 
 def test_folders_of_others_are_left_alone(table, tmp_path):
@@ -292,6 +296,16 @@ def test_a_rate_with_which_the_loss_diverges_is_passed_by(table):
         fe.compare(
             ["FullTune"], table, reviews(), lr=1e38, loss_fn=_infinite, **{**FAST, "budget": 3}
         )
+
+
+def test_a_rate_at_which_decay_would_turn_rows_over_is_passed_by(table):
+    name = "L2SP(decay=40.0)"
+    found = fe.compare([name], table, reviews(), lr=1e-2, **{**FAST, "budget": 3})
+    tried = found.standing(name).tried
+    assert {rate: score is None for rate, score in tried.items()} == {
+        rate: 40 * rate >= 1 for rate in tried
+    }
+    assert any(40 * rate >= 1 for rate in tried)
 
 
 def _infinite(logits: Any, targets: Any) -> Any:

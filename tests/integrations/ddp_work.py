@@ -84,6 +84,8 @@ def main() -> None:
     bits = {str(strategy): tuned(strategy, rank, count).hex() for strategy in STRATEGIES}
     Path(sys.argv[1], f"bits-{os.environ['RANK']}.json").write_text(json.dumps(bits))
     torch.distributed.destroy_process_group()
+    # The wrapped models hold the group's threads still, which may abort an interpreter that ends.
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -282,3 +283,164 @@ def test_a_checkpoint_of_lightning_in_mid_epoch_owes_no_decay(tmp_path):
     state = saved["optimizer_states"][0]["state"]
     (table,) = [entries for entries in state.values() if "decay_seen" in entries]
     assert torch.equal(table["decay_seen"], table["log_decay"].expand_as(table["decay_seen"]))
+
+
+@pytest.mark.parametrize("strategy", [fe.L2SP(2.0), fe.DeltaShrink(0.2), fe.TrustRegion(0.1)])
+def test_a_resumed_fit_of_lightning_measures_from_the_start(strategy, tmp_path):
+    """Lightning loads a checkpoint before it asks for the optimizer, which is where anchors are."""
+    from lightning.pytorch import LightningModule, Trainer
+
+    from finetune_embed.integrations.lightning import StrategyCallback
+
+    class Module(LightningModule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = Model(fe.FullTune(), sparse=True)
+
+        def training_step(self, batch: dict[str, torch.Tensor], _: int) -> torch.Tensor:
+            return self.inner(**batch)["loss"]
+
+        def configure_optimizers(self) -> torch.optim.Optimizer:
+            return fe.RowAdamW(strategy.param_groups(self, self.inner.embedding, lr=0.05))
+
+    def fit(epochs: int, path: Path | None = None) -> tuple[Module, Trainer]:
+        module = Module()
+        trainer = Trainer(
+            max_epochs=epochs,
+            accelerator="cpu",
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            callbacks=[StrategyCallback(strategy, module.inner.embedding)],
+        )
+        loader = torch.utils.data.DataLoader(TRAIN, batch_size=None)
+        trainer.fit(module, loader, ckpt_path=path, weights_only=False)
+        return module, trainer
+
+    _, trainer = fit(2)
+    trainer.save_checkpoint(tmp_path / "two.ckpt")
+    resumed, whole = fit(4, tmp_path / "two.ckpt")[0], fit(4)[0]
+    same_bits(resumed, whole)
+    anchor = resumed.inner.embedding.weight.row_rule.anchor
+    assert torch.equal(anchor, Model(strategy, sparse=True).embedding.weight)
+    assert not hasattr(resumed.inner.embedding.weight, "row_start")
+
+
+class Endless(torch.utils.data.IterableDataset):
+    """The batches in their order, their number unknown."""
+
+    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
+        return iter(TRAIN)
+
+
+def test_lightning_without_a_known_number_of_steps():
+    from lightning.pytorch import LightningModule, Trainer
+
+    from finetune_embed.integrations.lightning import StrategyCallback
+
+    def fit(strategy: fe.Strategy, **options: Any) -> list[bool]:
+        model, opened = Model(strategy, sparse=True), []
+
+        class Module(LightningModule):
+            def __init__(self) -> None:
+                super().__init__()
+                self.inner = model
+
+            def training_step(self, batch: dict[str, torch.Tensor], _: int) -> torch.Tensor:
+                opened.append(model.embedding.weight.requires_grad)
+                if len(opened) == 8:
+                    self.trainer.should_stop = True
+                return model(**batch)["loss"]
+
+            def configure_optimizers(self) -> torch.optim.Optimizer:
+                return fe.RowAdamW(model.groups)
+
+        Trainer(
+            accelerator="cpu",
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            callbacks=[StrategyCallback(strategy, model.embedding)],
+            **options,
+        ).fit(Module(), torch.utils.data.DataLoader(Endless(), batch_size=None))
+        return opened
+
+    for options in ({"max_epochs": 2}, {"max_epochs": -1}):
+        opened = fit(fe.UnfreezeAfter(steps=4), **options)
+        assert opened[:6] == [False] * 4 + [True] * 2
+        with pytest.raises(fe.StrategyError, match="needs the number of all steps"):
+            fit(fe.UnfreezeAfter(fraction=0.5), **options)
+
+
+def test_a_record_of_lightning_is_one_of_an_epoch_of_training():
+    from finetune_embed.integrations.lightning import StrategyCallback
+
+    strategy = fe.UnfreezeOnPlateau(min_delta=10.0)
+    model = Model(strategy, sparse=True)
+    callback = StrategyCallback(strategy, model.embedding)
+    expected = by_hand(strategy, sparse=True)
+    given = with_lightning(strategy, model, callbacks=[callback], val_check_interval=1)
+    same_bits(expected, given)
+    state = callback.state_dict()
+    assert len(state["scores"]) == EPOCHS
+    assert state["scored"] == EPOCHS - 1
+    for fn, sanity in (("validate", False), ("fit", True)):
+        other: Any = SimpleNamespace(state=SimpleNamespace(fn=fn), sanity_checking=sanity)
+        callback.on_validation_epoch_end(other, other)
+    assert len(callback.state_dict()["scores"]) == EPOCHS
+
+
+def test_lightning_may_have_an_optimizer_of_other_parts():
+    from finetune_embed.integrations.lightning import StrategyCallback
+
+    model = Model(fe.FullTune(), sparse=True)
+    critic = torch.optim.AdamW(nn.Linear(2, 2).parameters())
+    callback = StrategyCallback(fe.FullTune(), model.embedding)
+    trainer: Any = SimpleNamespace(
+        optimizers=[fe.RowAdamW(model.groups), critic], gradient_clip_val=None
+    )
+    callback.on_fit_start(trainer, trainer)
+    trainer.optimizers.pop(0)
+    with pytest.raises(fe.StrategyError, match="is in none of the optimizer's 1 groups"):
+        callback.on_fit_start(trainer, trainer)
+
+
+def test_epochs_of_transformers_over_data_without_a_length(tmp_path):
+    from transformers import Trainer, TrainingArguments
+
+    from finetune_embed.integrations.transformers import StrategyCallback
+
+    strategy = fe.UnfreezeAfter(epochs=2)
+    model, opened = Model(strategy, sparse=False), []
+
+    class Watching(StrategyCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+            super().on_step_end(args, state, control, **given)
+            opened.append(self.embedding.weight.requires_grad)
+
+    def trainer() -> Trainer:
+        settings: dict[str, Any] = {
+            "max_steps": 4 * len(TRAIN),
+            "per_device_train_batch_size": 1,
+            "lr_scheduler_type": "constant",
+            "save_steps": 7,
+            "report_to": [],
+            "use_cpu": True,
+            "disable_tqdm": True,
+            "remove_unused_columns": False,
+        }
+        return Trainer(
+            model,
+            TrainingArguments(str(tmp_path), **settings),
+            data_collator=lambda examples: examples[0],
+            train_dataset=Endless(),
+            optimizers=(fe.RowAdamW(model.groups), None),
+            callbacks=[Watching(strategy, model.embedding)],
+        )
+
+    trainer().train()
+    assert opened == [False] * 2 * len(TRAIN) + [True] * 2 * len(TRAIN)
+    with pytest.raises(fe.StrategyError, match=r"take a strategy that counts steps, such as Unfr"):
+        trainer().train(resume_from_checkpoint=str(tmp_path / "checkpoint-7"))

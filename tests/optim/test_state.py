@@ -334,3 +334,12 @@ def test_a_group_that_is_added_later_is_checked_and_claimed():
     train(weight, optimizer, range(12))
     assert torch.equal(weight[20:], start()[20:])
     assert not torch.equal(weight, start())
+
+
+def test_the_state_of_another_optimizer_is_an_error():
+    weight = nn.Parameter(torch.ones(3, 2))
+    other = torch.optim.AdamW([weight])
+    weight.grad = torch.ones(3, 2)
+    other.step()
+    with pytest.raises(ValueError, match="that of another optimizer: a group has no row_wise"):
+        fe.RowAdamW([weight]).load_state_dict(other.state_dict())

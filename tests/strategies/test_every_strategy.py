@@ -241,6 +241,15 @@ def names(mask: torch.Tensor) -> list[str]:
     return [vocabulary().index_to_key[row] for row in mask.nonzero().squeeze(1).tolist()]
 
 
+@pytest.mark.parametrize("default", [0, 1])
+def test_factors_are_no_whole_numbers_beside_a_whole_default(default):
+    scale = rule(fe.LockRows({"w0": 0.5, "w1": 1.7}, default=default)).scale
+    assert scale.dtype == torch.float32
+    expected = torch.full((len(vocabulary()),), float(default))
+    expected[[vocabulary().key_to_index[word] for word in ("w0", "w1")]] = torch.tensor([0.5, 1.7])
+    assert torch.equal(scale, expected)
+
+
 def test_which_rows_train(tmp_path):
     lexicon = tmp_path / "words.txt"
     lexicon.write_text("w1 w2\nabsent w9\n")
@@ -249,6 +258,11 @@ def test_which_rows_train(tmp_path):
     assert names(rule(fe.TrainRows(oov=True)).train) == ["<pad>", "<unk>", "w8", "w9"]
     assert names(rule(fe.TrainRows(top=3)).train) == ["w0", "w1", "w2"]
     assert names(rule(fe.TrainRows(top=99)).train) == WORDS
+    rare = fe.Vocabulary.from_texts(["a a a b b c d e f g"], min_count=2, specials=["<s>"])
+    weight = torch.nn.Parameter(torch.zeros(len(rare), 2))
+    assert rare.counts[rare.unk_idx] == 5  # more than of any word, and it is none
+    top = fe.TrainRows(top=1).rows(weight, rare).train
+    assert [rare.index_to_key[row] for row in top.nonzero().squeeze(1)] == ["a"]
     assert names(rule(fe.TrainRows(min_count=9)).train) == ["w0", "w1", "w2", "w3", "w4"]
     both = fe.TrainRows(top=4) | fe.FrequencyLR(min_count=100)
     assert names(rule(both).train) == ["w0", "w1"]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import datasets
 import torch
 
 import finetune_embed as fe
@@ -39,6 +40,23 @@ class NowAndThen(torch.nn.Module):
         self.steps += self.training
         seldom = self.training and self.steps % 3 == 0
         return self.always(mean) + self.seldom(mean) if seldom else self.always(mean)
+
+
+class WithPositions(torch.nn.Module):
+    """A mean of vectors and of those of positions, a second table with sparse gradients."""
+
+    def __init__(self, embedding: torch.nn.Embedding, classes: int) -> None:
+        super().__init__()
+        self.embedding = embedding
+        self.positions = torch.nn.Embedding(8, embedding.embedding_dim, sparse=True)
+        self.output = torch.nn.Linear(embedding.embedding_dim, classes)
+
+    def forward(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """Return the logits `(B, C)`; the second half of the positions is used by long texts."""
+        at = torch.arange(ids.shape[1]).expand_as(ids)
+        used = (at < lengths[:, None])[..., None]
+        units = (self.embedding(ids) + self.positions(at)) * used
+        return self.output(units.sum(dim=1) / lengths[:, None])
 
 
 RUNS: dict[str, dict[str, Any]] = {
@@ -76,6 +94,7 @@ RUNS: dict[str, dict[str, Any]] = {
     },
     "shrunk": {"strategy": fe.DeltaShrink(0.2), "head": "bag"},
     "a layer seldom used": {"head": NowAndThen, "weight_decay": 2.0},
+    "a second table": {"head": WithPositions, "weight_decay": 0.1},
 }
 #: Runs that are stopped in mid-epoch and gone on with; streams behind their first block.
 RESUMED: dict[str, dict[str, Any]] = {
@@ -148,6 +167,18 @@ def main() -> None:
         fe.finetune(**options_of("full tune", files, folder))
     except fe.DataError as error:
         (folder / f"refused-{os.environ['RANK']}.txt").write_text(str(error))
+    options = options_of("full tune", files, folder / "unlike")
+    files_of = {name: f"{files['dataset']}/{name}.parquet" for name in ("train", "validation")}
+    unlike = datasets.load_dataset("parquet", data_files=files_of)
+    unlike["train"] = unlike["train"].shuffle(seed=int(os.environ["RANK"]))
+    for streamed in (False, True):
+        if streamed:
+            unlike["train"] = unlike["train"].to_iterable_dataset()
+        try:
+            fe.finetune(**{**options, "dataset": unlike})
+        except fe.DataError as error:
+            told = f"refused-data-{streamed}-{os.environ['RANK']}.txt"
+            (folder / told).write_text(str(error))
 
 
 if __name__ == "__main__":

@@ -386,6 +386,113 @@ def test_a_mistake_costs_no_former_run(tmp_path):
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+def test_a_finished_run_on_objects_is_returned_for_the_same_ones_only(tmp_path):
+    first = tune(output_dir=tmp_path)
+    assert state_of(tune(output_dir=tmp_path, resume=True)) == state_of(first)
+    vectors = fe.EmbeddingTable(table().index_to_key, table().vectors + 1)
+    with pytest.raises(fe.DataError, match="was written with start_sha256="):
+        tune(vectors=vectors, output_dir=tmp_path, resume=True)
+    other = data()
+    other["train"] = other["train"].select(range(len(other["train"]) - 1, -1, -1))
+    with pytest.raises(fe.DataError, match="was written with data_sha256="):
+        tune(dataset=other, output_dir=tmp_path, resume=True)
+    assert state_of(fe.load(tmp_path)) == state_of(first)
+
+
+def test_a_vocabulary_may_be_given_with_its_special_tokens():
+    texts = [f"{text} <x>" for text in data()["train"]["text"]]
+    vocab = fe.Vocabulary.from_texts(texts, specials=["<x>"])
+    told = fe.Special("<x>", start=np.full(D, 2.0), trainable=False)
+    run = tune(vocab=vocab, specials=[told])
+    row = run.model.get_parameter(run.config["embedding"])[run.vocab.key_to_index["<x>"]]
+    assert row.tolist() == [2.0] * D
+    assert [special.trainable for special in vocab.specials] == [True]
+    with pytest.raises(fe.VocabularyError, match=r"'<y>' is no special token .*=\['<y>'\]"):
+        tune(vocab=vocab, specials=["<x>", "<y>"])
+    with pytest.raises(fe.DataError, match="vocab= and min_count=2 and tokenizer='cased' are g"):
+        tune(vocab=vocab, min_count=2, tokenizer="cased")
+
+
+def test_what_would_say_nothing_is_an_error():
+    with pytest.raises(fe.DataError, match=r"embedding='words' says which .* head is 'bag'; leave"):
+        tune(head="bag", embedding="words")
+    with pytest.raises(fe.DataError, match=r"member='a.txt' is of an archive, but vectors is"):
+        tune(member="a.txt")
+
+
+@pytest.mark.parametrize("decay", ["L2SP(decay=300.0)", "L2SP(decay=20.0)"])
+def test_a_decay_that_would_turn_rows_over_is_an_error_before_training(decay, tmp_path):
+    with pytest.raises(fe.DivergenceError, match=r"L2SP\(.*: lr=0.05 times decay=.* smaller"):
+        tune(strategy=decay, lr=0.05, output_dir=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_rows_that_meet_no_batch_in_the_epoch_that_opens_are_waited_for():
+    """The table opens with the last step of the first epoch, whose batch lacks the word."""
+    rare = data()
+    steps = -(-len(rare["train"]) // 8)
+    rows = rare["train"].to_list()
+    for at, row in enumerate(rows):
+        row["text"] += " rare" if at == 0 else ""
+    rare["train"] = datasets.Dataset.from_list(rows)
+    vectors = fe.EmbeddingTable([*table().index_to_key, "rare"], np.ones((len(table()) + 1, D)))
+    missed = 0
+    for seed in range(6):
+        strategy = f"UnfreezeAfter(steps={steps - 1}) | TrainRows(keys=['rare'])"
+        options = {"vectors": vectors, "dataset": rare, "batch_size": 8, "seed": seed}
+        run = tune(**options, strategy=strategy, epochs=1)
+        if not run.metrics["drift"]["rows_moved"]:
+            missed += 1
+            assert run.warnings == [
+                f"in 1 epochs ({steps} steps) no row that {fe.Strategy.parse(strategy)} lets train "
+                "was in a batch while the table was open; it is as it was imported"
+            ]
+            longer = tune(**options, strategy=strategy, epochs=3)
+            assert [record["embedding_lr"] > 0 for record in longer.history] == [True] * 3
+    assert missed
+
+
+def test_a_way_back_to_the_start_is_no_table_that_never_trains():
+    run = tune(strategy="DeltaShrink(shrink=100.0)")
+    assert run.metrics["drift"]["rows_moved"] == 0
+    assert run.warnings == [
+        f"in the best epoch, {run.metrics['best_epoch'] + 1}, no row was away from its start; the "
+        "table is as it was imported"
+    ]
+
+
+def test_the_maximum_of_a_bag_is_tuned_with_dense_gradients():
+    class Most(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.bag = nn.EmbeddingBag(5, D, mode="max", padding_idx=0)
+            self.output = nn.Linear(D, 2)
+
+        def forward(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+            return self.output(self.bag(ids))
+
+    run = tune(head=Most())
+    moved = (run.table.vectors[: len(table())] != table().vectors).any(axis=1)
+    assert moved.any()
+    assert run.metrics["drift"]["rows_moved"] == moved.sum()
+
+
+def test_a_run_that_ends_before_its_first_checkpoint_leaves_a_folder_to_start_in(
+    tmp_path, monkeypatch
+):
+    interrupted(1, output_dir=tmp_path)
+    (tmp_path / "history.jsonl").write_text("{}\n")
+
+    def full(*_: Any) -> None:
+        raise fe.DataError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tuning, "save_checkpoint", full)
+        with pytest.raises(fe.DataError, match="the disk is full"):
+            tune(output_dir=tmp_path, overwrite=True)
+    assert state_of(tune(output_dir=tmp_path, resume=True)) == state_of(tune())
+
+
 def test_a_table_is_tuned_again_in_place(tmp_path):
     first = tune(output_dir=tmp_path)
     again = tune(vectors=tmp_path / "embedding.safetensors", output_dir=tmp_path, overwrite=True)
@@ -890,7 +997,8 @@ def test_a_best_epoch_before_the_table_opened_is_a_warning():
     assert run.metrics["best_epoch"] == best < 2
     assert accuracies[3] < 0.5
     assert run.warnings == [
-        f"the best epoch, {best + 1}, came before the table moved; it is as it was imported"
+        f"in the best epoch, {best + 1}, no row was away from its start; the table is as it was "
+        "imported"
     ]
     assert run.table.vectors[: len(table())].tobytes() == table().vectors.tobytes()
 

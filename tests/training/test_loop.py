@@ -159,7 +159,7 @@ def test_the_record_of_an_epoch():
             # the highest rate of the epoch at which the table was open: that of its first step
             "embedding_lr": 0.0 if not epoch else pytest.approx(0.025 * (1 - epoch / 3)),
         }
-    assert training.progress == Progress(3, 3 * STEPS, training.progress.history, 1, True)
+    assert training.progress == Progress(3, 3 * STEPS, training.progress.history, 1, True, True)
     assert [epoch for epoch, _ in training.ends] == [1, 2, 3]
 
 

@@ -152,6 +152,15 @@ def test_what_the_main_process_refuses_all_refuse(shared):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("streamed", [False, True])
+def test_processes_with_other_data_are_refused(streamed, shared):
+    for rank in (0, 1):
+        told = (shared / f"refused-data-{streamed}-{rank}.txt").read_text()
+        assert "the 2 processes were not given the same data in the same order" in told
+        assert told.endswith("shuffle it with a seed: dataset.shuffle(seed=0)")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("state", ["full tune", "full tune, unfinished"])
 def test_another_number_of_processes_is_refused(state, files, shared):
     options = options_of("full tune", files, shared)
