@@ -29,7 +29,7 @@ def read_lexicon(path: str | os.PathLike[str]) -> dict[str, list[str]]:
     """
     lexicon: dict[str, list[str]] = {}
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             for line in file:
                 word, *related = line.split() or [""]
                 if related:

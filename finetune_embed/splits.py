@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import os
 import re
 from collections.abc import Mapping, Sized
@@ -13,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import DataError
 from .frame import Frame
+from .row_files import SUFFIXES, kind_of, read_rows, stream_rows
 
 if TYPE_CHECKING:
-    import polars as pl
     from datasets import Dataset
 
 __all__ = ["DataSource", "Splits", "column_of", "open_splits"]
@@ -26,11 +24,10 @@ _SPLIT_NAMES = {
     "validation": ("validation", "valid", "val", "dev"),
     "test": ("test",),
 }
-_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
 _ROLES = {name: role for role, names in _SPLIT_NAMES.items() for name in names}
 _FILE_NAME = re.compile(
     rf"({'|'.join(_ROLES)})(?:-(\d+)-of-(\d+)(?:-[0-9a-f]+)?)?"
-    rf"({'|'.join(map(re.escape, _SUFFIXES))})(\.gz)?"
+    rf"({'|'.join(map(re.escape, SUFFIXES))})(\.gz)?"
 )
 
 
@@ -132,14 +129,13 @@ def _open(dataset: DataSource, streaming: bool) -> tuple[Mapping[str, Any], str]
             f"a data set is a datasets.Dataset, a DatasetDict, a path or a Hub name, not "
             f"{type(dataset).__name__}; wrap columns as datasets.Dataset.from_dict(...)"
         )
-    path, read = Path(dataset), _stream if streaming else _read
+    path = Path(dataset)
     if path.is_dir():
-        saved = _open_saved(path, streaming)
-        return saved or {r: read(files) for r, files in _files_of(path).items()}, str(dataset)
+        return _open_saved(path, streaming) or _open_files(_files_of(path), streaming), str(dataset)
     if path.is_file():
-        return {"train": read([path])}, str(dataset)
-    suffix = _without_gz(path).suffix
-    local = suffix in _SUFFIXES or path.is_absolute() or str(dataset).startswith(".")
+        return _open_files({"train": [path]}, streaming), str(dataset)
+    suffix = kind_of(path)
+    local = suffix in SUFFIXES or path.is_absolute() or str(dataset).startswith(".")
     if local or str(dataset).count("/") > 1:
         raise DataError(f"no such file or folder: {path} (looked in {Path.cwd()})")
     return _open_hub(str(dataset), streaming), str(dataset)
@@ -173,6 +169,14 @@ def _open_saved(folder: Path, streaming: bool) -> Mapping[str, Any]:
     return saved
 
 
+def _open_files(files: Mapping[str, list[Path]], streaming: bool) -> Mapping[str, Any]:
+    """Open the files of each split; one that is not trained on is held in memory anyway."""
+    return {
+        role: stream_rows(paths) if streaming and role == "train" else read_rows(paths)
+        for role, paths in files.items()
+    }
+
+
 def _files_of(folder: Path) -> dict[str, list[Path]]:
     """Return the files of each split in a folder.
 
@@ -199,103 +203,3 @@ def _files_of(folder: Path) -> dict[str, list[Path]]:
             "one there, or pass the file itself"
         )
     return {role: next(iter(files.values())) for role, files in splits.items()}
-
-
-def _stream(paths: list[Path]) -> Any:
-    """Return the files of one split as a stream that reads what `_read` reads."""
-    import polars as pl
-    from datasets import Features, Value, load_dataset
-
-    kind = _without_gz(paths[0]).suffix
-    if kind not in _SUFFIXES:
-        raise DataError(f"{paths[0]}: data sets are read from {', '.join(_SUFFIXES)} files")
-    empty = [path for path in paths if not path.stat().st_size]
-    if empty:
-        raise DataError(f"{empty[0]} is empty (0 bytes)")
-    builder = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv"}.get(kind, "json")
-    options: dict[str, Any] = {}
-    if builder == "csv":
-        separator = "\t" if kind == ".tsv" else ","
-        columns = pl.read_csv(paths[0], separator=separator, n_rows=0).columns
-        options = {
-            "features": Features({column: Value("string") for column in columns}),
-            "sep": separator,
-            "keep_default_na": False,
-            "na_values": [""],
-        }
-    files = [os.fspath(path) for path in paths]
-    try:  # some kinds are looked into here, others when they are read
-        return load_dataset(builder, data_files=files, split="train", streaming=True, **options)
-    except (OSError, ValueError, EOFError, RuntimeError, StopIteration) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise DataError(f"{paths[0]} can't be read: {reason}") from error
-
-
-def _read(paths: list[Path]) -> Frame:
-    """Read files of one split; fields of a CSV file are text as they stand, empty ones None."""
-    import polars as pl
-
-    frames = []
-    for path in paths:
-        try:
-            frames.append(_read_file(path))
-        except DataError:
-            raise
-        except (pl.exceptions.PolarsError, OSError, ValueError) as error:
-            reason = str(error).strip().split("\n")[0]
-            raise DataError(f"{path} can't be read: {reason}") from error
-    try:
-        return Frame(pl.concat(frames))
-    except pl.exceptions.PolarsError as error:
-        raise DataError(
-            f"{paths[0].parent}: the files of a split differ in columns: {error}"
-        ) from error
-
-
-def _without_gz(path: Path) -> Path:
-    """Return a file's name in lower case, without the suffix of gzip."""
-    return Path(path.name.lower().removesuffix(".gz"))
-
-
-def _read_file(path: Path) -> pl.DataFrame:
-    import polars as pl
-
-    if not path.stat().st_size:
-        raise DataError(f"{path} is empty (0 bytes)")
-    kind = _without_gz(path).suffix
-    if kind in (".csv", ".tsv"):
-        separator = "\t" if kind == ".tsv" else ","
-        return pl.read_csv(path, separator=separator, infer_schema=False)
-    if kind in (".jsonl", ".ndjson"):
-        frame = pl.read_ndjson(path, infer_schema_length=10_000)
-        _check_texts(frame, path)
-        return frame
-    if kind == ".json":
-        return pl.read_json(path)
-    if kind == ".parquet":
-        return pl.read_parquet(path)
-    raise DataError(f"{path}: data sets are read from {', '.join(_SUFFIXES)} files")
-
-
-def _check_texts(frame: pl.DataFrame, path: Path) -> None:
-    """Check that the texts of JSON lines are texts; of a list among texts polars makes one.
-
-    Raises:
-        DataError: one is a list or an object; the message names the first line.
-    """
-    import polars as pl
-
-    looks = frame.select(pl.col(pl.String).str.contains(r"^\s*[\[{]").fill_null(value=False))
-    if not any(column.any() for column in looks):
-        return
-    opener: Any = gzip.open if path.suffix.lower() == ".gz" else open
-    with opener(path, "rb") as file:
-        lines = ((number, line) for number, line in enumerate(file, 1) if line.strip())
-        for (number, line), row in zip(lines, looks.iter_rows(named=True), strict=False):
-            for name in (name for name, suspect in row.items() if suspect):
-                value = json.loads(line).get(name)
-                if not isinstance(value, str):
-                    raise DataError(
-                        f"{path}:{number}: {name!r} is {value!r}, and a text in other lines; write "
-                        "texts in all lines, or lists in all"
-                    )

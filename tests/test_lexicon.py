@@ -79,7 +79,7 @@ def test_related_words_are_nearer_afterwards():
 
 def test_a_lexicon_of_a_file(tmp_path):
     path = tmp_path / "lexicon.txt"
-    path.write_text("good fine\n\nalone\ngood great\nbad poor\n", encoding="utf-8")
+    path.write_text("\ufeffgood fine\n\nalone\ngood great\nbad poor\n", encoding="utf-8")
     assert fe.read_lexicon(path) == {"good": ["fine", "great"], "bad": ["poor"]}
     by_file = fe.retrofit(table(), path).vectors
     assert by_file.tobytes() == fe.retrofit(table(), fe.read_lexicon(path)).vectors.tobytes()

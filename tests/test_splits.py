@@ -10,8 +10,10 @@ import polars as pl
 import pytest
 from datasets import Dataset, DatasetDict
 from datasets.exceptions import DatasetNotFoundError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from finetune_embed import DataError
+from finetune_embed import DataError, row_files
 from finetune_embed.data import labels_of
 from finetune_embed.splits import Splits, open_splits
 
@@ -277,7 +279,22 @@ def test_a_missing_file_is_never_looked_for_on_the_hub(monkeypatch, name):
         ("a.csv", b"text,label\na,x,z\nb,y\n", r"a\.csv can't be read: found more fields"),
         ("a.csv", b"text,label\n\xff,x\n", r"a\.csv can't be read: invalid utf-8"),
         ("a.csv.gz", gzip.compress(b"text,label\na,b\n")[:-9], r"a\.csv\.gz can't be read: "),
-        ("a.jsonl", b'{"text": "a"\n', r"a\.jsonl can't be read: "),
+        ("a.jsonl", b'{"text": "a"\n', r"a\.jsonl:1 can't be read: Expecting ',' delimiter"),
+        (
+            "a.jsonl",
+            b'{"text": "a"}\n\n{"text": "\xff"}\n',
+            r"a\.jsonl:3 can't be read: 'utf-8' codec",
+        ),
+        (
+            "a.tsv",
+            b'text\tlabel\nb\tx\na 5" disk\ty\nc\tx\n',
+            r"""a\.tsv:3 can't be read: a quotation mark is not closed; .*: "a 5"" disk\"""",
+        ),
+        (
+            "a.jsonl",
+            b'{"text": "a"}\n{"text": "cut \\ud83d emoji"}\n',
+            r"a\.jsonl:2: 'text' has half of a surrogate pair, as of an emoji that was cut",
+        ),
         ("a.json", b'[{"text": "a"', r"a\.json can't be read: "),
         ("a.json", b"3", r"a\.json can't be read: "),
         ("a.parquet", b"PAR1PAR1", r"a\.parquet can't be read: "),
@@ -299,10 +316,82 @@ def test_a_missing_file_is_never_looked_for_on_the_hub(monkeypatch, name):
         ("a.txt", b"text", r"a\.txt: data sets are read from \.csv, \.tsv, \.jsonl"),
     ],
 )
-def test_files_that_can_not_be_read(tmp_path, name, data, message):
+@pytest.mark.parametrize("streaming", [False, True])
+def test_files_that_can_not_be_read(tmp_path, name, data, message, streaming):
     (tmp_path / name).write_bytes(data)
+    if streaming and "0 rows" in message:
+        assert list(open_splits(tmp_path / name, streaming=True).train) == []
+        return
     with pytest.raises(DataError, match=message):
-        open_splits(tmp_path / name)
+        list(open_splits(tmp_path / name, streaming=streaming).train)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize(
+    ("name", "data", "rows"),
+    [
+        ("a.csv", b"text,label\na,x\n\nb,y\n\n", [("a", "x"), ("b", "y")]),
+        ("a.csv", b'\xef\xbb\xbftext,label\r\n"",x\r\n,y\r\n\r\n', [("", "x"), (None, "y")]),
+        ("a.csv", b'text,label\n"a ""b""\nc",x\n', [('a "b"\nc', "x")]),
+        ("a.csv", b"text,label", []),
+        ("a.tsv", b"text\tlabel\na, b\tx\n", [("a, b", "x")]),
+        ("a.jsonl", b'\xef\xbb\xbf{"text": "a", "label": 1}\n', [("a", 1)]),
+        (
+            "a.json",
+            b'\n{"text": "a", "label": 1}\n{"text": "b", "label": 2}\n',
+            [("a", 1), ("b", 2)],
+        ),
+        ("a.json", b' [{"text": "a", "label": 1}]', [("a", 1)]),
+        ("a.json", b'\xef\xbb\xbf[{"text": "a", "label": 1}]', [("a", 1)]),
+    ],
+)
+def test_rows_as_they_stand(tmp_path, name, data, rows, streaming):
+    for packed in (False, True):
+        path = tmp_path / (f"{name}.gz" if packed else name)
+        path.write_bytes(gzip.compress(data) if packed else data)
+        if rows or streaming:
+            found = open_splits(path, streaming=streaming).train
+            assert [(row["text"], row["label"]) for row in found] == rows
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_columns_without_a_name_and_of_the_same_name(tmp_path, streaming):
+    (tmp_path / "a.csv").write_text(",text,label,text\n0,a,x,b\n")
+    (row,) = open_splits(tmp_path / "a.csv", streaming=streaming).train
+    assert row == {"": "0", "text": "a", "label": "x", "text_duplicated_0": "b"}
+
+
+FIELDS = st.one_of(
+    st.none(),
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=6),
+    st.sampled_from(["[1]", '{"a": 1}', '"', '""', "\n", "\r\n", ",", "\t", "NA", "007", "\ufeff"]),
+)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rows=st.lists(st.tuples(FIELDS, FIELDS).filter(any), min_size=1, max_size=12),
+    block=st.integers(1, 60),
+    kind=st.sampled_from([".csv", ".tsv", ".jsonl"]),
+)
+def test_a_file_read_by_blocks_is_the_file_read_whole(tmp_path, monkeypatch, rows, block, kind):
+    path = tmp_path / f"rows{kind}"
+    frame = pl.DataFrame(rows, schema={"text": pl.String, "label": pl.String}, orient="row")
+    if kind == ".jsonl":
+        frame.write_ndjson(path)
+    else:
+        frame.write_csv(path, separator="\t" if kind == ".tsv" else ",")
+    monkeypatch.setattr(row_files, "BLOCK", block)
+    whole = list(open_splits(path).train)
+    assert list(open_splits(path, streaming=True).train) == whole == frame.to_dicts()
+
+
+def test_files_of_a_stream_are_shards(tmp_path):
+    for number in range(3):
+        (tmp_path / f"train-0000{number}-of-00003.csv").write_text(f"text,label\na,{number}\n")
+    train = open_splits(tmp_path, streaming=True).train
+    assert train.num_shards == 3
+    assert [row["label"] for row in train] == ["0", "1", "2"]
 
 
 def test_texts_that_look_like_json_are_texts(tmp_path):

@@ -38,11 +38,11 @@ def _run(words: list[str]) -> NoReturn:
     from .output import as_options
 
     command = app.commands.get(words[0]) if words else None
-    for stream in (sys.stdout, sys.stderr):
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(
                 errors="surrogateescape"
-            )  # words that are not UTF-8 come out as such
+            )  # words that are not UTF-8 come out as they came in
     try:
         code = app.main(words, prog_name="finetune-embed", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:

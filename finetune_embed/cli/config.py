@@ -44,10 +44,13 @@ def _read(context: click.Context, _: click.Parameter, path: Path | None) -> None
 
 
 def _as_option(option: click.Option, value: Any) -> Any:
-    """Return a value as it would be on the command line: a list between commas, if it can't be."""
-    if isinstance(value, list) and not option.multiple:
-        return ",".join(map(str, value))
-    return value
+    """Return a value as it would be on the command line: a list between commas, if it can't be.
+
+    Numbers are text there: of 2.9 epochs click would make 2.
+    """
+    if isinstance(value, list):
+        return [str(one) for one in value] if option.multiple else ",".join(map(str, value))
+    return value if option.is_flag or value is None else str(value)
 
 
 config_option = click.option(

@@ -43,7 +43,7 @@ def as_options(message: str, command: click.Command | None) -> str:
     Calls in it, such as `load_vectors(path, member='...')`, stay as they are.
     """
     options = [p for p in command.params if isinstance(p, click.Option)] if command else []
-    parts = re.split(r"(\w\([^()]*\))", message)
+    parts = re.split(r"(\w\([^()]*\)|\w\([^()']*')", message)  # the second is cut short
     parts[::2] = [_outside_calls(part, options) for part in parts[::2]]
     return "".join(parts)
 

@@ -35,7 +35,9 @@ def predict(run: Path, texts: tuple[str, ...], as_json: bool) -> None:
     from ..training.run import load
 
     loaded = load(run)
-    lines = list(texts) or [line.rstrip("\n") for line in sys.stdin]
+    if not texts and sys.stdin is None:
+        raise click.UsageError("there is no standard input; give texts as arguments")
+    lines = list(texts) or [line.rstrip("\r\n") for line in sys.stdin]
     if not texts and lines:
         lines[0] = lines[0].removeprefix("\ufeff")
     found = _predicted(loaded, lines)

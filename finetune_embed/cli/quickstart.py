@@ -122,4 +122,4 @@ def _is_demo(folder: Path) -> bool:
     from ..demo import REVIEWS
 
     config = folder / "config.yaml"
-    return config.is_file() and yaml.safe_load(config.read_text())["data"] == str(REVIEWS)
+    return config.is_file() and yaml.safe_load(config.read_text("utf-8"))["data"] == str(REVIEWS)

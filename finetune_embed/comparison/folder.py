@@ -69,7 +69,7 @@ def open_folder(
 def _settings_of(folder: Path) -> dict[str, Any] | None:
     """Return what a comparison was started with; None if nothing of ours is there."""
     try:
-        told = json.loads((folder / SETTINGS).read_text())
+        told = json.loads((folder / SETTINGS).read_text("utf-8"))
     except (OSError, ValueError):
         return None
     return told if isinstance(told, dict) and MARK in told else None

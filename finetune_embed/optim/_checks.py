@@ -11,7 +11,8 @@ __all__ = ["check_group", "check_state", "takes_part"]
 
 def check_group(group: State, max_grad_norm: float | None) -> None:
     lr, betas, eps, weight_decay = (group[n] for n in ("lr", "betas", "eps", "weight_decay"))
-    if lr < 0 or eps < 0 or weight_decay < 0 or not all(0 <= beta < 1 for beta in betas):
+    numbers = all(value >= 0 for value in (lr, eps, weight_decay))  # NaN is not
+    if not numbers or not all(0 <= beta < 1 for beta in betas):
         raise ValueError(
             f"lr={lr}, eps={eps} and weight_decay={weight_decay} must be 0 or more, and "
             f"betas={betas} at least 0 and below 1"

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import StrategyError
 
-__all__ = ["Factors", "check_count", "check_number", "factors_of"]
+__all__ = ["Factors", "check_count", "check_number", "check_text", "factors_of"]
 
 
 class Factors(dict[str, float]):
@@ -57,6 +57,16 @@ def check_number(strategy: object, name: str, value: Any, *, zero: bool = False)
             f"{type(strategy).__name__}({name}={value!r}) must be a number "
             f"{'from 0 on' if zero else 'above 0'}"
         )
+
+
+def check_text(strategy: object, name: str, value: Any) -> None:
+    """Check a text.
+
+    Raises:
+        StrategyError: it is none, or empty.
+    """
+    if not isinstance(value, str) or not value:
+        raise StrategyError(f"{type(strategy).__name__}({name}={value!r}) must be a text")
 
 
 def _is_number(value: Any) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from typing_extensions import override
 
 from ..errors import StrategyError
-from .arguments import check_count
+from .arguments import check_count, check_number, check_text
 from .base import Clock, Strategy, Timing
 from .layout import EMBEDDING
 from .records import epoch_of_plateau
@@ -118,10 +119,13 @@ class UnfreezeOnPlateau(Strategy):
 
     def __post_init__(self) -> None:
         check_count(self, self.patience, least=1)
+        check_number(self, "min_delta", self.min_delta, zero=True)
+        check_text(self, "metric", self.metric)
 
     @override
     def gate(self, name: str, clock: Clock) -> float:
-        opened = epoch_of_plateau(clock.scores, self.patience, self.metric, self.min_delta)
+        scores = needed_scores(self, clock)
+        opened = epoch_of_plateau(scores, self.patience, self.metric, self.min_delta)
         return 1.0 if name != EMBEDDING else float(opened is not None and clock.epoch >= opened)
 
 
@@ -158,12 +162,28 @@ class HeadFirst(Strategy):
             check_count(self, self.patience, least=1)
         if not 0 < self.rate_after <= 1:
             raise StrategyError(f"HeadFirst(rate_after={self.rate_after}) is above 0, at most 1")
+        check_text(self, "metric", self.metric)
 
     @override
     def gate(self, name: str, clock: Clock) -> float:
         opens = self.epochs
         if self.patience is not None:
-            opens = epoch_of_plateau(clock.scores, self.patience, self.metric)
+            opens = epoch_of_plateau(needed_scores(self, clock), self.patience, self.metric)
         if opens is not None and clock.epoch >= opens:
             return self.rate_after
         return 0.0 if name == EMBEDDING else 1.0
+
+
+def needed_scores(strategy: Strategy, clock: Clock) -> Sequence[Mapping[str, float]]:
+    """Return the validation records.
+
+    Raises:
+        StrategyError: epochs are over, and there are none.
+    """
+    if clock.epoch and not clock.scores:
+        raise StrategyError(
+            f"{strategy} goes by validation scores, and there are none after {clock.epoch} epochs; "
+            "give one for each: strategy.on_epoch_start(embedding, epoch, scores=[...]), or let "
+            "the trainer validate once an epoch"
+        )
+    return clock.scores

@@ -11,7 +11,7 @@ from torch import nn
 from typing_extensions import override
 
 from ..errors import StrategyError
-from .arguments import check_count, check_number, factors_of
+from .arguments import check_count, check_number, check_text, factors_of
 from .base import Strategy
 from .rules import RowRule
 
@@ -53,6 +53,8 @@ class TrainRows(Strategy):
             if isinstance(self.keys, str) or not all(isinstance(key, str) for key in self.keys):
                 raise StrategyError(f"TrainRows(keys={self.keys!r}): give a list of words")
             object.__setattr__(self, "keys", tuple(sorted(set(self.keys))))
+        if self.lexicon is not None:
+            check_text(self, "lexicon", self.lexicon)
         check_count(self, *(n for n in (self.top, self.min_count) if n is not None), least=1)
 
     @override
@@ -101,6 +103,8 @@ class LockRows(Strategy):
         known = needed_vocab(self, vocab, weight).key_to_index
         scale = torch.full((len(weight),), float(self.default), device=weight.device)
         found = {word: factor for word, factor in self.factors.items() if word in known}
+        if self.factors and not found:
+            raise StrategyError(f"{self}: none of its words is in the vocabulary ({vocab!r})")
         scale[[known[word] for word in found]] = torch.tensor(
             [*found.values()], dtype=scale.dtype, device=weight.device
         )
@@ -194,7 +198,7 @@ def needed_found(strategy: Strategy, weight: nn.Parameter) -> torch.Tensor:
 
 def _words_in(path: str) -> list[str]:
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             return file.read().split()
     except (OSError, UnicodeDecodeError) as error:
         raise StrategyError(f"TrainRows(lexicon={path!r}) can't be read: {error}") from error

@@ -34,8 +34,6 @@ __all__ = [
 #: An epoch that ends so many seconds after a checkpoint or less does not get another one.
 YOUNG = 10.0
 _NAME = re.compile(r"checkpoint-(\d+)-(\d+)")  # epochs and steps finished
-#: Settings that say where something lies; what it is, is told by a hash.
-_PLACES = frozenset({"vectors", "data"})
 Tensors = dict[str, torch.Tensor]
 
 
@@ -173,7 +171,7 @@ def save_checkpoint(
             else:
                 save_file(_owned(best), folder / "best.safetensors")
             save_file(tensors, folder / "optimizer.safetensors")
-            (folder / "state.json").write_text(json.dumps(told, indent=1))
+            (folder / "state.json").write_text(json.dumps(told, indent=1), "utf-8")
     except (OSError, SafetensorError, VectorFileError) as error:
         raise DataError(
             f"{path} can't be written ({error}); see to its folder and go on with resume=True"
@@ -247,7 +245,7 @@ def load_checkpoint(
         DataError: the checkpoint is damaged, or was written with other settings or another head.
     """
     try:
-        told = json.loads((path / "state.json").read_text())
+        told = json.loads((path / "state.json").read_text("utf-8"))
         groups, threads = told["param_groups"], int(told["threads"])
         progress, before = Progress(**told["progress"]), dict(told["settings"])
         further = dict(told["further"])
@@ -259,7 +257,7 @@ def load_checkpoint(
             f"{path} can't be read ({error}); remove it, to go on from the one before it or else "
             "to start over"
         ) from error
-    same_settings(path, before, {n: v for n, v in settings.items() if n not in _PLACES})
+    same_settings(path, before, settings)
     state: dict[int, Tensors] = {}
     for name, value in saved.items():
         index, _, entry = name.partition(".")

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from ..data import texts_of
-from ..errors import DataError
+from ..errors import DataError, StrategyError
 from ..fallback import steps_of
 from ..files import sha256_of
 from ..formats import read_vectors
@@ -166,6 +166,8 @@ def finetune(
             the strategy was to tune the table and not one row moved. See `errors`.
     """
     strategy = Strategy.parse(strategy) if isinstance(strategy, str) else strategy or FullTune()
+    if not isinstance(strategy, Strategy):
+        raise StrategyError(f"strategy={strategy!r} is none; give one, such as fe.FullTune()")
     if isinstance(tokenizer, str):
         tokenizer = Tokenizer.named(tokenizer)
     if vocab is not None:
@@ -229,9 +231,6 @@ def finetune(
     done = folder if state == "finished" and resume else None
     if tokenizer is not None:
         settings["tokenizer"] = tokenizer.name
-    by_name = all(isinstance(given, (str, os.PathLike)) for given in (vectors, dataset))
-    if done is not None and by_name and vocab is None:
-        return _finished(done, head if own_head else None, settings, processes)
     splits = open_splits(dataset, streaming)
     if not splits.streamed:
         texts_of(splits.train, text, f"{splits.name} (train)")  # before rows change their numbers
@@ -253,7 +252,7 @@ def finetune(
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             tuning = Tuning(base, data, strategy, head, embedding, oov, settings, processes)
-            if done is not None:  # objects have no names: their hashes tell whether they differ
+            if done is not None:
                 return _finished(done, head if own_head else None, tuning.settings, processes)
             return tuning.run(folder, resume, progress)
     finally:

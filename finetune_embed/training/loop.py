@@ -152,6 +152,11 @@ def train(run: Training, progress: Progress, best: Tensors, checkpoints: Checkpo
             progress.opened = _has_trained(run, progress)
         run.processes.share(run.model.buffers())
         scores = run.processes.from_main(run.evaluate)
+        if not math.isfinite(scores["loss"]):
+            raise DivergenceError(
+                f"the validation loss is {scores['loss']} behind epoch {epoch}, step "
+                f"{progress.step}, with the table at lr={progress.open_rate:g}; take a smaller lr"
+            )
         record: dict[str, Any] = {
             "epoch": epoch,
             "step": progress.step,

@@ -291,9 +291,9 @@ def load(folder: str | os.PathLike[str], head: Head | None = None) -> Run:
     damage = (PolarsError, SafetensorError, yaml.YAMLError)
 
     try:
-        config = dict(yaml.safe_load((folder / CONFIG).read_text()))
-        metrics = json.loads((folder / METRICS).read_text())
-        history = [json.loads(line) for line in (folder / HISTORY).read_text().splitlines()]
+        config = dict(yaml.safe_load((folder / CONFIG).read_text("utf-8")))
+        metrics = json.loads((folder / METRICS).read_text("utf-8"))
+        history = [json.loads(line) for line in (folder / HISTORY).read_text("utf-8").splitlines()]
         weights = load_file(folder / MODEL)
         words = pl.read_parquet(folder / WORDS).to_dict(as_series=False)
         task = restore_task(config)

@@ -31,6 +31,8 @@ _WHOLE_OR_NONE = {
 }
 _POSITIVE_OR_NONE = ("max_grad_norm", "max_row_grad_norm", "checkpoint_minutes")
 _NUMBERS = ("lr", "weight_decay", "validation", "word_dropout")
+#: Where something lies; what it is, is told by a hash.
+_PLACES = frozenset({"vectors", "data", "source"})
 #: What is written and told while a run goes on, not what comes of it.
 _ON_THE_WAY = frozenset({"checkpoint_steps", "checkpoint_minutes", "keep_checkpoints", "trackers"})
 
@@ -91,13 +93,13 @@ def _check_device(device: str) -> None:
 def same_settings(where: object, before: dict[str, Any], now: dict[str, Any]) -> None:
     """Check that a run on the disk was made with the settings asked for now.
 
-    When checkpoints are written and who is told of it may change.
+    When checkpoints are written, who is told of it and where the files lie may change.
 
     Raises:
         DataError: one differs; the message has both values.
     """
     for name in sorted(now, key=lambda name: (name.endswith("_sha256"), name)):  # causes first
-        if name not in _ON_THE_WAY and before.get(name) != now[name]:
+        if name not in _ON_THE_WAY | _PLACES and before.get(name) != now[name]:
             raise DataError(
                 f"{where} was written with {name}={before.get(name)!r}, this run has "
                 f"{name}={now[name]!r}; go on with the same settings, or start over with "

@@ -18,7 +18,7 @@ import torch
 
 from ..batches import batch_indices, token_batches
 from ..data import EncodedTexts
-from ..errors import DataError
+from ..errors import DataError, FinetuneEmbedError
 from .processes import Processes
 from .tasks import Task
 
@@ -306,7 +306,9 @@ def read_examples(stream: Any, where: str) -> Iterator[Any]:
             example = next(examples)
         except StopIteration:
             return
-        except (OSError, ValueError, TypeError, EOFError, RuntimeError) as error:
+        except FinetuneEmbedError:
+            raise
+        except (OSError, ValueError, LookupError, TypeError, EOFError, RuntimeError) as error:
             reason = str(error).strip().split("\n")[0]
             raise DataError(
                 f"{where} can't be read behind {count:,} examples: {reason or type(error).__name__}"

@@ -5,6 +5,9 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -95,6 +98,27 @@ def test_predict_arguments_and_stdin(
     found = json.loads(capsys.readouterr().out)
     assert [one["label"] for one in found] == ["positive", "negative"]
     assert all(0.5 <= one["probability"] <= 1 for one in found)
+    monkeypatch.setattr("sys.stdin", None)
+    assert run("predict", tuned) == 2
+    assert "there is no standard input; give texts as arguments" in capsys.readouterr().err
+
+
+def test_predict_reads_lines_of_any_bytes(tuned: Path) -> None:
+    command = [sys.executable, "-m", "finetune_embed", "predict", str(tuned)]
+    environment = {**os.environ, "LC_ALL": "C.UTF-8", "PYTHONUTF8": "0"}
+    done = subprocess.run(
+        command,
+        input=b"superb\r\nawful caf\xe9\r\n",
+        capture_output=True,
+        env=environment,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    rows = [line.split(b"\t") for line in done.stdout.split(b"\n")[:-1]]
+    assert [(row[0], row[2]) for row in rows] == [
+        (b"positive", b"superb"),
+        (b"negative", b"awful caf\xe9"),
+    ]
 
 
 def test_convert_every_format_and_back(
@@ -210,6 +234,7 @@ def test_bad_input_is_one_clear_line(
         ("convert", "what is there with limit=25", "what is there with --limit 25"),
         ("convert", "leave member= out; resume=True", "leave --member out; resume=True"),
         ("drift", "topn=1", "topn=1"),
+        ("train", "'A(epochs=2' is no strategy; B(lr=1)", "'A(epochs=2' is no strategy; B(lr=1)"),
         ("train", "write TrainRows(oov, min_count)", "write TrainRows(oov, min_count)"),
         ("train", "pass f(a=1, validation=2), or lr=3", "pass f(a=1, validation=2), or --lr 3"),
     ],

@@ -85,6 +85,8 @@ def test_options_win_over_the_config(tmp_path: Path) -> None:
         ("- a\n", "has no settings; a line of it is: epochs: 15"),
         ("a: [\n", "can't be read"),
         ("epochs: many\n", "'many' is not a valid integer"),
+        ("epochs: 2.9\n", "'2.9' is not a valid integer"),
+        ("seed: true\n", "'True' is not a valid integer"),
         (None, "can't be read"),
     ],
 )

@@ -836,7 +836,9 @@ def test_one_cycle_may_cycle_the_first_beta():
     ("bad", "told"),
     [
         ({"lr": -1.0}, "lr=-1.0"),
+        ({"lr": float("nan")}, "lr=nan"),
         ({"eps": -1e-8}, "eps=-1e-08"),
+        ({"weight_decay": float("nan")}, "weight_decay=nan"),
         ({"weight_decay": -0.1}, "weight_decay=-0.1"),
         ({"betas": (1.0, 0.9)}, r"betas=\(1.0, 0.9\)"),
         ({"betas": (0.9, 2.0)}, r"betas=\(0.9, 2.0\)"),

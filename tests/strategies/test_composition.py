@@ -38,7 +38,7 @@ EACH: dict[str, st.SearchStrategy[fe.Strategy]] = {
         st.builds(fe.GradualUnfreeze, epochs=some, by=st.just("frequency"), bands=some),
     ),
     "HeadFirst": st.one_of(
-        st.builds(fe.HeadFirst, epochs=counts, rate_after=shares),
+        st.builds(fe.HeadFirst, epochs=counts, rate_after=st.floats(1e-6, 1)),
         st.builds(fe.HeadFirst, patience=some, metric=names.filter(bool)),
     ),
     "L2SP": st.builds(fe.L2SP, decay=factors),
@@ -47,7 +47,7 @@ EACH: dict[str, st.SearchStrategy[fe.Strategy]] = {
     "RampUp": st.builds(fe.RampUp, epochs=some) | st.builds(fe.RampUp, steps=some),
     "TrainRows": st.one_of(
         st.builds(fe.TrainRows, keys=st.lists(names)),
-        st.builds(fe.TrainRows, lexicon=names),
+        st.builds(fe.TrainRows, lexicon=names.filter(bool)),
         st.builds(fe.TrainRows, oov=st.just(True)),
         st.builds(fe.TrainRows, top=some),
         st.builds(fe.TrainRows, min_count=some),
@@ -137,7 +137,8 @@ def test_what_is_written_is_what_is_read(parts):
 
 @given(valid_parts(), st.integers(0, 20), st.integers(0, 50), st.integers(0, 9))
 def test_rates_and_gates_multiply(parts, epoch, step, depth):
-    one, clock = compose(*parts), fe.Clock(epoch, step, 60, (), depth, 9)
+    record = {part.metric: 0.5 for part in parts if hasattr(part, "metric")}
+    one, clock = compose(*parts), fe.Clock(epoch, step, 60, [record] * epoch, depth, 9)
     for name in ("embedding", "output"):
         rate, gate = 1.0, 1.0
         for part in parts:

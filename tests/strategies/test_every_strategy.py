@@ -252,7 +252,7 @@ def test_factors_are_no_whole_numbers_beside_a_whole_default(default):
 
 def test_which_rows_train(tmp_path):
     lexicon = tmp_path / "words.txt"
-    lexicon.write_text("w1 w2\nabsent w9\n")
+    lexicon.write_bytes(b"\xef\xbb\xbfw1 w2\nabsent w9\n")
     assert names(rule(fe.TrainRows(keys=["w3", "w1", "absent"])).train) == ["w1", "w3"]
     assert names(rule(fe.TrainRows(lexicon=str(lexicon))).train) == ["w1", "w2", "w9"]
     assert names(rule(fe.TrainRows(oov=True)).train) == ["<pad>", "<unk>", "w8", "w9"]
@@ -327,6 +327,19 @@ def test_bands_of_frequency_open_one_after_the_other():
         (
             lambda: fe.TrainRows(oov=True).rows(nn.Parameter(torch.ones(12, 2)), vocabulary()),
             r"made by to_embedding\(table, vocab\), and no copy",
+        ),
+        (lambda: rule(fe.LockRows({"absent": 0.0})), r"none of its words is in the vocabulary"),
+        (lambda: fe.TrainRows(lexicon=True), r"TrainRows\(lexicon=True\) must be a text"),
+        (lambda: fe.UnfreezeOnPlateau(metric=3), r"UnfreezeOnPlateau\(metric=3\) must be a text"),
+        (lambda: fe.UnfreezeOnPlateau(min_delta="a"), r"\(min_delta='a'\) must be a number from 0"),
+        (lambda: fe.HeadFirst(patience=1, metric=None), r"\(metric=None\) must be a text"),
+        (
+            lambda: fe.UnfreezeOnPlateau().on_epoch_start(Model().embedding, 1),
+            r"there are none after 1 epochs; give one for each: .*scores=\[...\]",
+        ),
+        (
+            lambda: fe.HeadFirst(patience=2).on_epoch_start(Model().embedding, 3, scores=()),
+            r"HeadFirst\(patience=2\) goes by validation scores, and there are none after 3",
         ),
         (lambda: fe.TrainRows(), r"give one of TrainRows\(keys, lexicon, oov, top, min_count\)"),
         (lambda: fe.TrainRows(top=3, oov=True), r"give one of TrainRows"),

@@ -98,7 +98,7 @@ BUILT_IN = [
     fe.TrainRows(oov=True),
     fe.TrainRows(top=15),
     fe.TrainRows(min_count=12),
-    fe.LockRows({WORDS[1]: 0.0, WORDS[2]: 0.5}),
+    fe.LockRows({WORDS[1]: 0.0, WORDS[2]: 0.5, "finea": 0.0, "poora": 0.5}),
     fe.L2SP(),
     fe.DeltaShrink(),
     fe.TrustRegion(),
@@ -106,7 +106,9 @@ BUILT_IN = [
     fe.UnfreezeAfter(epochs=1) | fe.RampUp(epochs=2) | fe.L2SP() | fe.FrequencyLR(),
     fe.UnfreezeOnPlateau() | fe.TrainRows(top=15) | fe.MaxNorm(),
     fe.GradualUnfreeze() | fe.DiscriminativeLR(decay=0.385) | fe.TrustRegion(),
-    fe.LockRows({WORDS[1]: 0.0}, default=0.5) | fe.DeltaShrink() | fe.UnfreezeAfter(steps=7),
+    fe.LockRows({WORDS[1]: 0.0, "finea": 0.0}, default=0.5)
+    | fe.DeltaShrink()
+    | fe.UnfreezeAfter(steps=7),
 ]
 OF_THE_PROTOCOL = [EveryOther(), Ramp(), Anchored(), Anchored() | fe.UnfreezeAfter(epochs=1)]
 SWEPT = [*BUILT_IN, *OF_THE_PROTOCOL]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -1009,6 +1010,52 @@ def test_vectors_of_another_language_are_a_warning():
     assert len(run.warnings) == 1
     share = run.metrics["coverage"]["tokens_found"] / run.metrics["coverage"]["tokens"]
     assert run.warnings[0].startswith(f"only {share:.1%} of the running words are in the vectors")
+
+
+def test_a_run_whose_last_step_diverges_is_no_success(tmp_path):
+    told = r"the validation loss is (nan|inf) behind epoch 0, step 1, with the table at lr=1e\+38"
+    with pytest.raises(fe.DivergenceError, match=told):
+        tune(max_steps=1, lr=1e38, output_dir=tmp_path)
+    assert not (tmp_path / "metrics.json").exists()
+
+
+def test_a_strategy_is_an_instance():
+    for wrong in (fe.Freeze, [fe.Freeze()]):
+        with pytest.raises(fe.StrategyError, match=r"is none; give one, such as fe.FullTune\(\)$"):
+            tune(strategy=wrong)
+
+
+def test_a_finished_run_is_returned_wherever_the_same_files_lie(files, tmp_path):
+    folder, moved = tmp_path / "run", tmp_path / "elsewhere"
+    options = options_of("cnn, frozen", files, folder)
+    run = fe.finetune(**options)
+    moved.mkdir()
+    shutil.copytree(files["dataset"], moved / "data")
+    shutil.copy(files["vectors"], moved / "other.safetensors")
+    there = options | {"vectors": moved / "other.safetensors", "dataset": moved / "data"}
+    assert state_of(fe.finetune(**there, resume=True)) == state_of(run)
+    rows = (moved / "data" / "train.jsonl").read_text().splitlines()
+    (moved / "data" / "train.jsonl").write_text("\n".join(rows[:-1]))
+    with pytest.raises(fe.DataError, match="was written with data_sha256="):
+        fe.finetune(**there, resume=True)
+
+
+def test_a_folder_is_read_as_utf_8_in_any_locale(tmp_path):
+    rows = data()
+    for name, part in rows.items():
+        named = ["größer" if label == "good" else "\u00e9" for label in part["label"]]
+        rows[name] = part.remove_columns("label").add_column("label", named)
+    run = tune(dataset=rows, output_dir=tmp_path)
+    script = "import sys, finetune_embed as fe; print(ascii(fe.load(sys.argv[1]).labels))"
+    done = subprocess.run(
+        [sys.executable, "-X", "utf8=0", "-c", script, str(tmp_path)],
+        env={**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.strip() == ascii(run.labels), done.stderr
+    assert set(run.labels) == {"größer", "\u00e9"}
 
 
 def test_a_loss_that_is_not_finite_is_an_error_and_leaves_the_last_good_checkpoint(tmp_path):

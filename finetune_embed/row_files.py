@@ -1,0 +1,267 @@
+"""Local files of rows: CSV, TSV, JSON, JSON Lines and Parquet, read whole or block by block.
+
+Both ways give the same rows. Of CSV and TSV every field is text as it stands, an empty one that is
+not quoted a missing value, and lines without anything are left out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import io
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from .errors import DataError
+from .frame import Frame
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["SUFFIXES", "kind_of", "read_rows", "stream_rows"]
+
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
+BLOCK = 1 << 22  # bytes of a file that are read and made rows together
+_BOM = b"\xef\xbb\xbf"
+_SEPARATORS = {".csv": ",", ".tsv": "\t"}
+_LINES = (".jsonl", ".ndjson")
+#: Texts that may be something else: a list or an object, or half a character (which is made a NUL).
+_SUSPECT = r"^\s*[\[{]|\x00"
+
+
+def kind_of(path: Path) -> str:
+    """Return a file's suffix in lower case, without that of gzip."""
+    return Path(path.name.lower().removesuffix(".gz")).suffix
+
+
+def read_rows(paths: list[Path]) -> Frame:
+    """Read the files of one split.
+
+    Raises:
+        DataError: one can't be read, or they differ in columns.
+    """
+    import polars as pl
+
+    frames = [_read(path) for path in paths]
+    try:
+        return Frame(pl.concat(frames))
+    except pl.exceptions.PolarsError as error:
+        raise DataError(
+            f"{paths[0].parent}: the files of a split differ in columns: {error}"
+        ) from error
+
+
+def stream_rows(paths: list[Path]) -> Any:
+    """Return the files of one split as a `datasets.IterableDataset`, a shard each.
+
+    A JSON file that is one array is held whole while it is read.
+
+    Raises:
+        DataError: one is of no kind that is read, or empty. What is wrong further on is raised when
+            it is reached.
+    """
+    from datasets import IterableDataset, load_dataset
+
+    for path in paths:
+        _check_file(path)
+    if kind_of(paths[0]) == ".parquet":  # which may know names of classes
+        files = [os.fspath(path) for path in paths]
+        try:
+            return load_dataset("parquet", data_files=files, split="train", streaming=True)
+        except (OSError, ValueError, EOFError, RuntimeError) as error:
+            raise _unreadable(paths[0], error) from error
+    return IterableDataset.from_generator(
+        _rows_of, gen_kwargs={"paths": [os.fspath(path) for path in paths]}
+    )
+
+
+def _rows_of(paths: list[str]) -> Iterator[dict[str, Any]]:
+    for path in map(Path, paths):
+        for frame in _blocks(path):
+            yield from frame.iter_rows(named=True)
+
+
+def _read(path: Path) -> pl.DataFrame:
+    import polars as pl
+
+    _check_file(path)
+    kind = kind_of(path)
+    try:
+        if kind == ".parquet":
+            return pl.read_parquet(path)
+        if kind in _SEPARATORS:
+            return _without_blank(_read_csv(path, _SEPARATORS[kind]))
+        with _opened(path) as file:
+            marked = file.tell() > 0  # which polars can't read
+            if kind == ".json" and _is_array(file):
+                return pl.read_json(io.BytesIO(file.read()))
+            frame = _read_lines(io.BytesIO(file.read()) if marked else path)
+        with _opened(path) as file:
+            _check_texts(frame, file, path)
+        return frame
+    except DataError:
+        raise
+    except (pl.exceptions.PolarsError, OSError, EOFError, ValueError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _check_file(path: Path) -> None:
+    if kind_of(path) not in SUFFIXES:
+        raise DataError(f"{path}: data sets are read from {', '.join(SUFFIXES)} files")
+    if not path.stat().st_size:
+        raise DataError(f"{path} is empty (0 bytes)")
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """Open a file, packed with gzip or not, behind its byte order mark."""
+    opener: Any = gzip.open if path.name.lower().endswith(".gz") else open
+    with opener(path, "rb") as file:
+        if file.read(len(_BOM)) != _BOM:
+            file.seek(0)
+        yield file
+
+
+def _blocks(path: Path) -> Iterator[pl.DataFrame]:
+    """Yield the rows of a file that is no Parquet file, many at a time."""
+    import polars as pl
+
+    kind = kind_of(path)
+    try:
+        with _opened(path) as file:
+            if kind in _SEPARATORS:
+                yield from _blocks_of_csv(file, _SEPARATORS[kind])
+            elif kind == ".json" and _is_array(file):
+                yield pl.read_json(io.BytesIO(file.read()))
+            else:
+                yield from _blocks_of_lines(file, path)
+    except DataError:
+        raise
+    except (pl.exceptions.PolarsError, OSError, EOFError, ValueError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _is_array(file: BinaryIO) -> bool:
+    """Tell whether a JSON file is one array, and not an object in each line."""
+    start = file.tell()
+    first = next((line.lstrip() for line in file if line.strip()), b"")
+    file.seek(start)
+    return not first.startswith(b"{")
+
+
+def _blocks_of_csv(file: BinaryIO, separator: str) -> Iterator[pl.DataFrame]:
+    """Yield the records of a CSV file; one ends with a line behind which all quotes are closed."""
+    records = _records(file)
+    header = next(records, b"")
+    for parts in _gathered(records):
+        block = header + b"".join(parts)
+        yield _without_blank(_read_csv(io.BytesIO(block), separator))
+
+
+def _records(file: BinaryIO) -> Iterator[bytes]:
+    record = b""
+    for line in file:
+        record += line
+        if record.count(b'"') % 2 == 0:
+            yield record
+            record = b""
+    if record:
+        yield record
+
+
+def _gathered(parts: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Yield parts by so many bytes; of nothing, one time nothing."""
+    gathered: list[bytes] = []
+    length = 0
+    for part in parts:
+        if length >= BLOCK:
+            yield gathered
+            gathered, length = [], 0
+        gathered.append(part)
+        length += len(part)
+    yield gathered
+
+
+def _read_csv(source: Path | BinaryIO, separator: str) -> pl.DataFrame:
+    import polars as pl
+
+    return pl.read_csv(source, separator=separator, infer_schema=False)
+
+
+def _without_blank(frame: pl.DataFrame) -> pl.DataFrame:
+    import polars as pl
+
+    return frame.filter(~pl.all_horizontal(pl.all().is_null()))
+
+
+def _blocks_of_lines(file: BinaryIO, path: Path) -> Iterator[pl.DataFrame]:
+    """Yield the rows of JSON lines; those of a block have one type a column."""
+    count = 0
+    for lines in _gathered(file):
+        if any(line.strip() for line in lines):
+            frame = _read_lines(io.BytesIO(b"".join(lines)))
+            _check_texts(frame, lines, path, count)
+            yield frame
+        count += len(lines)
+
+
+def _read_lines(source: Path | BinaryIO) -> pl.DataFrame:
+    import polars as pl
+
+    return pl.read_ndjson(source, infer_schema_length=10_000)
+
+
+def _check_texts(frame: pl.DataFrame, lines: Iterable[bytes], path: Path, before: int = 0) -> None:
+    """Check that the texts of JSON lines are texts, and whole.
+
+    Of a list among texts polars makes one, and of half of a surrogate pair a NUL.
+
+    Raises:
+        DataError: one is not; the message names the first line.
+    """
+    import polars as pl
+
+    suspects = frame.select(pl.col(pl.String).str.contains(_SUSPECT).fill_null(value=False))
+    if not any(column.any() for column in suspects):
+        return
+    numbered = ((number, line) for number, line in enumerate(lines, before + 1) if line.strip())
+    for (number, line), row in zip(numbered, suspects.iter_rows(named=True), strict=False):
+        for name in (name for name, suspect in row.items() if suspect):
+            value = json.loads(line).get(name)
+            if not isinstance(value, str):
+                raise DataError(
+                    f"{path}:{number}: {name!r} is {value!r}, and a text in other lines; write "
+                    "texts in all lines, or lists in all"
+                )
+            if re.search("[\ud800-\udfff]", value):
+                raise DataError(
+                    f"{path}:{number}: {name!r} has half of a surrogate pair, as of an emoji that "
+                    f"was cut: {value!r}; write the text anew"
+                )
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    """Return what is told of a file that can't be read."""
+    reason = str(error).strip().split("\n")[0] or type(error).__name__
+    place = str(path)
+    with contextlib.suppress(OSError, EOFError), _opened(path) as file:
+        if kind_of(path) in _LINES:
+            for number, line in enumerate(file, 1):
+                try:
+                    json.loads(line.strip() or b"null")
+                except ValueError as first:
+                    place, reason = f"{path}:{number}", str(first)
+                    break
+        elif kind_of(path) in _SEPARATORS and "malformed" in reason:
+            odd = next((n for n, line in enumerate(file, 1) if line.count(b'"') % 2), None)
+            if odd is not None:
+                place = f"{path}:{odd}"
+                reason = (
+                    "a quotation mark is not closed; a field that holds one is quoted itself, and "
+                    'the mark doubled: "a 5"" disk"'
+                )
+    return DataError(f"{place} can't be read: {reason}")
