@@ -1,6 +1,6 @@
 /* The inner loops of reading and writing vector files: bytes to rows, rows to bytes.
  *
- * Everything here has a counterpart in Python that gives the same result, slower; `_kernels.py`
+ * Everything here has a counterpart in Python that gives the same numbers, slower; `_kernels.py`
  * chooses. Functions take buffers, let go of the interpreter lock while they work, and
  * never read or write outside of the lengths they are given. Whatever is not plain is left to
  * Python: a number that is not simply digits, a line that is damaged.

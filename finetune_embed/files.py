@@ -35,12 +35,13 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Open a file for writing that appears at `path` whole, or not at all.
 
     The bytes go to a hidden file beside `path`, are flushed to the disk, and the file is renamed
-    over `path` when the block ends without an error; on an error nothing is left behind.
+    over `path` when the block ends without an error; on an error nothing is left behind. What a
+    link leads to is replaced, and not the link; the new file has the former one's permissions.
 
     Raises:
         VectorFileError: `path` is a folder, a device or a pipe, or no file can be made there.
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path) if os.path.islink(path) else path)
     if os.path.exists(path) and not os.path.isfile(path):
         raise VectorFileError(f"can't write {path}: it is there, but no file; give another path")
     temporary = _beside(path)
@@ -50,6 +51,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         with _Flushing(raw) as file:
             yield cast(BinaryIO, file)
             file.sync()
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copymode(path, temporary)
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from .table import EmbeddingTable, Origin
 __all__ = ["Lexicon", "pairs_of", "read_lexicon", "retrofit"]
 
 Lexicon = Mapping[str, Sequence[str]]
-TOLERANCE, MOST_ROUNDS = 1e-7, 1_000
+TOLERANCE, MOST_ROUNDS = 1e-7, 10_000
 
 
 def read_lexicon(path: str | os.PathLike[str]) -> dict[str, list[str]]:
@@ -87,13 +87,18 @@ def retrofit(
         A new table. Words without a related word in the table keep their bits.
 
     Raises:
-        VocabularyError: no two related words are in the table, `alpha` is not above 0, or a vector
-            of a related word is not finite.
+        VocabularyError: no two related words are in the table, `alpha` is not above 0 or so small
+            that vectors move on and on, related words are no list, or a vector of one is not
+            finite.
     """
     if not 0 < alpha < float("inf"):
         raise VocabularyError(f"alpha={alpha} must be above 0: the weight of a word's own vector")
     if isinstance(lexicon, (str, os.PathLike)):
         lexicon = read_lexicon(lexicon)
+    if texts := [word for word, others in lexicon.items() if isinstance(others, str)]:
+        raise VocabularyError(
+            f"the lexicon has a text for {texts[0]!r}, {lexicon[texts[0]]!r}; give a list of words"
+        )
     words = list(dict.fromkeys(word for line in lexicon.items() for word in (line[0], *line[1])))
     rows = table.rows_of(words)
     at = dict(zip(words, rows.tolist(), strict=True))
@@ -111,14 +116,22 @@ def retrofit(
     if not np.isfinite(start).all():
         bad = table.words[int(used[np.flatnonzero(~np.isfinite(start).all(axis=1))[0]])]
         raise VocabularyError(f"the vector of {bad!r} has values that are not finite")
-    vectors, scale = start.copy(), np.abs(start).max() or 1.0
+    vectors, sizes = start.copy(), np.abs(start).max(axis=1)
+    least = 1e-3 * np.median(sizes) or 1.0  # a row of zeros has no size to measure by
+    # What is left to go is at most the last change over alpha: a round draws together by 1 + alpha.
+    still = TOLERANCE * min(1.0, alpha)
     for _ in range(MOST_ROUNDS):
         mean = np.add.reduceat(vectors[other], starts, axis=0) / counts
         moved = (alpha * start[moving] + mean) / (alpha + 1)
-        change = np.abs(moved - vectors[moving]).max()
+        change = np.abs(moved - vectors[moving]).max(axis=1)
         vectors[moving] = moved
-        if change <= TOLERANCE * scale:
+        if (change <= still * np.maximum(np.abs(moved).max(axis=1), least)).all():
             break
+    else:
+        raise VocabularyError(
+            f"with alpha={alpha:g} vectors still move after {MOST_ROUNDS:,} rounds; give a word's "
+            "own vector more weight: alpha=0.1"
+        )
     origin = table.origin.copy()
     origin[used[moving]] = Origin.TUNED
     return table.revised(used[moving], vectors[moving].astype(np.float32), [], origin)

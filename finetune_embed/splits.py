@@ -61,7 +61,8 @@ def open_splits(dataset: DataSource, streaming: bool = False) -> Splits:
             not: for each split one named `train` (or `training`), `validation` (or `valid`, `val`,
             `dev`) or `test`, or its shards, such as `train-00000-of-00002.parquet`. Other files are
             left alone. Every field of a CSV or TSV file is text as it stands; an empty one that is
-            not quoted is a missing value, and lines without anything are left out. Splits that were opened already are returned as they are.
+            not quoted is a missing value, and lines without anything are left out. Splits that were
+            opened already are returned as they are.
         streaming: whether files and data sets of the Hub are streamed, so that the training split
             is never held whole (but a JSON file that is one array); the other splits are.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 from functools import cached_property
@@ -22,6 +23,7 @@ __all__ = ["EmbeddingTable", "Origin", "Subwords", "Vectors"]
 
 #: Rows compared at a time in a search, so that a memory-mapped table is never copied whole.
 SEARCH_BLOCK = 65_536
+_SMALLEST = 1e-18  # a length whose square float32 still holds
 
 
 class Origin(IntEnum):
@@ -230,10 +232,11 @@ class EmbeddingTable:
         negative: str | Sequence[str | Vectors] = (),
         topn: int = 10,
     ) -> list[tuple[str, float]]:
-        """Return the words nearest by cosine to the sum of unit vectors, as gensim does.
+        """Return the words nearest by cosine to a sum of vectors, as gensim does.
 
         Args:
-            positive: a word, a vector `(D,)`, or a list of either, that adds to the query.
+            positive: a word, a vector `(D,)`, or a list of either, that adds to the query. A word
+                is a vector of length 1, a vector is taken as it is.
             negative: words or vectors that subtract from it.
             topn: how many words to return. Words of the query are left out.
 
@@ -262,14 +265,14 @@ class EmbeddingTable:
                             f"{item!r} is not in the table ({self!r}); ask first: {item!r} in table"
                         )
                     excluded.append(row)
-                    item = self.stored[row]
+                    item = _unit(self.stored[row])
                 vector = np.asarray(item, np.float32)
                 if vector.shape != query.shape:
                     raise VocabularyError(
                         f"a query vector has the shape {vector.shape}; the table needs "
                         f"{query.shape}"
                     )
-                query += sign * _unit(vector)
+                query += sign * vector
         return self.nearest(query[None], topn, [excluded])[0]
 
     def nearest(
@@ -287,7 +290,7 @@ class EmbeddingTable:
         with np.errstate(invalid="ignore"):  # infinite rows have no cosine
             for start in range(0, len(self), SEARCH_BLOCK):
                 block = self.rows(slice(start, start + SEARCH_BLOCK))
-                norms = np.linalg.norm(block, axis=1)
+                norms = _norms(block)
                 cosine[:, start : start + SEARCH_BLOCK] = unit @ block.T / np.where(norms, norms, 1)
         cosine[np.isnan(cosine)] = -np.inf
         found = []
@@ -319,13 +322,23 @@ def _as_items(query: Any) -> list[Any]:
     """Tell one word or vector from a list of them."""
     if isinstance(query, str):
         return [query]
-    if isinstance(query, np.ndarray) and query.ndim == 1:
+    if isinstance(query, np.ndarray) and query.ndim == 1 and query.dtype.kind not in "UO":
         return [query]
     items = list(query)
-    return [query] if items and isinstance(items[0], (int, float)) else items
+    return [query] if items and isinstance(items[0], numbers.Real) else items
 
 
 def _unit(vectors: Vectors) -> Vectors:
-    norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    norms = _norms(vectors)[..., None]
     with np.errstate(invalid="ignore"):  # of infinite numbers
         return np.asarray(vectors / np.where(norms, norms, 1), np.float32)
+
+
+def _norms(vectors: Vectors) -> Vectors:
+    """Return the lengths of vectors `(..., D)`, also where their squares are beyond float32."""
+    with np.errstate(over="ignore"):
+        norms = np.atleast_1d(np.linalg.norm(vectors, axis=-1))
+    odd = ~((norms > _SMALLEST) & np.isfinite(norms))
+    if odd.any():
+        norms[odd] = np.linalg.norm(np.atleast_2d(vectors)[odd].astype(np.float64), axis=-1)
+    return np.asarray(norms.reshape(vectors.shape[:-1]), np.float32)

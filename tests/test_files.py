@@ -109,6 +109,19 @@ def test_permissions_honour_the_umask(tmp_path, monkeypatch):
     assert stat.S_IMODE((tmp_path / "folder").stat().st_mode) == 0o750
 
 
+def test_a_link_and_permissions_stay(tmp_path):
+    real, link = tmp_path / "real", tmp_path / "link"
+    real.write_bytes(b"old")
+    real.chmod(0o600)
+    link.symlink_to(real)
+    with atomic_write(link) as file:
+        file.write(b"new")
+    assert link.is_symlink()
+    assert real.read_bytes() == b"new"
+    assert stat.S_IMODE(real.stat().st_mode) == 0o600
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
+
+
 def test_atomic_folder_appears_whole(tmp_path):
     path = tmp_path / "run"
     with atomic_folder(path) as folder:

@@ -27,6 +27,7 @@ LAYERS = [
         "evaluation",
         "inspection",
         "frame",
+        "row_files",
         "splits",
         "holdout",
         "data",

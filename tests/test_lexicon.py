@@ -192,3 +192,29 @@ def test_what_is_no_lexicon_of_a_vocabulary(tmp_path: Path):
         fe.LexiconLoss(embedding, vocab, LEXICON, by="dot")
     with pytest.raises(fe.VocabularyError, match="can't be read"):
         fe.LexiconLoss(embedding, vocab, tmp_path / "none")
+
+
+@pytest.mark.parametrize("alpha", [0.003, 0.03, 1.0])
+def test_a_ring_comes_to_rest_where_the_equations_say(alpha):
+    """However little a word's own vector counts, and however large another row is."""
+    size = 30
+    words = [f"w{i}" for i in range(size)]
+    start = np.random.default_rng(1).standard_normal((size + 1, 5)).astype(np.float32)
+    start[size] *= 1e6
+    ring = {word: [words[(i + 1) % size], words[i - 1]] for i, word in enumerate(words)}
+    ring |= {"large": ["w0"]}
+    left = (alpha + 1) * np.eye(size) - (np.eye(size, k=1) + np.eye(size, k=-1)) / 2
+    left[0, -1] -= 0.5
+    left[-1, 0] -= 0.5
+    expected = np.linalg.solve(left, alpha * start[:size].astype(np.float64))
+    fitted = fe.retrofit(fe.EmbeddingTable([*words, "large"], start), ring, alpha=alpha)
+    np.testing.assert_allclose(fitted.vectors[:size], expected, rtol=1e-4, atol=3e-6)
+
+
+def test_what_never_comes_to_rest_is_told():
+    with pytest.raises(
+        fe.VocabularyError, match=r"still move after 10,000 rounds; give .*alpha=0.1"
+    ):
+        fe.retrofit(table(), {"good": ["fine"], "fine": ["good"]}, alpha=1e-6)
+    with pytest.raises(fe.VocabularyError, match="a text for 'good', 'fine'; give a list of words"):
+        fe.retrofit(table(), {"good": "fine"})

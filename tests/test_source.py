@@ -152,6 +152,22 @@ def test_several_streams_in_a_row_are_one_text(write, kind):
         assert source.read(len(TEXT) + 1) == TEXT
 
 
+@pytest.mark.parametrize("kind", ["gzip", "bzip2", "xz", "zstandard"])
+@pytest.mark.parametrize("damage", [b"junk", b"X"])
+def test_a_later_stream_that_is_damaged_is_no_end(write, kind, damage):
+    second = PACKED[kind](TEXT[100:])
+    path = write(PACKED[kind](TEXT[:100]) + damage + (second[1:] if damage == b"X" else b""))
+    with pytest.raises(VectorFileError, match="damaged or cut short"), open_source(path) as source:
+        source.read(len(TEXT) + 1)
+
+
+@pytest.mark.parametrize("kind", ["bzip2", "xz"])
+def test_zeros_between_and_behind_streams_are_padding(write, kind):
+    packed = (PACKED[kind](TEXT[:100]), PACKED[kind](TEXT[100:]))
+    with open_source(write(packed[0] + bytes(8) + packed[1] + bytes(300_000))) as source:
+        assert source.read(len(TEXT) + 1) == TEXT
+
+
 @pytest.mark.parametrize("kind", PACKED)
 def test_peek_consumes_nothing(write, kind):
     with open_source(write(PACKED[kind](TEXT))) as source:

@@ -140,6 +140,29 @@ def test_most_similar_equals_gensim(seed):
         assert [c for _, c in ours] == pytest.approx([c for _, c in theirs], abs=1e-6)
 
 
+def test_vectors_of_a_query_keep_their_length_as_in_gensim():
+    vectors = np.array([[10, 0], [0, 0.1], [1, 1], [5, 1]], np.float32)
+    table = EmbeddingTable(list("abcd"), vectors)
+    keyed = table.to_keyed_vectors()
+    for positive, negative in (([vectors[0], vectors[1]], []), (["b", vectors[0]], [vectors[2]])):
+        ours = table.most_similar(positive, negative, topn=2)
+        theirs = keyed.most_similar(positive, negative, topn=2)
+        assert [word for word, _ in ours] == [word for word, _ in theirs]
+        assert [c for _, c in ours] == pytest.approx([c for _, c in theirs], abs=1e-6)
+    assert table.most_similar(list(vectors[1]), topn=1) == table.most_similar(vectors[1], topn=1)
+    assert table.most_similar(np.array(["a", "b"])) == table.most_similar(["a", "b"])
+
+
+def test_lengths_whose_squares_are_beyond_float32():
+    rows = [[3e19, 0], [3e19, 1e19], [1e-23, 1e-23], [0, 0], [np.inf, 0]]
+    table = EmbeddingTable(list("abcde"), np.array(rows, np.float32))
+    (first, second, *rest) = table.most_similar("a")
+    assert first == ("b", pytest.approx(3 / np.sqrt(10), abs=1e-6))
+    assert second == ("c", pytest.approx(np.sqrt(0.5), abs=1e-6))
+    assert rest == [("d", 0.0)]
+    assert table.most_similar("c", topn=1) == [("b", pytest.approx(4 / np.sqrt(20), abs=1e-6))]
+
+
 def test_search_goes_over_block_borders():
     vectors = np.zeros((SEARCH_BLOCK + 2, 2), np.float32)
     vectors[:, 0] = 1

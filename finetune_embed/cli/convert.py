@@ -98,11 +98,17 @@ def _format_of(target: Path, to: str | None) -> str:
 def _told(source: Path, found: Loaded) -> dict[str, Any]:
     """Return what was read; the metadata count only if they are of this file, not of an earlier."""
     metadata = found.table.metadata
-    own = metadata if metadata.get("source_format") == found.format else {}
+    name = "<stdin>" if str(source) == STDIN else source.name
+    read_here = metadata.get("source", "").partition("#")[0] == name
+    own = metadata if read_here and metadata.get("source_format") == found.format else {}
     return {
         "source": str(source),
         "format": found.format,
         "compression": found.compression,
-        "duplicates": int(own.get("duplicates", 0)),
-        "non_utf8": int(own.get("non_utf8", 0)),
+        **{what: _count(own.get(what, "")) for what in ("duplicates", "non_utf8")},
     }
+
+
+def _count(told: str) -> int:
+    """Return a number that metadata tell, which come out of a file."""
+    return int(told) if told.isascii() and told.isdecimal() else 0

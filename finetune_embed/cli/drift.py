@@ -16,7 +16,13 @@ __all__ = ["drift"]
 @click.argument("base", type=click.Path(path_type=Path))
 @click.argument("tuned", type=click.Path(path_type=Path))
 @click.option("--word", multiple=True, help="A word to show; repeatable.")
-@click.option("--top", default=10, show_default=True, help="Words in the JSON document.")
+@click.option(
+    "--top",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    help="Words in the JSON document.",
+)
 @member_option
 @as_json_option
 def drift(

@@ -123,8 +123,12 @@ class Drift:
         return self._movers([row], topn)[0]
 
     def top(self, n: int = 10, topn: int = 8) -> list[Mover]:
-        """Return the `n` words that moved farthest, with `topn` neighbours before and after."""
-        order = np.argsort(-self.movement, kind="stable")[:n]
+        """Return the `n` words that moved farthest, with `topn` neighbours before and after.
+
+        Words whose vector became NaN come first.
+        """
+        far = np.nan_to_num(self.movement, nan=np.inf, posinf=np.inf)
+        order = np.argsort(-far, kind="stable")[:n]
         return self._movers([int(row) for row in order if self.moved[row]], topn)
 
     def _movers(self, rows: list[int], topn: int) -> list[Mover]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +18,7 @@ from ..words import Rows
 __all__ = ["WordPairs", "evaluate_word_pairs", "read_word_pairs"]
 
 Pair = tuple[str, str, float]
+_TAG = re.compile("(?!nan|inf)[a-z]{1,5}", re.IGNORECASE)  # a part of speech
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,9 @@ def read_word_pairs(path: str | os.PathLike[str]) -> list[Pair]:
 
     Args:
         path: a text file in UTF-8, a line a pair: two words and a number, between tabs or, where a
-            line has no tab, commas or blanks. Further fields are left alone, as are lines that
-            begin with `#` and a first line whose third field is no number.
+            line has no tab, commas or blanks. A part of speech may stand before the number, as in
+            SimLex-999. Further fields are left alone, as are lines that begin with `#` and a first
+            line without a number.
 
     Raises:
         DataError: the file can't be read, or a line has no two words and a number.
@@ -59,7 +64,9 @@ def read_word_pairs(path: str | os.PathLike[str]) -> list[Pair]:
         separator = next((one for one in ("\t", ",") if one in line), None)
         fields = [field.strip() for field in line.split(separator)]
         try:
-            first, second, score = fields[0], fields[1], float(fields[2])
+            first, second, third = fields[:3]
+            at = 3 if _TAG.fullmatch(third) else 2
+            score = _number(fields[at])
         except (IndexError, ValueError) as error:
             if number == 1 and len(fields) >= 3:
                 continue  # names of the columns
@@ -73,6 +80,13 @@ def read_word_pairs(path: str | os.PathLike[str]) -> list[Pair]:
     return pairs
 
 
+def _number(field: Any) -> float:
+    score = float(field)
+    if not math.isfinite(score):
+        raise ValueError(f"{score} is no score")
+    return score
+
+
 def evaluate_word_pairs(
     table: EmbeddingTable, pairs: Sequence[Pair] | str | os.PathLike[str]
 ) -> WordPairs:
@@ -80,30 +94,39 @@ def evaluate_word_pairs(
 
     Args:
         table: the table. A word that it lacks is looked up in lower case; a pair of which it
-            still lacks a word does not count.
+            still lacks a word, or whose vectors have no cosine, does not count.
         pairs: two words and a score each, or a file of them; see `read_word_pairs`.
 
     Returns:
         Spearman's rank correlation, equal values sharing their mean rank, and on how many pairs.
 
     Raises:
-        DataError: the file can't be read, or a line has no two words and a number.
+        DataError: the file can't be read, or one has no two words and a number.
     """
     import polars as pl
 
-    if isinstance(pairs, (str, os.PathLike)):
-        pairs = read_word_pairs(pairs)
+    pairs = read_word_pairs(pairs) if isinstance(pairs, (str, os.PathLike)) else list(pairs)
+    try:
+        given = [_number(score) for _, _, score in pairs]
+    except (TypeError, ValueError) as error:
+        raise DataError(f"pairs are two words and a number, ('old', 'new', 1.58): {error}") from (
+            error
+        )
     first, second = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     rows = np.stack([_rows_of(table, first), _rows_of(table, second)])
     at = np.flatnonzero((rows >= 0).all(axis=0))
     if len(at) < 3:
         return WordPairs(float("nan"), len(at), len(pairs))
     a, b = (table.rows(side[at]).astype(np.float64) for side in rows)
-    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    cosine = (a * b).sum(axis=1) / np.where(norms > 0, norms, 1)
-    scores = np.array([score for _, _, score in pairs])[at]
-    ranked = pl.corr(pl.Series(cosine), pl.Series(scores), method="spearman")
-    return WordPairs(float(pl.select(ranked).item()), len(at), len(pairs))
+    with np.errstate(invalid="ignore"):  # of infinite vectors
+        norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+        cosine = (a * b).sum(axis=1) / np.where(norms == 0, 1, norms)
+    known = np.isfinite(cosine)
+    scores = np.array(given)[at]
+    ranked = pl.corr(pl.Series(cosine[known]), pl.Series(scores[known]), method="spearman")
+    found = int(known.sum())
+    spearman = float(pl.select(ranked).item()) if found >= 3 else float("nan")
+    return WordPairs(spearman, found, len(pairs))
 
 
 def _rows_of(table: EmbeddingTable, words: Sequence[str]) -> Rows:

@@ -145,7 +145,9 @@ def fill_in(parsed: TextRows, block: Block, source: Source) -> None:
         def line_of(position: int) -> int:
             return block.line + block.data.count(b"\n", 0, parsed.leftovers[position][1])
 
-        parsed.vectors[rows] = _numbers(texts, source, line_of)
+        numbers = _numbers(texts, source, line_of)
+        _refuse_too_large(numbers, texts, source, line_of)
+        parsed.vectors[rows] = numbers
 
 
 def _numbers(texts: list[bytes], source: Source, line_of: Callable[[int], int]) -> Vectors:
@@ -169,6 +171,19 @@ def _numbers(texts: list[bytes], source: Source, line_of: Callable[[int], int]) 
         pass
     parsed = [line_of_numbers(text, source, partial(line_of, i)) for i, text in enumerate(texts)]
     return np.array(parsed, np.float32)
+
+
+def _refuse_too_large(
+    vectors: Vectors, texts: list[bytes], source: Source, line_of: Callable[[int], int]
+) -> None:
+    """Refuse numbers that only float32 takes for infinite."""
+    for row, column in np.argwhere(np.isinf(vectors)).tolist():
+        field = texts[row].split(b" ")[column]
+        if math.isfinite(float(field)) or b"n" not in field.lower():
+            raise VectorFileError(
+                f"{source.name}:{line_of(row)}: value {column + 1} of the vector is "
+                f"{shown(field)}, which is too large for float32; correct the line or remove it"
+            )
 
 
 def line_of_numbers(text: bytes, source: Source, line: Callable[[], int]) -> list[np.float32]:

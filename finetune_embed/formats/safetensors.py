@@ -26,7 +26,7 @@ from ..errors import VectorFileError
 from ..files import atomic_write
 from ..rows import RevisedRows
 from ..source import PathOrFile, Source, open_source
-from ..table import EmbeddingTable
+from ..table import EmbeddingTable, Origin
 from ..words import PackedWords
 from ._rows import check_limit, pack_words, wanted_keys
 from ._sniff import expect
@@ -135,6 +135,11 @@ def read(
     weight = file.read(WEIGHT, "F32", 2)
     words = _packed_words(file, len(weight))
     origin = file.read(ORIGIN, "U8", 1) if ORIGIN in file.tensors else None
+    if origin is not None and (len(origin) != len(weight) or (origin > max(Origin)).any()):
+        raise VectorFileError(
+            f"{source.name}: {ORIGIN} is no list of a code from 0 to {max(Origin):d} for each of "
+            f"{len(weight):,} rows; the file is damaged"
+        )
     table = EmbeddingTable(words, weight, file.metadata, origin)
     if limit is not None:
         table = EmbeddingTable(words[:limit], weight[:limit], file.metadata, table.origin[:limit])

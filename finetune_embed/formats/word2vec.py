@@ -29,6 +29,7 @@ BLOCK = 1 << 22
 MAX_WORD = 1 << 20
 MAX_SIZE = 1 << 20  # numbers in a vector
 WRITE_BYTES = 1 << 22
+SMALL = 1 << 16  # bytes of a file that may be both text and binary
 
 
 def load_word2vec(
@@ -56,6 +57,8 @@ def load_word2vec(
     """
     with open_source(path, member) as source:
         found = expect(source, "text", "word2vec-binary") == "word2vec-binary"
+        if binary and not found and limit is None and (table := _whole(source, keys)) is not None:
+            return table  # so few numbers that they look like text
         if binary is not None and binary is not found:
             has, wants = ("binary", "text") if found else ("text", "binary")
             raise VectorFileError(
@@ -64,6 +67,16 @@ def load_word2vec(
         if found:
             return read_binary(source, keys, limit)
         return read(source, keys, limit, vector_size)
+
+
+def _whole(source: Source, keys: Collection[str] | None) -> EmbeddingTable | None:
+    """Read what looks like text as binary, if it is that to its last byte; else return None."""
+    if source.size is None or source.size > SMALL:
+        return None
+    try:
+        return read_binary(source, keys)
+    except VectorFileError:
+        return None
 
 
 def read(

@@ -101,6 +101,9 @@ def _duplicates(scan: Scan) -> list[Finding]:
             if (before := first.setdefault(word, row)) != row:
                 again = f"{scan.unit} {scan.places[row]:,} after {scan.places[before]:,}"
                 tally.add(f"{quoted(word)} ({again})")
+    if scan.source_format == "safetensors":  # whose words are looked at when one is looked up
+        cure = "write the table anew, each word once; as it is, no word of it can be looked up"
+        return tally.finding("error", "duplicates", "rows of words that stood there before", cure)
     return tally.finding(
         "warning",
         "duplicates",

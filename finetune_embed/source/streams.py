@@ -63,6 +63,9 @@ def kind_of(head: bytes) -> str:
     return next((kind for magic, kind in COMPRESSED.items() if head.startswith(magic)), "")
 
 
+_PACKED = 1 << 17  # compressed bytes that are read together
+
+
 class Hashing(io.RawIOBase):
     """A raw reader that counts and hashes every byte it hands on, large blocks in a thread."""
 
@@ -149,9 +152,42 @@ def decompressor(kind: str, stream: io.BufferedReader) -> Any:
     if kind == "gzip":
         return gzip.GzipFile(fileobj=stream)
     if kind == "bzip2":
-        return bz2.BZ2File(stream)
+        return io.BufferedReader(_Concatenated(stream, bz2.BZ2Decompressor), _PACKED)
     if kind == "xz":
-        return lzma.LZMAFile(stream)
+        return io.BufferedReader(_Concatenated(stream, lzma.LZMADecompressor), _PACKED)
     import pyarrow
 
     return pyarrow.CompressedInputStream(pyarrow.PythonFile(stream, "r"), "zstd")
+
+
+class _Concatenated(io.RawIOBase):
+    """The bytes of compressed streams that stand one behind the other, up to the end of the file.
+
+    `bz2.BZ2File` and `lzma.LZMAFile` take a stream that is damaged where it begins for the end.
+    Zeros between and behind streams are padding.
+    """
+
+    def __init__(self, packed: io.BufferedReader, new: Callable[[], Any]) -> None:
+        self._packed, self._new, self._one = packed, new, new()
+
+    @override
+    def readable(self) -> bool:
+        return True
+
+    @override
+    def readinto(self, buffer: object) -> int:
+        view = memoryview(cast(bytearray, buffer)).cast("B")
+        while True:
+            fed = b""
+            if self._one.eof:
+                fed = self._one.unused_data.lstrip(b"\0")
+                while not fed:
+                    if not (more := self._packed.read(_PACKED)):
+                        return 0
+                    fed = more.lstrip(b"\0")
+                self._one = self._new()
+            elif self._one.needs_input and not (fed := self._packed.read(_PACKED)):
+                raise EOFError("compressed file ended before the end-of-stream marker was reached")
+            if data := self._one.decompress(fed, len(view)):
+                view[: len(data)] = data
+                return len(data)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import finetune_embed as fe
+from finetune_embed.cli import main
 from finetune_embed.evaluation import drift as package_drift
 
 D = 5
@@ -302,3 +303,25 @@ def test_a_base_of_the_same_rows_under_other_words(shared):
     assert told.rows_moved == 40
     expected = [by_hand(other, tuned, word) for word in other.index_to_key]
     np.testing.assert_allclose(told.movement, [m for m, _ in expected], rtol=1e-12)
+
+
+def test_a_word_that_became_nan_leads_the_list(tmp_path, capsys):
+    base = base_table()
+    vectors = np.array(base.vectors)
+    vectors[3, 0], vectors[5] = np.nan, vectors[5] + 1
+    tuned = fe.EmbeddingTable(base.index_to_key, vectors)
+    assert [mover.word for mover in fe.drift(base, tuned).top(2)] == [
+        base.index_to_key[3],
+        base.index_to_key[5],
+    ]
+    for name, table in (("base", base), ("tuned", tuned)):
+        fe.save_safetensors(table, tmp_path / name)
+    with pytest.raises(SystemExit):
+        main(["drift", str(tmp_path / "base"), str(tmp_path / "tuned"), "--json"])
+
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} is no JSON")
+
+    told = json.loads(capsys.readouterr().out, parse_constant=refuse)
+    assert told["top"][0]["movement"] is None
+    assert told["rows_moved"] == 2

@@ -80,6 +80,12 @@ def test_too_few_pairs_have_no_correlation(table):
         ("Word 1,Word 2,Human (mean)\nlove,sex,6.77\n", [("love", "sex", 6.77)]),
         ("a b 1\n\nc d 2", [("a", "b", 1.0), ("c", "d", 2.0)]),
         ("# a comment\na\tb\t1\tfurther\tfields\n", [("a", "b", 1.0)]),
+        (
+            "word1\tword2\tPOS\tSimLex999\tconc(w1)\nold\tnew\tA\t1.58\t2.72\n",
+            [("old", "new", 1.58)],
+        ),
+        ("a\tb\tnan\t5\n", None),
+        ("a\tb\tinf\n", None),
         ("word1\tword2\tPOS\n", None),
         ("", None),
         ("a\tb\t1\na\tb\n", None),
@@ -94,6 +100,27 @@ def test_files_of_pairs(tmp_path, data, expected):
         return
     with pytest.raises(fe.DataError, match=r"pairs\.tsv.*no pair"):
         fe.read_word_pairs(path)
+
+
+def test_vectors_and_scores_that_are_no_numbers(table):
+    pairs = [
+        ("king", "queen", 9.0),
+        ("king", "man", 5.0),
+        ("woman", "apple", 1),
+        ("man", "apple", 3),
+    ]
+    expected = fe.evaluate_word_pairs(table, pairs)
+    broken = fe.EmbeddingTable(
+        [*table.index_to_key, "nan", "inf"], [*table.vectors, [np.nan, 1, 2], [np.inf, 1, 2]]
+    )
+    further = [*pairs, ("king", "nan", 2.0), ("inf", "queen", 2.0)]
+    found = fe.evaluate_word_pairs(broken, iter(further))
+    assert (found.spearman, found.found, found.pairs) == (expected.spearman, 4, 6)
+    as_texts = [(first, second, str(score)) for first, second, score in pairs]
+    assert fe.evaluate_word_pairs(table, as_texts) == expected
+    for score in (float("nan"), "much", None):
+        with pytest.raises(fe.DataError, match=r"pairs are two words and a number, \('old', 'new'"):
+            fe.evaluate_word_pairs(table, [*pairs, ("king", "man", score)])
 
 
 def test_a_bad_line_is_named(tmp_path):

@@ -196,9 +196,10 @@ TEXT_CASES = [
     ),
     Case(
         "beyond float32",
-        b"a 1e39 -1e999\nb 1e-46 -1e-999\n",
-        {"a": [math.inf, -math.inf], "b": [0.0, -0.0]},
+        b"a 1 2\nb 1 -1e999\n",
+        r":2: value 2 .* '-1e999', which is too large for f",
     ),
+    Case("below float32", b"a 1 2\nb 1e-46 -1e-999\n", {"a": [1.0, 2.0], "b": [0.0, -0.0]}),
     Case(
         "400 digits", b"a 1." + b"5" * 400 + b" 2\n", {"a": [float(np.float32(1.5555555555)), 2.0]}
     ),

@@ -585,3 +585,46 @@ def test_a_large_archive_has_room_for_its_size(tmp_path, monkeypatch):
     assert table.vectors.ctypes.data % 64 == 0
     with np.load(tmp_path / "x.npz") as archive:
         assert archive["words"].tolist() == ABC
+
+
+@pytest.mark.parametrize("made", ["ours", "ours, packed words", "numpy's"])
+def test_words_of_an_archive_are_checked_by_its_sums(tmp_path, made):
+    words = ["king", "queen" + "n" * 20_000_000 * (made == "ours, packed words")]
+    vectors = np.array([[1, 2], [3, 4]], np.float32)
+    path = tmp_path / "t.npz"
+    if made == "numpy's":
+        np.savez(path, vectors=vectors, words=np.array(words))
+        sought = "king".encode("utf-32-le")
+    else:
+        save_numpy(EmbeddingTable(words, vectors), path)
+        sought = b"king" if "packed" in made else "king".encode("utf-32-le")
+    data = bytearray(path.read_bytes())
+    data[bytes(data).index(sought)] ^= 2
+    path.write_bytes(data)
+    with pytest.raises(
+        VectorFileError, match=r"words.*is damaged: its CRC-32 is not the archive's"
+    ):
+        load_numpy(path)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"a\r\nb\r\nc", ["a", "b", "c"]),
+        (b"a\r\nb\r\nc\r\n", ["a", "b", "c"]),
+        (b"a\nb\r\nc", ["a", "b\r", "c"]),
+        (b"a\nb\nc\n", ["a", "b", "c"]),
+    ],
+)
+def test_ends_of_lines_of_a_word_list(tmp_path, data, words):
+    np.save(tmp_path / "x.npy", np.zeros((3, 2), np.float32))
+    (tmp_path / "w.txt").write_bytes(data)
+    assert load_numpy(tmp_path / "x.npy", words=tmp_path / "w.txt").index_to_key == words
+
+
+@pytest.mark.parametrize("order", ["utf-16", "utf-16-le"])
+def test_a_word_list_of_utf_16_is_told(tmp_path, order):
+    np.save(tmp_path / "x.npy", np.zeros((2, 2), np.float32))
+    (tmp_path / "w.txt").write_bytes("\ufeffa\nb".encode(order))
+    with pytest.raises(VectorFileError, match="is UTF-16; a list of words is to be UTF-8"):
+        load_numpy(tmp_path / "x.npy", words=tmp_path / "w.txt")

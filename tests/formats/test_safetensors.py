@@ -6,13 +6,14 @@ import struct
 import numpy as np
 import pytest
 from safetensors import safe_open
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 import finetune_embed
 from finetune_embed import (
     EmbeddingTable,
     VectorFileError,
     VocabularyError,
+    inspect,
     load_safetensors,
     load_vectors,
     save_safetensors,
@@ -277,3 +278,31 @@ def test_other_tensors_are_named(write):
     header = {"x": {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]}}
     with pytest.raises(VectorFileError, match=message):
         load_safetensors(write(file_of(header, b"1")))
+
+
+@pytest.mark.parametrize("origin", [[0, 0], [0, 0, 0, 0], [0, 4, 0], [200, 0, 0]])
+def test_origins_that_are_none(tmp_path, origin):
+    tensors = {
+        "embedding.weight": np.ones((3, 2), np.float32),
+        "vocab.bytes": np.frombuffer(b"abc", np.uint8),
+        "vocab.offsets": np.arange(4),
+        "vocab.origin": np.array(origin, np.uint8),
+    }
+    save_file(tensors, tmp_path / "t.safetensors")
+    with pytest.raises(VectorFileError, match=r"vocab.origin is no list of a code from 0 to 3 for"):
+        load_safetensors(tmp_path / "t.safetensors")
+
+
+def test_a_word_that_stands_there_twice_is_an_error_where_it_is_asked_for_and_inspect_says_so(
+    tmp_path,
+):
+    tensors = {
+        "embedding.weight": np.ones((3, 2), np.float32),
+        "vocab.bytes": np.frombuffer(b"aac", np.uint8),
+        "vocab.offsets": np.arange(4),
+    }
+    save_file(tensors, tmp_path / "t.safetensors")
+    with pytest.raises(VocabularyError, match="'a' stands in the rows 0 and 1"):
+        load_safetensors(tmp_path / "t.safetensors").rows_of(["c"])
+    (finding,) = [f for f in inspect(tmp_path / "t.safetensors").findings if f.code == "duplicates"]
+    assert finding.severity == "error"

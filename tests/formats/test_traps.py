@@ -299,12 +299,14 @@ def test_the_line_is_told_in_a_later_block(write):
 
 def test_numbers_that_are_not_finite_are_read_as_they_stand(write):
     vectors = load_vectors(
-        write(b"a nan inf -inf\nb NaN Infinity -nan\nc 1e39 -1e39 1e-46\n")
+        write(b"a nan inf -inf\nb NaN Infinity -nan\nc 1e38 -1e38 1e-46\n")
     ).vectors
     assert np.isnan(vectors[[0, 1, 1], [0, 0, 2]]).all()
     assert vectors[0, 1:].tolist() == [np.inf, -np.inf]
     assert vectors[1, 1] == np.inf
-    assert vectors[2].tolist() == [np.inf, -np.inf, 0.0]
+    assert vectors[2].tolist() == [np.float32(1e38), -np.float32(1e38), 0.0]
+    with pytest.raises(VectorFileError, match=r"vectors.txt:2: value 1 .* '-1e39', which is too l"):
+        load_vectors(write(b"a 1 2\nb -1e39 2\n"))
 
 
 def test_a_line_that_never_ends(write):

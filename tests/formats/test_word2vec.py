@@ -140,3 +140,20 @@ def test_refuses_empty_and_doubled_tables(tmp_path, binary):
         save_word2vec(EmbeddingTable(["a"], np.zeros((1, 0))), tmp_path / "out", binary=binary)
     with pytest.raises(VocabularyError, match="'a' stands in the rows 0 and 1"):
         save_word2vec(EmbeddingTable(["a", "a"], np.eye(2)), tmp_path / "out", binary=binary)
+
+
+def test_a_binary_file_that_looks_like_text_is_read_if_it_is_asked_for(tmp_path):
+    random, asked = np.random.default_rng(0), 0
+    for number in range(400):
+        table = EmbeddingTable([f"w{number}"], random.normal(size=(1, 1)).astype(np.float32))
+        save_word2vec(table, tmp_path / "v.bin", binary=True)
+        read = load_word2vec(tmp_path / "v.bin", binary=True)
+        assert read.index_to_key == table.index_to_key
+        assert read.vectors.tobytes() == table.vectors.tobytes()
+        with open(tmp_path / "v.bin", "rb") as file:
+            file.seek(-4, 2)
+            asked += file.read().isascii()
+    assert asked > 5
+    (tmp_path / "v.txt").write_bytes(b"2 2\na 1 2\nb 3 4\n")
+    with pytest.raises(VectorFileError, match=r"v.txt is text, not binary; use load_word2vec"):
+        load_word2vec(tmp_path / "v.txt", binary=True)

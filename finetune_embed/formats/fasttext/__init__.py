@@ -74,8 +74,8 @@ def load_fasttext(
     Returns:
         The table `(V, D)`. Its rows are what fastText's `getWordVector` gives, to the bit. Its
         `subwords` compose vectors for further words, if the model has rows for n-grams of
-        characters; `table.subset` does without. Besides what all formats tell, `metadata` has
-        `fasttext_version`, `fasttext_model`, `minn`, `maxn`, `bucket`, `word_ngrams`, `labels`
+        characters, and so do those of `table.subset`. Besides what all formats tell, `metadata`
+        has `fasttext_version`, `fasttext_model`, `minn`, `maxn`, `bucket`, `word_ngrams`, `labels`
         (how many were left out) and `quantized` (`true`, where rows are approximations, with
         `source_dtype` `product-quantised`).
 

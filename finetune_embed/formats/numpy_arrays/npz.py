@@ -74,6 +74,10 @@ def _arrays(
         array = open_array(f"{name}#{info.filename}", file, inside)
         if not array.is_words:  # of a fixed width, which pack well beyond reason
             _refuse_bomb(array.name, info)
+        if len(array.shape) < 2 and inside is not None and zlib.crc32(inside) != info.CRC:
+            raise VectorFileError(
+                f"{array.name} is damaged: its CRC-32 is not the archive's; fetch the file again"
+            )
         yield info.filename.removesuffix(".npy"), array
 
 

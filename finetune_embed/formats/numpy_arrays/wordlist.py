@@ -122,14 +122,19 @@ def _read(path: str | os.PathLike[str]) -> list[str]:
 
 def _lines(data: bytes, name: str) -> list[str]:
     """Return one word a line."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise VectorFileError(
+            f"{name} is UTF-16; a list of words is to be UTF-8, so save it as that"
+        )
     lines = data.removesuffix(b"\n").split(b"\n")
     if len(lines) > 1 and all(map(_COUNTED.fullmatch, lines)):
         raise VectorFileError(
             f"{name}: each line ends in a number, such as {lines[0][:60]!r}, but a line is to be a "
             "word; cut the numbers off and pass the words: words=[...]"
         )
-    if data.endswith(b"\r\n") and all(line.endswith(b"\r") for line in lines):
-        lines = [line[:-1] for line in lines]
+    closed = lines if data.endswith(b"\n") else lines[:-1]
+    if closed and all(line.endswith(b"\r") for line in closed):
+        lines = [line.removesuffix(b"\r") for line in lines]
     return [line.decode("utf-8", "surrogateescape") for line in lines]
 
 
