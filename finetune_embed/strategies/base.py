@@ -94,6 +94,11 @@ class Strategy:
         """Whether the table opens, now or later in a run that is long enough."""
         return True
 
+    @property
+    def opens_late(self) -> bool:
+        """Whether the gate may keep the table shut for a while, to open it later."""
+        return type(self).gate is not Strategy.gate and not self.from_opening
+
     def check_parts(self, names: Sequence[str]) -> None:
         """Check that the strategy fits a model with parts of these names.
 

@@ -166,7 +166,7 @@ def _check_pair(a: Strategy, b: Strategy) -> None:
                 "keep one of them"
             )
     for ramp, other in ((a, b), (b, a)):
-        if ramp.from_opening and _opens_late(other) and ramp.timing != other.timing:
+        if ramp.from_opening and other.opens_late and ramp.timing != other.timing:
             raise StrategyError(
                 f"{a} | {b}: {ramp} counts {ramp.timing}s from when {other} opens the table, which "
                 f"counts {other.timing}s; let both count the same"
@@ -197,11 +197,6 @@ def _operands(node: ast.expr) -> list[ast.expr]:
 
 def _parse_part(node: ast.expr) -> Strategy:
     return parse_call(ast.unparse(node), STRATEGIES, "strategy", StrategyError)
-
-
-def _opens_late(strategy: Strategy) -> bool:
-    """Tell whether a strategy may keep the table shut for a while."""
-    return type(strategy).gate is not Strategy.gate and not strategy.from_opening
 
 
 def _at_epoch(clock: Clock, epoch: int) -> Clock:

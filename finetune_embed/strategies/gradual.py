@@ -50,6 +50,11 @@ class GradualUnfreeze(Strategy):
         if self.by == "module" and self.bands is not None:
             raise StrategyError("GradualUnfreeze(bands=...) is for by='frequency'")
 
+    @property
+    @override
+    def opens_late(self) -> bool:
+        return self.by == "module"
+
     @override
     def gate(self, name: str, clock: Clock) -> float:
         if self.by == "frequency":

@@ -358,3 +358,12 @@ def test_any_text_is_a_strategy_or_an_error_of_ours(text):
     except fe.StrategyError:
         return
     assert fe.Strategy.parse(str(strategy)) == strategy
+
+
+def test_a_ramp_beside_bands_of_rows_counts_from_the_first_step():
+    """They never shut the table, so that there is no opening to count from."""
+    both = fe.RampUp(steps=3) | fe.GradualUnfreeze(by="frequency", epochs=2)
+    gates = [both.gate("embedding", fe.Clock(0, step, 60, (), 1, 1)) for step in range(5)]
+    assert gates == [0.25, 0.5, 0.75, 1.0, 1.0]
+    with pytest.raises(fe.StrategyError, match="let both count the same"):
+        fe.RampUp(steps=3) | fe.GradualUnfreeze(epochs=2)
