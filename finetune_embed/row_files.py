@@ -163,14 +163,16 @@ def _blocks_of_csv(file: BinaryIO, separator: str) -> Iterator[pl.DataFrame]:
 
 
 def _records(file: BinaryIO) -> Iterator[bytes]:
-    record = b""
+    lines: list[bytes] = []
+    quoted = False
     for line in file:
-        record += line
-        if record.count(b'"') % 2 == 0:
-            yield record
-            record = b""
-    if record:
-        yield record
+        lines.append(line)
+        quoted ^= line.count(b'"') % 2 == 1
+        if not quoted:
+            yield b"".join(lines)
+            lines = []
+    if lines:
+        yield b"".join(lines)
 
 
 def _gathered(parts: Iterable[bytes]) -> Iterator[list[bytes]]:
