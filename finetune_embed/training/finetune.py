@@ -26,7 +26,7 @@ from ..tokenizer import Tokenizer
 from ..vocabulary import Vocabulary, specials_of
 from .folder import check_folder, tidy_folder
 from .head import Head
-from .names import MARK
+from .names import MARK, TABLE
 from .precision import chosen_precision
 from .prepare import prepare
 from .processes import Processes
@@ -228,9 +228,14 @@ def finetune(
     state = None
     if folder is not None:
         state = processes.from_main(lambda: check_folder(folder, resume, overwrite))
-    done = folder if state == "finished" and resume else None
     if tokenizer is not None:
         settings["tokenizer"] = tokenizer.name
+    done = None
+    if folder is not None and state == "finished" and resume:
+        done = load(folder, head if own_head else None)
+        if _is_table_of(folder, vectors) and _is_table_of(folder, done.config["vectors"]):
+            # what it was tuned from is gone: the tuned table lies in its place
+            return _finished(folder, done, settings, processes)
     splits = open_splits(dataset, streaming)
     if not splits.streamed:
         texts_of(splits.train, text, f"{splits.name} (train)")  # before rows change their numbers
@@ -252,24 +257,28 @@ def finetune(
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             tuning = Tuning(base, data, strategy, head, embedding, oov, settings, processes)
-            if done is not None:
-                return _finished(done, head if own_head else None, tuning.settings, processes)
+            if folder is not None and done is not None:
+                return _finished(folder, done, tuning.settings, processes)
             return tuning.run(folder, resume, progress)
     finally:
         torch.set_num_threads(threads)
 
 
-def _finished(
-    folder: Path, head: Head | None, settings: dict[str, Any], processes: Processes
-) -> Run:
+def _finished(folder: Path, done: Run, settings: dict[str, Any], processes: Processes) -> Run:
     """Return a run that is done already, if it was made with the settings asked for now."""
-    finished = load(folder, head)
-    settings = {**settings, "task": settings["task"] or finished.config["task"]}
-    same_settings(folder, {**finished.config, MARK: settings[MARK]}, settings)
+    settings = {**settings, "task": settings["task"] or done.config["task"]}
+    same_settings(folder, {**done.config, MARK: settings[MARK]}, settings)
     processes.wait()
     if processes.is_main:
         tidy_folder(folder)  # of what a process killed at the very end has left
-    return finished
+    return done
+
+
+def _is_table_of(folder: Path, vectors: Any) -> bool:
+    """Tell whether vectors are the file of a run's own table, which it replaces when it ends."""
+    return isinstance(vectors, (str, os.PathLike)) and (
+        Path(vectors).resolve() == (folder / TABLE).resolve()
+    )
 
 
 def _with_specials(

@@ -1034,6 +1034,8 @@ def test_a_finished_run_is_returned_wherever_the_same_files_lie(files, tmp_path)
     shutil.copy(files["vectors"], moved / "other.safetensors")
     there = options | {"vectors": moved / "other.safetensors", "dataset": moved / "data"}
     assert state_of(fe.finetune(**there, resume=True)) == state_of(run)
+    with pytest.raises(fe.DataError, match="was written with source_sha256="):
+        fe.finetune(**options | {"vectors": folder / "embedding.safetensors"}, resume=True)
     rows = (moved / "data" / "train.jsonl").read_text().splitlines()
     (moved / "data" / "train.jsonl").write_text("\n".join(rows[:-1]))
     with pytest.raises(fe.DataError, match="was written with data_sha256="):
