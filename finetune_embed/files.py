@@ -18,7 +18,7 @@ from typing_extensions import Buffer
 
 from .errors import VectorFileError
 
-__all__ = ["atomic_folder", "atomic_write", "remove_remains", "sha256_of"]
+__all__ = ["atomic_folder", "atomic_write", "atomic_writes", "remove_remains", "sha256_of"]
 
 CHUNK = 1 << 20
 FLUSHED = 1 << 24  # bytes that are flushed together
@@ -41,23 +41,46 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     Raises:
         VectorFileError: `path` is a folder, a device or a pipe, or no file can be made there.
     """
-    path = Path(os.path.realpath(path) if os.path.islink(path) else path)
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise VectorFileError(f"can't write {path}: it is there, but no file; give another path")
-    temporary = _beside(path)
-    with _telling(path):
-        raw = open(temporary, "xb", buffering=0)  # noqa: SIM115  (closed by what wraps it)
+    with atomic_writes(path) as (file,):
+        yield file
+
+
+@contextlib.contextmanager
+def atomic_writes(*paths: str | os.PathLike[str]) -> Iterator[list[BinaryIO]]:
+    """Open several files as `atomic_write` does one; they are renamed one right behind the other.
+
+    Raises:
+        VectorFileError: as there.
+    """
+    places = [Path(os.path.realpath(path) if os.path.islink(path) else path) for path in paths]
+    hidden: list[Path] = []
     try:
-        with _Flushing(raw) as file:
-            yield cast(BinaryIO, file)
-            file.sync()
-        with contextlib.suppress(FileNotFoundError):
-            shutil.copymode(path, temporary)
-        os.replace(temporary, path)
+        with contextlib.ExitStack() as opened:
+            files = []
+            for path in places:
+                if os.path.exists(path) and not os.path.isfile(path):
+                    raise VectorFileError(
+                        f"can't write {path}: it is there, but no file; give another path"
+                    )
+                temporary = _beside(path)
+                with _telling(path):
+                    raw = open(temporary, "xb", buffering=0)  # noqa: SIM115  (`opened` closes it)
+                hidden.append(temporary)
+                files.append(opened.enter_context(_Flushing(raw)))
+            yield [cast(BinaryIO, file) for file in files]
+            for file in files:
+                file.sync()
+        for path, temporary in zip(places, hidden, strict=True):
+            with contextlib.suppress(OSError):  # there is none, or the file system has none
+                shutil.copymode(path, temporary)
+        for path, temporary in zip(places, hidden, strict=True):
+            os.replace(temporary, path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        for temporary in hidden:
+            temporary.unlink(missing_ok=True)
         raise
-    _sync(path.parent)
+    for folder in {path.parent for path in places}:
+        _sync(folder)
 
 
 class _Flushing(io.BufferedWriter):

@@ -1,7 +1,8 @@
 """Local files of rows: CSV, TSV, JSON, JSON Lines and Parquet, read whole or block by block.
 
-Both ways give the same rows. Of CSV and TSV every field is text as it stands, an empty one that is
-not quoted a missing value, and lines without anything are left out.
+Both ways give the same rows, but for the types of JSON Lines, which a block finds by itself. Of CSV
+and TSV every field is text as it stands, an empty one that is not quoted a missing value, and lines
+without anything are left out.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import io
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+import zlib
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -29,6 +31,7 @@ BLOCK = 1 << 22  # bytes of a file that are read and made rows together
 _BOM = b"\xef\xbb\xbf"
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _LINES = (".jsonl", ".ndjson")
+_DAMAGE = (OSError, EOFError, ValueError, zlib.error)
 #: Texts that may be something else: a list or an object, or half a character (which is made a NUL).
 _SUSPECT = r"^\s*[\[{]|\x00"
 
@@ -98,14 +101,14 @@ def _read(path: Path) -> pl.DataFrame:
         with _opened(path) as file:
             marked = file.tell() > 0  # which polars can't read
             if kind == ".json" and _is_array(file):
-                return pl.read_json(io.BytesIO(file.read()))
+                return _read_array(file, path)
             frame = _read_lines(io.BytesIO(file.read()) if marked else path)
         with _opened(path) as file:
             _check_texts(frame, file, path)
         return frame
     except DataError:
         raise
-    except (pl.exceptions.PolarsError, OSError, EOFError, ValueError) as error:
+    except (pl.exceptions.PolarsError, *_DAMAGE) as error:
         raise _unreadable(path, error) from error
 
 
@@ -136,12 +139,12 @@ def _blocks(path: Path) -> Iterator[pl.DataFrame]:
             if kind in _SEPARATORS:
                 yield from _blocks_of_csv(file, _SEPARATORS[kind])
             elif kind == ".json" and _is_array(file):
-                yield pl.read_json(io.BytesIO(file.read()))
+                yield _read_array(file, path)
             else:
                 yield from _blocks_of_lines(file, path)
     except DataError:
         raise
-    except (pl.exceptions.PolarsError, OSError, EOFError, ValueError) as error:
+    except (pl.exceptions.PolarsError, *_DAMAGE) as error:
         raise _unreadable(path, error) from error
 
 
@@ -156,7 +159,7 @@ def _is_array(file: BinaryIO) -> bool:
 def _blocks_of_csv(file: BinaryIO, separator: str) -> Iterator[pl.DataFrame]:
     """Yield the records of a CSV file; one ends with a line behind which all quotes are closed."""
     records = _records(file)
-    header = next(records, b"")
+    header = next((record for record in records if record.strip()), b"")
     for parts in _gathered(records):
         block = header + b"".join(parts)
         yield _without_blank(_read_csv(io.BytesIO(block), separator))
@@ -217,32 +220,70 @@ def _read_lines(source: Path | BinaryIO) -> pl.DataFrame:
     return pl.read_ndjson(source, infer_schema_length=10_000)
 
 
+def _read_array(file: BinaryIO, path: Path) -> pl.DataFrame:
+    import polars as pl
+
+    data = file.read()
+    frame = pl.read_json(io.BytesIO(data))
+    suspects = _suspects(frame)
+    if suspects is not None:
+        rows = ((f"{path}[{number}]", row) for number, row in enumerate(json.loads(data)))
+        _check_values(rows, suspects, _texts_of(frame))
+    return frame
+
+
 def _check_texts(frame: pl.DataFrame, lines: Iterable[bytes], path: Path, before: int = 0) -> None:
-    """Check that the texts of JSON lines are texts, and whole.
+    """Check that the texts of JSON lines are texts, and whole; see `_check_values`."""
+    suspects = _suspects(frame)
+    if suspects is not None:
+        numbered = ((number, line) for number, line in enumerate(lines, before + 1) if line.strip())
+        rows = ((f"{path}:{n}", json.loads(line)) for n, line in numbered)
+        _check_values(rows, suspects, _texts_of(frame))
+
+
+def _texts_of(frame: pl.DataFrame) -> list[str]:
+    import polars as pl
+
+    return [name for name, kind in frame.schema.items() if kind == pl.String]
+
+
+def _suspects(frame: pl.DataFrame) -> pl.DataFrame | None:
+    """Return which texts, and lists of texts, may not be what stands in the file; None for none."""
+    import polars as pl
+
+    texts = pl.col(pl.String).str.contains(_SUSPECT)
+    words = pl.col(pl.List(pl.String)).list.eval(pl.element().str.contains("\x00")).list.any()
+    found = frame.select(texts, words).fill_null(value=False)
+    return found if any(column.any() for column in found) else None
+
+
+def _check_values(
+    rows: Iterable[tuple[str, Any]], suspects: pl.DataFrame, texts: Collection[str]
+) -> None:
+    """Look at the values that may not be what stands in the file.
 
     Of a list among texts polars makes one, and of half of a surrogate pair a NUL.
 
-    Raises:
-        DataError: one is not; the message names the first line.
-    """
-    import polars as pl
+    Args:
+        rows: where each stands, and what stands there.
+        suspects: which of its values are to be looked at.
+        texts: the columns that were made texts; the others hold lists of texts.
 
-    suspects = frame.select(pl.col(pl.String).str.contains(_SUSPECT).fill_null(value=False))
-    if not any(column.any() for column in suspects):
-        return
-    numbered = ((number, line) for number, line in enumerate(lines, before + 1) if line.strip())
-    for (number, line), row in zip(numbered, suspects.iter_rows(named=True), strict=False):
-        for name in (name for name, suspect in row.items() if suspect):
-            value = json.loads(line).get(name)
-            if not isinstance(value, str):
+    Raises:
+        DataError: one is not what it was made; the message names the first.
+    """
+    for (place, row), suspect in zip(rows, suspects.iter_rows(named=True), strict=False):
+        for name in (name for name, look in suspect.items() if look):
+            value = row.get(name)
+            if not isinstance(value, str) and name in texts:
                 raise DataError(
-                    f"{path}:{number}: {name!r} is {value!r}, and a text in other lines; write "
-                    "texts in all lines, or lists in all"
+                    f"{place}: {name!r} is {value!r}, and a text in other rows; write texts in all "
+                    "of them, or lists in all"
                 )
-            if re.search("[\ud800-\udfff]", value):
+            if re.search("[\ud800-\udfff]", "".join(map(str, value))):
                 raise DataError(
-                    f"{path}:{number}: {name!r} has half of a surrogate pair, as of an emoji that "
-                    f"was cut: {value!r}; write the text anew"
+                    f"{place}: {name!r} has half of a surrogate pair, as of an emoji that was cut: "
+                    f"{value!r}; write the text anew"
                 )
 
 
@@ -250,7 +291,7 @@ def _unreadable(path: Path, error: Exception) -> DataError:
     """Return what is told of a file that can't be read."""
     reason = str(error).strip().split("\n")[0] or type(error).__name__
     place = str(path)
-    with contextlib.suppress(OSError, EOFError), _opened(path) as file:
+    with contextlib.suppress(*_DAMAGE), _opened(path) as file:
         if kind_of(path) in _LINES:
             for number, line in enumerate(file, 1):
                 try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import numbers
 from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
@@ -19,7 +20,7 @@ from .words import PackedWords, Rows, extended, rows_by_word
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
 
-__all__ = ["EmbeddingTable", "Origin", "Subwords", "Vectors"]
+__all__ = ["EmbeddingTable", "Origin", "Subwords", "Vectors", "sha256_of_table"]
 
 #: Rows compared at a time in a search, so that a memory-mapped table is never copied whole.
 SEARCH_BLOCK = 65_536
@@ -316,6 +317,15 @@ class EmbeddingTable:
         keys = list(keyed.index_to_key)
         rows = [row for row, key in enumerate(keys) if key is not None]  # gensim 4.4 on duplicates
         return cls([keys[row] for row in rows], keyed.vectors[rows], {"source_format": "gensim"})
+
+
+def sha256_of_table(table: EmbeddingTable) -> str:
+    """Return a hash of a table's words and vectors."""
+    digest = hashlib.sha256(repr(table.index_to_key).encode("utf-8", "surrogatepass"))
+    for start in range(0, len(table), SEARCH_BLOCK):
+        rows = table.rows(slice(start, start + SEARCH_BLOCK))
+        digest.update(np.ascontiguousarray(rows, np.float32).data)
+    return digest.hexdigest()
 
 
 def _as_items(query: Any) -> list[Any]:

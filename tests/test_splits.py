@@ -295,13 +295,23 @@ def test_a_missing_file_is_never_looked_for_on_the_hub(monkeypatch, name):
             b'{"text": "a"}\n{"text": "cut \\ud83d emoji"}\n',
             r"a\.jsonl:2: 'text' has half of a surrogate pair, as of an emoji that was cut",
         ),
+        (
+            "a.jsonl",
+            b'{"text": ["a", "cut \\ud83d"]}\n',
+            r"a\.jsonl:1: 'text' has half of a surrogate pair",
+        ),
+        (
+            "a.json",
+            b'[{"text": "a \\ud83d\\ude00 \\u0000"}, {"text": "cut \\ud83d"}]',
+            r"a\.json\[1\]: 'text' has half of a surrogate pair",
+        ),
         ("a.json", b'[{"text": "a"', r"a\.json can't be read: "),
         ("a.json", b"3", r"a\.json can't be read: "),
         ("a.parquet", b"PAR1PAR1", r"a\.parquet can't be read: "),
         (
             "a.jsonl",
             b'{"text": "a", "label": "[x]"}\n\n{"text": ["b"], "label": "y"}\n',
-            r"a\.jsonl:3: 'text' is \['b'\], and a text in other lines; write texts in all lines",
+            r"a\.jsonl:3: 'text' is \['b'\], and a text in other rows; write texts in all of th",
         ),
         (
             "a.jsonl.gz",
@@ -334,6 +344,7 @@ def test_files_that_can_not_be_read(tmp_path, name, data, message, streaming):
         ("a.csv", b'\xef\xbb\xbftext,label\r\n"",x\r\n,y\r\n\r\n', [("", "x"), (None, "y")]),
         ("a.csv", b'text,label\n"a ""b""\nc",x\n', [('a "b"\nc', "x")]),
         ("a.csv", b"text,label", []),
+        ("a.csv", b"\n\r\ntext,label\n" + b"t,x\n" * 9, [("t", "x")] * 9),
         ("a.tsv", b"text\tlabel\na, b\tx\n", [("a, b", "x")]),
         ("a.jsonl", b'\xef\xbb\xbf{"text": "a", "label": 1}\n', [("a", 1)]),
         (
@@ -345,7 +356,8 @@ def test_files_that_can_not_be_read(tmp_path, name, data, message, streaming):
         ("a.json", b'\xef\xbb\xbf[{"text": "a", "label": 1}]', [("a", 1)]),
     ],
 )
-def test_rows_as_they_stand(tmp_path, name, data, rows, streaming):
+def test_rows_as_they_stand(tmp_path, monkeypatch, name, data, rows, streaming):
+    monkeypatch.setattr(row_files, "BLOCK", 12)
     for packed in (False, True):
         path = tmp_path / (f"{name}.gz" if packed else name)
         path.write_bytes(gzip.compress(data) if packed else data)
@@ -384,6 +396,26 @@ def test_a_file_read_by_blocks_is_the_file_read_whole(tmp_path, monkeypatch, row
     monkeypatch.setattr(row_files, "BLOCK", block)
     whole = list(open_splits(path).train)
     assert list(open_splits(path, streaming=True).train) == whole == frame.to_dicts()
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_packed_file_with_any_bit_damaged_is_read_or_one_clear_error(tmp_path, kind, streaming):
+    rows = {
+        "text": [f"some text of {i * 7919}" for i in range(300)],
+        "label": ["x", "y", "z"] * 100,
+    }
+    data = gzip.compress(as_bytes(kind, rows), mtime=0)
+    refused = 0
+    for at in range(10, len(data), 23):
+        damaged = bytearray(data)
+        damaged[at] ^= 1 << (at % 8)
+        (tmp_path / f"a.{kind}.gz").write_bytes(damaged)
+        try:
+            list(open_splits(tmp_path / f"a.{kind}.gz", streaming=streaming).train)
+        except DataError:
+            refused += 1
+    assert refused > 20
 
 
 def test_files_of_a_stream_are_shards(tmp_path):

@@ -99,7 +99,8 @@ def _told(source: Path, found: Loaded) -> dict[str, Any]:
     """Return what was read; the metadata count only if they are of this file, not of an earlier."""
     metadata = found.table.metadata
     name = "<stdin>" if str(source) == STDIN else source.name
-    read_here = metadata.get("source", "").partition("#")[0] == name
+    told = metadata.get("source", "")
+    read_here = told == name or told.startswith(f"{name}#")
     own = metadata if read_here and metadata.get("source_format") == found.format else {}
     return {
         "source": str(source),

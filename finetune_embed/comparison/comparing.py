@@ -11,7 +11,7 @@ from ..errors import DataError, DivergenceError, StrategyError
 from ..evaluation import evaluate_word_pairs, read_word_pairs
 from ..splits import DataSource, open_splits
 from ..strategies import Freeze, Strategy
-from ..table import EmbeddingTable
+from ..table import EmbeddingTable, sha256_of_table
 from ..training.finetune import open_vectors, spelled
 from ..training.processes import Processes
 from ..training.progress import CountBar
@@ -20,7 +20,6 @@ from .given import (
     is_plain,
     not_default,
     sha256_of_splits,
-    sha256_of_table,
     sha256_of_values,
     shown,
     with_test,

@@ -9,13 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from ..data import texts_of
 from ..errors import DataError
 from ..holdout import hold_out
 from ..splits import Splits, column_of
-from ..table import EmbeddingTable
 from ..training.finetune import finetune
 from ..training.tasks import are_hidden
 
@@ -23,13 +20,10 @@ __all__ = [
     "is_plain",
     "not_default",
     "sha256_of_splits",
-    "sha256_of_table",
     "sha256_of_values",
     "shown",
     "with_test",
 ]
-
-ROWS = 1 << 15  # hashed at a time
 
 
 def with_test(splits: Splits, label: str, share: float, seed: int) -> Splits:
@@ -65,15 +59,6 @@ def sha256_of_splits(splits: Splits, text: str | Sequence[str], label: str) -> s
         if split is not None:
             values += [texts_of(split, text, where), column_of(split, label, where, "label")]
     return sha256_of_values(values)
-
-
-def sha256_of_table(table: EmbeddingTable) -> str:
-    """Return a hash of a table's words and vectors."""
-    digest = hashlib.sha256(repr(table.index_to_key).encode("utf-8", "surrogatepass"))
-    for start in range(0, len(table), ROWS):
-        rows = table.rows(slice(start, start + ROWS))
-        digest.update(np.ascontiguousarray(rows, np.float32).data)
-    return digest.hexdigest()
 
 
 def sha256_of_values(values: Any) -> str:

@@ -43,6 +43,10 @@ class StrategyCallback(Callback):
         if stage == "fit":
             keep_start(self.embedding)
 
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Drop the start, if the fit has not come so far as to use it."""
+        forget_start(self.embedding)
+
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Check that an optimizer trains the table, and that nothing else clips its gradient.
 
@@ -58,6 +62,11 @@ class StrategyCallback(Callback):
         ]
         for optimizer in with_table or trainer.optimizers:
             check_optimizer(optimizer, self.embedding, self.strategy)
+        if self.strategy.goes_by_scores and not trainer.enable_validation:
+            raise StrategyError(
+                f"{self.strategy} goes by validation scores, and there will be none; give "
+                "trainer.fit a loader of validation data, and the module a validation_step"
+            )
         if trainer.gradient_clip_val and self.embedding.sparse:
             raise StrategyError(
                 f"Trainer(gradient_clip_val={trainer.gradient_clip_val}) can't clip the sparse "

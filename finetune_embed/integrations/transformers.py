@@ -53,10 +53,16 @@ class StrategyCallback(TrainerCallback):
 
         Raises:
             StrategyError: it does not, or is not; or epochs of data without a length are to be
-                gone on with, which `Trainer` does not count.
+                gone on with, which `Trainer` does not count; or there will be no scores to go by.
         """
         self._begun = None if has_length(given["train_dataloader"]) else 0
-        if self._begun is not None and state.global_step and self.strategy.timing == "epoch":
+        if self.strategy.goes_by_scores and args.eval_strategy == "no":
+            raise StrategyError(
+                f"{self.strategy} goes by validation scores, and there will be none; let the "
+                "trainer evaluate: TrainingArguments(eval_strategy='epoch')"
+            )
+        by_epoch = self.strategy.timing == "epoch" and self.strategy.timed and self.strategy.tunes
+        if self._begun is not None and state.global_step and by_epoch:
             raise StrategyError(
                 f"{self.strategy} counts epochs, and of data without a length transformers.Trainer "
                 "does not say in which one a checkpoint was written; take a strategy that counts "

@@ -33,7 +33,7 @@ class Clock:
         epoch: epochs finished so far.
         step: optimizer steps finished so far; 0 where only epochs are counted.
         total_steps: steps of the whole run, if known.
-        scores: the validation records so far, oldest first.
+        scores: the validation records so far, oldest first; None where a hook was given none.
         depth: of the part that is asked about, as for `rate`; None where a hook has no model.
         deepest: the depth of the table; None likewise.
     """
@@ -41,7 +41,7 @@ class Clock:
     epoch: int = 0
     step: int = 0
     total_steps: int | None = None
-    scores: Sequence[Mapping[str, float]] = ()
+    scores: Sequence[Mapping[str, float]] | None = ()
     depth: int | None = None
     deepest: int | None = None
 
@@ -95,9 +95,19 @@ class Strategy:
         return True
 
     @property
+    def timed(self) -> bool:
+        """Whether what trains changes in the course of a run."""
+        return type(self).gate is not Strategy.gate
+
+    @property
     def opens_late(self) -> bool:
         """Whether the gate may keep the table shut for a while, to open it later."""
-        return type(self).gate is not Strategy.gate and not self.from_opening
+        return self.timed and not self.from_opening
+
+    @property
+    def goes_by_scores(self) -> bool:
+        """Whether the gate goes by validation scores."""
+        return False
 
     def check_parts(self, names: Sequence[str]) -> None:
         """Check that the strategy fits a model with parts of these names.
@@ -156,7 +166,7 @@ class Strategy:
         epoch: int,
         *,
         model: nn.Module | None = None,
-        scores: Sequence[Mapping[str, float]] = (),
+        scores: Sequence[Mapping[str, float]] | None = None,
     ) -> None:
         """Open or freeze the table for an epoch; call it first in each. May be called again.
 
@@ -185,7 +195,7 @@ class Strategy:
         epoch: int = 0,
         total_steps: int | None = None,
         model: nn.Module | None = None,
-        scores: Sequence[Mapping[str, float]] = (),
+        scores: Sequence[Mapping[str, float]] | None = None,
     ) -> None:
         """Open or freeze the table for a step; call it before the forward pass of each.
 

@@ -120,6 +120,16 @@ class Composition(Strategy):
 
     @property
     @override
+    def timed(self) -> bool:
+        return any(part.timed for part in self.parts)
+
+    @property
+    @override
+    def goes_by_scores(self) -> bool:
+        return any(part.goes_by_scores for part in self.parts)
+
+    @property
+    @override
     def tunes(self) -> bool:
         return all(part.tunes for part in self.parts)
 
@@ -201,7 +211,8 @@ def _parse_part(node: ast.expr) -> Strategy:
 
 def _at_epoch(clock: Clock, epoch: int) -> Clock:
     """Return the clock as it was at the start of an epoch."""
-    return replace(clock, epoch=epoch, scores=clock.scores[:epoch])
+    scores = None if clock.scores is None else clock.scores[:epoch]
+    return replace(clock, epoch=epoch, scores=scores)
 
 
 def _least(radii: list[float | torch.Tensor]) -> float | torch.Tensor:

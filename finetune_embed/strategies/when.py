@@ -122,6 +122,11 @@ class UnfreezeOnPlateau(Strategy):
         check_number(self, "min_delta", self.min_delta, zero=True)
         check_text(self, "metric", self.metric)
 
+    @property
+    @override
+    def goes_by_scores(self) -> bool:
+        return True
+
     @override
     def gate(self, name: str, clock: Clock) -> float:
         scores = needed_scores(self, clock)
@@ -164,6 +169,11 @@ class HeadFirst(Strategy):
             raise StrategyError(f"HeadFirst(rate_after={self.rate_after}) is above 0, at most 1")
         check_text(self, "metric", self.metric)
 
+    @property
+    @override
+    def goes_by_scores(self) -> bool:
+        return self.patience is not None
+
     @override
     def gate(self, name: str, clock: Clock) -> float:
         opens = self.epochs
@@ -178,12 +188,11 @@ def needed_scores(strategy: Strategy, clock: Clock) -> Sequence[Mapping[str, flo
     """Return the validation records.
 
     Raises:
-        StrategyError: epochs are over, and there are none.
+        StrategyError: the hook was not given any, not even an empty list.
     """
-    if clock.epoch and not clock.scores:
+    if clock.scores is None:
         raise StrategyError(
-            f"{strategy} goes by validation scores, and there are none after {clock.epoch} epochs; "
-            "give one for each: strategy.on_epoch_start(embedding, epoch, scores=[...]), or let "
-            "the trainer validate once an epoch"
+            f"{strategy} goes by validation scores; give the records so far, one for each epoch: "
+            "strategy.on_epoch_start(embedding, epoch, scores=history)"
         )
     return clock.scores

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -54,6 +55,10 @@ class TrainRows(Strategy):
                 raise StrategyError(f"TrainRows(keys={self.keys!r}): give a list of words")
             object.__setattr__(self, "keys", tuple(sorted(set(self.keys))))
         if self.lexicon is not None:
+            lexicon = self.lexicon
+            object.__setattr__(
+                self, "lexicon", os.fspath(lexicon) if isinstance(lexicon, os.PathLike) else lexicon
+            )
             check_text(self, "lexicon", self.lexicon)
         check_count(self, *(n for n in (self.top, self.min_count) if n is not None), least=1)
 
@@ -65,10 +70,9 @@ class TrainRows(Strategy):
             return RowRule(train=needed_counts(self, vocab, weight) >= self.min_count)
         train = torch.zeros(len(weight), dtype=torch.bool, device=weight.device)
         if self.top is not None:
-            counts = needed_counts(self, vocab, weight)
-            first = needed_vocab(self, vocab, weight).first_word  # `<unk>` counts many words
-            top = counts[first:].argsort(descending=True, stable=True)[: self.top]
-            train[first + top] = True
+            counts = needed_counts(self, vocab, weight).clone()
+            counts[needed_vocab(self, vocab, weight).unk_idx] = 0  # it counts many words
+            train[counts.argsort(descending=True, stable=True)[: self.top]] = True
             return RowRule(train=train & (counts > 0))
         words = self.keys if self.lexicon is None else _words_in(self.lexicon)
         known = needed_vocab(self, vocab, weight).key_to_index

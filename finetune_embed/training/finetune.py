@@ -21,7 +21,7 @@ from ..lookup import Special, StartValue
 from ..source import STDIN
 from ..splits import DataSource, open_splits
 from ..strategies import FullTune, Strategy
-from ..table import EmbeddingTable
+from ..table import EmbeddingTable, sha256_of_table
 from ..tokenizer import Tokenizer
 from ..vocabulary import Vocabulary, specials_of
 from .folder import check_folder, tidy_folder
@@ -232,7 +232,8 @@ def finetune(
         settings["tokenizer"] = tokenizer.name
     done = None
     if folder is not None and state == "finished" and resume:
-        done = load(folder, head if own_head else None)
+        with torch.random.fork_rng():
+            done = load(folder, head if own_head else None)
         if _is_table_of(folder, vectors) and _is_table_of(folder, done.config["vectors"]):
             # what it was tuned from is gone: the tuned table lies in its place
             return _finished(folder, done, settings, processes)
@@ -244,6 +245,8 @@ def finetune(
     base, source = open_vectors(vectors, member)
     tokenizer = vocab.tokenizer if vocab is not None else tokenizer or Tokenizer.for_table(base)
     settings |= {**source, "tokenizer": tokenizer.name}
+    if folder is not None and vectors is base:  # no file of which there is a hash
+        settings["table_sha256"] = sha256_of_table(base)
 
     whole = Vocabulary({}, tokenizer, specials).tokenizer  # leaves the special tokens whole
 

@@ -30,6 +30,9 @@ from .trackers import Trackers
 __all__ = ["LoopSettings", "Training", "train"]
 
 
+LARGE = 1e18  # the root of what float32 holds, about
+
+
 @dataclass(frozen=True)
 class LoopSettings:
     """The numbers the loop runs by.
@@ -136,6 +139,7 @@ def train(run: Training, progress: Progress, best: Tensors, checkpoints: Checkpo
                 )
             rate = table_group["lr"]
             if run.weight.requires_grad:
+                _check_decay(run, rate)
                 progress.open_rate = max(progress.open_rate, rate)
             loss = take_step(run, step, progress, rate)
             progress.step += 1
@@ -152,10 +156,11 @@ def train(run: Training, progress: Progress, best: Tensors, checkpoints: Checkpo
             progress.opened = _has_trained(run, progress)
         run.processes.share(run.model.buffers())
         scores = run.processes.from_main(run.evaluate)
-        if not math.isfinite(scores["loss"]):
+        if not math.isfinite(scores["loss"]) and not _is_sound(run.model):
             raise DivergenceError(
                 f"the validation loss is {scores['loss']} behind epoch {epoch}, step "
-                f"{progress.step}, with the table at lr={progress.open_rate:g}; take a smaller lr"
+                f"{progress.step}, with the table at lr={progress.open_rate:g}, and weights are "
+                "beyond all bounds; take a smaller lr"
             )
         record: dict[str, Any] = {
             "epoch": epoch,
@@ -210,6 +215,25 @@ def take_step(run: Training, step: Step, progress: Progress, rate: float) -> flo
     run.precision.step(run.optimizer)
     run.scheduler.step()
     return loss
+
+
+def _check_decay(run: Training, rate: float) -> None:
+    """Check that the decay of a strategy draws rows toward their anchor, and not beyond it.
+
+    Raises:
+        DivergenceError: the rate is too large for it.
+    """
+    decay = (rule_of(run.weight) or RowRule()).decay
+    if rate * decay >= 1:
+        raise DivergenceError(
+            f"{run.strategy}: lr={rate:g} times decay={decay:g} is {rate * decay:g}, which would "
+            "turn rows over; it must be below 1, so take a smaller lr or a smaller decay"
+        )
+
+
+def _is_sound(model: nn.Module) -> bool:
+    """Tell whether all weights are numbers whose squares are some, too."""
+    return all(bool((value.detach().abs() < LARGE).all()) for value in model.parameters())
 
 
 def _has_trained(run: Training, progress: Progress) -> bool:

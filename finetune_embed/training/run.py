@@ -23,7 +23,7 @@ from ..embedding import to_embedding
 from ..errors import DataError
 from ..evaluation import Drift, Mover
 from ..fallback import EXACT, without_subwords
-from ..files import atomic_write
+from ..files import atomic_write, atomic_writes
 from ..formats import load_safetensors
 from ..formats.safetensors import write_safetensors
 from ..lookup import find
@@ -252,7 +252,7 @@ def files_that_end_a_run(folder: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
     The metrics tell that a run is finished; the table may replace the very vectors that were tuned,
     without which a run that ended before could not be resumed.
     """
-    with atomic_write(folder / METRICS) as metrics, atomic_write(folder / TABLE) as table:
+    with atomic_writes(folder / TABLE, folder / METRICS) as (table, metrics):
         yield table, metrics
 
 

@@ -17,15 +17,12 @@ from torch import nn
 
 from ..coverage import Coverage
 from ..embedding import embedding_of, to_table
-from ..errors import DataError, DivergenceError
+from ..errors import DataError
 from ..evaluation import drift
 from ..formats.safetensors import write_safetensors
 from ..lookup import StartValue, find
 from ..optim import RowAdamW
-from ..optim._rules import log_decay
-from ..strategies import RowRule, Strategy, check_optimizer
-from ..strategies.layout import EMBEDDING
-from ..strategies.rules import rule_of
+from ..strategies import Strategy, check_optimizer
 from ..table import EmbeddingTable
 from .checkpoint import (
     Checkpoints,
@@ -80,7 +77,8 @@ class Tuning:
         if not processes.agree(data.sha256):
             raise DataError(
                 f"the {processes.count} processes were not given the same data in the same order, "
-                "of which each takes its share; shuffle it with a seed: dataset.shuffle(seed=0)"
+                "of which each takes its share by itself; give all of it to each, and shuffle it "
+                "with a seed: dataset.shuffle(seed=0)"
             )
         table = embedding_of(
             base, self.vocab, self.found, oov=oov, seed=settings["seed"], sparse=True
@@ -163,12 +161,6 @@ class Tuning:
         )
         if self.processes.count > 1:
             groups = sparse_apart(self.model, groups)
-        weight = _weight(self.table_module)
-        for group in (group for group in groups if group["name"] == EMBEDDING):
-            try:
-                log_decay(group["lr"], group["weight_decay"], rule_of(weight) or RowRule())
-            except ValueError as error:
-                raise DivergenceError(f"{self.strategy}: {error}") from error
         return RowAdamW(
             groups,
             lr=settings["lr"],

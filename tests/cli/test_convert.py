@@ -175,8 +175,8 @@ def test_bad_input_is_one_clear_line_and_writes_nothing(case, source, capsys, mo
 
 
 def test_counts_are_those_of_the_file_that_was_read(tmp_path, capsys):
-    (tmp_path / "in.txt").write_bytes(b"a 1 2\na 3 4\nb 5 6\n")
-    assert run("convert", tmp_path / "in.txt", tmp_path / "one.arrow") == 0
+    (tmp_path / "in#1.txt").write_bytes(b"a 1 2\na 3 4\nb 5 6\n")
+    assert run("convert", tmp_path / "in#1.txt", tmp_path / "one.arrow") == 0
     assert "1 duplicates left out" in capsys.readouterr().out
     assert run("convert", tmp_path / "one.arrow", tmp_path / "two.arrow") == 0
     assert run("convert", tmp_path / "two.arrow", tmp_path / "three.arrow") == 0

@@ -444,3 +444,26 @@ def test_epochs_of_transformers_over_data_without_a_length(tmp_path):
     assert opened == [False] * 2 * len(TRAIN) + [True] * 2 * len(TRAIN)
     with pytest.raises(fe.StrategyError, match=r"take a strategy that counts steps, such as Unfr"):
         trainer().train(resume_from_checkpoint=str(tmp_path / "checkpoint-7"))
+    strategy = fe.L2SP(1.0) | fe.TrainRows(oov=True)  # in which nothing changes with the epochs
+    model, done = Model(strategy, sparse=False), len(opened)
+    trainer().train(resume_from_checkpoint=str(tmp_path / "checkpoint-7"))
+    assert len(opened) - done == 4 * len(TRAIN) - 7
+
+
+def test_scores_that_there_will_never_be_are_told_before_training(tmp_path):
+    strategy = fe.L2SP() | fe.UnfreezeOnPlateau()
+    with pytest.raises(fe.StrategyError, match=r"there will be none; .*eval_strategy='epoch'"):
+        with_transformers(strategy, tmp_path, eval_strategy="no")
+    with pytest.raises(
+        fe.StrategyError, match=r"there will be none; give trainer.fit a loader of v"
+    ):
+        with_lightning(strategy, limit_val_batches=0)
+
+
+def test_scores_that_come_later_keep_the_table_shut_until_then(tmp_path):
+    strategy = fe.UnfreezeOnPlateau(min_delta=10.0)
+    start = Model(strategy, sparse=False).embedding.weight
+    tuned = with_transformers(strategy, tmp_path, eval_delay=2, num_train_epochs=6)
+    assert not torch.equal(tuned.embedding.weight, start)
+    tuned = with_lightning(strategy, check_val_every_n_epoch=2, max_epochs=6)
+    assert not torch.equal(tuned.embedding.weight, start)

@@ -335,11 +335,13 @@ def test_bands_of_frequency_open_one_after_the_other():
         (lambda: fe.HeadFirst(patience=1, metric=None), r"\(metric=None\) must be a text"),
         (
             lambda: fe.UnfreezeOnPlateau().on_epoch_start(Model().embedding, 1),
-            r"there are none after 1 epochs; give one for each: .*scores=\[...\]",
+            r"UnfreezeOnPlateau goes by validation scores; give the records so far.*scores=history",
         ),
         (
-            lambda: fe.HeadFirst(patience=2).on_epoch_start(Model().embedding, 3, scores=()),
-            r"HeadFirst\(patience=2\) goes by validation scores, and there are none after 3",
+            lambda: (fe.L2SP() | fe.HeadFirst(patience=2))._apply(
+                Model().embedding, None, fe.Clock(scores=None)
+            ),
+            r"HeadFirst\(patience=2\) goes by validation scores; give the records so far",
         ),
         (lambda: fe.TrainRows(), r"give one of TrainRows\(keys, lexicon, oov, top, min_count\)"),
         (lambda: fe.TrainRows(top=3, oov=True), r"give one of TrainRows"),

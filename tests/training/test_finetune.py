@@ -388,15 +388,24 @@ def test_a_mistake_costs_no_former_run(tmp_path):
 
 
 def test_a_finished_run_on_objects_is_returned_for_the_same_ones_only(tmp_path):
-    first = tune(output_dir=tmp_path)
-    assert state_of(tune(output_dir=tmp_path, resume=True)) == state_of(first)
+    options = {"output_dir": tmp_path, "oov": "zeros"}
+    first = tune(**options)
+    assert state_of(tune(**options, resume=True)) == state_of(first)
+    beside = np.array(table().vectors)
+    beside[table().index_to_key.index("elsewhere")] += 1  # which no text has
+    for vectors in (
+        fe.EmbeddingTable(table().index_to_key, beside),
+        fe.EmbeddingTable([*table().index_to_key, "new"], np.vstack([table().vectors, beside[:1]])),
+    ):
+        with pytest.raises(fe.DataError, match="was written with table_sha256="):
+            tune(vectors=vectors, **options, resume=True)
     vectors = fe.EmbeddingTable(table().index_to_key, table().vectors + 1)
     with pytest.raises(fe.DataError, match="was written with start_sha256="):
-        tune(vectors=vectors, output_dir=tmp_path, resume=True)
+        tune(vectors=vectors, **options, resume=True)
     other = data()
     other["train"] = other["train"].select(range(len(other["train"]) - 1, -1, -1))
     with pytest.raises(fe.DataError, match="was written with data_sha256="):
-        tune(dataset=other, output_dir=tmp_path, resume=True)
+        tune(dataset=other, **options, resume=True)
     assert state_of(fe.load(tmp_path)) == state_of(first)
 
 
@@ -425,7 +434,30 @@ def test_what_would_say_nothing_is_an_error():
 def test_a_decay_that_would_turn_rows_over_is_an_error_before_training(decay, tmp_path):
     with pytest.raises(fe.DivergenceError, match=r"L2SP\(.*: lr=0.05 times decay=.* smaller"):
         tune(strategy=decay, lr=0.05, output_dir=tmp_path)
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-0-0"]
+
+
+def test_the_rate_that_counts_for_decay_is_one_at_which_the_table_is_open():
+    options = {"lr": 0.05, "schedule": "linear", "epochs": 3}
+    run = tune(strategy="UnfreezeAfter(epochs=2) | L2SP(decay=30.0)", **options)
+    assert 0 < 30 * run.history[-1]["embedding_lr"] < 1
+    assert tune(strategy="UnfreezeAfter(epochs=9) | L2SP(decay=30.0)", **options).warnings
+
+
+def test_a_validation_loss_that_is_infinite_by_the_heads_own_doing_is_none_of_the_weights():
+    class Masked(nn.Module):
+        def __init__(self, embedding: nn.Embedding, classes: int) -> None:
+            super().__init__()
+            self.embedding, self.output = embedding, nn.Linear(D, classes)
+
+        def forward(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+            logits = self.output(self.embedding(ids).mean(1))
+            masked = torch.tensor([0.0, -torch.inf])
+            return logits if self.training else logits + masked
+
+    run = tune(head=Masked)
+    assert run.metrics["validation"]["loss"] == float("inf")
+    assert run.metrics["drift"]["rows_moved"]
 
 
 def test_rows_that_meet_no_batch_in_the_epoch_that_opens_are_waited_for():

@@ -74,7 +74,8 @@ def logits_of(found: list[int], classes: int) -> torch.Tensor:
     [
         (["a", "b"], ["y", "x"], "single_label", ["x", "y"]),
         ([["a"], ["b"]], [1, 0], "single_label", [0, 1]),
-        (["a", "b"], ["[y]", "x"], "single_label", ["[y]", "x"]),
+        (["a", "b"], ["['y']", "x"], "single_label", ["['y']", "x"]),
+        (["a", "b"], ["[NEG]", "[POS]"], "single_label", ["[NEG]", "[POS]"]),
         (["a", "b", "c"], [["y"], [], ["x", "y"]], "multi_label", ["x", "y"]),
         ([["a"], ["b", "c"], []], [["y", "x"], [], ["x"]], "multi_label", ["x", "y"]),
         (["a", "b"], [[7], [3, 7]], "multi_label", [3, 7]),

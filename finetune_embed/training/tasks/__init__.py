@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -29,8 +29,6 @@ __all__ = [
     "restore_task",
     "task_of",
 ]
-
-_LIST = re.compile(r"\s*\[.*\]\s*", re.DOTALL)
 
 #: Every task by name.
 TASKS: dict[str, type[SingleLabel] | type[MultiLabel] | type[Tagging]] = {
@@ -82,7 +80,7 @@ def _inferred(splits: Splits, text: str | Sequence[str], label: str, where: str)
     """Return the name of the task that the columns look like."""
     values = list(column_of(splits.train, label, where, "label"))
     if not any(isinstance(value, list) for value in values):
-        if all(isinstance(value, str) and _LIST.fullmatch(value) for value in values):
+        if values and all(_is_written_list(value) for value in set(values)):
             raise DataError(
                 f"{where}: every label in {label!r} is a text that looks like a list, the first is "
                 f"{values[0]!r}; make lists of them: dataset.map(lambda row: {{{label!r}: "
@@ -106,6 +104,16 @@ def _inferred(splits: Splits, text: str | Sequence[str], label: str, where: str)
             "rows with dataset.filter(...), or task='multi_label'"
         )
     return MultiLabel.name
+
+
+def _is_written_list(value: Any) -> bool:
+    """Tell whether a label is the text of a list, as `"['a', 'b']"`."""
+    if not isinstance(value, str) or not value.strip().startswith("["):
+        return False
+    try:
+        return isinstance(ast.literal_eval(value.strip()), list)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return False
 
 
 def restore_task(settings: Mapping[str, Any]) -> Task:
