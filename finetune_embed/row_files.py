@@ -237,7 +237,7 @@ def _check_texts(frame: pl.DataFrame, lines: Iterable[bytes], path: Path, before
     suspects = _suspects(frame)
     if suspects is not None:
         numbered = ((number, line) for number, line in enumerate(lines, before + 1) if line.strip())
-        rows = ((f"{path}:{n}", json.loads(line)) for n, line in numbered)
+        rows = ((f"{path}:{n}", line) for n, line in numbered)
         _check_values(rows, suspects, _texts_of(frame))
 
 
@@ -265,7 +265,7 @@ def _check_values(
     Of a list among texts polars makes one, and of half of a surrogate pair a NUL.
 
     Args:
-        rows: where each stands, and what stands there.
+        rows: where each stands, and what stands there, or the bytes of its JSON.
         suspects: which of its values are to be looked at.
         texts: the columns that were made texts; the others hold lists of texts.
 
@@ -273,8 +273,10 @@ def _check_values(
         DataError: one is not what it was made; the message names the first.
     """
     for (place, row), suspect in zip(rows, suspects.iter_rows(named=True), strict=False):
-        for name in (name for name, look in suspect.items() if look):
-            value = row.get(name)
+        looked_at = [name for name, look in suspect.items() if look]
+        found = json.loads(row) if looked_at and isinstance(row, bytes) else row
+        for name in looked_at:
+            value = found.get(name)
             if not isinstance(value, str) and name in texts:
                 raise DataError(
                     f"{place}: {name!r} is {value!r}, and a text in other rows; write texts in all "
