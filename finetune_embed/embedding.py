@@ -81,13 +81,12 @@ def embedding_of(
     pretrained = np.zeros(len(vocab), bool)
     pretrained[vocab.first_word :] = found.any
     pretrained[vocab.unk_idx] = UNK in table
-    # A plain attribute, for `TrainRows(oov=True)`; torch declares none.
-    embedding.weight.pretrained = torch.from_numpy(pretrained)  # type: ignore[attr-defined]
+    # A plain attribute, for `TrainRows(oov=True)`; torch declares none, hence `vars`.
+    vars(embedding.weight)["pretrained"] = torch.from_numpy(pretrained)
     fixed = [vocab.key_to_index[one.token] for one in vocab.specials if not one.trainable]
     if fixed:
         held = FixedRows(fixed, len(vocab))
-        # A plain attribute: torch declares a module's to be tensors or modules.
-        embedding.fixed_rows = held  # type: ignore[assignment]
+        vars(embedding)["fixed_rows"] = held
         held.attach(embedding.get_parameter("weight"))
     return embedding
 

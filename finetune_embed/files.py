@@ -9,7 +9,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -144,11 +144,11 @@ def _beside(path: Path) -> Path:
     return path.parent / f".{path.name}.{secrets.token_hex(4)}"
 
 
-def remove_remains(path: Path) -> None:
-    """Remove what processes that were killed while they wrote a file have left of it."""
-    hidden = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{8}}")
-    for file in path.parent.iterdir():
-        if hidden.fullmatch(file.name):
+def remove_remains(folder: Path, names: Collection[str]) -> None:
+    """Remove what processes that were killed while they wrote files have left of them."""
+    for file in folder.iterdir():
+        hidden = re.fullmatch(r"\.(.+)\.[0-9a-f]{8}", file.name)
+        if hidden is not None and hidden[1] in names:
             file.unlink()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -231,8 +231,8 @@ def special_vector(table: EmbeddingTable, special: Special, seed: Seed) -> Vecto
     if start is None:
         vector = rows_for(table, [special.token], "zeros")[0][0]
     elif isinstance(start, str) or callable(start):
-        # `__post_init__` has checked that a string is one of the names.
-        vector = start_vectors(table, [special.token], start, seed)[0]  # type: ignore[arg-type]
+        named = cast("StartValue", start)  # `__post_init__` has checked that a text is a name
+        vector = start_vectors(table, [special.token], named, seed)[0]
     else:
         vector = np.asarray(start, np.float32)
     if vector.shape != (table.vector_size,) or not np.isfinite(vector).all():

@@ -14,7 +14,7 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -71,15 +71,11 @@ def stream_rows(paths: list[Path]) -> Any:
 
     for path in paths:
         _check_file(path)
+    files = [os.fspath(path) for path in paths]
     if kind_of(paths[0]) == ".parquet":  # which may know names of classes
-        files = [os.fspath(path) for path in paths]
-        try:
+        with _naming(paths[0]):
             return load_dataset("parquet", data_files=files, split="train", streaming=True)
-        except (OSError, ValueError, EOFError, RuntimeError) as error:
-            raise _unreadable(paths[0], error) from error
-    return IterableDataset.from_generator(
-        _rows_of, gen_kwargs={"paths": [os.fspath(path) for path in paths]}
-    )
+    return IterableDataset.from_generator(_rows_of, gen_kwargs={"paths": files})
 
 
 def _rows_of(paths: list[str]) -> Iterator[dict[str, Any]]:
@@ -93,11 +89,11 @@ def _read(path: Path) -> pl.DataFrame:
 
     _check_file(path)
     kind = kind_of(path)
-    try:
+    with _naming(path):
         if kind == ".parquet":
             return pl.read_parquet(path)
         if kind in _SEPARATORS:
-            return _without_blank(_read_csv(path, _SEPARATORS[kind]))
+            return _read_csv(path, _SEPARATORS[kind])
         with _opened(path) as file:
             marked = file.tell() > 0  # which polars can't read
             if kind == ".json" and _is_array(file):
@@ -106,9 +102,18 @@ def _read(path: Path) -> pl.DataFrame:
         with _opened(path) as file:
             _check_texts(frame, file, path)
         return frame
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Say of any error which file can't be read, and where, if that can be found out."""
+    import polars as pl
+
+    try:
+        yield
     except DataError:
         raise
-    except (pl.exceptions.PolarsError, *_DAMAGE) as error:
+    except (pl.exceptions.PolarsError, RuntimeError, *_DAMAGE) as error:
         raise _unreadable(path, error) from error
 
 
@@ -131,21 +136,14 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 
 def _blocks(path: Path) -> Iterator[pl.DataFrame]:
     """Yield the rows of a file that is no Parquet file, many at a time."""
-    import polars as pl
-
     kind = kind_of(path)
-    try:
-        with _opened(path) as file:
-            if kind in _SEPARATORS:
-                yield from _blocks_of_csv(file, _SEPARATORS[kind])
-            elif kind == ".json" and _is_array(file):
-                yield _read_array(file, path)
-            else:
-                yield from _blocks_of_lines(file, path)
-    except DataError:
-        raise
-    except (pl.exceptions.PolarsError, *_DAMAGE) as error:
-        raise _unreadable(path, error) from error
+    with _naming(path), _opened(path) as file:
+        if kind in _SEPARATORS:
+            yield from _blocks_of_csv(file, _SEPARATORS[kind])
+        elif kind == ".json" and _is_array(file):
+            yield _read_array(file, path)
+        else:
+            yield from _blocks_of_lines(file, path)
 
 
 def _is_array(file: BinaryIO) -> bool:
@@ -162,7 +160,7 @@ def _blocks_of_csv(file: BinaryIO, separator: str) -> Iterator[pl.DataFrame]:
     header = next((record for record in records if record.strip()), b"")
     for parts in _gathered(records):
         block = header + b"".join(parts)
-        yield _without_blank(_read_csv(io.BytesIO(block), separator))
+        yield _read_csv(io.BytesIO(block), separator)
 
 
 def _records(file: BinaryIO) -> Iterator[bytes]:
@@ -192,14 +190,10 @@ def _gathered(parts: Iterable[bytes]) -> Iterator[list[bytes]]:
 
 
 def _read_csv(source: Path | BinaryIO, separator: str) -> pl.DataFrame:
+    """Read rows, but for those of nothing, which polars makes of blank lines."""
     import polars as pl
 
-    return pl.read_csv(source, separator=separator, infer_schema=False)
-
-
-def _without_blank(frame: pl.DataFrame) -> pl.DataFrame:
-    import polars as pl
-
+    frame = pl.read_csv(source, separator=separator, infer_schema=False)
     return frame.filter(~pl.all_horizontal(pl.all().is_null()))
 
 
@@ -228,7 +222,7 @@ def _read_array(file: BinaryIO, path: Path) -> pl.DataFrame:
     suspects = _suspects(frame)
     if suspects is not None:
         rows = ((f"{path}[{number}]", row) for number, row in enumerate(json.loads(data)))
-        _check_values(rows, suspects, _texts_of(frame))
+        _check_values(frame, suspects, rows)
     return frame
 
 
@@ -238,13 +232,7 @@ def _check_texts(frame: pl.DataFrame, lines: Iterable[bytes], path: Path, before
     if suspects is not None:
         numbered = ((number, line) for number, line in enumerate(lines, before + 1) if line.strip())
         rows = ((f"{path}:{n}", line) for n, line in numbered)
-        _check_values(rows, suspects, _texts_of(frame))
-
-
-def _texts_of(frame: pl.DataFrame) -> list[str]:
-    import polars as pl
-
-    return [name for name, kind in frame.schema.items() if kind == pl.String]
+        _check_values(frame, suspects, rows)
 
 
 def _suspects(frame: pl.DataFrame) -> pl.DataFrame | None:
@@ -258,26 +246,28 @@ def _suspects(frame: pl.DataFrame) -> pl.DataFrame | None:
 
 
 def _check_values(
-    rows: Iterable[tuple[str, Any]], suspects: pl.DataFrame, texts: Collection[str]
+    frame: pl.DataFrame, suspects: pl.DataFrame, rows: Iterable[tuple[str, Any]]
 ) -> None:
     """Look at the values that may not be what stands in the file.
 
     Of a list among texts polars makes one, and of half of a surrogate pair a NUL.
 
     Args:
-        rows: where each stands, and what stands there, or the bytes of its JSON.
+        frame: what was made of the rows.
         suspects: which of its values are to be looked at.
-        texts: the columns that were made texts; the others hold lists of texts.
+        rows: where each stands, and what stands there, or the bytes of its JSON.
 
     Raises:
         DataError: one is not what it was made; the message names the first.
     """
+    import polars as pl
+
     for (place, row), suspect in zip(rows, suspects.iter_rows(named=True), strict=False):
         looked_at = [name for name, look in suspect.items() if look]
         found = json.loads(row) if looked_at and isinstance(row, bytes) else row
         for name in looked_at:
             value = found.get(name)
-            if not isinstance(value, str) and name in texts:
+            if not isinstance(value, str) and frame.schema[name] == pl.String:
                 raise DataError(
                     f"{place}: {name!r} is {value!r}, and a text in other rows; write texts in all "
                     "of them, or lists in all"

@@ -13,18 +13,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from .cosines import nearest_rows, unit
 from .errors import VocabularyError
-from .rows import RevisedRows, Vectors, is_read_only
+from .rows import BLOCK, RevisedRows, Vectors, is_read_only
 from .words import PackedWords, Rows, extended, rows_by_word
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
 
 __all__ = ["EmbeddingTable", "Origin", "Subwords", "Vectors", "sha256_of_table"]
-
-#: Rows compared at a time in a search, so that a memory-mapped table is never copied whole.
-SEARCH_BLOCK = 65_536
-_SMALLEST = 1e-18  # a length whose square float32 still holds
 
 
 class Origin(IntEnum):
@@ -266,7 +263,7 @@ class EmbeddingTable:
                             f"{item!r} is not in the table ({self!r}); ask first: {item!r} in table"
                         )
                     excluded.append(row)
-                    item = _unit(self.stored[row])
+                    item = unit(self.stored[row])
                 vector = np.asarray(item, np.float32)
                 if vector.shape != query.shape:
                     raise VocabularyError(
@@ -286,22 +283,8 @@ class EmbeddingTable:
             topn: how many words to return for each.
             excluded: for each query the rows that must not be returned.
         """
-        cosine = np.empty((len(queries), len(self)), np.float32)
-        unit = _unit(np.asarray(queries, np.float32))
-        with np.errstate(invalid="ignore"):  # infinite rows have no cosine
-            for start in range(0, len(self), SEARCH_BLOCK):
-                block = self.rows(slice(start, start + SEARCH_BLOCK))
-                norms = _norms(block)
-                cosine[:, start : start + SEARCH_BLOCK] = unit @ block.T / np.where(norms, norms, 1)
-        cosine[np.isnan(cosine)] = -np.inf
-        found = []
-        for scores, rows in zip(cosine, excluded or [()] * len(queries), strict=True):
-            scores[list(rows)] = -np.inf
-            best = np.argpartition(-scores, min(topn, len(self) - 1))[:topn]
-            best = best[np.lexsort((best, -scores[best]))]
-            best = best[scores[best] > -np.inf]
-            found.append([(self.words[row], float(scores[row])) for row in best])
-        return found
+        found = nearest_rows(self.stored, queries, topn, excluded)
+        return [[(self.words[row], cosine) for row, cosine in rows] for rows in found]
 
     def to_keyed_vectors(self) -> KeyedVectors:
         """Return a gensim `KeyedVectors` of the same words and vectors (copied)."""
@@ -322,8 +305,8 @@ class EmbeddingTable:
 def sha256_of_table(table: EmbeddingTable) -> str:
     """Return a hash of a table's words and vectors."""
     digest = hashlib.sha256(repr(table.index_to_key).encode("utf-8", "surrogatepass"))
-    for start in range(0, len(table), SEARCH_BLOCK):
-        rows = table.rows(slice(start, start + SEARCH_BLOCK))
+    for start in range(0, len(table), BLOCK):
+        rows = table.rows(slice(start, start + BLOCK))
         digest.update(np.ascontiguousarray(rows, np.float32).data)
     return digest.hexdigest()
 
@@ -336,19 +319,3 @@ def _as_items(query: Any) -> list[Any]:
         return [query]
     items = list(query)
     return [query] if items and isinstance(items[0], numbers.Real) else items
-
-
-def _unit(vectors: Vectors) -> Vectors:
-    norms = _norms(vectors)[..., None]
-    with np.errstate(invalid="ignore"):  # of infinite numbers
-        return np.asarray(vectors / np.where(norms, norms, 1), np.float32)
-
-
-def _norms(vectors: Vectors) -> Vectors:
-    """Return the lengths of vectors `(..., D)`, also where their squares are beyond float32."""
-    with np.errstate(over="ignore"):
-        norms = np.atleast_1d(np.linalg.norm(vectors, axis=-1))
-    odd = ~((norms > _SMALLEST) & np.isfinite(norms))
-    if odd.any():
-        norms[odd] = np.linalg.norm(np.atleast_2d(vectors)[odd].astype(np.float64), axis=-1)
-    return np.asarray(norms.reshape(vectors.shape[:-1]), np.float32)

@@ -17,6 +17,7 @@ LAYERS = [
     {"errors", "_cutting", "_native", "_rows"},
     {"words"},
     {"rows"},
+    {"cosines"},
     {"table", "files", "source", "spelling"},
     {"formats", "tokenizer"},
     {"lexicon", "combine", "coverage", "cutting", "fallback", "lookup", "vocabulary"},

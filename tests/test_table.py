@@ -5,7 +5,7 @@ import pytest
 from gensim.models import KeyedVectors
 
 from finetune_embed import EmbeddingTable, Origin, VocabularyError
-from finetune_embed.table import SEARCH_BLOCK
+from finetune_embed.cosines import SEARCH_BLOCK
 
 
 def test_rows_belong_to_words(table):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -71,15 +70,8 @@ def _joined(steps: re.Match[str]) -> str:
 
 def print_json(value: Any) -> None:
     """Print one JSON document; a number that JSON has not, such as NaN, is null."""
-    click.echo(json.dumps(_finite(value), indent=2, default=str, allow_nan=False))
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _finite(one) for name, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    plain = json.loads(json.dumps(value, default=str), parse_constant=lambda name: None)
+    click.echo(json.dumps(plain, indent=2))
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

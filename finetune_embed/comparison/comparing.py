@@ -16,14 +16,7 @@ from ..training.finetune import open_vectors, spelled
 from ..training.processes import Processes
 from ..training.progress import CountBar
 from .folder import open_folder
-from .given import (
-    is_plain,
-    not_default,
-    sha256_of_splits,
-    sha256_of_values,
-    shown,
-    with_test,
-)
+from .given import is_plain, not_default, sha256_of_splits, sha256_of_values, shown, with_test
 from .judging import confirmed, standings_of
 from .report import Comparison
 from .runner import Runner

@@ -16,14 +16,7 @@ from ..splits import Splits, column_of
 from ..training.finetune import finetune
 from ..training.tasks import are_hidden
 
-__all__ = [
-    "is_plain",
-    "not_default",
-    "sha256_of_splits",
-    "sha256_of_values",
-    "shown",
-    "with_test",
-]
+__all__ = ["is_plain", "not_default", "sha256_of_splits", "sha256_of_values", "shown", "with_test"]
 
 
 def with_test(splits: Splits, label: str, share: float, seed: int) -> Splits:

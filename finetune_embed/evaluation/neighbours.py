@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from ..cosines import unit
 from ..table import EmbeddingTable
 from ..words import Rows
 
@@ -54,13 +55,11 @@ def neighbour_overlap(
 
 def _nearest(table: EmbeddingTable, rows: Rows, asked: Rows, topn: int) -> npt.NDArray[np.int64]:
     """Return the `topn` nearest of `rows` to each of those asked for, `(asked, topn)`."""
-    vectors = table.rows(rows).astype(np.float32)
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit = vectors / np.where(norms > 0, norms, 1)
+    directions = unit(table.rows(rows))
     found = np.empty((len(asked), topn), np.int64)
     for first in range(0, len(asked), BLOCK):
         at = asked[first : first + BLOCK]
-        cosine = unit[at] @ unit.T
+        cosine = directions[at] @ directions.T
         cosine[np.arange(len(at)), at] = -np.inf
         found[first : first + BLOCK] = np.argpartition(-cosine, topn - 1, axis=1)[:, :topn]
     return found

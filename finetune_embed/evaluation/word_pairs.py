@@ -115,18 +115,16 @@ def evaluate_word_pairs(
     first, second = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     rows = np.stack([_rows_of(table, first), _rows_of(table, second)])
     at = np.flatnonzero((rows >= 0).all(axis=0))
-    if len(at) < 3:
-        return WordPairs(float("nan"), len(at), len(pairs))
     a, b = (table.rows(side[at]).astype(np.float64) for side in rows)
     with np.errstate(invalid="ignore"):  # of infinite vectors
         norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
         cosine = (a * b).sum(axis=1) / np.where(norms == 0, 1, norms)
     known = np.isfinite(cosine)
+    if (found := int(known.sum())) < 3:
+        return WordPairs(float("nan"), found, len(pairs))
     scores = np.array(given)[at]
     ranked = pl.corr(pl.Series(cosine[known]), pl.Series(scores[known]), method="spearman")
-    found = int(known.sum())
-    spearman = float(pl.select(ranked).item()) if found >= 3 else float("nan")
-    return WordPairs(spearman, found, len(pairs))
+    return WordPairs(float(pl.select(ranked).item()), found, len(pairs))
 
 
 def _rows_of(table: EmbeddingTable, words: Sequence[str]) -> Rows:

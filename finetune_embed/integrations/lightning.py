@@ -35,8 +35,7 @@ class StrategyCallback(Callback):
 
     def __init__(self, strategy: Strategy, embedding: nn.Embedding) -> None:
         self.strategy, self.embedding = strategy, embedding
-        self._scores: list[dict[str, float]] = []
-        self._scored = -1  # the epoch of the last record
+        self._scores: dict[int, dict[str, float]] = {}  # the record of each epoch that has one
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Keep the table's start: a checkpoint is loaded before the optimizer is asked for."""
@@ -78,7 +77,10 @@ class StrategyCallback(Callback):
         """Open or freeze the table for an epoch, where the strategy is timed by epoch."""
         if self.strategy.timing == "epoch":
             self.strategy.on_epoch_start(
-                self.embedding, trainer.current_epoch, model=pl_module, scores=self._scores
+                self.embedding,
+                trainer.current_epoch,
+                model=pl_module,
+                scores=list(self._scores.values()),
             )
 
     def on_train_batch_start(
@@ -92,7 +94,7 @@ class StrategyCallback(Callback):
                 epoch=trainer.current_epoch,
                 total_steps=_total_steps(trainer),
                 model=pl_module,
-                scores=self._scores,
+                scores=list(self._scores.values()),
             )
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -103,10 +105,8 @@ class StrategyCallback(Callback):
         """Keep the record of an epoch, of several in one epoch the last."""
         if trainer.state.fn != "fit" or trainer.sanity_checking:
             return
-        if self._scored == trainer.current_epoch:
-            self._scores.pop()
-        self._scored = trainer.current_epoch
-        self._scores.append({n: float(v) for n, v in trainer.callback_metrics.items()})
+        record = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        self._scores[trainer.current_epoch] = record
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Make up for decay that rows are owed, before the model is saved."""
@@ -125,12 +125,11 @@ class StrategyCallback(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the records, which a checkpoint keeps."""
-        return {"scores": self._scores, "scored": self._scored}
+        return {"scores": self._scores}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on with the records of a checkpoint."""
-        self._scores = list(state_dict["scores"])
-        self._scored = int(state_dict.get("scored", -1))
+        self._scores = dict(state_dict["scores"])
 
 
 def _total_steps(trainer: Trainer) -> int | None:

@@ -10,7 +10,7 @@ import torch
 
 from ..strategies.rules import RowRule, trains_now
 from ._kernels import Groups, group_rows, nonzero_rows, row_squares, sum_groups
-from .exchange import exchange_gradient
+from .exchange import exchange_rows
 
 __all__ = ["RowGradient", "clip_coefficient", "total_norm"]
 
@@ -40,11 +40,11 @@ class RowGradient:
     ) -> RowGradient | None:
         """Return the rows of a gradient that are not all zero and that train.
 
-        None where there is no gradient, on any process if they exchange theirs.
+        None where processes exchange their gradients, and none has one.
 
         Args:
             weight: the table.
-            grad: its gradient, dense or sparse, or None.
+            grad: its gradient, dense or sparse; None for none, where processes exchange theirs.
             rule: the table's rule, if any.
             exchange: whether to average over all processes.
         """
@@ -58,9 +58,9 @@ class RowGradient:
             rows, parts = torch.arange(len(grad), device=grad.device), grad
         gradient = cls(rows, parts.contiguous(), groups)._touched(weight, rule)
         if exchange:
-            mean = exchange_gradient(gradient.rows, gradient.values, grad is not None)
+            mean = exchange_rows(gradient.rows, gradient.values, given=grad is not None)
             return None if mean is None else cls(*mean)._touched(weight, None)
-        return gradient if grad is not None else None
+        return gradient
 
     def _touched(self, weight: torch.Tensor, rule: RowRule | None) -> RowGradient:
         touched = nonzero_rows(self.parts, self.groups)

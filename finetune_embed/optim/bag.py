@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -45,9 +46,8 @@ def mean_bag(
     wants_gradient = torch.is_grad_enabled() and weight.requires_grad
     fits = is_native(weight) and ids.dtype == lengths.dtype == torch.int64
     if sparse and wants_gradient and fits:
-        # torch gives `Function.apply` no types
-        means: torch.Tensor = _MeanBag.apply(weight, ids, lengths)  # type: ignore[no-untyped-call]
-        return means
+        apply: Callable[..., torch.Tensor] = _MeanBag.apply  # to which torch gives no types
+        return apply(weight, ids, lengths)
     return _means(weight, ids, lengths, sparse)
 
 

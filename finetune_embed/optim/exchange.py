@@ -15,7 +15,9 @@ def world_size() -> int:
     return distributed.get_world_size()
 
 
-def exchange_rows(rows: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def exchange_rows(
+    rows: torch.Tensor, values: torch.Tensor, *, given: bool = True
+) -> tuple[torch.Tensor, torch.Tensor] | None:
     """Return the mean of all processes' row gradients, in the same bits on each of them.
 
     Every process has to call it, also one without a row. What goes over the wire is the ids and
@@ -25,26 +27,11 @@ def exchange_rows(rows: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tenso
     Args:
         rows: int64 `(U,)`, ascending, of this process; `U` may differ and may be 0.
         values: their gradients `(U, D)`.
+        given: whether this process has a gradient at all, be it without a row.
 
     Returns:
         Ascending rows `(W,)`, those of any process, and the sums of their gradients `(W, D)` over
-        the processes, divided by the number of processes.
-    """
-    return exchange_gradient(rows, values, given=True) or (rows, values)
-
-
-def exchange_gradient(
-    rows: torch.Tensor, values: torch.Tensor, given: bool
-) -> tuple[torch.Tensor, torch.Tensor] | None:
-    """Do what `exchange_rows` does, also for a process that has no gradient, not even an empty one.
-
-    Args:
-        rows: as there.
-        values: as there.
-        given: whether this process has a gradient; without one, it has no rows.
-
-    Returns:
-        What is there, or None where no process has a gradient.
+        the processes, divided by the number of processes; None where no process has a gradient.
     """
     world = world_size()
     if world == 1:

@@ -211,7 +211,7 @@ class Source:
         """Go on with a member of a tar archive: the one that is named, or the first file."""
         seen = []
         with self._naming_damage("tar"):
-            archive = tarfile.open(fileobj=self._rest(), mode="r|")  # noqa: SIM115  (`_layers` does)
+            archive = tarfile.open(fileobj=self._rest(), mode="r|")  # noqa: SIM115  (`_layers` closes)
             self._layers.callback(archive.close)
             for item in archive:
                 if item.isfile() and not is_clutter(item.name):

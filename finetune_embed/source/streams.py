@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 CHUNK = 1 << 20
+_PACKED = 1 << 17  # compressed bytes that are read together
 #: Compressed streams by their first bytes. All but zip can be read from a pipe.
 COMPRESSED = {
     b"\x1f\x8b": "gzip",
@@ -61,9 +62,6 @@ def kind_of(head: bytes) -> str:
     if head[_TAR[0] : KIND_BYTES] == _TAR[1]:
         return "tar"
     return next((kind for magic, kind in COMPRESSED.items() if head.startswith(magic)), "")
-
-
-_PACKED = 1 << 17  # compressed bytes that are read together
 
 
 class Hashing(io.RawIOBase):
@@ -125,12 +123,12 @@ class Hashing(io.RawIOBase):
         super().close()
 
 
-class Chained(io.RawIOBase):
-    """Bytes that were looked at already, then the rest of a stream."""
+class _Pieces(io.RawIOBase):
+    """A raw reader of what `piece` returns."""
 
-    def __init__(self, head: bytes, rest: Any, check: Callable[[int], None]) -> None:
-        self._head, self._rest, self._check = head, rest, check
-        self._served = 0
+    def piece(self, size: int) -> bytes:
+        """Return some of the next bytes, `size` at most; none at the end."""
+        raise NotImplementedError
 
     @override
     def readable(self) -> bool:
@@ -139,12 +137,25 @@ class Chained(io.RawIOBase):
     @override
     def readinto(self, buffer: object) -> int:
         view = memoryview(cast(bytearray, buffer)).cast("B")
-        data = self._head[: len(view)] or self._rest.read(len(view))
-        self._head = self._head[len(view) :]
+        data = self.piece(len(view))
         view[: len(data)] = data
+        return len(data)
+
+
+class Chained(_Pieces):
+    """Bytes that were looked at already, then the rest of a stream."""
+
+    def __init__(self, head: bytes, rest: Any, check: Callable[[int], None]) -> None:
+        self._head, self._rest, self._check = head, rest, check
+        self._served = 0
+
+    @override
+    def piece(self, size: int) -> bytes:
+        data: bytes = self._head[:size] or self._rest.read(size)
+        self._head = self._head[size:]
         self._served += len(data)
         self._check(self._served)
-        return len(data)
+        return data
 
 
 def decompressor(kind: str, stream: io.BufferedReader) -> Any:
@@ -160,7 +171,7 @@ def decompressor(kind: str, stream: io.BufferedReader) -> Any:
     return pyarrow.CompressedInputStream(pyarrow.PythonFile(stream, "r"), "zstd")
 
 
-class _Concatenated(io.RawIOBase):
+class _Concatenated(_Pieces):
     """The bytes of compressed streams that stand one behind the other, up to the end of the file.
 
     `bz2.BZ2File` and `lzma.LZMAFile` take a stream that is damaged where it begins for the end.
@@ -171,23 +182,22 @@ class _Concatenated(io.RawIOBase):
         self._packed, self._new, self._one = packed, new, new()
 
     @override
-    def readable(self) -> bool:
-        return True
-
-    @override
-    def readinto(self, buffer: object) -> int:
-        view = memoryview(cast(bytearray, buffer)).cast("B")
-        while True:
+    def piece(self, size: int) -> bytes:
+        data = b""
+        while not data:
             fed = b""
             if self._one.eof:
-                fed = self._one.unused_data.lstrip(b"\0")
-                while not fed:
-                    if not (more := self._packed.read(_PACKED)):
-                        return 0
-                    fed = more.lstrip(b"\0")
+                if not (fed := self._next_stream()):
+                    break
                 self._one = self._new()
             elif self._one.needs_input and not (fed := self._packed.read(_PACKED)):
                 raise EOFError("compressed file ended before the end-of-stream marker was reached")
-            if data := self._one.decompress(fed, len(view)):
-                view[: len(data)] = data
-                return len(data)
+            data = self._one.decompress(fed, size)
+        return data
+
+    def _next_stream(self) -> bytes:
+        """Return the first bytes of the next stream, none at the end of the file."""
+        fed: bytes = self._one.unused_data.lstrip(b"\0")
+        while not fed and (more := self._packed.read(_PACKED)):
+            fed = more.lstrip(b"\0")
+        return fed

@@ -33,7 +33,7 @@ class Clock:
         epoch: epochs finished so far.
         step: optimizer steps finished so far; 0 where only epochs are counted.
         total_steps: steps of the whole run, if known.
-        scores: the validation records so far, oldest first; None where a hook was given none.
+        scores: the validation records so far, oldest first; None where nobody keeps any.
         depth: of the part that is asked about, as for `rate`; None where a hook has no model.
         deepest: the depth of the table; None likewise.
     """
@@ -41,7 +41,7 @@ class Clock:
     epoch: int = 0
     step: int = 0
     total_steps: int | None = None
-    scores: Sequence[Mapping[str, float]] | None = ()
+    scores: Sequence[Mapping[str, float]] | None = None
     depth: int | None = None
     deepest: int | None = None
 
@@ -264,8 +264,7 @@ def keep_start(embedding: nn.Module) -> None:
     weight = table_weight(embedding)
     start = nn.Parameter(weight.detach().clone(), requires_grad=False)
     vars(start).update(vars(weight))
-    # A plain attribute of the parameter, as its rule; torch declares none.
-    weight.row_start = start  # type: ignore[attr-defined]
+    vars(weight)["row_start"] = start
 
 
 def forget_start(embedding: nn.Module) -> None:

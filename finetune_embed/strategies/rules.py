@@ -1,7 +1,7 @@
 """Row rules: what a strategy says about single rows of a table, in the form an optimizer applies.
 
 A rule and a gate travel on the weight itself, as plain attributes that the type of a parameter
-does not declare (hence the ignored type errors); `RowAdamW` claims them. An optimizer that doesn't
+does not declare (hence `vars`); `RowAdamW` claims them. An optimizer that doesn't
 would ignore them, so a rule that nobody claims is an error.
 """
 
@@ -91,9 +91,7 @@ class RowRule:
 
 def attach_rule(weight: nn.Parameter, rule: RowRule) -> None:
     """Put a rule on a weight, or take a former one off."""
-    # Plain attributes, which travel with the weight; torch declares none.
-    weight.row_rule = None if rule.trivial else rule  # type: ignore[attr-defined]
-    weight.row_rule_claimed = False  # type: ignore[attr-defined]
+    vars(weight).update(row_rule=None if rule.trivial else rule, row_rule_claimed=False)
 
 
 def attach_gate(weight: nn.Parameter, gate: float, strategy: Strategy, epoch: int) -> None:
@@ -103,8 +101,7 @@ def attach_gate(weight: nn.Parameter, gate: float, strategy: Strategy, epoch: in
         StrategyError: the weight has a rule, or the gate is a ramp, and no optimizer has claimed
             them.
     """
-    # Plain attributes, as those of a rule.
-    weight.row_gate, weight.row_epoch = gate, epoch  # type: ignore[attr-defined]
+    vars(weight).update(row_gate=gate, row_epoch=epoch)
     ramp = 0 < gate < 1
     if (rule_of(weight) is not None or ramp) and not getattr(weight, "row_rule_claimed", False):
         raise StrategyError(
@@ -122,21 +119,19 @@ def hold_rows(embedding: nn.Module, weight: nn.Parameter) -> None:
 
 def open_or_close(params: Iterable[nn.Parameter], is_open: bool) -> None:
     """Freeze parameters, or open those again that were frozen by this, and no others."""
-    # What was frozen by this is a plain attribute of the parameter; torch declares none.
     for parameter in params:
         if is_open and getattr(parameter, "closed_by_strategy", False):
             parameter.requires_grad_(True)
-            parameter.closed_by_strategy = False  # type: ignore[attr-defined]
+            vars(parameter)["closed_by_strategy"] = False
         elif not is_open and parameter.requires_grad:
             parameter.requires_grad_(False)
             parameter.grad = None  # a leftover gradient would still move it
-            parameter.closed_by_strategy = True  # type: ignore[attr-defined]
+            vars(parameter)["closed_by_strategy"] = True
 
 
 def claim(weight: torch.Tensor) -> None:
     """Say that an optimizer applies the rule and the gate of a weight."""
-    # A plain attribute, as the rule.
-    weight.row_rule_claimed = True  # type: ignore[attr-defined]
+    vars(weight)["row_rule_claimed"] = True
 
 
 def rule_of(weight: torch.Tensor) -> RowRule | None:
@@ -144,7 +139,7 @@ def rule_of(weight: torch.Tensor) -> RowRule | None:
     rule: RowRule | None = getattr(weight, "row_rule", None)
     if rule is None or (here := rule.on(weight.device)) is rule:
         return rule
-    weight.row_rule = here  # type: ignore[attr-defined]
+    vars(weight)["row_rule"] = here
     return here
 
 

@@ -82,5 +82,4 @@ def clear_folder(folder: Path) -> None:
 def tidy_folder(folder: Path) -> None:
     """Remove the checkpoints of a run, and what killed processes have left in its folder."""
     remove_checkpoints(folder)
-    for name in FILES:
-        remove_remains(folder / name)
+    remove_remains(folder, FILES)

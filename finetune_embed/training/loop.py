@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from ..augment import drop_words
 from ..errors import DivergenceError
 from ..optim import RowAdamW
+from ..optim._rules import log_decay
 from ..strategies import EMBEDDING, Clock, RowRule, Strategy, check_moved, model_layout
 from ..strategies.rules import rule_of
 from .checkpoint import Checkpoints, Progress, Tensors
@@ -223,12 +224,10 @@ def _check_decay(run: Training, rate: float) -> None:
     Raises:
         DivergenceError: the rate is too large for it.
     """
-    decay = (rule_of(run.weight) or RowRule()).decay
-    if rate * decay >= 1:
-        raise DivergenceError(
-            f"{run.strategy}: lr={rate:g} times decay={decay:g} is {rate * decay:g}, which would "
-            "turn rows over; it must be below 1, so take a smaller lr or a smaller decay"
-        )
+    try:
+        log_decay(rate, 0.0, rule_of(run.weight) or RowRule())
+    except ValueError as error:
+        raise DivergenceError(f"{run.strategy}: {error}") from error
 
 
 def _is_sound(model: nn.Module) -> bool:

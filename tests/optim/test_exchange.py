@@ -11,7 +11,6 @@ from torch import distributed, multiprocessing, nn
 
 import finetune_embed as fe
 from finetune_embed.optim import broadcast_table, exchange_rows
-from finetune_embed.optim.exchange import exchange_gradient
 
 V, D, STEPS = 30, 3, 8
 OPTIONS: dict[str, Any] = {
@@ -75,8 +74,8 @@ def work(rank: int, folder: str) -> None:
     values = random(len(own), D, seed=rank)
     found["exchanged"] = exchange_rows(own, values)
     found["nothing"] = exchange_rows(own[:0], values[:0])
-    found["no gradient"] = exchange_gradient(own[:0], values[:0], given=False)
-    found["one gradient"] = exchange_gradient(own[:0], values[:0], given=rank == 0)
+    found["no gradient"] = exchange_rows(own[:0], values[:0], given=False)
+    found["one gradient"] = exchange_rows(own[:0], values[:0], given=rank == 0)
 
     table.requires_grad_(False)
     before = table.detach().clone()
