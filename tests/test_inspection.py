@@ -79,7 +79,8 @@ ODD = {
     "zero": (b"a 0 -0\n", "zero_rows", "warning", 1, ("'a' (line 10)",)),
     "zero padding": (b"<pad> 0 0\n", "zero_rows", "note", 1, ("'<pad>' (line 10)",)),
     "NaN": (b"a nan 0\nb 1 inf\n", "nan_rows", "warning", 1, ("'a' (line 10)",)),
-    "infinite": (b"a nan inf\nb 1 -inf\nc 1e39 1\n", "infinite_rows", "warning", 2, None),
+    "infinite": (b"a nan inf\nb 1 -inf\nc inf 1\n", "infinite_rows", "warning", 2, None),
+    "too large": (b"a 1 2\nc 1e39 1\n", "not_numbers", "error", 1, ("'1e39' (line 11)",)),
     "far": (b"a 30 40\n", "outlier_norms", "note", 1, ("'a' 50 (line 10)",)),
     "huge": (b"a 3e19 4e19\n", "outlier_norms", "warning", 1, ("'a' 5e+19 (line 10)",)),
     "invisible": (

@@ -26,6 +26,7 @@ __all__ = ["Block", "blocks", "fill_in", "line_of_numbers", "read_text", "write_
 
 BLOCK = 1 << 22
 WRITE_NUMBERS = 1 << 18  # to a block
+_TOO_LARGE = Decimal(2**128 - 2**103)  # the middle between the largest float32 and the next
 _BLANK = re.compile(rb"^[ \r]*\n", re.MULTILINE)
 
 
@@ -145,9 +146,7 @@ def fill_in(parsed: TextRows, block: Block, source: Source) -> None:
         def line_of(position: int) -> int:
             return block.line + block.data.count(b"\n", 0, parsed.leftovers[position][1])
 
-        numbers = _numbers(texts, source, line_of)
-        _refuse_too_large(numbers, texts, source, line_of)
-        parsed.vectors[rows] = numbers
+        parsed.vectors[rows] = _numbers(texts, source, line_of)
 
 
 def _numbers(texts: list[bytes], source: Source, line_of: Callable[[int], int]) -> Vectors:
@@ -166,24 +165,13 @@ def _numbers(texts: list[bytes], source: Source, line_of: Callable[[int], int]) 
             encoding="utf8-lossy",
         )
         if len(frame) == len(texts) + 1 and not any(frame.null_count().row(0)):
-            return frame[1:].to_numpy()
+            vectors: Vectors = frame[1:].to_numpy()
+            if not np.isinf(vectors).any():  # which may be numbers too large for float32
+                return vectors
     except PolarsError:
         pass
     parsed = [line_of_numbers(text, source, partial(line_of, i)) for i, text in enumerate(texts)]
     return np.array(parsed, np.float32)
-
-
-def _refuse_too_large(
-    vectors: Vectors, texts: list[bytes], source: Source, line_of: Callable[[int], int]
-) -> None:
-    """Refuse numbers that only float32 takes for infinite."""
-    for row, column in np.argwhere(np.isinf(vectors)).tolist():
-        field = texts[row].split(b" ")[column]
-        if math.isfinite(float(field)) or b"n" not in field.lower():
-            raise VectorFileError(
-                f"{source.name}:{line_of(row)}: value {column + 1} of the vector is "
-                f"{shown(field)}, which is too large for float32; correct the line or remove it"
-            )
 
 
 def line_of_numbers(text: bytes, source: Source, line: Callable[[], int]) -> list[np.float32]:
@@ -193,12 +181,18 @@ def line_of_numbers(text: bytes, source: Source, line: Callable[[], int]) -> lis
         try:
             if b"_" in field:
                 raise ValueError
-            numbers.append(_nearest(field))
+            number = _nearest(field)
         except ValueError:
             raise VectorFileError(
                 f"{source.name}:{line()}: value {position} of the vector is {shown(field)}, which "
                 "is not a number; correct the line or remove it"
             ) from None
+        if math.isinf(number) and b"n" not in field.lower():  # as `inf` and `Infinity` have
+            raise VectorFileError(
+                f"{source.name}:{line()}: value {position} of the vector is {shown(field)}, which "
+                "is too large for float32; correct the line or remove it"
+            )
+        numbers.append(number)
     return numbers
 
 
@@ -208,6 +202,12 @@ def _nearest(field: bytes) -> np.float32:
     with np.errstate(over="ignore", under="ignore"):
         number = np.float32(value)
         other = np.nextafter(number, np.float32(math.inf if value > number else -math.inf))
+    if (
+        math.isfinite(value)
+        and math.isinf(number)
+        and Decimal(field.decode()).copy_abs() < _TOO_LARGE
+    ):
+        return np.float32(other)  # the largest there is
     if math.isfinite(value) and value - float(number) == float(other) - value:  # in the middle
         exact = Decimal(field.decode().strip())
         if exact != Decimal(value):

@@ -153,7 +153,11 @@ def test_numbers_about_the_middle_of_two_floats(bits, sign, places):
     assert read(data, native=False) == expected
 
 
-@given(st.lists(PLAIN, max_size=3), NO_NUMBERS, st.lists(PLAIN, max_size=3))
+@given(
+    st.lists(PLAIN.filter(is_float32), max_size=3),
+    NO_NUMBERS,
+    st.lists(PLAIN.filter(is_float32), max_size=3),
+)
 def test_what_is_no_number_is_named_alike(before, field, after):
     data = ("word " + " ".join([*before, field, *after])).encode()
     message = read(data, native=False, vector_size=len(before) + 1 + len(after))
@@ -192,6 +196,7 @@ OPTIONS = st.fixed_dictionaries(
 @example(b"a 1 2\nb x 4\nc 5\n", {"keys": ["c"]}, 6)
 @example(b"a 1 2\n\na 1 2\n", {"limit": 2}, 1)
 @example(b"a 1 2\n\n", {"limit": 1}, 1)
+@example(b"c 0.1 1e99 \r\na ba b\n", {}, 1)
 def test_text_gives_the_same_wherever_blocks_end(data, options, block):
     whole = read(data, native=False, **options)
     assert read(data, native=True, **options) == whole
