@@ -166,7 +166,8 @@ def _numbers(texts: list[bytes], source: Source, line_of: Callable[[int], int]) 
         )
         if len(frame) == len(texts) + 1 and not any(frame.null_count().row(0)):
             vectors: Vectors = frame[1:].to_numpy()
-            if not np.isinf(vectors).any():  # which may be numbers too large for float32
+            infinite = np.argwhere(np.isinf(vectors)).tolist()
+            if all(_says_infinite(texts[row].split(b" ")[at]) for row, at in infinite):
                 return vectors
     except PolarsError:
         pass
@@ -187,13 +188,18 @@ def line_of_numbers(text: bytes, source: Source, line: Callable[[], int]) -> lis
                 f"{source.name}:{line()}: value {position} of the vector is {shown(field)}, which "
                 "is not a number; correct the line or remove it"
             ) from None
-        if math.isinf(number) and b"n" not in field.lower():  # as `inf` and `Infinity` have
+        if math.isinf(number) and not _says_infinite(field):
             raise VectorFileError(
                 f"{source.name}:{line()}: value {position} of the vector is {shown(field)}, which "
                 "is too large for float32; correct the line or remove it"
             )
         numbers.append(number)
     return numbers
+
+
+def _says_infinite(field: bytes) -> bool:
+    """Tell `inf` and `Infinity` from digits too large for float32."""
+    return b"n" in field.lower()
 
 
 def _nearest(field: bytes) -> np.float32:
