@@ -20,7 +20,7 @@ $(BIN)/python:
 		{ echo "Python 3.11 or newer is needed; say which: make PYTHON=python3.12 ..." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/installed: $(BIN)/python pyproject.toml constraints.txt $(wildcard finetune_embed/*.c)
+$(VENV)/installed: $(BIN)/python pyproject.toml constraints.txt $(shell find finetune_embed -name '*.c')
 	$(PIP) --editable .
 	@touch $@
 

@@ -29,7 +29,7 @@ from typing import Any
 from runs import Record, Runs
 
 import finetune_embed as fe
-from finetune_embed.splits import open_splits
+from finetune_embed.data import open_splits
 
 DAN = "bag(hidden=300, layers=3)"
 GLOVE_300, WORD2VEC_300 = "GloVe 300d", "word2vec 300d"

@@ -29,7 +29,7 @@ from torch import nn
 from torch.nn import functional
 
 import finetune_embed as fe
-from finetune_embed.optim import _kernels
+from finetune_embed.optim import kernels as _kernels
 
 TEXTS, WORDS, CLASSES, VOCABULARY = 512, 40, 10, 400_000
 EPOCH, TURNS, IN_A_TURN, UNCOUNTED = 8, 6, 8, 2

@@ -20,8 +20,8 @@ import polars as pl
 import torch
 
 import finetune_embed as fe
-from finetune_embed.cutting import cut
-from finetune_embed.tokenizer import CONVENTIONS, well_formed
+from finetune_embed.vocabulary import tokenize_texts
+from finetune_embed.vocabulary.tokenizer import CONVENTIONS, well_formed
 
 
 def seconds(call: Callable[[], object]) -> float:
@@ -36,7 +36,7 @@ def one_convention(name: str, texts: list[str], runs: int) -> None:
     tokenizer = CONVENTIONS[name]
     vocab = fe.Vocabulary.from_texts(texts, tokenizer)
     pipeline = tokenizer.pipeline(vocab.key_to_index, "<unk>")
-    found = cut(texts, tokenizer)
+    found = tokenize_texts(texts, tokenizer)
     clean = [well_formed(text) for text in texts]
 
     def peer() -> np.ndarray:
@@ -44,7 +44,7 @@ def one_convention(name: str, texts: list[str], runs: int) -> None:
         return np.concatenate([np.array(one.ids, np.int64) for one in encoded])
 
     def ours() -> torch.Tensor:
-        found = cut(texts, tokenizer)
+        found = tokenize_texts(texts, tokenizer)
         return fe.Vocabulary.from_counts(found.counts, tokenizer).encode(found)[0]
 
     calls: dict[str, Callable[[], object]] = {

@@ -9,10 +9,18 @@ import torch
 from torch import nn
 
 from .errors import VocabularyError
-from .fallback import Found
-from .lookup import StartValue, find, rows_for, rows_found, special_vector
 from .table import EmbeddingTable, Origin, Vectors
-from .vocabulary import PAD, UNK, Vocabulary
+from .vocabulary import (
+    PAD,
+    UNK,
+    Found,
+    StartValue,
+    Vocabulary,
+    find,
+    rows_for,
+    rows_found,
+    special_vector,
+)
 
 __all__ = ["FixedRows", "embedding_of", "to_embedding", "to_table"]
 

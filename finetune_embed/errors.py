@@ -1,39 +1,146 @@
-"""Every error the library raises on bad input.
+"""Every error the library raises on bad input: an object with fields, rendered when it is shown.
 
 ```
 FinetuneEmbedError(Exception)
-├── VectorFileError(ValueError)   a vector file that can't be read, or a table it can't hold
-├── VocabularyError(ValueError)   tokens, ids and tables that don't belong together
-├── StrategyError(ValueError)     a strategy that contradicts itself, or one that trains nothing
-├── DataError(ValueError)         a data set, a column, a label or a run folder that can't be used
-└── DivergenceError(ArithmeticError)   a learning rate at which training can't but diverge
+├── VectorFileError(ValueError)        a vector file that cannot be read, or a table it cannot hold
+├── VocabularyError(ValueError)        tokens, ids and tables that do not belong together
+├── StrategyError(ValueError)          a strategy that contradicts itself, or trains nothing
+├── DataError(ValueError)              a data set, column, label or run folder that cannot be used
+└── DivergenceError(ArithmeticError)   a learning rate at which training diverges
 ```
 
-A message says what is wrong, where (`file:line`), both values, and the cure in calling form.
+`str(error)` is the message for a Python caller; the command line renders the same fields with its
+own spelling of options. No code reads a message.
 """
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
+from typing import Any
+
 __all__ = [
     "DataError",
     "DivergenceError",
+    "Either",
     "FinetuneEmbedError",
+    "Option",
+    "PythonForm",
     "StrategyError",
+    "Text",
     "VectorFileError",
     "VocabularyError",
 ]
 
+_UNSET: Any = object()
+
+
+@dataclass(frozen=True)
+class Option:
+    """A setting that a message mentions: `lr=0.1` in Python, `--lr 0.1` on the command line.
+
+    Attributes:
+        name: the name of the parameter in Python.
+        value: the value to show; `...` for one that the reader fills in. When left out, the message
+            mentions the name alone.
+    """
+
+    name: str
+    value: Any = _UNSET
+
+    @property
+    def has_value(self) -> bool:
+        """Whether a value is shown."""
+        return self.value is not _UNSET
+
+
+@dataclass(frozen=True)
+class Either:
+    """A part of a message that differs between a Python caller and the command line.
+
+    Attributes:
+        python: the text for a Python caller, such as a call to make.
+        command_line: the text for the command line, such as a command to run.
+    """
+
+    python: Text
+    command_line: Text
+
+
+Part = str | Option | Either
+#: A message, or parts of one that are joined without a separator.
+Text = Part | tuple[Part, ...]
+
+
+class PythonForm:
+    """Renders messages for a Python caller."""
+
+    def render(self, text: Text) -> str:
+        """Return a text with its parts joined."""
+        if isinstance(text, str):
+            return text
+        if isinstance(text, tuple):
+            return "".join(map(self.render, text))
+        return self.option(text) if isinstance(text, Option) else self.either(text)
+
+    def option(self, option: Option) -> str:
+        """Return an option as a keyword argument."""
+        if not option.has_value:
+            return option.name
+        return f"{option.name}={'...' if option.value is ... else repr(option.value)}"
+
+    def either(self, either: Either) -> str:
+        """Return the text for Python."""
+        return self.render(either.python)
+
 
 class FinetuneEmbedError(Exception):
-    """The base of all errors that the library raises on bad input."""
+    """The base of all errors that the library raises on bad input.
+
+    Rendered as `where: option=value what; remedy`, each part only if it is given.
+
+    Attributes:
+        what: what is wrong, in words. With `option`, the predicate of a sentence whose subject is
+            the option and its value.
+        where: where it is wrong: `file:line`, a file, a folder or a split of a data set.
+        value: the value that is wrong. Only shown with `option`; otherwise `what` mentions it where
+            it helps.
+        remedy: what to do about it.
+        option: the name of the parameter it is about.
+    """
+
+    def __init__(
+        self,
+        what: Text,
+        *,
+        where: str | os.PathLike[str] | None = None,
+        value: Any = None,
+        remedy: Text | None = None,
+        option: str | None = None,
+    ) -> None:
+        super().__init__(what)
+        self.what, self.where, self.value = what, where, value
+        self.remedy, self.option = remedy, option
+
+    def render(self, form: PythonForm) -> str:
+        """Return the message in a form."""
+        message = form.render(self.what)
+        if self.option is not None:
+            message = f"{form.render(Option(self.option, self.value))} {message}"
+        if self.where is not None:
+            message = f"{os.fspath(self.where)}: {message}"
+        return message if self.remedy is None else f"{message}; {form.render(self.remedy)}"
+
+    def __str__(self) -> str:
+        return self.render(PythonForm())
 
 
 class VectorFileError(FinetuneEmbedError, ValueError):
-    """A vector file is missing, damaged or not of the format asked for, or can't hold a table."""
+    """A vector file is missing, damaged or of another format, or cannot hold a table."""
 
 
 class VocabularyError(FinetuneEmbedError, ValueError):
-    """Tokens, ids and a table don't belong together."""
+    """Tokens, ids and a table do not belong together."""
 
 
 class StrategyError(FinetuneEmbedError, ValueError):
@@ -41,8 +148,8 @@ class StrategyError(FinetuneEmbedError, ValueError):
 
 
 class DataError(FinetuneEmbedError, ValueError):
-    """A data set, a column, a label or a run folder can't be used."""
+    """A data set, a column, a label or a run folder cannot be used."""
 
 
 class DivergenceError(FinetuneEmbedError, ArithmeticError):
-    """The learning rate is too large: a loss is not finite, or decay would turn rows over."""
+    """The learning rate is too large: a loss is not finite, or decay would overshoot its anchor."""

@@ -22,9 +22,8 @@ from typing import Any
 
 import finetune_embed as fe
 from finetune_embed.comparison import REPRESENTATIVE
+from finetune_embed.data import hold_out, open_splits
 from finetune_embed.demo import REVIEWS, VECTORS
-from finetune_embed.holdout import hold_out
-from finetune_embed.splits import open_splits
 
 SETS = ("sst2", "mr", "trec6", "banking77", "clinc150")
 SHARES = (0.1, 1.0)

@@ -21,7 +21,7 @@ from finetune_embed import (
     to_embedding,
     to_table,
 )
-from finetune_embed.rows import RevisedRows
+from finetune_embed.table import RevisedRows
 
 
 @pytest.fixture

@@ -1,10 +1,11 @@
-"""Imports point downwards only; the imports of every module are parsed and looked at."""
+"""Imports point downwards only and form no circle: the graph of all modules, from the source."""
 
 from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -12,181 +13,247 @@ import pytest
 import finetune_embed as fe
 
 PACKAGE = Path(fe.__file__).parent
-#: From the bottom up; a module may import from its own layer and from those below it.
-LAYERS = [
-    {"errors", "_cutting", "_native", "_rows"},
-    {"words"},
-    {"rows"},
-    {"cosines"},
-    {"table", "files", "source", "spelling"},
-    {"formats", "tokenizer"},
-    {"lexicon", "combine", "coverage", "cutting", "fallback", "lookup", "vocabulary"},
-    {"embedding"},
-    {
-        "batches",
-        "augment",
-        "evaluation",
-        "inspection",
-        "frame",
-        "row_files",
-        "splits",
-        "holdout",
-        "data",
-        "models",
-        "losses",
-        "taggers",
-        "strategies",
-        "optim",
-        "demo",
-    },
-    {"training", "integrations"},
-    {"comparison"},
-    {"cli"},
-    {"__init__", "__main__"},
-]
-LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-MODULES = sorted(PACKAGE.rglob("*.py"))
+#: The parts of the package from the bottom up, each on a floor of its own; a part may import from
+#: itself and from those below it.
+ORDER = (
+    "errors",
+    "parsing",
+    "files",
+    "table",
+    "formats",
+    "vocabulary",
+    "embedding",
+    "data",
+    "strategies",
+    "optim",
+    "heads",
+    "evaluation",
+    "inspection",
+    "training",
+    "comparison",
+    "integrations",
+    "demo",
+    "cli",
+    "__main__",
+)
+FLOOR = {name: floor for floor, name in enumerate(ORDER)}
 STANDARD = sys.stdlib_module_names
+Graph = Mapping[str, set[str]]
 
 
-def name_of(path: Path) -> tuple[str, ...]:
-    """Return the dotted name of a module inside the package, in parts."""
-    return path.relative_to(PACKAGE).with_suffix("").parts
+def module_name(path: Path, root: Path) -> str:
+    """Return the dotted name of a module, of a package's `__init__.py` that of the package."""
+    parts = path.relative_to(root.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def part_of(path: Path) -> str:
-    return name_of(path)[0]
+def imports_of(path: Path, root: Path) -> Iterator[tuple[str, str | None, bool]]:
+    """Yield the module, the name and whether it is at the module's level, of every import.
+
+    Those in functions and under `if TYPE_CHECKING:` count too: they hide circles.
+    """
+    tree = ast.parse(path.read_text())
+    package = module_name(path, root).split(".")
+    if path.name != "__init__.py":
+        package = package[:-1]
+    at_once = {id(node) for node in tree.body}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, None, id(node) in at_once
+        elif isinstance(node, ast.ImportFrom):
+            start = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*start, *([node.module] if node.module else [])])
+            for alias in node.names:
+                yield module, alias.name, id(node) in at_once
 
 
-PARTS = {part_of(path) for path in MODULES} | {"_cutting", "_native", "_rows"}
+def graph_of(root: Path) -> Graph:
+    """Return for each module of a package the modules of it that it imports."""
+    modules = {module_name(path, root): path for path in root.rglob("*.py")}
+    compiled = {module_name(path, root) for path in root.rglob("*.c")}
+    graph: dict[str, set[str]] = {name: set() for name in compiled}
+    for name, path in modules.items():
+        found = set()
+        for module, member, _ in imports_of(path, root):
+            inner = f"{module}.{member}"
+            if inner in modules or inner in compiled:  # a module as a member of its package
+                found.add(inner)
+            elif module in modules:
+                found.add(module)
+        graph[name] = found
+    return graph
 
 
-class Imports(ast.NodeVisitor):
-    """Collects imports, but for those under `if TYPE_CHECKING:`."""
-
-    def __init__(self, path: Path) -> None:
-        self.package = ("finetune_embed", *name_of(path)[:-1])
-        self.found: list[tuple[str, bool]] = []  # dotted name, and whether at the module's level
-        self.depth = 0
-        self.visit(ast.parse(path.read_text()))
-
-    def visit_If(self, node: ast.If) -> None:
-        if "TYPE_CHECKING" not in ast.unparse(node.test):
-            self.generic_visit(node)
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
-        self.depth += 1
-        self.generic_visit(node)
-        self.depth -= 1
-
-    def visit_Import(self, node: ast.Import) -> None:
-        self.found += [(alias.name, self.depth == 0) for alias in node.names]
-
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
-        start = self.package[: len(self.package) - node.level + 1] if node.level else ()
-        module = ".".join([*start, *([node.module] if node.module else [])])
-        names = [f"{module}.{alias.name}" for alias in node.names]
-        self.found += [(name, self.depth == 0) for name in names]
+def circle_in(graph: Graph) -> list[str]:
+    """Return the modules of a circle of imports, none if there is none."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
 
 
-def ours(path: Path) -> Iterator[str]:
-    """Yield the parts of the package that a module imports from."""
-    for name, _ in Imports(path).found:
-        parts = name.split(".")
-        if parts[0] == "finetune_embed":
-            yield parts[1] if len(parts) > 1 and parts[1] in PARTS else "__init__"
+def part_of(module: str) -> str:
+    """Return the folder or module at the root of the package that a module belongs to."""
+    return module.split(".")[1] if "." in module else ""
+
+
+def upward(graph: Graph) -> list[str]:
+    """Return the imports that point up."""
+    return [
+        f"{module} -> {target}"
+        for module, targets in graph.items()
+        for target in targets
+        if module != "finetune_embed"
+        and (target == "finetune_embed" or FLOOR[part_of(target)] > FLOOR[part_of(module)])
+    ]
+
+
+def private_imports(root: Path) -> list[str]:
+    """Return the private names and modules that are imported from another folder."""
+    found = []
+    for path in root.rglob("*.py"):
+        folder = ".".join(path.relative_to(root.parent).parent.parts)
+        for module, member, _ in imports_of(path, root):
+            inside = module == folder or module.rpartition(".")[0] == folder
+            names = [*module.split("."), member or ""]
+            if module.split(".")[0] == root.name and not inside:
+                found += [f"{path}: {n}" for n in names if n.startswith("_") and n != "__init__"]
+    return found
+
+
+GRAPH = graph_of(PACKAGE)
+MODULES = sorted(PACKAGE.rglob("*.py"))
+COMPILED = sorted(PACKAGE.rglob("*.c"))
+
+
+def write(root: Path, **files: str) -> Path:
+    """Write a package for the tests of the test itself."""
+    for name, text in files.items():
+        path = root / (name.replace("__", "/") + ".py")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root
+
+
+def test_the_graph_covers_every_module_and_has_no_circle(record_property):
+    edges = sum(map(len, GRAPH.values()))
+    record_property("modules", len(GRAPH))
+    record_property("edges", edges)
+    print(f"{len(GRAPH)} modules, {edges} imports between them")
+    assert len(GRAPH) == len(MODULES) + len(COMPILED) >= 140
+    assert edges > 3 * len(GRAPH)  # imports are found at all
+    assert circle_in(GRAPH) == []
+
+
+def test_circles_are_seen_wherever_they_hide(tmp_path):
+    hidden = {
+        "lazy": "def f():\n    from .b import y\n",
+        "typing": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from .b import y\n",
+        "package": "from . import b\n",
+        "plain": "import package.b\n",
+    }
+    for kind, text in hidden.items():
+        root = write(tmp_path / kind / "package", a=text, b="from .a import x\n", c="")
+        graph = graph_of(root)
+        assert graph["package.a"] == {"package.b"}, kind
+        assert set(circle_in(graph)) == {"package.a", "package.b"}
+    root = write(
+        tmp_path / "deep" / "package",
+        a="from .deep.b import y\n",
+        deep__b="from ..c import z\n",
+        c="",
+    )
+    assert graph_of(root) == {
+        "package.a": {"package.deep.b"},
+        "package.deep.b": {"package.c"},
+        "package.c": set(),
+    }
+    assert circle_in(graph_of(root)) == []
+
+
+def test_imports_point_downwards():
+    parts = {part_of(module) for module in GRAPH} - {""}
+    assert parts == set(ORDER)
+    assert upward(GRAPH) == []
+    bad = {"finetune_embed.table.x": {"finetune_embed.training.y", "finetune_embed.files.z"}}
+    assert upward(bad) == ["finetune_embed.table.x -> finetune_embed.training.y"]
+
+
+def test_the_root_of_the_package_holds_few_modules():
+    modules = sorted(path.name for path in PACKAGE.glob("*.py"))
+    assert modules == ["__init__.py", "__main__.py", "embedding.py", "errors.py", "parsing.py"]
+
+
+def test_no_private_name_is_imported_across_folders(tmp_path):
+    assert private_imports(PACKAGE) == []
+    root = write(tmp_path / "package", a="from .deep.b import _y\n", deep__b="from ._c import z\n")
+    assert [line.split(": ")[1] for line in private_imports(root)] == ["_y"]
+
+
+def test_each_compiled_loop_lies_beside_its_wrapper():
+    for source in COMPILED:
+        name = module_name(source, PACKAGE)
+        wrappers = [
+            path
+            for path in MODULES
+            if any(f"{module}.{member}" == name for module, member, _ in imports_of(path, PACKAGE))
+        ]
+        assert [path.parent for path in wrappers] == [source.parent]
 
 
 def others(path: Path, *, lazily: bool = True) -> set[str]:
     """Return the libraries that a module imports, at its own level or in a function as well."""
-    found = {name.split(".")[0] for name, at_once in Imports(path).found if at_once or lazily}
+    found = {
+        module.split(".")[0]
+        for module, _, at_once in imports_of(path, PACKAGE)
+        if at_once or lazily
+    }
     return found - STANDARD - {"finetune_embed", "__future__"}
 
 
-def test_the_sweep_sees_every_module_and_every_module_has_a_layer():
-    assert len(MODULES) == sum(1 for _ in PACKAGE.rglob("*.py")) >= 50
-    assert LEVEL.keys() >= PARTS
-    empty = [path.name for path in MODULES if not Imports(path).found]
-    assert {*empty} <= {"__init__.py", "errors.py"}
-    counted = sum(len(Imports(path).found) for path in MODULES)
-    assert counted > 5 * len(MODULES)  # the parser finds imports at all
-
-
-def test_the_parser_reads_every_form_of_import(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys.modules[__name__], "PACKAGE", tmp_path)
-    path = tmp_path / "training" / "deep.py"
-    path.parent.mkdir()
-    path.write_text(
-        "from typing import TYPE_CHECKING\n"
-        "import torch.nn as nn, rich\n"
-        "from . import loop\n"
-        "from .. import errors\n"
-        "from ..formats.glove import read\n"
-        "from finetune_embed.table import EmbeddingTable\n"
-        "if TYPE_CHECKING:\n    from ..cli import app\n    import gensim\n"
-        "def f():\n    from ..data import x\n    import polars\n"
-    )
-    assert list(ours(path)) == ["training", "errors", "formats", "table", "data"]
-    assert others(path) == {"torch", "rich", "polars"}
-    assert others(path, lazily=False) == {"torch", "rich"}
-
-
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: "/".join(name_of(path)))
-def test_imports_point_downwards(path):
-    here = LEVEL[part_of(path)]
-    above = [part for part in ours(path) if LEVEL[part] > here]
-    assert above == []
-
-
 def in_parts(*parts: str) -> list[Path]:
-    return [path for path in MODULES if part_of(path) in parts]
+    return [path for path in MODULES if part_of(module_name(path, PACKAGE)) in parts]
 
 
-def test_strategies_know_torch_errors_and_spelling_only():
-    paths = in_parts("strategies")
-    assert len(paths) == 13
-    for path in paths:
-        assert set(ours(path)) <= {"strategies", "errors", "spelling"}, path
-        assert others(path) <= {"torch", "typing_extensions"}, path
+def parts_known_to(*parts: str) -> set[str]:
+    return {part_of(t) for m, targets in GRAPH.items() if part_of(m) in parts for t in targets}
+
+
+def test_strategies_know_torch_errors_and_parsing_only():
+    assert parts_known_to("strategies") <= {"strategies", "errors", "parsing"}
+    for path in in_parts("strategies"):
+        assert others(path) <= {"torch"}, path
 
 
 def test_the_optimizer_knows_torch_and_rules_only():
-    paths = in_parts("optim")
-    assert len(paths) == 11
-    for path in paths:
-        assert set(ours(path)) <= {"optim", "strategies", "errors", "_rows"}, path
+    assert parts_known_to("optim") <= {"optim", "strategies", "errors"}
+    for path in in_parts("optim"):
         assert others(path) <= {"torch"}, path
 
 
 def test_files_tables_and_formats_never_import_torch():
-    paths = in_parts(
-        "formats", "table", "files", "errors", "tokenizer", "lookup", "fallback", "combine"
-    )
-    paths += in_parts("coverage", "cutting", "spelling")
-    assert len(paths) >= 12
+    paths = in_parts("errors", "parsing", "files", "table", "formats")
+    assert len(paths) >= 40
     for path in paths:
         assert "torch" not in others(path), path
 
 
+def test_vocabulary_imports_torch_only_where_ids_become_tensors():
+    for path in in_parts("vocabulary"):
+        assert "torch" not in others(path, lazily=False), path
+
+
 def test_heavy_libraries_are_imported_where_they_are_used():
     for path in MODULES:
-        if part_of(path) not in ("cli", "demo"):
-            heavy = {"gensim", "datasets", "polars", "tokenizers", "rich", "typer", "matplotlib"}
+        if part_of(module_name(path, PACKAGE)) not in ("cli", "demo"):
+            heavy = {"gensim", "datasets", "polars", "tokenizers", "rich", "matplotlib"}
             assert not others(path, lazily=False) & heavy, path
 
 
-def test_only_the_command_line_prints():
-    printing = [
-        path
-        for path in MODULES
-        if part_of(path) not in ("cli", "demo")
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "print"
-    ]
-    assert printing == []
-
-
-def test_nobody_imports_the_top_of_the_package_but_the_command_line():
-    for path in MODULES:
-        if part_of(path) != "cli":
-            assert "__init__" not in set(ours(path)), path
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: module_name(path, PACKAGE))
+def test_only_the_command_line_prints(path):
+    if part_of(module_name(path, PACKAGE)) not in ("cli", "demo"):
+        calls = (n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call))
+        assert all(ast.unparse(call.func) != "print" for call in calls)

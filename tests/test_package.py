@@ -34,7 +34,15 @@ def test_the_wheel(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         sizes = {info.filename: info.compress_size for info in archive.infolist()}
     assert "finetune_embed/py.typed" in sizes
-    assert {f"finetune_embed/{name}.pyi" for name in ("_cutting", "_native", "_rows")} <= set(sizes)
+    assert {
+        f"finetune_embed/{name}.pyi"
+        for name in (
+            "__init__",
+            "formats/common/_kernels",
+            "optim/_kernels",
+            "vocabulary/_tokenization",
+        )
+    } <= set(sizes)
     assert "finetune_embed/formats/fasttext/model.py" in sizes
     assert "finetune_embed/demo/LICENSE-glove.txt" in sizes
     demo = {name: size for name, size in sizes.items() if name.startswith("finetune_embed/demo/")}

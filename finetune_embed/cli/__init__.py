@@ -35,7 +35,7 @@ def _run(words: list[str]) -> NoReturn:
 
     from ..errors import FinetuneEmbedError
     from .app import app
-    from .output import as_options
+    from .output import CommandLineForm
 
     command = app.commands.get(words[0]) if words else None
     for stream in (sys.stdin, sys.stdout, sys.stderr):
@@ -58,11 +58,13 @@ def _run(words: list[str]) -> NoReturn:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except (FinetuneEmbedError, OSError) as error:
-        _fail(as_options(" ".join(str(error).split("\n")), command))
+    except FinetuneEmbedError as error:
+        _fail(error.render(CommandLineForm(command)))
+    except OSError as error:
+        _fail(str(error))
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def _fail(message: str, code: int = 2) -> NoReturn:
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {' '.join(message.splitlines())}", file=sys.stderr)
     sys.exit(code)

@@ -8,9 +8,10 @@ from typing import Any
 import click
 
 from ..errors import VectorFileError
-from ..formats import SAVERS, Loaded
+from ..files import STDIN
+from ..formats import SAVERS
+from ..formats.load import Loaded
 from ..formats.numpy_arrays.wordlist import words_of
-from ..source import STDIN
 from .output import as_json_option, member_option, print_json, read_file
 
 __all__ = ["convert"]

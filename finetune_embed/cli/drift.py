@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ..training.names import WORDS
+from ..training.run.file_names import WORDS
 from .output import as_json_option, member_option, open_table, print_json
 
 __all__ = ["drift"]

@@ -6,14 +6,7 @@ from pathlib import Path
 
 import click
 
-from .output import (
-    as_json_option,
-    as_options,
-    columns_of,
-    member_option,
-    print_json,
-    vector_file,
-)
+from .output import as_json_option, columns_of, member_option, print_json, vector_file
 
 __all__ = ["inspect"]
 
@@ -49,6 +42,6 @@ def inspect(
     if as_json:
         print_json(report.to_dict())
     else:
-        click.echo(as_options(str(report), context.command))
+        click.echo(str(report))
     if not report.words or (strict and not report.is_clean):
         context.exit(2)

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
-from ..fallback import STEPS
-from ..training.names import PRECISIONS, SCHEDULES, TASKS
+from ..training.settings import PRECISIONS, SCHEDULES, TASKS
+from ..vocabulary import STEPS
 from .output import member_option
 
 __all__ = ["training_options"]

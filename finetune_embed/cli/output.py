@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
+import shlex
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,15 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from ..formats import Loaded, read_vectors
-from ..source import STDIN
+from ..errors import Either, Option, PythonForm
+from ..files import STDIN
+from ..formats.load import Loaded, read_vectors
 from ..table import EmbeddingTable
-from ..training.names import TABLE
+from ..training.run.file_names import TABLE
 
 __all__ = [
+    "CommandLineForm",
     "as_json_option",
-    "as_options",
     "columns_of",
     "member_option",
     "open_table",
@@ -30,6 +31,9 @@ __all__ = [
     "vector_file",
 ]
 
+#: Parameters whose option has another name.
+PARAMETERS = {"dataset": "data"}
+
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 member_option = click.option(
     "--member", help="The vector file to read of an archive that holds several."
@@ -37,35 +41,35 @@ member_option = click.option(
 quiet_option = click.option("--quiet", is_flag=True, help="Show no progress bar.")
 
 
-def as_options(message: str, command: click.Command | None) -> str:
-    """Spell the arguments in a message of the library as options of a command that has them.
+class CommandLineForm(PythonForm):
+    """Renders messages with the options of a command: `--lr 0.1`, `--overwrite`.
 
-    Calls in it, such as `load_vectors(path, member='...')`, stay as they are.
+    An option that the command does not have stays in its Python form.
+
+    Args:
+        command: the command that failed; None where there is none.
     """
-    options = [p for p in command.params if isinstance(p, click.Option)] if command else []
-    parts = re.split(r"(\w\([^()]*\)|\w\([^()']*')", message)  # the second is cut short
-    parts[::2] = [_outside_calls(part, options) for part in parts[::2]]
-    return "".join(parts)
 
+    def __init__(self, command: click.Command | None) -> None:
+        params = command.params if command else []
+        self._options = {str(p.name): p for p in params if isinstance(p, click.Option)}
 
-def _outside_calls(text: str, options: Sequence[click.Option]) -> str:
-    for option in options:
-        name, spelled = str(option.name), max(option.opts, key=len)
-        if spelled != f"--{name.replace('_', '-')}":
-            continue
-        if option.is_flag:
-            text = text.replace(f"{name}=True", spelled)
-            continue
-        text = text.replace(f"{name}='...'", f"{spelled} ...")
-        text = re.sub(rf"\b{name}= ?", f"{spelled} ", text)
-        text = text.replace(f"leave {name} out", f"leave {spelled} out")
-        if "_" in name:
-            text = re.sub(rf"(?<![\w/.]){name}(?![\w/.=])", spelled, text)
-    return re.sub(r"(?<=--fallback )[(\[](.*?),?[)\]]", _joined, text)
+    def option(self, option: Option) -> str:
+        """Return an option as it is written on the command line."""
+        known = self._options.get(PARAMETERS.get(option.name, option.name))
+        if known is None:
+            return super().option(option)
+        flag = max(known.opts, key=len)
+        if not option.has_value or known.is_flag:
+            return flag
+        value = option.value
+        if isinstance(value, (list, tuple)):
+            value = ",".join(map(str, value))
+        return f"{flag} {'...' if value is ... else shlex.quote(str(value))}"
 
-
-def _joined(steps: re.Match[str]) -> str:
-    return re.sub(r"['\s]", "", steps[1]) or "''"
+    def either(self, either: Either) -> str:
+        """Return the text for the command line."""
+        return self.render(either.command_line)
 
 
 def print_json(value: Any) -> None:

@@ -14,8 +14,8 @@ import click
 from .output import as_json_option, print_json
 
 if TYPE_CHECKING:
-    from ..tokenizer import Tokenizer
-    from ..training.run import Run
+    from ..training.run.run import Run
+    from ..vocabulary import Tokenizer
 
 __all__ = ["predict"]
 
@@ -32,7 +32,7 @@ def predict(run: Path, texts: tuple[str, ...], as_json: bool) -> None:
     Texts are arguments, or the lines of standard input. Several labels are separated by commas.
     Where words are tagged, each has a line of its own with its tag, and an empty line ends a text.
     """
-    from ..training.run import load
+    from ..training.run.run import load
 
     loaded = load(run)
     if not texts and sys.stdin is None:

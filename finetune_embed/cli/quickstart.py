@@ -43,14 +43,13 @@ LR = 0.01
 def quickstart(output_dir: Path, epochs: int, quiet: bool, as_json: bool) -> None:
     """Tune a slice of GloVe on the embedded demo reviews with four strategies."""
     started = time.perf_counter()
+    from ..data import open_splits
     from ..demo import REVIEWS, VECTORS
     from ..errors import DataError
     from ..formats import load_vectors
-    from ..splits import open_splits
-    from ..tokenizer import Tokenizer
     from ..training.finetune import finetune
-    from ..training.folder import check_folder
-    from ..vocabulary import Vocabulary
+    from ..training.run.folder import check_folder
+    from ..vocabulary import Tokenizer, Vocabulary
 
     state = check_folder(output_dir, resume=False, overwrite=True)
     if state != "empty" and not _is_demo(output_dir):

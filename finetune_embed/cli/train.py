@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..coverage import Coverage
+from ..vocabulary import Coverage
 from .config import config_option
 from .options import training_options
 from .output import as_json_option, columns_of, print_json, quiet_option, vector_file
@@ -65,7 +65,7 @@ def train(
     Over several processes: accelerate launch -m finetune_embed train ..., or torchrun.
     """
     from ..training.finetune import finetune
-    from ..training.processes import Processes
+    from ..training.runtime.processes import Processes
 
     run = finetune(
         vector_file(vectors),

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import DataError
 from ..files import atomic_write
-from ..training.names import MARK
+from ..training.run.file_names import MARK
 from ..training.settings import same_settings
 from .report import COMPARISON, MARKDOWN, PLOT, RECIPE
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from ..data import Splits
 from ..errors import DivergenceError
 from ..evaluation import evaluate_word_pairs, neighbour_overlap
 from ..evaluation.word_pairs import Pair
-from ..splits import Splits
 from ..strategies import Strategy
 from ..table import EmbeddingTable
 from ..training.finetune import finetune
-from ..training.run import Run
+from ..training.run.run import Run
 from .trials import Trial
 
 __all__ = ["Runner"]

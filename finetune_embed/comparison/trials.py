@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError
-from ..training.progress import CountBar
+from ..training.runtime.progress import CountBar
 
 __all__ = ["Trial", "Trials"]
 

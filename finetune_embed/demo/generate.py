@@ -23,7 +23,7 @@ import re
 from operator import mul
 from pathlib import Path
 
-from finetune_embed.demo.lexicon import (
+from .lexicon import (
     CONTRAST,
     DEVICE,
     DOMAINS,

@@ -1,7 +1,7 @@
 """What tuning did to a table."""
 
 from .drift import Band, Drift, Mover, drift
-from .neighbours import neighbour_overlap
+from .neighbour_overlap import neighbour_overlap
 from .word_pairs import WordPairs, evaluate_word_pairs, read_word_pairs
 
 __all__ = [

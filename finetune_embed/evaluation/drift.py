@@ -11,9 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import VocabularyError
-from ..rows import RevisedRows, Vectors
-from ..table import EmbeddingTable
-from ..words import Rows, begins_with
+from ..table import EmbeddingTable, RevisedRows, Rows, Vectors, begins_with
 
 __all__ = ["Band", "Drift", "Mover", "drift"]
 

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from ..table import EmbeddingTable
-from ..words import Rows
+from ..table import EmbeddingTable, Rows
 
 __all__ = ["WordPairs", "evaluate_word_pairs", "read_word_pairs"]
 

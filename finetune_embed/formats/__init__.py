@@ -1,29 +1,10 @@
-"""One module a format: how to recognise it, read it and write it. `load_vectors` picks by content.
+"""One module a format: how to recognise, read and write it."""
 
-To add a format, write a module with its specification as docstring, a `load_*` and a `save_*`,
-and add a line to `FORMATS` and how it is recognised in `_sniff.py`, one to `READERS` here, and one
-to `SAVERS` if it can be written.
-"""
-
-from __future__ import annotations
-
-import os
-from collections.abc import Callable, Collection
-from functools import partial
-from pathlib import Path
-from typing import NamedTuple
-
-from ..errors import VectorFileError
-from ..source import STDIN, PathOrFile, Source, open_source
-from ..table import EmbeddingTable
-from . import arrow, fasttext, gensim_native, numpy_arrays, safetensors, word2vec
-from ._layout import detect_layout
-from ._sniff import refuse_unread, sniff, sniff_folder
-from ._text import read_text
 from .arrow import from_dataset, load_arrow, save_arrow, save_parquet, to_dataset
 from .fasttext import load_fasttext
 from .gensim_native import load_gensim
 from .glove import load_glove, save_glove
+from .load import FOLDER_READERS, READERS, SAVERS, Loaded, load_vectors, read_vectors
 from .numpy_arrays import load_numpy, save_numpy
 from .safetensors import load_safetensors, save_safetensors
 from .spacy_vectors import load_spacy, save_spacy
@@ -31,7 +12,10 @@ from .static_model import load_static
 from .word2vec import load_word2vec, save_word2vec
 
 __all__ = [
+    "FOLDER_READERS",
+    "READERS",
     "SAVERS",
+    "Loaded",
     "from_dataset",
     "load_arrow",
     "load_fasttext",
@@ -43,6 +27,7 @@ __all__ = [
     "load_static",
     "load_vectors",
     "load_word2vec",
+    "read_vectors",
     "save_arrow",
     "save_glove",
     "save_numpy",
@@ -52,113 +37,3 @@ __all__ = [
     "save_word2vec",
     "to_dataset",
 ]
-
-Reader = Callable[[Source, Collection[str] | None, int | None], EmbeddingTable]
-FolderReader = Callable[[Path, Collection[str] | None, int | None], EmbeddingTable]
-
-#: How to read each format that `sniff` names, but for text.
-READERS: dict[str, Reader] = {
-    "word2vec-binary": word2vec.read_binary,
-    "fasttext": fasttext.read,
-    "safetensors": safetensors.read,
-    "numpy": numpy_arrays.read,
-    "numpy-archive": numpy_arrays.read_archive,
-    "arrow": arrow.read,
-    "parquet": arrow.read,
-    "gensim": gensim_native.refuse,
-}
-#: How to read each kind of folder that `sniff_folder` names.
-FOLDER_READERS: dict[str, FolderReader] = {
-    "dataset": arrow.read_folder,
-    "static": load_static,
-    "spacy": load_spacy,
-}
-
-#: How to write each format, by the name that `metadata["source_format"]` and `convert` use.
-SAVERS: dict[str, Callable[[EmbeddingTable, str | os.PathLike[str]], None]] = {
-    "arrow": save_arrow,
-    "glove": save_glove,
-    "numpy-archive": save_numpy,
-    "parquet": save_parquet,
-    "safetensors": save_safetensors,
-    "spacy": save_spacy,
-    "word2vec": save_word2vec,
-    "word2vec-binary": partial(save_word2vec, binary=True),
-}
-
-
-def load_vectors(
-    path: PathOrFile,
-    keys: Collection[str] | None = None,
-    limit: int | None = None,
-    *,
-    vector_size: int | None = None,
-    member: str | None = None,
-) -> EmbeddingTable:
-    """Load vectors from a file of any format the library reads, found out from its content.
-
-    Args:
-        path: the file, plain or compressed (gzip, bzip2, xz, zstandard, zip, tar), the folder of a
-            model, a binary file object, or `"-"` for standard input.
-        keys: keep only these words; the rest is not parsed. Rows keep the file's order.
-        limit: read only the first rows of the file.
-        vector_size: the numbers in a text line, where the file leaves it open.
-        member: the file to read of an archive that holds several.
-
-    Returns:
-        The table; `metadata` tells `source`, `source_sha256`, `source_format`, and how many
-        `duplicates` (the first wins) and `non_utf8` words there were.
-
-    Raises:
-        VectorFileError: the file is missing, damaged, or of no format that is read here.
-    """
-    return read_vectors(path, keys, limit, vector_size=vector_size, member=member).table
-
-
-class Loaded(NamedTuple):
-    """A table, and what the file it was read from was found to be.
-
-    Attributes:
-        table: the table.
-        format: the name of the file's format.
-        compression: what was undone on the way, such as `"gzip"` or `"gzip+tar"`.
-    """
-
-    table: EmbeddingTable
-    format: str
-    compression: str
-
-
-def read_vectors(
-    path: PathOrFile,
-    keys: Collection[str] | None = None,
-    limit: int | None = None,
-    *,
-    vector_size: int | None = None,
-    member: str | None = None,
-) -> Loaded:
-    """Load vectors as `load_vectors` does, and tell what the file was found to be."""
-    if isinstance(path, (str, os.PathLike)) and path != STDIN and os.path.isdir(path):
-        name = sniff_folder(Path(path))
-        if member is not None:
-            raise VectorFileError(
-                f"{path} is a folder, not an archive, so it has no member {member!r}; leave "
-                "member= out"
-            )
-        return Loaded(FOLDER_READERS[name](Path(path), keys, limit), name, "")
-    with open_source(path, member) as source:
-        name = sniff(source)
-        refuse_unread(source, name)
-        if name == "text":
-            table = _read_text(source, keys, limit, vector_size)
-            return Loaded(table, table.metadata["source_format"], source.compression)
-        return Loaded(READERS[name](source, keys, limit), name, source.compression)
-
-
-def _read_text(
-    source: Source, keys: Collection[str] | None, limit: int | None, vector_size: int | None
-) -> EmbeddingTable:
-    """Read GloVe or word2vec text, told apart by the header."""
-    layout = detect_layout(source, vector_size)
-    name = "glove" if layout.promised is None else "word2vec"
-    return read_text(source, layout, name, keys, limit)

@@ -20,12 +20,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import VectorFileError
-from ..source import STDIN, Source, open_source
+from ..files import STDIN, Source, open_source
 from ..table import EmbeddingTable, Vectors
-from ._composed import with_composed
-from ._npy import as_float32, source_dtype
-from ._rows import check_limit, make_table, provenance
-from ._sniff import expect
+from .common.composed import with_composed
+from .common.npy import as_float32, source_dtype
+from .common.sniff import expect
+from .common.table_building import check_limit, make_table, provenance
 
 __all__ = ["load_gensim", "refuse"]
 

@@ -11,13 +11,12 @@ from collections import Counter
 from collections.abc import Collection
 
 from ..errors import VectorFileError
-from ..files import atomic_write
-from ..source import COMPRESSED, PathOrFile, Source, open_source
+from ..files import COMPRESSED, PathOrFile, Source, atomic_write, open_source
 from ..table import EmbeddingTable
-from ._layout import BOM, DETECT_LINES, detect_layout, other_separator
-from ._rows import check_keys, join_words
-from ._sniff import HEAD, expect, starts_like_another
-from ._text import read_text, write_text
+from .common.sniff import HEAD, expect, starts_like_another
+from .common.table_building import check_keys, join_words
+from .common.text import read_text, write_text
+from .common.text_layout import BOM, DETECT_LINES, detect_layout, other_separator
 
 __all__ = ["load_glove", "read", "save_glove"]
 

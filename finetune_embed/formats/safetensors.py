@@ -23,14 +23,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import VectorFileError
-from ..files import atomic_write
-from ..rows import RevisedRows
-from ..source import PathOrFile, Source, open_source
-from ..table import EmbeddingTable, Origin
-from ..words import PackedWords
-from ._rows import check_limit, pack_words, wanted_keys
-from ._sniff import expect
-from ._tensors import DTYPES, TensorFile, open_tensors
+from ..files import PathOrFile, Source, atomic_write, open_source
+from ..table import EmbeddingTable, Origin, PackedWords, RevisedRows
+from .common.sniff import expect
+from .common.table_building import check_limit, pack_words, wanted_keys
+from .common.tensors import DTYPES, TensorFile, open_tensors
 from .static_model import STATIC_TENSORS
 
 __all__ = ["load_safetensors", "read", "save_safetensors", "write_safetensors"]

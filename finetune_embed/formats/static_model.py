@@ -28,13 +28,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import VectorFileError
-from ..source import open_source
+from ..files import open_source
 from ..table import EmbeddingTable
-from ._folder import MAX_SIZE, folder_provenance, missing_folder, read_json
-from ._npy import as_float32, source_dtype
-from ._rows import check_limit, make_table, wanted_keys
-from ._sniff import expect
-from ._tensors import TensorFile, open_tensors
+from .common.folders import MAX_SIZE, folder_provenance, missing_folder, read_json
+from .common.npy import as_float32, source_dtype
+from .common.sniff import expect
+from .common.table_building import check_limit, make_table, wanted_keys
+from .common.tensors import TensorFile, open_tensors
 
 __all__ = ["STATIC_TENSORS", "load_static"]
 

@@ -14,14 +14,13 @@ from collections.abc import Collection
 import numpy as np
 
 from ..errors import VectorFileError
-from ..files import atomic_write
-from ..source import PathOrFile, Source, open_source
+from ..files import PathOrFile, Source, atomic_write, open_source
 from ..table import EmbeddingTable
-from ._kernels import WordSet, format_binary, in_order, parse_binary
-from ._layout import detect_layout
-from ._rows import RowBuffer, check_keys, check_limit, join_words, wanted_bytes
-from ._sniff import W2V_HEADER, expect
-from ._text import read_text, write_text
+from .common.kernels import WordSet, format_binary, in_order, parse_binary
+from .common.sniff import W2V_HEADER, expect
+from .common.table_building import RowBuffer, check_keys, check_limit, join_words, wanted_bytes
+from .common.text import read_text, write_text
+from .common.text_layout import detect_layout
 
 __all__ = ["load_word2vec", "read", "read_binary", "save_word2vec"]
 

@@ -8,11 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..coverage import Coverage
-from ..fallback import STEPS, SUBWORDS
 from ..table import EmbeddingTable
-from ..tokenizer import CASED, GLOVE, WHITESPACE, Tokenizer
-from ..vocabulary import Vocabulary
+from ..vocabulary import CASED, GLOVE, STEPS, SUBWORDS, WHITESPACE, Coverage, Tokenizer, Vocabulary
 
 __all__ = ["Advice", "advise"]
 

@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 from textwrap import indent
 from typing import Any
 
-from ..coverage import Coverage
+from ..vocabulary import Coverage
 from .advice import Advice
 from .conventions import Order
 from .findings import Finding
 from .scan import Header
-from .words import Case
+from .word_findings import Case
 
 __all__ = ["Inspection"]
 

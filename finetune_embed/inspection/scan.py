@@ -16,14 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import VectorFileError
-from ..formats import FOLDER_READERS, READERS
-from ..formats._kernels import parse_binary
-from ..formats._sniff import W2V_HEADER, refuse_unread, sniff, sniff_folder
+from ..files import Source
+from ..formats.common.kernels import parse_binary
+from ..formats.common.sniff import W2V_HEADER, refuse_unread, sniff, sniff_folder
+from ..formats.load import FOLDER_READERS, READERS
 from ..formats.word2vec import BLOCK, MAX_SIZE, MAX_WORD, read_binary
-from ..source import Source
 from ..table import EmbeddingTable, Subwords, Vectors
+from .damaged_text import Lengths, lengths_of, scan_lines
 from .findings import Finding, refusal
-from .text import Lengths, lengths_of, scan_lines
 
 __all__ = ["Header", "Scan", "scan", "scan_folder"]
 

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from ..errors import DataError
-from ._kernels import Groups, is_native, mean_bags, sum_groups
+from .kernels import Groups, is_native, mean_bags, sum_groups
 
 __all__ = ["mean_bag"]
 

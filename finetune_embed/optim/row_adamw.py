@@ -8,15 +8,16 @@ from typing import overload
 import torch
 from torch.optim.optimizer import ParamsT
 
-from ..strategies.rules import RowRule, claim, gate_of, marks_of, rule_of
-from ._checks import check_group, check_state, takes_part
-from ._dense import step_dense
-from ._gradients import RowGradient, clip_coefficient, total_norm
-from ._kernels import adam_rows, count_steps
-from ._plain import PlainOptimizer
-from ._rules import apply_rule, log_decay, pull_to_anchor
-from ._state import RowState, State, exact
+from ..strategies import RowRule
+from ..strategies.row_rules import claim, gate_of, marks_of, rule_of
+from .checks import check_group, check_state, takes_part
+from .dense import step_dense
 from .exchange import world_size
+from .gradients import RowGradient, clip_coefficient, total_norm
+from .kernels import adam_rows, count_steps
+from .plain_optimizer import PlainOptimizer
+from .row_operations import apply_rule, log_decay, pull_to_anchor
+from .row_state import RowState, State, exact
 
 __all__ = ["RowAdamW"]
 

@@ -3,13 +3,13 @@
 from .base import Clock, Strategy
 from .checks import check_moved, check_optimizer
 from .composition import STRATEGIES, Composition
-from .gradual import ChainThaw, GradualUnfreeze
-from .how_far import L2SP, DeltaShrink, MaxNorm, TrustRegion
+from .freezing import Freeze, FullTune, HeadFirst, UnfreezeAfter, UnfreezeOnPlateau
+from .gradual_unfreezing import ChainThaw, GradualUnfreeze
 from .layout import EMBEDDING, model_layout
-from .rates import DiscriminativeLR, RampUp
-from .rules import RowRule
-from .when import Freeze, FullTune, HeadFirst, UnfreezeAfter, UnfreezeOnPlateau
-from .which import FrequencyLR, LockRows, TrainRows
+from .learning_rates import DiscriminativeLR, RampUp
+from .regularizers import L2SP, DeltaShrink, MaxNorm, TrustRegion
+from .row_rules import RowRule
+from .row_selection import FrequencyLR, LockRows, TrainRows
 
 __all__ = [
     "EMBEDDING",

@@ -15,7 +15,7 @@ from torch import nn
 
 from ..errors import StrategyError
 from .layout import EMBEDDING, model_layout
-from .rules import RowRule, attach_gate, attach_rule, hold_rows, open_or_close
+from .row_rules import RowRule, attach_gate, attach_rule, hold_rows, open_or_close
 
 if TYPE_CHECKING:
     from ..vocabulary import Vocabulary

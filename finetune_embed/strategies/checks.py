@@ -8,7 +8,7 @@ from torch import nn
 from ..errors import StrategyError
 from .base import Strategy, table_weight
 from .layout import EMBEDDING
-from .rules import rule_of
+from .row_rules import rule_of
 
 __all__ = ["check_moved", "check_optimizer"]
 

@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
-from typing_extensions import override
 
 from ..errors import StrategyError
-from ..spelling import parse_call
+from ..parsing import parse_call
 from .base import Clock, Strategy, Timing
-from .gradual import ChainThaw, GradualUnfreeze
-from .how_far import L2SP, DeltaShrink, MaxNorm, TrustRegion
-from .rates import DiscriminativeLR, RampUp
-from .rules import RowRule
-from .when import Freeze, FullTune, HeadFirst, UnfreezeAfter, UnfreezeOnPlateau
-from .which import FrequencyLR, LockRows, TrainRows
+from .freezing import Freeze, FullTune, HeadFirst, UnfreezeAfter, UnfreezeOnPlateau
+from .gradual_unfreezing import ChainThaw, GradualUnfreeze
+from .learning_rates import DiscriminativeLR, RampUp
+from .regularizers import L2SP, DeltaShrink, MaxNorm, TrustRegion
+from .row_rules import RowRule
+from .row_selection import FrequencyLR, LockRows, TrainRows
 
 if TYPE_CHECKING:
     from ..vocabulary import Vocabulary
@@ -65,11 +64,9 @@ class Composition(Strategy):
 
     parts: tuple[Strategy, ...] = ()
 
-    @override
     def rate(self, name: str, depth: int) -> float:
         return math.prod(part.rate(name, depth) for part in self.parts)
 
-    @override
     def gate(self, name: str, clock: Clock) -> float:
         gate = math.prod(part.gate(name, clock) for part in self.parts if not part.from_opening)
         ramps = [part for part in self.parts if part.from_opening]
@@ -99,7 +96,6 @@ class Composition(Strategy):
                 shut = middle
         return replace(clock, step=clock.step - first)
 
-    @override
     def rows(self, weight: nn.Parameter, vocab: Vocabulary | None) -> RowRule:
         rules = [part.rows(weight, vocab) for part in self.parts]
         return RowRule(
@@ -114,32 +110,26 @@ class Composition(Strategy):
         )
 
     @property
-    @override
     def about_table(self) -> bool:
         return any(part.about_table for part in self.parts)
 
     @property
-    @override
     def timed(self) -> bool:
         return any(part.timed for part in self.parts)
 
     @property
-    @override
     def goes_by_scores(self) -> bool:
         return any(part.goes_by_scores for part in self.parts)
 
     @property
-    @override
     def tunes(self) -> bool:
         return all(part.tunes for part in self.parts)
 
-    @override
     def check_parts(self, names: Sequence[str]) -> None:
         for part in self.parts:
             part.check_parts(names)
 
     @property
-    @override
     def timing(self) -> Timing:
         return "step" if any(part.timing == "step" for part in self.parts) else "epoch"
 

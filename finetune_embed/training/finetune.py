@@ -11,26 +11,20 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..data import texts_of
+from ..data import DataSource, hold_out, open_splits, texts_of
 from ..errors import DataError, StrategyError
-from ..fallback import steps_of
-from ..files import sha256_of
-from ..formats import read_vectors
-from ..holdout import hold_out
-from ..lookup import Special, StartValue
-from ..source import STDIN
-from ..splits import DataSource, open_splits
+from ..files import STDIN, sha256_of
+from ..formats.load import read_vectors
 from ..strategies import FullTune, Strategy
 from ..table import EmbeddingTable, sha256_of_table
-from ..tokenizer import Tokenizer
-from ..vocabulary import Vocabulary, specials_of
-from .folder import check_folder, tidy_folder
-from .head import Head
-from .names import MARK, TABLE
-from .precision import chosen_precision
+from ..vocabulary import Special, StartValue, Tokenizer, Vocabulary, specials_of, steps_of
+from .build_model import Head
 from .prepare import prepare
-from .processes import Processes
-from .run import Run, load
+from .run.file_names import MARK, TABLE
+from .run.folder import check_folder, tidy_folder
+from .run.run import Run, load
+from .runtime.precision import chosen_precision
+from .runtime.processes import Processes
 from .settings import check_settings, plain_settings, same_settings
 from .tasks import LossFunction, task_of
 from .tuning import Tuning

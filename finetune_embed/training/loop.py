@@ -13,20 +13,20 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from ..augment import drop_words
+from ..data import drop_words
 from ..errors import DivergenceError
 from ..optim import RowAdamW
-from ..optim._rules import log_decay
+from ..optim.row_operations import log_decay
 from ..strategies import EMBEDDING, Clock, RowRule, Strategy, check_moved, model_layout
-from ..strategies.rules import rule_of
-from .checkpoint import Checkpoints, Progress, Tensors
-from .precision import Precision
-from .processes import Processes
-from .progress import ProgressBar
+from ..strategies.row_rules import rule_of
+from .run.checkpoints import Checkpoints, Progress, Tensors
+from .runtime.precision import Precision
+from .runtime.processes import Processes
+from .runtime.progress import ProgressBar
+from .runtime.trackers import Trackers
 from .schedule import total_steps
 from .steps import Batch, Source, Step
 from .tasks import Task
-from .trackers import Trackers
 
 __all__ = ["LoopSettings", "Training", "train"]
 

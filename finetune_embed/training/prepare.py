@@ -9,16 +9,13 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
 
-from ..cutting import cut
-from ..data import EncodedTexts, texts_of
+from ..data import EncodedTexts, Splits, are_hidden, class_names, texts_of
 from ..errors import DataError
-from ..splits import Splits
 from ..table import EmbeddingTable
-from ..tokenizer import Tokenizer
-from ..vocabulary import Vocabulary
-from .evaluate import FurtherRows, further_rows
+from ..vocabulary import Tokenizer, Vocabulary, tokenize_texts
+from .inference import UnseenRows, unseen_rows
 from .steps import BLOCK, Batching, InMemory, Source, Streamed, as_split, read_examples
-from .tasks import LossFunction, Task, are_hidden, class_names, task_of
+from .tasks import LossFunction, Task, task_of
 
 __all__ = ["Prepared", "prepare"]
 
@@ -35,7 +32,7 @@ class Prepared:
         source: makes the source of steps, once it is known how texts become batches.
         held_out: the encoded texts of `validation` and `test`, by the ids of a vocabulary that is
             extended by words that training lacks.
-        further: the rows of those words.
+        unseen: the rows of those words.
         sha256: a hash of the encoded data, so that a run resumes on the same data only.
     """
 
@@ -43,7 +40,7 @@ class Prepared:
     vocab: Vocabulary
     source: Callable[[Batching], Source]
     held_out: Mapping[str, EncodedTexts]
-    further: FurtherRows
+    unseen: UnseenRows
     sha256: str
 
 
@@ -75,8 +72,8 @@ def prepare(
         for name, split in (("validation", splits.validation), ("test", splits.test))
         if split is not None and not (name == "test" and are_hidden(split, settings["label"]))
     }
-    found = {name: cut(rows, tokenizer) for name, rows in texts.items()}
-    wide, further = further_rows(
+    found = {name: tokenize_texts(rows, tokenizer) for name, rows in texts.items()}
+    wide, unseen = unseen_rows(
         base,
         words,
         chain.from_iterable(rows.words for rows in found.values()),
@@ -92,7 +89,7 @@ def prepare(
                 f"{splits.name} ({name}): all {len(rows):,} texts are empty, and there is no word "
                 "to tag; pass a split with words"
             )
-    return Prepared(task, words, source, held_out, further, _sha256(told, *held_out.values()))
+    return Prepared(task, words, source, held_out, unseen, _sha256(told, *held_out.values()))
 
 
 Train = tuple[Task, Vocabulary, Callable[[Batching], Source], EncodedTexts | str]
@@ -110,7 +107,7 @@ def _whole(
     task = task_of(settings["task"], splits, settings["text"], label, loss_fn)
     texts = texts_of(splits.train, settings["text"], where)
     targets = task.targets(splits.train, label, where, texts)
-    found = cut(texts, tokenizer)
+    found = tokenize_texts(texts, tokenizer)
     words = _vocabulary(vocab, found.counts)
     data = EncodedTexts.of(found, words, targets, settings["max_length"])
     return task, words, lambda batching: InMemory(data, batching), data
@@ -146,7 +143,7 @@ def _streamed(
         has_counts = isinstance(vocab, Vocabulary) and bool(vocab.counts.any())
         for texts in first.blocks():
             if not has_counts:
-                counts.update(cut(texts, tokenizer).counts)
+                counts.update(tokenize_texts(texts, tokenizer).counts)
     first.check_not_empty()
     words = _vocabulary(vocab, counts)
     sample = as_split(first.sample, stream.features, where)

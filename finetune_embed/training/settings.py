@@ -9,10 +9,13 @@ import numpy as np
 import torch
 
 from ..errors import DataError, StrategyError
-from .names import PRECISIONS
 from .schedule import check_schedule
 
 __all__ = ["check_settings", "plain_settings", "same_settings"]
+
+PRECISIONS = ("no", "bf16", "fp16")
+SCHEDULES = ("constant", "linear", "cosine", "slanted_triangular", "one_cycle")
+TASKS = ("single_label", "multi_label", "tagging")
 
 _WHOLE = {
     "epochs": 1,

@@ -16,10 +16,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import torch
 
-from ..batches import batch_indices, token_batches
-from ..data import EncodedTexts
+from ..data import EncodedTexts, batch_indices, token_batches
 from ..errors import DataError, FinetuneEmbedError
-from .processes import Processes
+from .runtime.processes import Processes
 from .tasks import Task
 
 __all__ = [

@@ -15,16 +15,19 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from ..coverage import Coverage
 from ..embedding import embedding_of, to_table
 from ..errors import DataError
 from ..evaluation import drift
 from ..formats.safetensors import write_safetensors
-from ..lookup import StartValue, find
 from ..optim import RowAdamW
 from ..strategies import Strategy, check_optimizer
 from ..table import EmbeddingTable
-from .checkpoint import (
+from ..vocabulary import Coverage, StartValue, find
+from .build_model import Head, build_model
+from .inference import forward_all, table_path
+from .loop import LoopSettings, Training, train
+from .prepare import Prepared
+from .run.checkpoints import (
     Checkpoints,
     Progress,
     Tensors,
@@ -32,21 +35,17 @@ from .checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from .evaluate import forward_all, table_path
-from .folder import clear_folder, tidy_folder
-from .head import Head, build_model
-from .interrupt import Interrupts
-from .loop import LoopSettings, Training, train
-from .precision import Precision
-from .prepare import Prepared
-from .processes import Processes, sparse_apart
-from .progress import ProgressBar
-from .report import metadata_of, warnings_of, words_of
-from .run import Run, files_that_end_a_run, write_history
+from .run.folder import clear_folder, tidy_folder
+from .run.run import Run, files_that_end_a_run, write_history
+from .run.summary import metadata_of, warnings_of, words_of
+from .runtime.interrupts import Interrupts
+from .runtime.precision import Precision
+from .runtime.processes import Processes, sparse_apart
+from .runtime.progress import ProgressBar
+from .runtime.trackers import Trackers
 from .schedule import build_scheduler, total_steps
 from .steps import Batching
 from .tasks import Task
-from .trackers import Trackers
 
 __all__ = ["Tuning"]
 
@@ -211,7 +210,7 @@ class Tuning:
 
     def _outputs(self, split: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return the logits and targets of all units of a split, and the lengths of its texts."""
-        rows = self.data.further.behind(_weight(self.table_module).detach())
+        rows = self.data.unseen.after(_weight(self.table_module).detach())
         data = self.data.held_out[split]
         logits = forward_all(self.model, self.path, rows, data)
         return logits, self.task.batch_targets(data, torch.arange(len(data))), data.lengths

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import os
+import pickle
 import subprocess
 import sys
 import zipfile
@@ -17,8 +18,9 @@ import pytest
 import finetune_embed as fe
 from finetune_embed.cli import main
 from finetune_embed.cli.app import app
-from finetune_embed.cli.output import as_options
+from finetune_embed.cli.output import CommandLineForm
 from finetune_embed.demo import REVIEWS, VECTORS
+from finetune_embed.errors import DataError, Either, Option, PythonForm
 
 COMMANDS = ("quickstart", "train", "compare", "predict", "inspect", "convert", "neighbors", "drift")
 
@@ -223,26 +225,52 @@ def test_bad_input_is_one_clear_line(
 
 
 @pytest.mark.parametrize(
-    ("command", "message", "spelled"),
+    ("command", "option", "python", "command_line"),
     [
-        ("train", "another output_dir, or resume=True", "another --output-dir, or --resume"),
-        ("train", "/an/output_dir/x: there is no column", "/an/output_dir/x: there is no column"),
-        ("train", "pass text='...'", "pass --text ..."),
-        ("train", "lr=0.5 of UnfreezeAfter(epochs=2)", "--lr 0.5 of UnfreezeAfter(epochs=2)"),
-        ("train", "fallback=['lower'], not fallback=[]", "--fallback lower, not --fallback ''"),
-        ("train", "fallback=('lower',) and limit=3", "--fallback lower and limit=3"),
-        ("convert", "what is there with limit=25", "what is there with --limit 25"),
-        ("convert", "leave member= out; resume=True", "leave --member out; resume=True"),
-        ("drift", "topn=1", "topn=1"),
-        ("train", "'A(epochs=2' is no strategy; B(lr=1)", "'A(epochs=2' is no strategy; B(lr=1)"),
-        ("train", "write TrainRows(oov, min_count)", "write TrainRows(oov, min_count)"),
-        ("train", "pass f(a=1, validation=2), or lr=3", "pass f(a=1, validation=2), or --lr 3"),
+        ("train", Option("resume", True), "resume=True", "--resume"),
+        ("train", Option("output_dir"), "output_dir", "--output-dir"),
+        ("train", Option("text", ...), "text=...", "--text ..."),
+        ("train", Option("lr", 0.5), "lr=0.5", "--lr 0.5"),
+        ("train", Option("fallback", ["lower"]), "fallback=['lower']", "--fallback lower"),
+        ("train", Option("fallback", []), "fallback=[]", "--fallback ''"),
+        ("train", Option("task", "tagging"), "task='tagging'", "--task tagging"),
+        (
+            "train",
+            Option("head", "bag(hidden=9)"),
+            "head='bag(hidden=9)'",
+            "--head 'bag(hidden=9)'",
+        ),
+        ("train", Option("dataset", "a b.csv"), "dataset='a b.csv'", "--data 'a b.csv'"),
+        ("convert", Option("limit", 25), "limit=25", "--limit 25"),
+        ("convert", Option("resume", True), "resume=True", "resume=True"),
     ],
 )
-def test_cures_are_spelled_as_options_of_the_command(
-    command: str, message: str, spelled: str
+def test_options_are_written_for_the_caller(
+    command: str, option: Option, python: str, command_line: str
 ) -> None:
-    assert as_options(message, app.commands[command]) == spelled
+    assert PythonForm().render(option) == python
+    assert CommandLineForm(app.commands[command]).render(option) == command_line
+
+
+def test_a_message_is_rendered_once_for_each_caller() -> None:
+    error = DataError(
+        ("must be 0 or more, see ", Option("max_steps", 3)),
+        where="lr=0.1/what is this.txt",
+        option="lr",
+        value=-1,
+        remedy=("pass ", Option("lr", ...), Either(" or f(lr=1)", " or run f --lr 1")),
+    )
+    assert str(error) == (
+        "lr=0.1/what is this.txt: lr=-1 must be 0 or more, see max_steps=3; pass lr=... or f(lr=1)"
+    )
+    assert error.render(CommandLineForm(app.commands["train"])) == (
+        "lr=0.1/what is this.txt: --lr -1 must be 0 or more, see --max-steps 3; "
+        "pass --lr ... or run f --lr 1"
+    )
+    assert error.render(CommandLineForm(None)).startswith("lr=0.1/what is this.txt: lr=-1 must")
+    again = pickle.loads(pickle.dumps(error))
+    assert str(again) == str(error)
+    assert vars(again) == vars(error)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 import finetune_embed as fe
 from finetune_embed.comparison.trials import Trial, Trials
-from finetune_embed.training.progress import CountBar
+from finetune_embed.training.runtime.progress import CountBar
 
 
 def trials(path, made: list[tuple[str, float, int]]) -> Trials:

@@ -8,8 +8,8 @@ from torch import nn
 
 import finetune_embed as fe
 from finetune_embed.data import EncodedTexts
-from finetune_embed.training import evaluate
-from finetune_embed.training.evaluate import forward_all
+from finetune_embed.training import inference as evaluate
+from finetune_embed.training.inference import forward_all
 
 V, D = 50, 4
 

@@ -23,12 +23,7 @@ from typing import Any
 import numpy as np
 from packing import lying_tar, patched_zip, tarred, zipped, zstd
 
-from finetune_embed import (
-    load_glove,
-    load_safetensors,
-    load_vectors,
-    load_word2vec,
-)
+from finetune_embed import load_glove, load_safetensors, load_vectors, load_word2vec
 
 MB = 1 << 20
 ROWS = b"a 1 2\nb 3 4\n"

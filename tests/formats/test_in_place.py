@@ -16,7 +16,7 @@ from finetune_embed import (
     save_safetensors,
 )
 from finetune_embed.formats import SAVERS
-from finetune_embed.words import PackedWords
+from finetune_embed.table import PackedWords
 
 #: The one that puts all vectors together, into an array of Arrow.
 WHOLE = {"arrow", "parquet"}

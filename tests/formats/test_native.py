@@ -17,7 +17,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from finetune_embed import VectorFileError, load_vectors
-from finetune_embed.formats import _kernels, _text, word2vec
+from finetune_embed.formats import word2vec
+from finetune_embed.formats.common import kernels as _kernels
+from finetune_embed.formats.common import text as _text
 
 both = pytest.mark.skipif(_kernels.native is None, reason="the compiled loops were not built here")
 

@@ -13,15 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from finetune_embed import EmbeddingTable, FinetuneEmbedError, load_vectors, load_word2vec
-from finetune_embed.formats import _text, glove, word2vec
-from finetune_embed.formats.arrow import load_arrow
-from finetune_embed.formats.fasttext import load_fasttext
-from finetune_embed.formats.numpy_arrays import load_numpy
-from finetune_embed.formats.safetensors import load_safetensors
-from finetune_embed.formats.spacy_vectors import load_spacy
-from finetune_embed.formats.static_model import load_static
+from finetune_embed.files import open_source
+from finetune_embed.formats import (
+    glove,
+    load_arrow,
+    load_fasttext,
+    load_numpy,
+    load_safetensors,
+    load_spacy,
+    load_static,
+    word2vec,
+)
+from finetune_embed.formats.common import text as _text
 from finetune_embed.inspection import inspect
-from finetune_embed.source import open_source
 
 __all__ = ["CORPUS", "TARGETS", "check", "pack", "seeds", "unpack"]
 

@@ -12,8 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 import finetune_embed as fe
-from finetune_embed.optim import _kernels as kernels
-from finetune_embed.optim import mean_bag
+from finetune_embed.optim import kernels, mean_bag
 
 V = 12
 compiled = pytest.mark.skipif(

@@ -10,8 +10,8 @@ from torch import nn
 from torch.nn.utils import clip_grad_norm_
 
 import finetune_embed as fe
-from finetune_embed.optim import _kernels as kernels
-from finetune_embed.strategies.rules import attach_rule
+from finetune_embed.optim import kernels
+from finetune_embed.strategies.row_rules import attach_rule
 
 V, D = 9, 4
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 import finetune_embed as fe
-from finetune_embed.optim import _kernels as kernels
-from finetune_embed.strategies.rules import attach_rule
+from finetune_embed.optim import kernels
+from finetune_embed.strategies.row_rules import attach_rule
 
 pytestmark = pytest.mark.skipif(
     kernels.native is None, reason="the compiled loops were not built here"

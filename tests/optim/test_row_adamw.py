@@ -17,7 +17,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, OneCycleLR
 
 import finetune_embed as fe
-from finetune_embed.strategies.rules import attach_rule, claim
+from finetune_embed.strategies.row_rules import attach_rule, claim
 
 V, D = 9, 4
 Rows = dict[int, np.ndarray]

@@ -14,7 +14,7 @@ from safetensors.torch import load, save
 from torch import nn
 
 import finetune_embed as fe
-from finetune_embed.strategies.rules import attach_gate, attach_rule, rule_of
+from finetune_embed.strategies.row_rules import attach_gate, attach_rule, rule_of
 
 V, D = 50, 4
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import finetune_embed as fe
-from finetune_embed.strategies.rules import attach_rule
+from finetune_embed.strategies.row_rules import attach_rule
 
 V, D = 6, 3
 

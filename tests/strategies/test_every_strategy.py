@@ -11,8 +11,8 @@ from torch import nn
 from torch.nn import functional
 
 import finetune_embed as fe
-from finetune_embed.strategies.records import epoch_of_plateau
-from finetune_embed.strategies.rules import gate_of
+from finetune_embed.strategies.row_rules import gate_of
+from finetune_embed.strategies.validation_records import epoch_of_plateau
 
 D = 4
 WORDS = [f"w{i}" for i in range(10)]

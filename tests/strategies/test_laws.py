@@ -20,7 +20,7 @@ from torch.nn import functional
 import finetune_embed as fe
 from finetune_embed.data import EncodedTexts, batch_indices
 from finetune_embed.strategies import STRATEGIES, Composition
-from finetune_embed.strategies.rules import rule_of
+from finetune_embed.strategies.row_rules import rule_of
 
 V, D, C = 30, 6, 2
 EPOCHS, BATCHES = 4, 5

@@ -10,7 +10,8 @@ from torch import nn
 from torch.nn import functional
 
 import finetune_embed as fe
-from finetune_embed.strategies.layout import Part, model_layout
+from finetune_embed.strategies import model_layout
+from finetune_embed.strategies.layout import Part
 
 V, D = 8, 4
 

@@ -11,7 +11,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
 import finetune_embed as fe
-from finetune_embed.strategies.rules import gate_of, rule_of
+from finetune_embed.strategies.row_rules import gate_of, rule_of
 
 V, D = 7, 3
 EVERY = [

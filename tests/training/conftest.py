@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from finetune_embed.training import checkpoint
+from finetune_embed.training.run import checkpoints as checkpoint
 
 
 @pytest.fixture(autouse=True)

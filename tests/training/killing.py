@@ -18,7 +18,8 @@ from typing import Any
 import torch
 
 import finetune_embed as fe
-from finetune_embed.training import checkpoint, loop, steps
+from finetune_embed.training import loop, steps
+from finetune_embed.training.run import checkpoints as checkpoint
 
 Death = tuple[str, int]  # where, and the how-manieth time
 

@@ -20,10 +20,10 @@ from safetensors.torch import load_file
 
 import finetune_embed as fe
 from finetune_embed.training import loop
-from finetune_embed.training.checkpoint import latest_checkpoint
-from finetune_embed.training.interrupt import Interrupts
-from finetune_embed.training.precision import Precision, chosen_precision
-from finetune_embed.training.progress import ProgressBar
+from finetune_embed.training.run.checkpoints import latest_checkpoint
+from finetune_embed.training.runtime.interrupts import Interrupts
+from finetune_embed.training.runtime.precision import Precision, chosen_precision
+from finetune_embed.training.runtime.progress import ProgressBar
 
 
 @pytest.fixture(autouse=True)

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 import finetune_embed as fe
-from finetune_embed.training import checkpoint as module
-from finetune_embed.training.checkpoint import (
+from finetune_embed.training.run import checkpoints as module
+from finetune_embed.training.run.checkpoints import (
     Progress,
     latest_checkpoint,
     load_checkpoint,

@@ -21,7 +21,7 @@ from torch.nn import functional
 
 import finetune_embed as fe
 from finetune_embed.training import tuning
-from finetune_embed.training.progress import ProgressBar
+from finetune_embed.training.runtime.progress import ProgressBar
 
 D = 6
 GOOD, BAD, PLAIN = (

@@ -18,17 +18,17 @@ from torch.nn import functional
 
 import finetune_embed as fe
 from finetune_embed.data import EncodedTexts, batch_indices
-from finetune_embed.strategies.rules import attach_rule
-from finetune_embed.training.checkpoint import Checkpoints, Progress
+from finetune_embed.strategies.row_rules import attach_rule
 from finetune_embed.training.loop import LoopSettings, step_seed, train
 from finetune_embed.training.loop import Training as Parts
-from finetune_embed.training.precision import Precision
-from finetune_embed.training.processes import Processes
-from finetune_embed.training.progress import CountBar, ProgressBar
+from finetune_embed.training.run.checkpoints import Checkpoints, Progress
+from finetune_embed.training.runtime.precision import Precision
+from finetune_embed.training.runtime.processes import Processes
+from finetune_embed.training.runtime.progress import CountBar, ProgressBar
+from finetune_embed.training.runtime.trackers import Trackers
 from finetune_embed.training.schedule import build_scheduler
 from finetune_embed.training.steps import Batching, InMemory
 from finetune_embed.training.tasks import SingleLabel
-from finetune_embed.training.trackers import Trackers
 
 V, D, TEXTS, BATCH = 12, 4, 22, 4
 STEPS = math.ceil(TEXTS / BATCH)

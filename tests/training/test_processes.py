@@ -16,7 +16,7 @@ import torch
 from shared_work import RESUMED, RUNS, options_of
 
 import finetune_embed as fe
-from finetune_embed.training.processes import Processes
+from finetune_embed.training.runtime.processes import Processes
 
 HERE = Path(__file__).parent
 TEXTS = 70

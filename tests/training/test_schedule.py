@@ -10,7 +10,7 @@ from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 
 import finetune_embed as fe
-from finetune_embed.training import names
+from finetune_embed.training.run import file_names as names
 from finetune_embed.training.schedule import SCHEDULES, build_scheduler
 
 

@@ -20,15 +20,13 @@ from torch import nn
 from torch.nn import functional
 
 import finetune_embed as fe
-from finetune_embed.data import EncodedTexts
-from finetune_embed.models import build_head
-from finetune_embed.splits import Splits, open_splits
+from finetune_embed.data import EncodedTexts, Splits, are_hidden, open_splits
+from finetune_embed.heads import build_head
 from finetune_embed.training.tasks import (
     MultiLabel,
     SingleLabel,
     Tagging,
     Task,
-    are_hidden,
     base,
     entity_f1,
     restore_task,

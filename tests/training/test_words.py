@@ -14,9 +14,8 @@ import torch
 import yaml
 
 import finetune_embed as fe
-from finetune_embed.cutting import cut
-from finetune_embed.tokenizer import WHITESPACE
-from finetune_embed.training.evaluate import further_rows
+from finetune_embed.training.inference import unseen_rows
+from finetune_embed.vocabulary import WHITESPACE, tokenize_texts
 
 D = 6
 CHAIN = ("lower", "digits_hash", "strip_punctuation")
@@ -334,14 +333,14 @@ def test_a_module_of_the_callers_holds_the_rows_too(dataset):
 
 
 @pytest.mark.parametrize("has_unk", [True, False])
-def test_further_rows_are_ids_of_the_vocabulary_or_rows_of_the_table(has_unk):
+def test_unseen_rows_are_ids_of_the_vocabulary_or_rows_of_the_table(has_unk):
     words = ["a", "b", "<pad>", *["<unk>"] * has_unk]
     base = fe.EmbeddingTable(words, np.arange(len(words) * 2).reshape(-1, 2))
     vocab = fe.Vocabulary({"a": 1, "new": 1}, WHITESPACE)
     weight = torch.tensor([[0.0, 0.0], [9.0, 9.0], [8.0, 8.0], [7.0, 7.0]])
-    texts = cut(["A B NEW <UNK> <PAD> b a X", "B new"], vocab.tokenizer).words
-    wide, further = further_rows(base, vocab, texts, ("lower",))
-    rows = dict(zip(wide.index_to_key[4:], further.behind(weight)[4:].tolist(), strict=True))
+    texts = tokenize_texts(["A B NEW <UNK> <PAD> b a X", "B new"], vocab.tokenizer).words
+    wide, further = unseen_rows(base, vocab, texts, ("lower",))
+    rows = dict(zip(wide.index_to_key[4:], further.after(weight)[4:].tolist(), strict=True))
     unk = {"<UNK>": [9.0, 9.0]} if has_unk else {}
     assert rows == {
         "A": [8.0, 8.0],
@@ -351,10 +350,10 @@ def test_further_rows_are_ids_of_the_vocabulary_or_rows_of_the_table(has_unk):
         "<PAD>": [4.0, 5.0],
         "b": [2.0, 3.0],
     }
-    assert further.behind(weight)[:4].tolist() == weight.tolist()
-    plain, exact = further_rows(base, vocab, texts)
+    assert further.after(weight)[:4].tolist() == weight.tolist()
+    plain, exact = unseen_rows(base, vocab, texts)
     assert plain.index_to_key[4:] == ["b"]
     assert exact.ids.tolist() == [-1]
     base.vectors[1] = np.nan
     with pytest.raises(fe.VocabularyError, match=r"2 words have .* not finite, 'B' \(row 1\)"):
-        further_rows(base, vocab, texts, ("lower",))
+        unseen_rows(base, vocab, texts, ("lower",))

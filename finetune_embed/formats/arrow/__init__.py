@@ -28,13 +28,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import VectorFileError
-from ...files import atomic_write
-from ...source import STDIN, PathOrFile, Source, open_source
+from ...files import STDIN, PathOrFile, Source, atomic_write, open_source
 from ...table import EmbeddingTable
-from .._folder import folder_provenance
-from .._npy import source_dtype
-from .._rows import check_keys, check_limit, is_utf8, make_table, provenance, wanted_bytes
-from .._sniff import expect, sniff
+from ..common.folders import folder_provenance
+from ..common.npy import source_dtype
+from ..common.sniff import expect, sniff
+from ..common.table_building import (
+    check_keys,
+    check_limit,
+    is_utf8,
+    make_table,
+    provenance,
+    wanted_bytes,
+)
 
 if TYPE_CHECKING:
     from .batches import Batches

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import VectorFileError
-from ...source import EXPANSION_FLOOR, MAX_EXPANSION, Source
-from .._folder import missing_folder, read_json
+from ...files import EXPANSION_FLOOR, MAX_EXPANSION, Source
+from ..common.folders import missing_folder, read_json
 
 __all__ = ["Batches", "data_files", "naming_damage", "of_dataset", "of_file", "of_parts"]
 

@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import VectorFileError
-from ...table import Vectors
-from ...words import PackedWords
-from .._npy import MAX_SIZE, RowStack, as_float32
+from ...table import PackedWords, Vectors
+from ..common.npy import MAX_SIZE, RowStack, as_float32
 from .batches import Batches
 
 __all__ = ["TOKEN", "VECTOR", "number_type", "pick_columns", "read_columns"]

@@ -39,12 +39,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...source import PathOrFile, Source, open_source
+from ...files import PathOrFile, Source, open_source
 from ...table import EmbeddingTable
 from .. import word2vec
-from .._composed import with_composed
-from .._rows import check_limit, make_table, provenance, wanted_keys
-from .._sniff import expect
+from ..common.composed import with_composed
+from ..common.sniff import expect
+from ..common.table_building import check_limit, make_table, provenance, wanted_keys
 
 if TYPE_CHECKING:
     from .model import Model

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import VectorFileError
-from ...source import Source
+from ...files import Source
 from ...table import Vectors
 
 __all__ = ["Cursor", "Matrix", "read_matrix"]

@@ -5,31 +5,24 @@ See `formats/fasttext/__init__.py` for the layout.
 
 from __future__ import annotations
 
-import struct
 from typing import NamedTuple
 
-from ...source import Source
+from ...files import Source
+from ..common.fasttext_header import (
+    HEAD_SIZE,
+    MAX_NGRAM,
+    MAX_SIZE,
+    MODELS,
+    is_unsigned,
+)
 from .dictionary import Dictionary, read_dictionary
 from .matrix import Cursor, Matrix, read_matrix
 
-__all__ = [
-    "HEAD_SIZE",
-    "UNSIGNED",
-    "Args",
-    "Model",
-    "is_unsigned",
-    "read_model",
-]
+__all__ = ["UNSIGNED", "Args", "Model", "read_model"]
 
 MAGIC = 793_712_314
 VERSIONS = (11, 12)
-MODELS = {1: "cbow", 2: "skipgram", 3: "supervised"}
-MAX_SIZE = 1 << 20  # numbers in a vector
-MAX_NGRAM = 64  # characters; fastText's own default is 6
 UNSIGNED = 10  # the version that a file without a signature is taken for
-_ARGS = struct.Struct("<12id")
-_COUNTS = struct.Struct("<3i")
-HEAD_SIZE = _ARGS.size + _COUNTS.size  # bytes that tell a model of the first fastText
 
 
 class Args(NamedTuple):
@@ -50,33 +43,6 @@ class Model(NamedTuple):
     args: Args
     dictionary: Dictionary
     matrix: Matrix
-
-
-def is_unsigned(head: bytes) -> bool:
-    """Tell a model of the first fastText, which begins with its arguments and has no magic number.
-
-    Args:
-        head: the first `HEAD_SIZE` bytes of the file or more.
-    """
-    if len(head) < HEAD_SIZE:
-        return False
-    dim, ws, epoch, _, neg, word_ngrams, loss, model, bucket, minn, maxn, rate, t = (
-        _ARGS.unpack_from(head)
-    )
-    size, nwords, nlabels = _COUNTS.unpack_from(head, _ARGS.size)
-    return bool(
-        0 < dim <= MAX_SIZE
-        and all(0 <= number < 1 << 20 for number in (ws, epoch, neg, word_ngrams))
-        and loss in (1, 2, 3)
-        and model in MODELS
-        and bucket >= 0
-        and 0 <= minn <= MAX_NGRAM
-        and 0 <= maxn <= MAX_NGRAM
-        and rate >= 0
-        and 0 <= t <= 1
-        and min(size, nwords, nlabels) >= 0
-        and size == nwords + nlabels
-    )
 
 
 def read_model(source: Source) -> Model:

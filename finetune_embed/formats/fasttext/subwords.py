@@ -11,9 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import VectorFileError
-from ...table import Subwords, Vectors
-from ...words import as_bytes
-from .._kernels import THREADS, in_order
+from ...table import Subwords, Vectors, as_bytes
+from ..common.kernels import THREADS, in_order
 from .dictionary import spans
 from .model import UNSIGNED, Args, Model
 

@@ -25,13 +25,18 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import VectorFileError
-from ...files import atomic_write
-from ...source import PathOrFile, Source, open_source
-from ...table import EmbeddingTable, Vectors
-from ...words import PackedWords
-from .._npy import MAX_SIZE, RowStack, StoredArray, as_float32, open_array, source_dtype
-from .._rows import check_keys, check_limit, make_table, pack_words, provenance, wanted_keys
-from .._sniff import expect
+from ...files import PathOrFile, Source, atomic_write, open_source
+from ...table import EmbeddingTable, PackedWords, Vectors
+from ..common.npy import MAX_SIZE, RowStack, StoredArray, as_float32, open_array, source_dtype
+from ..common.sniff import expect
+from ..common.table_building import (
+    check_keys,
+    check_limit,
+    make_table,
+    pack_words,
+    provenance,
+    wanted_keys,
+)
 
 if TYPE_CHECKING:
     from .wordlist import WordList

@@ -20,8 +20,8 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 
 from ...errors import VectorFileError
-from ...source import EXPANSION_FLOOR, MAX_EXPANSION, Source
-from .._npy import StoredArray, open_array
+from ...files import EXPANSION_FLOOR, MAX_EXPANSION, Source
+from ..common.npy import StoredArray, open_array
 
 __all__ = ["ArchiveWriter", "open_archive"]
 

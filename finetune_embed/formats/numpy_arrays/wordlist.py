@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import VectorFileError
-from ...source import Source, open_source
-from .._npy import MAX_SIZE, StoredArray, open_array
+from ...files import Source, open_source
+from ..common.npy import MAX_SIZE, StoredArray, open_array
 
 __all__ = ["SIDECARS", "WordList", "array_words", "beside", "places", "words_of"]
 

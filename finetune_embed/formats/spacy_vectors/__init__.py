@@ -28,13 +28,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import VectorFileError
-from ...files import atomic_folder
-from ...source import Source, open_source
+from ...files import Source, atomic_folder, open_source
 from ...table import EmbeddingTable, Origin
-from .._folder import MAX_SIZE, folder_provenance, missing_folder, read_json
-from .._npy import as_float32, open_array, source_dtype
-from .._rows import check_keys, check_limit, is_utf8, make_table, wanted_keys
-from .._sniff import expect
+from ..common.folders import MAX_SIZE, folder_provenance, missing_folder, read_json
+from ..common.npy import as_float32, open_array, source_dtype
+from ..common.sniff import expect
+from ..common.table_building import check_keys, check_limit, is_utf8, make_table, wanted_keys
 
 if TYPE_CHECKING:
     from .floret import Floret

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...table import Vectors
-from .._rows import is_utf8
+from ..common.table_building import is_utf8
 from .murmur import murmur3_x64_128
 
 __all__ = ["Floret"]

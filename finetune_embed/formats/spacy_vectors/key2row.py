@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import VectorFileError
-from ...source import Source, open_source
+from ...files import Source, open_source
 
 __all__ = ["pack_key2row", "read_key2row"]
 

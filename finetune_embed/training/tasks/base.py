@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -15,23 +14,14 @@ from torch import nn
 
 from ...data import EncodedTexts, Label
 from ...errors import DataError
-from ...models import HEADS
-from ...splits import column_of
+from ...heads import HEADS
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from ...frame import Frame
+    from ...data import LocalDataset
 
-__all__ = [
-    "LossFunction",
-    "Task",
-    "are_hidden",
-    "class_names",
-    "distinct_labels",
-    "label_lists",
-    "numbers_of",
-]
+__all__ = ["LossFunction", "Task"]
 
 LossFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -63,7 +53,7 @@ class Task(ABC):
 
     @abstractmethod
     def targets(
-        self, split: Dataset | Frame, column: str, where: str, texts: Sequence[Any]
+        self, split: Dataset | LocalDataset, column: str, where: str, texts: Sequence[Any]
     ) -> torch.Tensor:
         """Return the targets of a split, to be held as the `labels` of its encoded texts.
 
@@ -169,110 +159,3 @@ class Task(ABC):
     def settings(self) -> dict[str, Any]:
         """Return the task as plain values, from which `restore_task` makes it again."""
         return {"task": self.name, "labels": list(self.labels)}
-
-
-def are_hidden(split: Dataset | Frame, column: str) -> bool:
-    """Tell whether a split keeps its labels to itself: all of them are -1 or missing."""
-    if column not in split.column_names:
-        return False
-    values = split[column][:]
-    flat = chain.from_iterable(v if isinstance(v, list) else [v] for v in values)
-    return set(flat) <= {-1, None}
-
-
-def label_lists(split: Dataset | Frame, column: str, where: str) -> list[list[Any]]:
-    """Return a column of lists of labels; numbers of class labels that have a name as the name.
-
-    Raises:
-        DataError: the column is missing, or a row has no list.
-    """
-    values = list(column_of(split, column, where, "label"))
-    bad = [i for i, value in enumerate(values) if not isinstance(value, list)]
-    if bad:
-        raise DataError(
-            f"{where}: {len(bad):,} of {len(values):,} rows have no list of labels in {column!r}, "
-            f"the first is row {bad[0]} (counted from 0): {values[bad[0]]!r}; remove them with "
-            "dataset.filter(...), or pass task='single_label' if each text has one label"
-        )
-    if names := class_names(split, column):
-        values = [[_named(number, names) for number in row] for row in values]
-    return values
-
-
-def class_names(split: Any, column: str) -> list[str] | None:
-    """Return the names of a column of `ClassLabel`s or of lists of them, None if it is neither."""
-    feature = (split.features or {}).get(column)
-    inner = feature[0] if isinstance(feature, list) else getattr(feature, "feature", feature)
-    return getattr(inner, "names", None)
-
-
-def _named(number: Any, names: list[str]) -> Any:
-    known = isinstance(number, int) and 0 <= number < len(names)
-    return names[number] if known else number
-
-
-def distinct_labels(split: Dataset | Frame, column: str, where: str) -> list[Label]:
-    """Return the labels in a column of lists: the names of a `ClassLabel`, others sorted.
-
-    Raises:
-        DataError: a label is neither text nor a whole number, some are text and others numbers, or
-            there are fewer than two.
-    """
-    lists = label_lists(split, column, where)
-    names = class_names(split, column)
-    check_not_multi_hot(lists, column, where)
-    allowed = str if names else (str, int)
-    for row, labels in enumerate(lists):
-        bad = [label for label in labels if not isinstance(label, allowed)]
-        if bad:
-            kind = "one of the column's class names" if names else "a string or a whole number"
-            raise DataError(
-                f"{where}: row {row} (counted from 0) has {bad[0]!r} in {column!r}; a label is "
-                f"{kind}; remove such rows with dataset.filter(...)"
-            )
-    try:
-        distinct = list(names or sorted({label for labels in lists for label in labels}))
-    except TypeError as error:
-        raise DataError(f"{where}: the labels in {column!r} are partly text, partly numbers") from (
-            error
-        )
-    if len(distinct) < 2:
-        raise DataError(
-            f"{where}: the labels in {column!r} are {distinct}; a task has two or more; whether a "
-            "text has the only one can be told by a column of yes and no: task='single_label'"
-        )
-    return distinct
-
-
-def check_not_multi_hot(lists: Sequence[Sequence[Any]], column: str, where: str) -> None:
-    """Check that rows have the labels of a text, not a number for each label that there is.
-
-    Raises:
-        DataError: all rows are as long, of nothing but 0 and 1, and some repeat one of the two.
-    """
-    alike = len({len(row) for row in lists}) == 1
-    binary = alike and all(value in (0, 1) for value in chain.from_iterable(lists))
-    if binary and any(len(set(row)) < len(row) for row in lists):
-        raise DataError(
-            f"{where}: the rows of {column!r} look like a 0 or 1 for each of {len(lists[0])} "
-            "labels; a row has the labels themselves: dataset.map(lambda row: "
-            f"{{{column!r}: [name for name, has in zip(names, row[{column!r}]) if has]}})"
-        )
-
-
-def numbers_of(lists: Sequence[Sequence[Any]], labels: Sequence[Label], where: str) -> list[int]:
-    """Return the numbers of the labels of all rows, one row after the other.
-
-    Raises:
-        DataError: a label is not among the ones of the training split.
-    """
-    numbers = {label: number for number, label in enumerate(labels)}
-    bad = [row for row, values in enumerate(lists) if not numbers.keys() >= set(values)]
-    if bad:
-        unknown = next(value for value in lists[bad[0]] if value not in numbers)
-        raise DataError(
-            f"{where}: {len(bad):,} of {len(lists):,} rows have a label that is not among the "
-            f"{len(labels)} of the training split, the first is row {bad[0]} (counted from 0): "
-            f"{unknown!r}; remove them with dataset.filter(...)"
-        )
-    return [numbers[value] for values in lists for value in values]

@@ -10,15 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch.nn import functional
-from typing_extensions import override
 
-from ...data import Label
-from .base import LossFunction, Task, label_lists, numbers_of
+from ...data import Label, label_lists, numbers_of
+from .base import LossFunction, Task
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from ...frame import Frame
+    from ...data import LocalDataset
 
 __all__ = ["MultiLabel"]
 
@@ -39,13 +38,11 @@ class MultiLabel(Task):
     name: ClassVar[str] = "multi_label"
 
     @property
-    @override
     def metric(self) -> str:
         return "micro_f1"
 
-    @override
     def targets(
-        self, split: Dataset | Frame, column: str, where: str, texts: Sequence[Any]
+        self, split: Dataset | LocalDataset, column: str, where: str, texts: Sequence[Any]
     ) -> torch.Tensor:
         """Return 1 where a text has a label, else 0, float32 `(texts, C)`; see `Task`."""
         lists = label_lists(split, column, where)
@@ -55,16 +52,13 @@ class MultiLabel(Task):
         targets[rows, numbers] = 1.0
         return targets
 
-    @override
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         return logits.sigmoid()
 
-    @override
     def fit(self, logits: torch.Tensor, targets: torch.Tensor) -> MultiLabel:
         """Return the task with the threshold of the best micro-averaged F1."""
         return replace(self, threshold=best_threshold(self._doubles(logits), targets.numpy() > 0))
 
-    @override
     def scores(
         self, logits: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor
     ) -> dict[str, float]:
@@ -80,7 +74,6 @@ class MultiLabel(Task):
             "loss": self.loss(logits, targets).item(),
         }
 
-    @override
     def outcomes(
         self, logits: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor
     ) -> npt.NDArray[np.float64]:
@@ -88,7 +81,6 @@ class MultiLabel(Task):
         right, all_of_both = (found & true).sum(axis=1), found.sum(axis=1) + true.sum(axis=1)
         return np.stack([2.0 * right, all_of_both.astype(np.float64)], axis=1)
 
-    @override
     def decode(self, logits: torch.Tensor, lengths: torch.Tensor) -> list[list[Label]]:
         return [
             [self.labels[number] for number in np.flatnonzero(row)] for row in self._found(logits)
@@ -102,7 +94,6 @@ class MultiLabel(Task):
         found: npt.NDArray[np.float64] = self.probabilities(logits).double().numpy()
         return found
 
-    @override
     def settings(self) -> dict[str, Any]:
         return {**super().settings(), "threshold": self.threshold}
 

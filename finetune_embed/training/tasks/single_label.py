@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch.nn import functional
-from typing_extensions import override
 
 from ...data import Label, label_numbers
 from .base import LossFunction, Task
@@ -18,7 +17,7 @@ from .base import LossFunction, Task
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from ...frame import Frame
+    from ...data import LocalDataset
 
 __all__ = ["SingleLabel", "macro_f1"]
 
@@ -32,18 +31,15 @@ class SingleLabel(Task):
     name: ClassVar[str] = "single_label"
 
     @property
-    @override
     def metric(self) -> str:
         return "accuracy"
 
-    @override
     def targets(
-        self, split: Dataset | Frame, column: str, where: str, texts: Sequence[Any]
+        self, split: Dataset | LocalDataset, column: str, where: str, texts: Sequence[Any]
     ) -> torch.Tensor:
         """Return the class number of each text, int64 `(texts,)`; see `Task`."""
         return label_numbers(split, column, self.labels, where)
 
-    @override
     def scores(
         self, logits: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor
     ) -> dict[str, float]:
@@ -55,14 +51,12 @@ class SingleLabel(Task):
             "loss": self.loss(logits, targets).item(),
         }
 
-    @override
     def outcomes(
         self, logits: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor
     ) -> npt.NDArray[np.float64]:
         right = (logits.argmax(dim=1) == targets).double()
         return torch.stack([right, torch.ones_like(right)], dim=1).numpy()
 
-    @override
     def decode(self, logits: torch.Tensor, lengths: torch.Tensor) -> list[Label]:
         return [self.labels[number] for number in logits.argmax(dim=1).tolist()]
 

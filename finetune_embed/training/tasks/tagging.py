@@ -12,16 +12,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch.nn import functional
-from typing_extensions import override
 
-from ...data import EncodedTexts, Label
+from ...data import EncodedTexts, Label, label_lists, numbers_of
 from ...errors import DataError
-from .base import LossFunction, Task, label_lists, numbers_of
+from .base import LossFunction, Task
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from ...frame import Frame
+    from ...data import LocalDataset
 
 __all__ = ["Tagging", "entity_f1", "real_positions"]
 
@@ -47,13 +46,11 @@ class Tagging(Task):
         return tags != ["O"] and all(_BIO.fullmatch(tag) for tag in tags)
 
     @property
-    @override
     def metric(self) -> str:
         return "entity_f1" if self.is_bio else "accuracy"
 
-    @override
     def targets(
-        self, split: Dataset | Frame, column: str, where: str, texts: Sequence[Any]
+        self, split: Dataset | LocalDataset, column: str, where: str, texts: Sequence[Any]
     ) -> torch.Tensor:
         """Return the tag numbers of all words, one text after the other, int64 `(N,)`.
 
@@ -64,12 +61,10 @@ class Tagging(Task):
         check_aligned(texts, lists, where)
         return torch.tensor(numbers_of(lists, self.labels, where), dtype=torch.int64)
 
-    @override
     def batch_targets(self, data: EncodedTexts, rows: torch.Tensor) -> torch.Tensor:
         assert data.labels is not None
         return data.labels[torch.from_numpy(data.places(rows))]
 
-    @override
     def units(self, logits: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         if logits.dim() != 3:
             raise DataError(
@@ -78,7 +73,6 @@ class Tagging(Task):
             )
         return real_positions(logits, lengths)
 
-    @override
     def scores(
         self, logits: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor
     ) -> dict[str, float]:
@@ -98,7 +92,6 @@ class Tagging(Task):
             scores = {"entity_f1": entity_f1(true, self._tags(found, lengths)), **scores}
         return scores
 
-    @override
     def outcomes(
         self, logits: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor
     ) -> npt.NDArray[np.float64]:
@@ -110,7 +103,6 @@ class Tagging(Task):
         right.index_add_(0, texts, (found == targets).double())
         return torch.stack([right, lengths.double()], dim=1).numpy()
 
-    @override
     def decode(self, logits: torch.Tensor, lengths: torch.Tensor) -> list[list[Label]]:
         return self._tags(logits.argmax(dim=1), lengths)
 

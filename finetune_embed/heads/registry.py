@@ -1,0 +1,32 @@
+"""Every head by name, and heads from text such as `bag(hidden=100)`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import nn
+
+from ..errors import DataError
+from ..parsing import parse_call
+from .classifiers import BagOfEmbeddings, KimCNN
+from .taggers import BiLSTMTagger, CNNTagger
+
+__all__ = ["HEADS", "build_head"]
+
+#: Every head that can be spelled: `bag`, `bag(hidden=100)`, `cnn(filters=50, widths=(2, 3))`.
+#: Those with `per_word` label each word, the others the whole text.
+HEADS: dict[str, Callable[..., nn.Module]] = {
+    "bag": BagOfEmbeddings,
+    "cnn": KimCNN,
+    "bilstm": BiLSTMTagger,
+    "cnn_tagger": CNNTagger,
+}
+
+
+def build_head(spelling: str, embedding: nn.Embedding, num_labels: int) -> nn.Module:
+    """Return the head that a spelling such as `bag(hidden=100)` means.
+
+    Raises:
+        DataError: a name or an option is unknown.
+    """
+    return parse_call(spelling, HEADS, "head", DataError, embedding, num_labels)

@@ -1,0 +1,882 @@
+/* The inner loops of a training step by rows: means of bags, grouping ids, summing rows, Adam in place.
+ *
+ * Everything here has a counterpart in torch that gives the same numbers within rounding, slower;
+ * `optim/_kernels.py` chooses. Functions take buffers, let go of the interpreter lock while they
+ * work, and never read or write outside of the lengths they are given: row numbers are checked.
+ *
+ * Each row belongs to one thread and is worked on in one order, so that results don't depend on the
+ * number of threads. Multiplications and additions are not fused, so that they don't depend on the
+ * processor either (see the compiler's arguments in pyproject.toml).
+ */
+#define _GNU_SOURCE
+#define Py_LIMITED_API 0x030B0000
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <dlfcn.h>
+#include <pthread.h>
+#define THREADS
+#endif
+
+#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__linux__) && defined(__GLIBC__)
+#define FOR_EACH_CPU __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define FOR_EACH_CPU
+#endif
+
+#if defined(__GNUC__)
+#define PREFETCH(address) __builtin_prefetch(address, 1, 2)
+#define ALWAYS_INLINE static inline __attribute__((always_inline)) /* compiled for each processor with its caller */
+#define INDEPENDENT _Pragma("GCC ivdep") /* what a loop writes is not what it reads elsewhere */
+#else
+#define PREFETCH(address) ((void)(address))
+#define ALWAYS_INLINE static inline
+#define INDEPENDENT
+#endif
+
+#define MOST_THREADS 64
+#define PARTS 8           /* for each thread */
+#define ENOUGH_WORK 65536 /* numbers for a thread; for fewer it is not worth starting */
+#define LINE 16           /* numbers that are fetched together */
+#define IN_FLIGHT 1200    /* numbers that are fetched before they are needed */
+#define BLOCK 512         /* numbers of a row that are summed before they are used */
+
+/* Returns how many rows before its use a row is fetched: a line of it with each line of the row that is worked
+ * on. All its lines at once would fill the processor's list of those it waits for, and hold up the work. */
+static Py_ssize_t rows_ahead(Py_ssize_t size) {
+    Py_ssize_t rows = IN_FLIGHT / size;
+    return rows < 2 ? 2 : rows > 32 ? 32 : rows;
+}
+
+static inline Py_ssize_t least(Py_ssize_t a, Py_ssize_t b) { return a < b ? a : b; }
+
+/* ---------------------------------------------------------------- row ranges in threads */
+
+typedef void (*work_t)(const void *job, Py_ssize_t first, Py_ssize_t last);
+
+/* Ranges of rows that threads take one after the other. */
+typedef struct {
+    work_t work;
+    const void *job;
+    Py_ssize_t bounds[MOST_THREADS * PARTS + 1];
+    int parts, next;
+} ranges_t;
+
+static int threads_for(int threads, double numbers) {
+    int enough = numbers / ENOUGH_WORK < MOST_THREADS ? (int)(numbers / ENOUGH_WORK) : MOST_THREADS;
+    if (threads > enough) threads = enough;
+    return threads < 1 ? 1 : threads;
+}
+
+#ifdef THREADS
+/* The entry of the OpenMP library that torch has loaded. Its threads go on spinning for milliseconds
+ * after each of torch's operations; threads of our own would have to share the processors with them.
+ * They don't survive a fork: a child process starts threads of its own, for each call anew. */
+static void (*openmp)(void (*)(void *), void *, unsigned, unsigned);
+
+static void forget_openmp(void) { openmp = NULL; }
+
+static void take_ranges(void *argument) {
+    ranges_t *ranges = argument;
+    int part;
+    while ((part = __atomic_fetch_add(&ranges->next, 1, __ATOMIC_RELAXED)) < ranges->parts)
+        ranges->work(ranges->job, ranges->bounds[part], ranges->bounds[part + 1]);
+}
+
+static void *thread_main(void *argument) {
+    take_ranges(argument);
+    return NULL;
+}
+
+/* Works on rows, here and in further threads. `starts` (rows + 1), if given, tells how much work comes
+ * before each row, beside that of the row itself. */
+static void run(work_t work, const void *job, Py_ssize_t rows, const int64_t *starts, int threads) {
+    if (threads < 2) {
+        work(job, 0, rows);
+        return;
+    }
+    ranges_t ranges = {.work = work, .job = job, .parts = threads * PARTS};
+    double all = (double)rows + (starts ? (double)starts[rows] : 0);
+    for (Py_ssize_t row = 0, part = 1; part < ranges.parts; part++) {
+        double most = all * (double)part / ranges.parts;
+        if (!starts) row = (Py_ssize_t)most;
+        while (starts && row < rows && (double)row + (double)starts[row] < most) row++;
+        ranges.bounds[part] = row;
+    }
+    ranges.bounds[ranges.parts] = rows;
+    if (openmp) {
+        openmp(take_ranges, &ranges, (unsigned)threads, 0);
+        return;
+    }
+    pthread_t others[MOST_THREADS];
+    int started = 0;
+    while (started < threads - 1 && !pthread_create(&others[started], NULL, thread_main, &ranges)) started++;
+    take_ranges(&ranges);
+    while (started) pthread_join(others[--started], NULL);
+}
+#else
+static void run(work_t work, const void *job, Py_ssize_t rows, const int64_t *starts, int threads) {
+    (void)starts, (void)threads;
+    work(job, 0, rows);
+}
+#endif
+
+/* ---------------------------------------------------------------- arguments */
+
+/* Tells whether a buffer holds `count` items of `size` bytes; sets the error if it does not. */
+static int holds(const Py_buffer *buffer, Py_ssize_t count, Py_ssize_t size, const char *name) {
+    if (size > 0 && count <= PY_SSIZE_T_MAX / size && buffer->len == count * size) return 1;
+    PyErr_Format(PyExc_ValueError, "%s has %zd bytes, not %zd x %zd", name, buffer->len, count, size);
+    return 0;
+}
+
+/* Returns the bytes of a row of float32; sets the error and returns 0 if there can be no such row. */
+static Py_ssize_t row_bytes(Py_ssize_t size) {
+    if (size > 0 && size <= PY_SSIZE_T_MAX / 4) return size * 4;
+    PyErr_SetString(PyExc_ValueError, "rows have no numbers");
+    return 0;
+}
+
+static int in_range(const int64_t *ids, Py_ssize_t count, int64_t end, Py_ssize_t *at) {
+    for (Py_ssize_t i = 0; i < count; i++) {
+        if (ids[i] < 0 || ids[i] >= end) {
+            *at = i;
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static PyObject *out_of_range(const int64_t *ids, Py_ssize_t at, int64_t end) {
+    return PyErr_Format(PyExc_IndexError, "row %lld is out of range for a table of %lld rows", (long long)ids[at],
+                        (long long)end);
+}
+
+/* For "O&": None, or a buffer that can be written. */
+static int writable_or_none(PyObject *object, void *buffer) {
+    if (!object) { /* a later argument was wrong */
+        PyBuffer_Release(buffer);
+        return 1;
+    }
+    if (object == Py_None) return 1;
+    return PyObject_GetBuffer(object, buffer, PyBUF_WRITABLE) < 0 ? 0 : Py_CLEANUP_SUPPORTED;
+}
+
+/* ---------------------------------------------------------------- grouping */
+
+#define DIGIT 11 /* bits of a key that a pass sorts by, at most: their counts stay in the nearest cache */
+#define PASSES 3 /* for ids of 32 bits */
+
+/* Sorts keys by the id in their upper half, below `end`, stable. `keys` holds the result if the number of
+ * passes is even, `spare` if it is odd; returns that number. */
+static int sort_by_id(uint64_t *keys, uint64_t *spare, Py_ssize_t count, uint64_t end) {
+    int bits = 1;
+    while (bits < 32 && (end - 1) >> bits) bits++;
+    int passes = (bits + DIGIT - 1) / DIGIT, width = (bits + passes - 1) / passes;
+    uint64_t mask = ((uint64_t)1 << width) - 1;
+    uint32_t at[PASSES][1 << DIGIT] = {{0}};
+    for (Py_ssize_t i = 0; i < count; i++)
+        for (int pass = 0; pass < passes; pass++) at[pass][keys[i] >> (32 + pass * width) & mask]++;
+    for (int pass = 0; pass < passes; pass++) {
+        uint32_t sum = 0;
+        for (uint64_t digit = 0; digit <= mask; digit++) {
+            uint32_t here = at[pass][digit];
+            at[pass][digit] = sum;
+            sum += here;
+        }
+        for (Py_ssize_t i = 0; i < count; i++) spare[at[pass][keys[i] >> (32 + pass * width) & mask]++] = keys[i];
+        uint64_t *swap = keys;
+        keys = spare;
+        spare = swap;
+    }
+    return passes;
+}
+
+/* group(ids, end, lengths | None, rows, order, starts) -> int
+ *
+ * ids int64 (N,) below `end`. Writes the different ids in ascending order to `rows` int64 (N,); the
+ * positions of the ids, by row and in each by position, to `order` int64 (N,); and where each row's
+ * positions start to `starts` int64 (N + 1,). With lengths int64 (B,), `order` holds in place of
+ * positions the numbers of the bags that they are in. Returns how many rows there are. */
+static PyObject *group(PyObject *self, PyObject *args) {
+    (void)self;
+    Py_buffer ids, lengths, rows, order, starts;
+    Py_ssize_t end, bad = 0;
+    PyObject *result = NULL;
+    if (!PyArg_ParseTuple(args, "y*nz*w*w*w*", &ids, &end, &lengths, &rows, &order, &starts)) return NULL;
+    Py_ssize_t count = ids.len / 8, found = 0, bags = lengths.buf ? lengths.len / 8 : 0;
+    const int64_t *length = lengths.buf;
+    if (!holds(&ids, count, 8, "ids") || !holds(&rows, count, 8, "rows") || !holds(&order, count, 8, "order") ||
+        !holds(&starts, count + 1, 8, "starts"))
+        goto done;
+    if ((uint64_t)count > UINT32_MAX || (uint64_t)bags > UINT32_MAX || (uint64_t)end > UINT32_MAX || end < 0) {
+        PyErr_SetString(PyExc_ValueError, "ids or rows are too many to be counted in 32 bits");
+        goto done;
+    }
+    const int64_t *id = ids.buf;
+    if (!in_range(id, count, end, &bad)) {
+        out_of_range(id, bad, end);
+        goto done;
+    }
+    int64_t left = count;
+    for (Py_ssize_t i = 0; i < bags && left >= 0; i++) left = length[i] < 0 ? -1 : left - length[i];
+    if (length && left) {
+        PyErr_SetString(PyExc_ValueError, "lengths do not add up to the number of ids");
+        goto done;
+    }
+    uint64_t *keys = malloc((size_t)(count ? count : 1) * 16), *sorted = keys;
+    if (!keys) {
+        PyErr_NoMemory();
+        goto done;
+    }
+    Py_BEGIN_ALLOW_THREADS;
+    int64_t *row = rows.buf, *position = order.buf, *start = starts.buf;
+    if (length) {
+        uint64_t *key = keys;
+        for (Py_ssize_t bag = 0; bag < bags; bag++)
+            for (int64_t i = 0; i < length[bag]; i++) *key++ = (uint64_t)*id++ << 32 | (uint64_t)bag;
+    } else {
+        for (Py_ssize_t i = 0; i < count; i++) keys[i] = (uint64_t)id[i] << 32 | (uint64_t)i;
+    }
+    if (count && sort_by_id(keys, keys + count, count, (uint64_t)end) % 2) sorted = keys + count;
+    int64_t before = -1;
+    for (Py_ssize_t i = 0; i < count; i++) { /* without a branch that is as often taken as not */
+        int64_t this = (int64_t)(sorted[i] >> 32);
+        position[i] = (int64_t)(sorted[i] & UINT32_MAX);
+        row[found] = this;
+        start[found] = i;
+        found += this != before;
+        before = this;
+    }
+    start[found] = count;
+    Py_END_ALLOW_THREADS;
+    free(keys);
+    result = PyLong_FromSsize_t(found);
+done:
+    PyBuffer_Release(&ids);
+    if (lengths.obj) PyBuffer_Release(&lengths);
+    PyBuffer_Release(&rows);
+    PyBuffer_Release(&order);
+    PyBuffer_Release(&starts);
+    return result;
+}
+
+/* increasing(ids, end) -> bool: whether ids int64 (N,), below `end`, are each above the one before. */
+static PyObject *increasing(PyObject *self, PyObject *args) {
+    (void)self;
+    Py_buffer ids;
+    Py_ssize_t end, bad = 0;
+    PyObject *result = NULL;
+    if (!PyArg_ParseTuple(args, "y*n", &ids, &end)) return NULL;
+    const int64_t *id = ids.buf;
+    Py_ssize_t count = ids.len / 8, i = 1;
+    if (!holds(&ids, count, 8, "ids")) goto done;
+    if (!in_range(id, count, end, &bad)) {
+        out_of_range(id, bad, end);
+        goto done;
+    }
+    while (i < count && id[i - 1] < id[i]) i++;
+    result = PyBool_FromLong(i >= count);
+done:
+    PyBuffer_Release(&ids);
+    return result;
+}
+
+/* ---------------------------------------------------------------- sums */
+
+/* Rows of numbers and which of them make up each sum: those that source[starts[u]:starts[u + 1]] names. */
+typedef struct {
+    const float *values;
+    const int64_t *source, *starts, *lengths; /* lengths NULL, or a row counts by one over its length */
+    Py_ssize_t size;
+} sums_t;
+
+ALWAYS_INLINE float share(const sums_t *from, Py_ssize_t at) {
+    return from->lengths ? 1 / (float)from->lengths[from->source[at]] : 1;
+}
+
+ALWAYS_INLINE const float *source_row(const sums_t *from, Py_ssize_t at) {
+    return from->values + from->source[at] * from->size;
+}
+
+#define TOGETHER 4 /* parts that are added in a pass over a row */
+
+/* Adds parts to `count` numbers, one after the other, and fetches a line of each of the next. */
+ALWAYS_INLINE void add_line(float *restrict out, const float *const *part, const float *of, const float *const *next,
+                            int parts, Py_ssize_t line, Py_ssize_t count) {
+    for (int k = 0; k < parts; k++) PREFETCH(next[k] + line);
+    INDEPENDENT for (Py_ssize_t i = line; i < line + count; i++) {
+        float sum = out[i];
+        for (int k = 0; k < parts; k++) sum += part[k][i] * of[k];
+        out[i] = sum;
+    }
+}
+
+/* Adds the parts `at` to `at + parts` to `count` numbers from the column `column` on, and fetches as many that
+ * come `ahead` of them, the last of them before `end`. */
+ALWAYS_INLINE void add_parts(const sums_t *from, Py_ssize_t at, int parts, Py_ssize_t end, Py_ssize_t ahead,
+                             Py_ssize_t column, Py_ssize_t count, float *restrict out) {
+    const float *part[TOGETHER], *next[TOGETHER];
+    float of[TOGETHER];
+    for (int k = 0; k < parts; k++) {
+        part[k] = source_row(from, at + k) + column;
+        next[k] = source_row(from, least(at + ahead + k, end - 1)) + column;
+        of[k] = share(from, at + k);
+    }
+    Py_ssize_t line = 0;
+    for (; line + LINE <= count; line += LINE) add_line(out, part, of, next, parts, line, LINE);
+    add_line(out, part, of, next, parts, line, count - line);
+}
+
+/* Writes `count` numbers of a sum, from the column `column` on, to `out`. */
+ALWAYS_INLINE void sum_row(const sums_t *from, Py_ssize_t row, Py_ssize_t end, Py_ssize_t ahead, Py_ssize_t column,
+                           Py_ssize_t count, float *restrict out) {
+    Py_ssize_t at = from->starts[row], stop = from->starts[row + 1];
+    memset(out, 0, (size_t)count * sizeof(float));
+    for (; (stop - at) % TOGETHER; at++) add_parts(from, at, 1, end, ahead, column, count, out);
+    for (; at < stop; at += TOGETHER) add_parts(from, at, TOGETHER, end, ahead, column, count, out);
+}
+
+typedef struct {
+    sums_t from;
+    float *out;
+} sum_job_t;
+
+FOR_EACH_CPU static void sum_range(const void *argument, Py_ssize_t first, Py_ssize_t last) {
+    const sum_job_t *job = argument;
+    Py_ssize_t size = job->from.size, end = job->from.starts[last], ahead = rows_ahead(size);
+    for (Py_ssize_t row = first; row < last; row++)
+        sum_row(&job->from, row, end, ahead, 0, size, job->out + row * size);
+}
+
+/* Tells whether `values`, rows of `bytes` bytes, can be summed by `source` int64 (N,), `starts` int64 (rows + 1,)
+ * and perhaps `lengths`, one for each row of values; sets the error if they cannot. */
+static int can_sum(const Py_buffer *values, const Py_buffer *source, const Py_buffer *starts, const Py_buffer *lengths,
+                   Py_ssize_t rows, Py_ssize_t bytes) {
+    Py_ssize_t count = source->len / 8, end = values->len / bytes, bad = 0;
+    const int64_t *start = starts->buf;
+    if (!holds(values, end, bytes, "values") || !holds(source, count, 8, "source") ||
+        !holds(starts, rows + 1, 8, "starts") || (lengths->obj && !holds(lengths, end, 8, "lengths")))
+        return 0;
+    if (!in_range(source->buf, count, end, &bad)) {
+        out_of_range(source->buf, bad, end);
+        return 0;
+    }
+    int rising = start[0] == 0 && start[rows] == count;
+    for (Py_ssize_t i = 0; rising && i < rows; i++) rising = start[i] <= start[i + 1];
+    if (!rising) PyErr_SetString(PyExc_ValueError, "starts do not rise from 0 to the number of sources");
+    return rising;
+}
+
+/* sum_rows(values, source, starts, lengths | None, out, size, threads) -> None
+ *
+ * Writes to each row of `out` float32 (U, size) the sum of the rows of `values` float32 (M, size)
+ * whose numbers are source[starts[u]:starts[u + 1]], in that order; zeros for none. With lengths
+ * int64 (M,), a row counts by one over its length, as the gradient of a mean does. */
+static PyObject *sum_rows(PyObject *self, PyObject *args) {
+    (void)self;
+    Py_buffer values, source, starts, lengths, out;
+    Py_ssize_t size;
+    int threads;
+    PyObject *result = NULL;
+    if (!PyArg_ParseTuple(args, "y*y*y*z*w*ni", &values, &source, &starts, &lengths, &out, &size, &threads))
+        return NULL;
+    Py_ssize_t bytes = row_bytes(size), rows = bytes ? out.len / bytes : 0;
+    if (!bytes || !holds(&out, rows, bytes, "out") || !can_sum(&values, &source, &starts, &lengths, rows, bytes))
+        goto done;
+    Py_BEGIN_ALLOW_THREADS;
+    sum_job_t job = {{values.buf, source.buf, starts.buf, lengths.buf, size}, out.buf};
+    run(sum_range, &job, rows, starts.buf, threads_for(threads, (double)(source.len / 8) * (double)size));
+    Py_END_ALLOW_THREADS;
+    result = Py_NewRef(Py_None);
+done:
+    PyBuffer_Release(&values);
+    PyBuffer_Release(&source);
+    PyBuffer_Release(&starts);
+    if (lengths.obj) PyBuffer_Release(&lengths);
+    PyBuffer_Release(&out);
+    return result;
+}
+
+/* ---------------------------------------------------------------- means */
+
+FOR_EACH_CPU static void mean_range(const void *argument, Py_ssize_t first, Py_ssize_t last) {
+    const sum_job_t *job = argument;
+    const int64_t *starts = job->from.starts;
+    Py_ssize_t size = job->from.size, ahead = rows_ahead(size);
+    for (Py_ssize_t bag = first; bag < last; bag++) {
+        float *restrict out = job->out + bag * size, length = (float)(starts[bag + 1] - starts[bag]);
+        sum_row(&job->from, bag, starts[last], ahead, 0, size, out);
+        if (length != 0)
+            for (Py_ssize_t i = 0; i < size; i++) out[i] /= length;
+    }
+}
+
+/* mean_bags(weight, ids, lengths, out, size, threads) -> None
+ *
+ * Writes to each row of `out` float32 (B, size) the mean of the rows of `weight` float32 (V, size) of
+ * a bag, zeros for an empty one. ids int64 (N,) has the rows of the first bag, then those of the
+ * second, and so on; lengths int64 (B,) how many each has. */
+static PyObject *mean_bags(PyObject *self, PyObject *args) {
+    (void)self;
+    Py_buffer weight, ids, lengths, out;
+    Py_ssize_t size, bad = 0;
+    int threads;
+    PyObject *result = NULL;
+    if (!PyArg_ParseTuple(args, "y*y*y*w*ni", &weight, &ids, &lengths, &out, &size, &threads)) return NULL;
+    Py_ssize_t bytes = row_bytes(size), table = bytes ? weight.len / bytes : 0;
+    Py_ssize_t count = ids.len / 8, bags = lengths.len / 8;
+    const int64_t *length = lengths.buf;
+    int64_t *starts = NULL;
+    if (!bytes || !holds(&weight, table, bytes, "weight") || !holds(&ids, count, 8, "ids") ||
+        !holds(&lengths, bags, 8, "lengths") || !holds(&out, bags, bytes, "out"))
+        goto done;
+    if (!in_range(ids.buf, count, table, &bad)) {
+        out_of_range(ids.buf, bad, table);
+        goto done;
+    }
+    if (!(starts = malloc((size_t)(bags + 1) * 8))) {
+        PyErr_NoMemory();
+        goto done;
+    }
+    starts[0] = 0;
+    Py_ssize_t bag = 0;
+    for (; bag < bags && length[bag] >= 0 && length[bag] <= count - starts[bag]; bag++)
+        starts[bag + 1] = starts[bag] + length[bag];
+    if (bag < bags || starts[bags] != count) {
+        PyErr_SetString(PyExc_ValueError, "lengths do not add up to the number of ids");
+        goto done;
+    }
+    Py_BEGIN_ALLOW_THREADS;
+    sum_job_t job = {{weight.buf, ids.buf, starts, NULL, size}, out.buf};
+    run(mean_range, &job, bags, starts, threads_for(threads, (double)count * (double)size));
+    Py_END_ALLOW_THREADS;
+    result = Py_NewRef(Py_None);
+done:
+    free(starts);
+    PyBuffer_Release(&weight);
+    PyBuffer_Release(&ids);
+    PyBuffer_Release(&lengths);
+    PyBuffer_Release(&out);
+    return result;
+}
+
+/* ---------------------------------------------------------------- what a row is like */
+
+#define LANES 8
+
+typedef struct {
+    const float *values;
+    double *squares;
+    Py_ssize_t size;
+} squares_t;
+
+/* Sums in LANES parts, always the same ones, so that it is fast and has one result. */
+FOR_EACH_CPU static void squares_range(const void *argument, Py_ssize_t first, Py_ssize_t last) {
+    const squares_t *job = argument;
+    Py_ssize_t size = job->size;
+    for (Py_ssize_t row = first; row < last; row++) {
+        const float *value = job->values + row * size;
+        double lanes[LANES] = {0}, sum = 0;
+        Py_ssize_t i = 0;
+        for (; i + LANES <= size; i += LANES)
+            for (int lane = 0; lane < LANES; lane++) lanes[lane] += (double)value[i + lane] * (double)value[i + lane];
+        for (int lane = 0; i < size; i++, lane++) lanes[lane] += (double)value[i] * (double)value[i];
+        for (int lane = 0; lane < LANES; lane++) sum += lanes[lane];
+        job->squares[row] = sum;
+    }
+}
+
+/* squares(values, out, size, threads) -> None: the sum of squares of each row, in float64. */
+static PyObject *squares(PyObject *self, PyObject *args) {
+    (void)self;
+    Py_buffer values, out;
+    Py_ssize_t size;
+    int threads;
+    PyObject *result = NULL;
+    if (!PyArg_ParseTuple(args, "y*w*ni", &values, &out, &size, &threads)) return NULL;
+    Py_ssize_t rows = out.len / 8, bytes = row_bytes(size);
+    if (!bytes || !holds(&out, rows, 8, "out") || !holds(&values, rows, bytes, "values")) goto done;
+    Py_BEGIN_ALLOW_THREADS;
+    squares_t job = {values.buf, out.buf, size};
+    run(squares_range, &job, rows, NULL, threads_for(threads, (double)rows * (double)size));
+    Py_END_ALLOW_THREADS;
+    result = Py_NewRef(Py_None);
+done:
+    PyBuffer_Release(&values);
+    PyBuffer_Release(&out);
+    return result;
+}
+
+typedef struct {
+    sums_t from;        /* source NULL: the values are the rows themselves */
+    const float *first; /* of sums: the first number of each row of the values; it nearly always tells */
+    uint8_t *out;
+} nonzero_job_t;
+
+static void nonzero_range(const void *argument, Py_ssize_t first, Py_ssize_t last) {
+    const nonzero_job_t *job = argument;
+    const sums_t *from = &job->from;
+    for (Py_ssize_t row = first; row < last; row++) {
+        float sum = 0;
+        if (!from->source) {
+            const float *value = from->values + row * from->size;
+            for (Py_ssize_t i = 0; i < from->size && sum == 0; i++) sum = value[i];
+        } else {
+            Py_ssize_t start = from->starts[row], stop = from->starts[row + 1];
+            for (Py_ssize_t at = start; at < stop; at++) sum += job->first[from->source[at]] * share(from, at);
+            for (Py_ssize_t i = 1; i < from->size && sum == 0; i++)
+                for (Py_ssize_t at = start; at < stop; at++) sum += source_row(from, at)[i] * share(from, at);
+        }
+        job->out[row] = sum != 0;
+    }
+}
+
+/* nonzero_rows(values, source | None, starts | None, lengths | None, out, size, threads) -> int
+ *
+ * Writes to `out` uint8 (U,) whether each row of `values` float32 (U, size) is other than zero, or each
+ * row that `sum_rows` would make of them, and returns how many are. */
+static PyObject *nonzero_rows(PyObject *self, PyObject *args) {
+    (void)self;
+    Py_buffer values, source, starts, lengths, out;
+    Py_ssize_t size, count = 0;
+    int threads;
+    float *column = NULL;
+    PyObject *result = NULL;
+    if (!PyArg_ParseTuple(args, "y*z*z*z*w*ni", &values, &source, &starts, &lengths, &out, &size, &threads))
+        return NULL;
+    Py_ssize_t rows = out.len, bytes = row_bytes(size);
+    int sums = source.obj && starts.obj;
+    if (!bytes || !(sums ? can_sum(&values, &source, &starts, &lengths, rows, bytes)
+                         : holds(&values, rows, bytes, "values")))
+        goto done;
+    Py_ssize_t number = sums ? values.len / bytes : 0;
+    if (sums && !(column = malloc((size_t)(number + 1) * sizeof(float)))) {
+        PyErr_NoMemory();
+        goto done;
+    }
+    Py_BEGIN_ALLOW_THREADS;
+    const uint8_t *kept = out.buf;
+    const float *value = values.buf;
+    for (Py_ssize_t i = 0; i < number; i++) column[i] = value[i * size];
+    nonzero_job_t job = {
+        {value, sums ? source.buf : NULL, sums ? starts.buf : NULL, lengths.buf, size}, column, out.buf};
+    run(nonzero_range, &job, rows, job.from.starts, threads_for(threads, (double)rows * LINE));
+    for (Py_ssize_t row = 0; row < rows; row++) count += kept[row];
+    Py_END_ALLOW_THREADS;
+    result = PyLong_FromSsize_t(count);
+done:
+    free(column);
+    PyBuffer_Release(&values);
+    if (source.obj) PyBuffer_Release(&source);
+    if (starts.obj) PyBuffer_Release(&starts);
+    if (lengths.obj) PyBuffer_Release(&lengths);
+    PyBuffer_Release(&out);
+    return result;
+}
+
+/* ---------------------------------------------------------------- Adam */
+
+/* find_slots(rows, index, slots, count) -> int
+ *
+ * Writes index[rows] to `slots` int64 (U,), `rows` int64 (U,) and `index` int32 (V,); a row without a
+ * slot, that is with a negative one, gets the next one from `count` on, which is noted in the index.
+ * Returns the new count. */
+static PyObject *find_slots(PyObject *self, PyObject *args) {
+    (void)self;
+    Py_buffer rows, index, slots;
+    Py_ssize_t count, bad = 0;
+    PyObject *result = NULL;
+    if (!PyArg_ParseTuple(args, "y*w*w*n", &rows, &index, &slots, &count)) return NULL;
+    Py_ssize_t number = rows.len / 8, end = index.len / 4;
+    const int64_t *row = rows.buf;
+    int64_t *slot = slots.buf;
+    int32_t *at = index.buf;
+    if (!holds(&rows, number, 8, "rows") || !holds(&slots, number, 8, "slots") || !holds(&index, end, 4, "index"))
+        goto done;
+    if (!in_range(row, number, end, &bad)) {
+        out_of_range(row, bad, end);
+        goto done;
+    }
+    if (count < 0 || count > INT32_MAX - number) {
+        PyErr_SetString(PyExc_ValueError, "slots are too many to be counted in 32 bits");
+        goto done;
+    }
+    for (Py_ssize_t i = 0; i < number; i++) {
+        PREFETCH(at + row[least(i + LINE, number - 1)]);
+        if (at[row[i]] < 0) at[row[i]] = (int32_t)count++;
+        slot[i] = at[row[i]];
+    }
+    result = PyLong_FromSsize_t(count);
+done:
+    PyBuffer_Release(&rows);
+    PyBuffer_Release(&index);
+    PyBuffer_Release(&slots);
+    return result;
+}
+
+#define KNOWN 256 /* step counts whose corrections are kept at hand; most rows of a batch have few */
+
+/* count_steps(steps, slots, beta1, beta2, lr, eps, rates, epsilons) -> None
+ *
+ * Adds 1 to `steps` int64 (S,) in the slots int64 (U,), and writes for each, with n the result and
+ * c = sqrt(1 - beta2^n), the rate -lr c / (1 - beta1^n) and eps c, both float32 (U,). */
+static PyObject *count_steps(PyObject *self, PyObject *args) {
+    (void)self;
+    Py_buffer steps, slots, rates, epsilons;
+    double beta1, beta2, lr, eps;
+    Py_ssize_t bad = 0;
+    PyObject *result = NULL;
+    if (!PyArg_ParseTuple(args, "w*y*ddddw*w*", &steps, &slots, &beta1, &beta2, &lr, &eps, &rates, &epsilons))
+        return NULL;
+    Py_ssize_t number = slots.len / 8, end = steps.len / 8;
+    const int64_t *slot = slots.buf;
+    int64_t *step = steps.buf;
+    float *rate = rates.buf, *epsilon = epsilons.buf;
+    if (!holds(&slots, number, 8, "slots") || !holds(&steps, end, 8, "steps") || !holds(&rates, number, 4, "rates") ||
+        !holds(&epsilons, number, 4, "epsilons"))
+        goto done;
+    if (!in_range(slot, number, end, &bad)) {
+        out_of_range(slot, bad, end);
+        goto done;
+    }
+    Py_BEGIN_ALLOW_THREADS;
+    struct { int64_t n; float rate, eps; } known[KNOWN] = {0};
+    for (Py_ssize_t i = 0; i < number; i++) {
+        int64_t n = ++step[slot[i]];
+        size_t at = (uint64_t)n % KNOWN;
+        if (known[at].n != n) {
+            double root = sqrt(1 - pow(beta2, (double)n));
+            known[at].n = n;
+            known[at].rate = (float)(-lr * root / (1 - pow(beta1, (double)n)));
+            known[at].eps = (float)(eps * root);
+        }
+        rate[i] = known[at].rate;
+        epsilon[i] = known[at].eps;
+    }
+    Py_END_ALLOW_THREADS;
+    result = Py_NewRef(Py_None);
+done:
+    PyBuffer_Release(&steps);
+    PyBuffer_Release(&slots);
+    PyBuffer_Release(&rates);
+    PyBuffer_Release(&epsilons);
+    return result;
+}
+
+typedef struct {
+    float rate, eps, clip, decay, beta1, rest1, beta2, rest2;
+} step_t;
+
+/* Numbers that are updated, or will be. */
+typedef struct {
+    float *w, *m, *v;
+} numbers_t;
+
+ALWAYS_INLINE numbers_t from_column(numbers_t of, Py_ssize_t column) {
+    return (numbers_t){of.w + column, of.m + column, of.v + column};
+}
+
+/* With g = grad clip: m <- lerp(m, g, 1 - beta1); v <- beta2 v + (1 - beta2) g^2;
+ * w <- w decay + m / (sqrt v + eps) rate, and without second moments w <- w decay + m rate.
+ * Does so with `count` numbers, and fetches a line of the next. */
+ALWAYS_INLINE void update_line(numbers_t at, numbers_t next, const float *restrict grad, step_t by, int second,
+                               Py_ssize_t count) {
+    float *restrict w = at.w, *restrict m = at.m, *restrict v = at.v;
+    PREFETCH(next.w);
+    PREFETCH(next.m);
+    if (second) PREFETCH(next.v);
+    INDEPENDENT for (Py_ssize_t i = 0; i < count; i++) {
+        float g = grad[i] * by.clip, difference = g - m[i], root = 1;
+        m[i] = by.rest1 < 0.5f ? m[i] + by.rest1 * difference : g - difference * by.beta1;
+        if (second) {
+            v[i] = v[i] * by.beta2 + by.rest2 * g * g;
+            root = sqrtf(v[i]) + by.eps;
+        }
+        w[i] = w[i] * by.decay + m[i] / root * by.rate;
+    }
+}
+
+ALWAYS_INLINE void update(numbers_t at, numbers_t next, const float *restrict grad, step_t by, int second,
+                          Py_ssize_t count) {
+    Py_ssize_t line = 0;
+    for (; line + LINE <= count; line += LINE)
+        update_line(from_column(at, line), from_column(next, line), grad + line, by, second, LINE);
+    update_line(from_column(at, line), from_column(next, line), grad + line, by, second, count - line);
+}
+
+typedef struct {
+    float *weight, *exp_avg, *exp_avg_sq; /* exp_avg_sq NULL: its root is in `rate` */
+    const float *rate, *eps, *clip, *decay;
+    const int64_t *rows, *slots;
+    sums_t grad; /* source NULL: the values are the gradients themselves */
+    float beta1, rest1, beta2, rest2;
+} adam_t;
+
+ALWAYS_INLINE numbers_t numbers(const adam_t *job, Py_ssize_t row) {
+    Py_ssize_t at = job->slots[row] * job->grad.size;
+    float *m = job->exp_avg + at, *v = job->exp_avg_sq ? job->exp_avg_sq + at : m; /* or any, not used */
+    return (numbers_t){job->weight + job->rows[row] * job->grad.size, m, v};
+}
+
+FOR_EACH_CPU static void adam_range(const void *argument, Py_ssize_t first, Py_ssize_t last) {
+    const adam_t *job = argument;
+    Py_ssize_t size = job->grad.size, ahead = rows_ahead(size), end = job->grad.source ? job->grad.starts[last] : 0;
+    float block[BLOCK];
+    for (Py_ssize_t row = first; row < last; row++) {
+        numbers_t here = numbers(job, row), next = numbers(job, least(row + ahead, last - 1));
+        float clip = job->clip ? job->clip[row] : 1, decay = job->decay ? job->decay[row] : 1;
+        step_t by = {job->rate[row], job->eps[row], clip, decay, job->beta1, job->rest1, job->beta2, job->rest2};
+        for (Py_ssize_t column = 0; column < size; column += BLOCK) {
+            Py_ssize_t count = least(size - column, BLOCK);
+            const float *grad = job->grad.values + row * size + column;
+            if (job->grad.source) {
+                sum_row(&job->grad, row, end, ahead, column, count, block);
+                grad = block;
+            }
+            numbers_t at = from_column(here, column), later = from_column(next, column);
+            if (job->exp_avg_sq)
+                update(at, later, grad, by, 1, count);
+            else
+                update(at, later, grad, by, 0, count);
+        }
+    }
+}
+
+/* adam(weight, rows, grad, source | None, starts | None, lengths | None, exp_avg, exp_avg_sq | None, slots, rate,
+ *      eps, clip | None, decay | None, beta1, beta2, size, threads) -> None
+ *
+ * Updates the rows `rows` int64 (U,), ascending, of `weight` float32 (V, size), and the moments
+ * (S, size) in the slots `slots` int64 (U,), by the gradients `grad` (U, size), or by those that `sum_rows`
+ * would make of `grad` (M, size). `rate`, `eps`, `clip` and `decay` are float32 (U,). Without `exp_avg_sq`
+ * the root is taken as part of `rate`. */
+static PyObject *adam(PyObject *self, PyObject *args) {
+    (void)self;
+    enum { WEIGHT, ROWS, GRAD, SOURCE, STARTS, LENGTHS, FIRST, SECOND, SLOTS, RATE, EPS, CLIP, DECAY, BUFFERS };
+    Py_buffer b[BUFFERS];
+    memset(b, 0, sizeof b);
+    Py_ssize_t size, bad = 0;
+    double beta1, beta2;
+    int threads;
+    PyObject *result = NULL;
+    if (!PyArg_ParseTuple(args, "w*y*y*z*z*z*w*O&y*y*y*z*z*ddni", &b[WEIGHT], &b[ROWS], &b[GRAD], &b[SOURCE],
+                          &b[STARTS], &b[LENGTHS], &b[FIRST], writable_or_none, &b[SECOND], &b[SLOTS], &b[RATE],
+                          &b[EPS], &b[CLIP], &b[DECAY], &beta1, &beta2, &size, &threads))
+        return NULL;
+    Py_ssize_t bytes = row_bytes(size);
+    if (!bytes) goto done;
+    Py_ssize_t rows = b[ROWS].len / 8, table = b[WEIGHT].len / bytes, slots = b[FIRST].len / bytes;
+    int sums = b[SOURCE].obj && b[STARTS].obj;
+    if (!holds(&b[WEIGHT], table, bytes, "weight") || !holds(&b[ROWS], rows, 8, "rows") ||
+        !holds(&b[FIRST], slots, bytes, "exp_avg") || !holds(&b[SLOTS], rows, 8, "slots") ||
+        (b[SECOND].obj && !holds(&b[SECOND], slots, bytes, "exp_avg_sq")) ||
+        !holds(&b[RATE], rows, 4, "rate") || !holds(&b[EPS], rows, 4, "eps") ||
+        (b[CLIP].obj && !holds(&b[CLIP], rows, 4, "clip")) || (b[DECAY].obj && !holds(&b[DECAY], rows, 4, "decay")))
+        goto done;
+    if (sums ? !can_sum(&b[GRAD], &b[SOURCE], &b[STARTS], &b[LENGTHS], rows, bytes)
+             : !holds(&b[GRAD], rows, bytes, "grad"))
+        goto done;
+    const int64_t *row = b[ROWS].buf;
+    if (!in_range(row, rows, table, &bad)) {
+        out_of_range(row, bad, table);
+        goto done;
+    }
+    if (!in_range(b[SLOTS].buf, rows, slots, &bad)) {
+        out_of_range(b[SLOTS].buf, bad, slots);
+        goto done;
+    }
+    for (Py_ssize_t i = 1; i < rows; i++) {
+        if (row[i - 1] >= row[i]) {
+            PyErr_SetString(PyExc_ValueError, "rows do not rise");
+            goto done;
+        }
+    }
+    Py_BEGIN_ALLOW_THREADS;
+    const int64_t *starts = sums ? b[STARTS].buf : NULL;
+    adam_t job = {b[WEIGHT].buf, b[FIRST].buf, b[SECOND].buf, b[RATE].buf, b[EPS].buf, b[CLIP].buf, b[DECAY].buf,
+                  row,           b[SLOTS].buf, {b[GRAD].buf, sums ? b[SOURCE].buf : NULL, starts, b[LENGTHS].buf, size},
+                  (float)beta1,  (float)(1 - beta1), (float)beta2, (float)(1 - beta2)};
+    run(adam_range, &job, rows, starts, threads_for(threads, (double)rows * (double)size));
+    Py_END_ALLOW_THREADS;
+    result = Py_NewRef(Py_None);
+done:
+    for (int i = 0; i < BUFFERS; i++)
+        if (b[i].obj) PyBuffer_Release(&b[i]);
+    return result;
+}
+
+typedef struct {
+    float *weight, *exp_avg, *exp_avg_sq;
+    const float *grad;
+    step_t by;
+} dense_t;
+
+FOR_EACH_CPU static void dense_range(const void *argument, Py_ssize_t first, Py_ssize_t last) {
+    const dense_t *job = argument;
+    numbers_t at = {job->weight + first, job->exp_avg + first, job->exp_avg_sq + first};
+    update(at, from_column(at, LINE), job->grad + first, job->by, 1, last - first);
+}
+
+/* adam_dense(weight, grad, exp_avg, exp_avg_sq, rate, eps, decay, beta1, beta2, threads) -> None
+ *
+ * Updates a whole weight and its moments, all float32 and of one length. */
+static PyObject *adam_dense(PyObject *self, PyObject *args) {
+    (void)self;
+    Py_buffer weight, grad, first, second;
+    double rate, eps, decay, beta1, beta2;
+    int threads;
+    PyObject *result = NULL;
+    if (!PyArg_ParseTuple(args, "w*y*w*w*dddddi", &weight, &grad, &first, &second, &rate, &eps, &decay, &beta1,
+                          &beta2, &threads))
+        return NULL;
+    Py_ssize_t count = weight.len / 4;
+    if (!holds(&weight, count, 4, "weight") || !holds(&grad, count, 4, "grad") ||
+        !holds(&first, count, 4, "exp_avg") || !holds(&second, count, 4, "exp_avg_sq"))
+        goto done;
+    Py_BEGIN_ALLOW_THREADS;
+    step_t by = {(float)rate,  (float)eps,         1,            (float)decay,
+                 (float)beta1, (float)(1 - beta1), (float)beta2, (float)(1 - beta2)};
+    dense_t job = {weight.buf, first.buf, second.buf, grad.buf, by};
+    run(dense_range, &job, count, NULL, threads_for(threads, (double)count));
+    Py_END_ALLOW_THREADS;
+    result = Py_NewRef(Py_None);
+done:
+    PyBuffer_Release(&weight);
+    PyBuffer_Release(&grad);
+    PyBuffer_Release(&first);
+    PyBuffer_Release(&second);
+    return result;
+}
+
+static PyMethodDef methods[] = {
+    {"group", group, METH_VARARGS, "group(ids, end, lengths, rows, order, starts) -> int"},
+    {"increasing", increasing, METH_VARARGS, "increasing(ids, end) -> bool"},
+    {"sum_rows", sum_rows, METH_VARARGS, "sum_rows(values, source, starts, lengths, out, size, threads)"},
+    {"mean_bags", mean_bags, METH_VARARGS, "mean_bags(weight, ids, lengths, out, size, threads)"},
+    {"squares", squares, METH_VARARGS, "squares(values, out, size, threads)"},
+    {"nonzero_rows", nonzero_rows, METH_VARARGS, "nonzero_rows(values, source, starts, lengths, out, ...) -> int"},
+    {"find_slots", find_slots, METH_VARARGS, "find_slots(rows, index, slots, count) -> int"},
+    {"count_steps", count_steps, METH_VARARGS, "count_steps(steps, slots, beta1, beta2, lr, eps, ...)"},
+    {"adam", adam, METH_VARARGS, "adam(weight, rows, grad, source, starts, lengths, ...)"},
+    {"adam_dense", adam_dense, METH_VARARGS, "adam_dense(weight, grad, exp_avg, exp_avg_sq, rate, ...)"},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef module = {
+    PyModuleDef_HEAD_INIT, "_kernels", "Inner loops of an optimizer step by rows.", 0, methods, NULL, NULL, NULL, NULL,
+};
+
+PyMODINIT_FUNC PyInit__kernels(void) {
+#ifdef THREADS
+    void *found = dlsym(RTLD_DEFAULT, "GOMP_parallel"); /* LLVM's and Intel's OpenMP have it too */
+    memcpy(&openmp, &found, sizeof openmp);
+    pthread_atfork(NULL, NULL, forget_openmp);
+#endif
+    return PyModuleDef_Init(&module);
+}

@@ -1,0 +1,187 @@
+"""Strategies of when the table trains: never, always, or after a while."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..errors import StrategyError
+from .arguments import check_count, check_number, check_text
+from .base import Clock, Strategy, Timing
+from .layout import EMBEDDING
+from .validation_records import epoch_of_plateau
+
+__all__ = ["Freeze", "FullTune", "HeadFirst", "UnfreezeAfter", "UnfreezeOnPlateau"]
+
+
+@dataclass(frozen=True)
+class FullTune(Strategy):
+    """Tune the whole table from the first step on, at the rate of the rest of the model.
+
+    The identity of composition. Kim (2014) calls it *non-static*. Take it when there is plenty of
+    training data; with little, it forgets what the vectors knew of words it sees.
+    """
+
+    @property
+    def about_table(self) -> bool:
+        return False
+
+
+@dataclass(frozen=True)
+class Freeze(Strategy):
+    """Keep the table as it is, bit for bit; only the rest of the model trains.
+
+    Kim (2014) calls it *static*. The baseline that every other strategy has to beat.
+    """
+
+    @property
+    def tunes(self) -> bool:
+        return False
+
+    def gate(self, name: str, clock: Clock) -> float:
+        return 0.0 if name == EMBEDDING else 1.0
+
+
+@dataclass(frozen=True)
+class UnfreezeAfter(Strategy):
+    """Freeze the table until the rest of the model has trained for a while, then tune it.
+
+    A new head sends large, random gradients into the table; a table that opens later is spared
+    them (Howard and Ruder 2018, ULMFiT, section 3.3; what Lightning's `BackboneFinetuning` does).
+    Of no use where the head is to be trained no longer than it takes to open the table.
+
+    Attributes:
+        epochs: the table opens at the start of this epoch, counted from 0.
+        steps: the table opens at this optimizer step, counted from 0.
+        fraction: the table opens when this share of all steps is done, 0 to 1. Give one of the
+            three.
+    """
+
+    epochs: int | None = None
+    steps: int | None = None
+    fraction: float | None = None
+
+    def __post_init__(self) -> None:
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        if len(given) != 1:
+            raise StrategyError(
+                "UnfreezeAfter takes either epochs, steps or fraction: UnfreezeAfter(epochs=2), "
+                "UnfreezeAfter(steps=500) or UnfreezeAfter(fraction=0.3)"
+            )
+        if self.fraction is None:
+            check_count(self, *given.values())
+        elif not 0 <= self.fraction < 1:
+            raise StrategyError(f"UnfreezeAfter(fraction={self.fraction}) is not from 0 to below 1")
+
+    @property
+    def timing(self) -> Timing:
+        return "step" if self.epochs is None else "epoch"
+
+    def gate(self, name: str, clock: Clock) -> float:
+        if name != EMBEDDING:
+            return 1.0
+        if self.epochs is not None:
+            return float(clock.epoch >= self.epochs)
+        if self.steps is not None:
+            return float(clock.step >= self.steps)
+        if clock.total_steps is None:
+            raise StrategyError(
+                f"{self} needs the number of all steps: strategy.on_step_start(embedding, step, "
+                "total_steps=...), or finetune(..., max_steps=...) on a stream of unknown length"
+            )
+        return float(clock.step >= (self.fraction or 0) * clock.total_steps)
+
+
+@dataclass(frozen=True)
+class UnfreezeOnPlateau(Strategy):
+    """Freeze the table until the validation score stops getting better, then tune it.
+
+    As `UnfreezeAfter`, where nobody knows beforehand how long the head takes; what
+    `torch.optim.lr_scheduler.ReduceLROnPlateau` does to a rate, done to a table. It needs
+    validation records: our loop keeps them, a loop of one's own passes them as `scores`.
+
+    Attributes:
+        patience: how many epochs in a row bring nothing better before the table opens.
+        metric: `loss`, or a score that is to grow, such as `accuracy`.
+        min_delta: what counts as better must be so by more than this.
+    """
+
+    patience: int = 1
+    metric: str = "loss"
+    min_delta: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_count(self, self.patience, least=1)
+        check_number(self, "min_delta", self.min_delta, zero=True)
+        check_text(self, "metric", self.metric)
+
+    @property
+    def goes_by_scores(self) -> bool:
+        return True
+
+    def gate(self, name: str, clock: Clock) -> float:
+        scores = needed_scores(self, clock)
+        opened = epoch_of_plateau(scores, self.patience, self.metric, self.min_delta)
+        return 1.0 if name != EMBEDDING else float(opened is not None and clock.epoch >= opened)
+
+
+@dataclass(frozen=True)
+class HeadFirst(Strategy):
+    """Train the head alone until it is good, then everything at a small rate.
+
+    *LP-FT* of Kumar et al. (2022, ICLR, "Fine-tuning can distort pretrained features"): a head
+    that fits the vectors as they are leaves little for the table to do, so that it is distorted
+    less. Where the paper trains the linear probe to convergence and starts a second run, this is
+    one run: the moments of the head go on, and the rate of all parts is multiplied.
+
+    Attributes:
+        epochs: how many epochs the head trains alone; or
+        patience: until so many epochs in a row bring no better validation score. Give one.
+        rate_after: the factor on all rates from then on.
+        metric: as for `UnfreezeOnPlateau`.
+    """
+
+    epochs: int | None = None
+    patience: int | None = None
+    rate_after: float = 0.1
+    metric: str = "loss"
+
+    def __post_init__(self) -> None:
+        if (self.epochs is None) == (self.patience is None):
+            raise StrategyError(
+                "HeadFirst takes either epochs or patience: HeadFirst(epochs=3) or "
+                "HeadFirst(patience=2)"
+            )
+        if self.epochs is not None:
+            check_count(self, self.epochs)
+        if self.patience is not None:
+            check_count(self, self.patience, least=1)
+        if not 0 < self.rate_after <= 1:
+            raise StrategyError(f"HeadFirst(rate_after={self.rate_after}) is above 0, at most 1")
+        check_text(self, "metric", self.metric)
+
+    @property
+    def goes_by_scores(self) -> bool:
+        return self.patience is not None
+
+    def gate(self, name: str, clock: Clock) -> float:
+        opens = self.epochs
+        if self.patience is not None:
+            opens = epoch_of_plateau(needed_scores(self, clock), self.patience, self.metric)
+        if opens is not None and clock.epoch >= opens:
+            return self.rate_after
+        return 0.0 if name == EMBEDDING else 1.0
+
+
+def needed_scores(strategy: Strategy, clock: Clock) -> Sequence[Mapping[str, float]]:
+    """Return the validation records.
+
+    Raises:
+        StrategyError: the hook was not given any, not even an empty list.
+    """
+    if clock.scores is None:
+        raise StrategyError(
+            f"{strategy} goes by validation scores; give the records so far, one for each epoch: "
+            "strategy.on_epoch_start(embedding, epoch, scores=history)"
+        )
+    return clock.scores

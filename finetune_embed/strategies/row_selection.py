@@ -1,0 +1,204 @@
+"""Strategies of which rows of the table train, and each row how fast."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from ..errors import StrategyError
+from .arguments import check_count, check_number, check_text, factors_of
+from .base import Strategy
+from .row_rules import RowRule
+
+if TYPE_CHECKING:
+    from ..vocabulary import Vocabulary
+
+__all__ = ["FrequencyLR", "LockRows", "TrainRows", "needed_counts"]
+
+
+@dataclass(frozen=True)
+class TrainRows(Strategy):
+    """Train some rows of the table; the others stay as they are, bit for bit.
+
+    What PEFT's trainable tokens do, without a second copy of the rows. Take it to teach the table
+    words it lacks, or a domain's own words, and keep all else.
+
+    Attributes:
+        keys: the words whose rows train; or
+        lexicon: a text file, in UTF-8: every word in it, between blanks; or
+        oov: whether only words train that the vectors lack; or
+        top: how many of the most frequent words train; or
+        min_count: only words train that occur at least so often. Give one of the five.
+    """
+
+    keys: Sequence[str] | None = None
+    lexicon: str | None = None
+    oov: bool = False
+    top: int | None = None
+    min_count: int | None = None
+
+    def __post_init__(self) -> None:
+        choices = (self.keys, self.lexicon, self.oov or None, self.top, self.min_count)
+        if sum(choice is not None for choice in choices) != 1:
+            raise StrategyError(
+                "give one of TrainRows(keys, lexicon, oov, top, min_count), such as "
+                "TrainRows(keys=['good', 'bad']) or TrainRows(oov=True)"
+            )
+        if self.keys is not None:
+            if isinstance(self.keys, str) or not all(isinstance(key, str) for key in self.keys):
+                raise StrategyError(f"TrainRows(keys={self.keys!r}): give a list of words")
+            object.__setattr__(self, "keys", tuple(sorted(set(self.keys))))
+        if self.lexicon is not None:
+            lexicon = self.lexicon
+            object.__setattr__(
+                self, "lexicon", os.fspath(lexicon) if isinstance(lexicon, os.PathLike) else lexicon
+            )
+            check_text(self, "lexicon", self.lexicon)
+        check_count(self, *(n for n in (self.top, self.min_count) if n is not None), least=1)
+
+    def rows(self, weight: nn.Parameter, vocab: Vocabulary | None) -> RowRule:
+        if self.oov:
+            return RowRule(train=~needed_found(self, weight))
+        if self.min_count is not None:
+            return RowRule(train=needed_counts(self, vocab, weight) >= self.min_count)
+        train = torch.zeros(len(weight), dtype=torch.bool, device=weight.device)
+        if self.top is not None:
+            counts = needed_counts(self, vocab, weight).clone()
+            counts[needed_vocab(self, vocab, weight).unk_idx] = 0  # it counts many words
+            train[counts.argsort(descending=True, stable=True)[: self.top]] = True
+            return RowRule(train=train & (counts > 0))
+        words = self.keys if self.lexicon is None else _words_in(self.lexicon)
+        known = needed_vocab(self, vocab, weight).key_to_index
+        rows = [known[word] for word in words or () if word in known]
+        if not rows:
+            raise StrategyError(f"{self}: none of its words is in the vocabulary ({vocab!r})")
+        train[rows] = True
+        return RowRule(train=train)
+
+
+@dataclass(frozen=True)
+class LockRows(Strategy):
+    """Give rows a factor on their updates: 0 is locked, 1 is free.
+
+    What gensim's `vectors_lockf` promises, with the factor on the step: under Adam a factor on the
+    gradient does nothing.
+
+    Attributes:
+        factors: the factor of each word.
+        default: the factor of all other rows.
+    """
+
+    factors: Mapping[str, float] = field(default_factory=dict)
+    default: float = 1.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "factors", factors_of(self, self.factors))
+        check_number(self, "default", self.default, zero=True)
+
+    def rows(self, weight: nn.Parameter, vocab: Vocabulary | None) -> RowRule:
+        known = needed_vocab(self, vocab, weight).key_to_index
+        scale = torch.full((len(weight),), float(self.default), device=weight.device)
+        found = {word: factor for word, factor in self.factors.items() if word in known}
+        if self.factors and not found:
+            raise StrategyError(f"{self}: none of its words is in the vocabulary ({vocab!r})")
+        scale[[known[word] for word in found]] = torch.tensor(
+            [*found.values()], dtype=scale.dtype, device=weight.device
+        )
+        return RowRule(train=scale > 0, scale=scale)
+
+
+@dataclass(frozen=True)
+class FrequencyLR(Strategy):
+    """Give each row a rate by how often its word occurs.
+
+    A row's factor is `(count / full) ** power`, at most 1. With `power=0.5` rare words, whose few
+    gradients are noise for the most part, go slowly and those that occur `full` times or more at
+    the full rate; with `power=-0.5` frequent words go slowly, as Li et al. (2022, "Frequency-aware
+    SGD for efficient embedding learning with provable benefits") find best under SGD. Adam already
+    divides by the size of a row's own gradients, so that here the factor is on the step.
+
+    Attributes:
+        power: 0.5 for the root, 1 for in proportion, below 0 for the inverse.
+        full: the count of a word that has the full rate.
+        min_count: words that occur less often don't train.
+    """
+
+    power: float = 0.5
+    full: int = 100
+    min_count: int = 1
+
+    def __post_init__(self) -> None:
+        check_number(self, "power", abs(self.power), zero=True)
+        check_count(self, self.full, self.min_count, least=1)
+
+    def rows(self, weight: nn.Parameter, vocab: Vocabulary | None) -> RowRule:
+        counts = needed_counts(self, vocab, weight)
+        share = counts.clamp(min=1).double() / self.full
+        return RowRule(
+            train=counts >= self.min_count,
+            scale=share.pow(self.power).clamp(max=1).to(weight.dtype),
+        )
+
+
+def needed_vocab(strategy: Strategy, vocab: Vocabulary | None, weight: nn.Parameter) -> Vocabulary:
+    """Return the vocabulary.
+
+    Raises:
+        StrategyError: there is none, or it is not the one of the table.
+    """
+    if vocab is None:
+        raise StrategyError(
+            f"{strategy} chooses rows by their words, so it needs the vocabulary: "
+            "strategy.param_groups(model, embedding, lr=lr, vocab=vocab)"
+        )
+    if len(vocab) != len(weight):
+        raise StrategyError(
+            f"{strategy}: the table has {len(weight):,} rows, the vocabulary {len(vocab):,} words; "
+            "pass the vocabulary that the table was made with"
+        )
+    return vocab
+
+
+def needed_counts(
+    strategy: Strategy, vocab: Vocabulary | None, weight: nn.Parameter
+) -> torch.Tensor:
+    """Return how often each word occurs, int64 `(V,)`.
+
+    Raises:
+        StrategyError: there is no vocabulary, or it knows no counts.
+    """
+    counts = torch.as_tensor(needed_vocab(strategy, vocab, weight).counts, device=weight.device)
+    if not bool(counts.any()):
+        raise StrategyError(
+            f"{strategy} goes by how often words occur, and this vocabulary has no counts; make it "
+            "of texts: Vocabulary.from_dataset(dataset, 'text')"
+        )
+    return counts
+
+
+def needed_found(strategy: Strategy, weight: nn.Parameter) -> torch.Tensor:
+    """Return which rows start from the vectors, bool `(V,)`.
+
+    Raises:
+        StrategyError: the weight does not know.
+    """
+    found = getattr(weight, "pretrained", None)
+    if found is None:
+        raise StrategyError(
+            f"{strategy} goes by which words the vectors lack, which only an embedding knows that "
+            "was made by to_embedding(table, vocab), and no copy of it"
+        )
+    return torch.as_tensor(found, device=weight.device)
+
+
+def _words_in(path: str) -> list[str]:
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            return file.read().split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise StrategyError(f"TrainRows(lexicon={path!r}) can't be read: {error}") from error

@@ -1,0 +1,221 @@
+"""Words by the million without a Python object for each: packed into bytes, found by hash. numpy.
+
+A list of a million strings and a dict of their rows take 150 MB; the bytes, where each word begins,
+and a sorted array of hashes take 35.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from itertools import pairwise
+from typing import overload
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import VocabularyError
+
+__all__ = ["PackedWords", "Rows", "as_bytes", "begins_with", "extended", "rows_by_word"]
+
+Rows = npt.NDArray[np.int64]
+
+BLOCK = 1 << 16  # words decoded at a time
+_hash = hash  # of a word; a test takes one that is seldom different
+
+
+class PackedWords(Sequence[str]):
+    """Words as the bytes of all of them and where each begins, decoded when asked for.
+
+    Bytes that are not UTF-8 become lone surrogates (PEP 383), so that different bytes are different
+    words.
+
+    Args:
+        data: the bytes of all words, one after the other.
+        offsets: int64 `(V + 1,)`; word `i` is `data[offsets[i]:offsets[i + 1]]`.
+    """
+
+    def __init__(self, data: memoryview | bytes, offsets: Rows) -> None:
+        self._data, self._offsets = data, offsets
+
+    @classmethod
+    def of(cls, words: Iterable[bytes]) -> PackedWords:
+        """Return words, given as bytes, packed."""
+        words = list(words)
+        offsets = np.zeros(len(words) + 1, np.int64)
+        np.cumsum([len(word) for word in words], out=offsets[1:])
+        return cls(b"".join(words), offsets)
+
+    @classmethod
+    def encoded(cls, words: Sequence[str]) -> PackedWords:
+        """Return words packed as UTF-8.
+
+        Raises:
+            UnicodeEncodeError: a word has lone surrogates.
+        """
+        data = "".join(words).encode()
+        characters = np.zeros(len(words) + 1, np.int64)
+        np.cumsum(np.fromiter(map(len, words), np.int64, len(words)), out=characters[1:])
+        if characters[-1] == len(data):
+            return cls(data, characters)
+        starts = np.flatnonzero((np.frombuffer(data, np.uint8) & 0xC0) != 0x80)
+        return cls(data, np.append(starts, len(data))[characters])
+
+    def __len__(self) -> int:
+        return len(self._offsets) - 1
+
+    @overload
+    def __getitem__(self, row: int) -> str: ...
+    @overload
+    def __getitem__(self, row: slice) -> list[str]: ...
+    def __getitem__(self, row: int | slice) -> str | list[str]:
+        if isinstance(row, slice):
+            start, stop, step = row.indices(len(self))
+            return self._decode(start, stop)[::step] if step > 0 else list(self)[row]
+        at = range(len(self))[row]
+        return self._decode(at, at + 1)[0]
+
+    def __iter__(self) -> Iterator[str]:
+        for start in range(0, len(self), BLOCK):
+            yield from self._decode(start, min(start + BLOCK, len(self)))
+
+    def _decode(self, start: int, stop: int) -> list[str]:
+        """Return some words, together faster than one by one."""
+        if stop <= start:
+            return []
+        at = self._offsets[start : stop + 1]
+        data = bytes(self._data[int(at[0]) : int(at[-1])])
+        begins = (at - at[0]).tolist()
+        if data.isascii():
+            text = data.decode("ascii")
+            return [text[begin:end] for begin, end in pairwise(begins)]
+        return [
+            data[begin:end].decode("utf-8", "surrogateescape") for begin, end in pairwise(begins)
+        ]
+
+    def take(self, rows: Rows) -> list[str]:
+        """Return the words of some rows `(n,)`, in their order."""
+        begins, ends = self._offsets[rows].tolist(), self._offsets[rows + 1].tolist()
+        return [
+            str(self._data[begin:end], "utf-8", "surrogateescape")
+            for begin, end in zip(begins, ends, strict=True)
+        ]
+
+    def __reduce__(self) -> tuple[type[PackedWords], tuple[bytes, Rows]]:
+        return PackedWords, (self.data.tobytes(), self.offsets)  # a copy, of a file's too
+
+    @property
+    def data(self) -> npt.NDArray[np.uint8]:
+        """The bytes of all words, uint8, in place."""
+        octets = np.frombuffer(self._data, np.uint8)
+        return octets[int(self._offsets[0]) : int(self._offsets[-1])]
+
+    @property
+    def offsets(self) -> Rows:
+        """Where each word begins in `data`, and the end, int64 `(V + 1,)`."""
+        first = self._offsets[0]
+        return self._offsets - first if first else self._offsets
+
+    def extended(self, words: Iterable[bytes]) -> PackedWords:
+        """Return these words and further ones, given as bytes, behind them."""
+        more = PackedWords.of(words)
+        data = np.concatenate([self.data, more.data])
+        offsets = np.concatenate([self.offsets, more.offsets[1:] + len(self.data)])
+        return PackedWords(data.data, offsets)
+
+    def starts_with(self, other: PackedWords) -> bool:
+        """Tell whether the first words are all of others, in order."""
+        size = len(other.data)
+        return (
+            len(self) >= len(other)
+            and np.array_equal(self.offsets[: len(other) + 1], other.offsets)
+            and np.array_equal(self.data[:size], other.data)
+        )
+
+    def rows_of(self, keys: Sequence[object]) -> Rows:
+        """Return the row of each word as int64 `(len(keys),)`, -1 where it is not among these.
+
+        Raises:
+            VocabularyError: a word stands in two rows; found at the first call.
+        """
+        hashes, order = self._index
+        wanted = np.fromiter(map(_hash, keys), np.int64, len(keys))
+        at = np.searchsorted(hashes, wanted)
+        rows = np.full(len(keys), -1, np.int64)
+        open_ = np.arange(len(keys))
+        while len(open_):  # once more for every two words of one hash
+            open_ = open_[at[open_] < len(hashes)]
+            open_ = open_[hashes[at[open_]] == wanted[open_]]
+            found = order[at[open_]]
+            words = zip(self.take(found), open_.tolist(), strict=True)
+            same = np.fromiter((word == keys[asked] for word, asked in words), bool, len(open_))
+            rows[open_[same]] = found[same]
+            open_ = open_[~same]
+            at[open_] += 1
+        return rows
+
+    def row_of(self, key: object) -> int:
+        """Return the row of one word, -1 if it is not among these; see `rows_of`."""
+        hashes, order = self._index
+        wanted = _hash(key)
+        at = int(hashes.searchsorted(wanted))
+        while at < len(hashes) and hashes[at] == wanted:
+            row = int(order[at])
+            if self[row] == key:
+                return row
+            at += 1
+        return -1
+
+    @cached_property
+    def _index(self) -> tuple[Rows, Rows]:
+        """The hashes of all words in ascending order, and the row of each."""
+        hashes = np.fromiter(map(_hash, self), np.int64, len(self))
+        order = np.argsort(hashes)
+        hashes = hashes[order]
+        alike = np.flatnonzero(hashes[1:] == hashes[:-1])
+        if len(alike):
+            rows = order[np.unique(np.concatenate([alike, alike + 1]))]
+            if len(set(self.take(rows))) < len(rows):
+                rows_by_word(list(self))  # which raises
+        return hashes, order
+
+
+def rows_by_word(words: Sequence[str]) -> dict[str, int]:
+    """Return the row of each word.
+
+    Raises:
+        VocabularyError: a word stands in two rows.
+    """
+    index = {key: row for row, key in enumerate(words)}
+    if len(index) != len(words):
+        twice, row = next((key, row) for row, key in enumerate(words) if index[key] != row)
+        raise VocabularyError(
+            f"the word {twice!r} stands in the rows {row} and {index[twice]}; "
+            "a table needs distinct words"
+        )
+    return index
+
+
+def as_bytes(key: str) -> bytes | None:
+    """Return the bytes that read back as this word; None where there are none."""
+    try:
+        word = key.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return None
+    return word if word.decode("utf-8", "surrogateescape") == key else None
+
+
+def begins_with(words: Sequence[str], others: Sequence[str]) -> bool:
+    """Tell whether words begin with all of others, in order."""
+    if isinstance(words, PackedWords) and isinstance(others, PackedWords):
+        return words.starts_with(others)
+    return list(words[: len(others)]) == list(others)
+
+
+def extended(words: list[str] | PackedWords, more: Sequence[str]) -> list[str] | PackedWords:
+    """Return words and further ones behind them, packed where they were and can be."""
+    if isinstance(words, PackedWords):
+        packed = [as_bytes(word) for word in more]
+        if None not in packed:
+            return words.extended(word for word in packed if word is not None)
+    return [*words, *more]

@@ -1,0 +1,461 @@
+/* Texts cut into words and numbered, the ASCII in them: the inner loop of `cutting.py`.
+ *
+ * It finds the words that the patterns of `tokenizer.py` find; a piece between spaces that is not
+ * ASCII, or has a special token in it, is left to Python and only numbered. Everything here has a
+ * counterpart in Python that gives the same result, slower. The interpreter lock is let go of while
+ * texts are cut, and nothing is read or written outside of the lengths that are given.
+ */
+#define Py_LIMITED_API 0x030B0000
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef const uint8_t *bytes_t;
+
+/* ---------------------------------------------------------------- numbered strings */
+
+/* Strings, each numbered when it is first asked for: open addressing over the bytes of all. */
+typedef struct {
+    uint8_t *data; /* the strings, one after the other */
+    size_t used, room;
+    size_t *ends; /* where each ends */
+    struct slot {
+        uint32_t hash;
+        int32_t number; /* -1 for an empty slot */
+    } *slots;
+    size_t count, mask; /* mask + 1 slots, a power of two, at least twice as many as strings */
+} strings_t;
+
+#define NO_MEMORY (-1) /* in the place of a number */
+
+static void free_strings(strings_t *s) {
+    free(s->data);
+    free(s->ends);
+    free(s->slots);
+    memset(s, 0, sizeof *s);
+}
+
+/* Doubles the slots, and the places of ends with them. Returns 0 if there is no memory. */
+static int grow(strings_t *s) {
+    size_t size = s->slots ? 2 * (s->mask + 1) : 1 << 12;
+    size_t *ends = realloc(s->ends, size / 2 * sizeof *ends);
+    if (ends) s->ends = ends;
+    struct slot *slots = malloc(size * sizeof *slots);
+    if (!ends || !slots) {
+        free(slots);
+        return 0;
+    }
+    for (size_t i = 0; i < size; i++) slots[i].number = -1;
+    for (size_t i = 0; s->slots && i <= s->mask; i++) {
+        if (s->slots[i].number < 0) continue;
+        size_t at = s->slots[i].hash & (size - 1);
+        while (slots[at].number >= 0) at = (at + 1) & (size - 1);
+        slots[at] = s->slots[i];
+    }
+    free(s->slots);
+    s->slots = slots;
+    s->mask = size - 1;
+    return 1;
+}
+
+static int make_room(strings_t *s, size_t more) {
+    if (s->room - s->used >= more) return 1;
+    size_t room = 2 * s->room + more + (1 << 16);
+    uint8_t *data = realloc(s->data, room);
+    if (!data) return 0;
+    s->data = data;
+    s->room = room;
+    return 1;
+}
+
+/* Returns the number of a string, with its letters in lower case if asked for, or NO_MEMORY. */
+static int32_t number_of(strings_t *s, bytes_t at, size_t size, int lower) {
+    if ((!s->slots || 2 * s->count > s->mask) && !grow(s)) return NO_MEMORY;
+    if (s->count > INT32_MAX / 2 || !make_room(s, size)) return NO_MEMORY;
+    uint8_t *copy = s->data + s->used;
+    uint64_t mixed = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < size; i++) {
+        uint8_t byte = at[i];
+        if (lower && (uint8_t)(byte - 'A') < 26) byte |= 0x20;
+        copy[i] = byte;
+        mixed = (mixed ^ byte) * 0x100000001b3u;
+    }
+    uint32_t hash = (uint32_t)(mixed ^ (mixed >> 32));
+    for (size_t i = hash & s->mask;; i = (i + 1) & s->mask) {
+        struct slot *slot = s->slots + i;
+        if (slot->number < 0) {
+            slot->hash = hash;
+            s->used += size;
+            s->ends[s->count] = s->used;
+            return slot->number = (int32_t)s->count++;
+        }
+        if (slot->hash != hash) continue;
+        size_t start = slot->number ? s->ends[slot->number - 1] : 0;
+        if (s->ends[slot->number] - start == size && !memcmp(s->data + start, copy, size)) return slot->number;
+    }
+}
+
+/* ---------------------------------------------------------------- words of ASCII */
+
+enum { LETTER = 1, DIGIT = 2, UNDERSCORE = 4, SPACE = 8, WORD = LETTER | DIGIT | UNDERSCORE };
+
+static const uint8_t KIND[256] = {
+    ['\t'] = SPACE, ['\n'] = SPACE, ['\v'] = SPACE, ['\f'] = SPACE, ['\r'] = SPACE, [' '] = SPACE,
+    ['0'] = DIGIT, ['1'] = DIGIT, ['2'] = DIGIT, ['3'] = DIGIT, ['4'] = DIGIT,
+    ['5'] = DIGIT, ['6'] = DIGIT, ['7'] = DIGIT, ['8'] = DIGIT, ['9'] = DIGIT,
+    ['A'] = LETTER, ['B'] = LETTER, ['C'] = LETTER, ['D'] = LETTER, ['E'] = LETTER, ['F'] = LETTER, ['G'] = LETTER,
+    ['H'] = LETTER, ['I'] = LETTER, ['J'] = LETTER, ['K'] = LETTER, ['L'] = LETTER, ['M'] = LETTER, ['N'] = LETTER,
+    ['O'] = LETTER, ['P'] = LETTER, ['Q'] = LETTER, ['R'] = LETTER, ['S'] = LETTER, ['T'] = LETTER, ['U'] = LETTER,
+    ['V'] = LETTER, ['W'] = LETTER, ['X'] = LETTER, ['Y'] = LETTER, ['Z'] = LETTER, ['_'] = UNDERSCORE,
+    ['a'] = LETTER, ['b'] = LETTER, ['c'] = LETTER, ['d'] = LETTER, ['e'] = LETTER, ['f'] = LETTER, ['g'] = LETTER,
+    ['h'] = LETTER, ['i'] = LETTER, ['j'] = LETTER, ['k'] = LETTER, ['l'] = LETTER, ['m'] = LETTER, ['n'] = LETTER,
+    ['o'] = LETTER, ['p'] = LETTER, ['q'] = LETTER, ['r'] = LETTER, ['s'] = LETTER, ['t'] = LETTER, ['u'] = LETTER,
+    ['v'] = LETTER, ['w'] = LETTER, ['x'] = LETTER, ['y'] = LETTER, ['z'] = LETTER,
+};
+
+/* Whether the byte at a place is of a kind; none is beyond the end. */
+static inline int is(bytes_t at, bytes_t end, int kind) { return at < end && KIND[*at] & kind; }
+
+static inline int is_char(bytes_t at, bytes_t end, char c) { return at < end && *at == (uint8_t)c; }
+
+static inline int is_letter(bytes_t at, bytes_t end, char c) { return at < end && (*at | 0x20) == (uint8_t)c; }
+
+/* (?i:n't)\b */
+static int is_not(bytes_t at, bytes_t end) {
+    return is_letter(at, end, 'n') && is_char(at + 1, end, '\'') && is_letter(at + 2, end, 't') && !is(at + 3, end, WORD);
+}
+
+static inline bytes_t run_of(bytes_t at, bytes_t end, int kind) {
+    while (is(at, end, kind)) at++;
+    return at;
+}
+
+/* Returns where the word that begins at `at` ends, `at` itself if none does: the alternatives of
+ * the pattern `TREEBANK`, in their order. `start` is where the text begins. */
+static bytes_t treebank_word(bytes_t start, bytes_t at, bytes_t end) {
+    uint8_t c = *at;
+    if (KIND[c] & SPACE) return at;
+    if (!(KIND[c] & WORD)) {
+        bytes_t next = at + 1;
+        if (c == '\'') {
+            static const char *const endings[] = {"s", "re", "ve", "ll", "d", "m"};
+            for (int i = 0; i < 6; i++) {
+                const char *one = endings[i];
+                bytes_t after = next + strlen(one);
+                if (is_letter(next, end, one[0]) && (!one[1] || is_letter(next + 1, end, one[1])) && !is(after, end, WORD))
+                    return after;
+            }
+        }
+        if (c == '.' || c == '-')
+            while (is_char(next, end, (char)c)) next++;
+        return next;
+    }
+    if (is_not(at, end)) return at + 3;
+    if (KIND[c] & DIGIT) {
+        bytes_t digits = run_of(at, end, DIGIT), stop = digits;
+        while ((is_char(stop, end, '.') || is_char(stop, end, ',') || is_char(stop, end, ':')) && is(stop + 1, end, DIGIT))
+            stop = run_of(stop + 1, end, DIGIT);
+        if (stop > digits) return stop;
+    }
+    if (KIND[c] & LETTER && (at == start || !(KIND[at[-1]] & WORD))) {
+        bytes_t stop = at;
+        while (is(stop, end, LETTER) && is_char(stop + 1, end, '.')) stop += 2;
+        if (stop - at > 2) return stop;
+    }
+    bytes_t stop = run_of(at, end, WORD);
+    if (stop - 1 > at && is_not(stop - 1, end)) return stop - 1;
+    while (is_char(stop, end, '-') && is(stop + 1, end, WORD)) stop = run_of(stop + 1, end, WORD);
+    return stop;
+}
+
+static bytes_t word_between_spaces(bytes_t at, bytes_t end) {
+    while (at < end && !(KIND[*at] & SPACE)) at++;
+    return at;
+}
+
+/* ---------------------------------------------------------------- texts */
+
+typedef struct {
+    bytes_t at;
+    size_t size;
+} span_t;
+
+typedef struct {
+    strings_t words, pieces;
+    span_t *specials;
+    Py_ssize_t special_count;
+    PyObject *special_tokens; /* owns the bytes of `specials` */
+    int treebank, lower, busy;
+    int32_t *found; /* numbers of words; -1 - number of a piece that is left to Python */
+    size_t used, room;
+} state_t;
+
+typedef struct {
+    PyObject_HEAD
+    state_t state;
+} TextTokenizer;
+
+static int add(state_t *s, int32_t number) {
+    if (s->used == s->room) {
+        size_t room = 2 * s->room + (1 << 16);
+        int32_t *found = realloc(s->found, room * sizeof *found);
+        if (!found) return 0;
+        s->found = found;
+        s->room = room;
+    }
+    s->found[s->used++] = number;
+    return 1;
+}
+
+/* Adds the words of ASCII text. Returns 0 if there is no memory. */
+static int cut_ascii(state_t *s, bytes_t start, bytes_t end) {
+    bytes_t at = start;
+    while (at < end) {
+        bytes_t stop = s->treebank ? treebank_word(start, at, end) : word_between_spaces(at, end);
+        if (stop == at) {
+            at++;
+            continue;
+        }
+        int32_t number = number_of(&s->words, at, (size_t)(stop - at), s->lower);
+        if (number == NO_MEMORY || !add(s, number)) return 0;
+        at = stop;
+    }
+    return 1;
+}
+
+static int is_ascii(bytes_t at, bytes_t end) {
+    uint64_t all = 0, eight;
+    for (; end - at >= 8; at += 8) {
+        memcpy(&eight, at, 8);
+        all |= eight;
+    }
+    for (; at < end; at++) all |= *at;
+    return !(all & 0x8080808080808080u);
+}
+
+static int has_special(const state_t *s, bytes_t at, bytes_t end) {
+    for (Py_ssize_t i = 0; i < s->special_count; i++) {
+        span_t one = s->specials[i];
+        bytes_t from = at;
+        while ((size_t)(end - from) >= one.size && (from = memchr(from, one.at[0], (size_t)(end - from) - one.size + 1))) {
+            if (!memcmp(from, one.at, one.size)) return 1;
+            from++;
+        }
+    }
+    return 0;
+}
+
+static int is_plain(const state_t *s, bytes_t at, bytes_t end) { return is_ascii(at, end) && !has_special(s, at, end); }
+
+static int cut_text(state_t *s, bytes_t at, bytes_t end) {
+    if (is_plain(s, at, end)) return cut_ascii(s, at, end);
+    while (at < end) {
+        bytes_t stop = memchr(at, ' ', (size_t)(end - at));
+        if (!stop) stop = end;
+        if (is_plain(s, at, stop)) {
+            if (!cut_ascii(s, at, stop)) return 0;
+        } else {
+            int32_t piece = number_of(&s->pieces, at, (size_t)(stop - at), 0);
+            if (piece == NO_MEMORY || !add(s, -1 - piece)) return 0;
+        }
+        at = stop + 1;
+    }
+    return 1;
+}
+
+/* ---------------------------------------------------------------- the type */
+
+/* Returns the bytes of an ASCII str or of bytes, which the item owns. */
+static int span_of(PyObject *item, span_t *out) {
+    Py_ssize_t size;
+    const char *at;
+    if (PyBytes_Check(item)) {
+        char *data;
+        if (PyBytes_AsStringAndSize(item, &data, &size) < 0) return 0;
+        at = data;
+    } else if (!(at = PyUnicode_AsUTF8AndSize(item, &size))) {
+        return 0;
+    }
+    *out = (span_t){(bytes_t)at, (size_t)size};
+    return 1;
+}
+
+/* Returns the bytes of all items of a list, which stay where they are while the list does. */
+static span_t *spans_of(PyObject *list, Py_ssize_t *count) {
+    if (!PyList_Check(list)) {
+        PyErr_SetString(PyExc_TypeError, "a list of strings is expected");
+        return NULL;
+    }
+    *count = PyList_Size(list);
+    span_t *spans = malloc((size_t)(*count + 1) * sizeof *spans);
+    if (!spans) PyErr_NoMemory();
+    for (Py_ssize_t i = 0; spans && i < *count; i++) {
+        if (!span_of(PyList_GetItem(list, i), spans + i)) {
+            free(spans);
+            return NULL;
+        }
+    }
+    return spans;
+}
+
+static PyObject *strings_from(const strings_t *s, size_t first, int text) {
+    PyObject *list = PyList_New((Py_ssize_t)(s->count - first));
+    for (size_t i = first; list && i < s->count; i++) {
+        size_t start = i ? s->ends[i - 1] : 0;
+        const char *at = (const char *)s->data + start;
+        Py_ssize_t size = (Py_ssize_t)(s->ends[i] - start);
+        PyObject *one = text ? PyUnicode_DecodeUTF8(at, size, NULL) : PyBytes_FromStringAndSize(at, size);
+        if (!one || PyList_SetItem(list, (Py_ssize_t)(i - first), one) < 0) Py_CLEAR(list);
+    }
+    return list;
+}
+
+static PyObject *new_cutter(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    (void)kwargs;
+    int treebank, lower;
+    PyObject *specials;
+    if (!PyArg_ParseTuple(args, "ppO!", &treebank, &lower, &PyList_Type, &specials)) return NULL;
+    allocfunc alloc = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+    TextTokenizer *self = (TextTokenizer *)alloc(type, 0);
+    if (!self) return NULL;
+    state_t *s = &self->state;
+    memset(s, 0, sizeof *s);
+    s->treebank = treebank;
+    s->lower = lower;
+    s->special_tokens = PyList_GetSlice(specials, 0, PyList_Size(specials)); /* one that nobody changes */
+    if (!s->special_tokens || !(s->specials = spans_of(s->special_tokens, &s->special_count))) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; i < s->special_count; i++) {
+        if (s->specials[i].size) continue;
+        PyErr_SetString(PyExc_ValueError, "a special token is empty");
+        Py_DECREF(self);
+        return NULL;
+    }
+    return (PyObject *)self;
+}
+
+static void free_cutter(PyObject *object) {
+    state_t *s = &((TextTokenizer *)object)->state;
+    free_strings(&s->words);
+    free_strings(&s->pieces);
+    free(s->specials);
+    free(s->found);
+    Py_XDECREF(s->special_tokens);
+    PyTypeObject *type = Py_TYPE(object);
+    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
+    release(object);
+    Py_DECREF(type);
+}
+
+/* cut(texts: list[str | bytes]) -> (numbers, lengths, pieces): int32 as bytes, and those pieces that
+ * were not seen before. A str must be ASCII, bytes UTF-8. */
+static PyObject *cutter_cut(PyObject *object, PyObject *list) {
+    state_t *s = &((TextTokenizer *)object)->state;
+    if (s->busy) {
+        PyErr_SetString(PyExc_RuntimeError, "texts are being cut in another thread");
+        return NULL;
+    }
+    PyObject *result = NULL, *texts = PySequence_List(list); /* a list that nobody changes meanwhile */
+    if (!texts) return NULL;
+    Py_ssize_t count, done = 0;
+    span_t *spans = spans_of(texts, &count);
+    PyObject *lengths = spans ? PyBytes_FromStringAndSize(NULL, 4 * count) : NULL;
+    if (!lengths) goto end;
+    int32_t *length = (int32_t *)PyBytes_AsString(lengths);
+    size_t first = s->pieces.count;
+    s->used = 0;
+    s->busy = 1;
+    Py_BEGIN_ALLOW_THREADS;
+    for (; done < count; done++) {
+        size_t before = s->used;
+        if (!cut_text(s, spans[done].at, spans[done].at + spans[done].size)) break;
+        length[done] = (int32_t)(s->used - before);
+    }
+    Py_END_ALLOW_THREADS;
+    s->busy = 0;
+    if (done < count) {
+        PyErr_NoMemory();
+        goto end;
+    }
+    PyObject *pieces = strings_from(&s->pieces, first, 0);
+    const char *found = s->found ? (const char *)s->found : "";
+    if (pieces) result = Py_BuildValue("(y#OO)", found, (Py_ssize_t)(4 * s->used), lengths, pieces);
+    Py_XDECREF(pieces);
+end:
+    Py_XDECREF(lengths);
+    free(spans);
+    Py_DECREF(texts);
+    return result;
+}
+
+/* numbers(words: list[bytes]) -> bytes: the number of each word, as int32. */
+static PyObject *cutter_numbers(PyObject *object, PyObject *list) {
+    state_t *s = &((TextTokenizer *)object)->state;
+    Py_ssize_t count;
+    if (s->busy) {
+        PyErr_SetString(PyExc_RuntimeError, "texts are being cut in another thread");
+        return NULL;
+    }
+    span_t *spans = spans_of(list, &count);
+    PyObject *result = spans ? PyBytes_FromStringAndSize(NULL, 4 * count) : NULL;
+    int32_t *out = result ? (int32_t *)PyBytes_AsString(result) : NULL;
+    for (Py_ssize_t i = 0; result && i < count; i++) {
+        out[i] = number_of(&s->words, spans[i].at, spans[i].size, 0);
+        if (out[i] == NO_MEMORY) {
+            PyErr_NoMemory();
+            Py_CLEAR(result);
+        }
+    }
+    free(spans);
+    return result;
+}
+
+static PyObject *cutter_words(PyObject *object, PyObject *unused) {
+    (void)unused;
+    return strings_from(&((TextTokenizer *)object)->state.words, 0, 1);
+}
+
+static PyObject *cutter_forget(PyObject *object, PyObject *unused) {
+    (void)unused;
+    state_t *s = &((TextTokenizer *)object)->state;
+    if (!s->busy) free_strings(&s->pieces);
+    return Py_NewRef(Py_None);
+}
+
+static PyMethodDef cutter_methods[] = {
+    {"tokenize", cutter_cut, METH_O, "cut(texts) -> (numbers, lengths, pieces)"},
+    {"numbers", cutter_numbers, METH_O, "numbers(words) -> bytes"},
+    {"words", cutter_words, METH_NOARGS, "words() -> list[str], in the order of their numbers"},
+    {"forget", cutter_forget, METH_NOARGS, "forget() the pieces that were seen"},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot slots[] = {
+    {Py_tp_new, (void *)new_cutter},
+    {Py_tp_dealloc, (void *)free_cutter},
+    {Py_tp_methods, cutter_methods},
+    {Py_tp_doc, "TextTokenizer(treebank, lowercase, specials): cuts texts into numbered words."},
+    {0, NULL},
+};
+
+static PyType_Spec spec = {"finetune_embed.vocabulary._tokenization.TextTokenizer", sizeof(TextTokenizer), 0, Py_TPFLAGS_DEFAULT, slots};
+
+static int add_type(PyObject *module) {
+    PyObject *type = PyType_FromSpec(&spec);
+    int failed = !type || PyModule_AddObjectRef(module, "TextTokenizer", type) < 0;
+    Py_XDECREF(type);
+    return failed ? -1 : 0;
+}
+
+static PyModuleDef_Slot module_slots[] = {{Py_mod_exec, (void *)add_type}, {0, NULL}};
+
+static struct PyModuleDef module = {
+    PyModuleDef_HEAD_INIT, "_tokenization", "Texts cut into words and numbered.", 0, NULL, module_slots, NULL, NULL, NULL,
+};
+
+PyMODINIT_FUNC PyInit__tokenization(void) { return PyModuleDef_Init(&module); }

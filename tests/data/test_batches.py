@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from finetune_embed import DataError
+from finetune_embed.data import split_by_words, token_batches
+
+LENGTHS = st.lists(st.integers(0, 40), max_size=60).map(
+    lambda lengths: torch.tensor(lengths, dtype=torch.int64)
+)
+
+
+def words(lengths: torch.Tensor, rows: torch.Tensor, padded: bool) -> int:
+    sizes = lengths[rows].clamp(min=1).tolist()
+    return len(sizes) * max(sizes) if padded else sum(sizes)
+
+
+@pytest.mark.parametrize("padded", [True, False])
+@given(lengths=LENGTHS, most=st.integers(1, 100), epoch=st.integers(0, 3))
+def test_every_text_once_and_never_too_many_words(padded, lengths, most, epoch):
+    batches = token_batches(lengths, most, 1, epoch, padded)
+    rows = torch.cat(batches) if batches else torch.zeros(0)
+    assert sorted(rows.tolist()) == list(range(len(lengths)))
+    assert all(len(batch) for batch in batches)
+    for batch in batches:
+        assert words(lengths, batch, padded) <= most or len(batch) == 1
+    again = token_batches(lengths, most, 1, epoch, padded)
+    assert [batch.tolist() for batch in again] == [batch.tolist() for batch in batches]
+
+
+@pytest.mark.parametrize("padded", [True, False])
+@given(lengths=LENGTHS, most=st.integers(1, 100), size=st.integers(1, 9))
+def test_a_split_keeps_the_order_and_ends_a_batch_only_where_it_is_full(
+    padded, lengths, most, size
+):
+    rows = torch.arange(len(lengths)).flip(0)
+    batches = split_by_words(rows, lengths, most, padded, size)
+    assert [row for batch in batches for row in batch.tolist()] == rows.tolist()
+    for batch, following in pairwise(batches):
+        assert len(batch) <= size
+        longer = torch.cat([batch, following[:1]])
+        assert len(batch) == size or words(lengths, longer, padded) > most
+
+
+@pytest.mark.parametrize("padded", [True, False])
+def test_the_order_is_new_in_every_epoch(padded):
+    lengths = torch.arange(200) % 23
+    epochs = [token_batches(lengths, 100, 5, epoch, padded) for epoch in range(4)]
+    assert len({tuple(torch.cat(batches).tolist()) for batches in epochs}) == 4
+    together = [{frozenset(batch.tolist()) for batch in batches} for batches in epochs]
+    assert len(together[0] & together[1]) <= 1  # other texts go together, too
+    other = token_batches(lengths, 100, 6, 0, padded)
+    assert torch.cat(other).tolist() != torch.cat(epochs[0]).tolist()
+
+
+def test_the_order_is_pinned():
+    """An interrupted run that is resumed later must see the same batches."""
+    lengths = torch.tensor([3, 1, 0, 7, 2, 2, 9, 5])
+    assert [batch.tolist() for batch in token_batches(lengths, 8, 0, 1, True)] == [
+        [1],
+        [7],
+        [2, 5],
+        [6],
+        [3],
+        [0, 4],
+    ]
+    assert [batch.tolist() for batch in token_batches(lengths, 8, 0, 1, False)] == [
+        [1, 3],
+        [7],
+        [6],
+        [0, 4, 2, 5],
+    ]
+
+
+def test_texts_of_like_length_go_together_where_they_are_padded():
+    generator = torch.Generator().manual_seed(0)
+    lengths = (torch.rand(5_000, generator=generator) ** 3 * 400).long() + 1
+    batches = token_batches(lengths, 4_096, 0, 0, padded=True)
+    padding = sum(words(lengths, batch, True) for batch in batches) / int(lengths.sum())
+    at_random = torch.split(torch.randperm(5_000), 40)
+    assert padding < 1.08
+    assert sum(words(lengths, batch, True) for batch in at_random) / int(lengths.sum()) > 3
+    assert int(lengths.sum()) / len(batches) > 0.9 * 4_096  # and batches are full
+    longest = torch.stack([lengths[batch].max() for batch in batches]).double()
+    half = len(batches) // 2
+    assert 0.6 < longest[:half].mean() / longest[half:].mean() < 1.6  # not short ones first
+
+
+def test_batches_without_padding_are_random_samples():
+    lengths = torch.arange(2_000) % 100 + 1
+    batches = token_batches(lengths, 2_000, 0, 0, padded=False)
+    sizes = torch.tensor([len(batch) for batch in batches[:-1]])
+    assert 30 <= sizes.min() <= sizes.max() <= 55  # 40 on average
+    assert int(lengths.sum()) / len(batches) > 0.96 * 2_000
+
+
+@pytest.mark.parametrize("most", [0, -1])
+def test_batches_of_no_words(most):
+    with pytest.raises(DataError, match=rf"max_tokens={most}: a batch has one word or more"):
+        token_batches(torch.tensor([1]), most, 0, 0, True)
