@@ -6,7 +6,8 @@ FinetuneEmbedError(Exception)
 ├── VocabularyError(ValueError)        tokens, ids and tables that do not belong together
 ├── StrategyError(ValueError)          a strategy that contradicts itself, or trains nothing
 ├── DataError(ValueError)              a data set, column, label or run folder that cannot be used
-└── DivergenceError(ArithmeticError)   a learning rate at which training diverges
+├── DivergenceError(ArithmeticError)   a learning rate at which training diverges
+└── MissingPackageError(ImportError)   an optional package that is not installed
 ```
 
 `str(error)` is the message for a Python caller; the command line renders the same fields with its
@@ -24,12 +25,14 @@ __all__ = [
     "DivergenceError",
     "Either",
     "FinetuneEmbedError",
+    "MissingPackageError",
     "Option",
     "PythonForm",
     "StrategyError",
     "Text",
     "VectorFileError",
     "VocabularyError",
+    "missing_extra",
 ]
 
 _UNSET: Any = object()
@@ -153,3 +156,18 @@ class DataError(FinetuneEmbedError, ValueError):
 
 class DivergenceError(FinetuneEmbedError, ArithmeticError):
     """The learning rate is too large: a loss is not finite, or decay would overshoot its anchor."""
+
+
+class MissingPackageError(FinetuneEmbedError, ImportError):
+    """An optional package is not installed."""
+
+
+def missing_extra(package: str, extra: str | None = None) -> FinetuneEmbedError:
+    """Return the error for an optional package that cannot be imported.
+
+    Args:
+        package: the package, as pip names it.
+        extra: the extra of this package that installs it; when left out, pip installs it by name.
+    """
+    wanted = f'"finetune_embed[{extra}]"' if extra else package
+    return MissingPackageError(f"{package} is not installed", remedy=f"pip install {wanted}")

@@ -19,7 +19,9 @@ from ... import errors
 
 __all__ = ["Processes", "sparse_apart"]
 
-_ERRORS: dict[str, type[Exception]] = {name: getattr(errors, name) for name in errors.__all__}
+_ERRORS: dict[str, type[Exception]] = {
+    name: getattr(errors, name) for name in errors.__all__ if name.endswith("Error")
+}
 
 
 class Processes:
@@ -33,6 +35,9 @@ class Processes:
     Args:
         device: `cpu`, `cuda` and the like; when None, a GPU of this process' own if there is one,
             but no `mps`, which has no float64.
+
+    Raises:
+        MissingPackageError: there are several processes, and Accelerate is not installed.
     """
 
     def __init__(self, device: str | None = None) -> None:
@@ -46,8 +51,10 @@ class Processes:
         launched = any(name.startswith("ACCELERATE_") for name in os.environ)
         if ours and not launched and int(os.environ.get("WORLD_SIZE", "1")) == 1:
             return  # a plain run does without Accelerate, which takes a quarter second to import
-        from accelerate import PartialState
-
+        try:
+            from accelerate import PartialState
+        except ImportError as error:
+            raise errors.missing_extra("accelerate", "distributed") from error
         self._state = state = PartialState(cpu=device == "cpu" or accelerator is None)
         self.count, self.index = int(state.num_processes), int(state.process_index)
         if device is None or self.count > 1:

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ...errors import DataError
+from ...errors import DataError, missing_extra
 
 __all__ = ["Trackers"]
 
@@ -23,6 +23,7 @@ class Trackers:
 
     Raises:
         DataError: a tracker is not known or not installed, or needs a folder and there is none.
+        MissingPackageError: Accelerate or TensorBoard is not installed.
     """
 
     def __init__(
@@ -31,12 +32,17 @@ class Trackers:
         self._trackers: list[Any] = []
         if not names:
             return
-        from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
+        try:
+            from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
+        except ImportError as error:
+            raise missing_extra("accelerate", "trackers") from error
 
         known = {str(name): kind for name, kind in LOGGER_TYPE_TO_CLASS.items()}
         available = {str(name) for name in get_available_trackers()}
         told = {name: _plain(value) for name, value in settings.items()}
         for name in names:
+            if name == "tensorboard" and name not in available:
+                raise missing_extra(name, "trackers")
             if name not in known or name not in available:
                 there = ", ".join(sorted(available & known.keys())) or "none"
                 why = "is not installed" if name in known else "is not known"

@@ -64,8 +64,6 @@ class SingleLabel(Task):
 def macro_f1(true: torch.Tensor, found: torch.Tensor) -> float:
     """Return the mean F1 of the classes that occur in either, as scikit-learn's `f1_score` does.
 
-    Importing that takes more than a second, and a run with this task needs nothing else of it.
-
     Args:
         true: class numbers, int64 `(N,)`, N above 0.
         found: as many.

@@ -14,8 +14,9 @@ import torch
 from torch.nn import functional
 
 from ...data import EncodedTexts, Label, label_lists, numbers_of
-from ...errors import DataError
+from ...errors import DataError, missing_extra
 from .base import LossFunction, Task
+from .single_label import macro_f1
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -55,8 +56,11 @@ class Tagging(Task):
         """Return the tag numbers of all words, one text after the other, int64 `(N,)`.
 
         Raises:
+            MissingPackageError: tags mark entities, and nervaluate is not installed.
             DataError: as in `Task`; or a text is no list of words, or has more or fewer tags.
         """
+        if self.is_bio:
+            list_loader()  # a missing package is an error before training, not after an epoch
         lists = label_lists(split, column, where)
         check_aligned(texts, lists, where)
         return torch.tensor(numbers_of(lists, self.labels, where), dtype=torch.int64)
@@ -77,14 +81,10 @@ class Tagging(Task):
         self, logits: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor
     ) -> dict[str, float]:
         """Return accuracy and macro-averaged F1 of words, and F1 of entities for BIO tags."""
-        from sklearn.metrics import f1_score
-
         found = logits.argmax(dim=1)
         scores = {
             "accuracy": (found == targets).double().mean().item(),
-            "macro_f1": float(
-                f1_score(targets.numpy(), found.numpy(), average="macro", zero_division=0)
-            ),
+            "macro_f1": macro_f1(targets, found),
             "loss": self.loss(logits, targets).item(),
         }
         if self.is_bio:
@@ -153,11 +153,22 @@ def entity_outcomes(
     true: Sequence[Sequence[str]], found: Sequence[Sequence[str]]
 ) -> npt.NDArray[np.float64]:
     """Return for each text twice the entities found rightly, and all true and found ones."""
-    from nervaluate.loaders import ListLoader
-
     outcomes = np.zeros((len(true), 2))
-    both = zip(*(ListLoader().load(list(tags)) for tags in (true, found)), strict=True)
+    both = zip(*(list_loader().load(list(tags)) for tags in (true, found)), strict=True)
     for outcome, entities in zip(outcomes, both, strict=True):
         a, b = ({(one.label, one.start, one.end) for one in text} for text in entities)
         outcome[:] = 2 * len(a & b), len(a) + len(b)
     return outcomes
+
+
+def list_loader() -> Any:
+    """Return nervaluate's reader of entities.
+
+    Raises:
+        MissingPackageError: nervaluate is not installed.
+    """
+    try:
+        from nervaluate.loaders import ListLoader
+    except ImportError as error:
+        raise missing_extra("nervaluate", "tagging") from error
+    return ListLoader()
