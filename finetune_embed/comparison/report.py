@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..errors import MissingPackageError, missing_extra
 from ..files import atomic_write
 from ..strategies import Strategy
 
@@ -222,11 +223,13 @@ class Comparison:
         """Draw the test score against the median movement, and write it as PNG or SVG.
 
         Raises:
-            ImportError: matplotlib is not installed: `pip install 'finetune_embed[plot]'`.
+            MissingPackageError: matplotlib is not installed.
         """
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-
+        try:
+            from matplotlib.backends.backend_agg import FigureCanvasAgg
+            from matplotlib.figure import Figure
+        except ImportError as error:
+            raise missing_extra("matplotlib", "plot") from error
         figure = Figure(figsize=(8, 5), layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
@@ -263,7 +266,7 @@ class Comparison:
             file.write(("".join(f"# {line}\n" for line in lines) + told).encode())
         with atomic_write(folder / MARKDOWN) as file:
             file.write(self.markdown().encode() + b"\n")
-        with contextlib.suppress(ImportError):
+        with contextlib.suppress(MissingPackageError):
             self.plot(folder / PLOT)
         with atomic_write(folder / COMPARISON) as file:
             told = json.dumps(self.to_dict(), indent=2, ensure_ascii=False)

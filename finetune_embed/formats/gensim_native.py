@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import VectorFileError
+from ..errors import VectorFileError, missing_extra
 from ..files import STDIN, Source, open_source
 from ..table import EmbeddingTable, Vectors
 from .common.composed import with_composed
@@ -51,6 +51,7 @@ def load_gensim(
         a text file had a word twice. With fastText vectors, `subwords` composes further words.
 
     Raises:
+        MissingPackageError: gensim is not installed.
         VectorFileError: `allow_pickle` is not True, the file is missing or no pickle, gensim can't
             open it, or it holds no word vectors.
     """
@@ -103,8 +104,11 @@ def refusal(source: Source) -> VectorFileError:
 
 def _keyed_vectors(path: Path) -> Any:
     """Return the `KeyedVectors` in a file, of whatever class gensim has for them."""
-    from gensim.models import KeyedVectors
-    from gensim.utils import SaveLoad
+    try:
+        from gensim.models import KeyedVectors
+        from gensim.utils import SaveLoad
+    except ImportError as error:
+        raise missing_extra("gensim") from error
 
     try:
         with warnings.catch_warnings(action="ignore"):  # of modules that old pickles name

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import VocabularyError
+from ..errors import VocabularyError, missing_extra
 from .neighbours import nearest_rows, unit
 from .packed_words import PackedWords, Rows, extended, rows_by_word
 from .revised_rows import BLOCK, RevisedRows, Vectors, is_read_only
@@ -287,8 +287,15 @@ class EmbeddingTable:
         return [[(self.words[row], cosine) for row, cosine in rows] for rows in found]
 
     def to_keyed_vectors(self) -> KeyedVectors:
-        """Return a gensim `KeyedVectors` of the same words and vectors (copied)."""
-        from gensim.models import KeyedVectors
+        """Return a gensim `KeyedVectors` of the same words and vectors (copied).
+
+        Raises:
+            MissingPackageError: gensim is not installed.
+        """
+        try:
+            from gensim.models import KeyedVectors
+        except ImportError as error:
+            raise missing_extra("gensim") from error
 
         keyed = KeyedVectors(self.vector_size, dtype=np.float32)
         keyed.add_vectors(self.index_to_key, np.array(self.vectors))
