@@ -16,8 +16,31 @@ from .train import train
 __all__ = ["app"]
 
 
+def show_version(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    """Print the version and which compiled loops are in use, if that is asked for."""
+    if not wanted:
+        return
+    from .. import __version__
+    from ..formats.common import kernels as files
+    from ..optim import kernels as steps
+    from ..vocabulary import tokenization
+
+    loops = {"vector files": files, "tokenization": tokenization, "training": steps}
+    missing = [name for name, module in loops.items() if module.native is None]
+    state = f"not in use for {', '.join(missing)}" if missing else "in use"
+    click.echo(f"finetune-embed {__version__}\ncompiled loops {state}")
+    context.exit()
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(package_name="finetune_embed")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=show_version,
+    help="Show the version, and whether the compiled loops are in use, and exit.",
+)
 def app() -> None:
     """Any pretrained word-vector file in, a tuned vector file out."""
 

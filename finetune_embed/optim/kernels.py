@@ -7,6 +7,7 @@ torch's are for all else, and for machines where nothing could be compiled.
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import Any, NamedTuple
 
 import torch
@@ -26,8 +27,9 @@ __all__ = [
 ]
 
 native: Any = None
-with contextlib.suppress(ImportError):  # no compiler was at hand when it was installed
-    from . import _kernels as native
+if not os.environ.get("FINETUNE_EMBED_NO_COMPILED"):
+    with contextlib.suppress(ImportError):  # it was installed without a compiler
+        from . import _kernels as native
 
 
 def is_native(*tensors: torch.Tensor | None) -> bool:

@@ -8,6 +8,7 @@ since a corpus has few (IMDB: 0.28 million among 5.8 million).
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, count, groupby
@@ -22,8 +23,9 @@ from .tokenizer import TREEBANK, Tokenizer, well_formed
 __all__ = ["Text", "TokenizedTexts", "tokenize_texts"]
 
 native: Any = None
-with contextlib.suppress(ImportError):  # no compiler was at hand when it was installed
-    from . import _tokenization as native
+if not os.environ.get("FINETUNE_EMBED_NO_COMPILED"):
+    with contextlib.suppress(ImportError):  # it was installed without a compiler
+        from . import _tokenization as native
 
 CHARACTERS, WORDS = 1 << 23, 1 << 18  # cut at a time, between spaces or otherwise
 REMEMBERED = 1 << 21  # distinct pieces

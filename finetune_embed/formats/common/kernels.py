@@ -30,8 +30,9 @@ __all__ = [
 ]
 
 native: Any = None
-with contextlib.suppress(ImportError):  # no compiler was at hand when it was installed
-    from . import _kernels as native
+if not os.environ.get("FINETUNE_EMBED_NO_COMPILED"):
+    with contextlib.suppress(ImportError):  # it was installed without a compiler
+        from . import _kernels as native
 
 THREADS = min(4, os.cpu_count() or 1)
 
