@@ -52,7 +52,7 @@ MODELS = {
     "toy-model.bin": (22, 5, 12),
     "toy-model-pretrained.bin": (24, 5, 12),
 }
-FURTHER = ["zzqx", "превед", "naïveté🙂", "日本語テキスト", "x", "Nights", "night-time", "a b"]
+OTHERS = ["zzqx", "превед", "naïveté🙂", "日本語テキスト", "x", "Nights", "night-time", "a b"]
 
 
 def bits(vectors):
@@ -61,7 +61,7 @@ def bits(vectors):
 
 @pytest.fixture(scope="module")
 def expected():
-    """Return for each golden model its words, further ones, those with rows, and all vectors."""
+    """Return for each golden model its words, other words, those with rows, and all vectors."""
     with np.load(Path(__file__).parent.parent / "golden" / "tiny.fasttext.npz") as file:
         words = json.loads(file["words"].tobytes())
         return {name: (*words[name], file[name]) for name in words}
@@ -72,7 +72,7 @@ def model(golden):
     return lambda name: golden / f"tiny.fasttext-{name}"
 
 
-# What fastText says
+# Against fastText
 
 
 def test_the_golden_files_are_those_that_are_tested(golden, expected):
@@ -115,28 +115,28 @@ def test_metadata(model):
 
 @pytest.mark.parametrize("name", sorted(set(GOLDEN) - WITHOUT_SUBWORDS))
 def test_composed_words_are_those_of_get_word_vector(model, expected, name):
-    words, further, with_rows, vectors = expected[name]
-    composed, made = load_fasttext(model(name)).subwords.compose(further)
+    words, others, with_rows, vectors = expected[name]
+    composed, made = load_fasttext(model(name)).subwords.compose(others)
     theirs = vectors[len(words) :].copy()
     if is_label(name):  # to fastText a word, by mistake, whose row is an n-gram's
-        theirs[further.index("__label__good")] = 0
+        theirs[others.index("__label__good")] = 0
         with_rows = [word for word in with_rows if word != "__label__good"]
     assert bits(composed) == bits(theirs)
-    assert [word for word, could in zip(further, made, strict=True) if could] == with_rows
+    assert [word for word, could in zip(others, made, strict=True) if could] == with_rows
     if name == "pruned.ftz":
         assert len(with_rows) == 10
 
 
 def is_label(name):
-    """Tell whether `__label__good` is a label in a golden model."""
+    """Return whether `__label__good` is a label in a golden model."""
     return name not in ("skipgram.bin", "cbow.bin", "plain.bin", "qout.ftz")
 
 
 @pytest.mark.parametrize("name", GOLDEN)
 def test_keys(model, expected, name):
-    words, further, with_rows, vectors = expected[name]
-    theirs = dict(zip([*words, *further], vectors, strict=True))
-    keys = [*further, "book", "book", "\ud800", "films"]
+    words, others, with_rows, vectors = expected[name]
+    theirs = dict(zip([*words, *others], vectors, strict=True))
+    keys = [*others, "book", "book", "\ud800", "films"]
     table = load_fasttext(model(name), keys)
     known = [word for word in words if word in keys]
     made = [
@@ -159,7 +159,7 @@ def test_limit(model, expected):
     table = load_fasttext(model("skipgram.bin"), limit=3)
     assert table.index_to_key == words[:3]
     assert bits(table.vectors) == bits(vectors[:3])
-    # Words beyond the limit are left out, not composed as if the dictionary lacked them.
+    # Words beyond the limit are left out, not composed: they are in the dictionary.
     table = load_fasttext(model("skipgram.bin"), [words[5], words[1], "unseen"], limit=3)
     assert table.index_to_key == [words[1], "unseen"]
     assert load_fasttext(model("skipgram.bin"), limit=10**9).index_to_key == words
@@ -184,16 +184,16 @@ def test_supervised_models_of_version_11_have_no_ngrams(model, write):
     table = load_fasttext(write(bytes(data), "old.bin"), keys=["the", "unseen"])
     assert (table.index_to_key, table.subwords) == (["the"], None)
     assert (table.metadata["maxn"], table.metadata["fasttext_version"]) == ("0", "11")
-    # The row of its own: fastText's row of a word is the first of its matrix.
-    whole = load_fasttext(write(bytes(data), "old.bin"))
+    # Each word has its own row only: the first rows of the matrix.
+    table = load_fasttext(write(bytes(data), "old.bin"))
     start = data.index(b"\0" + struct.pack("<2q", 24 + 40, 5)) + 17
     rows = np.frombuffer(data, "<f4", 24 * 5, start).reshape(24, 5)
-    assert bits(whole.vectors) == bits(rows)
-    # Those of version 11 that are not supervised are as those of 12.
+    assert bits(table.vectors) == bits(rows)
+    # Other models of version 11 are read like those of version 12.
     data = bytearray(model("skipgram.bin").read_bytes())
     struct.pack_into("<i", data, 4, 11)
-    today = load_fasttext(model("skipgram.bin"))
-    assert bits(load_fasttext(write(bytes(data))).vectors) == bits(today.vectors)
+    current = load_fasttext(model("skipgram.bin"))
+    assert bits(load_fasttext(write(bytes(data))).vectors) == bits(current.vectors)
 
 
 def test_groups_and_lanes_don_t_change_a_bit(model, monkeypatch):
@@ -205,10 +205,10 @@ def test_groups_and_lanes_don_t_change_a_bit(model, monkeypatch):
     assert bits(load_fasttext(path).vectors) == bits(whole.vectors)
 
 
-# Wherever it lies
+# Compressed files, file objects, and what becomes of a table
 
 
-def test_packed_and_from_file_objects(model, tmp_path, write):
+def test_compressed_files_and_file_objects(model, tmp_path, write):
     data = model("pruned.ftz").read_bytes()
     rows = bits(load_fasttext(model("pruned.ftz")).vectors)
     assert bits(load_fasttext(write(gzip.compress(data), "m.gz")).vectors) == rows
@@ -237,16 +237,16 @@ def test_subset_keeps_subwords_and_a_round_trip_keeps_the_rows(model, tmp_path):
 
 
 def test_an_embedding_starts_at_composed_rows(model, expected):
-    words, further, _, vectors = expected["skipgram.bin"]
+    words, others, _, vectors = expected["skipgram.bin"]
     table = load_fasttext(model("skipgram.bin"))
     vocabulary = Vocabulary({"the": 1, "unseen": 1})
     embedding = to_embedding(table, vocabulary, oov="subwords")
-    theirs = vectors[len(words) + further.index("unseen")]
+    theirs = vectors[len(words) + others.index("unseen")]
     row = vocabulary.key_to_index["unseen"]
     assert bits(embedding.weight.detach().numpy()[row]) == bits(theirs)
 
 
-# What gensim says
+# Against gensim
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -257,15 +257,15 @@ def test_gensim_has_the_same_rows(name):
     assert table.vectors.shape == (rows, dim)
     assert table.metadata["fasttext_version"] == str(version)
     same = [a == b for a, b in zip(table.index_to_key, keyed.index_to_key, strict=True)]
-    # gensim spells bytes beyond UTF-8 out ("\x82"), and composes the vector of that.
+    # gensim escapes bytes that are not UTF-8 ("\x82") and composes the vector of the escapes.
     assert same.count(False) == int(table.metadata.get("non_utf8", 0))
     assert same.count(False) == (69 if name.startswith("cp852") else 0)
-    if "</s>" in table and version > 10:  # gensim takes its n-grams, fastText since 2017 does not
+    if "</s>" in table and version > 10:  # gensim uses its n-grams, fastText since 2017 does not
         same[table.key_to_index["</s>"]] = False
     np.testing.assert_array_max_ulp(table.vectors[same], keyed.vectors[same], maxulp=1)
-    vectors, made = table.subwords.compose(FURTHER)
-    assert made.tolist() == [True] * len(FURTHER)
-    theirs = np.array([keyed.get_vector(word) for word in FURTHER])
+    vectors, made = table.subwords.compose(OTHERS)
+    assert made.tolist() == [True] * len(OTHERS)
+    theirs = np.array([keyed.get_vector(word) for word in OTHERS])
     np.testing.assert_allclose(vectors, theirs, rtol=0, atol=3e-7)  # numpy sums in another order
 
 
@@ -289,7 +289,7 @@ def test_a_supervised_model_that_gensim_refuses():
     np.testing.assert_allclose(text.vectors, table.vectors, rtol=5e-5, atol=1e-9)
 
 
-def test_what_gensim_writes(tmp_path):
+def test_models_that_gensim_writes(tmp_path):
     from gensim.models.fasttext import FastText, save_facebook_model
 
     sentences = list(PathLineSentences(str(GENSIM / "lee_background.cor")))

@@ -1,4 +1,4 @@
-"""The dictionary of a fastText binary model, its words left where they are in the file.
+"""The dictionary of a fastText binary model. Its words stay in the file.
 
 See `formats/fasttext/__init__.py` for the layout.
 """
@@ -19,7 +19,7 @@ __all__ = ["Dictionary", "read_dictionary", "spans"]
 Ints = npt.NDArray[np.int64]
 
 MAX_WORD = 1 << 17  # bytes
-TAIL = 10  # bytes of a dictionary entry behind its word: NUL, count, type
+TAIL = 10  # bytes of a dictionary entry after its word: NUL, count, type
 BLOCK = 1 << 16  # words
 
 
@@ -28,11 +28,11 @@ class Dictionary:
 
     Attributes:
         data: uint8, all bytes of the file.
-        starts: int64 `(size,)`, where each entry's word begins, words before labels.
-        stops: int64 `(size,)`, where it ends.
-        nwords: how many entries are words.
-        pruned: for a pruned model int64 `(2, n)`, the n-grams that are left, sorted, and the row
-            of each behind the words'; else None.
+        starts: int64 `(size,)`, the first byte of each entry's word, words before labels.
+        stops: int64 `(size,)`, the byte after each entry's word.
+        nwords: the number of entries that are words.
+        pruned: of a pruned model, int64 `(2, n)`: the remaining n-grams, sorted, and the row of
+            each, counted from the end of the words' rows. None otherwise.
     """
 
     def __init__(self, data: npt.NDArray[np.uint8], starts: Ints, stops: Ints, nwords: int) -> None:
@@ -41,11 +41,11 @@ class Dictionary:
 
     @property
     def nlabels(self) -> int:
-        """How many entries are labels of a supervised model."""
+        """The number of entries that are labels of a supervised model."""
         return len(self.starts) - self.nwords
 
     def words(self, rows: Ints) -> list[bytes]:
-        """Return the words of some entries."""
+        """Return the words of the given entries."""
         found: list[bytes] = []
         for at in range(0, len(rows), BLOCK):
             block = rows[at : at + BLOCK]
@@ -54,7 +54,7 @@ class Dictionary:
         return found
 
     def rows_of(self, words: list[bytes]) -> Ints:
-        """Return the first entry of each word, int64 `(n,)`, -1 where there is none."""
+        """Return the first entry of each word, int64 `(n,)`; -1 for a word without an entry."""
         hashes, entries = self._index
         wanted = np.fromiter(map(hash, words), np.int64, len(words))
         first, last = (np.searchsorted(hashes, wanted, side) for side in ("left", "right"))
@@ -79,7 +79,7 @@ class Dictionary:
 
 
 def spans(data: npt.NDArray[np.uint8], starts: Ints, stops: Ints) -> npt.NDArray[np.uint8]:
-    """Return the bytes of all spans, one after the other."""
+    """Return the bytes of all spans, joined."""
     lengths = stops - starts
     shift = starts - (np.cumsum(lengths) - lengths)
     found: npt.NDArray[np.uint8] = data[np.arange(int(lengths.sum())) + np.repeat(shift, lengths)]
@@ -87,15 +87,16 @@ def spans(data: npt.NDArray[np.uint8], starts: Ints, stops: Ints) -> npt.NDArray
 
 
 def read_dictionary(cursor: Cursor, bucket: int, unsigned: bool) -> tuple[Dictionary, int]:
-    """Return the dictionary, and how many n-grams pruning has left, -1 for a model not pruned.
+    """Return the dictionary and the number of n-grams that pruning left, -1 if not pruned.
 
     Args:
-        cursor: where it begins.
-        bucket: how many n-grams there may be.
-        unsigned: whether the file is of the first fastText, which pruned none and says nothing.
+        cursor: the place where the dictionary begins.
+        bucket: the number of n-gram rows before pruning.
+        unsigned: whether the file is of the first fastText, which could not prune and stores no
+            number of pruned n-grams.
 
     Raises:
-        VectorFileError: it is damaged, cut short, or contradicts itself.
+        VectorFileError: the dictionary is damaged, incomplete, or contradicts itself.
     """
     start = cursor.at
     size, nwords, nlabels = cursor.unpack("<3i", "the sizes of the dictionary")
@@ -104,30 +105,36 @@ def read_dictionary(cursor: Cursor, bucket: int, unsigned: bool) -> tuple[Dictio
     if min(size, nwords, nlabels) < 0 or size != nwords + nlabels or prunes < -1:
         raise cursor.error(
             f"the dictionary claims {size:,} entries, {nwords:,} words, {nlabels:,} labels and "
-            f"{prunes:,} pruned n-grams, which can't be; fetch the file again",
-            start,
+            f"{prunes:,} pruned n-grams, which is impossible",
+            at=start,
         )
     if nwords == 0:
-        raise cursor.error("the dictionary has 0 words, so there are no vectors", start)
+        raise cursor.error(
+            "the dictionary has 0 words, so there are no vectors",
+            at=start,
+            remedy="use a model that has words",
+        )
     cursor.needs(size * TAIL, f"the dictionary of {size:,} entries")
     starts, stops = _read_entries(cursor, size)
     data = np.frombuffer(cursor.data, np.uint8)
-    odd = np.flatnonzero(data[stops + TAIL - 1] != (np.arange(size) >= nwords))
-    if len(odd):
-        at = int(odd[0])
+    types = data[stops + TAIL - 1]
+    wrong = np.flatnonzero(types != (np.arange(size) >= nwords))
+    if len(wrong):
+        entry = int(wrong[0])
         raise cursor.error(
-            f"entry {at + 1:,} of the dictionary has the type {data[stops[at] + TAIL - 1]}, but "
-            f"{nwords:,} words (type 0) and then {nlabels:,} labels (type 1) are promised",
-            int(stops[at]) + TAIL - 1,
+            f"entry {entry + 1:,} of the dictionary has the type {types[entry]}, but the header "
+            f"promises {nwords:,} words (type 0) and then {nlabels:,} labels (type 1)",
+            at=int(stops[entry]) + TAIL - 1,
+            value=int(types[entry]),
         )
     negative = np.flatnonzero(data[stops + TAIL - 2] > 127)
     if len(negative):
         at = int(stops[negative[0]]) + 1
         count = int.from_bytes(cursor.data[at : at + 8], "little", signed=True)
         raise cursor.error(
-            f"entry {int(negative[0]) + 1:,} of the dictionary has the count {count:,}, below 0; "
-            "the file is damaged; fetch it again",
-            at,
+            f"entry {int(negative[0]) + 1:,} of the dictionary has the count {count:,}, below 0",
+            at=at,
+            value=count,
         )
     dictionary = Dictionary(data, starts, stops, nwords)
     if prunes >= 0:
@@ -148,15 +155,14 @@ def _read_entries(cursor: Cursor, size: int) -> tuple[Ints, Ints]:
     if len(stops) < size and at + MAX_WORD <= len(cursor.data):
         raise cursor.error(
             f"entry {len(stops) + 1:,} of {size:,} of the dictionary has no NUL within "
-            f"{MAX_WORD:,} bytes; the file is damaged; fetch it again",
-            at,
+            f"{MAX_WORD:,} bytes",
+            at=at,
         )
     if len(stops) < size or at > len(cursor.data):
         raise cursor.error(
             f"the file ends at byte {len(cursor.data):,}, within entry "
-            f"{min(len(stops) + 1, size):,} of {size:,} of the dictionary; it is cut short; fetch "
-            "it again",
-            min(at, len(cursor.data)),
+            f"{min(len(stops) + 1, size):,} of {size:,} of the dictionary",
+            at=min(at, len(cursor.data)),
         )
     ends = np.frombuffer(stops, np.int64) if size else np.empty(0, np.int64)
     starts = np.concatenate([[cursor.at], ends[:-1] + TAIL]).astype(np.int64)[:size]
@@ -168,13 +174,13 @@ def _read_pruned(cursor: Cursor, prunes: int, bucket: int) -> Ints:
     start = cursor.at
     pairs = cursor.array("<i4", 2 * prunes, f"the index of {prunes:,} pruned n-grams")
     ids, rows = pairs.reshape(-1, 2).T.astype(np.int64)
-    odd = np.flatnonzero((ids < 0) | (ids >= bucket) | (rows < 0) | (rows >= prunes))
-    if len(odd):
-        at = int(odd[0])
+    wrong = np.flatnonzero((ids < 0) | (ids >= bucket) | (rows < 0) | (rows >= prunes))
+    if len(wrong):
+        pair = int(wrong[0])
         raise cursor.error(
-            f"n-gram {ids[at]:,} is said to have row {rows[at]:,}, but there are {bucket:,} "
-            f"n-grams and {prunes:,} rows",
-            start + 8 * at,
+            f"the index of pruned n-grams gives n-gram {ids[pair]:,} the row {rows[pair]:,}, but "
+            f"there are {bucket:,} n-grams and {prunes:,} rows",
+            at=start + 8 * pair,
         )
     order = np.argsort(ids, kind="stable")
     return np.stack([ids[order], rows[order]])

@@ -1,4 +1,4 @@
-"""The matrices of a fastText binary model, plain or product-quantised, read row by row in place.
+"""The matrices of a fastText binary model, plain or product-quantised. Rows are read on demand.
 
 See `formats/fasttext/__init__.py` for the layout.
 """
@@ -24,27 +24,42 @@ CENTROIDS = 256  # a code is one byte
 
 
 class Cursor:
-    """A place in the bytes of a file, that moves on as its parts are read."""
+    """A position in the bytes of a file that advances as parts are read.
+
+    Attributes:
+        name: the file, for messages.
+        data: all bytes of the file.
+        at: the position.
+    """
 
     def __init__(self, source: Source) -> None:
         self.name = source.name
-        self.data = source.whole()
+        self.data = source.read_all()
         self.at = 0
 
-    def error(self, what: str, at: int | None = None) -> VectorFileError:
-        """Return the error that says what is wrong at a byte, else at the current one."""
-        return VectorFileError(f"{self.name}: at byte {self.at if at is None else at:,}: {what}")
+    def error(
+        self,
+        what: str,
+        *,
+        at: int | None = None,
+        value: object = None,
+        remedy: str = "the file is incomplete or damaged; fetch it again",
+    ) -> VectorFileError:
+        """Return an error about a byte of the file; about the current one if `at` is None."""
+        at = self.at if at is None else at
+        what = f"at byte {at:,}: {what}"
+        return VectorFileError(what, where=self.name, value=value, remedy=remedy)
 
     def needs(self, size: int, what: str) -> None:
-        """Refuse a part that is larger than what is left of the file."""
+        """Raise an error if fewer than `size` bytes are left."""
         if size > len(self.data) - self.at:
             raise self.error(
                 f"{size:,} bytes are needed for {what}, but the file ends at byte "
-                f"{len(self.data):,}; it is cut short or damaged; fetch it again"
+                f"{len(self.data):,}"
             )
 
     def array(self, dtype: str, length: int, what: str) -> npt.NDArray[Any]:
-        """Return the next numbers, in place; they need not be aligned."""
+        """Return the next numbers as a view of the file, which may be unaligned."""
         size = length * np.dtype(dtype).itemsize
         self.needs(size, what)
         self.at += size
@@ -58,7 +73,7 @@ class Cursor:
         """Return the next byte, which must be 0 or 1."""
         (value,) = self.unpack("<B", what)
         if value > 1:
-            raise self.error(f"{what} is {value}, not 0 or 1; the file is damaged", self.at - 1)
+            raise self.error(f"{what} is {value}, not 0 or 1", at=self.at - 1, value=value)
         return bool(value)
 
 
@@ -74,20 +89,20 @@ class Matrix(Protocol):
     quantized: bool
 
     def rows(self, rows: Ints, step: int) -> Vectors:
-        """Return some rows `(n, D)`, best in ascending order.
+        """Return some rows `(n, D)`.
 
         Args:
-            rows: int64 `(n,)`.
-            step: after how many rows the pages of the file that hold them are given back.
+            rows: int64 `(n,)`; ascending order is fastest.
+            step: the number of rows after which the pages of the file that hold them are released.
         """
 
 
 class Dense:
-    """Plain float32 rows, at any byte of a file.
+    """Plain float32 rows that start at any byte of a file.
 
     Args:
         data: the file, a view of a memory map or of bytes.
-        numbers: float32 `(rows * D,)` in it.
+        numbers: float32 `(rows * D,)`, a view of `data`.
         shape: `(rows, D)`.
     """
 
@@ -101,7 +116,7 @@ class Dense:
         self._map = data.obj if isinstance(data.obj, mmap.mmap) else None
 
     def rows(self, rows: Ints, step: int) -> Vectors:
-        """Return some rows; pages of the file that were touched don't stay in memory."""
+        """Return some rows. Pages of the file that were read don't stay in memory."""
         found = np.empty((len(rows), self.shape[1]), "<f4")
         target = found.view(np.uint8)
         for at in range(0, len(rows), step):
@@ -113,12 +128,12 @@ class Dense:
 
 
 class Quantized:
-    """Rows that are made of centroids, each named by a byte, and may be scaled by a norm.
+    """Rows that are concatenated centroids, each given by a one-byte code, times a norm.
 
     Args:
         codes: uint8 `(rows, parts)`.
-        centroids: float32 `(parts * 256, width)`; the last part's are filled up with zeros.
-        norms: float32 `(rows,)`, or None where the rows were not normalised.
+        centroids: float32 `(parts * 256, width)`; those of the last part are padded with zeros.
+        norms: float32 `(rows,)`, or None if the rows were not normalised.
         dim: the number `D` of values in a row.
     """
 
@@ -143,27 +158,26 @@ class Quantized:
 def read_matrix(
     cursor: Cursor, what: str, quantized: bool, expected: tuple[int | None, int]
 ) -> Matrix:
-    """Read a matrix but for its rows.
+    """Read the layout of a matrix. Its rows stay in the file.
 
     Args:
-        cursor: where it begins.
-        what: its name, for messages.
+        cursor: the place where the matrix begins.
+        what: the name of the matrix, for messages.
         quantized: whether it is product-quantised.
         expected: the rows and columns it must have; None for any number of rows.
 
     Raises:
-        VectorFileError: it has another shape, or is cut short or damaged.
+        VectorFileError: the matrix has another shape, or is incomplete or damaged.
     """
     start = cursor.at
-    with_norms = quantized and cursor.flag(f"the mark of norms in {what}")
+    with_norms = quantized and cursor.flag(f"the flag of norms in {what}")
     rows, dim = cursor.unpack("<2q", f"the shape of {what}")
     wanted = rows if expected[0] is None else expected[0]
     if rows < 0 or (rows, dim) != (wanted, expected[1]):
         raise cursor.error(
             f"{what} is {rows:,} x {dim:,}, but the arguments and the dictionary promise "
-            f"{'any number of' if expected[0] is None else f'{wanted:,}'} rows of {expected[1]:,}; "
-            "the file is damaged; fetch it again",
-            start,
+            f"{'any number of' if expected[0] is None else f'{wanted:,}'} rows of {expected[1]:,}",
+            at=start,
         )
     if not quantized:
         numbers = cursor.array("<f4", rows * dim, f"{what} of {rows:,} x {dim:,}")
@@ -174,9 +188,10 @@ def read_matrix(
     parts = len(centroids) // CENTROIDS
     if size != rows * parts:
         raise cursor.error(
-            f"{what} of {rows:,} rows of {parts:,} codes needs {rows * parts:,} codes, it has "
-            f"{size:,}; the file is damaged; fetch it again",
-            start + 17,
+            f"{what} of {rows:,} rows of {parts:,} codes needs {rows * parts:,} codes, but has "
+            f"{size:,}",
+            at=start + 17,
+            value=size,
         )
     norms = None
     if with_norms:
@@ -193,10 +208,9 @@ def _read_centroids(cursor: Cursor, what: str, dim: int) -> Vectors:
     parts = -(-dim // max(dsub, 1))
     if dsub < 1 or found != (dim, parts, dsub, dim - (parts - 1) * dsub):
         raise cursor.error(
-            f"the quantiser of {what} cuts {found[0]:,} numbers into {found[1]:,} parts of "
-            f"{found[2]:,}, the last of {found[3]:,}, which does not make {dim:,}; the file is "
-            "damaged; fetch it again",
-            start,
+            f"the quantiser of {what} splits {found[0]:,} numbers into {found[1]:,} parts of "
+            f"{found[2]:,}, the last of {found[3]:,}, which does not add up to {dim:,}",
+            at=start,
         )
     numbers = cursor.array("<f4", dim * CENTROIDS, f"the centroids of {what}")
     width = min(dsub, dim)

@@ -1,4 +1,4 @@
-"""The parts of a fastText binary model, each checked against the bytes that are there.
+"""The parts of a fastText binary model, each checked against the bytes of the file.
 
 See `formats/fasttext/__init__.py` for the layout.
 """
@@ -20,13 +20,12 @@ from .matrix import Cursor, Matrix, read_matrix
 
 __all__ = ["UNSIGNED", "Args", "Model", "read_model"]
 
-MAGIC = 793_712_314
 VERSIONS = (11, 12)
-UNSIGNED = 10  # the version that a file without a signature is taken for
+UNSIGNED = 10  # the version assigned to a file of the first fastText, which stores none
 
 
 class Args(NamedTuple):
-    """What the model was trained with, as far as it tells what the rows are."""
+    """The training arguments that determine what the rows are."""
 
     version: int
     model: str
@@ -38,56 +37,58 @@ class Args(NamedTuple):
 
 
 class Model(NamedTuple):
-    """A fastText model whose every part was found to be where it should."""
+    """A fastText model whose parts were all checked.
 
+    Attributes:
+        name: the file, for messages.
+        args: the training arguments.
+        dictionary: the words.
+        matrix: the rows of words and n-grams, which stay in the file.
+    """
+
+    name: str
     args: Args
     dictionary: Dictionary
     matrix: Matrix
 
 
 def read_model(source: Source) -> Model:
-    """Read a model but for its matrix, which stays in the file.
+    """Read a model. Its words and its matrix stay in the file.
 
     Raises:
-        VectorFileError: a part is damaged, cut short, or contradicts another.
+        VectorFileError: a part is damaged, incomplete, or contradicts another.
     """
     cursor = Cursor(source)
     unsigned = is_unsigned(bytes(cursor.data[:HEAD_SIZE]))
     version = UNSIGNED if unsigned else _read_version(cursor)
     args = _read_args(cursor, version)
     dictionary, prunes = read_dictionary(cursor, args.bucket, unsigned)
-    quantized = not unsigned and cursor.flag("the mark of a quantised input matrix")
+    quantized = not unsigned and cursor.flag("the flag of a quantised input matrix")
     if prunes >= 0 and not quantized:
         raise cursor.error(
-            f"its n-grams are pruned to {prunes:,}, but its matrix is not quantised; fastText "
-            "refuses such files as damaged too: fetch the current model, or train it again"
+            f"the n-grams are pruned to {prunes:,}, but the matrix is not quantised, so fastText "
+            "rejects the file too",
+            remedy="fetch the current version of the model, or train it again",
         )
-    further = args.bucket if prunes < 0 else prunes
+    ngrams = args.bucket if prunes < 0 else prunes
     matrix = read_matrix(
-        cursor, "the input matrix", quantized, (dictionary.nwords + further, args.dim)
+        cursor, "the input matrix", quantized, (dictionary.nwords + ngrams, args.dim)
     )
-    quantized_output = not unsigned and cursor.flag("the mark of a quantised output matrix")
+    quantized_output = not unsigned and cursor.flag("the flag of a quantised output matrix")
     read_matrix(cursor, "the output matrix", quantized and quantized_output, (None, args.dim))
     if cursor.at != len(cursor.data):
-        raise cursor.error(
-            f"the model ends here, but the file has {len(cursor.data):,} bytes; fetch it again"
-        )
-    return Model(args, dictionary, matrix)
+        raise cursor.error(f"the model ends here, but the file has {len(cursor.data):,} bytes")
+    return Model(source.name, args, dictionary, matrix)
 
 
 def _read_version(cursor: Cursor) -> int:
-    magic, version = cursor.unpack("<2i", "the magic number and the version")
-    if magic != MAGIC:
-        raise cursor.error(
-            f"it starts with {magic}, fastText binary models start with {MAGIC}; "
-            "load_vectors(path) finds the format",
-            0,
-        )
+    _, version = cursor.unpack("<2i", "the magic number and the version")
     if version not in VERSIONS:
         raise cursor.error(
-            f"it is a fastText model of version {version}; versions 11 and 12 are read; save it "
-            "with fastText 0.9.2",
-            4,
+            f"the fastText model is of version {version}, but only versions 11 and 12 can be read",
+            at=4,
+            value=version,
+            remedy="save it with fastText 0.9.2",
         )
     return int(version)
 
@@ -97,18 +98,18 @@ def _read_args(cursor: Cursor, version: int) -> Args:
     fields = cursor.unpack("<12id", "the arguments")
     dim, word_ngrams, model, bucket, minn, maxn = (fields[at] for at in (0, 5, 7, 8, 9, 10))
     if model not in MODELS:
-        raise cursor.error(f"the model is of kind {model}; 1, 2 and 3 are known", start + 28)
+        what = f"the model is of kind {model}, but only 1, 2 and 3 exist"
+        raise cursor.error(what, at=start + 28, value=model)
     if not 1 <= dim <= MAX_SIZE:
-        raise cursor.error(f"it claims vectors of {dim:,} numbers; it is damaged", start)
+        raise cursor.error(f"the header claims vectors of {dim:,} numbers", at=start, value=dim)
     for name, number, most, at in (
         ("bucket", bucket, (1 << 31) - 1, 32),
         ("minn", minn, (1 << 31) - 1, 36),
         ("maxn", maxn, MAX_NGRAM, 40),
     ):
         if not 0 <= number <= most:
-            raise cursor.error(
-                f"its {name} is {number:,}, not 0 to {most:,}; it is damaged", start + at
-            )
+            what = f"{name} is {number:,}, not 0 to {most:,}"
+            raise cursor.error(what, at=start + at, value=number)
     if MODELS[model] == "supervised" and version < 12:
-        maxn = 0  # as fastText does: these had no n-grams of characters, whatever they say
+        maxn = 0  # as in fastText: these models had no character n-grams, whatever the file says
     return Args(version, MODELS[model], dim, word_ngrams, bucket, minn, maxn)
