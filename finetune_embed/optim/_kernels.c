@@ -40,6 +40,10 @@
 #define INDEPENDENT
 #endif
 
+#if defined(_MSC_VER) && !defined(__clang__)
+#define restrict __restrict /* its C mode has no C99 keyword */
+#endif
+
 #define MOST_THREADS 64
 #define PARTS 8           /* for each thread */
 #define ENOUGH_WORK 65536 /* numbers for a thread; for fewer it is not worth starting */
