@@ -11,7 +11,7 @@ from torch import nn
 from ..errors import StrategyError
 from ..optim import RowAdamW
 from ..strategies import Strategy, check_optimizer
-from ..strategies.base import forget_start, keep_start
+from ..strategies.weights import forget_start, keep_start
 
 __all__ = ["StrategyCallback"]
 
@@ -61,7 +61,7 @@ class StrategyCallback(Callback):
         ]
         for optimizer in with_table or trainer.optimizers:
             check_optimizer(optimizer, self.embedding, self.strategy)
-        if self.strategy.goes_by_scores and not trainer.enable_validation:
+        if self.strategy.needs_scores and not trainer.enable_validation:
             raise StrategyError(
                 f"{self.strategy} goes by validation scores, and there will be none; give "
                 "trainer.fit a loader of validation data, and the module a validation_step"

@@ -11,7 +11,7 @@ from transformers.trainer_utils import has_length
 
 from ..errors import StrategyError
 from ..optim import RowAdamW
-from ..strategies import Strategy, check_optimizer
+from ..strategies import Strategy, check_optimizer, is_timed
 
 __all__ = ["StrategyCallback"]
 
@@ -56,13 +56,13 @@ class StrategyCallback(TrainerCallback):
                 gone on with, which `Trainer` does not count; or there will be no scores to go by.
         """
         self._begun = None if has_length(given["train_dataloader"]) else 0
-        if self.strategy.goes_by_scores and args.eval_strategy == "no":
+        if self.strategy.needs_scores and args.eval_strategy == "no":
             raise StrategyError(
                 f"{self.strategy} goes by validation scores, and there will be none; let the "
                 "trainer evaluate: TrainingArguments(eval_strategy='epoch')"
             )
-        by_epoch = self.strategy.timing == "epoch" and self.strategy.timed and self.strategy.tunes
-        if self._begun is not None and state.global_step and by_epoch:
+        by_epoch = self.strategy.timing == "epoch" and self.strategy.tunes
+        if self._begun is not None and state.global_step and by_epoch and is_timed(self.strategy):
             raise StrategyError(
                 f"{self.strategy} counts epochs, and of data without a length transformers.Trainer "
                 "does not say in which one a checkpoint was written; take a strategy that counts "

@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from ..strategies.row_rules import gate_of
+from ..strategies.gates import gate_of
 from .kernels import adam_dense
 from .row_state import State
 

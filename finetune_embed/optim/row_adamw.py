@@ -9,7 +9,8 @@ import torch
 from torch.optim.optimizer import ParamsT
 
 from ..strategies import RowRule
-from ..strategies.row_rules import claim, gate_of, marks_of, rule_of
+from ..strategies.gates import gate_of
+from ..strategies.row_rules import claim, marks_of, rule_of
 from .checks import check_group, check_state, takes_part
 from .dense import step_dense
 from .exchange import world_size

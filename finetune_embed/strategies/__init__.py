@@ -1,20 +1,22 @@
-"""Small classes that say which part of a model trains, when, and how fast. They know torch only."""
+"""Small classes that define which part of a model trains, when, and how fast."""
 
-from .base import Clock, Strategy
+from .base import STRATEGIES, Anchored, Composition, FullTune, Strategy, is_timed, parts_of
 from .checks import check_moved, check_optimizer
-from .composition import STRATEGIES, Composition
-from .freezing import Freeze, FullTune, HeadFirst, UnfreezeAfter, UnfreezeOnPlateau
+from .clock import Clock
+from .freezing import Freeze, HeadFirst, UnfreezeAfter, UnfreezeOnPlateau
 from .gradual_unfreezing import ChainThaw, GradualUnfreeze
 from .layout import EMBEDDING, model_layout
 from .learning_rates import DiscriminativeLR, RampUp
 from .regularizers import L2SP, DeltaShrink, MaxNorm, TrustRegion
 from .row_rules import RowRule
 from .row_selection import FrequencyLR, LockRows, TrainRows
+from .words import Words
 
 __all__ = [
     "EMBEDDING",
     "L2SP",
     "STRATEGIES",
+    "Anchored",
     "ChainThaw",
     "Clock",
     "Composition",
@@ -34,7 +36,10 @@ __all__ = [
     "TrustRegion",
     "UnfreezeAfter",
     "UnfreezeOnPlateau",
+    "Words",
     "check_moved",
     "check_optimizer",
+    "is_timed",
     "model_layout",
+    "parts_of",
 ]

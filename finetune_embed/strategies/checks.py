@@ -6,9 +6,10 @@ import torch
 from torch import nn
 
 from ..errors import StrategyError
-from .base import Strategy, table_weight
+from .base import Strategy
 from .layout import EMBEDDING
 from .row_rules import rule_of
+from .weights import table_weight
 
 __all__ = ["check_moved", "check_optimizer"]
 
@@ -16,13 +17,13 @@ __all__ = ["check_moved", "check_optimizer"]
 def check_optimizer(
     optimizer: torch.optim.Optimizer, embedding: nn.Module, strategy: Strategy | None = None
 ) -> None:
-    """Check that an optimizer will train a table as a strategy says.
+    """Check that an optimizer will train a table as a strategy requires.
 
-    The table may be frozen now; but an optimizer that was built without it, as those are that
-    take only the parameters with `requires_grad`, never trains it again, silently.
+    The table may be frozen now. But an optimizer that was built without it, because it took only
+    the parameters with `requires_grad`, would never train it, silently.
 
     Args:
-        optimizer: the optimizer, once it is built.
+        optimizer: the optimizer.
         embedding: the `nn.Embedding` that is tuned.
         strategy: the strategy its groups should come from.
 
@@ -33,24 +34,25 @@ def check_optimizer(
     weight = table_weight(embedding)
     groups = optimizer.param_groups
     group = next((g for g in groups if any(p is weight for p in g["params"])), None)
-    told = f"the embedding {tuple(weight.shape)}"
+    remedy = "build it with strategy.param_groups(model, embedding, lr=lr)"
     if group is None:
         raise StrategyError(
-            f"{told} is in none of the optimizer's {len(groups)} groups, so it would never train; "
-            "build it with strategy.param_groups(model, embedding, lr=lr)"
+            f"the embedding {tuple(weight.shape)} is in none of the optimizer's {len(groups)} "
+            "groups, so it would never train",
+            value=optimizer,
+            remedy=remedy,
         )
-    if strategy is None:
-        return
-    if group.get("name") != EMBEDDING:
+    if strategy is not None and group.get("name") != EMBEDDING:
         raise StrategyError(
-            f"{told} is in the group {group.get('name')!r}, which {strategy} did not make, so its "
-            "rate would be lost; build the optimizer with "
-            "strategy.param_groups(model, embedding, lr=lr)"
+            f"the embedding {tuple(weight.shape)} is in the optimizer's group "
+            f"{group.get('name')!r}, which {strategy} did not make, so its rate would be lost",
+            value=optimizer,
+            remedy=remedy,
         )
 
 
 def check_moved(embedding: nn.Module, before: torch.Tensor, lr: float) -> int:
-    """Check after a first epoch with an open table that training has moved it.
+    """Check after the first epoch with an open table that training has moved it.
 
     Args:
         embedding: the `nn.Embedding` that is tuned.
@@ -70,11 +72,16 @@ def check_moved(embedding: nn.Module, before: torch.Tensor, lr: float) -> int:
     rule = rule_of(weight)
     if rule is not None and rule.train is not None and not bool(rule.train.any()):
         reason = "the strategy's row mask is False for every row"
+        remedy = "choose rows that are in the table"
     elif weight.grad is None:
-        reason = "it has no gradient, so the loss does not depend on it; does the model use it?"
+        reason = "it has no gradient, so the loss does not depend on it"
+        remedy = "use the embedding in the model's forward pass"
     else:
-        reason = "it has a gradient, so no optimizer steps it; see check_optimizer(...)"
+        reason = "it has a gradient, so no optimizer steps it"
+        remedy = "find out why with check_optimizer(optimizer, embedding)"
     raise StrategyError(
         f"the table {tuple(weight.shape)} was open for an epoch at lr={lr:g} and not one of its "
-        f"rows moved: {reason}"
+        f"rows moved: {reason}",
+        value=lr,
+        remedy=remedy,
     )

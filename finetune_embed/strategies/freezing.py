@@ -1,35 +1,24 @@
-"""Strategies of when the table trains: never, always, or after a while."""
+"""Strategies of when the table trains: never, or after a while."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..errors import StrategyError
+from ..errors import Either, Option, StrategyError
 from .arguments import check_count, check_number, check_text
-from .base import Clock, Strategy, Timing
+from .base import Strategy, named
+from .clock import Clock, Record, Timing
 from .layout import EMBEDDING
 from .validation_records import epoch_of_plateau
 
-__all__ = ["Freeze", "FullTune", "HeadFirst", "UnfreezeAfter", "UnfreezeOnPlateau"]
+__all__ = ["Freeze", "HeadFirst", "UnfreezeAfter", "UnfreezeOnPlateau"]
 
 
-@dataclass(frozen=True)
-class FullTune(Strategy):
-    """Tune the whole table from the first step on, at the rate of the rest of the model.
-
-    The identity of composition. Kim (2014) calls it *non-static*. Take it when there is plenty of
-    training data; with little, it forgets what the vectors knew of words it sees.
-    """
-
-    @property
-    def about_table(self) -> bool:
-        return False
-
-
+@named
 @dataclass(frozen=True)
 class Freeze(Strategy):
-    """Keep the table as it is, bit for bit; only the rest of the model trains.
+    """Keep the table unchanged, bit for bit; only the rest of the model trains.
 
     Kim (2014) calls it *static*. The baseline that every other strategy has to beat.
     """
@@ -42,13 +31,14 @@ class Freeze(Strategy):
         return 0.0 if name == EMBEDDING else 1.0
 
 
+@named
 @dataclass(frozen=True)
 class UnfreezeAfter(Strategy):
     """Freeze the table until the rest of the model has trained for a while, then tune it.
 
     A new head sends large, random gradients into the table; a table that opens later is spared
-    them (Howard and Ruder 2018, ULMFiT, section 3.3; what Lightning's `BackboneFinetuning` does).
-    Of no use where the head is to be trained no longer than it takes to open the table.
+    them (Howard and Ruder 2018, ULMFiT, section 3.3; Lightning's `BackboneFinetuning` does the
+    same). Of no use if the table opens only when the head has finished training.
 
     Attributes:
         epochs: the table opens at the start of this epoch, counted from 0.
@@ -65,13 +55,18 @@ class UnfreezeAfter(Strategy):
         given = {name: value for name, value in vars(self).items() if value is not None}
         if len(given) != 1:
             raise StrategyError(
-                "UnfreezeAfter takes either epochs, steps or fraction: UnfreezeAfter(epochs=2), "
-                "UnfreezeAfter(steps=500) or UnfreezeAfter(fraction=0.3)"
+                "UnfreezeAfter takes either epochs, steps or fraction",
+                value=given,
+                remedy="write UnfreezeAfter(epochs=2), UnfreezeAfter(steps=500) or "
+                "UnfreezeAfter(fraction=0.3)",
             )
         if self.fraction is None:
             check_count(self, *given.values())
         elif not 0 <= self.fraction < 1:
-            raise StrategyError(f"UnfreezeAfter(fraction={self.fraction}) is not from 0 to below 1")
+            raise StrategyError(
+                f"UnfreezeAfter(fraction={self.fraction}) must be at least 0 and below 1",
+                value=self.fraction,
+            )
 
     @property
     def timing(self) -> Timing:
@@ -86,24 +81,34 @@ class UnfreezeAfter(Strategy):
             return float(clock.step >= self.steps)
         if clock.total_steps is None:
             raise StrategyError(
-                f"{self} needs the number of all steps: strategy.on_step_start(embedding, step, "
-                "total_steps=...), or finetune(..., max_steps=...) on a stream of unknown length"
+                f"{self} needs the number of all steps",
+                value=self,
+                remedy=Either(
+                    python=(
+                        "call strategy.on_step_start(embedding, step, total_steps=...), or, for a "
+                        "stream of unknown length, finetune(..., ",
+                        Option("max_steps", ...),
+                        ")",
+                    ),
+                    command_line=("give ", Option("max_steps", ...)),
+                ),
             )
         return float(clock.step >= (self.fraction or 0) * clock.total_steps)
 
 
+@named
 @dataclass(frozen=True)
 class UnfreezeOnPlateau(Strategy):
-    """Freeze the table until the validation score stops getting better, then tune it.
+    """Freeze the table until the validation score stops improving, then tune it.
 
-    As `UnfreezeAfter`, where nobody knows beforehand how long the head takes; what
-    `torch.optim.lr_scheduler.ReduceLROnPlateau` does to a rate, done to a table. It needs
-    validation records: our loop keeps them, a loop of one's own passes them as `scores`.
+    Like `UnfreezeAfter`, but you need not know in advance how long the head takes; compare
+    `torch.optim.lr_scheduler.ReduceLROnPlateau`, which does it to a rate. It needs validation
+    records: `finetune` keeps them, your own loop passes them as `scores`.
 
     Attributes:
-        patience: how many epochs in a row bring nothing better before the table opens.
-        metric: `loss`, or a score that is to grow, such as `accuracy`.
-        min_delta: what counts as better must be so by more than this.
+        patience: the number of epochs in a row without improvement before the table opens.
+        metric: `loss`, or a score that should grow, such as `accuracy`.
+        min_delta: an improvement must be larger than this.
     """
 
     patience: int = 1
@@ -116,7 +121,7 @@ class UnfreezeOnPlateau(Strategy):
         check_text(self, "metric", self.metric)
 
     @property
-    def goes_by_scores(self) -> bool:
+    def needs_scores(self) -> bool:
         return True
 
     def gate(self, name: str, clock: Clock) -> float:
@@ -125,19 +130,20 @@ class UnfreezeOnPlateau(Strategy):
         return 1.0 if name != EMBEDDING else float(opened is not None and clock.epoch >= opened)
 
 
+@named
 @dataclass(frozen=True)
 class HeadFirst(Strategy):
     """Train the head alone until it is good, then everything at a small rate.
 
     *LP-FT* of Kumar et al. (2022, ICLR, "Fine-tuning can distort pretrained features"): a head
-    that fits the vectors as they are leaves little for the table to do, so that it is distorted
-    less. Where the paper trains the linear probe to convergence and starts a second run, this is
-    one run: the moments of the head go on, and the rate of all parts is multiplied.
+    that already fits the vectors sends smaller gradients into the table, which distorts it less.
+    The paper trains the linear probe to convergence and then starts a second run; here it is one
+    run: the moments of the head carry over, and the rate of all parts is multiplied.
 
     Attributes:
-        epochs: how many epochs the head trains alone; or
-        patience: until so many epochs in a row bring no better validation score. Give one.
-        rate_after: the factor on all rates from then on.
+        epochs: the number of epochs the head trains alone; or
+        patience: the number of epochs in a row without a better validation score. Give one.
+        rate_after: the factor on all rates afterwards.
         metric: as for `UnfreezeOnPlateau`.
     """
 
@@ -149,19 +155,23 @@ class HeadFirst(Strategy):
     def __post_init__(self) -> None:
         if (self.epochs is None) == (self.patience is None):
             raise StrategyError(
-                "HeadFirst takes either epochs or patience: HeadFirst(epochs=3) or "
-                "HeadFirst(patience=2)"
+                "HeadFirst takes either epochs or patience",
+                value=(self.epochs, self.patience),
+                remedy="write HeadFirst(epochs=3) or HeadFirst(patience=2)",
             )
         if self.epochs is not None:
             check_count(self, self.epochs)
         if self.patience is not None:
             check_count(self, self.patience, least=1)
         if not 0 < self.rate_after <= 1:
-            raise StrategyError(f"HeadFirst(rate_after={self.rate_after}) is above 0, at most 1")
+            raise StrategyError(
+                f"HeadFirst(rate_after={self.rate_after}) must be above 0 and at most 1",
+                value=self.rate_after,
+            )
         check_text(self, "metric", self.metric)
 
     @property
-    def goes_by_scores(self) -> bool:
+    def needs_scores(self) -> bool:
         return self.patience is not None
 
     def gate(self, name: str, clock: Clock) -> float:
@@ -173,7 +183,7 @@ class HeadFirst(Strategy):
         return 0.0 if name == EMBEDDING else 1.0
 
 
-def needed_scores(strategy: Strategy, clock: Clock) -> Sequence[Mapping[str, float]]:
+def needed_scores(strategy: Strategy, clock: Clock) -> Sequence[Record]:
     """Return the validation records.
 
     Raises:
@@ -181,7 +191,9 @@ def needed_scores(strategy: Strategy, clock: Clock) -> Sequence[Mapping[str, flo
     """
     if clock.scores is None:
         raise StrategyError(
-            f"{strategy} goes by validation scores; give the records so far, one for each epoch: "
-            "strategy.on_epoch_start(embedding, epoch, scores=history)"
+            f"{strategy} needs validation scores",
+            value=strategy,
+            remedy="give the records so far, one for each epoch: "
+            "strategy.on_epoch_start(embedding, epoch, scores=history)",
         )
     return clock.scores

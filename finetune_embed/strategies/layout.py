@@ -18,7 +18,7 @@ class Part(NamedTuple):
     """A part of a model that has one learning rate.
 
     Attributes:
-        name: `embedding`, the dotted name of a layer, or `model` for what is in no layer.
+        name: `embedding`, the dotted name of a layer, or `model` for parameters outside all layers.
         depth: 0 for the part defined last, the output; one more for each part before it. The
             table is the deepest.
         params: its parameters.
@@ -33,15 +33,15 @@ def model_layout(model: nn.Module, weight: nn.Parameter) -> list[Part]:
     """Return the parts of a model, the table first, then its layers.
 
     A layer is a direct child of the model, with all its parameters; `nn.Sequential` and
-    `nn.ModuleList` stand for their items, each a layer. Parameters of the model itself are the
-    part `model`. The order is the order of definition, in `__init__` or in an `nn.Sequential`: a
-    model that defines its layers in another order than it calls them has other depths.
+    `nn.ModuleList` are replaced by their items, each a layer. Parameters of the model itself are
+    the part `model`. Layers come in the order of definition, in `__init__` or in an
+    `nn.Sequential`; a model that calls them in another order has other depths than you expect.
 
     A parameter that several layers share, such as a table tied to the output layer, is in the
     first of them only. The table is found by identity, never by value.
 
     Raises:
-        StrategyError: the weight is no parameter of the model.
+        StrategyError: the weight is not a parameter of the model.
     """
     layers: dict[str, list[nn.Parameter]] = {}
     seen: set[nn.Parameter] = set()
@@ -53,8 +53,10 @@ def model_layout(model: nn.Module, weight: nn.Parameter) -> list[Part]:
     if weight not in seen:
         raise StrategyError(
             f"the embedding ({weight.shape[0]:,}, {weight.shape[1]}) is not part of the model "
-            f"{type(model).__name__}; pass the very module that the model uses, such as "
-            "strategy.param_groups(model, model.embedding, lr=lr)"
+            f"{type(model).__name__}",
+            value=model,
+            remedy="pass the module that the model uses, such as model.embedding in "
+            "strategy.param_groups(model, model.embedding, lr=lr)",
         )
     last = len(layers) - 1
     parts = [Part(name, last - i, params) for i, (name, params) in enumerate(layers.items())]

@@ -1,34 +1,28 @@
-"""Row rules: what a strategy says about single rows of a table, in the form an optimizer applies.
+"""Row rules: what a strategy does to single rows of a table, in the form an optimizer applies.
 
 A rule and a gate travel on the weight itself, as plain attributes that the type of a parameter
-does not declare (hence `vars`); `RowAdamW` claims them. An optimizer that doesn't
-would ignore them, so a rule that nobody claims is an error.
+does not declare (hence `vars`); `RowAdamW` claims them. Other optimizers would ignore them, so a
+rule without a claim is an error.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
 
 from ..errors import StrategyError
 
-if TYPE_CHECKING:
-    from .base import Strategy
-
 __all__ = [
     "RowRule",
-    "attach_gate",
     "attach_rule",
     "claim",
-    "gate_of",
-    "hold_rows",
     "marks_of",
-    "open_or_close",
+    "merge_rules",
     "rule_of",
     "trains_now",
 ]
@@ -41,17 +35,17 @@ _MARKS = ("row_rule", "row_rule_claimed", "row_gate", "row_epoch", "closed_by_st
 class RowRule:
     """Which rows of a table `(V, D)` train, and how far they may go.
 
-    The operations are done after the optimizer's own update of a row, on the rows of the batch
-    only, in this order: update x scale x gate, decay, shrink, radius, max_norm.
+    The operations come after the optimizer's own update of a row, on the rows of the batch only,
+    in this order: update x scale x gate, decay, shrink, radius, max_norm.
 
     Attributes:
         train: bool `(V,)`, the rows that train; None for all.
-        opens: int `(V,)`, the epoch from which each row trains; None for 0.
+        opens: int `(V,)`, the epoch in which each row starts to train; None for 0.
         scale: float `(V,)`, a factor on each row's update; None for 1.
         anchor: `(V, D)`, what decay, shrink and radius are measured from; None for zero.
-        decay: decoupled decay toward the anchor, times the learning rate, made up for the steps
-            that a row has missed since it was last in a batch. Not together with `weight_decay` of
-            the optimizer on the same table, which would be an error.
+        decay: decoupled decay toward the anchor, times the learning rate. The steps that a row has
+            missed since it was last in a batch are made up for. An error together with the
+            optimizer's `weight_decay` on the same table.
         shrink: the distance to the anchor shrinks by this times the learning rate, to exactly
             zero (group soft threshold).
         radius: the largest distance to the anchor; one for all rows, or float `(V,)`.
@@ -69,68 +63,80 @@ class RowRule:
 
     @property
     def trivial(self) -> bool:
-        """Whether the rule says nothing."""
-        said = ((getattr(self, field.name), field.default) for field in fields(self))
-        return all(not isinstance(value, torch.Tensor) and value == none for value, none in said)
+        """Whether the rule changes nothing."""
+        return not any(self.sets(field.name) for field in fields(self))
 
     @property
     def bounds_distance(self) -> bool:
         """Whether there is a radius."""
         return isinstance(self.radius, torch.Tensor) or math.isfinite(self.radius)
 
+    def sets(self, name: str) -> bool:
+        """Return whether a field differs from its default."""
+        value = getattr(self, name)
+        return isinstance(value, torch.Tensor) or bool(value != getattr(RowRule, name))
+
     def on(self, device: torch.device) -> RowRule:
         """Return the rule with its tensors on a device; itself, if they are there."""
-        said = ((field.name, getattr(self, field.name)) for field in fields(self))
+        values = ((field.name, getattr(self, field.name)) for field in fields(self))
         moved: dict[str, Any] = {
             name: value.to(device)
-            for name, value in said
+            for name, value in values
             if isinstance(value, torch.Tensor) and value.device != device
         }
         return replace(self, **moved) if moved else self
 
 
+def merge_rules(rules: Sequence[RowRule]) -> RowRule:
+    """Return rules as one: masks AND, scales multiply, radius and max_norm take the minimum.
+
+    Raises:
+        StrategyError: two rules set the anchor, the decay or the shrink.
+    """
+    for name in ("anchor", "decay", "shrink"):
+        if sum(rule.sets(name) for rule in rules) > 1:
+            raise StrategyError(
+                f"two strategies set the rows' {name}", value=name, remedy="keep one of them"
+            )
+    return RowRule(
+        train=_combined([rule.train for rule in rules], torch.logical_and),
+        opens=_combined([rule.opens for rule in rules], torch.maximum),
+        scale=_combined([rule.scale for rule in rules], torch.mul),
+        anchor=next((rule.anchor for rule in rules if rule.anchor is not None), None),
+        decay=max(rule.decay for rule in rules),
+        shrink=max(rule.shrink for rule in rules),
+        radius=_least([rule.radius for rule in rules]),
+        max_norm=min(rule.max_norm for rule in rules),
+    )
+
+
+def _combined(values: list[Any], combine: Callable[[Any, Any], Any]) -> Any:
+    """Combine the values that are not None; None if there are none."""
+    combined = None
+    for value in values:
+        if value is not None:
+            combined = value if combined is None else combine(combined, value)
+    return combined
+
+
+def _least(radii: list[float | torch.Tensor]) -> float | torch.Tensor:
+    """Return the smallest radius, row by row if one has a number for each row."""
+    least: float | torch.Tensor = math.inf
+    for radius in radii:
+        if isinstance(least, torch.Tensor) or isinstance(radius, torch.Tensor):
+            least = torch.minimum(torch.as_tensor(least), torch.as_tensor(radius))
+        else:
+            least = min(least, radius)
+    return least
+
+
 def attach_rule(weight: nn.Parameter, rule: RowRule) -> None:
-    """Put a rule on a weight, or take a former one off."""
+    """Put a rule on a weight in place of any earlier one."""
     vars(weight).update(row_rule=None if rule.trivial else rule, row_rule_claimed=False)
 
 
-def attach_gate(weight: nn.Parameter, gate: float, strategy: Strategy, epoch: int) -> None:
-    """Put a gate on a weight, and the epoch that `opens` is compared with.
-
-    Raises:
-        StrategyError: the weight has a rule, or the gate is a ramp, and no optimizer has claimed
-            them.
-    """
-    vars(weight).update(row_gate=gate, row_epoch=epoch)
-    ramp = 0 < gate < 1
-    if (rule_of(weight) is not None or ramp) and not getattr(weight, "row_rule_claimed", False):
-        raise StrategyError(
-            f"{strategy} needs fe.RowAdamW(strategy.param_groups(...)); another optimizer would "
-            "ignore what it says about single rows, or about a share of the rate"
-        )
-
-
-def hold_rows(embedding: nn.Module, weight: nn.Parameter) -> None:
-    """Hold the rows that a module says never train; its weight loses the hook when it is copied."""
-    held: Any = getattr(embedding, "fixed_rows", None)
-    if held is not None:
-        held.attach(weight)
-
-
-def open_or_close(params: Iterable[nn.Parameter], is_open: bool) -> None:
-    """Freeze parameters, or open those again that were frozen by this, and no others."""
-    for parameter in params:
-        if is_open and getattr(parameter, "closed_by_strategy", False):
-            parameter.requires_grad_(True)
-            vars(parameter)["closed_by_strategy"] = False
-        elif not is_open and parameter.requires_grad:
-            parameter.requires_grad_(False)
-            parameter.grad = None  # a leftover gradient would still move it
-            vars(parameter)["closed_by_strategy"] = True
-
-
 def claim(weight: torch.Tensor) -> None:
-    """Say that an optimizer applies the rule and the gate of a weight."""
+    """Mark a weight as one whose rule and gate an optimizer applies."""
     vars(weight)["row_rule_claimed"] = True
 
 
@@ -148,15 +154,10 @@ def marks_of(weight: torch.Tensor) -> dict[str, Any]:
     return {name: vars(weight)[name] for name in _MARKS if name in vars(weight)}
 
 
-def gate_of(weight: torch.Tensor) -> float:
-    """Return the gate on a weight, 1 where none was set."""
-    return float(getattr(weight, "row_gate", 1.0))
-
-
 def trains_now(weight: torch.Tensor, rule: RowRule, rows: torch.Tensor) -> torch.Tensor | None:
     """Return which of some rows `(U,)` a rule lets train now, bool `(U,)`; None for all."""
     trains = None if rule.train is None else rule.train[rows]
     if rule.opens is None:
         return trains
-    open_ = rule.opens[rows] <= getattr(weight, "row_epoch", 0)
-    return open_ if trains is None else trains & open_
+    is_open = rule.opens[rows] <= getattr(weight, "row_epoch", 0)
+    return is_open if trains is None else trains & is_open

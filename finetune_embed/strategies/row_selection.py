@@ -1,39 +1,37 @@
-"""Strategies of which rows of the table train, and each row how fast."""
+"""Strategies of which rows of the table train, and how fast each of them does."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from ..errors import StrategyError
 from .arguments import check_count, check_number, check_text, factors_of
-from .base import Strategy
+from .base import Strategy, named
 from .row_rules import RowRule
-
-if TYPE_CHECKING:
-    from ..vocabulary import Vocabulary
+from .words import Words
 
 __all__ = ["FrequencyLR", "LockRows", "TrainRows", "needed_counts"]
 
 
+@named
 @dataclass(frozen=True)
 class TrainRows(Strategy):
-    """Train some rows of the table; the others stay as they are, bit for bit.
+    """Train some rows of the table; the others stay unchanged, bit for bit.
 
-    What PEFT's trainable tokens do, without a second copy of the rows. Take it to teach the table
-    words it lacks, or a domain's own words, and keep all else.
+    What PEFT's trainable tokens do, without a second copy of the rows. Use it to teach the table
+    words it lacks, or the words of a domain, and keep everything else.
 
     Attributes:
         keys: the words whose rows train; or
-        lexicon: a text file, in UTF-8: every word in it, between blanks; or
+        lexicon: a text file in UTF-8 with such words, separated by whitespace; or
         oov: whether only words train that the vectors lack; or
-        top: how many of the most frequent words train; or
-        min_count: only words train that occur at least so often. Give one of the five.
+        top: the number of most frequent words that train; or
+        min_count: only words train that occur at least this often. Give one of the five.
     """
 
     keys: Sequence[str] | None = None
@@ -46,22 +44,26 @@ class TrainRows(Strategy):
         choices = (self.keys, self.lexicon, self.oov or None, self.top, self.min_count)
         if sum(choice is not None for choice in choices) != 1:
             raise StrategyError(
-                "give one of TrainRows(keys, lexicon, oov, top, min_count), such as "
-                "TrainRows(keys=['good', 'bad']) or TrainRows(oov=True)"
+                "TrainRows takes one of keys, lexicon, oov, top and min_count",
+                value=choices,
+                remedy="write, for example, TrainRows(keys=['good', 'bad']) or TrainRows(oov=True)",
             )
         if self.keys is not None:
             if isinstance(self.keys, str) or not all(isinstance(key, str) for key in self.keys):
-                raise StrategyError(f"TrainRows(keys={self.keys!r}): give a list of words")
+                raise StrategyError(
+                    f"TrainRows(keys={self.keys!r}) must be a list of words",
+                    value=self.keys,
+                    remedy="write, for example, TrainRows(keys=['good', 'bad'])",
+                )
             object.__setattr__(self, "keys", tuple(sorted(set(self.keys))))
         if self.lexicon is not None:
-            lexicon = self.lexicon
-            object.__setattr__(
-                self, "lexicon", os.fspath(lexicon) if isinstance(lexicon, os.PathLike) else lexicon
-            )
+            given = self.lexicon
+            path = os.fspath(given) if isinstance(given, os.PathLike) else given
+            object.__setattr__(self, "lexicon", path)
             check_text(self, "lexicon", self.lexicon)
         check_count(self, *(n for n in (self.top, self.min_count) if n is not None), least=1)
 
-    def rows(self, weight: nn.Parameter, vocab: Vocabulary | None) -> RowRule:
+    def rows(self, weight: nn.Parameter, vocab: Words | None) -> RowRule:
         if self.oov:
             return RowRule(train=~needed_found(self, weight))
         if self.min_count is not None:
@@ -69,18 +71,15 @@ class TrainRows(Strategy):
         train = torch.zeros(len(weight), dtype=torch.bool, device=weight.device)
         if self.top is not None:
             counts = needed_counts(self, vocab, weight).clone()
-            counts[needed_vocab(self, vocab, weight).unk_idx] = 0  # it counts many words
+            counts[needed_words(self, vocab, weight).unk_idx] = 0  # it counts many words
             train[counts.argsort(descending=True, stable=True)[: self.top]] = True
             return RowRule(train=train & (counts > 0))
-        words = self.keys if self.lexicon is None else _words_in(self.lexicon)
-        known = needed_vocab(self, vocab, weight).key_to_index
-        rows = [known[word] for word in words or () if word in known]
-        if not rows:
-            raise StrategyError(f"{self}: none of its words is in the vocabulary ({vocab!r})")
-        train[rows] = True
+        chosen = self.keys if self.lexicon is None else _words_in(self.lexicon)
+        train[list(needed_rows(self, vocab, weight, chosen or ()).values())] = True
         return RowRule(train=train)
 
 
+@named
 @dataclass(frozen=True)
 class LockRows(Strategy):
     """Give rows a factor on their updates: 0 is locked, 1 is free.
@@ -100,27 +99,27 @@ class LockRows(Strategy):
         object.__setattr__(self, "factors", factors_of(self, self.factors))
         check_number(self, "default", self.default, zero=True)
 
-    def rows(self, weight: nn.Parameter, vocab: Vocabulary | None) -> RowRule:
-        known = needed_vocab(self, vocab, weight).key_to_index
+    def rows(self, weight: nn.Parameter, vocab: Words | None) -> RowRule:
         scale = torch.full((len(weight),), float(self.default), device=weight.device)
-        found = {word: factor for word, factor in self.factors.items() if word in known}
-        if self.factors and not found:
-            raise StrategyError(f"{self}: none of its words is in the vocabulary ({vocab!r})")
-        scale[[known[word] for word in found]] = torch.tensor(
-            [*found.values()], dtype=scale.dtype, device=weight.device
+        row_of = needed_rows(self, vocab, weight, self.factors) if self.factors else {}
+        factors = [self.factors[word] for word in row_of]
+        scale[list(row_of.values())] = torch.tensor(
+            factors, dtype=scale.dtype, device=weight.device
         )
         return RowRule(train=scale > 0, scale=scale)
 
 
+@named
 @dataclass(frozen=True)
 class FrequencyLR(Strategy):
-    """Give each row a rate by how often its word occurs.
+    """Give each row a rate that depends on how often its word occurs.
 
     A row's factor is `(count / full) ** power`, at most 1. With `power=0.5` rare words, whose few
-    gradients are noise for the most part, go slowly and those that occur `full` times or more at
-    the full rate; with `power=-0.5` frequent words go slowly, as Li et al. (2022, "Frequency-aware
-    SGD for efficient embedding learning with provable benefits") find best under SGD. Adam already
-    divides by the size of a row's own gradients, so that here the factor is on the step.
+    gradients are mostly noise, learn slowly, and words that occur `full` times or more learn at
+    the full rate. With `power=-0.5` frequent words learn slowly, which Li et al. (2022,
+    "Frequency-aware SGD for efficient embedding learning with provable benefits") find best under
+    SGD. Adam already divides by the size of a row's own gradients, so here the factor is on the
+    step.
 
     Attributes:
         power: 0.5 for the root, 1 for in proportion, below 0 for the inverse.
@@ -136,7 +135,7 @@ class FrequencyLR(Strategy):
         check_number(self, "power", abs(self.power), zero=True)
         check_count(self, self.full, self.min_count, least=1)
 
-    def rows(self, weight: nn.Parameter, vocab: Vocabulary | None) -> RowRule:
+    def rows(self, weight: nn.Parameter, vocab: Words | None) -> RowRule:
         counts = needed_counts(self, vocab, weight)
         share = counts.clamp(min=1).double() / self.full
         return RowRule(
@@ -145,7 +144,7 @@ class FrequencyLR(Strategy):
         )
 
 
-def needed_vocab(strategy: Strategy, vocab: Vocabulary | None, weight: nn.Parameter) -> Vocabulary:
+def needed_words(strategy: Strategy, vocab: Words | None, weight: nn.Parameter) -> Words:
     """Return the vocabulary.
 
     Raises:
@@ -153,30 +152,52 @@ def needed_vocab(strategy: Strategy, vocab: Vocabulary | None, weight: nn.Parame
     """
     if vocab is None:
         raise StrategyError(
-            f"{strategy} chooses rows by their words, so it needs the vocabulary: "
-            "strategy.param_groups(model, embedding, lr=lr, vocab=vocab)"
+            f"{strategy} chooses rows by their words, so it needs the vocabulary",
+            value=strategy,
+            remedy="call strategy.param_groups(model, embedding, lr=lr, vocab=vocab)",
         )
     if len(vocab) != len(weight):
         raise StrategyError(
-            f"{strategy}: the table has {len(weight):,} rows, the vocabulary {len(vocab):,} words; "
-            "pass the vocabulary that the table was made with"
+            f"the table has {len(weight):,} rows, the vocabulary {len(vocab):,} words",
+            where=str(strategy),
+            value=len(vocab),
+            remedy="pass the vocabulary that the table was made with",
         )
     return vocab
 
 
-def needed_counts(
-    strategy: Strategy, vocab: Vocabulary | None, weight: nn.Parameter
-) -> torch.Tensor:
+def needed_rows(
+    strategy: Strategy, vocab: Words | None, weight: nn.Parameter, words: Iterable[str]
+) -> dict[str, int]:
+    """Return the rows of those words that the vocabulary has.
+
+    Raises:
+        StrategyError: there is no vocabulary, or it has none of the words.
+    """
+    words, vocab = list(words), needed_words(strategy, vocab, weight)
+    found = {word: vocab.key_to_index[word] for word in words if word in vocab.key_to_index}
+    if not found:
+        raise StrategyError(
+            f"none of its words is in the vocabulary ({vocab!r})",
+            where=str(strategy),
+            value=words,
+            remedy="write words as they are in the texts, in the same case",
+        )
+    return found
+
+
+def needed_counts(strategy: Strategy, vocab: Words | None, weight: nn.Parameter) -> torch.Tensor:
     """Return how often each word occurs, int64 `(V,)`.
 
     Raises:
-        StrategyError: there is no vocabulary, or it knows no counts.
+        StrategyError: there is no vocabulary, or it has no counts.
     """
-    counts = torch.as_tensor(needed_vocab(strategy, vocab, weight).counts, device=weight.device)
+    counts = torch.as_tensor(needed_words(strategy, vocab, weight).counts, device=weight.device)
     if not bool(counts.any()):
         raise StrategyError(
-            f"{strategy} goes by how often words occur, and this vocabulary has no counts; make it "
-            "of texts: Vocabulary.from_dataset(dataset, 'text')"
+            f"{strategy} depends on how often words occur, and this vocabulary has no counts",
+            value=strategy,
+            remedy="make it from texts: Vocabulary.from_dataset(dataset, 'text')",
         )
     return counts
 
@@ -185,13 +206,14 @@ def needed_found(strategy: Strategy, weight: nn.Parameter) -> torch.Tensor:
     """Return which rows start from the vectors, bool `(V,)`.
 
     Raises:
-        StrategyError: the weight does not know.
+        StrategyError: the weight does not have this information.
     """
     found = getattr(weight, "pretrained", None)
     if found is None:
         raise StrategyError(
-            f"{strategy} goes by which words the vectors lack, which only an embedding knows that "
-            "was made by to_embedding(table, vocab), and no copy of it"
+            f"{strategy} needs to know which words the vectors lack, and this embedding does not",
+            value=strategy,
+            remedy="make it with to_embedding(table, vocab), and use it itself: a copy loses this",
         )
     return torch.as_tensor(found, device=weight.device)
 
@@ -201,4 +223,6 @@ def _words_in(path: str) -> list[str]:
         with open(path, encoding="utf-8-sig") as file:
             return file.read().split()
     except (OSError, UnicodeDecodeError) as error:
-        raise StrategyError(f"TrainRows(lexicon={path!r}) can't be read: {error}") from error
+        raise StrategyError(
+            f"TrainRows(lexicon={path!r}) can't be read: {error}", value=path
+        ) from error

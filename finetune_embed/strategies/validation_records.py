@@ -1,30 +1,30 @@
-"""Validation records as strategies read them: which epoch was the last that got better."""
+"""Validation records: the epoch at which a score stopped improving."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from ..errors import StrategyError
+from .clock import Record
 
 __all__ = ["epoch_of_plateau"]
 
 PREFIXES = ("validation_", "val_", "eval_", "")
-Record = Mapping[str, float]
 
 
 def epoch_of_plateau(
     scores: Sequence[Record], patience: int, metric: str, min_delta: float = 0.0
 ) -> int | None:
-    """Return the epoch at whose start a score had stopped getting better.
+    """Return the epoch at whose start a score had stopped improving.
 
-    A pure function of the records, so that a resumed run finds the same epoch.
+    A pure function of the records, so a resumed run finds the same epoch.
 
     Args:
         scores: a record for each epoch, oldest first.
-        patience: how many epochs in a row bring nothing better.
-        metric: `loss`, where less is better, or a score such as `accuracy`, where more is; as it
-            stands in the records, or there with `validation_`, `val_` or `eval_` before it.
-        min_delta: what is better must be so by more than this.
+        patience: the number of epochs in a row without improvement.
+        metric: `loss`, where less is better, or a score such as `accuracy`, where more is. Records
+            have it under this name, or with `validation_`, `val_` or `eval_` before it.
+        min_delta: an improvement must be larger than this.
 
     Returns:
         The first such epoch, None if there is none yet.
@@ -50,7 +50,8 @@ def _value(record: Record, metric: str) -> float:
         if prefix + metric in record:
             return float(record[prefix + metric])
     raise StrategyError(
-        f"a validation record has {', '.join(map(repr, record)) or 'nothing'}, but no {metric!r}; "
-        "give one for each epoch: strategy.on_epoch_start(embedding, epoch, "
-        f"scores=[{{'validation_{metric}': 0.5}}, ...])"
+        f"a validation record has {', '.join(map(repr, record)) or 'nothing'}, but no {metric!r}",
+        value=dict(record),
+        remedy="choose a metric that the records have, or, in your own loop, record it each epoch: "
+        f"strategy.on_epoch_start(embedding, epoch, scores=[{{'validation_{metric}': 0.5}}, ...])",
     )
