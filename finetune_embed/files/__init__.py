@@ -1,7 +1,9 @@
-"""Bytes in (paths, archives, streams) and bytes out (atomic writes)."""
+"""Read vector files (paths, archives, streams), and write files atomically."""
 
-from .atomic import atomic_folder, atomic_write, atomic_writes, remove_remains, sha256_of
-from .source import EXPANSION_FLOOR, MAX_EXPANSION, STDIN, PathOrFile, Source, open_source
+from .atomic import atomic_folder, atomic_write, atomic_writes, remove_partial_files
+from .hashing import sha256_of
+from .opening import STDIN, PathOrFile, open_source
+from .source import EXPANSION_FLOOR, MAX_EXPANSION, Source
 from .streams import COMPRESSED
 
 __all__ = [
@@ -15,6 +17,6 @@ __all__ = [
     "atomic_write",
     "atomic_writes",
     "open_source",
-    "remove_remains",
+    "remove_partial_files",
     "sha256_of",
 ]

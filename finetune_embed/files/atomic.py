@@ -1,9 +1,8 @@
-"""Bytes out: files and folders that appear whole, or not at all."""
+"""Write files and folders that appear complete, or not at all."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import os
 import re
@@ -12,34 +11,26 @@ import shutil
 from collections.abc import Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO, cast
-
-from typing_extensions import Buffer
+from typing import Any, BinaryIO, cast
 
 from ..errors import VectorFileError
 
-__all__ = ["atomic_folder", "atomic_write", "atomic_writes", "remove_remains", "sha256_of"]
+__all__ = ["atomic_folder", "atomic_write", "atomic_writes", "remove_partial_files"]
 
 CHUNK = 1 << 20
-FLUSHED = 1 << 24  # bytes that are flushed together
-
-
-def sha256_of(path: str | os.PathLike[str]) -> str:
-    """Return the SHA-256 of a file's bytes as a hexadecimal string."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+FLUSHED = 1 << 24  # bytes flushed to the disk together
 
 
 @contextlib.contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Open a file for writing that appears at `path` whole, or not at all.
+    """Open a file for writing that appears at `path` complete, or not at all.
 
-    The bytes go to a hidden file beside `path`, are flushed to the disk, and the file is renamed
-    over `path` when the block ends without an error; on an error nothing is left behind. What a
-    link leads to is replaced, and not the link; the new file has the former one's permissions.
+    The bytes go to a hidden file beside `path`. When the block ends without an error, they are
+    flushed to the disk and the file is renamed over `path`; on an error the file is removed. Of a
+    link, the file it points to is replaced. The new file has the permissions of the old one.
 
     Raises:
-        VectorFileError: `path` is a folder, a device or a pipe, or no file can be made there.
+        VectorFileError: `path` is a folder, a device or a pipe, or no file can be created there.
     """
     with atomic_writes(path) as (file,):
         yield file
@@ -47,68 +38,70 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def atomic_writes(*paths: str | os.PathLike[str]) -> Iterator[list[BinaryIO]]:
-    """Open several files as `atomic_write` does one; they are renamed one right behind the other.
+    """Open several files as `atomic_write` does; they are renamed right after one another.
 
     Raises:
-        VectorFileError: as there.
+        VectorFileError: see `atomic_write`.
     """
-    places = [Path(os.path.realpath(path) if os.path.islink(path) else path) for path in paths]
+    targets = [Path(os.path.realpath(path) if os.path.islink(path) else path) for path in paths]
     hidden: list[Path] = []
     try:
         with contextlib.ExitStack() as opened:
             files = []
-            for path in places:
+            for path in targets:
                 if os.path.exists(path) and not os.path.isfile(path):
                     raise VectorFileError(
-                        f"can't write {path}: it is there, but no file; give another path"
+                        "can't be written: it exists and is not a regular file",
+                        where=path,
+                        remedy="give another path",
                     )
-                temporary = _beside(path)
-                with _telling(path):
+                temporary = _hidden_beside(path)
+                with _errors_of_writing(path):
                     raw = open(temporary, "xb", buffering=0)  # noqa: SIM115  (`opened` closes it)
                 hidden.append(temporary)
-                files.append(opened.enter_context(_Flushing(raw)))
+                files.append(opened.enter_context(_FlushingWriter(raw)))
             yield [cast(BinaryIO, file) for file in files]
             for file in files:
                 file.sync()
-        for path, temporary in zip(places, hidden, strict=True):
-            with contextlib.suppress(OSError):  # there is none, or the file system has none
+        for path, temporary in zip(targets, hidden, strict=True):
+            with contextlib.suppress(OSError):  # no file to copy from, or no permissions to copy
                 shutil.copymode(path, temporary)
-        for path, temporary in zip(places, hidden, strict=True):
+        for path, temporary in zip(targets, hidden, strict=True):
             os.replace(temporary, path)
     except BaseException:
         for temporary in hidden:
             temporary.unlink(missing_ok=True)
         raise
-    for folder in {path.parent for path in places}:
+    for folder in {path.parent for path in targets}:
         _sync(folder)
 
 
-class _Flushing(io.BufferedWriter):
-    """A file whose bytes go on to the disk, in a thread, while further ones are written."""
+class _FlushingWriter(io.BufferedWriter):
+    """Flushes its bytes to the disk in a thread while more are written."""
 
     def __init__(self, raw: io.FileIO) -> None:
         super().__init__(raw, CHUNK)
         self._pool = ThreadPoolExecutor(1, "flush")
         self._pending: Future[None] | None = None
-        self._waiting = 0
+        self._unflushed = 0
 
-    def write(self, data: Buffer) -> int:
+    def write(self, data: Any) -> int:
         written = super().write(data)
-        self._waiting += written
-        if self._waiting >= FLUSHED and (self._pending is None or self._pending.done()):
-            self._check()
-            self._waiting = 0
+        self._unflushed += written
+        if self._unflushed >= FLUSHED and (self._pending is None or self._pending.done()):
+            self._wait()
+            self._unflushed = 0
             self._pending = self._pool.submit(os.fsync, self.fileno())
         return written
 
     def sync(self) -> None:
         """Wait until all bytes are on the disk."""
         self.flush()
-        self._check()
+        self._wait()
         os.fsync(self.fileno())
 
-    def _check(self) -> None:
-        """Wait for the bytes that are under way; an error is told once only, so it is asked for."""
+    def _wait(self) -> None:
+        """Wait for the flush in the thread: the system reports its error only there."""
         if self._pending is not None:
             self._pending.result()
 
@@ -119,14 +112,14 @@ class _Flushing(io.BufferedWriter):
 
 @contextlib.contextmanager
 def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Fill a folder that appears at `path` whole, or not at all; `path` must not exist yet.
+    """Fill a folder that appears at `path` complete, or not at all; `path` must not exist yet.
 
     Raises:
-        VectorFileError: no folder can be made there.
+        VectorFileError: no folder can be created there.
     """
     path = Path(path)
-    temporary = _beside(path)
-    with _telling(path):
+    temporary = _hidden_beside(path)
+    with _errors_of_writing(path):
         temporary.mkdir()
     try:
         yield temporary
@@ -139,13 +132,13 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     _sync(path.parent)
 
 
-def _beside(path: Path) -> Path:
+def _hidden_beside(path: Path) -> Path:
     """Return a new hidden name in the same folder."""
     return path.parent / f".{path.name}.{secrets.token_hex(4)}"
 
 
-def remove_remains(folder: Path, names: Collection[str]) -> None:
-    """Remove what processes that were killed while they wrote files have left of them."""
+def remove_partial_files(folder: Path, names: Collection[str]) -> None:
+    """Remove the hidden files that killed processes left when they wrote files of these names."""
     for file in folder.iterdir():
         hidden = re.fullmatch(r"\.(.+)\.[0-9a-f]{8}", file.name)
         if hidden is not None and hidden[1] in names:
@@ -153,21 +146,23 @@ def remove_remains(folder: Path, names: Collection[str]) -> None:
 
 
 @contextlib.contextmanager
-def _telling(path: Path) -> Iterator[None]:
-    """Say of an error which file can't be made, not how it is called until it is whole."""
+def _errors_of_writing(path: Path) -> Iterator[None]:
+    """Turn errors about the hidden file into errors about `path`."""
     try:
         yield
     except FileNotFoundError as error:
         raise VectorFileError(
-            f"can't write {path}: the folder {path.parent} does not exist; create it first"
+            f"can't be written: the folder {path.parent} does not exist",
+            where=path,
+            remedy="create it first",
         ) from error
     except (OSError, ValueError) as error:  # ValueError: a null character
         reason = getattr(error, "strerror", None) or error
-        raise VectorFileError(f"can't write {path}: {reason}") from error
+        raise VectorFileError(f"can't be written: {reason}", where=path) from error
 
 
 def _sync(path: Path) -> None:
-    """Flush a file, or a folder's entries, to the disk, so that a rename survives a power cut."""
+    """Flush a file, or the entries of a folder, so that a rename survives a power cut."""
     if os.name == "posix" or path.is_file():
         handle = os.open(path, os.O_RDONLY)
         try:

@@ -1,27 +1,31 @@
 """`EmbeddingTable`, words and their vectors, and what it is made of. numpy only."""
 
-from .embedding_table import EmbeddingTable, Origin, Subwords, sha256_of_table
+from .embedding_table import EmbeddingTable
+from .fingerprint import sha256_of_table
+from .lexicon import Lexicon, read_lexicon, related_rows
 from .neighbours import lengths, nearest_rows, unit
-from .packed_words import PackedWords, Rows, as_bytes, begins_with
-from .retrofit import Lexicon, pairs_of, read_lexicon, retrofit
-from .revised_rows import RevisedRows, Vectors
+from .origin import Origin
+from .packed_words import PackedWords, Rows, as_bytes, starts_with
+from .patched_rows import PatchedRows, Vectors
+from .retrofit import retrofit
+from .subwords import Subwords
 
 __all__ = [
     "EmbeddingTable",
     "Lexicon",
     "Origin",
     "PackedWords",
-    "RevisedRows",
+    "PatchedRows",
     "Rows",
     "Subwords",
     "Vectors",
     "as_bytes",
-    "begins_with",
     "lengths",
     "nearest_rows",
-    "pairs_of",
     "read_lexicon",
+    "related_rows",
     "retrofit",
     "sha256_of_table",
+    "starts_with",
     "unit",
 ]

@@ -1,4 +1,4 @@
-"""Lengths and cosines of vectors, and the nearest of many. numpy only."""
+"""Lengths and cosines of vectors, and nearest neighbours. numpy only."""
 
 from __future__ import annotations
 
@@ -6,45 +6,46 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .revised_rows import RevisedRows, Vectors
+from .patched_rows import PatchedRows, Vectors
 
 __all__ = ["lengths", "nearest_rows", "unit"]
 
-#: Rows compared at a time in a search, so that a memory-mapped table is never copied whole.
+#: Rows compared at a time, which keeps a memory-mapped table out of memory.
 SEARCH_BLOCK = 65_536
-SMALLEST = 1e-18  # a length whose square float32 still holds
+SMALLEST = 1e-18  # a length whose square still fits float32
 
 
 def lengths(vectors: Vectors) -> Vectors:
-    """Return the lengths of vectors `(..., D)`, also where their squares are beyond float32."""
+    """Return the Euclidean lengths of vectors `(..., D)`, also where squares overflow float32."""
     with np.errstate(over="ignore"):
         norms = np.atleast_1d(np.linalg.norm(vectors, axis=-1))
-    odd = ~((norms > SMALLEST) & np.isfinite(norms))
-    if odd.any():
-        norms[odd] = np.linalg.norm(np.atleast_2d(vectors)[odd].astype(np.float64), axis=-1)
+    extreme = ~((norms > SMALLEST) & np.isfinite(norms))
+    if extreme.any():
+        exact = np.atleast_2d(vectors)[extreme].astype(np.float64)
+        norms[extreme] = np.linalg.norm(exact, axis=-1)
     return np.asarray(norms.reshape(vectors.shape[:-1]), np.float32)
 
 
 def unit(vectors: Vectors) -> Vectors:
-    """Return vectors `(..., D)` of the length 1; those of zeros stay as they are."""
+    """Return vectors `(..., D)` scaled to length 1; zero vectors stay zero."""
     norms = lengths(vectors)[..., None]
-    with np.errstate(invalid="ignore"):  # of infinite numbers
+    with np.errstate(invalid="ignore"):  # infinite values
         return np.asarray(vectors / np.where(norms, norms, 1), np.float32)
 
 
 def nearest_rows(
-    stored: Vectors | RevisedRows,
+    stored: Vectors | PatchedRows,
     queries: Vectors,
     topn: int,
     excluded: Sequence[Sequence[int]] | None = None,
 ) -> list[list[tuple[int, float]]]:
-    """Return the `topn` rows nearest by cosine to each query, with their cosines, best first.
+    """Return the `topn` rows nearest to each query by cosine, with their cosines, best first.
 
     Args:
         stored: the rows, `(V, D)`.
         queries: `(Q, D)` vectors.
-        topn: how many rows to return for each.
-        excluded: for each query the rows that must not be returned.
+        topn: the number of rows to return for each query.
+        excluded: for each query, the rows to leave out.
     """
     cosine = np.empty((len(queries), len(stored)), np.float32)
     directions = unit(np.asarray(queries, np.float32))

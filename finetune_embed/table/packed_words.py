@@ -1,7 +1,7 @@
-"""Words by the million without a Python object for each: packed into bytes, found by hash. numpy.
+"""Millions of words without a Python object each: packed into bytes, found by hash. numpy only.
 
-A list of a million strings and a dict of their rows take 150 MB; the bytes, where each word begins,
-and a sorted array of hashes take 35.
+A list of a million strings and a dict of their rows take 150 MB; the bytes, the position of each
+word, and a sorted array of hashes take 35 MB.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ import numpy.typing as npt
 
 from ..errors import VocabularyError
 
-__all__ = ["PackedWords", "Rows", "as_bytes", "begins_with", "extended", "rows_by_word"]
+__all__ = ["PackedWords", "Rows", "append_words", "as_bytes", "rows_by_word", "starts_with"]
 
 Rows = npt.NDArray[np.int64]
 
 BLOCK = 1 << 16  # words decoded at a time
-_hash = hash  # of a word; a test takes one that is seldom different
+_hash = hash  # of a word; a test replaces it with one that collides
 
 
 class PackedWords(Sequence[str]):
-    """Words as the bytes of all of them and where each begins, decoded when asked for.
+    """Words held as bytes and positions, decoded on access.
 
-    Bytes that are not UTF-8 become lone surrogates (PEP 383), so that different bytes are different
+    Bytes that are not UTF-8 become lone surrogates (PEP 383), so different bytes are different
     words.
 
     Args:
-        data: the bytes of all words, one after the other.
+        data: the bytes of all words, one after another.
         offsets: int64 `(V + 1,)`; word `i` is `data[offsets[i]:offsets[i + 1]]`.
     """
 
@@ -39,16 +39,16 @@ class PackedWords(Sequence[str]):
         self._data, self._offsets = data, offsets
 
     @classmethod
-    def of(cls, words: Iterable[bytes]) -> PackedWords:
-        """Return words, given as bytes, packed."""
+    def from_bytes(cls, words: Iterable[bytes]) -> PackedWords:
+        """Pack words given as bytes."""
         words = list(words)
         offsets = np.zeros(len(words) + 1, np.int64)
         np.cumsum([len(word) for word in words], out=offsets[1:])
         return cls(b"".join(words), offsets)
 
     @classmethod
-    def encoded(cls, words: Sequence[str]) -> PackedWords:
-        """Return words packed as UTF-8.
+    def from_strings(cls, words: Sequence[str]) -> PackedWords:
+        """Pack words as UTF-8.
 
         Raises:
             UnicodeEncodeError: a word has lone surrogates.
@@ -72,25 +72,25 @@ class PackedWords(Sequence[str]):
         if isinstance(row, slice):
             start, stop, step = row.indices(len(self))
             return self._decode(start, stop)[::step] if step > 0 else list(self)[row]
-        at = range(len(self))[row]
-        return self._decode(at, at + 1)[0]
+        position = range(len(self))[row]
+        return self._decode(position, position + 1)[0]
 
     def __iter__(self) -> Iterator[str]:
         for start in range(0, len(self), BLOCK):
             yield from self._decode(start, min(start + BLOCK, len(self)))
 
     def _decode(self, start: int, stop: int) -> list[str]:
-        """Return some words, together faster than one by one."""
+        """Return consecutive words; faster together than one by one."""
         if stop <= start:
             return []
-        at = self._offsets[start : stop + 1]
-        data = bytes(self._data[int(at[0]) : int(at[-1])])
-        begins = (at - at[0]).tolist()
+        offsets = self._offsets[start : stop + 1]
+        data = bytes(self._data[int(offsets[0]) : int(offsets[-1])])
+        bounds = (offsets - offsets[0]).tolist()
         if data.isascii():
             text = data.decode("ascii")
-            return [text[begin:end] for begin, end in pairwise(begins)]
+            return [text[begin:end] for begin, end in pairwise(bounds)]
         return [
-            data[begin:end].decode("utf-8", "surrogateescape") for begin, end in pairwise(begins)
+            data[begin:end].decode("utf-8", "surrogateescape") for begin, end in pairwise(bounds)
         ]
 
     def take(self, rows: Rows) -> list[str]:
@@ -102,29 +102,29 @@ class PackedWords(Sequence[str]):
         ]
 
     def __reduce__(self) -> tuple[type[PackedWords], tuple[bytes, Rows]]:
-        return PackedWords, (self.data.tobytes(), self.offsets)  # a copy, of a file's too
+        return PackedWords, (self.data.tobytes(), self.offsets)  # copied, also out of a file
 
     @property
     def data(self) -> npt.NDArray[np.uint8]:
-        """The bytes of all words, uint8, in place."""
+        """The bytes of all words, uint8, not copied."""
         octets = np.frombuffer(self._data, np.uint8)
         return octets[int(self._offsets[0]) : int(self._offsets[-1])]
 
     @property
     def offsets(self) -> Rows:
-        """Where each word begins in `data`, and the end, int64 `(V + 1,)`."""
+        """The position in `data` of each word, and the end, int64 `(V + 1,)`."""
         first = self._offsets[0]
         return self._offsets - first if first else self._offsets
 
-    def extended(self, words: Iterable[bytes]) -> PackedWords:
-        """Return these words and further ones, given as bytes, behind them."""
-        more = PackedWords.of(words)
+    def appended(self, words: Iterable[bytes]) -> PackedWords:
+        """Return these words followed by more, given as bytes."""
+        more = PackedWords.from_bytes(words)
         data = np.concatenate([self.data, more.data])
         offsets = np.concatenate([self.offsets, more.offsets[1:] + len(self.data)])
         return PackedWords(data.data, offsets)
 
     def starts_with(self, other: PackedWords) -> bool:
-        """Tell whether the first words are all of others, in order."""
+        """Return whether these words start with all words of another, in order."""
         size = len(other.data)
         return (
             len(self) >= len(other)
@@ -133,17 +133,17 @@ class PackedWords(Sequence[str]):
         )
 
     def rows_of(self, keys: Sequence[object]) -> Rows:
-        """Return the row of each word as int64 `(len(keys),)`, -1 where it is not among these.
+        """Return the row of each key as int64 `(len(keys),)`, -1 where it is not among the words.
 
         Raises:
-            VocabularyError: a word stands in two rows; found at the first call.
+            VocabularyError: a word occurs in two rows; found at the first call.
         """
         hashes, order = self._index
         wanted = np.fromiter(map(_hash, keys), np.int64, len(keys))
         at = np.searchsorted(hashes, wanted)
         rows = np.full(len(keys), -1, np.int64)
         open_ = np.arange(len(keys))
-        while len(open_):  # once more for every two words of one hash
+        while len(open_):  # more than once only if words have the same hash
             open_ = open_[at[open_] < len(hashes)]
             open_ = open_[hashes[at[open_]] == wanted[open_]]
             found = order[at[open_]]
@@ -155,7 +155,7 @@ class PackedWords(Sequence[str]):
         return rows
 
     def row_of(self, key: object) -> int:
-        """Return the row of one word, -1 if it is not among these; see `rows_of`."""
+        """Return the row of one key, -1 if it is not among the words; see `rows_of`."""
         hashes, order = self._index
         wanted = _hash(key)
         at = int(hashes.searchsorted(wanted))
@@ -176,7 +176,7 @@ class PackedWords(Sequence[str]):
         if len(alike):
             rows = order[np.unique(np.concatenate([alike, alike + 1]))]
             if len(set(self.take(rows))) < len(rows):
-                rows_by_word(list(self))  # which raises
+                rows_by_word(list(self))  # raises
         return hashes, order
 
 
@@ -184,20 +184,22 @@ def rows_by_word(words: Sequence[str]) -> dict[str, int]:
     """Return the row of each word.
 
     Raises:
-        VocabularyError: a word stands in two rows.
+        VocabularyError: a word occurs in two rows.
     """
     index = {key: row for row, key in enumerate(words)}
     if len(index) != len(words):
         twice, row = next((key, row) for row, key in enumerate(words) if index[key] != row)
         raise VocabularyError(
-            f"the word {twice!r} stands in the rows {row} and {index[twice]}; "
-            "a table needs distinct words"
+            f"the word {twice!r} is in rows {row} and {index[twice]}, but a table needs distinct "
+            "words",
+            value=twice,
+            remedy="remove one of the two rows",
         )
     return index
 
 
 def as_bytes(key: str) -> bytes | None:
-    """Return the bytes that read back as this word; None where there are none."""
+    """Return the bytes that decode to this word; None if there are none."""
     try:
         word = key.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
@@ -205,17 +207,17 @@ def as_bytes(key: str) -> bytes | None:
     return word if word.decode("utf-8", "surrogateescape") == key else None
 
 
-def begins_with(words: Sequence[str], others: Sequence[str]) -> bool:
-    """Tell whether words begin with all of others, in order."""
+def starts_with(words: Sequence[str], others: Sequence[str]) -> bool:
+    """Return whether `words` start with all of `others`, in order."""
     if isinstance(words, PackedWords) and isinstance(others, PackedWords):
         return words.starts_with(others)
     return list(words[: len(others)]) == list(others)
 
 
-def extended(words: list[str] | PackedWords, more: Sequence[str]) -> list[str] | PackedWords:
-    """Return words and further ones behind them, packed where they were and can be."""
+def append_words(words: list[str] | PackedWords, more: Sequence[str]) -> list[str] | PackedWords:
+    """Return words followed by more; packed words stay packed if all new ones have bytes."""
     if isinstance(words, PackedWords):
         packed = [as_bytes(word) for word in more]
         if None not in packed:
-            return words.extended(word for word in packed if word is not None)
+            return words.appended(word for word in packed if word is not None)
     return [*words, *more]

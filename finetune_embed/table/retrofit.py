@@ -1,71 +1,21 @@
-"""Lexicons, which say what words are related, and vectors retrofitted to them."""
+"""Move the vectors of related words together, without training (retrofitting)."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import VocabularyError
-from .embedding_table import EmbeddingTable, Origin
+from ..errors import Option, VocabularyError
+from .embedding_table import EmbeddingTable
+from .lexicon import Lexicon, read_lexicon, related_rows
+from .origin import Origin
+from .packed_words import Rows
 
-__all__ = ["Lexicon", "pairs_of", "read_lexicon", "retrofit"]
+__all__ = ["retrofit"]
 
-Lexicon = Mapping[str, Sequence[str]]
-TOLERANCE, MOST_ROUNDS = 1e-7, 10_000
-
-
-def read_lexicon(path: str | os.PathLike[str]) -> dict[str, list[str]]:
-    """Read a lexicon in the form of Faruqui et al. (2015): a line has a word and related words.
-
-    Args:
-        path: a text file in UTF-8, words between blanks. Lines of the same word are joined; a line
-            of one word says nothing.
-
-    Raises:
-        VocabularyError: the file can't be read, or has no line of two words.
-    """
-    lexicon: dict[str, list[str]] = {}
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            for line in file:
-                word, *related = line.split() or [""]
-                if related:
-                    lexicon.setdefault(word, []).extend(related)
-    except (OSError, UnicodeDecodeError) as error:
-        raise VocabularyError(f"the lexicon {os.fspath(path)!r} can't be read: {error}") from error
-    if not lexicon:
-        raise VocabularyError(
-            f"the lexicon {os.fspath(path)!r} has no line of a word and a related one: "
-            "good fine excellent"
-        )
-    return lexicon
-
-
-def pairs_of(
-    lexicon: Lexicon, rows_of: Iterable[tuple[str, int]]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the pairs of related words that both have a row, as rows `(P,)` and `(P,)`.
-
-    Each pair stands once for each line that names it, sorted by the first row; a word is not
-    related to itself.
-
-    Args:
-        lexicon: the related words of each word.
-        rows_of: words and their rows.
-    """
-    known = dict(rows_of)
-    found = [
-        (known[word], known[other])
-        for word, others in lexicon.items()
-        if word in known
-        for other in dict.fromkeys(others)
-        if other in known and other != word
-    ]
-    pairs = np.array(sorted(found), np.int64).reshape(-1, 2)
-    return pairs[:, 0], pairs[:, 1]
+TOLERANCE, MAX_ROUNDS = 1e-7, 10_000
 
 
 def retrofit(
@@ -73,10 +23,10 @@ def retrofit(
 ) -> EmbeddingTable:
     """Return a table whose related words have moved together (Faruqui et al. 2015, NAACL).
 
-    The vectors `q` that make `alpha |q_i - w_i|^2 + mean_j |q_i - q_j|^2`, over the related words
-    `j` of each word `i`, stand still: `q_i = (alpha w_i + mean_j q_j) / (alpha + 1)`. The paper
-    does ten rounds, word after word; this goes on until nothing moves, so that the order of words
-    does not matter. No task is needed, and no training.
+    Each vector `q_i` minimises `alpha |q_i - w_i|^2 + mean_j |q_i - q_j|^2` over the related words
+    `j` of word `i`, with the others fixed: `q_i = (alpha w_i + mean_j q_j) / (alpha + 1)`. The
+    paper does ten rounds, word after word; this iterates until nothing moves, so the order of words
+    does not matter.
 
     Args:
         table: the vectors `w`, `(V, D)`.
@@ -87,51 +37,84 @@ def retrofit(
         A new table. Words without a related word in the table keep their bits.
 
     Raises:
-        VocabularyError: no two related words are in the table, `alpha` is not above 0 or so small
-            that vectors move on and on, related words are no list, or a vector of one is not
-            finite.
+        VocabularyError: no two related words are in the table, related words are not a list, a
+            vector of one is not finite, or `alpha` is not above 0 or too small to converge.
     """
     if not 0 < alpha < float("inf"):
-        raise VocabularyError(f"alpha={alpha} must be above 0: the weight of a word's own vector")
+        raise VocabularyError("must be above 0 and finite", option="alpha", value=alpha)
     if isinstance(lexicon, (str, os.PathLike)):
         lexicon = read_lexicon(lexicon)
-    if texts := [word for word, others in lexicon.items() if isinstance(others, str)]:
-        raise VocabularyError(
-            f"the lexicon has a text for {texts[0]!r}, {lexicon[texts[0]]!r}; give a list of words"
-        )
-    words = list(dict.fromkeys(word for line in lexicon.items() for word in (line[0], *line[1])))
-    rows = table.rows_of(words)
-    at = dict(zip(words, rows.tolist(), strict=True))
-    first, second = pairs_of(lexicon, ((word, row) for word, row in at.items() if row >= 0))
-    if not len(first):
-        raise VocabularyError(
-            f"no two related words of the lexicon are in the table ({table!r}); are they of one "
-            "language and case?"
-        )
-    used, places = np.unique(np.concatenate([first, second]), return_inverse=True)
-    one, other = np.split(places, 2)
+    first, second = _pairs_in(table, lexicon)
+    used, positions = np.unique(np.concatenate([first, second]), return_inverse=True)
+    one, other = np.split(positions, 2)
     moving, starts = np.unique(one, return_index=True)
-    counts = np.diff(starts, append=len(one))[:, None]
     start = table.rows(used).astype(np.float64)
     if not np.isfinite(start).all():
-        bad = table.words[int(used[np.flatnonzero(~np.isfinite(start).all(axis=1))[0]])]
-        raise VocabularyError(f"the vector of {bad!r} has values that are not finite")
+        row = int(used[np.flatnonzero(~np.isfinite(start).all(axis=1))[0]])
+        raise VocabularyError(
+            f"the vector of {table.words[row]!r} (row {row}) has values that are not finite",
+            value=table.words[row],
+            remedy="leave this word out of the lexicon, or correct its vector",
+        )
+    vectors = _converged(start, moving, starts, other, alpha)
+    origin = table.origin.copy()
+    origin[used[moving]] = Origin.TUNED
+    return table.patched(used[moving], vectors[moving].astype(np.float32), [], origin)
+
+
+def _pairs_in(table: EmbeddingTable, lexicon: Lexicon) -> tuple[Rows, Rows]:
+    """Return the pairs of related words that are in the table, as rows.
+
+    Raises:
+        VocabularyError: related words are not a list, or there is no pair.
+    """
+    for word, others in lexicon.items():
+        if isinstance(others, str):
+            raise VocabularyError(
+                f"the lexicon maps {word!r} to the string {others!r}",
+                value=others,
+                remedy=f"give a list of words, such as {others.split()!r}",
+            )
+    words = list(dict.fromkeys(word for entry in lexicon.items() for word in (entry[0], *entry[1])))
+    rows = zip(words, table.rows_of(words).tolist(), strict=True)
+    first, second = related_rows(lexicon, ((word, row) for word, row in rows if row >= 0))
+    if not len(first):
+        raise VocabularyError(
+            f"no two related words of the lexicon are in the table ({table!r})",
+            remedy="use a lexicon of the table's language and case",
+        )
+    return first, second
+
+
+def _converged(
+    start: npt.NDArray[np.float64], moving: Rows, starts: Rows, other: Rows, alpha: float
+) -> npt.NDArray[np.float64]:
+    """Iterate the update until no vector moves.
+
+    Args:
+        start: the vectors `(U, D)` before.
+        moving: the rows of `start` that have related words.
+        starts: where the related words of each moving row start in `other`.
+        other: the rows of the related words, grouped by moving row.
+        alpha: see `retrofit`.
+
+    Raises:
+        VocabularyError: vectors still move after `MAX_ROUNDS`.
+    """
+    counts = np.diff(starts, append=len(other))[:, None]
     vectors, sizes = start.copy(), np.abs(start).max(axis=1)
-    least = 1e-3 * np.median(sizes) or 1.0  # a row of zeros has no size to measure by
-    # What is left to go is at most the last change over alpha: a round draws together by 1 + alpha.
-    still = TOLERANCE * min(1.0, alpha)
-    for _ in range(MOST_ROUNDS):
+    least = 1e-3 * np.median(sizes) or 1.0  # a zero row has no size to compare with
+    # The distance left is at most the last change over alpha: a round contracts by 1 + alpha.
+    tolerance = TOLERANCE * min(1.0, alpha)
+    for _ in range(MAX_ROUNDS):
         mean = np.add.reduceat(vectors[other], starts, axis=0) / counts
         moved = (alpha * start[moving] + mean) / (alpha + 1)
         change = np.abs(moved - vectors[moving]).max(axis=1)
         vectors[moving] = moved
-        if (change <= still * np.maximum(np.abs(moved).max(axis=1), least)).all():
-            break
-    else:
-        raise VocabularyError(
-            f"with alpha={alpha:g} vectors still move after {MOST_ROUNDS:,} rounds; give a word's "
-            "own vector more weight: alpha=0.1"
-        )
-    origin = table.origin.copy()
-    origin[used[moving]] = Origin.TUNED
-    return table.revised(used[moving], vectors[moving].astype(np.float32), [], origin)
+        if (change <= tolerance * np.maximum(np.abs(moved).max(axis=1), least)).all():
+            return vectors
+    raise VocabularyError(
+        f"with alpha={alpha:g}, vectors still move after {MAX_ROUNDS:,} rounds",
+        value=alpha,
+        remedy=("give a word's own vector more weight, such as ", Option("alpha", 0.1)),
+    )

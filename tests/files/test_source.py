@@ -1,4 +1,4 @@
-"""Bytes of a vector file: from where they come, and what was undone on the way."""
+"""Bytes of a vector file: where they come from, and how they were compressed."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ PACKED = {
     "zip+bzip2+tar": lambda data: zipped(("v.tbz", tarred(("v.txt", data), mode="w:bz2"))),
     "gzip+gzip+zstandard": lambda data: gzip.compress(gzip.compress(zstd(data))),
 }
-#: What can be read as far as it goes, and breaks where it is cut.
+#: Compressions that can be read up to the point where they are truncated.
 STREAMS = ["gzip", "bzip2", "xz", "zstandard", "gzip+tar", "xz+tar"]
 
 
 @pytest.mark.parametrize("name", ["v.txt", "v.gz", "v"])
 @pytest.mark.parametrize("kind", PACKED)
-def test_compression_is_told_by_content_whatever_the_suffix(write, name, kind):
+def test_compression_is_recognised_by_content_whatever_the_suffix(write, name, kind):
     data = PACKED[kind](TEXT)
     path = write(data, name)
     with open_source(path) as source:
@@ -55,7 +55,7 @@ def test_compression_is_told_by_content_whatever_the_suffix(write, name, kind):
 
 
 @pytest.mark.parametrize("kind", PACKED)
-def test_a_file_object_and_standard_input_give_the_same(monkeypatch, kind):
+def test_a_file_object_and_standard_input_give_the_same_bytes(monkeypatch, kind):
     data = PACKED[kind](TEXT)
     digest = hashlib.sha256(data).hexdigest()
     with open_source(io.BytesIO(data)) as source:
@@ -70,24 +70,24 @@ def test_a_file_object_and_standard_input_give_the_same(monkeypatch, kind):
 
 
 @pytest.mark.parametrize("kind", PACKED)
-def test_whole_gives_all_bytes_at_once(write, kind):
+def test_read_all_gives_all_bytes_at_once(write, kind):
     with open_source(write(PACKED[kind](TEXT))) as source:
         assert source.peek(5) == TEXT[:5]
-        assert bytes(source.whole()) == TEXT
-        assert bytes(source.whole()) == TEXT
+        assert bytes(source.read_all()) == TEXT
+        assert bytes(source.read_all()) == TEXT
         assert source.sha256() == hashlib.sha256(PACKED[kind](TEXT)).hexdigest()
 
 
-def test_a_plain_file_is_mapped_not_read(write):
+def test_a_plain_file_is_memory_mapped(write):
     path = write(TEXT)
     with open_source(path) as source:
-        view = source.whole()
+        view = source.read_all()
     assert view.readonly
     assert type(view.obj).__name__ == "mmap"
-    assert bytes(view) == TEXT  # also when the source was closed
+    assert bytes(view) == TEXT  # also after the source is closed
 
 
-def test_a_file_object_is_read_from_where_it_stands(write):
+def test_a_file_object_is_read_from_its_current_position(write):
     with open(write(b"skip" + TEXT), "rb") as file:
         file.read(4)
         with open_source(file) as source:
@@ -112,19 +112,21 @@ def test_a_pipe_of_short_reads(tmp_path, kind, at_once):
     thread = threading.Thread(target=feed)
     thread.start()
     with open_source(pipe) as source:
-        assert (bytes(source.whole()) if at_once else source.read(1 << 20)) == TEXT
+        assert (bytes(source.read_all()) if at_once else source.read(1 << 20)) == TEXT
         assert source.sha256() == hashlib.sha256(data).hexdigest()
     thread.join()
 
 
-def test_a_stream_that_does_not_wait_is_refused_and_not_taken_for_its_end():
+def test_a_non_blocking_stream_is_refused_rather_than_read_as_ended():
     class Impatient(io.RawIOBase):
         parts: ClassVar = [b"a 1 2\n", None, b"b 3 4\n", b""]
 
         def read(self, size=-1):
             return self.parts.pop(0) if size else b""
 
-    with pytest.raises(VectorFileError, match=r"can't be read: .*it is non-blocking; pass one"):
+    with pytest.raises(
+        VectorFileError, match=r"can't be read: the file is non-blocking; pass a file that"
+    ):
         load_vectors(Impatient())
 
 
@@ -137,7 +139,7 @@ def test_standard_input_of_a_process(kind):
     assert (run.stdout, run.stderr, run.returncode) == (b"['a', 'b']\n", b"", 0)
 
 
-def test_hash_is_of_the_whole_file_though_little_of_it_was_read(write):
+def test_the_hash_covers_the_complete_file_though_little_was_read(write):
     data = os.urandom(3_000_000)
     path = write(b"x" + data)
     with open_source(path) as source:
@@ -146,14 +148,14 @@ def test_hash_is_of_the_whole_file_though_little_of_it_was_read(write):
 
 
 @pytest.mark.parametrize("kind", ["gzip", "bzip2", "xz", "zstandard"])
-def test_several_streams_in_a_row_are_one_text(write, kind):
+def test_concatenated_streams_are_one_text(write, kind):
     with open_source(write(PACKED[kind](TEXT[:100]) + PACKED[kind](TEXT[100:]))) as source:
         assert source.read(len(TEXT) + 1) == TEXT
 
 
 @pytest.mark.parametrize("kind", ["gzip", "bzip2", "xz", "zstandard"])
 @pytest.mark.parametrize("damage", [b"junk", b"X"])
-def test_a_later_stream_that_is_damaged_is_no_end(write, kind, damage):
+def test_a_damaged_later_stream_is_an_error(write, kind, damage):
     second = PACKED[kind](TEXT[100:])
     path = write(PACKED[kind](TEXT[:100]) + damage + (second[1:] if damage == b"X" else b""))
     with pytest.raises(VectorFileError, match="damaged or cut short"), open_source(path) as source:
@@ -161,7 +163,7 @@ def test_a_later_stream_that_is_damaged_is_no_end(write, kind, damage):
 
 
 @pytest.mark.parametrize("kind", ["bzip2", "xz"])
-def test_zeros_between_and_behind_streams_are_padding(write, kind):
+def test_zeros_between_and_after_streams_are_padding(write, kind):
     packed = (PACKED[kind](TEXT[:100]), PACKED[kind](TEXT[100:]))
     with open_source(write(packed[0] + bytes(8) + packed[1] + bytes(300_000))) as source:
         assert source.read(len(TEXT) + 1) == TEXT
@@ -181,7 +183,7 @@ def test_peek_consumes_nothing(write, kind):
 
 
 @pytest.mark.parametrize("cut", [3, 9, 10, 11, 50, -9, -8, -4, -1])
-def test_truncated_gzip_tells_the_byte(write, cut):
+def test_truncated_gzip_names_the_byte(write, cut):
     data = gzip.compress(TEXT)[:cut]
     path = write(data)
     message = rf"vectors\.txt: the gzip data is damaged or cut short at byte {len(data):,} of"
@@ -190,7 +192,7 @@ def test_truncated_gzip_tells_the_byte(write, cut):
 
 
 @pytest.mark.parametrize("kind", STREAMS)
-def test_every_compression_cut_short_anywhere_is_an_error(write, kind):
+def test_every_compression_truncated_anywhere_is_an_error(write, kind):
     whole = PACKED[kind](b"a 1 2\n" + os.urandom(200))
     swept = 0
     for cut in range(6, len(whole), 3):
@@ -222,17 +224,17 @@ def test_a_bomb_stops_early(write, kind):
             source.read(EXPANSION_FLOOR)
 
 
-def test_well_packed_small_text_is_no_bomb(write):
+def test_a_small_text_that_compresses_well_is_not_a_bomb(write):
     data = bytes(1 << 20) * 3
     with open_source(write(gzip.compress(data))) as source:
         assert source.read(len(data) + 1) == data
 
 
-def test_what_is_packed_too_often(write):
+def test_a_file_compressed_too_many_times(write):
     data = TEXT
     for _ in range(4):
         data = gzip.compress(data)
-    message = r"packed more than 3 times \(gzip\+gzip\+gzip, and again gzip\); unpack it first"
+    message = r"compressed more than 3 times \(gzip\+gzip\+gzip, then gzip\); decompress it first"
     with pytest.raises(VectorFileError, match=message), open_source(write(data)):
         pass
 
@@ -252,7 +254,7 @@ def test_a_member_by_name_or_the_only_one(write, pack, outer):
     message = r"holds several files: 'a.txt', 'd/b.txt'; name the one to read: member='a.txt'"
     with pytest.raises(VectorFileError, match=message), open_source(path) as source:
         source.read(1 << 20)
-    message = "has no member 'c', but 'a.txt', 'd/b.txt'; name the one to read: member='a.txt'"
+    message = "has no member 'c', only 'a.txt', 'd/b.txt'; name the one to read: member='a.txt'"
     with pytest.raises(VectorFileError, match=message), open_source(path, "c"):
         pass
     with open_source(write(pack(("__MACOSX/._a", b"?"), ("._b", b"?"), ("a.txt", TEXT)))) as source:
@@ -260,14 +262,14 @@ def test_a_member_by_name_or_the_only_one(write, pack, outer):
 
 
 @pytest.mark.parametrize("pack", [zipped, tarred])
-def test_a_table_tells_the_member_it_came_from(write, pack):
+def test_a_table_records_the_member_it_came_from(write, pack):
     table = load_vectors(write(pack(("d/v.txt", b"a 1 2\n")), "x.zip"))
     assert table.metadata["source"] == "x.zip#d/v.txt"
 
 
 @pytest.mark.parametrize("kind", ["", "gzip", "bzip2"])
-def test_a_member_of_what_is_no_archive(write, kind):
-    message = "is no archive, so it has no member 'a'; leave member= out"
+def test_a_member_of_a_file_that_is_not_an_archive(write, kind):
+    message = "not an archive, so it has no member 'a'; leave out member$"
     with (
         pytest.raises(VectorFileError, match=message),
         open_source(write(PACKED[kind](TEXT)), "a"),
@@ -276,29 +278,35 @@ def test_a_member_of_what_is_no_archive(write, kind):
 
 
 @pytest.mark.parametrize("pack", [zipped, tarred])
-def test_an_archive_writes_nothing_wherever_its_members_point(write, tmp_path, pack):
+def test_members_that_point_outside_write_nothing(write, tmp_path, pack):
     path = write(pack(("../../escaped.txt", b"a 1 2\n")))
     before = sorted(tmp_path.parent.rglob("*"))
     assert load_vectors(path).index_to_key == ["a"]
     assert sorted(tmp_path.parent.rglob("*")) == before
 
 
-# No file
+# Paths that can't be read
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda path: None, r"no such file: .*absent\.txt \(looked in .*\)"),
-        (lambda path: path.mkdir(), r"absent\.txt is a folder; give the vector file inside it"),
-        (lambda path: path.touch(), r"absent\.txt is empty \(0 bytes\); fetch the file again"),
+        (lambda path: None, r"absent\.txt: no such file \(looked in .*\)"),
+        (
+            lambda path: path.mkdir(),
+            r"absent\.txt: this is a folder; give the vector file inside it",
+        ),
+        (
+            lambda path: path.touch(),
+            r"absent\.txt: the file is empty \(0 bytes\); fetch the file again",
+        ),
         (
             lambda path: path.write_bytes(gzip.compress(b"")),
-            r"absent\.txt is empty \(0 bytes\); fetch the file again",
+            r"absent\.txt: the file is empty \(0 bytes\); fetch the file again",
         ),
         (
             lambda path: path.write_bytes(zipped(("v.txt", b""))),
-            r"absent\.txt#v\.txt is empty \(0 bytes\); fetch the file again",
+            r"absent\.txt#v\.txt: the file is empty \(0 bytes\); fetch the file again",
         ),
         (
             lambda path: path.write_bytes(zipped()),
@@ -307,7 +315,7 @@ def test_an_archive_writes_nothing_wherever_its_members_point(write, tmp_path, p
     ],
     ids=["missing", "folder", "empty", "empty gzip", "empty member", "empty zip"],
 )
-def test_no_file_to_read(tmp_path: Path, make, message):
+def test_paths_that_can_not_be_read(tmp_path: Path, make, message):
     make(tmp_path / "absent.txt")
     with (
         pytest.raises(VectorFileError, match=message),
@@ -325,6 +333,6 @@ def test_no_file_to_read(tmp_path: Path, make, message):
         (b"a 1 2", "b'a 1 2' is neither a path nor a file object"),
     ],
 )
-def test_what_is_no_file(file, message):
+def test_arguments_that_are_not_files(file, message):
     with pytest.raises(VectorFileError, match=message), open_source(file):
         pass

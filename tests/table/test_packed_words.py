@@ -1,4 +1,4 @@
-"""Packed words: decoded, found and joined as a list and a dictionary of them would be."""
+"""Packed words behave like a list of words and a dictionary of their rows."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from hypothesis import strategies as st
 
 import finetune_embed.table.packed_words as module
 from finetune_embed import VocabularyError
-from finetune_embed.table import PackedWords, as_bytes, begins_with
-from finetune_embed.table.packed_words import extended
+from finetune_embed.table import PackedWords, as_bytes, starts_with
+from finetune_embed.table.packed_words import append_words
 
-#: A word in two forms of Unicode, bytes that are not UTF-8, a null, an emoji, and none at all.
+#: The empty word, a word in two Unicode forms, a null, an emoji, and bytes that are not UTF-8.
 NOT_UTF8 = ["\udcff\udc80", "\udced\udca0\udc80"]
 ODD = ["", "a", "é", "e\u0301", "\0", "a\0", "😀", "a b\n", "ab", *NOT_UTF8]
-#: Words that no bytes stand for: other lone surrogates, and two that would read back as `é`.
+#: Words that have no bytes: other lone surrogates, and two that would decode to `é`.
 NO_BYTES = ["\ud800", "x\udfff", "\udcc3\udca9"]
 
 
 def packed(words: list[str]) -> PackedWords:
-    return PackedWords.of(word.encode("utf-8", "surrogateescape") for word in words)
+    return PackedWords.from_bytes(word.encode("utf-8", "surrogateescape") for word in words)
 
 
 @pytest.fixture(params=["hash", "colliding"])
 def few_hashes(request, monkeypatch):
-    """Run a test once more with a hash of three values."""
+    """Run a test also with a hash that has three values."""
     if request.param == "colliding":
         monkeypatch.setattr(module, "_hash", lambda word: len(str(word)) % 3)
 
@@ -62,22 +62,28 @@ def test_any_words_are_found():
 @pytest.mark.usefixtures("few_hashes")
 @pytest.mark.parametrize("ask", [lambda w: w.rows_of(()), lambda w: w.row_of("c")])
 def test_a_word_in_two_rows_is_named(ask):
-    with pytest.raises(VocabularyError, match="the word 'b' stands in the rows 1 and 3; a table"):
+    with pytest.raises(
+        VocabularyError,
+        match="the word 'b' is in rows 1 and 3, but a table needs distinct words; remove one",
+    ):
         ask(packed(["a", "b", "c", "b", "c"]))
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=4)))
-def test_words_encoded_together(words):
-    one, other = PackedWords.encoded(words), PackedWords.of(word.encode() for word in words)
+def test_words_packed_from_strings(words):
+    one, other = (
+        PackedWords.from_strings(words),
+        PackedWords.from_bytes(word.encode() for word in words),
+    )
     assert list(one) == words
     assert one.offsets.tolist() == other.offsets.tolist()
     assert one.data.tobytes() == other.data.tobytes()
 
 
 @pytest.mark.parametrize("word", NOT_UTF8)
-def test_words_that_are_not_utf8_are_not_encoded_together(word):
+def test_words_that_are_not_utf8_are_not_packed_from_strings(word):
     with pytest.raises(UnicodeEncodeError):
-        PackedWords.encoded(["a", word])
+        PackedWords.from_strings(["a", word])
 
 
 def test_no_words():
@@ -85,48 +91,48 @@ def test_no_words():
     assert (len(none), list(none), none[:]) == (0, [], [])
     assert none.rows_of(["a"]).tolist() == [-1]
     assert none.row_of("a") == -1
-    assert none.extended([b"a"]).rows_of(["a"]).tolist() == [0]
+    assert none.appended([b"a"]).rows_of(["a"]).tolist() == [0]
 
 
-def test_blocks_are_put_together_right(monkeypatch):
+def test_the_block_size_does_not_matter(monkeypatch):
     words = ODD + [f"w{i}" for i in range(20)]
     for block in (1, 7, 31, 32):
         monkeypatch.setattr(module, "BLOCK", block)
         assert list(packed(words)) == words
 
 
-def test_further_words_stand_behind():
+def test_appended_words():
     base = packed(ODD)
-    more = extended(base, ["x", "\udcfe"])
+    more = append_words(base, ["x", "\udcfe"])
     assert isinstance(more, PackedWords)
     assert list(more) == [*ODD, "x", "\udcfe"]
     assert more.data.tobytes() == b"".join(as_bytes(word) or b"" for word in more)
     assert list(base) == ODD
-    assert extended(["a"], ["b"]) == ["a", "b"]
+    assert append_words(["a"], ["b"]) == ["a", "b"]
 
 
 @pytest.mark.parametrize("word", NO_BYTES)
-def test_a_word_without_bytes_makes_a_list_of_all(word):
+def test_appending_a_word_without_bytes_gives_a_list(word):
     assert as_bytes(word) is None
-    assert extended(packed(["a", "b"]), ["c", word]) == ["a", "b", "c", word]
+    assert append_words(packed(["a", "b"]), ["c", word]) == ["a", "b", "c", word]
 
 
-def test_copies_and_pickles_stand_by_themselves():
+def test_copies_and_pickles_are_independent():
     inner = PackedWords(memoryview(b"xxabcyy"), np.array([2, 3, 5]))
     for other in (copy.deepcopy(inner), pickle.loads(pickle.dumps(inner))):
         assert list(other) == ["a", "bc"]
         assert other.rows_of(["bc", "x"]).tolist() == [1, -1]
 
 
-def test_words_may_begin_within_the_bytes():
+def test_the_first_word_may_start_inside_the_data():
     inner = PackedWords(memoryview(b"xxabcyy"), np.array([2, 3, 5]))
     assert list(inner) == ["a", "bc"]
     assert inner.data.tobytes() == b"abc"
     assert inner.offsets.tolist() == [0, 1, 3]
-    assert list(inner.extended([b"d"])) == ["a", "bc", "d"]
+    assert list(inner.appended([b"d"])) == ["a", "bc", "d"]
 
 
-def test_beginnings():
+def test_starts_with():
     for words in (["a", "bc", "d"], packed(["a", "bc", "d"])):
         for kind in (list, packed):
             for others, does in (
@@ -138,4 +144,4 @@ def test_beginnings():
                 (["ab", "c"], False),
                 (["a", "bc", "d", "e"], False),
             ):
-                assert begins_with(words, kind(others)) is does
+                assert starts_with(words, kind(others)) is does

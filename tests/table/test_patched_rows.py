@@ -1,4 +1,4 @@
-"""Revised rows: the same numbers as of an array in which the rows were put."""
+"""Patched rows have the same values as an array into which the rows were copied."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import mmap
 import numpy as np
 import pytest
 
-import finetune_embed.table.revised_rows as module
-from finetune_embed.table import RevisedRows
-from finetune_embed.table.revised_rows import is_read_only
+import finetune_embed.table.patched_rows as module
+from finetune_embed.table import PatchedRows
+from finetune_embed.table.patched_rows import is_read_only
 
-AT = np.array([7, 0, 3])
+ROWS = np.array([7, 0, 3])
 
 
 @pytest.fixture
@@ -21,14 +21,14 @@ def base():
 
 @pytest.fixture
 def vectors():
-    return -np.arange(1, 21, dtype=np.float32).reshape(5, 4)  # three replaced, two behind
+    return -np.arange(1, 21, dtype=np.float32).reshape(5, 4)  # three replaced, two appended
 
 
 @pytest.fixture
 def expected(base, vectors):
-    whole = np.concatenate([base, vectors[3:]])
-    whole[AT] = vectors[:3]
-    return whole
+    array = np.concatenate([base, vectors[3:]])
+    array[ROWS] = vectors[:3]
+    return array
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def expected(base, vectors):
     ids=str,
 )
 def test_any_rows(base, vectors, expected, which):
-    rows = RevisedRows(base, AT, vectors)
+    rows = PatchedRows(base, ROWS, vectors)
     assert (rows.shape, len(rows)) == ((12, 4), 12)
     assert rows[which].dtype == np.float32
     assert rows[which].tolist() == expected[which].tolist()
@@ -58,37 +58,37 @@ def test_any_rows(base, vectors, expected, which):
 
 
 def test_one_row_is_a_view(base, vectors, expected):
-    rows = RevisedRows(base, AT, vectors)
+    rows = PatchedRows(base, ROWS, vectors)
     assert [rows[row].tolist() for row in range(12)] == expected.tolist()
     assert np.shares_memory(rows[1], base)
     assert np.shares_memory(rows[7], vectors)
 
 
 @pytest.mark.parametrize("block", [1, 5, 12, 13])
-def test_the_whole(monkeypatch, base, vectors, expected, block):
+def test_to_array(monkeypatch, base, vectors, expected, block):
     monkeypatch.setattr(module, "BLOCK", block)
-    whole = RevisedRows(base, AT, vectors).whole()
-    assert whole.tolist() == expected.tolist()
-    assert not np.shares_memory(whole, base)
+    array = PatchedRows(base, ROWS, vectors).to_array()
+    assert array.tolist() == expected.tolist()
+    assert not np.shares_memory(array, base)
 
 
-def test_revised_again(base, vectors, expected):
-    once = RevisedRows(base, AT, vectors)
-    twice = RevisedRows(once, np.array([3, 11]), np.full((3, 4), 5, np.float32))
+def test_patched_twice(base, vectors, expected):
+    once = PatchedRows(base, ROWS, vectors)
+    twice = PatchedRows(once, np.array([3, 11]), np.full((3, 4), 5, np.float32))
     expected = np.concatenate([expected, np.full((1, 4), 5)])
     expected[[3, 11]] = 5
-    assert twice.whole().tolist() == expected.tolist()
+    assert twice.to_array().tolist() == expected.tolist()
     assert twice[np.array([12, 0, 11, 1])].tolist() == expected[[12, 0, 11, 1]].tolist()
 
 
-def test_nothing_to_begin_with(vectors):
-    none = RevisedRows(np.empty((0, 4), np.float32), np.empty(0, np.int64), vectors)
-    assert none.whole().tolist() == vectors.tolist()
-    empty = RevisedRows(np.empty((0, 4), np.float32), np.empty(0, np.int64), vectors[:0])
-    assert empty.whole().shape == (0, 4)
+def test_an_empty_base(vectors):
+    none = PatchedRows(np.empty((0, 4), np.float32), np.empty(0, np.int64), vectors)
+    assert none.to_array().tolist() == vectors.tolist()
+    empty = PatchedRows(np.empty((0, 4), np.float32), np.empty(0, np.int64), vectors[:0])
+    assert empty.to_array().shape == (0, 4)
 
 
-def test_what_can_be_written_to(tmp_path):
+def test_is_read_only(tmp_path):
     path = tmp_path / "v.npy"
     array = np.ones((2, 2), np.float32)
     np.save(path, array)

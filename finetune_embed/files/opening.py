@@ -1,0 +1,90 @@
+"""Open a path, a file object or standard input as a `Source`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, BinaryIO, cast
+
+from ..errors import VectorFileError
+from .source import Source
+
+__all__ = ["STDIN", "PathOrFile", "open_source"]
+
+PathOrFile = str | os.PathLike[str] | BinaryIO
+
+#: The path that stands for standard input.
+STDIN = "-"
+
+
+@contextlib.contextmanager
+def open_source(
+    path: PathOrFile, member: str | None = None, *, salvage: bool = False
+) -> Iterator[Source]:
+    """Open a vector file for one pass, decompressed by its first bytes, never by its suffix.
+
+    Args:
+        path: a path, a binary file object, read from its current position, or `"-"` for standard
+            input.
+        member: the file to read of a zip or tar archive; by default its only one.
+        salvage: end at damaged compressed data instead of raising; `Source.damage` then holds the
+            error.
+
+    Raises:
+        VectorFileError: the file is missing, a folder, empty or not readable, or the archive has
+            no such member or several.
+    """
+    with contextlib.ExitStack() as stack:
+        if isinstance(path, str) and path == STDIN:
+            raw, on_disk, name = cast(IO[bytes], sys.stdin.buffer), None, "<stdin>"
+        elif isinstance(path, (str, os.PathLike)):
+            on_disk = Path(path)
+            raw, name = stack.enter_context(_open_file(on_disk)), str(on_disk)
+        else:
+            raw, on_disk = _checked(path), None
+            name = str(getattr(path, "name", "<file object>"))
+        source = Source(raw, on_disk, name, member, salvage)
+        stack.callback(source.close)
+        if not source.peek(1):
+            raise source.damage or VectorFileError(
+                "the file is empty (0 bytes)", where=source.name, remedy="fetch the file again"
+            )
+        yield source
+
+
+def _open_file(path: Path) -> IO[bytes]:
+    if os.path.isdir(path):
+        raise VectorFileError(
+            "this is a folder", where=path, remedy="give the vector file inside it"
+        )
+    try:
+        return open(path, "rb", buffering=0)
+    except FileNotFoundError as error:
+        raise VectorFileError(f"no such file (looked in {Path.cwd()})", where=path) from error
+    except (OSError, ValueError) as error:  # ValueError: a null character
+        reason = getattr(error, "strerror", None) or error
+        raise VectorFileError(f"can't be read: {reason}", where=repr(str(path)[:200])) from error
+
+
+def _checked(file: Any) -> IO[bytes]:
+    """Return the file object if it can be read and gives bytes."""
+    if not hasattr(file, "read"):
+        raise VectorFileError(
+            f"{file!r} is neither a path nor a file object",
+            value=file,
+            remedy="pass open(path, 'rb')",
+        )
+    try:
+        is_text = not isinstance(file.read(0), bytes)
+    except (OSError, ValueError) as error:  # closed, or open for writing
+        raise VectorFileError(
+            f"{file!r} can't be read: {error}", value=file, remedy="pass open(path, 'rb')"
+        ) from error
+    if is_text:
+        raise VectorFileError(
+            f"{file!r} was opened as text", value=file, remedy="open it with mode 'rb'"
+        )
+    return cast(IO[bytes], file)
