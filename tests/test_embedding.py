@@ -21,7 +21,7 @@ from finetune_embed import (
     to_embedding,
     to_table,
 )
-from finetune_embed.table import RevisedRows
+from finetune_embed.table import PatchedRows
 
 
 @pytest.fixture
@@ -342,7 +342,7 @@ def test_a_table_opened_in_place_is_tuned_like_one_in_memory(in_place, tmp_path)
     vocab = Vocabulary({"w1999": 1, "neu": 1, "é": 2, "w7": 1, "alt": 1})
     weight = tuned_weight(in_place, vocab)
     here, there = to_table(weight, vocab, in_place), to_table(weight, vocab, copied)
-    assert isinstance(here.stored, RevisedRows)
+    assert isinstance(here.stored, PatchedRows)
     assert here.stored.base is in_place.vectors
     assert there.stored is there.vectors
     asked = ["neu", "w7", "<unk>", "", "\udcff", "absent", "<pad>"]

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from ..errors import VocabularyError
-from ..table import Lexicon, pairs_of, read_lexicon
+from ..table import Lexicon, read_lexicon, related_rows
 from ..vocabulary import Vocabulary
 
 __all__ = ["LexiconLoss"]
@@ -101,7 +101,7 @@ def _pairs(lexicon: Lexicon | str | os.PathLike[str] | None, vocab: Vocabulary) 
     if isinstance(lexicon, (str, os.PathLike)):
         lexicon = read_lexicon(lexicon)
     known = ((word, vocab.key_to_index[word]) for word in vocab.words)
-    first, second = pairs_of(lexicon, known)
+    first, second = related_rows(lexicon, known)
     return torch.stack([torch.from_numpy(first.copy()), torch.from_numpy(second.copy())], dim=1)
 
 

@@ -169,7 +169,7 @@ def test_inspect(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 BAD_INPUT = {
-    "no vectors": (("inspect", "no.txt"), "no such file: no.txt"),
+    "no vectors": (("inspect", "no.txt"), "no.txt: no such file"),
     "a folder": (("inspect", REVIEWS), "is a folder"),
     "not vectors": (("inspect", REVIEWS / "train.csv"), "train.csv:1:"),
     "no data": (

@@ -148,12 +148,12 @@ BAD = {
     "no suffix": (("out",), "the suffix of out names no format; say which to write: --to arrow |"),
     "no format": (("out.bin", "--to", "csv"), "no format is called 'csv'; say which to write"),
     "words beyond UTF-8": (("out.parquet",), "1 of 3 words are not UTF-8 ('a\\udcff' is the firs"),
-    "no keys file": (("out.bin", "--keys", "nope"), "no such file: nope"),
+    "no keys file": (("out.bin", "--keys", "nope"), "nope: no such file"),
     "keys of another table": (
         ("out.npz", "--keys", "in.txt.gz"),
         "not one of the 4 words in in.txt.gz is in ",
     ),
-    "a member of none": (("out.bin", "--member", "x"), "is no archive, so it has no member 'x'"),
+    "a member of none": (("out.bin", "--member", "x"), "not an archive, so it has no member 'x'; leave out --member"),
     "a limit of none": (
         ("out.bin", "--limit", "0"),
         "--limit 0: read at least one row, or leave --limit out",

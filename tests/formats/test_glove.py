@@ -98,7 +98,7 @@ def test_refuses_an_empty_table(tmp_path, shape):
 
 
 def test_refuses_a_word_in_two_rows(tmp_path):
-    with pytest.raises(VocabularyError, match="'a' stands in the rows 0 and 1"):
+    with pytest.raises(VocabularyError, match="'a' is in rows 0 and 1"):
         save_glove(EmbeddingTable(["a", "a"], np.eye(2)), tmp_path / "out")
 
 

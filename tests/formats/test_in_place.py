@@ -35,7 +35,7 @@ def shared(tmp_path_factory):
     origin = np.zeros(ROWS + 2, np.uint8)
     origin[at] = Origin.TUNED
     origin[-2:] = Origin.NEW
-    return base.revised(at, np.full((6, SIZE), 0.5, np.float32), ["neu", "новый"], origin)
+    return base.patched(at, np.full((6, SIZE), 0.5, np.float32), ["neu", "новый"], origin)
 
 
 def again(shared: EmbeddingTable) -> EmbeddingTable:
@@ -52,7 +52,7 @@ def content(path: Path) -> dict[str, bytes]:
 def test_the_bytes_are_those_of_a_table_in_memory(shared, tmp_path, name):
     table = again(shared)
     whole = EmbeddingTable(
-        list(table.words), table.stored.whole(), table.metadata, np.array(table.origin)
+        list(table.words), table.stored.to_array(), table.metadata, np.array(table.origin)
     )
     for kind, one in (("shared", table), ("whole", whole)):
         (tmp_path / kind).mkdir()
@@ -69,13 +69,13 @@ def test_the_sweep_sees_every_format():
 
 
 def packed(*words: str) -> EmbeddingTable:
-    data = PackedWords.of(word.encode("utf-8", "surrogateescape") for word in words)
+    data = PackedWords.from_bytes(word.encode("utf-8", "surrogateescape") for word in words)
     return EmbeddingTable(data, np.ones((len(words), 2), np.float32))
 
 
 @pytest.mark.parametrize("name", SAVERS)
 def test_a_word_in_two_rows_is_refused(name, tmp_path):
-    with pytest.raises(VocabularyError, match="the word 'b' stands in the rows 1 and 2"):
+    with pytest.raises(VocabularyError, match="the word 'b' is in rows 1 and 2"):
         SAVERS[name](packed("a", "b", "b"), tmp_path / "v")
     assert list(tmp_path.iterdir()) == []
 

@@ -261,7 +261,7 @@ def test_an_archive_of_several_needs_a_member(write, pack):
     ):
         load_vectors(path)
     assert len(load_vectors(path, member="folder/fake.txt")) == 3
-    with pytest.raises(VectorFileError, match="is no archive, so it has no member 'a/fake/path'"):
+    with pytest.raises(VectorFileError, match="not an archive, so it has no member 'a/fake/path'"):
         load_vectors(write(LINES), member="a/fake/path")
 
 

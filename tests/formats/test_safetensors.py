@@ -165,7 +165,7 @@ def test_metadata_are_strings(tmp_path, metadata, message):
 def test_words_it_cannot_hold(tmp_path):
     with pytest.raises(VectorFileError, match="1 of 2 words have lone surrogates"):
         save_safetensors(EmbeddingTable(["a", "\ud800"], np.eye(2)), tmp_path / "out")
-    with pytest.raises(VocabularyError, match="'a' stands in the rows 0 and 1"):
+    with pytest.raises(VocabularyError, match="'a' is in rows 0 and 1"):
         save_safetensors(EmbeddingTable(["a", "a"], np.eye(2)), tmp_path / "out")
 
 
@@ -302,7 +302,7 @@ def test_a_word_that_stands_there_twice_is_an_error_where_it_is_asked_for_and_in
         "vocab.offsets": np.arange(4),
     }
     save_file(tensors, tmp_path / "t.safetensors")
-    with pytest.raises(VocabularyError, match="'a' stands in the rows 0 and 1"):
+    with pytest.raises(VocabularyError, match="'a' is in rows 0 and 1"):
         load_safetensors(tmp_path / "t.safetensors").rows_of(["c"])
     (finding,) = [f for f in inspect(tmp_path / "t.safetensors").findings if f.code == "duplicates"]
     assert finding.severity == "error"

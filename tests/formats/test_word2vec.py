@@ -138,7 +138,7 @@ def test_refuses_empty_and_doubled_tables(tmp_path, binary):
         save_word2vec(EmbeddingTable([], np.zeros((0, 3))), tmp_path / "out", binary=binary)
     with pytest.raises(VectorFileError, match="the table is 1 x 0; a word2vec file needs"):
         save_word2vec(EmbeddingTable(["a"], np.zeros((1, 0))), tmp_path / "out", binary=binary)
-    with pytest.raises(VocabularyError, match="'a' stands in the rows 0 and 1"):
+    with pytest.raises(VocabularyError, match="'a' is in rows 0 and 1"):
         save_word2vec(EmbeddingTable(["a", "a"], np.eye(2)), tmp_path / "out", binary=binary)
 
 

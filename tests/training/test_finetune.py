@@ -1131,7 +1131,7 @@ def test_a_loss_that_is_not_finite_is_an_error_and_leaves_the_last_good_checkpoi
         ({"oov": "random"}, "oov='random' is no start value"),
         ({"text": "txt"}, "there is no column 'txt'; there are 'text', 'label'; pass text="),
         ({"label": "y"}, "there is no column 'y'"),
-        ({"vectors": "absent.txt"}, "no such file: absent.txt"),
+        ({"vectors": "absent.txt"}, "absent.txt: no such file"),
         ({"dataset": "absent.csv"}, "no such file or folder: absent.csv"),
     ],
 )

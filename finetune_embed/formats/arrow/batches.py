@@ -81,7 +81,7 @@ def of_file(source: Source, name: str) -> Batches:
 
     stream = source.peek(6) != b"ARROW1"
     with naming_damage(source.name):
-        data = pa.py_buffer(source.whole())
+        data = pa.py_buffer(source.read_all())
         if name == "parquet":
             return _of_parquet(source.name, data)
         return (_of_ipc_stream if stream else _of_ipc_file)(source.name, data)

@@ -88,7 +88,7 @@ def read(
 ) -> EmbeddingTable:
     """Read an `.npy` array from an open source."""
     plain = source.path is not None and not source.compression
-    array = open_array(source.name, source, source.whole() if plain else None)
+    array = open_array(source.name, source, source.read_all() if plain else None)
     return _table(source, "numpy", array, words, keys, limit)
 
 

@@ -48,7 +48,7 @@ def open_archive(source: Source) -> Iterator[dict[str, StoredArray]]:
     Raises:
         VectorFileError: the archive is damaged, here or where the block reads from it.
     """
-    data = source.whole()
+    data = source.read_all()
     mapped = isinstance(data.obj, mmap.mmap) and source.path is not None
     try:
         with zipfile.ZipFile(cast(Path, source.path) if mapped else io.BytesIO(data)) as archive:

@@ -108,7 +108,7 @@ def _read(path: str | os.PathLike[str]) -> list[str]:
                     "numpy.save(path, numpy.array(words, dtype=str))"
                 )
             return array_words(array)
-        data = bytes(source.whole()).removeprefix(_BOM)
+        data = bytes(source.read_all()).removeprefix(_BOM)
         if data.lstrip()[:1] in (b"[", b"{"):
             try:
                 found = json.loads(data.decode("utf-8", "surrogateescape"))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from ...errors import DataError
-from ...files import remove_remains
+from ...files import remove_partial_files
 from .checkpoints import latest_checkpoint, remove_checkpoints
 from .file_names import CONFIG, FILES, HISTORY, MARK, METRICS
 
@@ -82,4 +82,4 @@ def clear_folder(folder: Path) -> None:
 def tidy_folder(folder: Path) -> None:
     """Remove the checkpoints of a run, and what killed processes have left in its folder."""
     remove_checkpoints(folder)
-    remove_remains(folder, FILES)
+    remove_partial_files(folder, FILES)
