@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from .options import training_options
-from .output import as_json_option, columns_of, print_json, quiet_option, vector_file
+from .options import data_option, setting_options, vectors_option
+from .output import as_json_option, print_json, quiet_option, vector_file
 
 __all__ = ["compare"]
 
@@ -16,48 +16,48 @@ __all__ = ["compare"]
 @click.command(
     epilog="Example: finetune-embed compare --vectors glove.6B.50d.txt --data reviews.csv -o which"
 )
-@training_options
+@vectors_option
+@data_option
+@setting_options(
+    "strategy",
+    "streaming",
+    "trackers",
+    "checkpoint_steps",
+    "checkpoint_minutes",
+    "resume",
+    "overwrite",
+    defaults={"lr": 1e-2},
+)
 @click.option(
     "--strategy",
     "strategies",
     multiple=True,
-    help="A strategy to compare, repeatable; one or two of each family if left out.",
+    help="A strategy to compare, repeatable; one or two of each family when left out.",
 )
-@click.option("--seeds", default=5, show_default=True, help="Runs each strategy is judged by.")
+@click.option("--seeds", default=5, show_default=True, help="Number of runs per strategy.")
 @click.option(
-    "--budget", default=5, show_default=True, help="Learning rates tried for each strategy."
+    "--budget", default=5, show_default=True, help="Number of learning rates tried per strategy."
 )
-@click.option("--epochs", default=15, show_default=True, help="The most epochs of a run.")
-@click.option("--lr", default=1e-2, show_default=True, help="Where the search of a rate begins.")
 @click.option(
     "--test",
     default=0.2,
     show_default=True,
-    help="Share of the training data to test on where there is no test split.",
+    help="Share of the training data to hold out for testing where there is no test split.",
 )
 @click.option(
     "--word-pairs",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="File of pairs of words with people's scores, to measure tables by; repeatable.",
+    help="File of word pairs with human scores, on which tables are evaluated. Repeatable.",
 )
-@click.option("--seed", default=0, show_default=True, help="Of the search; others follow it.")
-@click.option(
-    "--output-dir",
-    "-o",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Folder for the runs and the result.",
-)
-@click.option("--resume", is_flag=True, help="Go on; runs that are there are not made again.")
-@click.option("--overwrite", is_flag=True, help="Replace a former comparison.")
+@click.option("--resume", is_flag=True, help="Continue; finished runs are not repeated.")
+@click.option("--overwrite", is_flag=True, help="Replace the comparison in output_dir.")
 @quiet_option
 @as_json_option
 def compare(
     vectors: Path,
     data: str,
     strategies: tuple[str, ...],
-    text: str,
     output_dir: Path,
     quiet: bool,
     as_json: bool,
@@ -71,10 +71,9 @@ def compare(
         strategies or REPRESENTATIVE,
         vector_file(vectors),
         data,
-        text=columns_of(text),
         output_dir=output_dir,
         progress=not quiet,
-        **{name: value for name, value in settings.items() if value not in ("", ())},
+        **{name: value for name, value in settings.items() if value not in (None, ())},
     )
     if as_json:
         print_json(found.to_dict())

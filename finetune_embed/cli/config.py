@@ -1,4 +1,4 @@
-"""`--config`: settings from a YAML file, under those of the command line."""
+"""`--config`: settings from a YAML file; options on the command line override them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from ..training.run.file_names import MARK
+
 __all__ = ["config_option"]
 
 
@@ -15,7 +17,7 @@ def _read(context: click.Context, _: click.Parameter, path: Path | None) -> None
     """Take the settings of a file as the defaults of the command's options.
 
     Raises:
-        click.BadParameter: the file is no YAML mapping, or names no option of the command.
+        click.BadParameter: the file is not a YAML mapping, or the command has no such option.
     """
     if path is None:
         return
@@ -26,7 +28,8 @@ def _read(context: click.Context, _: click.Parameter, path: Path | None) -> None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise click.BadParameter(f"{path} can't be read: {' '.join(str(error).split())}") from error
     if not isinstance(found, dict):
-        raise click.BadParameter(f"{path} has no settings; a line of it is: epochs: 15")
+        raise click.BadParameter(f"{path} has no settings; one is a line such as epochs: 15")
+    found.pop(MARK, None)  # the version that wrote a run's config.yaml
     options = {
         str(p.name): p
         for p in context.command.params
@@ -36,7 +39,7 @@ def _read(context: click.Context, _: click.Parameter, path: Path | None) -> None
     if unknown:
         close = difflib.get_close_matches(unknown[0], options, 1)
         raise click.BadParameter(
-            f"{path} sets {', '.join(unknown)}, which is no setting of {context.command.name}"
+            f"{path} sets {', '.join(unknown)}, which {context.command.name} has no option for"
             + (f"; did you mean {close[0]}?" if close else "")
         )
     defaults = {name: _as_option(options[name], value) for name, value in found.items()}
@@ -44,13 +47,8 @@ def _read(context: click.Context, _: click.Parameter, path: Path | None) -> None
 
 
 def _as_option(option: click.Option, value: Any) -> Any:
-    """Return a value as it would be on the command line: a list between commas, if it can't be.
-
-    Numbers are text there: of 2.9 epochs click would make 2.
-    """
-    if isinstance(value, list):
-        return [str(one) for one in value] if option.multiple else ",".join(map(str, value))
-    return value if option.is_flag or value is None else str(value)
+    """Return a value as on the command line, where numbers are text: click would make 2 of 2.9."""
+    return value if option.is_flag or value is None or isinstance(value, list) else str(value)
 
 
 config_option = click.option(
@@ -59,5 +57,5 @@ config_option = click.option(
     is_eager=True,
     expose_value=False,
     callback=_read,
-    help="YAML file of settings, such as the recipe of a comparison; options beside it win.",
+    help="YAML file of settings, such as a run's config.yaml or a comparison's recipe.yaml.",
 )

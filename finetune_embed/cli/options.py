@@ -1,115 +1,97 @@
-"""Options that the commands which train have in common."""
+"""The settings of `finetune` as options of a command, made from their definitions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import Field
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from ..training.settings import PRECISIONS, SCHEDULES, TASKS
-from ..vocabulary import STEPS
-from .output import member_option
+from ..training.settings import Choice, settings_fields
 
-__all__ = ["training_options"]
+__all__ = ["data_option", "setting_options", "vectors_option"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_OPTIONS: tuple[Callable[[Any], Any], ...] = (
-    click.option(
-        "--vectors",
-        type=click.Path(path_type=Path),
-        required=True,
-        help="Vector file of any format, folder of a model or a run, or - for standard input.",
-    ),
-    member_option,
-    click.option(
-        "--data", required=True, help="CSV, TSV, JSON, JSONL or Parquet file, folder, or Hub name."
-    ),
-    click.option(
-        "--text", default="text", show_default=True, help="Column of texts; several, with commas."
-    ),
-    click.option(
-        "--label", default="label", show_default=True, help="Column of labels, or of lists of them."
-    ),
-    click.option(
-        "--task", type=click.Choice(TASKS), help="What the columns look like, if not said."
-    ),
-    click.option(
-        "--head", default="bag", show_default=True, help="bag, 'bag(hidden=100)', cnn, bilstm, ..."
-    ),
-    click.option("--max-steps", type=int, help="The most steps of the optimizer."),
-    click.option("--batch-size", default=64, show_default=True, help="Texts in a batch."),
-    click.option(
-        "--batch-tokens", type=int, help="Words in a batch, with padding, in place of --batch-size."
-    ),
-    click.option(
-        "--gradient-accumulation-steps", default=1, show_default=True, help="Batches of a step."
-    ),
-    click.option("--weight-decay", default=0.0, show_default=True, help="Of all but the table."),
-    click.option(
-        "--max-grad-norm", type=float, help="Clip the whole gradient of a step to this norm."
-    ),
-    click.option("--max-row-grad-norm", type=float, help="Clip each row's gradient to this norm."),
-    click.option(
-        "--word-dropout",
-        default=0.0,
-        show_default=True,
-        help="Probability that a word is left out.",
-    ),
-    click.option("--schedule", type=click.Choice(SCHEDULES), default="constant", show_default=True),
-    click.option(
-        "--warmup",
-        type=float,
-        help="Share of the run in which the rate rises; the schedule's own if left out.",
-    ),
-    click.option(
-        "--patience",
-        type=int,
-        help="Stop after so many epochs without a better score, counted from when the table opens.",
-    ),
-    click.option(
-        "--validation",
-        default=0.1,
-        show_default=True,
-        help="Share of the training data to hold out where there is no validation split.",
-    ),
-    click.option(
-        "--tokenizer", help="glove, cased or whitespace; what fits the vectors if left out."
-    ),
-    click.option("--min-count", default=1, show_default=True, help="Rarer words become <unk>."),
-    click.option("--max-length", type=int, help="Words of a text that count."),
-    click.option(
-        "--oov",
-        type=click.Choice(["normal", "mean", "zeros", "subwords"]),
-        default="normal",
-        show_default=True,
-        help="Where words start that the vectors lack.",
-    ),
-    click.option(
-        "--fallback",
-        default="",
-        help=f"Forms under which to look up words that the vectors lack, with commas: "
-        f"{', '.join(STEPS)}.",
-    ),
-    click.option(
-        "--special",
-        "specials",
-        multiple=True,
-        help="A token that stays whole in texts; repeatable.",
-    ),
-    click.option("--device", help="cpu, cuda, ..."),
-    click.option(
-        "--mixed-precision",
-        type=click.Choice(PRECISIONS),
-        help="Of the forward pass; no if left out.",
-    ),
+vectors_option = click.option(
+    "--vectors",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Vector file of any format, folder of a model or a run, or - for standard input.",
+)
+data_option = click.option(
+    "--data", required=True, help="CSV, TSV, JSON, JSONL or Parquet file, folder, or Hub name."
 )
 
 
-def training_options(command: F) -> F:
-    """Give a command the options of the vectors, the data, the head and the way of training."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+class Names(click.ParamType[Any]):
+    """Names with commas between them, or one name; a list from a config file stays a list."""
+
+    name = "text"
+
+    def __init__(self, *, one: bool) -> None:
+        self._one = one
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | list[str]:
+        """Return the names; a single one as it is where one is allowed."""
+        if not isinstance(value, str):
+            return [str(name) for name in value]
+        names = [name.strip() for name in value.split(",") if name.strip()]
+        return value.strip() if self._one and len(names) < 2 else names
+
+
+#: How options are read whose settings are neither a number, a choice nor a plain text.
+_TYPES: Mapping[str, Any] = {
+    "text": Names(one=True),
+    "fallback": Names(one=False),
+    "specials": click.UNPROCESSED,
+    "output_dir": click.Path(path_type=Path),
+}
+_MULTIPLE = ("specials", "trackers")
+
+
+def setting_options(*without: str, defaults: Mapping[str, Any] | None = None) -> Callable[[F], F]:
+    """Return a decorator that gives a command an option for each setting.
+
+    Args:
+        without: settings that the command does not have.
+        defaults: defaults of the command that differ from those of `finetune`.
+    """
+
+    def decorate(command: F) -> F:
+        for name, one in reversed(settings_fields().items()):
+            if one.metadata["option"] is not None and name not in without:
+                default = (defaults or {}).get(name, one.default)
+                command = _option(name, one, default)(command)
+        return command
+
+    return decorate
+
+
+def _option(name: str, definition: Field[Any], default: Any) -> Callable[[F], F]:
+    """Return the option of one setting."""
+    check, kind = definition.metadata["check"], str(definition.type)
+    flag = definition.metadata["option"] or f"--{name.replace('_', '-')}"
+    names = [flag, name] + (["-o"] if name == "output_dir" else [])
+    options: dict[str, Any] = {"help": definition.metadata["help"]}
+    if kind == "bool":
+        return click.option(*names, is_flag=True, **options)
+    if name in _MULTIPLE:
+        options |= {"multiple": True, "help": f"{options['help']} Repeatable."}
+    elif name == "output_dir":
+        options["required"] = True
+    else:
+        options |= {"default": default or None, "show_default": bool(default)}
+        if isinstance(default, (int, float)):
+            options |= {"default": default, "show_default": True}
+    if isinstance(check, Choice):
+        options["type"] = click.Choice(check.names)
+    elif name in _TYPES:
+        options["type"] = _TYPES[name]
+    elif kind.startswith(("int", "float")):
+        options["type"] = int if kind.startswith("int") else float
+    return click.option(*names, **options)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ..errors import DataError
+from ..errors import DataError, Option
 from ..files import atomic_write
 from ..training.run.file_names import MARK
-from ..training.settings import same_settings
+from ..training.run.record import check_same
 from .report import COMPARISON, MARKDOWN, PLOT, RECIPE
 
 __all__ = ["open_folder"]
@@ -20,56 +22,63 @@ FILES = (SETTINGS, TRIALS, COMPARISON, MARKDOWN, PLOT, RECIPE)
 
 
 def open_folder(
-    folder: Path | None, settings: dict[str, Any], resume: bool, overwrite: bool
+    output_dir: str | os.PathLike[str] | None,
+    identity: Mapping[str, Any],
+    resume: bool,
+    overwrite: bool,
 ) -> Path | None:
     """Return the file of runs in a folder, made ready for a comparison.
 
     Args:
-        folder: of a new comparison, or of one to go on with or to replace; None for no folder.
-        settings: that all runs of it share; plain values.
-        resume: whether to go on.
+        output_dir: the folder of a new comparison, or of one to continue or to replace; None for no
+            folder.
+        identity: plain values that identify the inputs and settings of all its runs.
+        resume: whether to continue.
         overwrite: whether to replace.
 
     Raises:
-        DataError: it holds a comparison and the caller has not said what to do with it, one with
-            other settings, or files that are not ours.
+        DataError: it holds a comparison and neither `resume` nor `overwrite` is set, a comparison
+            with other settings, or files of something else.
     """
+    keep_or_replace = ("choose ", Option("resume", True), " or ", Option("overwrite", True))
     if resume and overwrite:
-        raise DataError("resume=True goes on, overwrite=True starts over; choose one")
-    if folder is None:
-        if resume:
-            raise DataError("resume=True needs the folder of the comparison: output_dir='...'")
+        raise DataError(
+            ("excludes ", Option("overwrite", True)),
+            option="resume",
+            value=True,
+            remedy="choose one of the two",
+        )
+    if output_dir is None:
         return None
+    folder = Path(output_dir)
     if folder.exists() and not folder.is_dir():
-        raise DataError(f"output_dir={folder} is a file; name a folder")
+        raise DataError("is a file", option="output_dir", value=str(folder), remedy="name a folder")
     present = [name for name in FILES if (folder / name).exists()]
     before = _settings_of(folder) if present else None
     if present and before is None:
         raise DataError(
-            f"{folder} holds {', '.join(present)}, which no comparison of {MARK} wrote; choose "
-            "another output_dir"
+            f"holds {', '.join(present)}, which no comparison of {MARK} wrote",
+            where=folder,
+            remedy=("choose another ", Option("output_dir")),
         )
     if len(present) > 1 and not (resume or overwrite):  # more than what it was started with
-        raise DataError(
-            f"{folder} holds a comparison; go on with resume=True, or start over with "
-            "overwrite=True"
-        )
+        raise DataError("holds a comparison", where=folder, remedy=keep_or_replace)
     if before is not None and resume:
-        same_settings(folder, before, settings)
+        check_same(folder, before, identity)
         return folder / TRIALS
     folder.mkdir(parents=True, exist_ok=True)
     for name in reversed(FILES):
         (folder / name).unlink(missing_ok=True)
     with atomic_write(folder / SETTINGS) as file:
-        told = {MARK: version(MARK), **settings}
-        file.write(json.dumps(told, indent=2, ensure_ascii=False).encode() + b"\n")
+        settings = {MARK: version(MARK), **identity}
+        file.write(json.dumps(settings, indent=2, ensure_ascii=False).encode() + b"\n")
     return folder / TRIALS
 
 
 def _settings_of(folder: Path) -> dict[str, Any] | None:
-    """Return what a comparison was started with; None if nothing of ours is there."""
+    """Return what a comparison was started with; None if the folder holds none of ours."""
     try:
-        told = json.loads((folder / SETTINGS).read_text("utf-8"))
+        found = json.loads((folder / SETTINGS).read_text("utf-8"))
     except (OSError, ValueError):
         return None
-    return told if isinstance(told, dict) and MARK in told else None
+    return found if isinstance(found, dict) and MARK in found else None

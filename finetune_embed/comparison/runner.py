@@ -1,51 +1,41 @@
-"""The runs of a comparison, and what is measured of each."""
+"""The runs of a comparison, and what is measured in each."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 
-from ..data import Splits
 from ..errors import DivergenceError
 from ..evaluation import evaluate_word_pairs, neighbour_overlap
-from ..evaluation.word_pairs import Pair
 from ..strategies import Strategy
-from ..table import EmbeddingTable
 from ..training.finetune import finetune
 from ..training.run.run import Run
+from .inputs import Inputs
 from .trials import Trial
 
 __all__ = ["Runner"]
 
-WORDS, AMONG, NEIGHBOURS = 1_000, 20_000, 10  # frequent words, among how many, how many of each
+#: Neighbours are compared for so many frequent words, among so many; so many of each.
+WORDS, AMONG, NEIGHBOURS = 1_000, 20_000, 10
 
 
 class Runner:
     """Makes the runs of a comparison, and measures what is not part of a run."""
 
-    def __init__(
-        self,
-        strategies: Mapping[str, Strategy],
-        base: EmbeddingTable,
-        splits: Splits,
-        settings: Mapping[str, Any],
-        pairs: Mapping[str, Sequence[Pair]],
-    ) -> None:
-        self._strategies = strategies
-        self._base, self._splits, self._settings, self._pairs = base, splits, settings, pairs
+    def __init__(self, strategies: Mapping[str, Strategy], inputs: Inputs) -> None:
+        self._strategies, self._inputs = strategies, inputs
 
     def run(self, strategy: str, lr: float, seed: int) -> Trial:
-        """Return what a run comes to."""
+        """Make a run and return its figures."""
         try:
             run = finetune(
-                self._base,
-                self._splits,
+                self._inputs.base,
+                self._inputs.splits,
                 strategy=self._strategies[strategy],
                 lr=lr,
                 seed=seed,
-                **self._settings,
+                **self._inputs.shared,
             )
         except DivergenceError:
             return Trial(strategy, lr, seed, diverged=True)
@@ -66,7 +56,7 @@ class Runner:
             neighbour_overlap=self._overlap(run),
             word_pairs={
                 name: evaluate_word_pairs(run.table, pairs).spearman
-                for name, pairs in self._pairs.items()
+                for name, pairs in self._inputs.pairs.items()
             },
             outcomes=(above, below),
         )
@@ -76,4 +66,6 @@ class Runner:
             return 1.0
         order = np.argsort(-run.vocab.counts, kind="stable")
         words = [run.vocab.index_to_key[i] for i in order[:AMONG] if i >= run.vocab.first_word]
-        return neighbour_overlap(self._base, run.table, words[:WORDS], among=words, topn=NEIGHBOURS)
+        return neighbour_overlap(
+            self._inputs.base, run.table, words[:WORDS], among=words, topn=NEIGHBOURS
+        )

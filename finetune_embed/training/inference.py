@@ -1,10 +1,9 @@
-"""A model that looks words up in a whole table, also those that its vocabulary lacks.
+"""Inference with every row of a table, not only those of the training vocabulary.
 
-Training holds the rows of the training vocabulary only. For a text, the rows of its words are put
-in the place of the model's table for one forward pass, so that any row of the tuned table counts
-and a table of any size stays on disk. A word that neither has is looked up by the fallback chain of
-the run, but for `subwords`: the rows of subwords are no part of a run, and what is measured must be
-what is exported.
+A model holds the rows of the training vocabulary. For a forward pass, the rows of other words in
+the texts are appended: every row of the tuned table counts, and a table of any size stays on disk.
+A word that neither has is looked up by the run's fallback chain, except by `subwords`: the rows of
+subwords are not part of a run, and what is evaluated must be what is exported.
 """
 
 from __future__ import annotations
@@ -19,14 +18,14 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from ..data import EncodedTexts, split_by_words
+from ..data import EncodedTexts, split_by_tokens
 from ..table import EmbeddingTable
-from ..vocabulary import Found, Vocabulary, check_finite, follow, without_subwords
+from ..vocabulary import LookupResult, Vocabulary, apply_fallback, check_finite, without_subwords
 from .tasks import real_positions
 
 __all__ = ["UnseenRows", "forward_all", "table_path", "unseen_rows"]
 
-#: The most texts in a batch, and the most words with their padding; a longer text goes by itself.
+#: The most texts in a batch, and the most tokens with padding; a longer text is a batch of its own.
 BATCH, TOKENS = 512, 1 << 16
 
 
@@ -39,19 +38,19 @@ def table_path(model: nn.Module, embedding: nn.Module) -> str:
 
 @dataclass(frozen=True)
 class UnseenRows:
-    """Rows of words that a vocabulary lacks, behind the `V` rows of its own words.
+    """Rows of `W` words that a vocabulary lacks.
 
     Attributes:
-        ids: int64 `(W,)`, the id whose row a word takes: one of the vocabulary, where the word was
-            found under another form of itself; else -1.
-        rows: `(W, D)`, the row of a word found in the table alone; zeros for the others.
+        ids: int64 `(W,)`, the id of the vocabulary whose row a word uses, where another form of it
+            is in the vocabulary; else -1.
+        rows: `(W, D)`, the row of a word that only the table has; zeros for the others.
     """
 
     ids: torch.Tensor
     rows: torch.Tensor
 
     def after(self, weight: torch.Tensor) -> torch.Tensor:
-        """Return the rows `(V + W, D)` of a vocabulary's weight `(V, D)` and of further words."""
+        """Return the rows `(V + W, D)` of a vocabulary's weight `(V, D)`, then of these words."""
         joined, own = torch.cat([weight, self.rows.to(weight)]), self.ids >= 0
         joined[len(weight) :][own.to(weight.device)] = weight[self.ids[own].to(weight.device)]
         return joined
@@ -59,12 +58,12 @@ class UnseenRows:
 
 def _look_up(
     words: Sequence[str], table: EmbeddingTable, vocab: Vocabulary, fallback: Sequence[str]
-) -> Found:
-    """Look words up in a vocabulary and in a table of which some rows were tuned as its words.
+) -> LookupResult:
+    """Look words up in a vocabulary, then in the table that its rows belong to.
 
     Returns:
-        How each word was found. Its `row` is an id of the vocabulary; or, from `len(vocab)` on, a
-        row of the table.
+        How each word was found. A row below `len(vocab)` is an id of the vocabulary; from there on
+        it is `len(vocab)` plus a row of the table.
     """
 
     def rows_of(forms: Sequence[str]) -> npt.NDArray[np.int64]:
@@ -73,29 +72,29 @@ def _look_up(
         known = (ids > vocab.unk_idx) | ((ids == vocab.unk_idx) & (rows >= 0))
         return np.where(known, ids, np.where(rows >= 0, len(vocab) + rows, -1))
 
-    return follow(words, without_subwords(fallback), rows_of)
+    return apply_fallback(words, without_subwords(fallback), rows_of)
 
 
 def unseen_rows(
     table: EmbeddingTable, vocab: Vocabulary, words: Iterable[str], fallback: Sequence[str] = ()
 ) -> tuple[Vocabulary, UnseenRows]:
-    """Return a vocabulary extended by the words of texts that only the table has, and their rows.
+    """Return a vocabulary extended by words that only the table has, and their rows.
 
     Args:
         table: the table to look words up in.
         vocab: the vocabulary whose rows the model has.
-        words: the words of the texts to come, as `cut` gives them.
-        fallback: the steps to take for words that neither has.
+        words: the words of the texts.
+        fallback: the steps of the fallback chain, for words that neither has.
 
     Returns:
-        The vocabulary, whose first ids are those of `vocab`, and the rows of the further ones.
+        The vocabulary, whose first ids are those of `vocab`, and the rows of the added ids.
 
     Raises:
         VocabularyError: a row of the table has values that are not finite.
     """
     known = vocab.key_to_index
     words = [word for word in dict.fromkeys(words) if word not in known]
-    row = _look_up(words, table, vocab, fallback).row
+    row = _look_up(words, table, vocab, fallback).rows
     unseen = [words[at] for at in np.flatnonzero(row >= 0).tolist()]
     row = row[row >= 0]
     rows = np.zeros((len(row), table.vector_size), np.float32)
@@ -110,24 +109,23 @@ def unseen_rows(
 def forward_all(
     model: nn.Module, path: str, weight: torch.Tensor, data: EncodedTexts
 ) -> torch.Tensor:
-    """Return the logits `(texts, C)` of a model with `weight` in the place of its table.
+    """Return the logits `(texts, C)` of a model with `weight` instead of its table.
 
-    Of a tagger, the logits `(N, C)` of the words of all texts, one text after the other.
-
-    Texts of like length are taken together, so that a long one does not pad many short ones.
+    For a tagger, return the logits `(N, C)` of the words of all texts, one text after the other.
+    Texts of similar length form a batch, so that a long one does not pad many short ones.
 
     Args:
-        model: called as `model(ids, lengths)`: with ids `(B, L)`, or, if it has an attribute
-            `packed` that is true, with ids `(N,)`, the texts one after the other without padding.
+        model: called as `model(ids, lengths)`, with ids `(B, L)`; or, if its attribute `packed` is
+            true, with ids `(N,)`, the texts one after the other without padding.
         path: the name of the table's weight in the model.
-        weight: `(rows, D)`, the rows that the ids of `data` mean.
-        data: encoded texts.
+        weight: `(rows, D)`, the rows that the ids of `data` index.
+        data: the encoded texts.
     """
     training = model.training
     model.eval()
     packed = bool(getattr(model, "packed", False))
     shortest_first = data.lengths.argsort(stable=True)
-    batches = split_by_words(shortest_first, data.lengths, TOKENS, not packed, BATCH)
+    batches = split_by_tokens(shortest_first, data.lengths, TOKENS, not packed, BATCH)
     parts = []
     for rows in batches:
         ids, lengths = data.packed(rows) if packed else data.padded(rows)

@@ -14,65 +14,47 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from ..data import drop_words
-from ..errors import DivergenceError
+from ..errors import DivergenceError, Option
 from ..optim import RowAdamW
 from ..optim.row_operations import log_decay
 from ..strategies import EMBEDDING, Clock, RowRule, Strategy, check_moved, model_layout
 from ..strategies.row_rules import rule_of
+from .build_model import weight_of
 from .run.checkpoints import Checkpoints, Progress, Tensors
 from .runtime.precision import Precision
 from .runtime.processes import Processes
 from .runtime.progress import ProgressBar
 from .runtime.trackers import Trackers
 from .schedule import total_steps
+from .settings import Settings
 from .steps import Batch, Source, Step
 from .tasks import Task
 
-__all__ = ["LoopSettings", "Training", "train"]
+__all__ = ["Training", "train"]
 
 
-LARGE = 1e18  # the root of what float32 holds, about
-
-
-@dataclass(frozen=True)
-class LoopSettings:
-    """The numbers the loop runs by.
-
-    Attributes:
-        epochs: the most epochs.
-        patience: stop after so many epochs without a better validation score; None for never.
-            Epochs before the table first opens don't count, unless it never opens.
-        seed: of dropout and of word dropout.
-        max_steps: the most steps; None for as many as the epochs have.
-        word_dropout: the probability that a word of a text is left out in training.
-    """
-
-    epochs: int
-    patience: int | None = None
-    seed: int = 0
-    max_steps: int | None = None
-    word_dropout: float = 0.0
+LARGE = 1e18  # about the square root of the largest float32
 
 
 @dataclass
 class Training:
-    """What the loop works on.
+    """Everything that the loop works on.
 
     Attributes:
         model: called as `model(ids, lengths) -> logits`.
         embedding: the table inside it.
-        source: where the steps come from.
-        strategy: what trains when; the optimizer's groups are made by it.
+        source: yields the steps.
+        strategy: decides what trains when; it made the optimizer's groups.
         optimizer: the optimizer.
         scheduler: stepped after every step.
-        task: the loss, and the score that tells the best epoch.
-        evaluate: returns the validation scores of the model as it is.
-        settings: the numbers.
+        task: the loss, and the score that the best epoch is chosen by.
+        evaluate: returns the current validation scores of the model.
+        settings: the settings of the run.
         start: the weight `(V, D)` of the table before the run.
-        processes: who shares the work.
-        precision: of the forward pass.
-        trackers: told the loss of each step and the scores of each epoch.
-        bar: shows how far the run is.
+        processes: the processes that share the work.
+        precision: the precision of the forward pass.
+        trackers: receive the loss of each step and the scores of each epoch.
+        bar: the progress bar.
     """
 
     model: nn.Module
@@ -83,7 +65,7 @@ class Training:
     scheduler: LambdaLR
     task: Task
     evaluate: Callable[[], dict[str, float]]
-    settings: LoopSettings
+    settings: Settings
     start: torch.Tensor
     processes: Processes
     precision: Precision
@@ -93,22 +75,20 @@ class Training:
     @property
     def weight(self) -> nn.Parameter:
         """The weight of the table."""
-        weight = self.embedding.weight
-        assert isinstance(weight, nn.Parameter)
-        return weight
+        return weight_of(self.embedding)
 
 
 def train(run: Training, progress: Progress, best: Tensors, checkpoints: Checkpoints) -> Tensors:
-    """Train a model until its epochs are over or it has stopped getting better.
+    """Train a model for all epochs, or until it stops getting better.
 
-    Every step is a pure function of its number and the state before it, so that a run that is
-    resumed between two steps ends in the same bits as one that was never interrupted.
+    Every step is a pure function of its number and the state before it: a run that is resumed
+    between two steps ends with the same bits as one that was never interrupted.
 
     Args:
-        run: the model and all that trains it.
-        progress: where the run is; brought forward as it goes on.
+        run: the model and everything that trains it.
+        progress: the progress of the run, updated in place.
         best: the model state of the best epoch so far.
-        checkpoints: told after every step and every epoch.
+        checkpoints: called after every step and every epoch.
 
     Returns:
         The model state of the best epoch.
@@ -159,9 +139,10 @@ def train(run: Training, progress: Progress, best: Tensors, checkpoints: Checkpo
         scores = run.processes.from_main(run.evaluate)
         if not math.isfinite(scores["loss"]) and not _is_sound(run.model):
             raise DivergenceError(
-                f"the validation loss is {scores['loss']} behind epoch {epoch}, step "
-                f"{progress.step}, with the table at lr={progress.open_rate:g}, and weights are "
-                "beyond all bounds; take a smaller lr"
+                f"the validation loss is {scores['loss']} after epoch {epoch + 1}, step "
+                f"{progress.step}, with the table at a rate of {progress.open_rate:g}, and weights "
+                "have overflowed",
+                remedy=("use a smaller ", Option("lr")),
             )
         record: dict[str, Any] = {
             "epoch": epoch,
@@ -183,13 +164,14 @@ def train(run: Training, progress: Progress, best: Tensors, checkpoints: Checkpo
 
 
 def take_step(run: Training, step: Step, progress: Progress, rate: float) -> float:
-    """Add up the gradients of a step's batches, average them over the processes, and step.
+    """Accumulate the gradients of a step's batches, average them over the processes, and step.
 
     Returns:
         The mean loss of the step's units, over all processes.
 
     Raises:
-        DivergenceError: it is not finite, in every process; then nothing has moved.
+        DivergenceError: the loss is not finite. It is raised in every process, before anything
+            moves.
     """
     seed_generators(
         step_seed(run.settings.seed, progress.step, run.processes.index), run.weight.device
@@ -203,8 +185,9 @@ def take_step(run: Training, step: Step, progress: Progress, rate: float) -> flo
     loss = run.processes.sum(loss)[0] / run.processes.count
     if not math.isfinite(loss):
         raise DivergenceError(
-            f"the loss is {loss} in epoch {progress.epoch}, step {progress.step + 1}, with the "
-            f"table at lr={rate:g}; take a smaller lr"
+            f"the loss is {loss} in epoch {progress.epoch + 1}, step {progress.step + 1}, with the "
+            f"table at a rate of {rate:g}",
+            remedy=("use a smaller ", Option("lr")),
         )
     run.processes.mean_gradients(
         parameter
@@ -219,7 +202,7 @@ def take_step(run: Training, step: Step, progress: Progress, rate: float) -> flo
 
 
 def _check_decay(run: Training, rate: float) -> None:
-    """Check that the decay of a strategy draws rows toward their anchor, and not beyond it.
+    """Check that the decay of a strategy does not overshoot its anchor at a learning rate.
 
     Raises:
         DivergenceError: the rate is too large for it.
@@ -227,27 +210,27 @@ def _check_decay(run: Training, rate: float) -> None:
     try:
         log_decay(rate, 0.0, rule_of(run.weight) or RowRule())
     except ValueError as error:
-        raise DivergenceError(f"{run.strategy}: {error}") from error
+        raise DivergenceError(str(error), where=str(run.strategy)) from error
 
 
 def _is_sound(model: nn.Module) -> bool:
-    """Tell whether all weights are numbers whose squares are some, too."""
+    """Return whether all weights, and their squares, are finite."""
     return all(bool((value.detach().abs() < LARGE).all()) for value in model.parameters())
 
 
 def _has_trained(run: Training, progress: Progress) -> bool:
-    """Tell, after an epoch with an open table, whether a row of it has trained by now.
+    """Return, after an epoch with an open table, whether a row of it has trained.
 
     Raises:
-        StrategyError: the loss does not depend on the table, or rows were to move and did not.
+        StrategyError: the loss does not depend on the table, or no row moved.
     """
     rule = rule_of(run.weight) or RowRule()
     stepped = len(run.optimizer.state.get(run.weight, {}).get("rows", ()))
     reached = run.processes.sum(float(progress.reached)) != [0.0]
     some_train = rule.train is not None and bool(rule.train.any())
     if reached and some_train and not stepped:
-        return False  # none of them has been in a batch so far
-    if not (stepped and rule.shrink):  # which may take all moves back
+        return False  # none of them has been in a batch yet
+    if not (stepped and rule.shrink):  # shrinking may undo every move
         check_moved(run.embedding, run.start, progress.open_rate)
     return True
 
@@ -265,10 +248,10 @@ def _loss_of(run: Training, batch: Batch) -> torch.Tensor:
 
 
 def seed_generators(seed: int, device: torch.device) -> None:
-    """Seed torch's generator of the CPU, and those of the device that is trained on.
+    """Seed torch's generator of the CPU and of the training device.
 
-    `torch.manual_seed` also notes, with a stack trace, that a GPU nobody uses is to be seeded: as
-    much time as a small step takes.
+    `torch.manual_seed` would also record a stack trace for GPUs that nobody uses, which takes as
+    long as a small step.
     """
     if device.type == "cpu":
         torch.default_generator.manual_seed(seed)
@@ -282,7 +265,7 @@ def step_seed(seed: int, step: int, process: int = 0) -> int:
 
 
 def _better(record: dict[str, Any], progress: Progress, metric: str) -> bool:
-    """Tell whether an epoch is the best so far: by its score, on a tie by loss."""
+    """Return whether an epoch is the best so far, by its score and, on a tie, by its loss."""
     if progress.best_epoch < 0:
         return True
     former = progress.history[progress.best_epoch]
@@ -294,10 +277,10 @@ def _rank(record: dict[str, Any], metric: str) -> tuple[float, float]:
 
 
 def _over(run: Training, progress: Progress, total: int | None) -> bool:
-    """Tell whether a run is over: a pure function of the history, so that resuming is exact."""
+    """Return whether a run is over; a pure function of the history, so that resuming is exact."""
     settings, history = run.settings, progress.history
     if progress.epoch >= settings.epochs or progress.step == settings.max_steps:
-        return progress.done == 0  # or else the last epoch is still to be measured
+        return progress.done == 0  # otherwise the last epoch has not been evaluated
     if settings.patience is None or not history or progress.done:
         return False
     opened = next((i for i, record in enumerate(history) if record["embedding_lr"] > 0), None)
@@ -305,5 +288,5 @@ def _over(run: Training, progress: Progress, total: int | None) -> bool:
         depth = model_layout(run.model, run.weight)[0].depth
         last = Clock(progress.epoch - 1, progress.step - 1, total, history[:-1], depth, depth)
         if run.strategy.gate(EMBEDDING, last) <= 0:
-            return False  # the table is still to open
+            return False  # the table has not opened yet
     return progress.epoch - 1 - max(progress.best_epoch, opened or 0) >= settings.patience

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 
-from ..errors import StrategyError
+from ..errors import Option, StrategyError
 
 __all__ = ["SCHEDULES", "Schedule", "build_scheduler", "check_schedule", "total_steps"]
 
@@ -18,9 +18,9 @@ class Schedule(NamedTuple):
     """A schedule of the learning rate.
 
     Attributes:
-        factor: of the step, the steps of the run, and the share of them in which the rate rises;
-            returns what the rate is multiplied by.
-        warmup: that share, when none is given.
+        factor: a function of the step, the steps of the run and the warm-up share of them, in which
+            the rate rises. It returns the factor on the rate.
+        warmup: the default of that share.
     """
 
     factor: Callable[[int, int, float], float]
@@ -28,7 +28,7 @@ class Schedule(NamedTuple):
 
 
 def _warmed_up(left: Callable[[float], float]) -> Callable[[int, int, float], float]:
-    """Rise in a straight line; then what is left when a share of the other steps is done."""
+    """Rise linearly; then follow `left`, a function of the share of the other steps done."""
 
     def factor(step: int, total: int, warmup: float) -> float:
         rising = round(total * warmup)
@@ -68,15 +68,22 @@ SCHEDULES: dict[str, Schedule] = {
 
 
 def check_schedule(schedule: str, warmup: float | None) -> None:
-    """Check the name of a schedule and its share of rising steps.
+    """Check the name of a schedule and its warm-up share.
 
     Raises:
         StrategyError: there is no such schedule, or the share is not from 0 to below 1.
     """
     if schedule not in SCHEDULES:
-        raise StrategyError(f"no schedule is called {schedule!r}; there are {', '.join(SCHEDULES)}")
+        raise StrategyError(
+            "is not a schedule",
+            option="schedule",
+            value=schedule,
+            remedy=f"use one of {', '.join(SCHEDULES)}",
+        )
     if warmup is not None and not 0 <= warmup < 1:
-        raise StrategyError(f"warmup={warmup!r} must be a share of the run, from 0 to below 1")
+        raise StrategyError(
+            "must be a share of the run, from 0 to below 1", option="warmup", value=warmup
+        )
 
 
 def build_scheduler(
@@ -90,14 +97,14 @@ def build_scheduler(
     Args:
         optimizer: the optimizer.
         schedule: `constant`, `linear`, `cosine`, `slanted_triangular` or `one_cycle`.
-        total_steps: the steps of the whole run; None where nobody knows, which only `constant`
-            without a warm-up can do with.
-        warmup: the share of them in which the rate rises; the schedule's own when None: none for
-            the first three, 0.1 for `slanted_triangular`, 0.3 for `one_cycle`.
+        total_steps: the steps of the run; None if unknown, which only `constant` without a warm-up
+            allows.
+        warmup: the share of them in which the rate rises. The default is 0.1 for
+            `slanted_triangular`, 0.3 for `one_cycle` and 0 for the others.
 
     Raises:
         StrategyError: there is no such schedule, the share is not from 0 to below 1, or the
-            steps of the run are needed and not known.
+            schedule needs the steps of the run and they are unknown.
     """
     check_schedule(schedule, warmup)
     factor, own = SCHEDULES[schedule]
@@ -105,8 +112,14 @@ def build_scheduler(
     if total_steps is None:
         if schedule != "constant" or share:
             raise StrategyError(
-                f"schedule={schedule!r} with warmup={share:g} needs to know how many steps the run "
-                "has, and the length of a streamed data set is not known; pass max_steps=..."
+                (
+                    "with ",
+                    Option("warmup", share),
+                    " needs the number of steps, and the length of the streamed data is unknown",
+                ),
+                option="schedule",
+                value=schedule,
+                remedy=("pass ", Option("max_steps", ...)),
             )
         return LambdaLR(optimizer, lambda step: 1.0)
     total = total_steps
@@ -114,6 +127,6 @@ def build_scheduler(
 
 
 def total_steps(steps_of_run: int | None, max_steps: int | None) -> int | None:
-    """Return the steps that a run has at most, None where nobody knows."""
+    """Return the maximum number of steps of a run, None if it is unknown."""
     known = [steps for steps in (steps_of_run, max_steps) if steps is not None]
     return min(known, default=None)

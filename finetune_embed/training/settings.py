@@ -1,110 +1,409 @@
-"""The plain settings of a run, checked before anything large is read."""
+"""The settings of `finetune`: each is defined once, here.
+
+A definition has a name, a type, a default, a legal range and a line of help. The signature of
+`finetune`, the options of the command line, the keys of `--config` files and `config.yaml`, the
+range checks and the table in docs/training.md are made from it.
+"""
+
+# ruff: noqa: RUF009 (`setting` makes a dataclass field)
 
 from __future__ import annotations
 
+import inspect
 import math
-from typing import Any
+import os
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import Field, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
-import numpy as np
-import torch
+from ..errors import DataError, Option, StrategyError
 
-from ..errors import DataError, StrategyError
-from .schedule import check_schedule
+if TYPE_CHECKING:
+    from torch import nn
 
-__all__ = ["check_settings", "plain_settings", "same_settings"]
+    from ..strategies import Strategy
+    from ..vocabulary import Special, StartValue, Tokenizer, Vocabulary
+    from .build_model import Head
+    from .tasks import LossFunction
 
-PRECISIONS = ("no", "bf16", "fp16")
-SCHEDULES = ("constant", "linear", "cosine", "slanted_triangular", "one_cycle")
-TASKS = ("single_label", "multi_label", "tagging")
+__all__ = [
+    "FLOATING",
+    "Check",
+    "Choice",
+    "Keywords",
+    "Number",
+    "Settings",
+    "WholeNumber",
+    "document",
+    "name_of",
+    "settings_fields",
+]
 
-_WHOLE = {
-    "epochs": 1,
-    "batch_size": 1,
-    "gradient_accumulation_steps": 1,
-    "keep_checkpoints": 1,
-    "min_count": 1,
-    "seed": 0,
-}
-_WHOLE_OR_NONE = {
-    "batch_tokens": 1,
-    "max_steps": 1,
-    "max_length": 1,
-    "patience": 1,
-    "checkpoint_steps": 1,
-}
-_POSITIVE_OR_NONE = ("max_grad_norm", "max_row_grad_norm", "checkpoint_minutes")
-_NUMBERS = ("lr", "weight_decay", "validation", "word_dropout")
-#: Where something lies; what it is, is told by a hash.
-_PLACES = frozenset({"vectors", "data", "source"})
-#: What is written and told while a run goes on, not what comes of it.
-_ON_THE_WAY = frozenset({"checkpoint_steps", "checkpoint_minutes", "keep_checkpoints", "trackers"})
+#: Settings of where and how a run is made. They do not change its result, and `config.yaml` leaves
+#: them out.
+FLOATING = ("output_dir", "resume", "overwrite", "progress")
+F = TypeVar("F", bound=Callable[..., Any])
 
 
-def plain_settings(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return settings with Python's numbers in the place of numpy's, as files hold them."""
-    return {n: v.item() if isinstance(v, np.generic) else v for n, v in settings.items()}
+@dataclass(frozen=True)
+class WholeNumber:
+    """A whole number of `least` or more."""
+
+    least: int = 0
+
+    @property
+    def range(self) -> str:
+        """The legal values, in words."""
+        return f"whole number, {self.least} or more"
+
+    def allows(self, value: Any) -> bool:
+        """Return whether a value is legal."""
+        return isinstance(value, int) and not isinstance(value, bool) and value >= self.least
 
 
-def check_settings(settings: dict[str, Any]) -> None:
-    """Check the settings of a run, each by itself.
+@dataclass(frozen=True)
+class Number:
+    """A number from `low` to below `high`; above `low` where that is `excluded`."""
 
-    Raises:
-        StrategyError: one is of the wrong type, out of range, or names nothing known.
+    low: float = 0.0
+    high: float = math.inf
+    excluded: bool = False
+
+    @property
+    def range(self) -> str:
+        """The legal values, in words."""
+        start = f"above {self.low:g}" if self.excluded else f"{self.low:g} or more"
+        return f"number, {start}" + ("" if self.high == math.inf else f", below {self.high:g}")
+
+    def allows(self, value: Any) -> bool:
+        """Return whether a value is legal."""
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            return False
+        return (value > self.low if self.excluded else value >= self.low) and value < self.high
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of several names."""
+
+    names: tuple[str, ...]
+
+    @property
+    def range(self) -> str:
+        """The legal values, in words."""
+        return "one of " + ", ".join(self.names)
+
+    def allows(self, value: Any) -> bool:
+        """Return whether a value is legal."""
+        return isinstance(value, str) and value in self.names
+
+
+Check = WholeNumber | Number | Choice
+
+
+def setting(
+    default: Any,
+    help: str,
+    check: Check | None = None,
+    *,
+    option: str | None = "",
+    error: type[Exception] = StrategyError,
+) -> Any:
+    """Define a setting.
+
+    Args:
+        default: its default; None also allows None where there is a check.
+        help: one line that says what it is.
+        check: the legal values.
+        option: the name of the option on the command line, where it is not `--` and the name of the
+            setting; None for none.
+        error: the class of the error for an illegal value.
     """
-    for name, least in (_WHOLE | _WHOLE_OR_NONE).items():
-        value = settings[name]
-        if value is None and name in _WHOLE_OR_NONE:
-            continue
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise StrategyError(f"{name}={value!r} must be a whole number of {least} or more")
-    for name in (*_NUMBERS, *_POSITIVE_OR_NONE, "warmup"):
-        value, needed = settings[name], name in _NUMBERS
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if (value is not None or needed) and not number:
-            raise StrategyError(f"{name}={value!r} must be a number{'' if needed else ', or None'}")
-    for name in _POSITIVE_OR_NONE:
-        if settings[name] is not None and not 0 < settings[name] < math.inf:
-            raise StrategyError(f"{name}={settings[name]!r} must be above 0, or None")
-    for name in ("lr", "weight_decay"):
-        if not 0 <= settings[name] < math.inf:
-            raise StrategyError(f"{name}={settings[name]!r} must be 0 or more")
-    if not 0 < settings["validation"] < 1:
-        raise StrategyError(
-            f"validation={settings['validation']!r} must be a share of the training data, above 0 "
-            "and below 1"
-        )
-    if not 0 <= settings["word_dropout"] < 1:
-        raise StrategyError(
-            f"word_dropout={settings['word_dropout']!r} must be a probability, from 0 to below 1"
-        )
-    if settings["mixed_precision"] not in PRECISIONS:
-        raise StrategyError(
-            f"mixed_precision={settings['mixed_precision']!r} is none of {', '.join(PRECISIONS)}"
-        )
-    check_schedule(settings["schedule"], settings["warmup"])
-    _check_device(settings["device"])
+    return field(
+        default=default, metadata={"help": help, "check": check, "option": option, "error": error}
+    )
 
 
-def _check_device(device: str) -> None:
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise StrategyError(f"device={device!r} can't be used: {reason}; try 'cpu'") from error
+@dataclass(frozen=True)
+class Settings:
+    """Every setting of `finetune`; see `setting`."""
 
+    # The data
+    text: str | Sequence[str] = setting(
+        "text", "Column of texts, or of lists of words; several columns are joined."
+    )
+    label: str = setting("label", "Column of labels, or of lists of labels or tags.")
+    task: str | None = setting(
+        None,
+        "What to train for; when left out, what the columns look like.",
+        Choice(("single_label", "multi_label", "tagging")),
+        error=DataError,
+    )
+    streaming: bool = setting(False, "Stream the training data, and never hold all of it.")
+    validation: float = setting(
+        0.1,
+        "Share of the training data to hold out where there is no validation split.",
+        Number(0, 1, excluded=True),
+    )
+    # The vocabulary and its initial vectors
+    member: str | None = setting(
+        None, "The vector file to read from an archive that holds several."
+    )
+    tokenizer: Tokenizer | str | None = setting(
+        None, "glove, cased or whitespace; when left out, the one that fits the vectors."
+    )
+    vocab: Vocabulary | None = setting(
+        None, "A vocabulary, instead of one made from the training split.", option=None
+    )
+    min_count: int = setting(1, "Rarer tokens become <unk>.", WholeNumber(1))
+    max_length: int | None = setting(
+        None, "Truncate texts to this number of tokens.", WholeNumber(1)
+    )
+    oov: StartValue = setting(
+        "normal", "Initial vectors of tokens that the vectors lack: normal, mean, zeros, subwords."
+    )
+    fallback: Sequence[str] = setting(
+        (), "Other forms under which to look up tokens that the vectors lack, such as lower."
+    )
+    specials: Sequence[Special | str] = setting(
+        (), "Tokens that the tokenizer never splits.", option="--special"
+    )
+    # The model
+    head: Head = setting(
+        "bag", "bag, 'bag(hidden=100)', cnn, bilstm, ...; in Python also a module or a function."
+    )
+    embedding: str | nn.Module | None = setting(
+        None, "Which embedding of a module given as head is the table.", option=None
+    )
+    strategy: Strategy | str | None = setting(
+        "FullTune",
+        "Freeze, FullTune, 'UnfreezeAfter(epochs=2) | DiscriminativeLR(embedding=0.1)', ...",
+    )
+    # Training
+    epochs: int = setting(15, "Maximum number of epochs.", WholeNumber(1))
+    max_steps: int | None = setting(None, "Maximum number of optimizer steps.", WholeNumber(1))
+    lr: float = setting(5e-3, "Learning rate.", Number())
+    schedule: str = setting(
+        "constant",
+        "How the learning rate changes over the run.",
+        Choice(("constant", "linear", "cosine", "slanted_triangular", "one_cycle")),
+    )
+    warmup: float | None = setting(
+        None,
+        "Share of the run in which the rate rises; the schedule's own when left out.",
+        Number(0, 1),
+    )
+    batch_size: int = setting(64, "Texts per batch, over all processes.", WholeNumber(1))
+    batch_tokens: int | None = setting(
+        None, "Tokens per batch with padding, instead of batch_size.", WholeNumber(1)
+    )
+    gradient_accumulation_steps: int = setting(1, "Batches per optimizer step.", WholeNumber(1))
+    weight_decay: float = setting(
+        0.0, "Decoupled weight decay of everything except the table.", Number()
+    )
+    max_grad_norm: float | None = setting(
+        None, "Clip the gradient of each step to this norm.", Number(excluded=True)
+    )
+    word_dropout: float = setting(
+        0.0, "Probability of leaving out a token of a training text.", Number(0, 1)
+    )
+    patience: int | None = setting(
+        None,
+        "Stop after this number of epochs without a better score, counted from the epoch in which "
+        "the table opens.",
+        WholeNumber(1),
+    )
+    loss_fn: LossFunction | None = setting(
+        None, "Loss of logits (units, C) and targets, instead of the task's own.", option=None
+    )
+    seed: int = setting(
+        0, "Seed of the splits, initial vectors, head, batches and dropout.", WholeNumber(0)
+    )
+    # The machine
+    device: str | None = setting(None, "cpu, cuda, ...; a GPU if there is one when left out.")
+    mixed_precision: str | None = setting(
+        None,
+        "Precision of the forward pass; that of accelerate launch, or no, when left out.",
+        Choice(("no", "bf16", "fp16")),
+    )
+    # The run
+    output_dir: str | os.PathLike[str] | None = setting(
+        None, "Folder for the run and its checkpoints."
+    )
+    checkpoint_steps: int | None = setting(
+        None, "Also write a checkpoint after every so many steps.", WholeNumber(1)
+    )
+    checkpoint_minutes: float | None = setting(
+        None, "Also write a checkpoint after every so many minutes.", Number(excluded=True)
+    )
+    trackers: Sequence[str] = setting(
+        (), "Report to tensorboard, wandb or another tracker of Accelerate.", option="--tracker"
+    )
+    resume: bool = setting(False, "Continue from the last checkpoint in output_dir.")
+    overwrite: bool = setting(False, "Replace the run in output_dir.")
+    progress: bool = setting(False, "Show a progress bar.", option=None)
 
-def same_settings(where: object, before: dict[str, Any], now: dict[str, Any]) -> None:
-    """Check that a run on the disk was made with the settings asked for now.
+    def __post_init__(self) -> None:
+        for one in fields(self):  # numbers of numpy become Python's, as files hold them
+            value = getattr(self, one.name)
+            if type(value).__module__ == "numpy" and hasattr(value, "item"):
+                object.__setattr__(self, one.name, value.item())
+            elif isinstance(value, list):
+                object.__setattr__(self, one.name, tuple(value))
 
-    When checkpoints are written, who is told of it and where the files lie may change.
+    def check(self) -> None:
+        """Check every setting against its legal range.
 
-    Raises:
-        DataError: one differs; the message has both values.
-    """
-    for name in sorted(now, key=lambda name: (name.endswith("_sha256"), name)):  # causes first
-        if name not in _ON_THE_WAY | _PLACES and before.get(name) != now[name]:
+        Raises:
+            StrategyError: one is out of range.
+            DataError: there is no such task.
+        """
+        for one in fields(self):
+            value, check = getattr(self, one.name), one.metadata["check"]
+            optional = value is None and one.default is None
+            if check is not None and not optional and not check.allows(value):
+                what = (
+                    f"must be a {check.range}"
+                    if not isinstance(check, Choice)
+                    else (f"is not {check.range}")
+                )
+                none = ", or None" if one.default is None else ""
+                raise one.metadata["error"](f"{what}{none}", option=one.name, value=value)
+        if self.resume and self.output_dir is None:
             raise DataError(
-                f"{where} was written with {name}={before.get(name)!r}, this run has "
-                f"{name}={now[name]!r}; go on with the same settings, or start over with "
-                "overwrite=True"
+                "needs the folder of the run",
+                option="resume",
+                value=True,
+                remedy=("pass ", Option("output_dir", ...)),
             )
+
+    def plain(self) -> dict[str, Any]:
+        """Return the settings as YAML and JSON hold them, without the `FLOATING` ones.
+
+        Objects, such as a module given as head, are represented by their names. Settings that the
+        command line does not have are left out where they have their default.
+        """
+        found = {}
+        for one in fields(self):
+            value = getattr(self, one.name)
+            hidden = one.metadata["option"] is None and value is one.default
+            if one.name not in FLOATING and not hidden:
+                found[one.name] = _AS_TEXT.get(one.name, _plain)(value)
+        return found
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as YAML and JSON hold it."""
+    if isinstance(value, (tuple, list)):
+        return [_plain(one) for one in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return os.fspath(value) if isinstance(value, os.PathLike) else name_of(value)
+
+
+def _plain_special(special: Any) -> Any:
+    """Return a special token as a text, or as a mapping where more than its text is set."""
+    if isinstance(special, str):
+        return special
+    if special.start is None and special.trainable:
+        return special.token
+    return {
+        "token": special.token,
+        "start": _plain(special.start),
+        "trainable": special.trainable,
+    }
+
+
+#: Settings whose objects have a text form.
+_AS_TEXT: dict[str, Callable[[Any], Any]] = {
+    "strategy": str,
+    "tokenizer": lambda one: one if one is None or isinstance(one, str) else one.name,
+    "specials": lambda given: [_plain_special(one) for one in given],
+}
+
+
+def name_of(thing: Any) -> str:
+    """Return the name of a function or class, or of the class of any other object."""
+    return getattr(thing, "__name__", None) or type(thing).__name__
+
+
+def settings_fields() -> dict[str, Field[Any]]:
+    """Return the definition of each setting by name."""
+    return {one.name: one for one in fields(Settings)}
+
+
+def document(without: Collection[str] = (), **defaults: Any) -> Callable[[F], F]:
+    """Return a decorator that shows the settings in the signature and docstring of a function.
+
+    They take the places of `**settings` and of `{settings}`.
+
+    Args:
+        without: settings that the function does not take.
+        defaults: defaults of the function that differ.
+    """
+
+    def decorate(function: F) -> F:
+        signature = inspect.signature(function)
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        given = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        settings = [one for one in fields(Settings) if one.name not in without]
+        shown = [
+            inspect.Parameter(
+                one.name,
+                keyword,
+                default=defaults.get(one.name, one.default),
+                annotation=one.type,
+            )
+            for one in settings
+        ]
+        lines = [f"{one.name}: {one.metadata['help']}" for one in settings]
+        text = "\n        ".join(lines)
+        function.__doc__ = (function.__doc__ or "").replace("{settings}", text)
+        vars(function)["__signature__"] = signature.replace(parameters=[*given, *shown])
+        return function
+
+    return decorate
+
+
+class Keywords(TypedDict, total=False):
+    """The settings as keyword arguments, for type checkers and editors; a test keeps it equal."""
+
+    text: str | Sequence[str]
+    label: str
+    task: str | None
+    streaming: bool
+    validation: float
+    member: str | None
+    tokenizer: Tokenizer | str | None
+    vocab: Vocabulary | None
+    min_count: int
+    max_length: int | None
+    oov: StartValue
+    fallback: Sequence[str]
+    specials: Sequence[Special | str]
+    head: Head
+    embedding: str | nn.Module | None
+    strategy: Strategy | str | None
+    epochs: int
+    max_steps: int | None
+    lr: float
+    schedule: str
+    warmup: float | None
+    batch_size: int
+    batch_tokens: int | None
+    gradient_accumulation_steps: int
+    weight_decay: float
+    max_grad_norm: float | None
+    word_dropout: float
+    patience: int | None
+    loss_fn: LossFunction | None
+    seed: int
+    device: str | None
+    mixed_precision: str | None
+    output_dir: str | os.PathLike[str] | None
+    checkpoint_steps: int | None
+    checkpoint_minutes: float | None
+    trackers: Sequence[str]
+    resume: bool
+    overwrite: bool
+    progress: bool

@@ -1,7 +1,7 @@
-"""What a run trains on, step by step: texts in memory, or a stream that is never held whole.
+"""The steps of a run, from texts in memory or from a stream that is read block by block.
 
-Both give the same steps for the same seed, epoch and number, so that a run can go on in the middle
-of an epoch; and to each of several processes its own share.
+A step is a function of the seed, the epoch and its number: a run can resume in the middle of an
+epoch. Each of several processes gets its own share of every step.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from ..data import EncodedTexts, batch_indices, token_batches
-from ..errors import DataError, FinetuneEmbedError
+from ..errors import DataError, FinetuneEmbedError, Option
 from .runtime.processes import Processes
 from .tasks import Task
 
@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 BLOCK = 8_192  # texts of a stream that are shuffled together
-#: What `datasets` makes a stream of, whose shards have the same examples as the whole.
+#: Parts of a stream of `datasets` whose shards have the same examples as the stream.
 _BY_SHARDS = frozenset(
     {
         "ExamplesIterable",
@@ -51,14 +51,14 @@ _BY_SHARDS = frozenset(
 
 
 class Batch(NamedTuple):
-    """Some texts of a step, as many as go through the model at a time.
+    """The texts of a step that go through the model together.
 
     Attributes:
         ids: `(B, L)`, padded; for a head with `packed = True` one text after the other, `(N,)`.
-        lengths: `(B,)`, positions of each text that the head looks at.
-        words: `(B,)`, the words of each text.
-        targets: what the head should say, a unit each: a text, or a word.
-        weight: of its mean loss in the step, so that the step has the mean loss of all its units.
+        lengths: `(B,)`, the number of positions of each text that the head uses.
+        words: `(B,)`, the number of tokens of each text.
+        targets: one target per unit: a text, or a word.
+        weight: the weight of its mean loss in the step, whose loss is the mean over all its units.
     """
 
     ids: torch.Tensor
@@ -69,9 +69,9 @@ class Batch(NamedTuple):
 
 
 class Step(NamedTuple):
-    """The batches whose gradients make up one step of the optimizer, and their units in all.
+    """The batches whose gradients make up one optimizer step, and their number of units.
 
-    Of several processes, one may have no batch; it takes part in the step all the same.
+    A process without a batch still takes part in the step.
     """
 
     batches: list[Batch]
@@ -82,10 +82,10 @@ class Source(Protocol):
     """Where steps come from."""
 
     def steps(self, epoch: int, start: int = 0) -> Iterator[Step]:
-        """Yield the steps of an epoch from a number on, this process' share of each."""
+        """Yield this process' share of each step of an epoch, from the step `start`."""
 
     def steps_of_run(self, epochs: int) -> int | None:
-        """Return the steps of a whole run, None if they can't be known."""
+        """Return the number of steps of a run, None if it is unknown."""
 
 
 @dataclass(frozen=True)
@@ -93,13 +93,13 @@ class Batching:
     """How texts become batches.
 
     Attributes:
-        batch_size: texts that go through the model at a time, over all processes.
-        batch_tokens: words, with padding, that do so instead; None to count texts.
-        accumulation: batches whose gradients are added up for a step.
+        batch_size: texts per batch, over all processes.
+        batch_tokens: tokens per batch, with padding; None to count texts instead.
+        accumulation: batches whose gradients are accumulated for a step.
         packed: whether the head takes texts without padding.
-        task: says what a unit is, a text or a word.
-        seed: of the order.
-        processes: who shares each batch.
+        task: decides what a unit is, a text or a word.
+        seed: the seed of the order.
+        processes: the processes that share each batch.
     """
 
     batch_size: int
@@ -111,7 +111,7 @@ class Batching:
     processes: Processes
 
     def rows(self, data: EncodedTexts, epoch: int) -> Iterator[torch.Tensor]:
-        """Yield the texts of each batch of an epoch, in an order of its own."""
+        """Yield the numbers of the texts of each batch, in the order of an epoch."""
         if self.batch_tokens is None:
             yield from batch_indices(len(data), self.batch_size, self.seed, epoch)
         else:
@@ -120,7 +120,7 @@ class Batching:
             )
 
     def count(self, data: EncodedTexts, epochs: int) -> int:
-        """Return the steps that the first epochs have."""
+        """Return the number of steps of the first epochs."""
         if self.batch_tokens is None:
             batches = [math.ceil(len(data) / self.batch_size)] * epochs
         else:
@@ -128,7 +128,7 @@ class Batching:
         return sum(math.ceil(number / self.accumulation) for number in batches)
 
     def units(self, data: EncodedTexts, rows: torch.Tensor) -> int:
-        """Return how many units some texts are."""
+        """Return the number of units of some texts."""
         return int(data.lengths[rows].sum().item()) if self.task.per_word else len(rows)
 
     def step(self, data: EncodedTexts, group: list[torch.Tensor]) -> Step:
@@ -152,38 +152,38 @@ class Batching:
 
 @dataclass(frozen=True)
 class InMemory:
-    """Encoded texts that are all at hand, in another order each epoch."""
+    """Encoded texts in memory, in another order each epoch."""
 
     data: EncodedTexts
     batching: Batching
 
     def steps(self, epoch: int, start: int = 0) -> Iterator[Step]:
-        """Yield the steps of an epoch from a number on."""
+        """Yield the steps of an epoch, from the step `start`."""
         rows = self.batching.rows(self.data, epoch)
         rows = islice(rows, start * self.batching.accumulation, None)
         while group := list(islice(rows, self.batching.accumulation)):
             yield self.batching.step(self.data, group)
 
     def steps_of_run(self, epochs: int) -> int:
-        """Return the steps of a whole run."""
+        """Return the number of steps of a run."""
         return self.batching.count(self.data, epochs)
 
 
 class Streamed:
-    """A stream of examples, shuffled by blocks, of which one at a time is held.
+    """A stream of examples, shuffled block by block; one block is in memory at a time.
 
-    With several processes each reads shards of its own, if the stream has as many for each, or else
-    every so-many-th example; what a step is made of then differs from that of one process.
+    With several processes, each reads its own shards if the stream has the same number for each;
+    otherwise each reads every n-th example. Steps then differ from those of one process.
 
     Args:
-        stream: a `datasets.IterableDataset`, not shuffled, that gives the same each time.
-        encode: makes encoded texts of a block of its examples; gets the number of the first.
-        batching: how texts become batches; by their number only.
-        examples: how many the stream has, if that is known.
-        where: what to call it in messages.
+        stream: a `datasets.IterableDataset`, not shuffled, that repeats itself.
+        encode: encodes a block of examples; also takes the number of the first.
+        batching: how texts become batches; only by their number.
+        examples: the number of examples, if it is known.
+        where: what to call the stream in messages.
 
     Raises:
-        DataError: batches are to be counted in words, or the processes can't share a batch.
+        DataError: batches are counted in tokens, or the processes cannot share a batch.
     """
 
     def __init__(
@@ -197,13 +197,18 @@ class Streamed:
         count = batching.processes.count
         if batching.batch_tokens is not None:
             raise DataError(
-                f"batch_tokens={batching.batch_tokens} sorts texts by length, which a streamed "
-                "data set can't be; pass batch_size=... instead"
+                "sorts texts by length, and streamed data cannot be sorted",
+                option="batch_tokens",
+                value=batching.batch_tokens,
+                remedy=("pass ", Option("batch_size", ...), " instead"),
             )
         if batching.batch_size % count:
+            even = count * math.ceil(batching.batch_size / count)
             raise DataError(
-                f"batch_size={batching.batch_size} can't be shared evenly by {count} processes; "
-                f"pass batch_size={count * math.ceil(batching.batch_size / count)}"
+                f"cannot be shared evenly by {count} processes",
+                option="batch_size",
+                value=batching.batch_size,
+                remedy=("pass ", Option("batch_size", even)),
             )
         self._batching, self._encode, self._examples = batching, encode, examples
         self._where = where
@@ -217,14 +222,14 @@ class Streamed:
         self._stream = stream
 
     def steps_of_run(self, epochs: int) -> int | None:
-        """Return the steps of a whole run: as many as the process with the most examples makes."""
+        """Return the number of steps of a run: those of the process with the most examples."""
         if self._examples is None:
             return None
         return epochs * math.ceil(self._most / (self._size * self._batching.accumulation))
 
     @cached_property
     def _most(self) -> int:
-        """The most examples that a process has; shards need not be of one size."""
+        """The most examples that a process has; shards may differ in size."""
         index, count = self._batching.processes.index, self._batching.processes.count
         if not self._by_shards:
             return math.ceil((self._examples or 0) / count)
@@ -232,20 +237,24 @@ class Streamed:
         return int(max(self._batching.processes.sum(*[own * (i == index) for i in range(count)])))
 
     def steps(self, epoch: int, start: int = 0) -> Iterator[Step]:
-        """Yield the steps of an epoch from a number on."""
+        """Yield the steps of an epoch, from the step `start`."""
         nothing = start == 0
         for step in self._shared_steps(epoch, start):
             nothing = False
             yield step
         if nothing:
             raise DataError(
-                f"the stream had nothing to give in epoch {epoch + 1}, though it had before; it is "
-                "read once an epoch, so make it of a function that begins anew each time: "
-                "IterableDataset.from_generator(read_examples)"
+                f"the stream is empty in epoch {epoch + 1}, and was not before; it is read once "
+                "per epoch",
+                where=self._where,
+                remedy=(
+                    "make it from a function that starts over: "
+                    "IterableDataset.from_generator(read_examples)"
+                ),
             )
 
     def _shared_steps(self, epoch: int, start: int) -> Iterator[Step]:
-        """Yield the steps of all processes, this one's share of each, until none has any left."""
+        """Yield this process' share of each step, until no process has examples left."""
         own, processes = self._own_steps(epoch, start), self._batching.processes
         if processes.count == 1:
             yield from own
@@ -260,7 +269,7 @@ class Streamed:
             yield Step([b._replace(weight=b.weight * factor) for b in batches], int(total))
 
     def _own_steps(self, epoch: int, start: int) -> Iterator[Step]:
-        """Yield the steps of this process, each as if it were alone."""
+        """Yield the steps of this process, as if it were the only one."""
         batching, of_step = self._batching, self._size * self._batching.accumulation
         block, skipped = divmod(start, self._steps_of_block)
         size = self._steps_of_block * of_step
@@ -275,7 +284,7 @@ class Streamed:
             block, skipped = block + 1, 0
 
     def _own_examples(self, start: int) -> Iterator[Any]:
-        """Return the examples of this process, from a number of its own on."""
+        """Return the examples of this process, from its example `start`."""
         index, count = self._batching.processes.index, self._batching.processes.count
         if self._by_shards:
             index, count = 0, 1
@@ -297,7 +306,7 @@ def read_examples(stream: Any, where: str) -> Iterator[Any]:
     """Yield the examples of a stream.
 
     Raises:
-        DataError: its files can't be read, each kind of which has errors of its own.
+        DataError: its files cannot be read.
     """
     examples, count = iter(stream), 0
     while True:
@@ -310,7 +319,8 @@ def read_examples(stream: Any, where: str) -> Iterator[Any]:
         except (OSError, ValueError, LookupError, TypeError, EOFError, RuntimeError) as error:
             reason = str(error).strip().split("\n")[0]
             raise DataError(
-                f"{where} can't be read behind {count:,} examples: {reason or type(error).__name__}"
+                f"cannot be read after {count:,} examples: {reason or type(error).__name__}",
+                where=where,
             ) from error
         yield example
         count += 1
@@ -320,22 +330,22 @@ def as_split(examples: list[Any], features: Any, where: str) -> Any:
     """Return examples of a stream as a data set.
 
     Raises:
-        DataError: the values of a column are not of one kind.
+        DataError: the values of a column have different types.
     """
     from datasets import Dataset
 
     try:
         return Dataset.from_list(examples, features=features)
     except (ValueError, TypeError) as error:  # those of Arrow
-        raise DataError(f"{where}: examples don't fit together: {error}") from error
+        raise DataError(f"examples do not fit together: {error}", where=where) from error
 
 
 def _splits_by_shards(stream: Any) -> bool:
-    """Tell whether the shards of a stream have the examples of the whole between them.
+    """Return whether the shards of a stream together have the examples of the stream.
 
-    `skip`, `take`, indices of `filter` or `map` and interleaving begin anew in each shard: read by
-    shards, such a stream gives other examples, such as those that were left for validation. What is
-    not known to be safe is not.
+    `skip`, `take`, the indices of `filter` or `map` and interleaving start over in each shard: read
+    by shards, such a stream has other examples, such as those held out for validation. Only parts
+    known to be safe are allowed.
     """
     parts = [stream._ex_iterable] if hasattr(stream, "_ex_iterable") else [stream]
     while parts:

@@ -1,9 +1,10 @@
-"""One tuning from prepared parts: model, optimizer, the loop, and what comes of it."""
+"""One tuning: a model over the vocabulary's rows is trained, evaluated and exported."""
 
 from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from functools import partial
@@ -13,19 +14,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
 
-from ..embedding import embedding_of, to_table
-from ..errors import DataError
+from ..embedding import embedding_from_lookup, to_table
+from ..errors import DataError, Either
 from ..evaluation import drift
 from ..formats.safetensors import write_safetensors
 from ..optim import RowAdamW
 from ..strategies import Strategy, check_optimizer
 from ..table import EmbeddingTable
-from ..vocabulary import Coverage, StartValue, find
-from .build_model import Head, build_model
+from ..vocabulary import look_up
+from .build_model import build_model, weight_of
 from .inference import forward_all, table_path
-from .loop import LoopSettings, Training, train
+from .loop import Training, train
 from .prepare import Prepared
 from .run.checkpoints import (
     Checkpoints,
@@ -36,96 +36,107 @@ from .run.checkpoints import (
     save_checkpoint,
 )
 from .run.folder import clear_folder, tidy_folder
+from .run.record import Record
 from .run.run import Run, files_that_end_a_run, write_history
 from .run.summary import metadata_of, warnings_of, words_of
 from .runtime.interrupts import Interrupts
-from .runtime.precision import Precision
+from .runtime.precision import Precision, chosen_precision
 from .runtime.processes import Processes, sparse_apart
 from .runtime.progress import ProgressBar
 from .runtime.trackers import Trackers
 from .schedule import build_scheduler, total_steps
+from .settings import Settings, name_of
 from .steps import Batching
 from .tasks import Task
 
 __all__ = ["Tuning"]
 
-MISSING = 20  # words the vectors lack that a run names
+MISSING = 20  # words that the vectors lack, reported by a run
 
 
 class Tuning:
-    """One call of `finetune`: the prepared parts, and the steps that use them."""
+    """The parts of one call of `finetune`, and the steps that use them.
+
+    Args:
+        base: the table to tune.
+        vectors: what identifies it.
+        data: the prepared data set.
+        settings: the settings.
+        config: the settings and the names of the inputs as plain values.
+        processes: the processes that share the work.
+    """
 
     def __init__(
         self,
         base: EmbeddingTable,
+        vectors: Mapping[str, str],
         data: Prepared,
-        strategy: Strategy,
-        head: Head,
-        which: str | nn.Module | None,
-        oov: StartValue,
-        settings: dict[str, Any],
+        settings: Settings,
+        config: Mapping[str, Any],
         processes: Processes,
     ) -> None:
-        self.base, self.data, self.strategy, self.processes = base, data, strategy, processes
-        self.settings, self.started = settings, time.perf_counter()
+        assert isinstance(settings.strategy, Strategy)
+        self.started = time.perf_counter()
+        self.base, self.data, self.settings, self.config = base, data, settings, config
+        self.processes, self.strategy = processes, settings.strategy
         self.vocab, self.task = data.vocab, data.task
-        self.found = find(base, self.vocab.words, settings["fallback"])
-        self.coverage: Coverage = self.vocab.coverage_of(self.found)
-        self.outcomes: npt.NDArray[np.float64] | None = None
-        settings |= {"task": data.task.name, "data_sha256": data.sha256}
-        if not processes.agree(data.sha256):
-            raise DataError(
-                f"the {processes.count} processes were not given the same data in the same order, "
-                "of which each takes its share by itself; give all of it to each, and shuffle it "
-                "with a seed: dataset.shuffle(seed=0)"
-            )
-        table = embedding_of(
-            base, self.vocab, self.found, oov=oov, seed=settings["seed"], sparse=True
+        self.found = look_up(base, self.vocab.words, settings.fallback)
+        self.coverage = self.vocab.coverage_of(self.found)
+        _check_same_data(processes, data.sha256)
+        table = embedding_from_lookup(
+            base, self.vocab, self.found, oov=settings.oov, seed=settings.seed, sparse=True
         )
-        model, module = build_model(head, table, len(self.task.labels), which)
-        self.task.check_head(model, spelled=isinstance(head, str))
+        head, labels = settings.head, len(self.task.labels)
+        model, self.embedding = build_model(head, table, labels, settings.embedding)
+        self.task.check_head(model, ready_made=isinstance(head, str))
         self.model = model.to(processes.device)
         processes.share((*self.model.parameters(), *self.model.buffers()))
-        self.table_module = module
-        self.path = settings["embedding"] = table_path(self.model, module)
-        self.start = _weight(module).detach().clone()
-        settings["start_sha256"] = hashlib.sha256(self.start.cpu().numpy().data).hexdigest()
+        self.weight = weight_of(self.embedding)
+        self.start = self.weight.detach().clone()
+        device = processes.device
+        self.record = Record(
+            task=self.task.settings(),
+            vectors=vectors,
+            tokenizer=self.vocab.tokenizer.name,
+            head=head if isinstance(head, str) else name_of(head),
+            custom_head=not isinstance(head, str),
+            embedding=table_path(self.model, self.embedding),
+            data_sha256=data.sha256,
+            start_sha256=hashlib.sha256(self.start.cpu().numpy().data).hexdigest(),
+            device=torch.device(device).type if processes.count > 1 else device,
+            mixed_precision=chosen_precision(settings.mixed_precision),
+            processes=processes.count,
+        )
+        #: What two runs must share for one to continue the other.
+        self.identity = {**config, **self.record.plain()}
 
-    def run(self, folder: Path | None, resume: bool, shown: bool) -> Run:
-        """Train from the start or from a checkpoint, measure, export."""
+    def run(self) -> Run:
+        """Train from the start or from a checkpoint, evaluate, and export."""
         settings, processes = self.settings, self.processes
+        folder = None if settings.output_dir is None else Path(settings.output_dir)
         optimizer = self._optimizer()
-        check_optimizer(optimizer, self.table_module, self.strategy)
-        precision = Precision(settings["mixed_precision"], processes.device, processes.count)
+        check_optimizer(optimizer, self.embedding, self.strategy)
+        precision = Precision(self.record.mixed_precision, processes.device, processes.count)
         main = folder if processes.is_main else None
-        with Trackers(settings["trackers"] if processes.is_main else (), folder, settings) as told:
-            training = self._training(optimizer, precision, told)
+        names = settings.trackers if processes.is_main else ()
+        with Trackers(names, folder, self.identity) as trackers:
+            training = self._training(optimizer, precision, trackers)
             progress, best = Progress(), self._state()
-            checkpoint = latest_checkpoint(folder) if folder is not None and resume else None
+            checkpoint = latest_checkpoint(folder) if folder and settings.resume else None
             if checkpoint is not None:
-                progress, best, further = load_checkpoint(
-                    checkpoint, self.model, optimizer, settings
+                progress, best, scaler = load_checkpoint(
+                    checkpoint, self.model, optimizer, self.identity
                 )
                 training.scheduler.last_epoch = progress.step
-                precision.load(further)
+                precision.load(scaler)
             processes.wait()  # until all have read the checkpoint that the main one replaces
             write = None if main is None else partial(self._write, main, optimizer, precision)
             if main is not None and write is not None and checkpoint is None:
                 clear_folder(main)
                 write(progress, best)
-            steps = training.source.steps_of_run(1)
-            with (
-                Interrupts(active=processes.count == 1) as interrupts,
-                ProgressBar(
-                    shown and processes.is_main, settings["epochs"], steps, progress.epoch
-                ) as training.bar,
-            ):
-                checkpoints = Checkpoints(
-                    write, settings["checkpoint_steps"], settings["checkpoint_minutes"], interrupts
-                )
-                best = train(training, progress, best, checkpoints)
+            best = self._train(training, progress, best, write)
         self.model.load_state_dict(best)
-        self.table_module.sparse = False  # from here on it is the caller's, for any optimizer
+        self.embedding.sparse = False  # from here on it is the caller's, for any optimizer
         tuned, metrics = self._exported()
         if main is None:
             result = self._result(progress, tuned, metrics)
@@ -134,6 +145,17 @@ class Tuning:
             tidy_folder(main)
         processes.wait()
         return result
+
+    def _train(self, training: Training, progress: Progress, best: Tensors, write: Any) -> Tensors:
+        """Run the loop, with its progress bar, checkpoints and interrupts."""
+        settings, processes = self.settings, self.processes
+        shown, steps = settings.progress and processes.is_main, training.source.steps_of_run(1)
+        with (
+            Interrupts(active=processes.count == 1) as interrupts,
+            ProgressBar(shown, settings.epochs, steps, progress.epoch) as training.bar,
+        ):
+            when = (settings.checkpoint_steps, settings.checkpoint_minutes)
+            return train(training, progress, best, Checkpoints(write, *when, interrupts))
 
     def _write(
         self,
@@ -144,8 +166,8 @@ class Tuning:
         best: Tensors,
     ) -> None:
         """Write a checkpoint and the history so far."""
-        keep, further = self.settings["keep_checkpoints"], precision.state()
-        save_checkpoint(folder, self.model, optimizer, best, progress, self.settings, keep, further)
+        scaler = precision.state()
+        save_checkpoint(folder, self.model, optimizer, best, progress, self.identity, scaler)
         if progress.history:
             write_history(folder / "history.jsonl", progress.history)
 
@@ -153,56 +175,46 @@ class Tuning:
         settings = self.settings
         groups = self.strategy.param_groups(
             self.model,
-            self.table_module,
-            lr=settings["lr"],
-            weight_decay=settings["weight_decay"],
+            self.embedding,
+            lr=settings.lr,
+            weight_decay=settings.weight_decay,
             vocab=self.vocab,
         )
-        if self.processes.count > 1:
+        several = self.processes.count > 1
+        if several:
             groups = sparse_apart(self.model, groups)
         return RowAdamW(
-            groups,
-            lr=settings["lr"],
-            max_grad_norm=settings["max_grad_norm"],
-            max_row_grad_norm=settings["max_row_grad_norm"],
-            exchange=self.processes.count > 1,
+            groups, lr=settings.lr, max_grad_norm=settings.max_grad_norm, exchange=several
         )
 
-    def _training(self, optimizer: RowAdamW, precision: Precision, told: Trackers) -> Training:
+    def _training(self, optimizer: RowAdamW, precision: Precision, trackers: Trackers) -> Training:
         """Put together what the loop works on."""
         settings = self.settings
         batching = Batching(
-            settings["batch_size"],
-            settings["batch_tokens"],
-            settings["gradient_accumulation_steps"],
+            settings.batch_size,
+            settings.batch_tokens,
+            settings.gradient_accumulation_steps,
             getattr(self.model, "packed", False),
             self.task,
-            settings["seed"],
+            settings.seed,
             self.processes,
         )
-        loop = LoopSettings(
-            settings["epochs"],
-            settings["patience"],
-            settings["seed"],
-            settings["max_steps"],
-            settings["word_dropout"],
-        )
         source = self.data.source(batching)
-        steps = total_steps(source.steps_of_run(loop.epochs), loop.max_steps)
+        steps = total_steps(source.steps_of_run(settings.epochs), settings.max_steps)
         return Training(
             self.model,
-            self.table_module,
+            self.embedding,
             source,
             self.strategy,
             optimizer,
-            build_scheduler(optimizer, settings["schedule"], steps, settings["warmup"]),
+            build_scheduler(optimizer, settings.schedule, steps, settings.warmup),
             self.task,
             lambda: self._validated()[1],
-            loop,
+            settings,
             self.start,
             self.processes,
             precision,
-            told,
+            trackers,
         )
 
     def _state(self) -> Tensors:
@@ -210,9 +222,9 @@ class Tuning:
 
     def _outputs(self, split: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return the logits and targets of all units of a split, and the lengths of its texts."""
-        rows = self.data.unseen.after(_weight(self.table_module).detach())
+        rows = self.data.unseen.after(self.weight.detach())
         data = self.data.held_out[split]
-        logits = forward_all(self.model, self.path, rows, data)
+        logits = forward_all(self.model, self.record.embedding, rows, data)
         return logits, self.task.batch_targets(data, torch.arange(len(data))), data.lengths
 
     def _validated(self) -> tuple[Task, dict[str, float]]:
@@ -222,22 +234,23 @@ class Tuning:
         return task, task.scores(logits, targets, lengths)
 
     def _exported(self) -> tuple[EmbeddingTable, dict[str, Any]]:
-        """Return the table of the best weights, and what they score on the held-out splits."""
-        tuned = to_table(_weight(self.table_module), self.vocab, like=self.base)
+        """Return the table of the best weights, and its scores on the held-out splits."""
+        tuned = to_table(self.weight, self.vocab, like=self.base)
         self.task, scores = self._validated()
         metrics: dict[str, Any] = {"validation": scores}
+        self.outcomes: npt.NDArray[np.float64] | None = None
         if "test" in self.data.held_out:
             outputs = self._outputs("test")
             metrics["test"] = self.task.scores(*outputs)
             self.outcomes = self.task.outcomes(*outputs)
-        self.settings |= self.task.settings()
-        tuned.metadata = metadata_of(self.base, self.settings, metrics)
+        self.record = replace(self.record, task=self.task.settings())
+        tuned.metadata = metadata_of(self.base, self.config, self.record.vectors, metrics)
         return tuned, metrics
 
     def _saved(
         self, folder: Path, progress: Progress, tuned: EmbeddingTable, metrics: dict[str, Any]
     ) -> Run:
-        """Return the run, when all its files are written."""
+        """Return the run, once all its files are written."""
         with (
             files_that_end_a_run(folder) as (table_file, metrics_file),
             ThreadPoolExecutor(1) as pool,
@@ -251,7 +264,6 @@ class Tuning:
 
     def _result(self, progress: Progress, tuned: EmbeddingTable, metrics: dict[str, Any]) -> Run:
         """Measure what moved, and put the run together."""
-        weight = _weight(self.table_module)
         counts = dict(zip(self.vocab.index_to_key, self.vocab.counts.tolist(), strict=True))
         moved = drift(self.base, tuned, counts)
         metrics = {
@@ -266,13 +278,14 @@ class Tuning:
             "drift": moved.summary(),
             "warnings": warnings_of(self.strategy, progress, self.coverage, moved),
         }
-        words = words_of(self.vocab, self.found, self.start.cpu(), weight.detach().cpu())
+        words = words_of(self.vocab, self.found, self.start.cpu(), self.weight.detach().cpu())
         return Run(
             tuned,
             self.model.eval(),
             self.vocab,
             self.task,
-            self.settings,
+            self.config,
+            self.record.plain(),
             metrics,
             progress.history,
             words,
@@ -281,7 +294,16 @@ class Tuning:
         )
 
 
-def _weight(module: nn.Module) -> nn.Parameter:
-    weight = module.weight
-    assert isinstance(weight, nn.Parameter)
-    return weight
+def _check_same_data(processes: Processes, sha256: str) -> None:
+    """Check that every process prepared the same data.
+
+    Raises:
+        DataError: they did not.
+    """
+    if not processes.agree(sha256):
+        shuffled = "give all of it to each, and shuffle it with a seed: dataset.shuffle(seed=0)"
+        raise DataError(
+            f"the {processes.count} processes were not given the same data in the same order; each "
+            "takes its own share of it",
+            remedy=Either(shuffled, "give every process the same files"),
+        )

@@ -19,7 +19,8 @@ from torch.nn import functional
 import finetune_embed as fe
 from finetune_embed.data import EncodedTexts, batch_indices
 from finetune_embed.strategies.row_rules import attach_rule
-from finetune_embed.training.loop import LoopSettings, step_seed, train
+from finetune_embed.training.loop import step_seed, train
+from finetune_embed.training.settings import Settings
 from finetune_embed.training.loop import Training as Parts
 from finetune_embed.training.run.checkpoints import Checkpoints, Progress
 from finetune_embed.training.runtime.precision import Precision
@@ -76,7 +77,7 @@ class Training:
         self.strategy = strategy or fe.FullTune()
         self.optimizer = fe.RowAdamW(self.strategy.param_groups(self.model, embedding, lr=lr))
         self.embedding, self.start = embedding, embedding.weight.detach().clone()
-        self.settings = LoopSettings(epochs, patience, seed)
+        self.settings = Settings(epochs=epochs, patience=patience, seed=seed)
         self.progress = progress or Progress()
         self.scores = iter(scores or [(0.5, 1.0 - epoch / 100) for epoch in range(epochs)])
         self.loss_fn, self.schedule = loss_fn, schedule

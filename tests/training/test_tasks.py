@@ -20,7 +20,7 @@ from torch import nn
 from torch.nn import functional
 
 import finetune_embed as fe
-from finetune_embed.data import EncodedTexts, Splits, are_hidden, open_splits
+from finetune_embed.data import EncodedTexts, Splits, has_hidden_labels, open_splits
 from finetune_embed.heads import build_head
 from finetune_embed.training.tasks import (
     MultiLabel,
@@ -240,8 +240,8 @@ def test_tags_that_do_not_fit_the_words_of_a_split():
     ],
 )
 def test_hidden_labels(labels, expected):
-    assert are_hidden(rows(label=labels), "label") is expected
-    assert are_hidden(rows(other=labels), "label") is False
+    assert has_hidden_labels(rows(label=labels), "label") is expected
+    assert has_hidden_labels(rows(other=labels), "label") is False
 
 
 # Units
@@ -298,20 +298,20 @@ def test_logits_of_another_form():
 def test_heads_that_are_for_another_task():
     table = nn.Embedding(5, 4, padding_idx=0)
     for task in (SingleLabel(["x", "y"]), MultiLabel(["x", "y"])):
-        task.check_head(build_head("bag", table, 2), spelled=True)
+        task.check_head(build_head("bag", table, 2), ready_made=True)
         with pytest.raises(
             fe.DataError, match=r"BiLSTMTagger labels words, .* take head='bag' or head='cnn'$"
         ):
-            task.check_head(build_head("bilstm", table, 2), spelled=True)
+            task.check_head(build_head("bilstm", table, 2), ready_made=True)
     task = Tagging(["x", "y"])
-    task.check_head(build_head("cnn_tagger", table, 2), spelled=True)
+    task.check_head(build_head("cnn_tagger", table, 2), ready_made=True)
     with pytest.raises(
         fe.DataError,
         match=r"KimCNN labels whole texts, and task='tagging' is to label words; "
         r"take head='bilstm' or head='cnn_tagger'$",
     ):
-        task.check_head(build_head("cnn", table, 2), spelled=True)
-    task.check_head(nn.Linear(2, 2), spelled=False)  # it does not tell
+        task.check_head(build_head("cnn", table, 2), ready_made=True)
+    task.check_head(nn.Linear(2, 2), ready_made=False)  # it does not tell
 
 
 # Loss, scores, decoding
@@ -600,7 +600,7 @@ def learned(task: Task, texts: list, labels: list, spelling: str) -> dict[str, f
     vocab = fe.Vocabulary.from_texts(texts)
     table = nn.Embedding(len(vocab), 8, padding_idx=0, sparse=True)
     model = build_head(spelling, table, len(task.labels))
-    task.check_head(model, spelled=True)
+    task.check_head(model, ready_made=True)
     encoded = EncodedTexts.of(texts, vocab, task.targets(data, "label", "here", texts))
     groups = fe.FullTune().param_groups(model, table, lr=0.05, vocab=vocab)
     optimizer = fe.RowAdamW(groups, lr=0.05)

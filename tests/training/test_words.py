@@ -338,7 +338,7 @@ def test_unseen_rows_are_ids_of_the_vocabulary_or_rows_of_the_table(has_unk):
     base = fe.EmbeddingTable(words, np.arange(len(words) * 2).reshape(-1, 2))
     vocab = fe.Vocabulary({"a": 1, "new": 1}, WHITESPACE)
     weight = torch.tensor([[0.0, 0.0], [9.0, 9.0], [8.0, 8.0], [7.0, 7.0]])
-    texts = tokenize_texts(["A B NEW <UNK> <PAD> b a X", "B new"], vocab.tokenizer).words
+    texts = tokenize_texts(["A B NEW <UNK> <PAD> b a X", "B new"], vocab.tokenizer).tokens
     wide, further = unseen_rows(base, vocab, texts, ("lower",))
     rows = dict(zip(wide.index_to_key[4:], further.after(weight)[4:].tolist(), strict=True))
     unk = {"<UNK>": [9.0, 9.0]} if has_unk else {}

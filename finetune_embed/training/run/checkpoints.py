@@ -1,4 +1,4 @@
-"""Checkpoints: folders of safetensors and JSON, each of which appears whole or not at all."""
+"""Checkpoints: folders of safetensors and JSON that appear whole or not at all."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from ...errors import DataError, VectorFileError
+from ...errors import DataError, Option, VectorFileError
 from ...files import atomic_folder
 from ..runtime.interrupts import Interrupts
-from ..settings import same_settings
+from .record import check_same
 
 __all__ = [
     "Checkpoints",
@@ -31,28 +31,29 @@ __all__ = [
     "save_checkpoint",
 ]
 
-#: An epoch that ends so many seconds after a checkpoint or less does not get another one.
-YOUNG = 10.0
-_NAME = re.compile(r"checkpoint-(\d+)-(\d+)")  # epochs and steps finished
+#: No checkpoint follows an epoch within so many seconds after the last checkpoint.
+MIN_SECONDS = 10.0
+_NAME = re.compile(r"checkpoint-(\d+)-(\d+)")  # finished epochs and steps
 Tensors = dict[str, torch.Tensor]
 
 
 @dataclass
 class Progress:
-    """How far a run is, between two steps. Everything else is a function of it and the settings.
+    """The progress of a run between two steps; the rest is a function of it and the settings.
 
     Attributes:
-        epoch: epochs finished.
-        step: optimizer steps finished.
-        history: a record for each epoch.
-        best_epoch: the epoch with the best validation score so far, -1 before the first.
-        opened: whether the table has been open, at a rate above 0, and rows of it have trained.
-        reached: whether the loss has had a gradient of the table.
-        done: steps finished of the epoch that has begun.
+        epoch: the number of finished epochs.
+        step: the number of finished optimizer steps.
+        history: one record per epoch.
+        best_epoch: the epoch with the best validation score so far, counted from 0; -1 before the
+            first ends.
+        opened: whether the table has been open at a rate above 0, and rows of it have trained.
+        reached: whether the loss has had a gradient for the table.
+        done: the number of finished steps of the current epoch.
         loss: the sum of the losses of its units.
-        units: the texts, or words, that it has been trained on.
+        units: the number of texts, or words, trained on in it.
         open_rate: the largest rate at which the table was open in it.
-        seconds: how long it has taken.
+        seconds: its duration so far.
     """
 
     epoch: int = 0
@@ -68,23 +69,20 @@ class Progress:
     seconds: float = 0.0
 
     def end_epoch(self, record: dict[str, Any]) -> None:
-        """Note that an epoch is over."""
+        """Record the end of an epoch."""
         self.history.append(record)
         self.epoch += 1
         self.done, self.loss, self.units, self.open_rate, self.seconds = 0, 0.0, 0, 0.0, 0.0
 
 
 class Checkpoints:
-    """When checkpoints of a run are written: after epochs, every so many steps or minutes.
-
-    After an epoch, one is written unless the last one is younger than `YOUNG`: a run of seconds has
-    nothing to lose.
+    """Decides when checkpoints are written: after epochs, and every so many steps or minutes.
 
     Args:
-        write: writes one; None for a run that has no folder, or a process that writes none.
-        steps: the steps from one to the next.
-        minutes: the minutes from one to the next.
-        interrupts: on which a checkpoint is written and the run ends.
+        write: writes a checkpoint; None for a run without a folder, or a process that writes none.
+        steps: the number of steps between two.
+        minutes: the minutes between two.
+        interrupts: signals after which a checkpoint is written and the run ends.
     """
 
     def __init__(
@@ -99,7 +97,7 @@ class Checkpoints:
         self._last = time.monotonic()
 
     def after_step(self, progress: Progress, best: Tensors) -> None:
-        """Write one if it is time to, or if the run is to end here."""
+        """Write a checkpoint if one is due or the run is interrupted."""
         due = self._steps is not None and progress.step % self._steps == 0
         if self._minutes is not None:
             due = due or time.monotonic() - self._last >= 60 * self._minutes
@@ -107,8 +105,8 @@ class Checkpoints:
             self._save(progress, best)
 
     def after_epoch(self, progress: Progress, best: Tensors) -> None:
-        """Write one, unless the last one is young, or if the run is to end here."""
-        if time.monotonic() - self._last >= YOUNG or self._interrupts.pending is not None:
+        """Write a checkpoint unless the last is recent, or if the run is interrupted."""
+        if time.monotonic() - self._last >= MIN_SECONDS or self._interrupts.pending is not None:
             self._save(progress, best)
 
     def _save(self, progress: Progress, best: Tensors) -> None:
@@ -124,24 +122,22 @@ def save_checkpoint(
     optimizer: torch.optim.Optimizer,
     best: Tensors,
     progress: Progress,
-    settings: dict[str, Any],
-    keep: int = 1,
-    further: dict[str, Any] | None = None,
+    identity: dict[str, Any],
+    scaler: dict[str, Any] | None = None,
 ) -> None:
-    """Write `checkpoint-<epochs>-<steps>` and then remove all but the newest.
+    """Write `checkpoint-<epochs>-<steps>`, then remove the one before it.
 
     Args:
         output_dir: the folder of the run.
-        model: the model as it is.
-        optimizer: the optimizer as it is.
+        model: the model.
+        optimizer: the optimizer.
         best: the model state of the best epoch.
-        progress: how far the run is.
-        settings: those it was started with.
-        keep: how many of the newest stay.
-        further: what else the run needs to go on, as JSON holds it.
+        progress: the progress of the run.
+        identity: its settings and inputs, which a run that continues must share.
+        scaler: the state of the loss scaler.
 
     Raises:
-        DataError: it can't be written, as on a full disk; those before it stay.
+        DataError: it cannot be written, for instance on a full disk; the one before it stays.
     """
     state = optimizer.state_dict()
     tensors = {
@@ -149,11 +145,11 @@ def save_checkpoint(
         for i, entries in state["state"].items()
         for name, value in entries.items()
     }
-    told = {
+    state_of_run = {
         "progress": asdict(progress),
-        "settings": settings,
+        "identity": identity,
         "param_groups": state["param_groups"],
-        "further": further or {},
+        "scaler": scaler or {},
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
     }
@@ -171,16 +167,18 @@ def save_checkpoint(
             else:
                 save_file(_owned(best), folder / "best.safetensors")
             save_file(tensors, folder / "optimizer.safetensors")
-            (folder / "state.json").write_text(json.dumps(told, indent=1), "utf-8")
+            (folder / "state.json").write_text(json.dumps(state_of_run, indent=1), "utf-8")
     except (OSError, SafetensorError, VectorFileError) as error:
         raise DataError(
-            f"{path} can't be written ({error}); see to its folder and go on with resume=True"
+            f"cannot be written: {error}",
+            where=path,
+            remedy=("make room, then continue with ", Option("resume", True)),
         ) from error
-    remove_checkpoints(output_dir, keep=_checkpoints(output_dir)[-keep:])
+    remove_checkpoints(output_dir, keep=path)
 
 
 def _link(file: Path, name: Path) -> None:
-    """Give a file that no one writes to any more another name; copy it where there are no links."""
+    """Link a finished file to another name; copy it where links are not possible."""
     try:
         os.link(file, name)
     except OSError:
@@ -188,7 +186,7 @@ def _link(file: Path, name: Path) -> None:
 
 
 def _owned(tensors: Tensors) -> Tensors:
-    """Return tensors that share no memory, as safetensors wants them (tied weights do share)."""
+    """Return tensors that share no memory, as safetensors requires (tied weights share it)."""
     seen: set[int] = set()
     owned = {}
     for name, tensor in tensors.items():
@@ -203,61 +201,59 @@ def latest_checkpoint(output_dir: Path) -> Path | None:
 
 
 def _checkpoints(output_dir: Path) -> list[Path]:
-    """Return the folders of a run's checkpoints, the oldest first."""
+    """Return the folders of a run's checkpoints, oldest first."""
     found = [path for path in output_dir.glob("checkpoint-*") if _is_ours(path)]
     return sorted(found, key=_numbers)
 
 
 def _numbers(path: Path) -> list[int]:
-    """Return the epochs and the steps that were finished when a checkpoint was written."""
+    """Return the numbers of finished epochs and steps in the name of a checkpoint."""
     return [int(part) for part in path.name.split("-")[1:]]
 
 
 def _is_ours(path: Path) -> bool:
-    """Tell a checkpoint of ours from the folder of another library's trainer."""
+    """Return whether a folder is a checkpoint of ours, not of another library's trainer."""
     files = ("state.json", "best.safetensors")
     return _NAME.fullmatch(path.name) is not None and all((path / f).is_file() for f in files)
 
 
-def remove_checkpoints(output_dir: Path, keep: Sequence[Path] = ()) -> None:
-    """Remove the checkpoints of a run, but for some, and what killed processes left of others."""
+def remove_checkpoints(output_dir: Path, keep: Path | None = None) -> None:
+    """Remove the checkpoints of a run except one, and what killed processes left of others."""
     for path in output_dir.glob(".checkpoint-*"):
         shutil.rmtree(path)
     for path in _checkpoints(output_dir):
-        if path not in keep:
+        if path != keep:
             hidden = path.with_name(f".{path.name}.removed")
-            path.rename(hidden)  # at once, so that nobody finds half a checkpoint
+            path.rename(hidden)  # so that nobody finds half a checkpoint
             shutil.rmtree(hidden)
 
 
 def load_checkpoint(
-    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, settings: dict[str, Any]
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, identity: dict[str, Any]
 ) -> tuple[Progress, Tensors, dict[str, Any]]:
-    """Bring a model and an optimizer back to where a checkpoint was written.
+    """Load a checkpoint into a model and an optimizer.
 
-    torch's thread count is set to the one the run was started with, since it decides about the
-    last bits.
+    torch's thread count is set to that of the run, because the last bits depend on it.
 
     Returns:
-        The progress, the model state of the best epoch, and what else was saved.
+        The progress, the model state of the best epoch, and the state of the loss scaler.
 
     Raises:
         DataError: the checkpoint is damaged, or was written with other settings or another head.
     """
     try:
-        told = json.loads((path / "state.json").read_text("utf-8"))
-        groups, threads = told["param_groups"], int(told["threads"])
-        progress, before = Progress(**told["progress"]), dict(told["settings"])
-        further = dict(told["further"])
+        found = json.loads((path / "state.json").read_text("utf-8"))
+        groups, threads = found["param_groups"], int(found["threads"])
+        progress, before = Progress(**found["progress"]), dict(found["identity"])
+        scaler = dict(found["scaler"])
         saved = load_file(path / "optimizer.safetensors")
         best = load_file(path / "best.safetensors")
         weights = load_file(path / "model.safetensors")
     except (OSError, ValueError, LookupError, TypeError, SafetensorError) as error:
         raise DataError(
-            f"{path} can't be read ({error}); remove it, to go on from the one before it or else "
-            "to start over"
+            f"cannot be read: {error}", where=path, remedy="remove it to start over"
         ) from error
-    same_settings(path, before, settings)
+    check_same(path, before, identity)
     state: dict[int, Tensors] = {}
     for name, value in saved.items():
         index, _, entry = name.partition(".")
@@ -267,8 +263,14 @@ def load_checkpoint(
         optimizer.load_state_dict({"state": state, "param_groups": groups})
     except (RuntimeError, ValueError) as error:
         raise DataError(
-            f"{path} is of another model ({error}); go on with the same head, or start over with "
-            "overwrite=True"
+            f"belongs to another model: {error}",
+            where=path,
+            remedy=(
+                "continue with the same ",
+                Option("head"),
+                ", or start over with ",
+                Option("overwrite", True),
+            ),
         ) from error
     torch.set_num_threads(threads)
-    return progress, best, further
+    return progress, best, scaler

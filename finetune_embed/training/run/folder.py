@@ -1,11 +1,11 @@
-"""The folder of a run: what lies there, whether it is ours, and what may be done to it."""
+"""The folder of a run: what it holds, whether it is ours, and what may be done with it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal
 
-from ...errors import DataError
+from ...errors import DataError, Option
 from ...files import remove_partial_files
 from .checkpoints import latest_checkpoint, remove_checkpoints
 from .file_names import CONFIG, FILES, HISTORY, MARK, METRICS
@@ -16,14 +16,14 @@ State = Literal["empty", "unfinished", "finished"]
 
 
 def state_of(folder: Path) -> State:
-    """Return what a folder holds of a run.
+    """Return the state of the run in a folder.
 
     Raises:
-        DataError: it is a file, or holds files of the names that a run would write, and no run of
-            this library wrote them.
+        DataError: it is a file, or holds files with the names of a run's files that no run of this
+            library wrote.
     """
     if folder.exists() and not folder.is_dir():
-        raise DataError(f"output_dir={folder} is a file; name a folder")
+        raise DataError("is a file", option="output_dir", value=str(folder), remedy="name a folder")
     if latest_checkpoint(folder) is not None and not (folder / METRICS).exists():
         return "unfinished"
     present = [name for name in FILES if (folder / name).exists()]
@@ -31,8 +31,9 @@ def state_of(folder: Path) -> State:
         return "empty"
     if not _is_marked(folder / CONFIG):
         raise DataError(
-            f"{folder} holds {', '.join(present)}, which no run of {MARK} wrote; choose another "
-            "output_dir"
+            f"holds {', '.join(present)}, which no run of {MARK} wrote",
+            where=folder,
+            remedy=("choose another ", Option("output_dir")),
         )
     return "finished" if METRICS in present else "empty"
 
@@ -45,23 +46,40 @@ def _is_marked(config: Path) -> bool:
 
 
 def check_folder(folder: Path, resume: bool, overwrite: bool) -> State:
-    """Return what a folder holds, if what the caller asks for can be done with it.
+    """Return the state of the run in a folder, if `resume` and `overwrite` allow using it.
 
     Raises:
-        DataError: it holds a run, and the caller has not said what to do with it.
+        DataError: it holds a run, and neither `resume` nor `overwrite` is set, or both are.
     """
     if resume and overwrite:
-        raise DataError("resume=True goes on with a run, overwrite=True replaces it; choose one")
+        raise DataError(
+            ("excludes ", Option("overwrite", True)),
+            option="resume",
+            value=True,
+            remedy="choose one of the two",
+        )
     state = state_of(folder)
     if state == "finished" and not (resume or overwrite):
         raise DataError(
-            f"{folder} holds a finished run; choose another output_dir, or start over with "
-            "overwrite=True"
+            "holds a finished run",
+            where=folder,
+            remedy=(
+                "choose another ",
+                Option("output_dir"),
+                ", or start over with ",
+                Option("overwrite", True),
+            ),
         )
     if state == "unfinished" and not (resume or overwrite):
         raise DataError(
-            f"{folder} holds an unfinished run; go on with resume=True, or start over with "
-            "overwrite=True"
+            "holds an unfinished run",
+            where=folder,
+            remedy=(
+                "continue it with ",
+                Option("resume", True),
+                ", or start over with ",
+                Option("overwrite", True),
+            ),
         )
     return state
 
@@ -69,9 +87,8 @@ def check_folder(folder: Path, resume: bool, overwrite: bool) -> State:
 def clear_folder(folder: Path) -> None:
     """Make a folder ready for a new run.
 
-    Of a former run only the checkpoints go, its history, and the metrics, which mark it as
-    finished; its other files, of which one may be the table being tuned, stay until new ones take
-    their places.
+    The checkpoints, the history and the metrics, which mark a run as finished, are removed. The
+    other files stay until new ones replace them: one may be the table that is being tuned.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name in (METRICS, HISTORY):
@@ -80,6 +97,6 @@ def clear_folder(folder: Path) -> None:
 
 
 def tidy_folder(folder: Path) -> None:
-    """Remove the checkpoints of a run, and what killed processes have left in its folder."""
+    """Remove the checkpoints of a run, and what killed processes left in its folder."""
     remove_checkpoints(folder)
     remove_partial_files(folder, FILES)

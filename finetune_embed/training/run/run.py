@@ -1,4 +1,4 @@
-"""`Run`: what a tuning leaves behind, in memory and as a folder."""
+"""`Run`: the result of a tuning, in memory and as a folder."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from torch import nn
 
 from ...data import EncodedTexts, Label
 from ...embedding import to_embedding
-from ...errors import DataError
+from ...errors import DataError, Either, Option, Text
 from ...evaluation import Drift, Mover
 from ...files import atomic_write, atomic_writes
 from ...formats import load_safetensors
 from ...formats.safetensors import write_safetensors
 from ...table import EmbeddingTable
-from ...vocabulary import EXACT, Vocabulary, find, tokenize_texts, without_subwords
+from ...vocabulary import EXACT, Vocabulary, look_up, tokenize_texts, without_subwords
 from ..build_model import Head, build_model
 from ..inference import forward_all, unseen_rows
 from ..tasks import Task, restore_task
 from .checkpoints import latest_checkpoint
-from .file_names import CONFIG, FILES, HISTORY, METRICS, MODEL, TABLE, TOKENIZER, WORDS
+from .file_names import CONFIG, FILES, HISTORY, METRICS, MODEL, RECORD, TABLE, TOKENIZER, WORDS
 from .summary import MISSING, SPECIAL
 
 __all__ = ["Run", "files_that_end_a_run", "load", "write_history"]
 
-#: How `words.parquet` says that a word was found, in words; anything else is a fallback step.
+#: What the column `found` of `words.parquet` means; any other value is a fallback step.
 _FOUND = {
     EXACT: "in the vectors",
     MISSING: "not in the vectors, a new row",
@@ -49,12 +49,13 @@ class WordReport:
 
     Attributes:
         word: the word.
-        found: how the run found it, in words: in the vectors, a new row, or unknown.
-        count: how often it occurs in the training texts.
-        movement: how far it moved, relative to the length of its start; None if it has no start.
-        cosine: between its start and its end; None likewise.
+        found: where its vector came from: the vectors, a new row, or nowhere.
+        count: its number of occurrences in the training texts.
+        movement: the distance it moved, relative to the norm of its initial vector; None without
+            one.
+        cosine: the cosine of its initial and its tuned vector; None without one.
         neighbours: the nearest words in the tuned table.
-        mover: its neighbours before and after, where the base table is at hand.
+        mover: its neighbours before and after, if the base table is known.
     """
 
     word: str
@@ -81,25 +82,26 @@ class Run:
     """A tuned table and model. Returned by `finetune` and by `load`.
 
     Attributes:
-        table: the tuned table, every row of it.
+        table: the tuned table, with every row.
         model: the model with its best weights, over the rows of the training vocabulary.
         vocab: that vocabulary.
-        task: what it was trained for, with its labels in the order of the model's outputs.
-        config: the resolved settings.
+        task: the task, with its labels in the order of the model's outputs.
+        settings: the settings and the names of the inputs, as `config.yaml` holds them.
+        record: what the run found out about its inputs, as `record.json` holds it.
         metrics: `metrics["test"]["accuracy"]` and the like.
-        history: a record for each epoch.
+        history: one record per epoch.
         words: what became of each word of the vocabulary, as columns.
-        drift: what moved; None after `load`, since the base table is not part of a folder.
+        drift: what moved; None after `load`, because a folder does not hold the base table.
         outcomes: float64 `(texts, 2)`, what each text of the test split adds to the numerator and
-            the denominator of the task's score: `outcomes.sum(0)` gives it. None after `load`, and
-            where there is no test split.
+            the denominator of the task's score. None after `load`, and without a test split.
     """
 
     table: EmbeddingTable
     model: nn.Module
     vocab: Vocabulary
     task: Task
-    config: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    record: Mapping[str, Any]
     metrics: Mapping[str, Any]
     history: Sequence[Mapping[str, Any]]
     words: Mapping[str, Sequence[Any]]
@@ -107,8 +109,13 @@ class Run:
     outcomes: npt.NDArray[np.float64] | None = None
 
     @property
+    def config(self) -> dict[str, Any]:
+        """The resolved settings: those that were left out as the run found them."""
+        return {**self.settings, **self.record}
+
+    @property
     def warnings(self) -> list[str]:
-        """What the caller should know about the run."""
+        """Warnings about the run."""
         return list(self.metrics["warnings"])
 
     @property
@@ -117,7 +124,7 @@ class Run:
         return self.task.labels
 
     def predict(self, texts: Sequence[Any]) -> list[Any]:
-        """Return what is predicted for each text: a label, a list of labels, or one of tags.
+        """Return the prediction for each text: a label, a list of labels, or a list of tags.
 
         Words are looked up in every row of the tuned table.
 
@@ -130,37 +137,37 @@ class Run:
     def predict_proba(self, texts: Sequence[Any]) -> torch.Tensor:
         """Return the probability of each label for each text, `(len(texts), C)`.
 
-        Where words are tagged: for each word, `(N, C)`, one text after the other.
+        For a tagger, return those of each word, `(N, C)`, one text after the other.
         """
         return self.task.probabilities(self.logits(texts)[0])
 
     def logits(self, texts: Sequence[Any]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return what `predict` and `predict_proba` are made of, for whoever needs both.
+        """Return the logits that `predict` and `predict_proba` use, for callers that need both.
 
         Args:
             texts: texts, or lists of words.
 
         Returns:
-            The logits `(units, C)`, of each text or of each word, and int64 `(texts,)`, how many
-            words of each text count.
+            The logits `(units, C)` of each text or of each word, and the number of tokens of each
+            text, int64 `(texts,)`, at most `max_length`.
         """
         if isinstance(texts, str):
-            raise DataError(f"predict takes a list of texts: predict([{texts!r}])")
+            raise DataError("predict takes a list of texts", remedy=f"call predict([{texts!r}])")
         if not len(texts):
             return torch.zeros(0, len(self.labels)), torch.zeros(0, dtype=torch.int64)
-        path = str(self.config["embedding"])
+        path = str(self.record["embedding"])
         weight = self.model.get_parameter(path).detach()
         found = tokenize_texts(texts, self.vocab.tokenizer)
-        vocab, further = unseen_rows(self.table, self.vocab, found.words, self._fallback)
-        data = EncodedTexts.of(found, vocab, max_length=self.config["max_length"])
+        vocab, further = unseen_rows(self.table, self.vocab, found.tokens, self._fallback)
+        data = EncodedTexts.of(found, vocab, max_length=self.settings["max_length"])
         return forward_all(self.model, path, further.after(weight), data), data.lengths
 
     @property
     def _fallback(self) -> Sequence[str]:
-        return list(self.config.get("fallback", ()))
+        return list(self.settings["fallback"])
 
     def explain(self, word: str, topn: int = 8) -> WordReport:
-        """Return how a word was found, how often it was seen, and how far it moved."""
+        """Return how a word was found, how often it occurred, and how far it moved."""
         known = self.words["word"]
         if word not in self.vocab or word not in known:
             return self._explain_unseen(word, topn)
@@ -177,11 +184,11 @@ class Run:
         )
 
     def _explain_unseen(self, word: str, topn: int) -> WordReport:
-        """Return what is known of a word that training never saw."""
-        how = find(self.table, [word], without_subwords(self._fallback))
-        if how.row[0] < 0:
+        """Return what is known of a word that training did not see."""
+        how = look_up(self.table, [word], without_subwords(self._fallback))
+        if how.rows[0] < 0:
             return WordReport(word, "unknown", 0, None, None, (), None)
-        form, step = self.table.index_to_key[how.row[0]], how.step_names("")[0]
+        form, step = self.table.index_to_key[how.rows[0]], how.step_of_each_word("")[0]
         found = _FOUND.get(step) or f"in the vectors as {form!r} ({step})"
         known = self.words["word"]
         at = known.index(form) if form in known else None
@@ -200,7 +207,7 @@ class Run:
         return self.drift.word(word, topn) if self.drift is not None and in_base else None
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write the files of a run into a folder, each whole or not at all."""
+        """Write the files of the run to a folder; each appears whole or not at all."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         with files_that_end_a_run(folder) as (table, metrics):
@@ -208,7 +215,7 @@ class Run:
             self.save_beside_table(folder, metrics)
 
     def save_beside_table(self, folder: Path, metrics: BinaryIO) -> None:
-        """Write all files of a run but that of its table; the metrics to a file that is open."""
+        """Write all files of the run except the table; the metrics go to an open file."""
         import polars as pl
         import yaml
 
@@ -217,20 +224,25 @@ class Run:
             file.write(save(_contiguous(self.model)))
         with atomic_write(folder / WORDS) as file:
             pl.DataFrame(dict(self.words)).write_parquet(file)
-        told = yaml.safe_dump(dict(self.config), sort_keys=False, allow_unicode=True)
-        write_text_file(folder / CONFIG, told)
+        settings = yaml.safe_dump(dict(self.settings), sort_keys=False, allow_unicode=True)
+        write_text_file(folder / CONFIG, settings)
+        write_text_file(folder / RECORD, _json(self.record))
         write_history(folder / HISTORY, self.history)
-        metrics.write(json.dumps(self.metrics, indent=2, ensure_ascii=False).encode() + b"\n")
+        metrics.write(_json(self.metrics).encode() + b"\n")
 
     def __str__(self) -> str:
         shown = self.task.metric.replace("_", " ")
-        lines = [f"{self.config['strategy']}: best epoch {self.metrics['best_epoch'] + 1}"]
+        lines = [f"{self.settings['strategy']}: best epoch {self.metrics['best_epoch'] + 1}"]
         lines += [
             f"  {split}: {shown} {self.metrics[split][self.task.metric]:.2%}"
             for split in ("validation", "test")
             if split in self.metrics
         ]
         return "\n".join(lines + [f"  warning: {warning}" for warning in self.warnings])
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def _contiguous(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -244,10 +256,10 @@ def _contiguous(model: nn.Module) -> dict[str, torch.Tensor]:
 
 @contextlib.contextmanager
 def files_that_end_a_run(folder: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
-    """Open the files of the table and of the metrics, which take their places last.
+    """Open the files of the table and of the metrics, which appear last.
 
-    The metrics tell that a run is finished; the table may replace the very vectors that were tuned,
-    without which a run that ended before could not be resumed.
+    The metrics mark a run as finished. The table may replace the vectors that were tuned, and
+    without them a run that ended before could not be resumed.
     """
     with atomic_writes(folder / TABLE, folder / METRICS) as (table, metrics):
         yield table, metrics
@@ -264,12 +276,17 @@ def write_history(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
     write_text_file(path, "\n".join(json.dumps(record) for record in history))
 
 
+def _how_to_continue() -> Text:
+    command = "finetune-embed train ... --resume"
+    return ("continue it with ", Either("finetune(..., resume=True)", command))
+
+
 def load(folder: str | os.PathLike[str], head: Head | None = None) -> Run:
     """Open the folder of a finished run.
 
     Args:
         folder: the `output_dir` of `finetune`.
-        head: what `finetune` was given as `head`, where that was no spelling of a ready head.
+        head: the `head` given to `finetune`, if it was a module or a function.
 
     Raises:
         DataError: there is no finished run in the folder, or one of its files is damaged.
@@ -277,10 +294,11 @@ def load(folder: str | os.PathLike[str], head: Head | None = None) -> Run:
     folder = Path(folder)
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
-        state = "is no folder" if not folder.is_dir() else f"has no {', '.join(missing)}"
+        remedy: Text = ("pass the ", Option("output_dir"), " of a finished run")
+        state = f"has no {', '.join(missing)}" if folder.is_dir() else "is not a folder"
         if latest_checkpoint(folder) is not None:
-            state = "holds an unfinished run, which goes on with resume=True"
-        raise DataError(f"{folder} {state}; give the output_dir of a finished run")
+            state, remedy = "holds an unfinished run", _how_to_continue()
+        raise DataError(state, where=folder, remedy=remedy)
     import polars as pl
     import yaml
     from polars.exceptions import PolarsError
@@ -288,33 +306,38 @@ def load(folder: str | os.PathLike[str], head: Head | None = None) -> Run:
     damage = (PolarsError, SafetensorError, yaml.YAMLError)
 
     try:
-        config = dict(yaml.safe_load((folder / CONFIG).read_text("utf-8")))
+        settings = dict(yaml.safe_load((folder / CONFIG).read_text("utf-8")))
+        record = json.loads((folder / RECORD).read_text("utf-8"))
         metrics = json.loads((folder / METRICS).read_text("utf-8"))
         history = [json.loads(line) for line in (folder / HISTORY).read_text("utf-8").splitlines()]
         weights = load_file(folder / MODEL)
         words = pl.read_parquet(folder / WORDS).to_dict(as_series=False)
-        task = restore_task(config)
-        path, spelling = str(config["embedding"]), str(config["head"])
-        metrics["warnings"]  # without them it is no run's
-        if metrics["validation"].get("threshold") != config.get("threshold"):
-            raise ValueError(f"{CONFIG} and {METRICS} have different thresholds")
+        task = restore_task(record)
+        path, head_text = str(record["embedding"]), str(record["head"])
+        metrics["warnings"]  # every run has some, or none
+        if metrics["validation"].get("threshold") != record.get("threshold"):
+            raise ValueError(f"{RECORD} and {METRICS} have different thresholds")
         table = load_safetensors(folder / TABLE)
         vocab = Vocabulary.load(folder / TOKENIZER)
         vocab.counts[2:] = words["count"]
     except (ValueError, LookupError, TypeError, OSError, *damage) as error:
-        raise DataError(f"{folder}: a file of the run is damaged ({error})") from error
+        raise DataError(f"a file of the run is damaged: {error}", where=folder) from error
     embedding = to_embedding(table, vocab)
-    if head is None and config["own_head"]:
+    if head is None and record["custom_head"]:
         raise DataError(
-            f"{folder}: the run was given its own head, {spelling}; pass one like it: "
-            f"load({str(folder)!r}, head=...)"
+            f"the run has a custom head, {head_text}",
+            where=folder,
+            remedy=Either(
+                f"pass one like it: load({str(folder)!r}, head=...)",
+                "load it in Python: fe.load(folder, head=...)",
+            ),
         )
     which = path.rpartition(".")[0]
-    model, _ = build_model(head or spelling, embedding, len(task.labels), which)
+    model, _ = build_model(head or head_text, embedding, len(task.labels), which)
     try:
         if other := weights.keys() ^ _contiguous(model).keys():
             raise RuntimeError(f"only one of the two has {', '.join(sorted(other))}")
         model.load_state_dict(weights, strict=False)  # tied weights are in the file once
     except RuntimeError as error:
-        raise DataError(f"{folder}: {MODEL} does not fit the head: {error}") from error
-    return Run(table, model.eval(), vocab, task, config, metrics, history, words)
+        raise DataError(f"{MODEL} does not fit the head: {error}", where=folder) from error
+    return Run(table, model.eval(), vocab, task, settings, record, metrics, history, words)

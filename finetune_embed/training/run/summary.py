@@ -1,4 +1,4 @@
-"""What a run tells of itself: warnings, the tuned table's metadata, a line for each word."""
+"""The report of a run: warnings, the metadata of the tuned table, one line per word."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch.nn import functional
 from ...evaluation import Drift
 from ...strategies import Strategy
 from ...table import EmbeddingTable
-from ...vocabulary import Coverage, Found, Vocabulary
+from ...vocabulary import Coverage, LookupResult, Vocabulary
 from .checkpoints import Progress
 
 __all__ = ["MISSING", "SPECIAL", "metadata_of", "warnings_of", "words_of"]
@@ -26,47 +26,50 @@ MISSING, SPECIAL = "missing", "special"
 def warnings_of(
     strategy: Strategy, progress: Progress, coverage: Coverage, moved: Drift
 ) -> list[str]:
-    """Return what the caller should know: words not found, a table that did not change."""
+    """Return the warnings about a run: low coverage, a table that did not change."""
     warnings = []
     if coverage.tokens_found < LOW_COVERAGE * coverage.tokens:
         share = coverage.tokens_found / coverage.tokens
         warnings.append(
-            f"only {share:.1%} of the running words are in the vectors; do language, case and "
-            "tokenizer fit them?"
+            f"only {share:.1%} of the tokens are in the vectors; check that language, case and "
+            "tokenizer fit them"
         )
     if strategy.tunes and progress.reached and not progress.opened:
         warnings.append(
             f"in {progress.epoch} epochs ({progress.step:,} steps) no row that {strategy} lets "
-            "train was in a batch while the table was open; it is as it was imported"
+            "train was in a batch while the table was open; the table is unchanged"
         )
     elif strategy.tunes and not progress.opened:
         warnings.append(
             f"the table was never open at a rate above 0 in {progress.epoch} epochs "
-            f"({progress.step:,} steps) of {strategy}; it is as it was imported"
+            f"({progress.step:,} steps) of {strategy}; it is unchanged"
         )
     elif strategy.tunes and coverage.types_found and not moved.rows_moved:
         warnings.append(
-            f"in the best epoch, {progress.best_epoch + 1}, no row was away from its start; the "
-            "table is as it was imported"
+            f"in the best epoch, {progress.best_epoch + 1}, no row had moved; the table is "
+            "unchanged"
         )
     return warnings
 
 
 def metadata_of(
-    base: EmbeddingTable, settings: Mapping[str, Any], metrics: Mapping[str, Any]
+    base: EmbeddingTable,
+    config: Mapping[str, Any],
+    vectors: Mapping[str, str],
+    metrics: Mapping[str, Any],
 ) -> dict[str, str]:
-    """Return the metadata of a tuned table; the base's own story, if any, goes to its history."""
+    """Return the metadata of a tuned table; the provenance of the base goes to its `history`."""
     before = dict(base.metadata)
     history: list[Any] = json.loads(before.pop("history", "[]"))
-    other_source = before.get("source", "") not in ("", settings.get("source"))
+    other_source = before.get("source", "") not in ("", vectors.get("source"))
     if "strategy" in before or "sources" in before or other_source:
         history.append(before)
     names = ("source", "source_sha256", "source_format")
     return {
-        **{name: settings[name] for name in names if settings.get(name)},
-        "data": _public_name(settings["data"]),
-        "strategy": settings["strategy"],
-        "seed": str(settings["seed"]),
+        **{name: vectors[name] for name in names if vectors.get(name)},
+        "data": _public_name(config["data"]),
+        "strategy": config["strategy"],
+        "seed": str(config["seed"]),
         "metrics": json.dumps(metrics),
         "library_version": version("finetune_embed"),
         **({"history": json.dumps(history)} if history else {}),
@@ -74,15 +77,15 @@ def metadata_of(
 
 
 def _public_name(data: str) -> str:
-    """Return a data set's name without the folders of this machine; a Hub name as it is."""
+    """Return the name of a data set without its folders on this machine."""
     path = Path(data)
     return path.resolve().name if path.exists() else data
 
 
 def words_of(
-    vocab: Vocabulary, found: Found, start: torch.Tensor, end: torch.Tensor
+    vocab: Vocabulary, found: LookupResult, start: torch.Tensor, end: torch.Tensor
 ) -> dict[str, list[Any]]:
-    """Return what became of each word of the vocabulary, which were looked up, as columns.
+    """Return what became of each word of the vocabulary, as columns.
 
     `found` is `exact`, the step of the fallback chain that found the word, `missing`, or `special`.
     """
@@ -96,7 +99,7 @@ def words_of(
     return {
         "word": vocab.index_to_key[2:],
         "count": vocab.counts[2:].tolist(),
-        "found": specials + found.step_names(MISSING),
+        "found": specials + found.step_of_each_word(MISSING),
         "movement": movement[2:].tolist(),
         "cosine": cosine[2:].tolist(),
     }

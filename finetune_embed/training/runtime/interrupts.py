@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the step at hand ends first, so that a checkpoint can be written."""
+"""Ctrl-C and SIGTERM: a run finishes its current step and writes a checkpoint before it ends."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ __all__ = ["Interrupts"]
 
 
 class Interrupts:
-    """Notes that a run is to end, instead of ending it in the middle of a step.
+    """Records that a run must end, instead of ending it in the middle of a step.
 
-    A second Ctrl-C ends it at once. Handlers that the program has set itself are left alone, and
-    outside of the main thread, where Python allows none, nothing is changed.
+    A second Ctrl-C ends it at once. Handlers that the program has set itself stay, and nothing
+    changes outside of the main thread, where Python allows no handlers.
 
     Attributes:
-        pending: the signal that has come, None before.
+        pending: the signal received, None before.
 
     Args:
-        active: whether to do anything at all.
+        active: whether to handle signals.
     """
 
     def __init__(self, active: bool = True) -> None:
@@ -54,7 +54,7 @@ class Interrupts:
         self.pending = number
 
     def end(self) -> None:
-        """End the program as the signal would have, if one has come."""
+        """End the program as the received signal would have; do nothing without one."""
         if self.pending == signal.SIGINT:
             raise KeyboardInterrupt
         if self.pending is not None:

@@ -1,4 +1,4 @@
-"""Mixed precision: the forward pass in fewer bits, weights and steps in float32."""
+"""Mixed precision: the forward pass in 16 bits, weights and steps in float32."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
-from ...errors import StrategyError
+from ...errors import Option, StrategyError
 
 __all__ = ["Precision", "chosen_precision"]
 
 
 def chosen_precision(asked: str | None) -> str:
-    """Return what was asked for; when None, what `accelerate launch` was told; else `no`."""
+    """Return the precision asked for, else that of `accelerate launch`, else `no`."""
     return asked or os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
 
 
@@ -23,20 +23,28 @@ class Precision:
     Args:
         mixed: `no`, `bf16` or `fp16`.
         device: where the model is; `fp16` needs a GPU.
-        processes: over how many processes gradients are averaged.
+        processes: the number of processes that gradients are averaged over.
 
     Raises:
-        StrategyError: the device can't do it.
+        StrategyError: the device does not support it.
     """
 
     def __init__(self, mixed: str, device: str, processes: int = 1) -> None:
         self._kind = torch.device(device).type
         if mixed == "fp16" and self._kind == "cpu":
-            raise StrategyError("mixed_precision='fp16' needs a GPU; on the CPU take 'bf16'")
+            raise StrategyError(
+                "needs a GPU",
+                option="mixed_precision",
+                value=mixed,
+                remedy=("on the CPU, use ", Option("mixed_precision", "bf16")),
+            )
         if mixed == "fp16" and processes > 1:
             raise StrategyError(
-                "mixed_precision='fp16' scales the loss of each process by itself, which over "
-                f"{processes} processes would part their tables; take mixed_precision='bf16'"
+                f"scales the loss of each process separately, so that the tables of {processes} "
+                "processes would diverge",
+                option="mixed_precision",
+                value=mixed,
+                remedy=("use ", Option("mixed_precision", "bf16")),
             )
         self._dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(mixed)
         self._scaler = torch.amp.GradScaler(self._kind) if mixed == "fp16" else None
@@ -52,7 +60,7 @@ class Precision:
         (loss if self._scaler is None else self._scaler.scale(loss)).backward()
 
     def step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Let an optimizer step, unless a scaled gradient has overflowed."""
+        """Step an optimizer, unless a scaled gradient has overflowed."""
         if self._scaler is None:
             optimizer.step()
         else:
@@ -60,10 +68,10 @@ class Precision:
             self._scaler.update()
 
     def state(self) -> dict[str, float]:
-        """Return what a run needs to go on exactly."""
+        """Return the state that an exact resume needs."""
         return {} if self._scaler is None else dict(self._scaler.state_dict())
 
     def load(self, state: dict[str, float]) -> None:
-        """Go on from what `state` returned."""
+        """Restore a state that `state` returned."""
         if self._scaler is not None and state:
             self._scaler.load_state_dict(state)

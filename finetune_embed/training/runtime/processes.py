@@ -1,7 +1,7 @@
-"""The processes of a run: one, or several that `accelerate launch` or `torchrun` has started.
+"""The processes of a run: one, or several started by `accelerate launch` or `torchrun`.
 
-Each process holds the whole model and takes its share of every batch. Gradients of the head are
-averaged here, rows of the table in `RowAdamW`, so that every process makes the very same step.
+Each process holds the model and takes its share of every batch. Gradients of the head are averaged
+here, rows of the table in `RowAdamW`: every process makes the same step.
 """
 
 from __future__ import annotations
@@ -15,26 +15,22 @@ from typing import Any
 import torch
 from torch import nn
 
-from ... import errors
+from ...errors import FinetuneEmbedError, Option, StrategyError, missing_extra
 
-__all__ = ["Processes", "sparse_apart"]
-
-_ERRORS: dict[str, type[Exception]] = {
-    name: getattr(errors, name) for name in errors.__all__ if name.endswith("Error")
-}
+__all__ = ["Processes", "check_device", "sparse_apart"]
 
 
 class Processes:
-    """What a process knows of the others. In a plain run there is just the one.
+    """What a process knows of the others. A plain run has one process.
 
     Attributes:
-        device: where this process trains.
-        count: the processes.
-        index: the number of this one, 0 for the one that writes and prints.
+        device: the device of this process.
+        count: the number of processes.
+        index: the number of this one, 0 for the main process, which writes and prints.
 
     Args:
-        device: `cpu`, `cuda` and the like; when None, a GPU of this process' own if there is one,
-            but no `mps`, which has no float64.
+        device: `cpu`, `cuda` and the like. When None, a GPU of this process if there is one, but
+            not `mps`, which does not support float64.
 
     Raises:
         MissingPackageError: there are several processes, and Accelerate is not installed.
@@ -45,35 +41,35 @@ class Processes:
         has_gpu = torch.accelerator.is_available()
         accelerator = torch.accelerator.current_accelerator() if has_gpu else None
         if accelerator is not None and accelerator.type == "mps":
-            accelerator = None  # it has no float64, which decay and step counts are reckoned in
+            accelerator = None  # decay and step counts are computed in float64
         self.count, self.index, self._state = 1, 0, None
         self.device = device or (str(accelerator) if accelerator is not None else "cpu")
         launched = any(name.startswith("ACCELERATE_") for name in os.environ)
         if ours and not launched and int(os.environ.get("WORLD_SIZE", "1")) == 1:
-            return  # a plain run does without Accelerate, which takes a quarter second to import
+            return  # importing Accelerate takes a quarter of a second
         try:
             from accelerate import PartialState
         except ImportError as error:
-            raise errors.missing_extra("accelerate", "distributed") from error
+            raise missing_extra("accelerate", "distributed") from error
         self._state = state = PartialState(cpu=device == "cpu" or accelerator is None)
         self.count, self.index = int(state.num_processes), int(state.process_index)
         if device is None or self.count > 1:
             self.device = str(state.device)
-        if ours and self.count > 1:  # or else its threads may outlive the interpreter, and abort
+        if ours and self.count > 1:  # its threads could outlive the interpreter and abort it
             atexit.register(state.destroy_process_group)
 
     @property
     def is_main(self) -> bool:
-        """Whether this is the process that writes and prints."""
+        """Whether this is the main process."""
         return self.index == 0
 
     def wait(self) -> None:
-        """Wait until every process is here."""
+        """Wait until every process has arrived."""
         if self._state is not None:
             self._state.wait_for_everyone()
 
     def from_main(self, function: Callable[[], Any]) -> Any:
-        """Return to every process what a function returns in the main one, where alone it runs.
+        """Call a function in the main process, and return what it returns in every process.
 
         Args:
             function: returns what JSON can hold, or raises.
@@ -83,25 +79,25 @@ class Processes:
         """
         if self.count == 1:
             return function()
-        told: list[Any] = [None]
-        error: BaseException | None = None
+        sent: list[Any] = [None]
+        error: Exception | None = None
         if self.is_main:
             try:
-                told = [json.dumps({"value": function()})]
-            except Exception as raised:  # told to the others, which would wait forever, and raised
+                sent = [json.dumps(function())]
+            except Exception as raised:  # sent to the others, which would wait forever, and raised
                 error = raised
-                told = [json.dumps({"error": type(raised).__name__, "message": str(raised)})]
-        torch.distributed.broadcast_object_list(told)
+                other = FinetuneEmbedError(f"{type(raised).__name__}: {raised}")
+                sent = [raised if isinstance(raised, FinetuneEmbedError) else other]
+        torch.distributed.broadcast_object_list(sent)
         if error is not None:
             raise error
-        found = json.loads(told[0])
-        if "error" in found:
-            raise _ERRORS.get(found["error"], errors.FinetuneEmbedError)(found["message"])
-        return found["value"]
+        if isinstance(sent[0], FinetuneEmbedError):
+            raise sent[0]
+        return json.loads(sent[0])
 
-    def agree(self, told: str) -> bool:
-        """Tell, in every process, whether all of them have the same."""
-        return self.sum(float(self.from_main(lambda: told) != told)) == [0.0]
+    def agree(self, value: str) -> bool:
+        """Return, in every process, whether all of them have the same value."""
+        return self.sum(float(self.from_main(lambda: value) != value)) == [0.0]
 
     def sum(self, *numbers: float) -> list[float]:
         """Return the sums of numbers over all processes."""
@@ -113,7 +109,7 @@ class Processes:
 
     @torch.no_grad()
     def share(self, tensors: Iterable[torch.Tensor]) -> None:
-        """Give every process the tensors of the main one, such as parameters or running means."""
+        """Copy tensors of the main process, such as parameters, to every process."""
         if self.count > 1:
             for tensor in tensors:
                 torch.distributed.broadcast(tensor.detach(), 0)
@@ -122,8 +118,8 @@ class Processes:
     def mean_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Average the dense gradients of parameters over all processes, in one message.
 
-        A parameter without a gradient in this process takes part with zeros, since it may have one
-        in another; without one in any it stays as it is, as it does in one process.
+        A parameter without a gradient in this process takes part with zeros, because it may have
+        one in another. Without one in any process it stays unchanged, as in a single process.
         """
         trained = [p for p in parameters if p.requires_grad] if self.count > 1 else []
         if not trained:
@@ -141,10 +137,9 @@ class Processes:
 
 
 def sparse_apart(model: nn.Module, groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return groups in which weights with sparse gradients have groups of their own, `row_wise`.
+    """Return groups in which weights with sparse gradients are separate and `row_wise`.
 
-    Those of the table are one. The gradients of others come by rows too, and `RowAdamW` exchanges
-    the rows of such groups.
+    `RowAdamW` exchanges the rows of such groups between processes.
     """
     tables = (m for m in model.modules() if isinstance(m, (nn.Embedding, nn.EmbeddingBag)))
     sparse = {id(module.weight) for module in tables if module.sparse}
@@ -155,3 +150,21 @@ def sparse_apart(model: nn.Module, groups: list[dict[str, Any]]) -> list[dict[st
             if params:
                 apart.append({**group, "params": params, "row_wise": by_rows or group["row_wise"]})
     return apart
+
+
+def check_device(device: str) -> None:
+    """Check that a device can hold a tensor.
+
+    Raises:
+        StrategyError: it cannot.
+    """
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise StrategyError(
+            f"cannot be used: {reason}",
+            option="device",
+            value=device,
+            remedy=("try ", Option("device", "cpu")),
+        ) from error

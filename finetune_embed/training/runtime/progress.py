@@ -1,4 +1,4 @@
-"""A progress bar that is shown only when asked for."""
+"""Progress bars, shown only on request."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["CountBar", "ProgressBar"]
 
 
 class _Bar:
-    """A bar of things done, with a word about them; a silent one does nothing."""
+    """A bar with a title and a note; one that is not shown does nothing."""
 
     def __init__(self, shown: bool, title: str, total: int | None, completed: int = 0) -> None:
         self._bar: Any = None
@@ -27,11 +27,11 @@ class _Bar:
                 TextColumn("{task.description}"),
                 BarColumn(),
                 MofNCompleteColumn(),
-                TextColumn("{task.fields[told]}"),
+                TextColumn("{task.fields[note]}"),
                 TimeElapsedColumn(),
             )
             self._bar = Progress(*columns, console=Console(stderr=True), transient=False)
-            self._task = self._bar.add_task(title, total=total, completed=completed, told="")
+            self._task = self._bar.add_task(title, total=total, completed=completed, note="")
 
     def __enter__(self) -> Self:
         if self._bar is not None:
@@ -54,13 +54,13 @@ class _Bar:
 
 
 class ProgressBar(_Bar):
-    """Shows steps and epochs on the terminal; a silent one does nothing.
+    """Shows steps and epochs on the terminal.
 
     Args:
-        shown: whether anything is shown.
-        epochs: epochs of the run.
-        steps: steps in an epoch, None where nobody knows.
-        done: epochs that are done already.
+        shown: whether the bar is shown.
+        epochs: the number of epochs.
+        steps: the steps per epoch, None if unknown.
+        done: the number of finished epochs.
     """
 
     def __init__(self, shown: bool, epochs: int, steps: int | None, done: int = 0) -> None:
@@ -73,40 +73,40 @@ class ProgressBar(_Bar):
         """Show the record of a finished epoch."""
         if self._bar is not None:
             done = record["epoch"] + 1
-            told = (
+            note = (
                 f"loss {record['train_loss']:.4f}, "
                 f"validation {metric.replace('_', ' ')} {record[f'validation_{metric}']:.1%}"
             )
             self._bar.update(
                 self._task,
                 description=f"epoch {done}/{self._epochs}",
-                told=told,
+                note=note,
                 **({} if self._steps is None else {"completed": done * self._steps}),
             )
 
     def finish(self) -> None:
-        """Fill the bar: the run has stopped early."""
+        """Fill the bar of a run that stopped early."""
         if self._bar is not None and self._steps is not None:
             self._bar.update(self._task, completed=self._epochs * self._steps)
 
 
 class CountBar(_Bar):
-    """Shows how many of so many things are done; a silent one does nothing.
+    """Shows how many of a number of runs are done.
 
     Args:
-        shown: whether anything is shown.
-        total: how many there are, at the most.
+        shown: whether the bar is shown.
+        total: the number of runs at most.
     """
 
     def __init__(self, shown: bool, total: int) -> None:
         super().__init__(shown, "", total)
 
-    def begin(self, told: str) -> None:
-        """Show what is being done."""
+    def begin(self, note: str) -> None:
+        """Show a note about the current run."""
         if self._bar is not None:
-            self._bar.update(self._task, told=told)
+            self._bar.update(self._task, note=note)
 
     def skip(self, count: int) -> None:
-        """Take some from the total that turned out not to be needed."""
+        """Take runs that are not needed from the total."""
         if self._bar is not None:
             self._bar.update(self._task, total=self._bar.tasks[self._task].total - count)

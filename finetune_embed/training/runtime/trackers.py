@@ -1,4 +1,4 @@
-"""TensorBoard, and whatever else Hugging Face Accelerate can report to."""
+"""TensorBoard and the other trackers of Hugging Face Accelerate."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ...errors import DataError, missing_extra
+from ...errors import DataError, Option, missing_extra
 
 __all__ = ["Trackers"]
 
 
 class Trackers:
-    """Where the figures of a run are reported to while it goes on.
+    """Reports the figures of a run to trackers while it trains.
 
     Args:
-        names: of trackers that Accelerate knows, such as `tensorboard` or `wandb`.
-        folder: the run's; those that write files do so in its folder `trackers`.
-        settings: of the run, told once.
+        names: trackers that Accelerate supports, such as `tensorboard` or `wandb`.
+        folder: the folder of the run; trackers write files to its folder `trackers`.
+        settings: the settings of the run, reported once.
 
     Raises:
         DataError: a tracker is not known or not installed, or needs a folder and there is none.
@@ -39,32 +39,38 @@ class Trackers:
 
         known = {str(name): kind for name, kind in LOGGER_TYPE_TO_CLASS.items()}
         available = {str(name) for name in get_available_trackers()}
-        told = {name: _plain(value) for name, value in settings.items()}
+        plain = {name: _plain(value) for name, value in settings.items()}
         for name in names:
             if name == "tensorboard" and name not in available:
                 raise missing_extra(name, "trackers")
             if name not in known or name not in available:
                 there = ", ".join(sorted(available & known.keys())) or "none"
                 why = "is not installed" if name in known else "is not known"
-                raise DataError(f"the tracker {name!r} {why}; there are here: {there}")
+                raise DataError(
+                    f"the tracker {name!r} {why}",
+                    value=name,
+                    remedy=("pass ", Option("trackers", ...), f" of these: {there}"),
+                )
             options: dict[str, Any] = {}
             if known[name].requires_logging_directory:
                 if folder is None:
                     raise DataError(
-                        f"the tracker {name!r} writes files; pass output_dir=... with it"
+                        f"the tracker {name!r} writes files",
+                        value=name,
+                        remedy=("pass ", Option("output_dir", ...)),
                     )
                 options["logging_dir"] = folder / "trackers"
             tracker = known[name]("finetune_embed", **options)
             if hasattr(tracker, "start"):
                 tracker.start()
-            tracker.store_init_configuration(told)
+            tracker.store_init_configuration(plain)
             self._trackers.append(tracker)
 
     def __bool__(self) -> bool:
         return bool(self._trackers)
 
     def log(self, values: Mapping[str, float], step: int) -> None:
-        """Report figures as they are after a step."""
+        """Report the figures after a step."""
         for tracker in self._trackers:
             tracker.log(dict(values), step=step)
 
@@ -77,11 +83,11 @@ class Trackers:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Let the trackers write what they still hold."""
+        """Finish the trackers, which write what they still hold."""
         for tracker in self._trackers:
             tracker.finish()
 
 
 def _plain(value: Any) -> Any:
-    """Return a setting as trackers take it: a number, a text or a truth value."""
+    """Return a setting as trackers accept it: a number, a string or a bool."""
     return value if isinstance(value, (str, int, float, bool)) else json.dumps(value)

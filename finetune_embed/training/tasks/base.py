@@ -1,4 +1,4 @@
-"""What every task has: its labels, targets, loss, scores and decoding."""
+"""The base of tasks: labels, targets, loss, scores and decoding."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from ...data import EncodedTexts, Label
-from ...errors import DataError
+from ...errors import DataError, Option, Part
 from ...heads import HEADS
 
 if TYPE_CHECKING:
@@ -30,14 +30,14 @@ LossFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 class Task(ABC):
     """What a head is trained for: a value object without a model or data.
 
-    A *unit* is what has a prediction of its own: a text, or a word where words are tagged. Logits
-    of units are `(units, C)`, whatever form a head returns them in.
+    A *unit* has a prediction of its own: it is a text, or a word where words are tagged. Logits of
+    units are `(units, C)`, whatever form a head returns them in.
 
     Attributes:
         labels: the labels in the order of the head's outputs.
-        loss_fn: of logits `(units, C)` and targets of as many units; a mean over units.
-        name: as spelled in settings.
-        per_word: whether each word has a prediction, so that the head has to be a tagger.
+        loss_fn: the mean loss of logits `(units, C)` and the targets of these units.
+        name: the name of the task in settings.
+        per_word: whether each word has a prediction; the head must be a tagger.
     """
 
     labels: list[Label]
@@ -55,7 +55,7 @@ class Task(ABC):
     def targets(
         self, split: Dataset | LocalDataset, column: str, where: str, texts: Sequence[Any]
     ) -> torch.Tensor:
-        """Return the targets of a split, to be held as the `labels` of its encoded texts.
+        """Return the targets of a split, which its encoded texts hold as `labels`.
 
         Args:
             split: the split.
@@ -64,8 +64,8 @@ class Task(ABC):
             texts: the texts of the split, as `texts_of` gives them.
 
         Raises:
-            DataError: the column is missing, a row has no labels, or one that is not among
-                `labels`, which are the ones of the training split.
+            DataError: the column is missing, or an example has no labels, or one that is not among
+                `labels`, those of the training split.
         """
 
     def batch_targets(self, data: EncodedTexts, rows: torch.Tensor) -> torch.Tensor:
@@ -78,39 +78,47 @@ class Task(ABC):
 
         Args:
             logits: what the head returned.
-            lengths: the lengths of the texts, 0 for an empty one: `data.lengths[rows]`.
+            lengths: the numbers of tokens of the texts, 0 for an empty one.
 
         Raises:
-            DataError: the head returned logits of another form.
+            DataError: the head returned logits of another shape.
         """
         if logits.dim() != 2:
             raise DataError(
-                f"the head returned logits of the shape {tuple(logits.shape)}; for "
-                f"task={self.name!r} they are one row for each text, (texts, labels)"
+                (
+                    f"the head returned logits of shape {tuple(logits.shape)}; for ",
+                    Option("task", self.name),
+                    " they must be (texts, labels)",
+                ),
+                value=tuple(logits.shape),
             )
         return logits
 
-    def check_head(self, model: nn.Module, spelled: bool) -> None:
-        """Check that a head is made for the task, as far as it tells.
+    def check_head(self, model: nn.Module, ready_made: bool) -> None:
+        """Check that a head fits the task, as far as it says.
 
         Args:
             model: the head.
-            spelled: whether it is a ready one; others need not have `per_word`.
+            ready_made: whether the library built it; custom heads need not have `per_word`.
 
         Raises:
-            DataError: a head for texts is to tag words, or the other way round.
+            DataError: the head labels texts and the task words, or the other way round.
         """
-        per_word = getattr(model, "per_word", False if spelled else self.per_word)
+        per_word = getattr(model, "per_word", False if ready_made else self.per_word)
         if per_word != self.per_word:
             heads = [n for n, h in HEADS.items() if getattr(h, "per_word", False) == self.per_word]
+            found, needed = ("words" if one else "texts" for one in (per_word, self.per_word))
             raise DataError(
-                f"{type(model).__name__} labels {'words' if per_word else 'whole texts'}, and "
-                f"task={self.name!r} is to label {'words' if self.per_word else 'whole texts'}; "
-                f"take {' or '.join(f'head={name!r}' for name in heads)}"
+                (
+                    f"{type(model).__name__} labels {found}, and ",
+                    Option("task", self.name),
+                    f" needs a head that labels {needed}",
+                ),
+                remedy=("use ", *_joined([Option("head", name) for name in heads])),
             )
 
     def loss(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Return the mean loss of units; 0 where there is none, as in a batch of empty texts."""
+        """Return the mean loss of units; 0 without any, as in a batch of empty texts."""
         return self.loss_fn(logits, targets) if len(targets) else logits.sum()
 
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
@@ -118,19 +126,19 @@ class Task(ABC):
         return logits.softmax(dim=1)
 
     def fit(self, logits: torch.Tensor, targets: torch.Tensor) -> Task:
-        """Return the task with what its decoding takes from validation, such as a threshold."""
+        """Return the task with what its decoding learns on validation, such as a threshold."""
         return self
 
     @abstractmethod
     def scores(
         self, logits: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor
     ) -> dict[str, float]:
-        """Return the scores of logits `(units, C)` by name, the mean loss among them.
+        """Return the scores of logits `(units, C)` by name, including the mean loss.
 
         Args:
-            logits: of all units of all texts.
-            targets: of as many units.
-            lengths: int64 `(texts,)`, which words belong together.
+            logits: the logits of all units of all texts.
+            targets: the targets of these units.
+            lengths: int64 `(texts,)`, the number of tokens of each text.
         """
 
     @abstractmethod
@@ -139,23 +147,31 @@ class Task(ABC):
     ) -> npt.NDArray[np.float64]:
         """Return what each text adds to the score named by `metric`, `(texts, 2)`.
 
-        The score of any set of texts is the sum of their first numbers over that of their second.
+        The score of a set of texts is the sum of their first numbers over the sum of their second.
 
         Args:
-            logits: of all units of all texts.
-            targets: of as many units.
-            lengths: int64 `(texts,)`, which words belong together.
+            logits: the logits of all units of all texts.
+            targets: the targets of these units.
+            lengths: int64 `(texts,)`, the number of tokens of each text.
         """
 
     @abstractmethod
     def decode(self, logits: torch.Tensor, lengths: torch.Tensor) -> list[Any]:
-        """Return what is predicted for each text: a label, a list of labels, or a list of tags.
+        """Return the prediction for each text: a label, a list of labels, or a list of tags.
 
         Args:
-            logits: of all units of all texts.
-            lengths: int64 `(texts,)`.
+            logits: the logits of all units of all texts.
+            lengths: int64 `(texts,)`, the number of tokens of each text.
         """
 
     def settings(self) -> dict[str, Any]:
-        """Return the task as plain values, from which `restore_task` makes it again."""
+        """Return the task as plain values, from which `restore_task` restores it."""
         return {"task": self.name, "labels": list(self.labels)}
+
+
+def _joined(options: Sequence[Option]) -> list[Part]:
+    """Return options with `or` between them."""
+    parts: list[Part] = []
+    for option in options:
+        parts += [" or ", option] if parts else [option]
+    return parts

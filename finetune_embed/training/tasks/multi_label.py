@@ -1,4 +1,4 @@
-"""Any number of labels for each text, none included."""
+"""Any number of labels per text, or none."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ __all__ = ["MultiLabel"]
 
 @dataclass(frozen=True)
 class MultiLabel(Task):
-    """Any number of labels for each text: a sigmoid and binary cross-entropy for each label.
+    """Any number of labels per text: a sigmoid and binary cross-entropy per label.
 
-    A label that a row has twice counts once.
+    A label that a text has twice counts once.
 
     Attributes:
-        threshold: a label is predicted from this probability on.
+        threshold: labels with this probability or more are predicted.
     """
 
     loss_fn: LossFunction = functional.binary_cross_entropy_with_logits
@@ -89,7 +89,7 @@ class MultiLabel(Task):
         return self._doubles(logits) >= self.threshold
 
     def _doubles(self, logits: torch.Tensor) -> npt.NDArray[np.float64]:
-        """Return probabilities in the precision of the threshold, which lies between two."""
+        """Return probabilities in the precision of the threshold."""
         found: npt.NDArray[np.float64] = self.probabilities(logits).double().numpy()
         return found
 
@@ -98,10 +98,10 @@ class MultiLabel(Task):
 
 
 def best_threshold(probabilities: npt.NDArray[np.float64], true: npt.NDArray[np.bool_]) -> float:
-    """Return the threshold of the best micro-averaged F1 among all that there are.
+    """Return the threshold with the best micro-averaged F1.
 
-    It lies in the middle between two probabilities that follow each other. Of several with the
-    same F1, the one nearest 0.5 is taken, of two the greater; 0.5 if there is nothing to choose.
+    It lies halfway between two consecutive probabilities. Of several with the same F1, the one
+    nearest 0.5 is returned, of two the greater; 0.5 if there is nothing to choose from.
     """
     wanted = int(true.sum())
     if not wanted or not probabilities.any():
@@ -111,7 +111,7 @@ def best_threshold(probabilities: npt.NDArray[np.float64], true: npt.NDArray[np.
     right = np.cumsum(true.ravel()[order])
     f1 = 2 * right / (np.arange(1, len(falling) + 1) + wanted)
     following = np.append(falling[1:], 0.0)
-    possible = np.flatnonzero(falling > following)  # equal probabilities are found together
+    possible = np.flatnonzero(falling > following)  # equal probabilities stay together
     best = possible[f1[possible] == f1[possible].max()]
     thresholds = (falling[best] + following[best]) / 2
     nearest = np.abs(thresholds - 0.5)

@@ -15,7 +15,7 @@ from ...data import (
     labels_of,
     texts_of,
 )
-from ...errors import DataError
+from ...errors import DataError, Either, Option
 from .base import LossFunction, Task
 from .multi_label import MultiLabel
 from .single_label import SingleLabel
@@ -39,14 +39,14 @@ def task_of(
     """Return the task of a data set, with the labels of its training split.
 
     Args:
-        name: `single_label`, `multi_label` or `tagging`. When left out, a column of labels is
-            `single_label` and one of lists of labels `multi_label`, but `tagging` where the texts
-            are lists of as many words. It has to be given where all labels are texts such as
-            `"['a', 'b']"`.
+        name: `single_label`, `multi_label` or `tagging`. When left out, a column of labels means
+            `single_label` and one of lists of labels `multi_label`, or `tagging` where the texts
+            are lists of words of the same lengths. It is required where all labels are strings such
+            as `"['a', 'b']"`.
         splits: the data set.
         text: the column of texts, or several.
         label: the column of labels or of lists of labels.
-        loss_fn: of logits `(units, C)` and targets; the task's own when left out.
+        loss_fn: the loss of logits `(units, C)` and targets; the task's own when left out.
 
     Raises:
         DataError: the name is unknown, a column is missing or not what the task needs, there are
@@ -56,7 +56,7 @@ def task_of(
     if name is None:
         name = _inferred(splits, text, label, where)
     elif name not in TASKS:
-        raise DataError(f"no task is called {name!r}; there are {', '.join(TASKS)}")
+        raise _unknown_task(name)
     task: Task
     if name == SingleLabel.name:
         task = SingleLabel(labels_of(splits, label))
@@ -74,11 +74,21 @@ def _inferred(splits: Splits, text: str | Sequence[str], label: str, where: str)
     values = list(column_of(splits.train, label, where, "label"))
     if not any(isinstance(value, list) for value in values):
         if values and all(_is_written_list(value) for value in set(values)):
+            in_python = (
+                "make lists of them: dataset.map(lambda example: "
+                f"{{{label!r}: ast.literal_eval(example[{label!r}])}})"
+            )
             raise DataError(
-                f"{where}: every label in {label!r} is a text that looks like a list, the first is "
-                f"{values[0]!r}; make lists of them: dataset.map(lambda row: {{{label!r}: "
-                f"ast.literal_eval(row[{label!r}])}}), or pass task='single_label' if they are "
-                "names"
+                f"every label in {label!r} is a string that looks like a list, the first is "
+                f"{values[0]!r}",
+                where=where,
+                value=values[0],
+                remedy=(
+                    Either(in_python, "write lists, as JSON Lines or Parquet can"),
+                    ", or pass ",
+                    Option("task", SingleLabel.name),
+                    " if they are names",
+                ),
             )
         return SingleLabel.name
     texts = texts_of(splits.train, text, where)
@@ -89,18 +99,26 @@ def _inferred(splits: Splits, text: str | Sequence[str], label: str, where: str)
     if all(equal):
         return Tagging.name
     if 2 * sum(equal) > len(equal):
-        row = equal.index(False)
+        at = equal.index(False)
         raise DataError(
-            f"{where}: {sum(equal):,} of {len(equal):,} rows have as many labels in {label!r} as "
-            f"words, but row {row} (counted from 0) has {len(texts[row]):,} words and "
-            f"{len(labels[row]):,} labels; say what they are: task='tagging', after removing such "
-            "rows with dataset.filter(...), or task='multi_label'"
+            f"{sum(equal):,} of {len(equal):,} examples have one label per word in {label!r}, but "
+            f"example {at} (counted from 0) has {len(texts[at]):,} words and {len(labels[at]):,} "
+            "labels",
+            where=where,
+            remedy=(
+                "pass ",
+                Option("task", Tagging.name),
+                " after removing such examples",
+                Either(" with dataset.filter(...)", ""),
+                ", or ",
+                Option("task", MultiLabel.name),
+            ),
         )
     return MultiLabel.name
 
 
 def _is_written_list(value: Any) -> bool:
-    """Tell whether a label is the text of a list, as `"['a', 'b']"`."""
+    """Return whether a label is the text form of a list, such as `"['a', 'b']"`."""
     if not isinstance(value, str) or not value.strip().startswith("["):
         return False
     try:
@@ -110,16 +128,19 @@ def _is_written_list(value: Any) -> bool:
 
 
 def restore_task(settings: Mapping[str, Any]) -> Task:
-    """Return the task that gave `settings()`; further entries are left alone.
-
-    Without an entry `task` it is `single_label`.
+    """Return the task that `settings()` of a task describes; other entries are ignored.
 
     Raises:
         DataError: there is no such task.
     """
-    name = settings.get("task", SingleLabel.name)
+    name = settings["task"]
     if name not in TASKS:
-        raise DataError(f"no task is called {name!r}; there are {', '.join(TASKS)}")
+        raise _unknown_task(name)
     if name == MultiLabel.name:
         return MultiLabel(list(settings["labels"]), threshold=float(settings["threshold"]))
     return TASKS[name](list(settings["labels"]))
+
+
+def _unknown_task(name: str) -> DataError:
+    names = ", ".join(TASKS)
+    return DataError("is not a task", option="task", value=name, remedy=f"use one of {names}")

@@ -1,4 +1,4 @@
-"""One label for each text."""
+"""One label per text."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["SingleLabel", "macro_f1"]
 
 @dataclass(frozen=True)
 class SingleLabel(Task):
-    """One label for each text: softmax and cross-entropy."""
+    """One label per text: softmax and cross-entropy."""
 
     loss_fn: LossFunction = functional.cross_entropy
 
@@ -43,7 +43,7 @@ class SingleLabel(Task):
     def scores(
         self, logits: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor
     ) -> dict[str, float]:
-        """Return accuracy, which micro-averaged F1 equals here, and macro-averaged F1."""
+        """Return accuracy, which equals micro-averaged F1 here, and macro-averaged F1."""
         found = logits.argmax(dim=1)
         return {
             "accuracy": (found == targets).double().mean().item(),

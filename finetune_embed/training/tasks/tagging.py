@@ -1,4 +1,4 @@
-"""One tag for each word of each text."""
+"""One tag per word of each text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional
 
 from ...data import EncodedTexts, Label, label_lists, numbers_of
-from ...errors import DataError, missing_extra
+from ...errors import DataError, Either, Option, missing_extra
 from .base import LossFunction, Task
 from .single_label import macro_f1
 
@@ -30,9 +30,9 @@ _BIO = re.compile(r"O|[BI]-.+")
 
 @dataclass(frozen=True)
 class Tagging(Task):
-    """One tag for each word: softmax and cross-entropy, without a model of tag sequences.
+    """One tag per word: softmax and cross-entropy, without a model of tag sequences.
 
-    Words beyond `max_length` are neither trained on nor predicted nor scored.
+    Words beyond `max_length` are not trained on, predicted or scored.
     """
 
     loss_fn: LossFunction = functional.cross_entropy
@@ -42,7 +42,7 @@ class Tagging(Task):
 
     @property
     def is_bio(self) -> bool:
-        """Whether the tags mark entities: all of them are `O`, `B-x` or `I-x`."""
+        """Whether the tags mark entities: all are `O`, `B-x` or `I-x`."""
         tags = [str(label) for label in self.labels]
         return tags != ["O"] and all(_BIO.fullmatch(tag) for tag in tags)
 
@@ -57,7 +57,7 @@ class Tagging(Task):
 
         Raises:
             MissingPackageError: tags mark entities, and nervaluate is not installed.
-            DataError: as in `Task`; or a text is no list of words, or has more or fewer tags.
+            DataError: as in `Task`; or a text is not a list of words, or has more or fewer tags.
         """
         if self.is_bio:
             list_loader()  # a missing package is an error before training, not after an epoch
@@ -72,8 +72,13 @@ class Tagging(Task):
     def units(self, logits: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         if logits.dim() != 3:
             raise DataError(
-                f"the head returned logits of the shape {tuple(logits.shape)}; for task='tagging' "
-                "they are one row for each word, (texts, words, labels); take head='bilstm'"
+                (
+                    f"the head returned logits of shape {tuple(logits.shape)}; for ",
+                    Option("task", self.name),
+                    " they must be (texts, words, labels)",
+                ),
+                value=tuple(logits.shape),
+                remedy=("use ", Option("head", "bilstm")),
             )
         return real_positions(logits, lengths)
 
@@ -119,31 +124,43 @@ def real_positions(logits: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
 
 
 def check_aligned(texts: Sequence[Any], tags: Sequence[Sequence[Any]], where: str) -> None:
-    """Check that every text is a list of words with as many tags.
+    """Check that every text is a list of words with one tag per word.
 
     Raises:
-        DataError: it is not; the message names the first row and both lengths.
+        DataError: one is not; the message names the first and both lengths.
     """
-    for row, (words, given) in enumerate(zip(texts, tags, strict=True)):
+    for at, (words, given) in enumerate(zip(texts, tags, strict=True)):
         if not isinstance(words, list):
             raise DataError(
-                f"{where}: row {row} (counted from 0) has a text, {words!r}, where task='tagging' "
-                "needs a list of words, one for each tag; split it with dataset.map(...)"
+                (
+                    f"example {at} (counted from 0) has a string, {words!r}, where ",
+                    Option("task", Tagging.name),
+                    " needs a list of words, one per tag",
+                ),
+                where=where,
+                value=words,
+                remedy=Either("split it with dataset.map(...)", "write lists of words"),
             )
         if len(words) != len(given):
             raise DataError(
-                f"{where}: row {row} (counted from 0) has {len(words):,} words and {len(given):,} "
-                "tags; each word has one tag; remove such rows with dataset.filter(...), or pass "
-                "task='multi_label' if the labels are those of the whole text"
+                f"example {at} (counted from 0) has {len(words):,} words and {len(given):,} tags; "
+                "each word has one tag",
+                where=where,
+                remedy=(
+                    "remove such examples",
+                    Either(" with dataset.filter(...)", ""),
+                    ", or pass ",
+                    Option("task", "multi_label"),
+                    " if the labels are those of the text",
+                ),
             )
 
 
 def entity_f1(true: Sequence[Sequence[str]], found: Sequence[Sequence[str]]) -> float:
-    """Return the micro-averaged F1 of entities: those of the same words and type are right.
+    """Return the micro-averaged F1 of entities; one is right if its words and type are.
 
-    Entities are read from tags as `conlleval` of CoNLL-2000 reads them: `I-x` behind another type
-    or behind `O` begins one as `B-x` does, so that IOB1 and IOB2 are read alike. 0 where there are
-    none.
+    Entities are read from tags as `conlleval` of CoNLL-2000 does: `I-x` after another type or after
+    `O` begins an entity as `B-x` does, so that IOB1 and IOB2 give the same. 0 without any.
     """
     above, below = entity_outcomes(true, found).sum(axis=0).tolist()
     return above / below if below else 0.0
@@ -152,7 +169,7 @@ def entity_f1(true: Sequence[Sequence[str]], found: Sequence[Sequence[str]]) -> 
 def entity_outcomes(
     true: Sequence[Sequence[str]], found: Sequence[Sequence[str]]
 ) -> npt.NDArray[np.float64]:
-    """Return for each text twice the entities found rightly, and all true and found ones."""
+    """Return for each text twice its correct entities, and the number of true and found ones."""
     outcomes = np.zeros((len(true), 2))
     both = zip(*(list_loader().load(list(tags)) for tags in (true, found)), strict=True)
     for outcome, entities in zip(outcomes, both, strict=True):

@@ -1,0 +1,89 @@
+"""Settings as the caller gave them become the settings of a run: checked, text forms parsed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from torch import nn
+
+from ..errors import DataError, Option, StrategyError
+from ..strategies import FullTune, Strategy
+from ..vocabulary import Tokenizer, Vocabulary, as_specials, parse_fallback
+from .settings import Settings, name_of
+
+__all__ = ["resolve"]
+
+
+def resolve(settings: Settings) -> Settings:
+    """Return settings with their values checked and their text forms parsed.
+
+    Raises:
+        StrategyError: a setting is out of range, or the strategy cannot be parsed.
+        DataError: settings contradict each other.
+        VocabularyError: the tokenizer, a fallback step or a special token is not known.
+    """
+    settings.check()
+    if settings.embedding is not None and not isinstance(settings.head, nn.Module):
+        head = settings.head if isinstance(settings.head, str) else name_of(settings.head)
+        raise DataError(
+            f"names the embedding of a module, but head is {head!r}",
+            option="embedding",
+            value=settings.embedding,
+            remedy="leave embedding out",
+        )
+    tokenizer, trackers = settings.tokenizer, settings.trackers
+    if isinstance(tokenizer, str):
+        tokenizer = Tokenizer.named(tokenizer)
+    specials = as_specials(settings.specials)
+    resolved = replace(
+        settings,
+        strategy=_strategy(settings.strategy),
+        tokenizer=tokenizer,
+        fallback=parse_fallback(settings.fallback),
+        specials=specials,
+        trackers=(trackers,) if isinstance(trackers, str) else tuple(trackers),
+    )
+    if settings.vocab is None:
+        return resolved
+    return replace(resolved, vocab=_with_specials(settings.vocab, resolved))
+
+
+def _strategy(strategy: Strategy | str | None) -> Strategy:
+    """Return a strategy from its text form, or the default.
+
+    Raises:
+        StrategyError: it is not a strategy.
+    """
+    if isinstance(strategy, str):
+        return Strategy.parse(strategy)
+    if strategy is not None and not isinstance(strategy, Strategy):
+        raise StrategyError(
+            "is not a Strategy",
+            option="strategy",
+            value=strategy,
+            remedy="pass one, such as fe.FullTune()",
+        )
+    return strategy or FullTune()
+
+
+def _with_specials(vocab: Vocabulary, settings: Settings) -> Vocabulary:
+    """Return a given vocabulary with the special tokens of the settings.
+
+    Raises:
+        DataError: settings that a vocabulary is made with are given as well.
+    """
+    tokenizer = settings.tokenizer
+    if settings.min_count != 1:
+        raise _made_already("min_count", settings.min_count)
+    if isinstance(tokenizer, Tokenizer) and tokenizer.name != vocab.tokenizer.name:
+        raise _made_already("tokenizer", tokenizer.name)
+    return vocab.with_specials(settings.specials) if settings.specials else vocab
+
+
+def _made_already(name: str, value: object) -> DataError:
+    return DataError(
+        "has no effect on a vocabulary that is already made, and vocab is given",
+        option=name,
+        value=value,
+        remedy=("leave ", Option(name), " out"),
+    )

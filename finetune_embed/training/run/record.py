@@ -1,0 +1,86 @@
+"""What a run found out about its inputs, and the check that two runs are the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ...errors import DataError, Either, Option
+
+__all__ = ["Record", "check_same"]
+
+#: Where an input is. Hashes say what it is.
+_PLACES = frozenset({"vectors", "data", "source"})
+#: What is written and reported while a run goes on; the result does not depend on it.
+_ON_THE_WAY = frozenset({"checkpoint_steps", "checkpoint_minutes", "trackers"})
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a run found out about its inputs, beside its settings.
+
+    Attributes:
+        task: the task, with its labels and what its decoding learnt from validation, as
+            `restore_task` takes it.
+        vectors: what identifies the vectors: `source`, `source_sha256`, `source_format`, or
+            `table_sha256` for a table in memory.
+        tokenizer: the name of the tokenizer.
+        head: the head as text, or the name of a custom one.
+        custom_head: whether the head was given as a module or a function.
+        embedding: the name of the table's weight in the model.
+        data_sha256: a hash of the encoded data.
+        start_sha256: a hash of the initial rows.
+        device: the device, or its type where there are several processes.
+        mixed_precision: `no`, `bf16` or `fp16`.
+        processes: the number of processes.
+    """
+
+    task: Mapping[str, Any]
+    vectors: Mapping[str, str]
+    tokenizer: str
+    head: str
+    custom_head: bool
+    embedding: str
+    data_sha256: str
+    start_sha256: str
+    device: str
+    mixed_precision: str
+    processes: int
+
+    def plain(self) -> dict[str, Any]:
+        """Return the record as one flat mapping of plain values."""
+        found = dict(vars(self))
+        return {**found.pop("vectors"), **found, **found.pop("task")}
+
+
+def check_same(where: object, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Check that a run on disk was made with the settings and inputs of this one.
+
+    The times of checkpoints, the trackers and the places of files may differ.
+
+    Args:
+        where: the folder or checkpoint of the run on disk.
+        before: its settings or its record, as plain values.
+        now: those of this run; names that only `before` has are not compared.
+
+    Raises:
+        DataError: one differs; the message has both values.
+    """
+    for name in sorted(now, key=lambda name: (name.endswith("_sha256"), name)):  # causes first
+        if name not in _ON_THE_WAY | _PLACES and before.get(name) != now[name]:
+            raise DataError(
+                (
+                    "was written with ",
+                    Option(name, before.get(name)),
+                    ", this run has ",
+                    Option(name, now[name]),
+                ),
+                where=str(where),
+                value=now[name],
+                remedy=(
+                    "continue with the same settings, or start over with ",
+                    Option("overwrite", True),
+                    Either("", " and without --resume"),
+                ),
+            )
