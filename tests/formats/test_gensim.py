@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import pickle
 import re
+import sys
 import warnings
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from finetune_embed import (
     load_vectors,
     load_word2vec,
 )
+from finetune_embed.errors import MissingPackageError
 
 DATA = Path(datapath("word2vec_3.3")).parent
 VERSIONS = [
@@ -61,7 +63,7 @@ def opened(path: Path) -> KeyedVectors:
 
 
 @pytest.mark.parametrize("name", OPENED)
-def test_what_gensim_opens_of_its_own_data(name):
+def test_gensim_s_own_data(name):
     keyed = opened(DATA / name)
     table = load_gensim(DATA / name, allow_pickle=True)
     assert len(table) == OPENED[name]
@@ -71,7 +73,7 @@ def test_what_gensim_opens_of_its_own_data(name):
     assert table.metadata["source_format"] == "gensim"
 
 
-def test_every_other_pickle_of_gensims_data_is_refused():
+def test_all_other_pickles_of_gensim_s_data_are_refused():
     others = 0
     for path in sorted(path for path in DATA.rglob("*") if path.is_file()):
         name = path.relative_to(DATA).as_posix()
@@ -79,28 +81,30 @@ def test_every_other_pickle_of_gensims_data_is_refused():
             continue
         others += 1
         with pytest.raises(
-            VectorFileError, match=r"the installed gensim can't open it|which has no word vectors"
-        ):
+            VectorFileError, match=r"the installed gensim can't open this|which has no word vectors"
+        ) as caught:
             load_gensim(path, allow_pickle=True)
+        assert caught.value.where == path
+        assert caught.value.remedy
     assert others >= 80
-    with pytest.raises(VectorFileError, match=r"can't open it \(TypeError: Pre-gensim-3.8.x fastT"):
+    with pytest.raises(VectorFileError, match=r"can't open .* \(TypeError: Pre-gensim-3.8.x fa"):
         load_gensim(DATA / "ft_kv_3.6.0.model.gz", allow_pickle=True)
 
 
 @pytest.mark.parametrize("load", [load_gensim, load_vectors])
-def test_nothing_is_unpickled_unasked(load, tmp_path):
+def test_nothing_is_unpickled_by_default(load, tmp_path):
     class Trap:
         def __reduce__(self) -> tuple[object, ...]:
             return Path.touch, (tmp_path / "ran",)
 
     path = tmp_path / "trap.model"
     path.write_bytes(pickle.dumps(Trap()))
-    with pytest.raises(VectorFileError, match=r"trap.model is a Python pickle, .*any code.*use lo"):
+    with pytest.raises(VectorFileError, match=r"trap.model: this is a Python pickle, .*use lo"):
         load(path)
     with pytest.raises(VectorFileError, match=r"use load_gensim\(path, allow_pickle=True\)"):
         load_gensim(path, allow_pickle=1)
     assert not (tmp_path / "ran").exists()
-    with pytest.raises(VectorFileError):  # asked for, it runs, and has no vectors
+    with pytest.raises(VectorFileError):  # with allow_pickle=True it runs
         load_gensim(path, allow_pickle=True)
     assert (tmp_path / "ran").exists()
 
@@ -158,7 +162,7 @@ def test_rows_that_gensim_left_without_a_word_are_counted(write, tmp_path):
     assert table.metadata["nameless"] == "1"
 
 
-def test_a_whole_model_has_its_word_vectors_taken(tmp_path):
+def test_the_word_vectors_of_a_model_are_read(tmp_path):
     model = Word2Vec(TEXTS, vector_size=4, min_count=1, seed=1, workers=1)
     model.save(str(tmp_path / "model"))
     table = load_gensim(tmp_path / "model", allow_pickle=True)
@@ -167,7 +171,7 @@ def test_a_whole_model_has_its_word_vectors_taken(tmp_path):
     assert table.subwords is None
 
 
-def test_fasttext_vectors_compose_what_they_lack(tmp_path):
+def test_fasttext_vectors_compose_other_words(tmp_path):
     model = FastText(TEXTS, vector_size=4, min_count=1, bucket=50, seed=1, workers=1)
     model.save(str(tmp_path / "model"))
     model.wv.save(str(tmp_path / "kv"))
@@ -198,12 +202,12 @@ def changed(keyed: KeyedVectors, **values: object) -> KeyedVectors:
     ("values", "message"),
     [
         ({"index_to_key": [1, 2, 3, 4, 5]}, "the key 1 is not a string"),
-        ({"index_to_key": ["a"]}, "its 1 words have no vectors"),
-        ({"index_to_key": None}, "its words are not a list"),
-        ({"vectors": None}, "its 5 words have no vectors"),
-        ({"vectors": np.ones(5, np.float32)}, "its 5 words have no vectors"),
-        ({"vectors": np.ones((5, 0), np.float32)}, "its 5 words have no vectors"),
-        ({"vectors": np.ones((5, 2), object)}, "its 5 words have no vectors"),
+        ({"index_to_key": ["a"]}, "the 1 words have no vectors"),
+        ({"index_to_key": None}, "the words are not a list"),
+        ({"vectors": None}, "the 5 words have no vectors"),
+        ({"vectors": np.ones(5, np.float32)}, "the 5 words have no vectors"),
+        ({"vectors": np.ones((5, 0), np.float32)}, "the 5 words have no vectors"),
+        ({"vectors": np.ones((5, 2), object)}, "the 5 words have no vectors"),
         ({"vectors": np.full((5, 2), 1e300)}, "too large for float32"),
     ],
 )
@@ -231,16 +235,23 @@ class Bomb:
         b"\x80\x02cno_such_module\nclass\n.",
     ],
 )
-def test_pickles_that_are_no_vectors(write, data):
+def test_pickles_that_are_not_vectors(write, data):
     path = write(data, "pickle")
-    with pytest.raises(VectorFileError, match=r"pickle: the installed gensim can't open it \("):
+    with pytest.raises(VectorFileError, match=r"pickle: the installed gensim can't open this"):
         load_gensim(path, allow_pickle=True)
+
+
+def test_without_gensim_one_line_says_how_to_install_it(keyed, tmp_path, monkeypatch):
+    keyed.save(str(tmp_path / "kv"))
+    monkeypatch.setitem(sys.modules, "gensim.models", None)
+    with pytest.raises(MissingPackageError, match=r"^gensim is not installed; pip install gensim$"):
+        load_gensim(tmp_path / "kv", allow_pickle=True)
 
 
 def test_arrays_that_are_missing_beside_the_file(tmp_path, keyed):
     keyed.save(str(tmp_path / "kv"), separately=["vectors"])
     (tmp_path / "kv.vectors.npy").unlink()
-    with pytest.raises(VectorFileError, match=r"can't open it \(FileNotFoundError: .*kv.vectors"):
+    with pytest.raises(VectorFileError, match=r"can't open .*FileNotFoundError: .*kv.vectors"):
         load_gensim(tmp_path / "kv", allow_pickle=True)
 
 

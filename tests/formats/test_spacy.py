@@ -40,11 +40,11 @@ def spacy(golden):
 
 @pytest.fixture
 def expected(spacy):
-    """What spaCy itself gives, `(n, D)` of the words of each folder."""
-    told = json.loads((spacy / "expected.json").read_text())
+    """Return the vectors that spaCy itself has for the words of each folder, `(n, D)`."""
+    stored = json.loads((spacy / "expected.json").read_text())
     return {
         name: np.array([rows[word] for word in FOLDERS[name]], np.float32)
-        for name, rows in told.items()
+        for name, rows in stored.items()
     }
 
 
@@ -106,7 +106,7 @@ def test_hashes_are_those_of_the_reference():
     assert murmur3_x64_128([b""], 0).tolist() == [[0, 0, 0, 0]]
 
 
-def test_hashes_of_strings_of_all_lengths_don_t_depend_on_each_other():
+def test_hashes_do_not_depend_on_other_strings():
     strings = [bytes(range(length)) for length in range(70)]
     for function in (murmur64a, murmur3_x64_128):
         together = function(strings, 7)
@@ -123,7 +123,7 @@ def test_the_symbols_have_the_numbers_of_spacy():
 
 
 @pytest.mark.parametrize("name", ["default", "init", "pipeline", "pruned"])
-def test_words_have_the_vectors_that_spacy_gives_them(name, spacy, expected):
+def test_words_have_spacy_s_vectors(name, spacy, expected):
     for load in (load_spacy, load_vectors):
         table = load(spacy / name)
         assert table.index_to_key == FOLDERS[name]
@@ -147,7 +147,9 @@ def test_keys_are_found_without_the_list_of_strings(name, spacy, expected, tmp_p
     rows = [FOLDERS[name].index(word) for word in ("the", "🙂")]
     assert table.vectors.tobytes() == expected[name][rows].tobytes()
     assert "nameless" not in table.metadata
-    with pytest.raises(VectorFileError, match=r"has no strings.json, .*keys=\[\.\.\.\]"):
+    with pytest.raises(
+        VectorFileError, match=r"no strings.json, .*load_spacy\(path, keys=\[\.{3}\]\)$"
+    ):
         load_spacy(folder)
 
 
@@ -160,7 +162,7 @@ def test_pruned_words_share_rows(spacy):
 
 def test_keys_without_a_string_are_counted(spacy, expected):
     table = load_spacy(spacy / "vectors")
-    assert table.index_to_key == ["the", "mark", "NUM"]  # two are spaCy's own
+    assert table.index_to_key == ["the", "mark", "NUM"]  # two are symbols
     assert table.metadata["nameless"] == "5"
     assert table.vectors.tobytes() == expected["vectors"][[0, 2, 4]].tobytes()
 
@@ -185,7 +187,7 @@ def test_floret_vectors_are_composed(name, spacy, expected):
     assert not vectors[[0, 2, 3]].any()
 
 
-def test_floret_vectors_without_keys_are_those_of_the_strings_at_hand(spacy):
+def test_floret_vectors_without_keys_are_those_of_strings_json(spacy):
     table = load_spacy(spacy / "floret", limit=2)
     assert table.index_to_key == ["a\u00a0b", "café"]
     vectors, made = table.subwords.compose([])
@@ -208,7 +210,7 @@ def test_the_package_of_a_pipeline(spacy, expected, tmp_path):
 def test_packages_that_hold_nothing(meta, tmp_path):
     (tmp_path / "__init__.py").touch()
     (tmp_path / "meta.json").write_bytes(meta)
-    with pytest.raises(VectorFileError, match=r"is a folder, but not one of spaCy vectors; give"):
+    with pytest.raises(VectorFileError, match=r"this folder is not one of spaCy vectors; pass"):
         load_vectors(tmp_path)
 
 
@@ -239,15 +241,23 @@ def test_words_that_spacy_can_t_hold(tmp_path):
     with pytest.raises(VectorFileError, match=r"lone surrogates|2 of 3 words are not UTF-8"):
         save_spacy(table, tmp_path / "out")
     table = EmbeddingTable(["a", "b\udcff", "c"], np.ones((3, 1)))
-    with pytest.raises(VectorFileError, match=r"1 of 3 words are not UTF-8, .*'b\\udcff' is the"):
+    with pytest.raises(VectorFileError, match=r"1 of 3 words are not .*the first is 'b\\udcff'"):
         save_spacy(table, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
+def test_two_words_with_the_same_hash(tmp_path, monkeypatch):
+    monkeypatch.setitem(SYMBOLS, "b", SYMBOLS["NUM"])
+    table = EmbeddingTable(["a", "NUM", "b"], np.ones((3, 1)))
+    with pytest.raises(VectorFileError, match=r"^'NUM' and 'b' have the same hash, .*; remove one"):
+        save_spacy(table, tmp_path / "out")
+    save_spacy(table.subset(["a", "NUM"]), tmp_path / "out")
+
+
 def test_writes_nothing_over_what_is_there(table, tmp_path):
-    with pytest.raises(VectorFileError, match="there is something already; name another"):
+    with pytest.raises(VectorFileError, match="this already exists; choose another path"):
         save_spacy(table, tmp_path)
-    with pytest.raises(VectorFileError, match=r"there is no .*absent; name another"):
+    with pytest.raises(VectorFileError, match=r"out: there is no folder .*; make that folder"):
         save_spacy(table, tmp_path / "absent" / "out")
     with pytest.raises(VectorFileError, match="the table is 0 x 2"):
         save_spacy(EmbeddingTable([], np.ones((0, 2))), tmp_path / "out")
@@ -279,7 +289,7 @@ def test_integers_of_every_width(vocab):
     assert table.vectors.tolist() == [[3.0, 4.0]] * 4
 
 
-def test_a_key_that_stands_twice_is_counted(vocab):
+def test_a_duplicate_key_is_counted(vocab):
     data = packed([(key("a"), 1), (key("b"), 0), (key("a"), 0)])
     table = load_spacy(vocab(key2row=data))
     assert table.index_to_key == ["a", "b"]
@@ -287,7 +297,7 @@ def test_a_key_that_stands_twice_is_counted(vocab):
     assert table.metadata["duplicates"] == "1"
 
 
-def test_without_settings_the_mode_is_the_default(vocab):
+def test_without_vectors_cfg_the_mode_is_default(vocab):
     assert load_spacy(vocab(vectors_cfg=None)).index_to_key == ["a", "b"]
 
 
@@ -296,35 +306,47 @@ def test_without_settings_the_mode_is_the_default(vocab):
     [
         ("key2row", None, "key2row: no such file"),
         ("key2row", b"", "key2row: the file is empty"),
-        ("key2row", b"\x81", "key2row: byte 1 is not of a msgpack map"),
-        ("key2row", b"\x93\x01\x02\x03", "key2row: byte 0 is not of a msgpack map"),
-        ("key2row", b"\xdf\xff\xff\xff\xff\x01\x01", "key2row: byte 7 is not of a msgpack map"),
-        ("key2row", b"\xdf\xff", "key2row: byte 2 is not of a msgpack map"),
-        ("key2row", b"\x81\xa1a\x01", "key2row: byte 1 is not of a msgpack map"),
-        ("key2row", b"\x81\x01\xff", "key2row: byte 2 is not of a msgpack map"),
-        ("key2row", b"\x81\x01\xd0\x01", "key2row: byte 2 is not of a msgpack map"),
-        ("key2row", b"\x81\x01\x01\x01", "key2row: byte 3 is not of a msgpack map"),
-        ("key2row", b"\x81\x01\x02", "gives a key the row 2, but vectors has 2"),
-        ("key2row", b"\x81\x01\xcf" + b"\xff" * 8, "gives a key the row 9,223,372,036,854,775,8"),
+        ("key2row", b"\x81", "key2row: byte 1 does not belong to a msgpack map"),
+        ("key2row", b"\x93\x01\x02\x03", "key2row: byte 0 does not belong to a msgpack map"),
+        (
+            "key2row",
+            b"\xdf\xff\xff\xff\xff\x01\x01",
+            "key2row: byte 7 does not belong to",
+        ),
+        ("key2row", b"\xdf\xff", "key2row: byte 2 does not belong to a msgpack map"),
+        ("key2row", b"\x81\xa1a\x01", "key2row: byte 1 does not belong to a msgpack map"),
+        ("key2row", b"\x81\x01\xff", "key2row: byte 2 does not belong to a msgpack map"),
+        ("key2row", b"\x81\x01\xd0\x01", "key2row: byte 2 does not belong to a msgpack map"),
+        ("key2row", b"\x81\x01\x01\x01", "key2row: byte 3 does not belong to a msgpack map"),
+        ("key2row", b"\x81\x01\x02", "a key has the row 2, but vectors has 2 rows; use"),
+        ("key2row", b"\x81\x01\xcf" + b"\xff" * 8, "a key has the row 9,223,372,036,854,775,8"),
         ("strings.json", b"", "strings.json: the file is empty"),
-        ("strings.json", b"[", "strings.json is no JSON"),
-        ("strings.json", b'{"a": 1}', "strings.json is no list of strings"),
-        ("strings.json", b"[1]", "strings.json is no list of strings"),
+        ("strings.json", b"[", "strings.json: .*not valid JSON"),
+        ("strings.json", b'{"a": 1}', "strings.json: this is not a list of strings"),
+        ("strings.json", b"[1]", "strings.json: this is not a list of strings"),
         ("vectors.cfg", b"[]", r"vectors.cfg: the mode is \[\]"),
-        ("vectors.cfg", b'"floret"', r"vectors.cfg: the mode is 'floret'; .* in a JSON object"),
-        ("vectors.cfg", b'{"mode": "other"}', "the mode is 'other'; default and floret, in a"),
-        ("vectors.cfg", b"{", "vectors.cfg is no JSON"),
+        ("vectors.cfg", b'"floret"', r"vectors.cfg: the mode is 'floret'; write a JSON object"),
+        (
+            "vectors.cfg",
+            b'{"mode": "other"}',
+            "the mode is 'other'; write a JSON object with",
+        ),
+        ("vectors.cfg", b"{", "vectors.cfg: .*not valid JSON"),
         ("vectors", b"", "vectors: the file is empty"),
         ("vectors", b"\x93NUMPY", "vectors: the array's header is damaged"),
-        ("vectors", b"a 1 2\n", "vectors is text of vectors, not a numpy array"),
+        ("vectors", b"a 1 2\n", "vectors: this is text of vectors, not a numpy array"),
         ("vectors", saved(np.ones((2, 2)))[:-1], "header promises"),
         ("vectors", saved(np.ones((2, 2))) + b"\0", "header promises"),
-        ("vectors", saved(np.ones(4)), r"vectors is .* \[4\], but numbers \(rows, D\) are needed"),
-        ("vectors", saved(np.ones((2, 2), "c8")), r"but numbers \(rows, D\) are needed"),
-        ("vectors", saved(np.array([["a"]])), r"but numbers \(rows, D\) are needed"),
-        ("vectors", saved(np.ones((0, 0))), "is 0 x 0, so this vocabulary has no vectors"),
-        ("vectors", saved(np.ones((0, 300))), "is 0 x 300, so this vocabulary has no vectors"),
-        ("vectors", saved(np.ones((1, 65_537), "i1")), "1 x 65,537, so this vocabulary has no"),
+        (
+            "vectors",
+            saved(np.ones(4)),
+            r"vectors: the array is .* \[4\], not numbers of shape",
+        ),
+        ("vectors", saved(np.ones((2, 2), "c8")), r"not numbers of shape \(R, D\)"),
+        ("vectors", saved(np.array([["a"]])), r"not numbers of shape \(R, D\)"),
+        ("vectors", saved(np.ones((0, 0))), "is 0 x 0, so there are no vectors; use a pipeline"),
+        ("vectors", saved(np.ones((0, 300))), "is 0 x 300, so there are no vectors"),
+        ("vectors", saved(np.ones((1, 65_537), "i1")), "1 x 65,537, so there are no vectors"),
         ("vectors", saved(np.full((2, 2), 1e300)), "too large for float32"),
     ],
 )
@@ -351,10 +373,10 @@ def test_damaged_folders(vocab, file, data, message):
         {"eow": "\ud800"},
     ],
 )
-def test_floret_settings_that_are_none(vocab, change):
+def test_invalid_floret_settings(vocab, change):
     sound = {"mode": "floret", "minn": 2, "maxn": 3, "hash_count": 1, "hash_seed": 0}
     folder = vocab(vectors_cfg=json.dumps(sound | change).encode())
-    with pytest.raises(VectorFileError, match=r"vectors.cfg: minn=.* are no settings of floret"):
+    with pytest.raises(VectorFileError, match=r"vectors.cfg: minn=.* are not valid settings"):
         load_spacy(folder, keys=["a"])
 
 
@@ -376,21 +398,21 @@ def test_words_of_too_many_ngrams_have_no_vector(vocab):
         assert (table[word] == table.subwords._means([word])[0]).all()
 
 
-def test_what_is_no_folder_of_spacy(tmp_path):
-    with pytest.raises(VectorFileError, match=r"no such folder: .*absent .*; give the folder of a"):
+def test_other_paths_are_refused(tmp_path):
+    with pytest.raises(VectorFileError, match=r"absent: no such folder .*; pass the folder of a"):
         load_spacy(tmp_path / "absent")
-    with pytest.raises(VectorFileError, match="is a folder, but not one of spaCy vectors"):
+    with pytest.raises(VectorFileError, match="this folder is not one of spaCy vectors"):
         load_spacy(tmp_path)
     (tmp_path / "file").write_bytes(b"a 1 2\n")
-    with pytest.raises(VectorFileError, match="file is a file, not one of spaCy vectors"):
+    with pytest.raises(VectorFileError, match="file: this is a file, not one of spaCy vectors"):
         load_spacy(tmp_path / "file")
     with pytest.raises(VectorFileError, match="limit=0"):
         load_spacy(tmp_path, limit=0)
 
 
 @pytest.mark.parametrize("name", ["default", "pruned", "floret", "vectors"])
-def test_random_damage_is_always_told(name, spacy, tmp_path):
-    """Bytes of a sound folder changed at random: a table or one clear error, and no warning."""
+def test_random_damage_is_always_an_error(name, spacy, tmp_path):
+    """With bytes changed at random, there is a table or one clear error, and no warning."""
     random = np.random.default_rng(1)
     folder = shutil.copytree(spacy / name, tmp_path / "copy")
     refused = 0

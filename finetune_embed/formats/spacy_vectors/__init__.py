@@ -1,14 +1,14 @@
-"""spaCy: the vectors of a pipeline, or of `Vectors.to_disk` and `Vocab.to_disk`.
+"""spaCy: the vectors of a pipeline, or those written by `Vectors.to_disk` and `Vocab.to_disk`.
 
-The folder of a vocabulary (`vocab/` in that of a pipeline) holds
+The folder of a vocabulary (`vocab/` in the folder of a pipeline) holds
 
 - `vectors`: a `.npy` file, `(R, D)` numbers;
 - `key2row`: a msgpack map from keys, uint64, to rows. A key is MurmurHash64A, seed 1, of a
-  string's UTF-8, but for the names in `spacy.symbols`, which have numbers of their own. Several
-  keys may have one row (pruned vectors), and a row may have none, which is left out;
-- `strings.json`: a list of strings, among them those of the keys;
-- `vectors.cfg`: JSON that tells the mode, `default` or `floret` (see `floret.py`). Floret tables
-  have no words: those at hand, `keys` or else `strings.json`, are composed.
+  string's UTF-8; the names in `spacy.symbols` have fixed numbers instead. Several keys may share a
+  row (pruned vectors). A row without a key is left out;
+- `strings.json`: a list of strings that contains those of the keys;
+- `vectors.cfg`: JSON with the mode, `default` or `floret` (see `floret.py`). Floret vectors have no
+  keys: the words in `keys`, or else in `strings.json`, are composed.
 
 The table has the keys' words in the order of `key2row`, each with its row.
 
@@ -18,7 +18,6 @@ Sources: https://spacy.io/api/vectors and https://spacy.io/api/vocab.
 from __future__ import annotations
 
 import io
-import json
 import os
 from collections.abc import Collection
 from pathlib import Path
@@ -27,24 +26,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import VectorFileError
-from ...files import Source, atomic_folder, open_source
+from ...errors import Either, VectorFileError
+from ...files import Source, open_source
 from ...table import EmbeddingTable, Origin
+from ..common.float_rows import as_float32, source_dtype
 from ..common.folders import MAX_SIZE, folder_provenance, missing_folder, read_json
-from ..common.npy import as_float32, open_array, source_dtype
+from ..common.npy import open_array
 from ..common.sniff import expect
-from ..common.table_building import check_keys, check_limit, is_utf8, make_table, wanted_keys
+from ..common.table_building import check_limit, is_utf8, make_table, wanted_keys
+from .saving import CONFIG, KEYS, STRINGS, VECTORS, save_spacy
 
 if TYPE_CHECKING:
     from .floret import Floret
 
 __all__ = ["load_spacy", "save_spacy"]
 
-VECTORS, KEYS, STRINGS, CONFIG = "vectors", "key2row", "strings.json", "vectors.cfg"
 META = ("lang", "name", "version")
-SEED = 1
 MAX_MARK = 16  # characters that floret puts before or after a word
-BLOCK = 1 << 16
 
 
 def load_spacy(
@@ -55,16 +53,16 @@ def load_spacy(
     Args:
         path: the folder of a pipeline, of its package, of a vocabulary, or of vectors.
         keys: keep only these words. They are found by their hash, without `strings.json`. Rows
-            keep the file's order; floret vectors, which have none, that of `keys`.
-        limit: only the first keys.
+            keep the file's order; composed floret vectors follow the order of `keys`.
+        limit: read only the first keys.
 
     Returns:
-        The table. `metadata["nameless"]` counts the keys whose string is not at hand, and which
-        are left out. Words of floret vectors have the origin `COMPOSED`, and `subwords` composes
-        any other.
+        The table. `metadata["nameless"]` counts the keys that were left out because
+        `strings.json` does not have their string. Words of floret vectors have the origin
+        `COMPOSED`, and `subwords` composes any other word.
 
     Raises:
-        VectorFileError: the folder is not one of spaCy's, holds no vectors, or a file of it is
+        VectorFileError: the folder is not one of spaCy's, holds no vectors, or a file in it is
             missing or damaged.
     """
     from .key2row import read_key2row
@@ -78,8 +76,10 @@ def load_spacy(
     mode = config.get("mode", "default") if isinstance(config, dict) else config
     if not isinstance(config, dict) or mode not in ("default", "floret"):
         raise VectorFileError(
-            f"{folder / CONFIG}: the mode is {mode!r:.50}; default and floret, in a JSON object, "
-            "are read"
+            f"the mode is {mode!r:.50}",
+            where=folder / CONFIG,
+            value=mode,
+            remedy='write a JSON object with the mode, {"mode": "default"} or {"mode": "floret"}',
         )
     with open_source(folder / VECTORS) as source:
         matrix = _matrix(source)
@@ -90,58 +90,22 @@ def load_spacy(
     hashes, rows = read_key2row(folder / KEYS)
     if len(rows) and rows.max() >= len(matrix):
         raise VectorFileError(
-            f"{folder / KEYS} gives a key the row {rows.max():,}, but {VECTORS} has "
-            f"{len(matrix):,}; the two are not of one vocabulary"
+            f"a key has the row {rows.max():,}, but {VECTORS} has {len(matrix):,} rows",
+            where=folder / KEYS,
+            value=int(rows.max()),
+            remedy="use the two files of one vocabulary",
         )
     hashes, rows = hashes[:limit], rows[:limit]
     words = [*_strings(folder), *SYMBOLS] if wanted is None else list(wanted)
-    words, at = _named(hashes, words)
+    words, at = _words_of(hashes, words)
     if wanted is None and (nameless := len(hashes) - len(words)):
         metadata["nameless"] = str(nameless)
     vectors = as_float32(_rows(matrix, rows[at]), str(folder / VECTORS), rows[at])
     return make_table(words, np.ascontiguousarray(vectors), metadata)
 
 
-def save_spacy(table: EmbeddingTable, path: str | os.PathLike[str]) -> None:
-    """Write a folder that `spacy.vocab.Vocab().from_disk(path)` reads.
-
-    In a pipeline it is the folder `vocab`, without the lookups that a pipeline may need.
-
-    Raises:
-        VectorFileError: a word is not UTF-8, two words have one hash, or there is something at
-            `path` already.
-    """
-    from .key2row import pack_key2row
-
-    check_keys(table, "a spaCy vocabulary", "")
-    keys = table.index_to_key
-    odd = [key for key in keys if not is_utf8(key)]
-    if odd:
-        raise VectorFileError(
-            f"{len(odd):,} of {len(keys):,} words are not UTF-8, which spaCy needs ({odd[0]!r} is "
-            "the first); drop them, or use save_safetensors(table, path), which holds any word"
-        )
-    hashes = _hashes(keys)
-    if len(np.unique(hashes)) < len(hashes):
-        raise VectorFileError("two words have one hash, so that spaCy can't tell them apart")
-    path = Path(path)
-    if path.exists() or not path.parent.is_dir():
-        why = "there is something already" if path.exists() else f"there is no {path.parent}"
-        raise VectorFileError(f"can't write the folder {path}: {why}; name another")
-    with atomic_folder(path) as folder:
-        with open(folder / VECTORS, "wb") as file:
-            header = {"descr": "<f4", "fortran_order": False, "shape": table.stored.shape}
-            np.lib.format.write_array_header_1_0(file, header)
-            for start in range(0, len(table), BLOCK):
-                block = table.rows(slice(start, start + BLOCK))
-                file.write(np.ascontiguousarray(block, "<f4").data)
-        (folder / KEYS).write_bytes(pack_key2row(hashes))
-        (folder / STRINGS).write_text(json.dumps(sorted(keys), ensure_ascii=False), "utf-8")
-        (folder / CONFIG).write_text(json.dumps({"mode": "default"}), "utf-8")
-
-
 def _vocab_folder(path: Path) -> Path:
-    """Return the folder that holds the vectors, of a pipeline or of the package of one."""
+    """Return the folder that holds the vectors of a vocabulary, a pipeline or its package."""
     inside = [path, path / "vocab"]
     if (path / "meta.json").is_file():
         meta = read_json(path / "meta.json")
@@ -152,45 +116,64 @@ def _vocab_folder(path: Path) -> Path:
         if (folder / VECTORS).is_file():
             return folder
     raise missing_folder(
-        path, "one of spaCy vectors", "give the folder of a pipeline, or the one with key2row"
+        path, "one of spaCy vectors", "pass the folder of a pipeline, or the one with key2row"
     )
 
 
 def _matrix(source: Source) -> npt.NDArray[Any]:
-    """Return the array of `vectors`, read-only and in place."""
+    """Return the array in `vectors` as a read-only view of the file."""
     expect(source, "numpy")
-    array = open_array(source.name, io.BytesIO(), source.whole())
+    array = open_array(source.name, io.BytesIO(), source.read_all())
     if not array.is_matrix:
-        raise VectorFileError(f"{source.name} is {array}, but numbers (rows, D) are needed")
+        raise VectorFileError(
+            f"the array is {array}, not numbers of shape (R, D)",
+            where=source.name,
+            remedy="copy the file from its vocabulary again",
+        )
     if 0 in array.shape or array.shape[1] > MAX_SIZE:
         raise VectorFileError(
-            f"{source.name} is {array.shape[0]:,} x {array.shape[1]:,}, so this vocabulary has no "
-            "vectors; of a pipeline, take one that has some, such as its size md or lg"
+            f"the array is {array.shape[0]:,} x {array.shape[1]:,}, so there are no vectors",
+            where=source.name,
+            value=array.shape,
+            remedy="use a pipeline that has vectors, such as one of size md or lg",
         )
-    return array.whole()
+    return array.read()
 
 
 def _strings(folder: Path) -> list[str]:
-    """Return the strings that stand beside the vectors."""
+    """Return the list in `strings.json`."""
     if not (folder / STRINGS).is_file():
         raise VectorFileError(
-            f"{folder} has no {STRINGS}, so the words of its keys are unknown; copy the one of its "
-            "vocabulary there, or name the words: load_spacy(path, keys=[...])"
+            f"this folder has no {STRINGS}, so the words of its keys are unknown",
+            where=folder,
+            remedy=(
+                f"copy {STRINGS} from the vocabulary, or name the words: ",
+                Either(
+                    "load_spacy(path, keys=[...])",
+                    "finetune-embed convert FOLDER vectors.safetensors --keys WORDS.txt",
+                ),
+            ),
         )
     strings = read_json(folder / STRINGS)
     if not isinstance(strings, list) or not all(type(string) is str for string in strings):
-        raise VectorFileError(f"{folder / STRINGS} is no list of strings; it is damaged")
+        raise VectorFileError(
+            "this is not a list of strings",
+            where=folder / STRINGS,
+            remedy="copy the file from its vocabulary again",
+        )
     return strings
 
 
-def _named(
+def _words_of(
     hashes: npt.NDArray[np.uint64], words: list[str]
 ) -> tuple[list[str], npt.NDArray[np.int64]]:
-    """Return the words of the keys that have one, and where those keys stand."""
+    """Return the words with the given hashes, and the positions of the hashes that have a word."""
+    from .hashing import spacy_keys
+
     words = [word for word in words if is_utf8(word)]
     if not words:
         return [], np.empty(0, np.int64)
-    own = _hashes(words)
+    own = spacy_keys(words)
     order = np.argsort(own, kind="stable")
     places = np.searchsorted(own, hashes, sorter=order)
     nearest = order[np.minimum(places, len(order) - 1)]
@@ -198,27 +181,19 @@ def _named(
     return [words[row] for row in nearest[at].tolist()], at
 
 
-def _hashes(words: list[str]) -> npt.NDArray[np.uint64]:
-    """Return spaCy's keys of words, uint64 `(n,)`."""
-    from .murmur import murmur64a
-    from .symbols import SYMBOLS
-
-    hashes = murmur64a([word.encode() for word in words], SEED)
-    for row, word in enumerate(words):
-        if word in SYMBOLS:
-            hashes[row] = SYMBOLS[word]
-    return hashes
-
-
 def _rows(matrix: npt.NDArray[Any], rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
-    """Return some rows, in place if they are the first ones in their order."""
+    """Return some rows, as a view if they are the first ones in order."""
     if np.array_equal(rows, np.arange(len(rows))):
         return matrix[: len(rows)]
     return matrix[rows]
 
 
 def _floret(matrix: npt.NDArray[Any], config: dict[str, Any], path: Path) -> Floret:
-    """Return what composes floret vectors, its settings checked."""
+    """Return the subword model of floret vectors.
+
+    Raises:
+        VectorFileError: a setting is not valid.
+    """
     from .floret import Floret
 
     names = ("minn", "maxn", "hash_count", "hash_seed")
@@ -231,20 +206,24 @@ def _floret(matrix: npt.NDArray[Any], config: dict[str, Any], path: Path) -> Flo
     if not sound or not (
         0 <= numbers[0] <= numbers[1] and 1 <= numbers[2] <= 4 and 0 <= numbers[3] < 1 << 32
     ):
-        told = ", ".join(f"{name}={value!r}" for name, value in zip(names, numbers, strict=True))
+        shown = ", ".join(f"{name}={value!r}" for name, value in zip(names, numbers, strict=True))
         raise VectorFileError(
-            f"{path}: {told}, marks {marks} are no settings of floret: 0 <= minn <= maxn, "
-            "hash_count 1 to 4 and a seed of 32 bits are needed"
+            f"{shown}, bow={marks[0]!r}, eow={marks[1]!r} are not valid settings of floret",
+            where=path,
+            remedy=(
+                "floret needs 0 <= minn <= maxn, a hash_count of 1 to 4, a hash_seed of 32 bits, "
+                f"and marks (bow and eow) of at most {MAX_MARK} characters"
+            ),
         )
     return Floret(matrix, *numbers, *marks)
 
 
 def _composed(floret: Floret, words: list[str], metadata: dict[str, str]) -> EmbeddingTable:
-    """Return a table of composed vectors; words that can't be composed are absent."""
-    vectors, made = floret.compose(words)
-    if not made.all():
-        vectors = vectors[made]
-        words = [word for word, could in zip(words, made.tolist(), strict=True) if could]
+    """Return a table of composed vectors, without the words that can't be composed."""
+    vectors, composed = floret.compose(words)
+    if not composed.all():
+        vectors = vectors[composed]
+        words = [word for word, made in zip(words, composed.tolist(), strict=True) if made]
     table = EmbeddingTable(words, vectors, metadata, np.full(len(words), Origin.COMPOSED))
     table.subwords = floret
     return table

@@ -1,8 +1,8 @@
-"""Vectors composed from character n-grams, as spaCy's floret mode does.
+"""Vectors composed from character n-grams, as in spaCy's floret mode.
 
 The vector of a word is the mean of the rows of `<word>` and of its n-grams of `minn` to `maxn`
-characters, `<` and `>` being the configured marks. Each n-gram has `hash_count` rows: as many words
-of 32 bits of MurmurHash3_x64_128 of its UTF-8, modulo the number of rows.
+characters, where `<` and `>` are the configured marks. Each n-gram has `hash_count` rows: the first
+32-bit words of MurmurHash3_x64_128 of its UTF-8, modulo the number of rows.
 
 Source: https://github.com/explosion/floret and https://spacy.io/api/vectors.
 """
@@ -22,23 +22,23 @@ from .murmur import murmur3_x64_128
 
 __all__ = ["Floret"]
 
-MAX_WORD = 1_000  # characters; longer ones are no words
-MAX_NGRAMS = 1 << 14  # of one word, and of the words that are composed at a time
+MAX_WORD = 1_000  # characters; longer words are not composed
+MAX_NGRAMS = 1 << 14  # of one word, and of the words that are composed together
 MAX_NUMBERS = 1 << 24  # in the rows of one word
 
 
 @dataclass(frozen=True)
 class Floret:
-    """The rows of a floret table and how words find theirs. Can compose any word but the empty.
+    """The rows of a floret table and the settings that map words to rows.
 
     Attributes:
         rows: `(R, D)` numbers.
-        minn: the shortest n-gram.
-        maxn: the longest.
-        hash_count: rows an n-gram has, 1 to 4.
+        minn: the length of the shortest n-grams.
+        maxn: the length of the longest n-grams.
+        hash_count: the number of rows of an n-gram, 1 to 4.
         hash_seed: the seed of the hash.
-        bow: what is put before a word.
-        eow: what is put after it.
+        bow: the mark before a word.
+        eow: the mark after a word.
     """
 
     rows: npt.NDArray[Any]
@@ -50,9 +50,9 @@ class Floret:
     eow: str
 
     def compose(self, words: Sequence[str]) -> tuple[Vectors, npt.NDArray[np.bool_]]:
-        """Return vectors `(n, D)` and which words could be composed, bool `(n,)`.
+        """Return vectors `(n, D)`, and which words could be composed, bool `(n,)`.
 
-        The row of a word that could not (empty, not UTF-8, or beyond reason) is zero.
+        A word that could not be composed (empty, not UTF-8, or too long) has a row of zeros.
         """
         sizes = np.array([self._size(word) for word in words], np.int64)
         vectors = np.zeros((len(words), self.rows.shape[1]), np.float32)
@@ -61,7 +61,7 @@ class Floret:
         return vectors, sizes > 0
 
     def _size(self, word: str) -> int:
-        """Return how many n-grams a word has; 0 if it can't be composed."""
+        """Return the number of n-grams of a word; 0 if it can't be composed."""
         if not 0 < len(word) <= MAX_WORD or not is_utf8(word):
             return 0
         length = len(self.bow) + len(word) + len(self.eow)
@@ -78,8 +78,8 @@ class Floret:
         counts = np.array([len(found) * self.hash_count for found in ngrams])
         starts = np.concatenate([[0], np.cumsum(counts)])
         means = np.empty((len(words), self.rows.shape[1]), np.float32)
-        with np.errstate(over="ignore", invalid="ignore"):  # NaN and infinity mean what they are
-            for word, count in enumerate(counts.tolist()):  # in float32, in the order of spaCy
+        with np.errstate(over="ignore", invalid="ignore"):  # NaN and inf stay
+            for word, count in enumerate(counts.tolist()):  # in float32 and in spaCy's order
                 rows = self.rows[at[starts[word] : starts[word + 1]]].astype(np.float32)
                 means[word] = (rows * np.float32(1 / count)).sum(axis=0)
         return means
@@ -92,11 +92,11 @@ class Floret:
 
 
 def _groups(sizes: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
-    """Yield runs of the words that have n-grams, each of one word or up to `MAX_NGRAMS` in all."""
-    could = np.flatnonzero(sizes)
-    total = np.cumsum(sizes[could])
+    """Yield runs of words that have n-grams, up to `MAX_NGRAMS` n-grams together."""
+    words = np.flatnonzero(sizes)
+    total = np.cumsum(sizes[words])
     start = done = 0
-    while start < len(could):
+    while start < len(words):
         stop = int(np.searchsorted(total, done + MAX_NGRAMS, "right"))
-        yield could[start:stop]
+        yield words[start:stop]
         start, done = stop, int(total[stop - 1])

@@ -1,4 +1,4 @@
-"""The file `key2row` of spaCy vectors: a msgpack map from integers to integers.
+"""The file `key2row` of spaCy vectors, a msgpack map from integers to integers.
 
 Specification: https://github.com/msgpack/msgpack/blob/master/spec.md.
 """
@@ -26,10 +26,10 @@ def read_key2row(path: Path) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int
     """Return the hashes of the keys and the row of each, both `(n,)`, in the file's order.
 
     Raises:
-        VectorFileError: the file is missing, cut short, or holds anything else.
+        VectorFileError: the file is missing, incomplete, or holds anything else.
     """
     with open_source(path) as source:
-        data = bytes(source.whole())
+        data = bytes(source.read_all())
         tag, width = data[0], {_MAP16: 2, _MAP32: 4}.get(data[0], 0)
         if tag & 0xF0 != _MAP4 and not width:
             raise _damaged(source, 0)
@@ -57,8 +57,10 @@ def read_key2row(path: Path) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int
 
 def _damaged(source: Source, at: int) -> VectorFileError:
     return VectorFileError(
-        f"{source.name}: byte {at:,} is not of a msgpack map from keys to rows; the file is cut "
-        "short or damaged; fetch it again"
+        f"byte {at:,} does not belong to a msgpack map from keys to rows",
+        where=source.name,
+        value=at,
+        remedy="the file is incomplete or damaged; fetch it again",
     )
 
 
@@ -78,7 +80,7 @@ def _packed_map(count: int) -> bytes:
 
 
 def _packed(number: int) -> bytes:
-    """Return an integer in the fewest bytes, as msgpack wants it."""
+    """Return the shortest msgpack encoding of an integer."""
     if number < 0x80:
         return bytes([number])
     tag, width = next((tag, width) for tag, width in _WIDTHS.items() if number < 1 << 8 * width)

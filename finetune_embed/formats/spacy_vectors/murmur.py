@@ -1,8 +1,8 @@
-"""Two of Austin Appleby's MurmurHash functions, over many byte strings at a time.
+"""Two of Austin Appleby's MurmurHash functions, computed for many byte strings at once.
 
 Specification: the public-domain reference, https://github.com/aappleby/smhasher (MurmurHash2.cpp
-and MurmurHash3.cpp). Strings of one length are hashed together, each step of the hash for all of
-them; what is left at the end of a string counts as if zeros followed it.
+and MurmurHash3.cpp). Strings of the same length are hashed together, padded with zeros to full
+blocks.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def murmur64a(strings: Sequence[bytes], seed: int) -> Words:
 
 
 def murmur3_x64_128(strings: Sequence[bytes], seed: int) -> npt.NDArray[np.uint32]:
-    """Return MurmurHash3_x64_128 of `n` byte strings as four words of 32 bits, `(n, 4)`."""
+    """Return MurmurHash3_x64_128 of `n` byte strings as 32-bit words, uint32 `(n, 4)`."""
     c1, c2 = np.uint64(0x87C37B91114253D5), np.uint64(0x4CF5AD432745937F)
     hashes = np.empty((len(strings), 2), np.uint64)
     for rows, length, blocks in _by_length(strings, 16):
@@ -43,11 +43,11 @@ def murmur3_x64_128(strings: Sequence[bytes], seed: int) -> npt.NDArray[np.uint3
         h2 = h1.copy()
         for at in range(0, len(blocks), 2):
             h1 ^= _rotate(blocks[at] * c1, 31) * c2
-            whole = 8 * at + 16 <= length
-            if whole:
+            full = 8 * at + 16 <= length
+            if full:
                 h1 = (_rotate(h1, 27) + h2) * np.uint64(5) + np.uint64(0x52DCE729)
             h2 ^= _rotate(blocks[at + 1] * c2, 33) * c1
-            if whole:
+            if full:
                 h2 = (_rotate(h2, 31) + h1) * np.uint64(5) + np.uint64(0x38495AB5)
         h1, h2 = h1 ^ np.uint64(length), h2 ^ np.uint64(length)
         h1 += h2
@@ -61,7 +61,7 @@ def murmur3_x64_128(strings: Sequence[bytes], seed: int) -> npt.NDArray[np.uint3
 def _by_length(
     strings: Sequence[bytes], block: int
 ) -> Iterator[tuple[npt.NDArray[np.int64], int, Words]]:
-    """Yield, for each length, which strings have it, and their words of 8 bytes `(words, n)`."""
+    """Yield the strings of each length: their positions, the length, and 64-bit words `(W, n)`."""
     lengths = np.fromiter(map(len, strings), np.int64, len(strings))
     order = np.argsort(lengths, kind="stable")
     for rows in np.split(order, np.flatnonzero(np.diff(lengths[order])) + 1):

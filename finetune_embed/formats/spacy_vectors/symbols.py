@@ -1,7 +1,7 @@
-"""The strings for which spaCy has numbers of its own, where all others have their hash.
+"""The strings to which spaCy gives fixed numbers; the key of any other string is its hash.
 
 Source: `spacy.symbols` of spaCy 3 (the enum of https://github.com/explosion/spaCy, symbols.pxd).
-English words are among them (`mark`, `root`, `number`), and none stands in a strings.json.
+Some are English words (`mark`, `root`, `number`). None of them is in a strings.json.
 """
 
 from __future__ import annotations
@@ -32,5 +32,5 @@ _NAMES = [
     *(f"DEPRECATED{number:03}" for number in range(1, 277)),
     *_LABELS.split(),
 ]
-#: The number of each.
+#: The number of each string.
 SYMBOLS = {name: number for number, name in enumerate(_NAMES)}
