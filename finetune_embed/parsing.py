@@ -1,4 +1,4 @@
-"""Value objects as text: `Name(option=value)`, the spelling of the command line and of YAML."""
+"""Value objects written as text, `Name(option=value)`, as on the command line and in YAML."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from .errors import FinetuneEmbedError
+
 __all__ = ["parse_call"]
 
 T = TypeVar("T")
@@ -16,50 +18,84 @@ T = TypeVar("T")
 def parse_call(
     text: str,
     known: Mapping[str, Callable[..., T]],
-    what: str,
-    error: type[Exception],
-    *given: Any,
+    kind: str,
+    error: type[FinetuneEmbedError],
+    *first: Any,
 ) -> T:
-    """Return what a spelling such as `cnn(filters=50)` makes; nothing in it is executed.
+    """Return the object that a text such as `cnn(filters=50)` describes; no code is executed.
 
     Args:
-        text: a name of `known`, optionally with keyword arguments that are literals.
-        known: what each name stands for.
-        what: the kind of thing that is spelled, for messages.
-        error: the class of errors to raise.
-        given: arguments passed before those of the spelling.
+        text: a name in `known`, optionally with keyword arguments that are literals.
+        known: the class or function of each name.
+        kind: what the names are, for messages, such as `"head"`.
+        error: the class of the errors to raise.
+        first: arguments passed before those of the text.
     """
-    try:
-        node = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError) as cause:  # NUL, deep nesting
-        raise error(f"{text!r} is no {what}; write {' or '.join(known)}") from cause
-    keywords: list[ast.keyword] = []
-    if isinstance(node, ast.Call):
-        if node.args or any(keyword.arg is None for keyword in node.keywords):
-            raise error(f"{text}: name the options, such as {ast.unparse(node.func)}(option=value)")
-        keywords = node.keywords
-        node = node.func
-    name = node.id if isinstance(node, ast.Name) else ast.unparse(node)
-    if name not in known:
-        close = difflib.get_close_matches(name.lower(), {k.lower(): k for k in known}, 1)
-        hint = next((f"; did you mean {k}?" for k in known if close and k.lower() == close[0]), "")
-        raise error(f"no {what} is called {name!r}; there are {', '.join(known)}{hint}")
-    options = [p for p in inspect.signature(known[name]).parameters][len(given) :]
+    name, keywords = _split(text, known, kind, error)
+    options = list(inspect.signature(known[name]).parameters)[len(first) :]
+    call = f"{name}({', '.join(f'{option}=...' for option in options)})"
     values: dict[str, Any] = {}
     for keyword in keywords:
+        if keyword.arg is None:
+            raise error(f"{text}: options need names", value=text, remedy=f"write {call}")
         if keyword.arg not in options:
-            raise error(f"{name} has no option {keyword.arg!r}; write {name}({', '.join(options)})")
+            raise error(
+                f"{name} has no option {keyword.arg!r}", value=keyword.arg, remedy=f"write {call}"
+            )
         if keyword.arg in values:
-            raise error(f"{text}: {keyword.arg} is given twice; keep one of them")
+            raise error(
+                f"{text}: {keyword.arg} is given twice", value=text, remedy="keep one of them"
+            )
         try:
             values[keyword.arg] = ast.literal_eval(keyword.value)
         except (ValueError, TypeError) as cause:
+            written = ast.unparse(keyword.value)
             raise error(
-                f"{name}({keyword.arg}={ast.unparse(keyword.value)}): give a plain number or text"
+                f"{name}({keyword.arg}={written}): {written} is not a literal",
+                value=written,
+                remedy="give a plain number or text",
             ) from cause
     try:
-        return known[name](*given, **values)
-    except error:
-        raise
+        return known[name](*first, **values)
+    except FinetuneEmbedError as cause:
+        if isinstance(cause, error):
+            raise
+        raise error(
+            cause.what,
+            where=cause.where,
+            value=cause.value,
+            remedy=cause.remedy,
+            option=cause.option,
+        ) from cause
     except (TypeError, ValueError, RuntimeError) as cause:
-        raise error(f"{text}: {cause}") from cause
+        raise error(f"{text}: {cause}", value=text) from cause
+
+
+def _split(
+    text: str,
+    known: Mapping[str, Callable[..., Any]],
+    kind: str,
+    error: type[FinetuneEmbedError],
+) -> tuple[str, list[ast.keyword]]:
+    """Return the name and the keyword arguments of a text; an argument without a name has None."""
+    try:
+        node = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError) as cause:  # a null character, deep nesting
+        raise error(
+            f"{text!r} is not a {kind}", value=text, remedy=f"write {' or '.join(known)}"
+        ) from cause
+    keywords: list[ast.keyword] = []
+    if isinstance(node, ast.Call):
+        keywords = [ast.keyword(None, value) for value in node.args] + node.keywords
+        node = node.func
+    name = node.id if isinstance(node, ast.Name) else ast.unparse(node)
+    if name in known:
+        return name, keywords
+    lower = {one.lower(): one for one in known}
+    close = difflib.get_close_matches(name.lower(), lower, 1)
+    hint = f" (did you mean {lower[close[0]]}?)" if close else ""
+    raise error(
+        f"no {kind} is called {name!r}{hint}",
+        value=name,
+        remedy=f"choose from {', '.join(known)}",
+    )

@@ -1,6 +1,8 @@
-"""What tuning did to a table."""
+"""Measure how tuning changed a table."""
 
-from .drift import Band, Drift, Mover, drift
+from .bands import Band
+from .drift import drift
+from .drift_report import Drift, Mover
 from .neighbour_overlap import neighbour_overlap
 from .word_pairs import WordPairs, evaluate_word_pairs, read_word_pairs
 

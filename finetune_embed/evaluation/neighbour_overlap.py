@@ -1,4 +1,4 @@
-"""How many of a word's neighbours are the same before and after."""
+"""The share of its nearest neighbours that a word keeps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..table import EmbeddingTable, Rows, unit
 
 __all__ = ["neighbour_overlap"]
 
-BLOCK = 512
+BLOCK = 512  # words compared at a time
 
 
 def neighbour_overlap(
@@ -22,18 +22,18 @@ def neighbour_overlap(
     among: Sequence[str] | None = None,
     topn: int = 10,
 ) -> float:
-    """Return the share of nearest neighbours that words keep, from 0 to 1.
+    """Return the share of their nearest neighbours that words keep, from 0 to 1.
 
     Args:
         base: the table before.
         tuned: the table after.
-        words: the words whose neighbours are compared; those that a table lacks don't count.
-        among: the words that may be a neighbour; all of `words` when left out. In a table of which
-            few rows move, the words that training saw tell more than all others.
-        topn: how many neighbours of each word, by cosine.
+        words: the words whose neighbours are compared; words that a table lacks don't count.
+        among: the words that may be neighbours; by default `words`. If few rows of a table moved,
+            restrict this to the words of the training data: most others keep all neighbours.
+        topn: the number of neighbours of each word, by cosine.
 
     Returns:
-        The mean over the words; nan where no word has a neighbour.
+        The mean over the words; nan if no word has a neighbour.
     """
     candidates = list(dict.fromkeys(words if among is None else among))
     rows = [table.rows_of(candidates) for table in (base, tuned)]
@@ -52,7 +52,7 @@ def neighbour_overlap(
 
 
 def _nearest(table: EmbeddingTable, rows: Rows, asked: Rows, topn: int) -> npt.NDArray[np.int64]:
-    """Return the `topn` nearest of `rows` to each of those asked for, `(asked, topn)`."""
+    """Return the `topn` nearest of `rows` to each of those at `asked`, `(len(asked), topn)`."""
     directions = unit(table.rows(rows))
     found = np.empty((len(asked), topn), np.int64)
     for first in range(0, len(asked), BLOCK):

@@ -1,4 +1,4 @@
-"""Drift: how far rows moved, against a slow reference, by band, with neighbours."""
+"""Drift: how far rows moved, against a slow reference, in bands, with neighbours."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def base_table(rows: int = 40) -> fe.EmbeddingTable:
 
 
 def moved_table(base: fe.EmbeddingTable, rows: list[int], seed: int = 1) -> fe.EmbeddingTable:
-    """Return the table with some rows moved, in another order, with two further words."""
+    """Return the table with some rows moved, in another order, and two new words."""
     rng = np.random.default_rng(seed)
     vectors = np.array(base.vectors)
     vectors[rows] += rng.standard_normal((len(rows), D)).astype(np.float32) * 0.3
@@ -44,72 +44,72 @@ def by_hand(base: fe.EmbeddingTable, tuned: fe.EmbeddingTable, word: str) -> tup
     return distance / (size or 1), product / ((size * end_size) or 1)
 
 
-def test_numbers_of_every_row():
+def test_movement_and_cosine_of_every_row():
     base = base_table()
     tuned = moved_table(base, [0, 3, 7, 39])
-    told = fe.drift(base, tuned)
+    found = fe.drift(base, tuned)
     expected = [by_hand(base, tuned, word) for word in base.index_to_key]
-    np.testing.assert_allclose(told.movement, [m for m, _ in expected], rtol=1e-12)
-    np.testing.assert_allclose(told.cosine, [c for _, c in expected], rtol=1e-12)
-    assert np.flatnonzero(told.moved).tolist() == [0, 3, 7, 39]
-    assert told.rows_moved == 4
-    assert told.new_rows == 2
-    moved = sorted(told.movement[[0, 3, 7, 39]])
-    assert told.median_movement == pytest.approx((moved[1] + moved[2]) / 2)
-    cosines = sorted(told.cosine[[0, 3, 7, 39]])
-    assert told.median_cosine == pytest.approx((cosines[1] + cosines[2]) / 2)
+    np.testing.assert_allclose(found.movement, [m for m, _ in expected], rtol=1e-12)
+    np.testing.assert_allclose(found.cosine, [c for _, c in expected], rtol=1e-12)
+    assert np.flatnonzero(found.moved).tolist() == [0, 3, 7, 39]
+    assert found.rows_moved == 4
+    assert found.new_rows == 2
+    moved = sorted(found.movement[[0, 3, 7, 39]])
+    assert found.median_movement == pytest.approx((moved[1] + moved[2]) / 2)
+    cosines = sorted(found.cosine[[0, 3, 7, 39]])
+    assert found.median_cosine == pytest.approx((cosines[1] + cosines[2]) / 2)
 
 
-def test_figures_that_can_be_worked_out_in_the_head():
+def test_round_numbers():
     base = fe.EmbeddingTable(["a", "b", "c", "d"], [[3, 4], [0, 2], [1, 0], [5, 5]])
     tuned = fe.EmbeddingTable(["a", "b", "c", "d"], [[3, 9], [2, 0], [-1, 0], [5, 5]])
-    told = fe.drift(base, tuned)
+    found = fe.drift(base, tuned)
     root = math.sqrt
-    np.testing.assert_allclose(told.movement, [1.0, root(8) / 2, 2.0, 0.0])
-    np.testing.assert_allclose(told.cosine, [45 / (5 * root(90)), 0.0, -1.0, 1.0], atol=1e-15)
+    np.testing.assert_allclose(found.movement, [1.0, root(8) / 2, 2.0, 0.0])
+    np.testing.assert_allclose(found.cosine, [45 / (5 * root(90)), 0.0, -1.0, 1.0], atol=1e-15)
 
 
 def test_a_table_with_itself():
     base = base_table()
     for other in (base, fe.EmbeddingTable(base.index_to_key[::-1], base.vectors[::-1])):
-        told = fe.drift(base, other)
-        assert not told.movement.any()
-        assert (told.cosine == 1).all()
-        assert (told.rows_moved, told.median_movement, told.median_cosine) == (0, 0.0, 1.0)
-        assert told.top() == []
-        assert "0 of 40 rows moved (0.00%), 40 are bit for bit as they were" in str(told)
+        found = fe.drift(base, other)
+        assert not found.movement.any()
+        assert (found.cosine == 1).all()
+        assert (found.rows_moved, found.median_movement, found.median_cosine) == (0, 0.0, 1.0)
+        assert found.top() == []
+        assert "0 of 40 rows moved (0.00%), 40 are bit-identical" in str(found)
 
 
 def test_a_single_bit_counts():
     base = base_table()
     vectors = np.array(base.vectors)
     vectors[5, 2] = np.nextafter(vectors[5, 2], np.float32(9))
-    told = fe.drift(base, fe.EmbeddingTable(base.index_to_key, vectors))
-    assert np.flatnonzero(told.moved).tolist() == [5]
-    assert 0 < told.movement[5] < 1e-6
+    found = fe.drift(base, fe.EmbeddingTable(base.index_to_key, vectors))
+    assert np.flatnonzero(found.moved).tolist() == [5]
+    assert 0 < found.movement[5] < 1e-6
 
 
-def test_blocks_are_put_together_right(monkeypatch):
-    """The same numbers whatever the size of a block, also where the last one is short."""
+def test_the_block_size_does_not_matter(monkeypatch):
+    """The numbers are the same for any block size, also where the last block is short."""
     base = base_table()
     tuned = moved_table(base, [0, 6, 7, 8, 20, 39])
     whole = fe.drift(base, tuned)
     module = __import__("importlib").import_module(package_drift.__module__)
     for block in (1, 7, 39, 40, 41):
         monkeypatch.setattr(module, "BLOCK", block)
-        told = fe.drift(base, tuned)
-        assert told.movement.tobytes() == whole.movement.tobytes()
-        assert told.cosine.tobytes() == whole.cosine.tobytes()
-        assert told.moved.tolist() == whole.moved.tolist()
+        found = fe.drift(base, tuned)
+        assert found.movement.tobytes() == whole.movement.tobytes()
+        assert found.cosine.tobytes() == whole.cosine.tobytes()
+        assert found.moved.tolist() == whole.moved.tolist()
 
 
 def test_zero_rows():
     base = fe.EmbeddingTable(["from zero", "to zero", "stays zero"], [[0, 0], [3, 4], [0, 0]])
     tuned = fe.EmbeddingTable(base.index_to_key, [[3, 4], [0, 0], [0, 0]])
-    told = fe.drift(base, tuned)
-    assert told.movement.tolist() == [5.0, 1.0, 0.0]  # the distance itself; all of its length
-    assert told.cosine.tolist() == [0.0, 0.0, 1.0]
-    assert told.moved.tolist() == [True, True, False]
+    found = fe.drift(base, tuned)
+    assert found.movement.tolist() == [5.0, 1.0, 0.0]  # the distance itself; all of its length
+    assert found.cosine.tolist() == [0.0, 0.0, 1.0]
+    assert found.moved.tolist() == [True, True, False]
 
 
 # --- bands ----------------------------------------------------------------------------------------
@@ -119,8 +119,8 @@ def test_bands_by_count():
     base = base_table(8)
     counts = {"w0": 0, "w1": 1, "w2": 2, "w3": 9, "w4": 10, "w5": 999, "w6": 1000, "other": 5}
     tuned = moved_table(base, [2, 3, 6])
-    told = fe.drift(base, tuned, counts)
-    bands = {band.name: band for band in told.bands}
+    found = fe.drift(base, tuned, counts)
+    bands = {band.name: band for band in found.bands}
     assert {name: (band.rows, band.moved) for name, band in bands.items()} == {
         "never seen in training": (2, 0),
         "seen once": (1, 0),
@@ -130,12 +130,12 @@ def test_bands_by_count():
         "seen 1,000 or more times": (1, 1),
     }
     few = bands["seen 2 to 9 times"]
-    assert few.median_movement == pytest.approx(told.movement[[2, 3]].mean())
-    assert few.median_cosine == pytest.approx(told.cosine[[2, 3]].mean())
+    assert few.median_movement == pytest.approx(found.movement[[2, 3]].mean())
+    assert few.median_cosine == pytest.approx(found.cosine[[2, 3]].mean())
     assert bands["seen once"].median_movement == 0.0
     assert bands["seen once"].median_cosine == 1.0
-    assert sum(band.rows for band in told.bands) == len(base)
-    assert sum(band.moved for band in told.bands) == told.rows_moved
+    assert sum(band.rows for band in found.bands) == len(base)
+    assert sum(band.moved for band in found.bands) == found.rows_moved
 
 
 def test_bands_by_rank():
@@ -143,29 +143,29 @@ def test_bands_by_rank():
     base = fe.EmbeddingTable([f"w{i}" for i in range(rows)], np.ones((rows, 2)))
     vectors = np.ones((rows, 2), np.float32)
     vectors[[0, 999, 1000, 10_000]] = 2
-    told = fe.drift(base, fe.EmbeddingTable(base.index_to_key, vectors))
-    assert [(band.name, band.rows, band.moved) for band in told.bands] == [
+    found = fe.drift(base, fe.EmbeddingTable(base.index_to_key, vectors))
+    assert [(band.name, band.rows, band.moved) for band in found.bands] == [
         ("rows 0 to 999", 1000, 2),
         ("rows 1,000 to 9,999", 9000, 1),
         ("rows 10,000 to 99,999", 1, 1),
     ]
-    assert {band.median_movement for band in told.bands} == {1.0}
+    assert {band.median_movement for band in found.bands} == {1.0}
 
 
 # --- neighbours -----------------------------------------------------------------------------------
 
 
-def test_movers_are_those_that_moved_farthest_with_their_neighbours():
+def test_top_returns_the_words_that_moved_farthest_with_their_neighbours():
     base = base_table()
     tuned = moved_table(base, [0, 3, 7, 39])
-    told = fe.drift(base, tuned)
-    order = sorted([0, 3, 7, 39], key=lambda row: -told.movement[row])
+    found = fe.drift(base, tuned)
+    order = sorted([0, 3, 7, 39], key=lambda row: -found.movement[row])
     for n, rows in ((2, order[:2]), (4, order), (10, order)):
-        assert [mover.word for mover in told.top(n)] == [f"w{row}" for row in rows]
-    for mover in told.top(4, topn=3):
+        assert [mover.word for mover in found.top(n)] == [f"w{row}" for row in rows]
+    for mover in found.top(4, topn=3):
         row = base.key_to_index[mover.word]
-        assert (mover.movement, mover.cosine) == (told.movement[row], told.cosine[row])
-        for table, found in ((base, mover.before), (tuned, mover.after)):
+        assert (mover.movement, mover.cosine) == (found.movement[row], found.cosine[row])
+        for table, nearest in ((base, mover.before), (tuned, mover.after)):
             cosines = {
                 word: float(
                     table[mover.word]
@@ -177,120 +177,124 @@ def test_movers_are_those_that_moved_farthest_with_their_neighbours():
                 if word != mover.word
             }
             best = sorted(cosines, key=lambda word: -cosines[word])[:3]
-            assert [word for word, _ in found] == best
-            np.testing.assert_allclose([c for _, c in found], [cosines[w] for w in best], rtol=1e-5)
-    assert told.top(1)[0].before != told.top(1)[0].after
+            assert [word for word, _ in nearest] == best
+            np.testing.assert_allclose(
+                [c for _, c in nearest], [cosines[w] for w in best], rtol=1e-5
+            )
+    assert found.top(1)[0].before != found.top(1)[0].after
 
 
 def test_one_word():
     base = base_table()
-    told = fe.drift(base, moved_table(base, [3]))
-    assert told.word("w3") == told.top(1)[0]
-    still = told.word("w4", topn=2)
+    found = fe.drift(base, moved_table(base, [3]))
+    assert found.word("w3") == found.top(1)[0]
+    still = found.word("w4", topn=2)
     assert (still.movement, still.cosine, len(still.before)) == (0.0, 1.0, 2)
     for word in ("new1", "absent"):
         with pytest.raises(fe.VocabularyError, match=rf"'{word}' is not in the base table \(Emb"):
-            told.word(word)
+            found.word(word)
 
 
-# --- what can't be compared, and the report -------------------------------------------------------
+# --- errors and the report -------------------------------------------------------
 
 
-def test_words_that_the_tuned_table_lacks_are_an_error_with_its_cure():
+def test_words_that_the_tuned_table_lacks_are_an_error_with_a_remedy():
     base = base_table(4)
     tuned = base.subset(["w3", "w0"])
     with pytest.raises(fe.VocabularyError) as caught:
         fe.drift(base, tuned)
     assert str(caught.value) == (
-        "the tuned table lacks 2 of 4 words of the base, 'w1' the first; compare with "
+        "the tuned table lacks 2 of 4 words of the base table; the first is 'w1'; compare it with "
         "base.subset(w for w in base.index_to_key if w in tuned)"
     )
-    cured = fe.drift(base.subset(w for w in base.index_to_key if w in tuned), tuned)
-    assert cured.rows_moved == 0
+    common = fe.drift(base.subset(w for w in base.index_to_key if w in tuned), tuned)
+    assert common.rows_moved == 0
 
 
 def test_tables_of_different_dimensions_are_an_error():
-    with pytest.raises(fe.VocabularyError, match="base table has 5 dimensions, the tuned one 2;"):
+    with pytest.raises(
+        fe.VocabularyError, match="base table has 5 dimensions, the tuned one 2; compare"
+    ):
         fe.drift(base_table(), fe.EmbeddingTable(["w0"], [[1, 2]]))
 
 
 @pytest.mark.parametrize("counts", [None, {"w1": 3}])
 def test_to_dict_is_plain_json(counts):
     base = base_table()
-    told = fe.drift(base, moved_table(base, [1, 2]), counts)
-    plain = json.loads(json.dumps(told.to_dict(top=2)))
+    found = fe.drift(base, moved_table(base, [1, 2]), counts)
+    plain = json.loads(json.dumps(found.to_dict(top=2)))
     assert (plain["rows"], plain["rows_moved"], plain["new_rows"]) == (40, 2, 2)
-    assert plain["median_movement"] == told.median_movement
-    assert [band["name"] for band in plain["bands"]] == [band.name for band in told.bands]
-    assert [mover["word"] for mover in plain["top"]] == [mover.word for mover in told.top(2)]
-    assert plain["top"][0]["before"][0] == list(told.top(1)[0].before[0])
-    assert json.loads(json.dumps(told.summary())) == {
+    assert plain["median_movement"] == found.median_movement
+    assert [band["name"] for band in plain["bands"]] == [band.name for band in found.bands]
+    assert [mover["word"] for mover in plain["top"]] == [mover.word for mover in found.top(2)]
+    assert plain["top"][0]["before"][0] == list(found.top(1)[0].before[0])
+    assert json.loads(json.dumps(found.summary())) == {
         name: value for name, value in plain.items() if name != "top"
     }
 
 
 def test_the_printed_report():
     base = base_table()
-    told = fe.drift(base, moved_table(base, [1, 2]))
-    lines = str(told).splitlines()
-    assert lines[0] == ("2 of 40 rows moved (5.00%), 38 are bit for bit as they were; 2 new rows")
-    assert f"median movement {told.median_movement:.1%} of their length" in lines[1]
+    found = fe.drift(base, moved_table(base, [1, 2]))
+    lines = str(found).splitlines()
+    assert lines[0] == ("2 of 40 rows moved (5.00%), 38 are bit-identical; 2 new rows")
+    assert f"median movement {found.median_movement:.1%} of their length" in lines[1]
     assert lines[3].split() == ["row", "rows", "moved", "movement", "cosine"]
     by_count = str(fe.drift(base, moved_table(base, [1, 2]), {"w1": 3})).splitlines()
     assert by_count[3].split() == ["frequency", "rows", "moved", "movement", "cosine"]
     assert lines[4].split()[:6] == ["rows", "0", "to", "999", "40", "2"]
-    assert lines[7].startswith(f"{told.top(1)[0].word}: moved {told.movement.max():.1%}, cosine")
+    assert lines[7].startswith(f"{found.top(1)[0].word}: moved {found.movement.max():.1%}, cosine")
 
 
 def test_an_empty_table():
-    told = fe.drift(fe.EmbeddingTable([], np.empty((0, 3))), fe.EmbeddingTable(["a"], [[1, 2, 3]]))
-    assert (told.rows_moved, told.new_rows, told.bands) == (0, 1, ())
-    assert str(told).startswith("0 of 0 rows moved (0.00%)")
+    found = fe.drift(fe.EmbeddingTable([], np.empty((0, 3))), fe.EmbeddingTable(["a"], [[1, 2, 3]]))
+    assert (found.rows_moved, found.new_rows, found.bands) == (0, 1, ())
+    assert str(found).startswith("0 of 0 rows moved (0.00%)")
 
 
-def test_of_no_movement_no_median_is_told() -> None:
+def test_the_report_of_no_movement_has_no_medians() -> None:
     table = fe.EmbeddingTable(["a", "b"], np.ones((2, 2), np.float32))
-    told = str(fe.drift(table, table))
-    assert told.startswith("0 of 2 rows moved (0.00%), 2 are bit for bit as they were")
-    assert "median movement" not in told
+    found = str(fe.drift(table, table))
+    assert found.startswith("0 of 2 rows moved (0.00%), 2 are bit-identical")
+    assert "median movement" not in found
 
 
-# --- of a table that shares rows with its base ----------------------------------------------------
+# --- a table that shares rows with its base ----------------------------------------------------
 
 
 @pytest.fixture
 def shared(tmp_path):
-    """A base opened in place, and a table that has all but a few of its rows."""
+    """A base opened in place, and a table that shares all but a few of its rows."""
     fe.save_safetensors(base_table(), tmp_path / "base.safetensors")
     base = fe.load_safetensors(tmp_path / "base.safetensors")
     vectors = np.array(base.vectors[[3, 7, 39]])
-    vectors[:2] += 0.5  # the third stays as it was
+    vectors[:2] += 0.5  # the third does not move
     origin = np.zeros(41, np.uint8)
     at = np.array([7, 3, 39])
     vectors = np.concatenate([vectors[[1, 0, 2]], np.ones((1, D), np.float32)])
-    return base, base.revised(at, vectors, ["new"], origin)
+    return base, base.patched(at, vectors, ["new"], origin)
 
 
 @pytest.mark.parametrize("counts", [None, {"w3": 5, "w8": 1, "new": 2, "absent": 1}])
 def test_only_the_rows_that_differ_are_read(shared, counts, monkeypatch):
     base, tuned = shared
-    whole = fe.EmbeddingTable(list(tuned.words), tuned.stored.whole())
-    expected = fe.drift(base, whole, counts)
+    copied = fe.EmbeddingTable(list(tuned.words), tuned.stored.to_array())
+    expected = fe.drift(base, copied, counts)
     asked: list[int] = []
     rows = fe.EmbeddingTable.rows
     monkeypatch.setattr(fe.EmbeddingTable, "rows", lambda t, w: (asked.extend(w), rows(t, w))[1])
-    told = fe.drift(base, tuned, counts)
+    found = fe.drift(base, tuned, counts)
     monkeypatch.undo()
     assert sorted(asked) == [3, 3, 7, 7, 39, 39]
-    assert told.movement.tobytes() == expected.movement.tobytes()
-    assert told.cosine.tobytes() == expected.cosine.tobytes()
-    assert np.flatnonzero(told.moved).tolist() == [3, 7]
-    assert told.to_dict() == expected.to_dict()
-    assert str(told) == str(expected)
+    assert found.movement.tobytes() == expected.movement.tobytes()
+    assert found.cosine.tobytes() == expected.cosine.tobytes()
+    assert np.flatnonzero(found.moved).tolist() == [3, 7]
+    assert found.to_dict() == expected.to_dict()
+    assert str(found) == str(expected)
     assert not {"vectors", "key_to_index", "index_to_key"} & vars(tuned).keys()
 
 
-def test_what_was_done_to_its_vectors_afterwards_counts(shared):
+def test_later_changes_of_its_vectors_count(shared):
     base, tuned = shared
     tuned.vectors[20] = 5
     assert np.flatnonzero(fe.drift(base, tuned).moved).tolist() == [3, 7, 20]
@@ -299,13 +303,13 @@ def test_what_was_done_to_its_vectors_afterwards_counts(shared):
 def test_a_base_of_the_same_rows_under_other_words(shared):
     base, tuned = shared
     other = fe.EmbeddingTable(base.index_to_key[::-1], base.vectors)
-    told = fe.drift(other, tuned)
-    assert told.rows_moved == 40
+    found = fe.drift(other, tuned)
+    assert found.rows_moved == 40
     expected = [by_hand(other, tuned, word) for word in other.index_to_key]
-    np.testing.assert_allclose(told.movement, [m for m, _ in expected], rtol=1e-12)
+    np.testing.assert_allclose(found.movement, [m for m, _ in expected], rtol=1e-12)
 
 
-def test_a_word_that_became_nan_leads_the_list(tmp_path, capsys):
+def test_a_word_that_became_nan_comes_first(tmp_path, capsys):
     base = base_table()
     vectors = np.array(base.vectors)
     vectors[3, 0], vectors[5] = np.nan, vectors[5] + 1
@@ -320,8 +324,8 @@ def test_a_word_that_became_nan_leads_the_list(tmp_path, capsys):
         main(["drift", str(tmp_path / "base"), str(tmp_path / "tuned"), "--json"])
 
     def refuse(name: str) -> None:
-        raise AssertionError(f"{name} is no JSON")
+        raise AssertionError(f"{name} is not JSON")
 
-    told = json.loads(capsys.readouterr().out, parse_constant=refuse)
-    assert told["top"][0]["movement"] is None
-    assert told["rows_moved"] == 2
+    found = json.loads(capsys.readouterr().out, parse_constant=refuse)
+    assert found["top"][0]["movement"] is None
+    assert found["rows_moved"] == 2

@@ -1,4 +1,4 @@
-"""The logits of many texts: batches by length, in the order of the texts."""
+"""The logits of many texts: batched by length, returned in the order of the texts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import nn
 
 import finetune_embed as fe
 from finetune_embed.data import EncodedTexts
-from finetune_embed.training import inference as evaluate
+from finetune_embed.training import inference
 from finetune_embed.training.inference import forward_all
 
 V, D = 50, 4
@@ -20,7 +20,7 @@ def texts_of(lengths: list[int]) -> EncodedTexts:
 
 
 class Watched(nn.Module):
-    """A model that notes the shape of each batch it is given."""
+    """A model that records the shape of each batch."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -39,9 +39,9 @@ def watched(head: type[nn.Module] = fe.BagOfEmbeddings) -> tuple[Watched, str, t
 
 @pytest.mark.parametrize("head", [fe.BagOfEmbeddings, fe.KimCNN])
 @pytest.mark.parametrize(("batch", "tokens"), [(512, 1 << 16), (4, 30), (1, 1), (7, 12), (99, 20)])
-def test_equals_one_text_at_a_time_whatever_the_size_of_batches(monkeypatch, head, batch, tokens):
-    monkeypatch.setattr(evaluate, "BATCH", batch)
-    monkeypatch.setattr(evaluate, "TOKENS", tokens)
+def test_batches_give_the_same_as_one_text_at_a_time(monkeypatch, head, batch, tokens):
+    monkeypatch.setattr(inference, "BATCH", batch)
+    monkeypatch.setattr(inference, "TOKENS", tokens)
     model, path, weight = watched(head)
     lengths = [5, 0, 9, 1, 31, 2, 0, 9, 9, 5, 40, 3, 1, 7]
     data = texts_of(lengths)
@@ -58,9 +58,9 @@ def test_equals_one_text_at_a_time_whatever_the_size_of_batches(monkeypatch, hea
 
 @pytest.mark.parametrize("head", [fe.BiLSTMTagger, fe.CNNTagger])
 @pytest.mark.parametrize(("batch", "tokens"), [(512, 1 << 16), (4, 30), (1, 1), (7, 12)])
-def test_words_of_a_tagger_come_in_the_order_of_the_texts(monkeypatch, head, batch, tokens):
-    monkeypatch.setattr(evaluate, "BATCH", batch)
-    monkeypatch.setattr(evaluate, "TOKENS", tokens)
+def test_tokens_of_a_tagger_are_in_the_order_of_the_texts(monkeypatch, head, batch, tokens):
+    monkeypatch.setattr(inference, "BATCH", batch)
+    monkeypatch.setattr(inference, "TOKENS", tokens)
     model, path, weight = watched(head)
     lengths = [5, 0, 9, 1, 31, 2, 0, 9, 9, 5, 40, 3, 1, 7]
     data = texts_of(lengths)
@@ -83,15 +83,15 @@ def test_one_long_text_does_not_pad_many_short_ones():
     assert model.shapes == [(256, 20), (1, 15_000)]
 
 
-def test_a_text_beyond_the_budget_goes_alone_and_short_ones_by_the_512():
+def test_a_text_over_the_budget_is_alone_in_its_batch():
     model, path, weight = watched()
-    over = evaluate.TOKENS + 1
+    over = inference.TOKENS + 1
     forward_all(model, path, weight, texts_of([over, *[3] * 1030, over, 0]))
     assert model.shapes == [(512, 3), (512, 3), (7, 3), (1, over), (1, over)]
 
 
 class Packed(nn.Module):
-    """A bag over texts one after the other; an empty one is zeros."""
+    """A bag over concatenated texts; an empty text is zeros."""
 
     packed = True
 
@@ -106,9 +106,9 @@ class Packed(nn.Module):
         return torch.stack([p.sum(dim=0) for p in self.embedding(ids).split(lengths.tolist())])
 
 
-def test_a_model_of_packed_texts_gets_them_without_padding(monkeypatch):
-    monkeypatch.setattr(evaluate, "BATCH", 5)
-    monkeypatch.setattr(evaluate, "TOKENS", 20)
+def test_a_model_of_packed_texts_gets_no_padding(monkeypatch):
+    monkeypatch.setattr(inference, "BATCH", 5)
+    monkeypatch.setattr(inference, "TOKENS", 20)
     lengths = [5, 0, 9, 1, 31, 2, 0, 9, 9, 5, 40, 3, 1, 7]
     data, model = texts_of(lengths), Packed()
     weight = model.embedding.weight.detach()
@@ -117,12 +117,12 @@ def test_a_model_of_packed_texts_gets_them_without_padding(monkeypatch):
         weight[data.ids[a : a + n]].sum(0) for a, n in zip(data.offsets, lengths, strict=True)
     ]
     torch.testing.assert_close(logits, torch.stack(expected))
-    # 0 0 1 1 2 | 3 5 5 7 | 9 9 | 9 | 31 | 40 words: real ones count, empty texts as one
+    # 0 0 1 1 2 | 3 5 5 7 | 9 9 | 9 | 31 | 40 tokens; an empty text counts as one
     assert model.shapes == [(5, 4), (4, 20), (2, 18), (1, 9), (1, 31), (1, 40)]
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_the_mode_of_the_model_is_left_as_it_was(training):
+def test_the_mode_of_the_model_is_kept(training):
     model, path, weight = watched(fe.KimCNN)
     model.train(training)
     data = texts_of([3, 1])

@@ -1,4 +1,4 @@
-"""The share of neighbours that are kept, against the slow way."""
+"""The share of neighbours that words keep, against a slow reference."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def by_hand(table: fe.EmbeddingTable, word: str, among: list[str], topn: int) ->
     return set(sorted((w for w in among if w != word), key=cosine, reverse=True)[:topn])
 
 
-def test_the_share_is_that_of_every_word_by_itself():
+def test_the_share_is_the_mean_over_the_words():
     base, tuned = tables(0.5)
     words, among = [f"w{i}" for i in range(0, 20)], [f"w{i}" for i in range(50)]
     shares = [len(by_hand(base, w, among, 5) & by_hand(tuned, w, among, 5)) / 5 for w in words]
@@ -36,7 +36,7 @@ def test_the_share_is_that_of_every_word_by_itself():
     assert 0.2 < found < 0.9
 
 
-def test_a_table_keeps_all_of_its_own():
+def test_an_unchanged_table_keeps_all_neighbours():
     base, tuned = tables(0.0)
     assert fe.neighbour_overlap(base, tuned, base.index_to_key) == 1.0
 
