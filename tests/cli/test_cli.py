@@ -186,7 +186,7 @@ BAD_INPUT = {
     ),
     "no head": (
         ("train", "--vectors", VECTORS, "--data", REVIEWS, "-o", "out", "--head", "lstm"),
-        "no head is called 'lstm'; there are bag, cnn",
+        "no head is called 'lstm' (did you mean bilstm?); choose from bag, cnn",
     ),
     "no epochs": (
         ("train", "--vectors", VECTORS, "--data", REVIEWS, "-o", "out", "--epochs", "0"),

@@ -298,9 +298,9 @@ def test_heads_as_spelled(embedding):
 @pytest.mark.parametrize(
     ("spelling", "message"),
     [
-        ("lstm", "no head is called 'lstm'; there are bag, cnn"),
+        ("lstm", r"no head is called 'lstm' \(did you mean bilstm\?\); choose from bag, cnn"),
         ("bagg", "did you mean bag"),
-        ("bag(hiden=3)", r"bag has no option 'hiden'; write bag\(hidden, dropout, layers\)"),
+        ("bag(hiden=3)", r"bag has no option 'hiden'; write bag\(hidden=..., dropout=..., layers=...\)"),
         ("bag(num_labels=3)", "bag has no option 'num_labels'"),
         ("bag(dropout=2)", r"bag\(dropout=2\): dropout probability has to be between 0 and 1"),
         ("bag(hidden=3, layers=0)", r"layers=0: give one or more; hidden=0 is for none"),

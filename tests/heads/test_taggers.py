@@ -161,7 +161,7 @@ def test_taggers_as_spelled(embedding):
         ("cnn_tagger(widths=())", r"widths=\(\), .*such as widths=\(3, 5\)"),
         ("cnn_tagger(widths=(3, 4))", "windows of an odd number of words"),
         ("cnn_tagger(widths=(-1,))", "windows of an odd number of words"),
-        ("bilstm_tagger", "no head is called 'bilstm_tagger'; there are bag, cnn, bilstm"),
+        ("bilstm_tagger", r"'bilstm_tagger' \(did you mean bilstm\?\); choose from bag, cnn"),
     ],
 )
 def test_spellings_of_no_tagger(embedding, spelling, message):

@@ -134,7 +134,7 @@ from finetune_embed import files
 from finetune_embed.training import checkpoint, progress, run, tuning
 
 torch.set_num_threads(1)
-checkpoint.YOUNG = 0.0
+checkpoint.MIN_SECONDS = 0.0
 where, number, options = json.load(sys.stdin)
 owner, name = {
     "batch": (progress.ProgressBar, "advance"),
@@ -951,9 +951,9 @@ def test_a_module_with_two_embeddings_has_to_be_told_which():
             r"a function head=lambda embedding, num_labels",
         ),
         (lambda: lambda embedding, labels: Own(), r"returned a Own that does not hold the embed"),
-        (lambda: "rnn", r"no head is called 'rnn'; there are bag, cnn"),
-        (lambda: "bag(size=3)", r"bag has no option 'size'; write bag\(hidden, dropout"),
-        (lambda: "bag(", r"'bag\(' is no head; write bag or cnn"),
+        (lambda: "rnn", r"no head is called 'rnn' \(did you mean cnn\?\); choose from bag, cnn"),
+        (lambda: "bag(size=3)", r"bag has no option 'size'; write bag\(hidden=..., dropout=..."),
+        (lambda: "bag(", r"'bag\(' is not a head; write bag or cnn"),
     ],
 )
 def test_heads_that_do_not_hold_the_table(head, told):
