@@ -61,9 +61,6 @@ from .evaluation import (
     read_word_pairs as read_word_pairs,
 )
 from .formats import (
-    from_dataset as from_dataset,
-)
-from .formats import (
     load_arrow as load_arrow,
 )
 from .formats import (

@@ -1,6 +1,6 @@
-"""One module a format: how to recognise, read and write it."""
+"""The vector file formats, one module or folder each, with a reader and, for most, a writer."""
 
-from .arrow import from_dataset, load_arrow, save_arrow, save_parquet, to_dataset
+from .arrow import load_arrow, save_arrow, save_parquet, to_dataset
 from .fasttext import load_fasttext
 from .gensim_native import load_gensim
 from .glove import load_glove, save_glove
@@ -16,7 +16,6 @@ __all__ = [
     "READERS",
     "SAVERS",
     "Loaded",
-    "from_dataset",
     "load_arrow",
     "load_fasttext",
     "load_gensim",

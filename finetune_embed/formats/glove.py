@@ -1,7 +1,7 @@
-"""GloVe text: one line a word, `word v1 ... vD` between single spaces, without a header.
+"""GloVe text: one line per word, `word v1 ... vD` separated by single spaces, without a header.
 
 Specification: the output of the GloVe tool, https://nlp.stanford.edu/projects/glove/. UTF-8, not
-quoted; words may contain spaces (glove.840B: `. . .`) and are split off from the right.
+quoted. Words may contain spaces, as `. . .` in glove.840B does, so lines are split from the right.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ import os
 from collections import Counter
 from collections.abc import Collection
 
-from ..errors import VectorFileError
+from ..errors import Either, Option, VectorFileError
 from ..files import COMPRESSED, PathOrFile, Source, atomic_write, open_source
 from ..table import EmbeddingTable
 from .common.sniff import HEAD, expect, starts_like_another
-from .common.table_building import check_keys, join_words
+from .common.table_building import HOLDS_ANY_WORD, check_keys, join_words
 from .common.text import read_text, write_text
 from .common.text_layout import BOM, DETECT_LINES, detect_layout, other_separator
 
 __all__ = ["load_glove", "read", "save_glove"]
 
-LONGEST_NUMBER = 17  # bytes, with its space
+LONGEST_NUMBER = 17  # bytes, including its space
 
 
 def load_glove(
@@ -35,10 +35,10 @@ def load_glove(
 
     Args:
         path: the file, plain or compressed, a binary file object, or `"-"` for standard input.
-        keys: keep only these words; the rest is not parsed. Rows keep the file's order.
+        keys: read only these words; other lines are not parsed. Rows keep the file's order.
         limit: read only the first rows of the file.
-        vector_size: the numbers in a line, where the file leaves it open.
-        member: the file to read of an archive.
+        vector_size: the number of values in a line; detected if not given.
+        member: the file to read from an archive.
 
     Raises:
         VectorFileError: the file is missing, damaged, has a word2vec header, or is of another
@@ -59,23 +59,28 @@ def read(
     layout = detect_layout(source, vector_size)
     if layout.promised is not None:
         raise VectorFileError(
-            f"{source.name}:1: {layout.promised} {layout.vector_size} is a header, so this is "
-            "word2vec text; use load_word2vec(path)"
+            f"'{layout.promised} {layout.vector_size}' is a header, so this is word2vec text",
+            where=f"{source.name}:1",
+            remedy="use load_word2vec(path)",
         )
     return read_text(source, layout, "glove", keys, limit)
 
 
 def _check_spaces(words: list[bytes], least: int) -> None:
-    """Refuse first words of which a reader that sees `least` lines or more gets D wrong."""
+    """Check that a reader which sees the first lines, at least `least`, finds the vector size.
+
+    Raises:
+        VectorFileError: too many of the first words contain spaces.
+    """
     spaces: Counter[int] = Counter()
     for number, word in enumerate(words, 1):
         spaces[word.count(b" ")] += 1
         in_doubt = any(spaces[0] <= times for count, times in spaces.items() if count)
         if in_doubt and number >= min(least, len(words)):
             raise VectorFileError(
-                f"{spaces[0]:,} of the first {number:,} words are without a space, too few to tell "
-                "words from numbers in GloVe text; use save_safetensors(table, path), which holds "
-                "any word"
+                f"only {spaces[0]:,} of the first {number:,} words contain no space, so readers of "
+                "GloVe text would get the vector size wrong",
+                remedy=HOLDS_ANY_WORD,
             )
 
 
@@ -84,21 +89,24 @@ def save_glove(table: EmbeddingTable, path: str | os.PathLike[str]) -> None:
 
     Raises:
         VectorFileError: a word contains a newline, the first one starts like a file of another
-            kind, so many of the first words contain spaces that the dimension is in doubt, or all
-            of them end in a comma, tab or semicolon and a number.
+            format, too many of the first words contain spaces, or all of them end in a comma, a
+            tab or a semicolon and a number.
     """
     check_keys(table, "GloVe text", "\n")
     words = join_words(table.words[:DETECT_LINES], "\n").split(b"\n")
     if words[0].startswith((BOM, *COMPRESSED)) or starts_like_another(words[0]):
         raise VectorFileError(
-            f"the first word, {table.words[0]!r}, starts like a byte order mark or a file "
-            "of another kind, and readers would take it for that; put another word first"
+            f"the first word, {table.words[0]!r}, starts like a byte order mark or a file of "
+            "another format, and readers would take it for that",
+            value=table.words[0],
+            remedy=HOLDS_ANY_WORD,
         )
     _check_spaces(words, HEAD // (LONGEST_NUMBER * table.vector_size + max(map(len, words))))
     if mark := other_separator(words):
         raise VectorFileError(
-            f"all of the first {len(words):,} words end in {mark!r} and a number, so that readers "
-            "would take that for the first number; use save_word2vec(table, path)"
+            f"all of the first {len(words):,} words end in {mark!r} and a number, which readers "
+            "would take for the first number of the vector",
+            remedy=("use ", Either("save_word2vec(table, path)", Option("to", "word2vec"))),
         )
     with atomic_write(path) as file:
         write_text(table, file)

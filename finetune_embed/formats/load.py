@@ -1,8 +1,8 @@
-"""One module a format: how to recognise it, read it and write it. `load_vectors` picks by content.
+"""`load_vectors`, which detects the format of a file, and the tables of all readers and writers.
 
-To add a format, write a module with its specification as docstring, a `load_*` and a `save_*`,
-and add a line to `FORMATS` and how it is recognised in `_sniff.py`, one to `READERS` here, and one
-to `SAVERS` if it can be written.
+To add a format, write a module with its specification as the docstring, a `load_*` and a `save_*`
+function. Add it to `FORMATS` in `common/sniff.py`, with the code that recognises it, to `READERS`
+here, and to `SAVERS` if it can be written.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import VectorFileError
+from ..errors import Option, VectorFileError
 from ..files import STDIN, PathOrFile, Source, open_source
 from ..table import EmbeddingTable
 from . import arrow, fasttext, gensim_native, numpy_arrays, safetensors, word2vec
@@ -33,7 +33,7 @@ __all__ = ["FOLDER_READERS", "READERS", "SAVERS", "Loaded", "load_vectors", "rea
 Reader = Callable[[Source, Collection[str] | None, int | None], EmbeddingTable]
 FolderReader = Callable[[Path, Collection[str] | None, int | None], EmbeddingTable]
 
-#: How to read each format that `sniff` names, but for text.
+#: The reader of each format that `sniff` returns, except text.
 READERS: dict[str, Reader] = {
     "word2vec-binary": word2vec.read_binary,
     "fasttext": fasttext.read,
@@ -44,14 +44,14 @@ READERS: dict[str, Reader] = {
     "parquet": arrow.read,
     "gensim": gensim_native.refuse,
 }
-#: How to read each kind of folder that `sniff_folder` names.
+#: The reader of each format that `sniff_folder` returns.
 FOLDER_READERS: dict[str, FolderReader] = {
     "dataset": arrow.read_folder,
     "static": load_static,
     "spacy": load_spacy,
 }
 
-#: How to write each format, by the name that `metadata["source_format"]` and `convert` use.
+#: The writer of each format, by its name in `metadata["source_format"]` and `convert --to`.
 SAVERS: dict[str, Callable[[EmbeddingTable, str | os.PathLike[str]], None]] = {
     "arrow": save_arrow,
     "glove": save_glove,
@@ -72,33 +72,33 @@ def load_vectors(
     vector_size: int | None = None,
     member: str | None = None,
 ) -> EmbeddingTable:
-    """Load vectors from a file of any format the library reads, found out from its content.
+    """Load vectors from a file of any supported format, which is detected from its content.
 
     Args:
         path: the file, plain or compressed (gzip, bzip2, xz, zstandard, zip, tar), the folder of a
             model, a binary file object, or `"-"` for standard input.
-        keys: keep only these words; the rest is not parsed. Rows keep the file's order.
+        keys: read only these words; other rows are not parsed. Rows keep the file's order.
         limit: read only the first rows of the file.
-        vector_size: the numbers in a text line, where the file leaves it open.
-        member: the file to read of an archive that holds several.
+        vector_size: the number of values in a line of text; detected if not given.
+        member: the file to read from an archive that holds several.
 
     Returns:
-        The table; `metadata` tells `source`, `source_sha256`, `source_format`, and how many
-        `duplicates` (the first wins) and `non_utf8` words there were.
+        The table. Its `metadata` records the `source`, `source_sha256` and `source_format`, and the
+        number of `duplicates` (the first row of a word is kept) and of `non_utf8` words.
 
     Raises:
-        VectorFileError: the file is missing, damaged, or of no format that is read here.
+        VectorFileError: the file is missing, damaged, or of a format that is not supported.
     """
     return read_vectors(path, keys, limit, vector_size=vector_size, member=member).table
 
 
 class Loaded(NamedTuple):
-    """A table, and what the file it was read from was found to be.
+    """A table, and the detected format of its file.
 
     Attributes:
         table: the table.
         format: the name of the file's format.
-        compression: what was undone on the way, such as `"gzip"` or `"gzip+tar"`.
+        compression: the compression, such as `"gzip"` or `"gzip+tar"`; `""` for a plain file.
     """
 
     table: EmbeddingTable
@@ -114,13 +114,15 @@ def read_vectors(
     vector_size: int | None = None,
     member: str | None = None,
 ) -> Loaded:
-    """Load vectors as `load_vectors` does, and tell what the file was found to be."""
+    """Load vectors as `load_vectors` does; return them with the detected format."""
     if isinstance(path, (str, os.PathLike)) and path != STDIN and os.path.isdir(path):
         name = sniff_folder(Path(path))
         if member is not None:
             raise VectorFileError(
-                f"{path} is a folder, not an archive, so it has no member {member!r}; leave "
-                "member= out"
+                f"this is a folder, not an archive, so it has no member {member!r}",
+                where=path,
+                value=member,
+                remedy=("leave out ", Option("member")),
             )
         return Loaded(FOLDER_READERS[name](Path(path), keys, limit), name, "")
     with open_source(path, member) as source:
@@ -135,7 +137,7 @@ def read_vectors(
 def _read_text(
     source: Source, keys: Collection[str] | None, limit: int | None, vector_size: int | None
 ) -> EmbeddingTable:
-    """Read GloVe or word2vec text, told apart by the header."""
+    """Read text: word2vec if it has a header, else GloVe."""
     layout = detect_layout(source, vector_size)
     name = "glove" if layout.promised is None else "word2vec"
     return read_text(source, layout, name, keys, limit)

@@ -1,17 +1,17 @@
-"""Static embedding models: folders of sentence-transformers and model2vec.
+"""Static embedding models: folders written by sentence-transformers or model2vec.
 
-A folder holds `tokenizer.json` (Hugging Face tokenizers) and, beside it, `model.safetensors`. The
-words of the table are the tokens in the order of their numbers: `model.vocab` of the tokenizer,
-an object of numbers (WordPiece, BPE, WordLevel) or a list of pairs (Unigram), and `added_tokens`.
+A folder contains `tokenizer.json` (Hugging Face tokenizers) and `model.safetensors`. The words of
+the table are the tokens, in the order of their ids: `model.vocab` of the tokenizer, a map of tokens
+to ids (WordPiece, BPE, WordLevel) or a list of pairs (Unigram), and `added_tokens`.
 
 - sentence-transformers: the tensor `embedding.weight` `(V, D)`. `modules.json` names the folder of
-  the first module, `.` in present versions and `0_StaticEmbedding` in those before.
-- model2vec: the tensor `embeddings` `(V, D)`; with `weights` `(T,)`, of a number a token, and
-  `mapping` `(T,)`, of a row a token, where the vocabulary was quantised. The vector of token `t` is
-  `embeddings[mapping[t]] * weights[t]`; a factor that is not there is left out.
+  the first module: `.`, or `0_StaticEmbedding` before version 5.
+- model2vec: the tensor `embeddings` `(V, D)`. If the vocabulary was quantised, `weights` `(T,)`
+  holds a factor and `mapping` `(T,)` a row for each token. The vector of token `t` is
+  `embeddings[mapping[t]] * weights[t]`, without a part whose tensor is missing.
 
-Numbers are float32, used in place, or float16, float64 or int8, converted. model2vec writes int8
-without the scale it divided by, so the vectors are the integers as they stand.
+float32 numbers are used in place; float16, float64 and int8 are converted. model2vec writes int8
+without its scale, so those vectors are the plain integers.
 
 Sources: https://huggingface.co/docs/tokenizers, https://sbert.net (`StaticEmbedding`), and
 https://github.com/MinishLab/model2vec (`StaticModel`).
@@ -30,18 +30,18 @@ import numpy.typing as npt
 from ..errors import VectorFileError
 from ..files import open_source
 from ..table import EmbeddingTable
+from .common.float_rows import as_float32, source_dtype
 from .common.folders import MAX_SIZE, folder_provenance, missing_folder, read_json
-from .common.npy import as_float32, source_dtype
 from .common.sniff import expect
 from .common.table_building import check_limit, make_table, wanted_keys
 from .common.tensors import TensorFile, open_tensors
 
 __all__ = ["STATIC_TENSORS", "load_static"]
 
-#: What the table is called: by sentence-transformers, by model2vec.
+#: The tensor of vectors in sentence-transformers and in model2vec.
 STATIC_TENSORS = ("embedding.weight", "embeddings")
 TENSORS, TOKENIZER, MODULES = "model.safetensors", "tokenizer.json", "modules.json"
-BLOCK = 1 << 14
+BLOCK = 1 << 14  # rows converted at a time
 _FLOATS = ("F32", "F16", "F64")
 _INTEGERS = ("I64", "I32", "I16", "U8")
 
@@ -54,17 +54,16 @@ def load_static(
     """Load the token vectors of a static embedding model.
 
     Args:
-        path: the folder that sentence-transformers or model2vec wrote, or the `model.safetensors`
-            in it.
-        keys: keep only these tokens, copied. Rows keep the order of the tokens' numbers.
-        limit: only the first tokens.
+        path: the folder that sentence-transformers or model2vec wrote, or its `model.safetensors`.
+        keys: load only these tokens, copied. Rows keep the order of the token ids.
+        limit: load only the first tokens.
 
     Returns:
-        The table; float32 vectors of all tokens stay on disk, memory-mapped, read-only.
+        The table. Without `keys`, float32 vectors stay on disk, memory-mapped and read-only.
 
     Raises:
-        VectorFileError: the folder is of no static model, a file of it is missing or damaged, or
-            its tokenizer and its tensors don't belong together.
+        VectorFileError: this is not the folder of a static model, a file in it is missing or
+            damaged, or its tokenizer does not fit its tensors.
     """
     check_limit(limit)
     path = Path(path)
@@ -74,17 +73,21 @@ def load_static(
         expect(source, "safetensors")
         file = open_tensors(source)
         embeddings = _embeddings(file)
-        mapping, weights = _of_tokens(file, "mapping", _INTEGERS), _of_tokens(file, "weights")
+        mapping = _per_token(file, "mapping", _INTEGERS)
+        weights = _per_token(file, "weights", _FLOATS)
         if mapping is not None and not 0 <= mapping.min() <= mapping.max() < len(embeddings):
             raise VectorFileError(
-                f"{file.name}: mapping names the rows {mapping.min()} to {mapping.max()}, but "
-                f"embeddings has {len(embeddings):,}; the file is damaged"
+                f"mapping refers to rows {mapping.min()} to {mapping.max()}, but embeddings has "
+                f"{len(embeddings):,} rows",
+                where=file.name,
+                remedy="the file is damaged; fetch it again",
             )
         count = len(embeddings if mapping is None else mapping)
         if weights is not None and len(weights) != count:
             raise VectorFileError(
-                f"{file.name}: there are {len(weights):,} weights for {count:,} tokens; the file "
-                "is damaged"
+                f"there are {len(weights):,} weights for {count:,} tokens",
+                where=file.name,
+                remedy="the file is damaged; fetch it again",
             )
         tokens, ids = _tokens(folder / TOKENIZER, count)
         rows = _wanted(tokens, keys, limit)
@@ -94,70 +97,96 @@ def load_static(
 
 
 def _module_folder(path: Path) -> Path:
-    """Return the folder inside a model's that holds the tensors and the tokenizer."""
+    """Return the folder of a model that contains the tensors and the tokenizer.
+
+    Raises:
+        VectorFileError: there is no such folder.
+    """
     folder = path
     if (path / MODULES).is_file():
-        modules = read_json(path / MODULES)
-        try:
-            kind, inside = str(modules[0]["type"]), str(modules[0]["path"])
-        except (LookupError, TypeError) as error:
-            raise VectorFileError(
-                f"{path / MODULES} does not list modules, each with type and path; it is damaged"
-            ) from error
-        if kind.rpartition(".")[2] != "StaticEmbedding":
-            raise VectorFileError(
-                f"{path}: the first module of this model is {kind}, not StaticEmbedding, so its "
-                "tokens have no vectors of their own"
-            )
-        if inside not in ("", "."):
-            if inside not in os.listdir(path):
-                raise VectorFileError(
-                    f"{path / MODULES} names the folder {inside!r}, which is not in {path}; fetch "
-                    "the whole model"
-                )
-            folder = path / inside
+        folder = _first_module(path)
     elif (path / "0_StaticEmbedding").is_dir():
         folder = path / "0_StaticEmbedding"
     missing = [name for name in (TENSORS, TOKENIZER) if not (folder / name).is_file()]
     if (folder / "pytorch_model.bin").is_file() and TENSORS in missing:
         raise VectorFileError(
-            f"{folder} holds its vectors in pytorch_model.bin, a pickle, which is not read here; "
-            "save the model again with safe_serialization=True"
+            "the vectors are in pytorch_model.bin, a pickle, which is not read here",
+            where=folder,
+            remedy="save the model again with safe_serialization=True",
         )
     if missing:
         raise missing_folder(
             folder,
             f"one with {TENSORS} and {TOKENIZER} of a static embedding model",
-            f"{' and '.join(missing)} must be there; give the folder that the library wrote",
+            f"pass the folder that the library wrote, with {' and '.join(missing)}",
         )
     return folder
 
 
+def _first_module(path: Path) -> Path:
+    """Return the folder of the first module that a model's `modules.json` lists.
+
+    Raises:
+        VectorFileError: it is not a static embedding, or its folder is missing.
+    """
+    modules = read_json(path / MODULES)
+    try:
+        kind, name = str(modules[0]["type"]), str(modules[0]["path"])
+    except (LookupError, TypeError) as error:
+        raise VectorFileError(
+            "this does not list modules, each with a type and a path",
+            where=path / MODULES,
+            remedy="the file is damaged; fetch it again",
+        ) from error
+    if kind.rpartition(".")[2] != "StaticEmbedding":
+        raise VectorFileError(
+            f"the first module of this model is {kind}, not StaticEmbedding, so its tokens have no "
+            "fixed vectors",
+            where=path,
+            value=kind,
+            remedy="pass a static embedding model",
+        )
+    if name in ("", "."):
+        return path
+    if name not in os.listdir(path):
+        raise VectorFileError(
+            f"this names the folder {name!r}, which is not in {path}",
+            where=path / MODULES,
+            value=name,
+            remedy="fetch the complete model",
+        )
+    return path / name
+
+
 def _embeddings(file: TensorFile) -> Array:
-    """Return the table of a static model as it stands in the file, `(rows, D)`."""
+    """Return the stored table of a static model, `(rows, D)`."""
     name = next((name for name in STATIC_TENSORS if name in file.tensors), None)
     if name is None:
-        shown = ", ".join(sorted(file.tensors)[:5]) or "no tensors"
+        listed = ", ".join(sorted(file.tensors)[:5]) or "no tensors"
         raise VectorFileError(
-            f"{file.name} holds {shown}, but neither {' nor '.join(STATIC_TENSORS)}; it is not "
-            "the table of a static embedding model"
+            "this is not the table of a static embedding model: it holds "
+            f"{listed}, but neither {' nor '.join(STATIC_TENSORS)}",
+            where=file.name,
         )
     embeddings = _read(file, name, (*_FLOATS, "I8"), 2)
     if not embeddings.size or embeddings.shape[1] > MAX_SIZE:
         raise VectorFileError(
-            f"{file.name}: {name} is {embeddings.shape[0]:,} x {embeddings.shape[1]:,}, which is "
-            "no table of vectors"
+            f"{name} is {embeddings.shape[0]:,} x {embeddings.shape[1]:,}, which is not a table of "
+            "vectors",
+            where=file.name,
         )
     return embeddings
 
 
-def _of_tokens(file: TensorFile, name: str, dtypes: tuple[str, ...] = _FLOATS) -> Array | None:
-    """Return a tensor that has a number a token, if there is one."""
+def _per_token(file: TensorFile, name: str, dtypes: tuple[str, ...]) -> Array | None:
+    """Return a tensor of model2vec with one number per token; None if it is missing."""
     if name not in file.tensors or STATIC_TENSORS[0] in file.tensors:
         return None
     array = _read(file, name, dtypes, 1)
     if not len(array):
-        raise VectorFileError(f"{file.name}: {name} is empty; the file is damaged")
+        raise VectorFileError(
+            f"{name} is empty", where=file.name, remedy="the file is damaged; fetch it again"
+        )
     return array
 
 
@@ -165,49 +194,60 @@ def _read(file: TensorFile, name: str, dtypes: tuple[str, ...], ndim: int) -> Ar
     found = file.dtype(name)
     if found not in dtypes:
         raise VectorFileError(
-            f"{file.name}: {name} is of the type {found}; {', '.join(dtypes)} are read. Convert "
-            "the model, for example by model.to(torch.float32), and save it again"
+            f"{name} is of type {found}, which is not one of {', '.join(dtypes)}",
+            where=file.name,
+            value=found,
+            remedy="convert the model, for example with model.to(torch.float32), and save it again",
         )
     return file.read(name, found, ndim)
 
 
 def _tokens(path: Path, count: int) -> tuple[list[str], npt.NDArray[np.int64]]:
-    """Return the tokens of a tokenizer by their numbers, and the numbers.
+    """Return the tokens of a tokenizer in the order of their ids, and the ids.
 
     Raises:
-        VectorFileError: the file is no tokenizer, or one of another model: a number has no row.
+        VectorFileError: the file is not a tokenizer, or an id has no row in the model's tensors.
     """
     tokenizer = read_json(path)
     try:
         vocab = tokenizer["model"]["vocab"]
         if isinstance(vocab, list):
-            numbers = {str(piece): row for row, (piece, _) in enumerate(vocab)}
+            ids = {str(piece): row for row, (piece, _) in enumerate(vocab)}
         else:
-            numbers = dict(vocab)
+            ids = dict(vocab)
         for token in tokenizer.get("added_tokens") or ():
-            numbers.setdefault(str(token["content"]), token["id"])
-        if not all(type(number) is int for number in numbers.values()):
-            raise TypeError("a token's number is not an integer")
+            ids.setdefault(str(token["content"]), token["id"])
+        if not all(type(number) is int for number in ids.values()):
+            raise TypeError("an id is not an integer")
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise VectorFileError(
-            f"{path} does not list tokens in model.vocab and added_tokens ({error!r}); it is no "
-            "tokenizer.json, or damaged"
+            f"this does not list tokens in model.vocab and added_tokens ({error!r})",
+            where=path,
+            remedy="it is not a tokenizer.json, or it is damaged; fetch it again",
         ) from error
-    tokens = sorted(numbers, key=numbers.__getitem__)
+    tokens = sorted(ids, key=ids.__getitem__)
     if not tokens:
-        raise VectorFileError(f"{path} lists no tokens, but {TENSORS} has {count:,} vectors")
+        raise VectorFileError(
+            f"this lists no tokens, but {TENSORS} has {count:,} vectors",
+            where=path,
+            remedy="the files are of different models; fetch the complete model",
+        )
     for token in (tokens[0], tokens[-1]):
-        if not 0 <= numbers[token] < count:
+        if not 0 <= ids[token] < count:
             raise VectorFileError(
-                f"{path}: the token {token!r} has the number {numbers[token]}, but {TENSORS} has "
-                f"vectors for 0 to {count - 1}; the two files are not of one model"
+                f"the token {token!r} has the id {ids[token]}, but {TENSORS} has vectors for ids 0 "
+                f"to {count - 1}",
+                where=path,
+                value=ids[token],
+                remedy="the files are of different models; fetch the complete model",
             )
-    return tokens, np.fromiter((numbers[token] for token in tokens), np.int64, len(tokens))
+    return tokens, np.fromiter((ids[token] for token in tokens), np.int64, len(tokens))
 
 
 def _wanted(
     tokens: list[str], keys: Collection[str] | None, limit: int | None
 ) -> npt.NDArray[np.int64]:
+    """Return the positions of the tokens to load."""
     wanted = wanted_keys(keys)
     tokens = tokens[:limit]
     if wanted is None:
@@ -222,9 +262,9 @@ def _vectors(
     ids: npt.NDArray[np.int64],
     name: str,
 ) -> Array:
-    """Return the vectors of some tokens, `(len(ids), D)`, in place where that can be."""
-    plain = mapping is None and weights is None and embeddings.dtype == np.float32
-    if plain and np.array_equal(ids, np.arange(len(ids))):
+    """Return the vectors of some tokens, `(len(ids), D)`, in place if possible."""
+    is_plain = mapping is None and weights is None and embeddings.dtype == np.float32
+    if is_plain and np.array_equal(ids, np.arange(len(ids))):
         return embeddings[: len(ids)]
     vectors = np.empty((len(ids), embeddings.shape[1]), np.float32)
     for start in range(0, len(ids), BLOCK):

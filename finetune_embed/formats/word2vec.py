@@ -1,9 +1,9 @@
-r"""word2vec files: a header line `V D`, then `V` rows, as text or as binary.
+"""word2vec files: a header line `V D`, then `V` rows, as text or binary.
 
 Specification: the output of the word2vec tool, https://code.google.com/archive/p/word2vec/.
-A text row is `word v1 ... vD` between single spaces. A binary row is the word's bytes, one space,
-and D little-endian float32; some writers (word2vec.c) close it with a newline, others (gensim)
-don't, and a reader takes both. fastText's `.vec` is word2vec text.
+A text row is `word v1 ... vD`, separated by single spaces. A binary row is the word's bytes, one
+space, and D little-endian float32 numbers; word2vec.c adds a newline, gensim does not, and both are
+read. fastText's `.vec` files are word2vec text.
 """
 
 from __future__ import annotations
@@ -13,12 +13,19 @@ from collections.abc import Collection
 
 import numpy as np
 
-from ..errors import VectorFileError
+from ..errors import Option, Text, VectorFileError
 from ..files import PathOrFile, Source, atomic_write, open_source
 from ..table import EmbeddingTable
 from .common.kernels import WordSet, format_binary, in_order, parse_binary
 from .common.sniff import W2V_HEADER, expect
-from .common.table_building import RowBuffer, check_keys, check_limit, join_words, wanted_bytes
+from .common.table_building import (
+    RowBuffer,
+    check_keys,
+    check_limit,
+    join_words,
+    read_first,
+    wanted_bytes,
+)
 from .common.text import read_text, write_text
 from .common.text_layout import detect_layout
 
@@ -28,7 +35,7 @@ BLOCK = 1 << 22
 MAX_WORD = 1 << 20
 MAX_SIZE = 1 << 20  # numbers in a vector
 WRITE_BYTES = 1 << 22
-SMALL = 1 << 16  # bytes of a file that may be both text and binary
+SMALL = 1 << 16  # bytes; only a smaller file can be both valid text and binary
 
 
 def load_word2vec(
@@ -44,11 +51,11 @@ def load_word2vec(
 
     Args:
         path: the file, plain or compressed, a binary file object, or `"-"` for standard input.
-        keys: keep only these words; the rest is not parsed. Rows keep the file's order.
+        keys: read only these words; other rows are not parsed. Rows keep the file's order.
         limit: read only the first rows of the file.
-        binary: whether the rows are binary; found out from the content when left out.
-        vector_size: the numbers in a text line, where the file leaves it open.
-        member: the file to read of an archive.
+        binary: whether the rows are binary; detected if not given.
+        vector_size: the number of values in a line of text; detected if not given.
+        member: the file to read from an archive.
 
     Raises:
         VectorFileError: the file is missing, damaged, shorter or longer than its header promises,
@@ -56,20 +63,22 @@ def load_word2vec(
     """
     with open_source(path, member) as source:
         found = expect(source, "text", "word2vec-binary") == "word2vec-binary"
-        if binary and not found and limit is None and (table := _whole(source, keys)) is not None:
-            return table  # so few numbers that they look like text
+        if binary and not found and limit is None:
+            table = _read_small_binary(source, keys)
+            if table is not None:
+                return table
         if binary is not None and binary is not found:
-            has, wants = ("binary", "text") if found else ("text", "binary")
+            what = "this is binary, not text" if found else "this is text, not binary"
             raise VectorFileError(
-                f"{source.name} is {has}, not {wants}; use load_word2vec(path, binary={found})"
+                what, where=source.name, remedy=("pass ", Option("binary", found))
             )
         if found:
             return read_binary(source, keys, limit)
         return read(source, keys, limit, vector_size)
 
 
-def _whole(source: Source, keys: Collection[str] | None) -> EmbeddingTable | None:
-    """Read what looks like text as binary, if it is that to its last byte; else return None."""
+def _read_small_binary(source: Source, keys: Collection[str] | None) -> EmbeddingTable | None:
+    """Read a binary file of so few numbers that it looks like text; return None if it is text."""
     if source.size is None or source.size > SMALL:
         return None
     try:
@@ -88,8 +97,9 @@ def read(
     layout = detect_layout(source, vector_size)
     if layout.promised is None:
         raise VectorFileError(
-            f"{source.name}:1: there is no header line `V D`, so this is not a word2vec file; if "
-            "it is GloVe text, use load_glove(path)"
+            "there is no header line `V D`, so this is not a word2vec file",
+            where=f"{source.name}:1",
+            remedy="if it is GloVe text, use load_glove(path)",
         )
     return read_text(source, layout, "word2vec", keys, limit)
 
@@ -97,7 +107,11 @@ def read(
 def read_binary(
     source: Source, keys: Collection[str] | None = None, limit: int | None = None
 ) -> EmbeddingTable:
-    """Read word2vec binary from an open source, block by block."""
+    """Read word2vec binary from an open source, block by block.
+
+    Raises:
+        VectorFileError: the file has more or fewer rows than its header promises.
+    """
     promised, vector_size, offset = _read_header(source)
     check_limit(limit)
     words = wanted_bytes(keys)
@@ -113,38 +127,47 @@ def read_binary(
         rows.extend(*(kept if wanted is None else wanted.keep(*kept, b" ")))
         seen, offset, data = seen + parsed.passed, offset + parsed.used, data[parsed.used :]
         if not parsed.passed and (not block or len(data) > MAX_WORD + 4 * vector_size + BLOCK):
-            end = f"the file ends within row {seen + 1:,}, at byte {offset + len(data):,}"
-            endless = f"row {seen + 1:,}, at byte {offset:,}, starts with no word and space"
+            found = (
+                f"row {seen + 1:,}, at byte {offset:,}, does not start with a word and a space"
+                if block
+                else f"the file ends within row {seen + 1:,}, at byte {offset + len(data):,}"
+            )
             raise VectorFileError(
-                f"{source.name}: the header promises {promised:,} vectors of {vector_size} "
-                f"numbers, but {endless if block else end}; fetch the file again"
-                + (f", or take what is there with limit={seen}" if seen else "")
+                f"the header promises {promised:,} vectors of {vector_size} numbers, but {found}",
+                where=source.name,
+                remedy=_or_read_first("fetch the file again", seen),
             )
     rest = data.lstrip(b"\n")
     while limit is None and not rest and (block := source.read(BLOCK)):
         rest = block.lstrip(b"\n")
     if limit is None and rest:
         raise VectorFileError(
-            f"{source.name}: the header promises {promised:,} vectors, but more bytes follow at "
-            f"{offset:,}; correct the header"
-            + (f", or take the promised rows with limit={promised}" if promised else "")
+            f"the header promises {promised:,} vectors, but more bytes follow them at {offset:,}",
+            where=source.name,
+            remedy=_or_read_first("correct the header", promised),
         )
     return rows.table(source, "word2vec-binary", seen)
 
 
+def _or_read_first(remedy: str, rows: int) -> Text:
+    """Return a remedy, with reading the sound rows as an alternative if there are any."""
+    return (remedy, ", or ", read_first(rows)) if rows else remedy
+
+
 def _read_header(source: Source) -> tuple[int, int, int]:
-    """Return the rows and the numbers a row that a binary promises, and the bytes it takes."""
+    """Return the promised rows and vector size, and the length of the header in bytes."""
     header = W2V_HEADER.match(source.peek(64))
     if header is None:
         raise VectorFileError(
-            f"{source.name}: it does not start with the header `V D` of a word2vec binary; "
-            "load_vectors(path) finds the format"
+            "this is not a word2vec binary: it has no header line `V D`", where=source.name
         )
     promised, vector_size = int(header[1]), int(header[2])
     if not 1 <= vector_size <= MAX_SIZE:
         raise VectorFileError(
-            f"{source.name}:1: the header promises vectors of {vector_size:,} numbers; "
-            "this is not a word2vec binary"
+            "this is not a word2vec binary: its header promises vectors of "
+            f"{vector_size:,} numbers",
+            where=f"{source.name}:1",
+            value=vector_size,
         )
     source.read(header.end())
     return promised, vector_size, header.end()
@@ -153,11 +176,11 @@ def _read_header(source: Source) -> tuple[int, int, int]:
 def save_word2vec(
     table: EmbeddingTable, path: str | os.PathLike[str], *, binary: bool = False
 ) -> None:
-    """Write a table as word2vec text, or binary as gensim writes it (no newline after a row).
+    """Write a table as word2vec text or binary.
 
-    Text numbers are the shortest that read back to the same float32. Words that are not UTF-8 are
-    written as the bytes they were read from, as the format allows; gensim needs
-    `unicode_errors="ignore"` for such a file.
+    Numbers in text are the shortest that read back to the same float32. Binary rows have no newline
+    at the end, as gensim writes them. Words that are not UTF-8 are written as the bytes they were
+    read from; gensim reads such a file only with `unicode_errors="ignore"`.
 
     Raises:
         VectorFileError: a word contains a space or a newline, which the format can't hold.

@@ -22,7 +22,6 @@ from finetune_embed import (
     EmbeddingTable,
     VectorFileError,
     VocabularyError,
-    from_dataset,
     inspect,
     load_arrow,
     load_glove,
@@ -124,7 +123,7 @@ def test_the_libraries_read_what_we_wrote(kind, random_table, tmp_path):
     )
     assert loaded["token"][:] == random_table.index_to_key
     assert np.array(loaded["vector"][:], np.float32).tobytes() == raw
-    assert from_dataset(loaded).vectors.tobytes() == raw
+    assert load_arrow(loaded).vectors.tobytes() == raw
     back = load_vectors(path)
     assert back.metadata["note"] == "ü\udcff"
     assert back.metadata["source_format"] == kind
@@ -180,7 +179,7 @@ def test_files_hold_every_table_of_utf8_words_to_the_bit(kind, table):
 def test_data_sets_hold_every_table_of_utf8_words_to_the_bit(table):
     dataset = to_dataset(table)
     assert dataset.column_names == ["token", "vector"]
-    back = from_dataset(dataset)
+    back = load_arrow(dataset)
     assert back.index_to_key == table.index_to_key
     assert back.vectors.tobytes() == table.vectors.tobytes()
 
@@ -393,7 +392,7 @@ def test_data_sets_in_memory(random_table):
     renamed = dataset.rename_columns({"token": "word", "vector": "v"}).add_column(
         "x", ["x"] * 2_000
     )
-    assert from_dataset(renamed, ["w5"], token="word", vector="v").index_to_key == ["w5"]
+    assert load_arrow(renamed, ["w5"], token="word", vector="v").index_to_key == ["w5"]
     both = datasets.concatenate_datasets([dataset, dataset])
     assert len(load_arrow(both)) == 2_000
     assert load_arrow(both).metadata["duplicates"] == "2000"
@@ -401,7 +400,7 @@ def test_data_sets_in_memory(random_table):
 
 def test_iterable_data_sets(random_table):
     stream = to_dataset(random_table).to_iterable_dataset(num_shards=3)
-    table = from_dataset(stream, limit=1_000)
+    table = load_arrow(stream, limit=1_000)
     assert table.vectors.tobytes() == random_table.vectors[:1_000].tobytes()
 
     def rows():
@@ -409,10 +408,10 @@ def test_iterable_data_sets(random_table):
             yield {"word": word, "vector": vector}
 
     made = datasets.IterableDataset.from_generator(rows)
-    assert from_dataset(made, keys=["c", "a"]).vectors.tolist() == [SMALL[0], SMALL[2]]
+    assert load_arrow(made, keys=["c", "a"]).vectors.tolist() == [SMALL[0], SMALL[2]]
     empty = datasets.IterableDataset.from_generator(lambda: iter(()))
     with pytest.raises(VectorFileError, match="the data set has no rows; pass one that has"):
-        from_dataset(empty)
+        load_arrow(empty)
 
 
 def test_several_data_sets_at_once(tmp_path, random_table):

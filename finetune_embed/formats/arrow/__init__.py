@@ -1,19 +1,19 @@
-"""Arrow and Parquet files, saved Hugging Face data sets, and such data sets in memory.
+"""Arrow and Parquet files, and Hugging Face data sets, saved or in memory.
 
 Specification: https://arrow.apache.org/docs/format/Columnar.html (IPC files and streams),
-https://parquet.apache.org/docs/file-format/, and `datasets.Dataset.save_to_disk`: Arrow streams
-that `state.json` lists.
+https://parquet.apache.org/docs/file-format/, and `datasets.Dataset.save_to_disk`, which writes
+Arrow streams and lists them in `state.json`.
 
 Read: a column of strings (of any Arrow type, also dictionary-encoded; bytes need not be UTF-8) and
-a column of lists of integers or floats, all lists of one length. They are called `token` and
-`vector`, or are the only ones of their types, or are named by the caller. Nothing may be null.
-Other columns are not read.
+a column of lists of integers or floats, all of one length. The caller names the columns, or they
+are called `token` and `vector`, or are the only ones of their types. Nothing may be null. Other
+columns are not read.
 
-Written: the columns `token`, string, and `vector`, fixed-size list of float32, and the table's
-metadata as JSON under `finetune_embed` in the schema's; they are read back, so that the table still
-tells the file that it first came from. Arrow is an IPC file of one batch, not compressed, so that
-it is opened in place; Parquet is zstandard over byte-stream-split numbers. An origin is not kept;
-`save_safetensors` keeps it.
+Written: the columns `token`, string, and `vector`, fixed-size list of float32. The schema's
+metadata holds the table's metadata as JSON under `finetune_embed`; reading restores it, so a table
+keeps the record of the file that it first came from. Arrow is an uncompressed IPC file of one
+batch, which is opened in place; Parquet is zstandard over byte-stream-split numbers. The rows'
+origin is not kept; `save_safetensors` keeps it.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ import numpy as np
 from ...errors import VectorFileError
 from ...files import STDIN, PathOrFile, Source, atomic_write, open_source
 from ...table import EmbeddingTable
+from ..common.float_rows import source_dtype
 from ..common.folders import folder_provenance
-from ..common.npy import source_dtype
 from ..common.sniff import expect, sniff
 from ..common.table_building import (
+    HOLDS_ANY_WORD,
     check_keys,
     check_limit,
     is_utf8,
@@ -41,15 +42,20 @@ from ..common.table_building import (
     provenance,
     wanted_bytes,
 )
-
-if TYPE_CHECKING:
-    from .batches import Batches
+from .batches import (
+    Batches,
+    as_vector_file_error,
+    data_files,
+    join_parts,
+    open_dataset,
+    open_file,
+)
+from .columns import TOKEN, VECTOR, number_type, pick_columns, read_columns
 
 if TYPE_CHECKING:
     from datasets import Dataset, IterableDataset
 
 __all__ = [
-    "from_dataset",
     "load_arrow",
     "read",
     "read_folder",
@@ -59,8 +65,8 @@ __all__ = [
 ]
 
 METADATA = b"finetune_embed"
-GROUP_BYTES = 1 << 25  # of the vectors in a row group that is written
-MAX_TEXT = (1 << 31) - 1  # bytes of all words that Arrow's string can hold
+GROUP_BYTES = 1 << 25  # of vectors in a row group of Parquet
+MAX_TEXT = (1 << 31) - 1  # bytes of text in a column of Arrow strings
 
 
 def load_arrow(
@@ -77,40 +83,26 @@ def load_arrow(
     Args:
         source: an Arrow IPC file or stream or a Parquet file, plain or compressed, a binary file
             object, or `"-"` for standard input; a folder of `Dataset.save_to_disk`; or a `Dataset`
-            or `IterableDataset`. Float32 vectors in one batch of a plain Arrow file are
-            memory-mapped, read-only.
-        keys: keep only these words; the vectors of others are not converted. Rows keep their order.
+            or `IterableDataset`, such as `to_dataset` returns. Float32 vectors in one batch of a
+            plain Arrow file are memory-mapped, read-only.
+        keys: load only these words; other vectors are not converted. Rows keep their order.
         limit: read only the first rows.
-        token: the column of words; when left out, `token`, or the only one of strings.
-        vector: the column of vectors; when left out, `vector`, or the only one of lists of numbers.
-        member: the file to read of an archive.
+        token: the column of words; by default `token`, or the only one of strings.
+        vector: the column of vectors; by default `vector`, or the only one of lists of numbers.
+        member: the file to read from an archive.
 
     Raises:
-        VectorFileError: the file is missing, damaged or of another format, the columns are not
-            there or in doubt, a value is null, or vectors differ in length.
+        VectorFileError: the file is missing, damaged or of another format; a column is missing, or
+            several fit; a value is null; or vectors differ in length.
     """
-    from .batches import of_dataset
-
     if isinstance(source, (str, os.PathLike)) and source != STDIN and Path(source).is_dir():
         return read_folder(Path(source), keys, limit, token, vector)
-    batches = of_dataset(source)
+    batches = open_dataset(source)
     if batches is not None:
         return _table(batches, {"source_format": "dataset"}, keys, limit, token, vector)
     with open_source(source, member) as opened:
         expect(opened, "arrow", "parquet")
         return read(opened, keys, limit, token, vector)
-
-
-def from_dataset(
-    dataset: Dataset | IterableDataset,
-    keys: Collection[str] | None = None,
-    limit: int | None = None,
-    *,
-    token: str | None = None,
-    vector: str | None = None,
-) -> EmbeddingTable:
-    """Return the table of a Hugging Face data set; `load_arrow` by another name."""
-    return load_arrow(dataset, keys, limit, token=token, vector=vector)
 
 
 def read(
@@ -121,12 +113,10 @@ def read(
     vector: str | None = None,
 ) -> EmbeddingTable:
     """Read an Arrow or Parquet file from an open source."""
-    from .batches import of_file
-
     name = sniff(source)
-    batches = of_file(source, name)
-    metadata = _stored(batches)
-    if "source_format" not in metadata:  # it tells of no file that the table came from
+    batches = open_file(source, name)
+    metadata = _stored_metadata(batches)
+    if "source_format" not in metadata:  # it does not record where the table came from
         metadata |= provenance(source, name)
     return _table(batches, metadata, keys, limit, token, vector)
 
@@ -139,13 +129,11 @@ def read_folder(
     vector: str | None = None,
 ) -> EmbeddingTable:
     """Read the folder of a data set that `Dataset.save_to_disk` wrote."""
-    from .batches import data_files, of_file, of_parts
-
     with contextlib.ExitStack() as stack:
         sources = [stack.enter_context(open_source(file)) for file in data_files(path)]
-        parts = [of_file(source, expect(source, "arrow")) for source in sources]
+        parts = [open_file(source, expect(source, "arrow")) for source in sources]
         metadata = folder_provenance(sources[0], path, "dataset")
-        return _table(of_parts(str(path), parts), metadata, keys, limit, token, vector)
+        return _table(join_parts(str(path), parts), metadata, keys, limit, token, vector)
 
 
 def _table(
@@ -156,26 +144,23 @@ def _table(
     token: str | None,
     vector: str | None,
 ) -> EmbeddingTable:
-    from .batches import naming_damage
-    from .columns import number_type, pick_columns, read_columns
-
     check_limit(limit)
     wanted = wanted_bytes(keys)
-    with naming_damage(batches.name):
+    with as_vector_file_error(batches.name):
         columns = pick_columns(batches, token, vector)
         metadata |= source_dtype(number_type(batches, columns[1]))
         words, vectors = read_columns(batches, columns, wanted, limit)
     return make_table(words, vectors, metadata)
 
 
-def _stored(batches: Batches) -> dict[str, str]:
-    """Return the metadata of the table that a file was written from; none if it is not ours."""
+def _stored_metadata(batches: Batches) -> dict[str, str]:
+    """Return the table's metadata in a file that this library wrote; else empty."""
     try:
         found = json.loads((batches.schema.metadata or {}).get(METADATA, b"{}"))
     except (ValueError, RecursionError):
         return {}
-    sound = isinstance(found, dict) and all(isinstance(value, str) for value in found.values())
-    return found if sound else {}
+    is_valid = isinstance(found, dict) and all(isinstance(value, str) for value in found.values())
+    return found if is_valid else {}
 
 
 def save_arrow(table: EmbeddingTable, path: str | os.PathLike[str]) -> None:
@@ -183,7 +168,7 @@ def save_arrow(table: EmbeddingTable, path: str | os.PathLike[str]) -> None:
 
     Raises:
         VectorFileError: the table has no rows or no columns, or a word is not UTF-8.
-        VocabularyError: a word stands in two rows.
+        VocabularyError: a word is in two rows.
     """
     import pyarrow as pa
 
@@ -197,11 +182,9 @@ def save_parquet(table: EmbeddingTable, path: str | os.PathLike[str]) -> None:
 
     Raises:
         VectorFileError: the table has no rows or no columns, or a word is not UTF-8.
-        VocabularyError: a word stands in two rows.
+        VocabularyError: a word is in two rows.
     """
     import pyarrow.parquet as pq
-
-    from .columns import TOKEN, VECTOR
 
     data = _to_arrow(table, "a Parquet file")
     with atomic_write(path) as file:
@@ -210,18 +193,20 @@ def save_parquet(table: EmbeddingTable, path: str | os.PathLike[str]) -> None:
             file,
             row_group_size=max(1, GROUP_BYTES // (4 * table.vector_size)),
             compression="zstd",
-            use_dictionary=False,  # words are distinct
+            use_dictionary=False,  # all words differ
             write_statistics=[TOKEN],
             column_encoding={f"{VECTOR}.list.element": "BYTE_STREAM_SPLIT"},
         )
 
 
 def to_dataset(table: EmbeddingTable) -> Dataset:
-    """Return a Hugging Face `Dataset` of the columns `token` and `vector`; vectors are not copied.
+    """Return a table as a Hugging Face `Dataset`: the columns `token` and `vector`, not copied.
+
+    `load_arrow` turns it back into a table.
 
     Raises:
         VectorFileError: the table has no rows or no columns, or a word is not UTF-8.
-        VocabularyError: a word stands in two rows.
+        VocabularyError: a word is in two rows.
     """
     import datasets
 
@@ -229,23 +214,22 @@ def to_dataset(table: EmbeddingTable) -> Dataset:
 
 
 def _to_arrow(table: EmbeddingTable, target: str) -> Any:
-    """Return a table as a `pyarrow.Table`, its vectors in place where they lie row by row."""
+    """Return a table as a `pyarrow.Table`; contiguous vectors are not copied."""
     import pyarrow as pa
-
-    from .columns import TOKEN, VECTOR
 
     check_keys(table, target, "")
     try:
-        large = len("".join(table.index_to_key).encode()) >= MAX_TEXT
+        is_large = len("".join(table.index_to_key).encode()) >= MAX_TEXT
     except UnicodeEncodeError:
         odd = [key for key in table.index_to_key if not key.isascii() and not is_utf8(key)]
         raise VectorFileError(
-            f"{len(odd):,} of {len(table):,} words are not UTF-8 ({odd[0]!r} is the first), which "
-            f"{target} can't hold; use save_safetensors(table, path), which holds any word, or "
-            "drop them"
+            f"{len(odd):,} of {len(table):,} words are not UTF-8 ({odd[0]!r} is the first), so "
+            f"{target} can't hold them",
+            value=odd[0],
+            remedy=HOLDS_ANY_WORD,
         ) from None
-    tokens = pa.array(table.index_to_key, pa.large_string() if large else pa.string())
+    tokens = pa.array(table.index_to_key, pa.large_string() if is_large else pa.string())
     flat = np.ascontiguousarray(table.vectors, "<f4").reshape(-1)
     vectors = pa.FixedSizeListArray.from_arrays(pa.array(flat), table.vector_size)
-    told = json.dumps(table.metadata, sort_keys=True)
-    return pa.table({TOKEN: tokens, VECTOR: vectors}, metadata={METADATA: told})
+    metadata = json.dumps(table.metadata, sort_keys=True)
+    return pa.table({TOKEN: tokens, VECTOR: vectors}, metadata={METADATA: metadata})

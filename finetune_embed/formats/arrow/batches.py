@@ -1,7 +1,7 @@
-"""Arrow data, wherever it lies, opened to be read batch by batch.
+"""Opens Arrow data, to be read batch by batch.
 
-Arrow IPC files and streams, Parquet files, folders of `Dataset.save_to_disk` (Arrow streams that
-`state.json` lists) and Hugging Face data sets in memory.
+The data is in Arrow IPC files and streams, Parquet files, folders of `Dataset.save_to_disk` (Arrow
+streams listed in `state.json`) or Hugging Face data sets in memory.
 """
 
 from __future__ import annotations
@@ -14,14 +14,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...errors import VectorFileError
+from ...errors import Either, VectorFileError
 from ...files import EXPANSION_FLOOR, MAX_EXPANSION, Source
 from ..common.folders import missing_folder, read_json
 
-__all__ = ["Batches", "data_files", "naming_damage", "of_dataset", "of_file", "of_parts"]
+__all__ = [
+    "Batches",
+    "as_vector_file_error",
+    "data_files",
+    "join_parts",
+    "open_dataset",
+    "open_file",
+]
 
-ROWS = 1 << 14  # rows read at a time, where that is ours to choose
+ROWS = 1 << 14  # rows read at a time, where the data does not decide it
 STATE, SPLITS = "state.json", "dataset_dict.json"
+IN_MEMORY = "the data set"  # its name in messages
 
 
 @dataclass(frozen=True)
@@ -29,34 +37,36 @@ class Batches:
     """Arrow data to be read once, batch by batch.
 
     Attributes:
-        name: where it comes from, for messages.
+        name: the file or data set, for messages.
         schema: its `pyarrow.Schema`.
-        of: gives `pyarrow.RecordBatch`es of the columns at some positions of the schema, in that
-            order.
-        size: the bytes of its file; 0 where there is none.
+        read: a function of column positions that yields `pyarrow.RecordBatch`es of these columns,
+            in that order.
+        size: the size of its file in bytes; 0 without a file.
     """
 
     name: str
     schema: Any
-    of: Callable[[list[int]], Iterator[Any]]
+    read: Callable[[list[int]], Iterator[Any]]
     size: int = 0
 
-    def refuse_bomb(self, grown: int) -> None:
-        """Refuse data that grows beyond reason, as rows repeated by run lengths can.
+    def refuse_bomb(self, expanded: int) -> None:
+        """Refuse data that expands too much, as rows repeated by run lengths can.
 
         Raises:
-            VectorFileError: `grown` bytes are too many for the file they were read from.
+            VectorFileError: `expanded` bytes are too many for the size of the file.
         """
-        if self.size and grown > max(MAX_EXPANSION * self.size, EXPANSION_FLOOR):
+        if self.size and expanded > max(MAX_EXPANSION * self.size, EXPANSION_FLOOR):
             raise VectorFileError(
-                f"{self.name}: {self.size:,} bytes grew beyond {grown:,}, over {MAX_EXPANSION} to "
-                "1, which no vectors do; read it by its own library if you trust it"
+                f"{self.size:,} bytes expand to {expanded:,} or more, over {MAX_EXPANSION} to 1, "
+                "which no vectors do",
+                where=self.name,
+                remedy="if you trust it, read it with its own library",
             )
 
 
 @contextlib.contextmanager
-def naming_damage(name: str) -> Iterator[None]:
-    """Say of any error that pyarrow raises which file it is."""
+def as_vector_file_error(name: str) -> Iterator[None]:
+    """Turn the errors that pyarrow raises for a damaged file into `VectorFileError`."""
     import pyarrow as pa
 
     damage = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, IndexError, MemoryError)
@@ -67,54 +77,56 @@ def naming_damage(name: str) -> Iterator[None]:
     except damage as error:
         reason = " ".join(str(error).split())[:300]
         raise VectorFileError(
-            f"{name} is damaged or cut short ({reason}); fetch the file again"
+            f"the data is damaged or cut short ({reason})",
+            where=name,
+            remedy="fetch the file again",
         ) from error
 
 
-def of_file(source: Source, name: str) -> Batches:
+def open_file(source: Source, source_format: str) -> Batches:
     """Open an Arrow file, an Arrow stream or a Parquet file, in place.
 
     Raises:
-        VectorFileError: what tells its columns is damaged or cut short.
+        VectorFileError: its schema is damaged or cut short.
     """
     import pyarrow as pa
 
-    stream = source.peek(6) != b"ARROW1"
-    with naming_damage(source.name):
+    is_stream = source.peek(6) != b"ARROW1"
+    with as_vector_file_error(source.name):
         data = pa.py_buffer(source.read_all())
-        if name == "parquet":
-            return _of_parquet(source.name, data)
-        return (_of_ipc_stream if stream else _of_ipc_file)(source.name, data)
+        if source_format == "parquet":
+            return _open_parquet(source.name, data)
+        return (_open_ipc_stream if is_stream else _open_ipc_file)(source.name, data)
 
 
-def _of_parquet(name: str, data: Any) -> Batches:
+def _open_parquet(name: str, data: Any) -> Batches:
     import pyarrow.parquet as pq
 
     file = pq.ParquetFile(data)
     schema = file.schema_arrow
 
-    def of(columns: list[int]) -> Iterator[Any]:
+    def read(columns: list[int]) -> Iterator[Any]:
         names = [schema.field(column).name for column in columns]
         words, numbers = (_chunks(file.metadata, data, name) for name in names)
         claimed = (max(chunk.total_uncompressed_size, 4 * chunk.num_values) for chunk in numbers)
         batches.refuse_bomb(sum(claimed) + sum(chunk.total_uncompressed_size for chunk in words))
-        packed = names[:1] if _is_dictionary(words) else []
-        opened = pq.ParquetFile(data, read_dictionary=packed) if packed else file
+        encoded = names[:1] if _is_dictionary(words) else []
+        opened = pq.ParquetFile(data, read_dictionary=encoded) if encoded else file
         return (batch.select(names) for batch in opened.iter_batches(ROWS, columns=names))
 
-    batches = Batches(name, schema, of, data.size)
+    batches = Batches(name, schema, read, data.size)
     return batches
 
 
 def _chunks(metadata: Any, data: Any, name: str) -> list[Any]:
-    """Return what a Parquet file tells of all parts of a column.
+    """Return the metadata of all chunks of a column in a Parquet file.
 
     Raises:
-        pyarrow.ArrowException: it is damaged.
+        pyarrow.ArrowException: a chunk is damaged.
     """
     import pyarrow.parquet as pq
 
-    # Asked for a part that is damaged, pyarrow ends the process; buffering all parts, it raises.
+    # Reading a damaged chunk alone aborts the process; with all chunks buffered, pyarrow raises.
     next(pq.ParquetFile(data, pre_buffer=True).iter_batches(1, columns=[name]), None)
     paths = [metadata.schema.column(at).path for at in range(metadata.num_columns)]
     wanted = [at for at, path in enumerate(paths) if f"{path}.".startswith(f"{name}.")]
@@ -123,35 +135,35 @@ def _chunks(metadata: Any, data: Any, name: str) -> list[Any]:
 
 
 def _is_dictionary(chunks: list[Any]) -> bool:
-    """Tell words that lie once in a dictionary, where pyarrow can leave them so."""
+    """Return whether words are in a dictionary that pyarrow can keep."""
     encodings = {encoding for chunk in chunks for encoding in chunk.encodings}
     texts = all(chunk.physical_type == "BYTE_ARRAY" for chunk in chunks)
     return texts and "DICTIONARY" in str(encodings) and "DELTA" not in str(encodings)
 
 
-def _of_ipc_file(name: str, data: Any) -> Batches:
+def _open_ipc_file(name: str, data: Any) -> Batches:
     import pyarrow as pa
 
     reader = pa.ipc.open_file(data)
 
-    def of(columns: list[int]) -> Iterator[Any]:
+    def read(columns: list[int]) -> Iterator[Any]:
         return (reader.get_batch(i).select(columns) for i in range(reader.num_record_batches))
 
-    return Batches(name, reader.schema, of, data.size)
+    return Batches(name, reader.schema, read, data.size)
 
 
-def _of_ipc_stream(name: str, data: Any) -> Batches:
+def _open_ipc_stream(name: str, data: Any) -> Batches:
     import pyarrow as pa
 
     reader = pa.ipc.open_stream(data)
 
-    def of(columns: list[int]) -> Iterator[Any]:
+    def read(columns: list[int]) -> Iterator[Any]:
         return (batch.select(columns) for batch in reader)
 
-    return Batches(name, reader.schema, of, data.size)
+    return Batches(name, reader.schema, read, data.size)
 
 
-def of_parts(name: str, parts: list[Batches]) -> Batches:
+def join_parts(name: str, parts: list[Batches]) -> Batches:
     """Return the data of several files as one.
 
     Raises:
@@ -161,29 +173,37 @@ def of_parts(name: str, parts: list[Batches]) -> Batches:
     for part in parts[1:]:
         if not part.schema.equals(schema):
             raise VectorFileError(
-                f"{part.name} has other columns than {parts[0].name}: {part.schema.names}, not "
-                f"{schema.names}; save the data set again"
+                f"this has other columns than {parts[0].name}: {part.schema.names}, not "
+                f"{schema.names}",
+                where=part.name,
+                remedy="save the data set again",
             )
 
-    def of(columns: list[int]) -> Iterator[Any]:
-        return itertools.chain.from_iterable(part.of(columns) for part in parts)
+    def read(columns: list[int]) -> Iterator[Any]:
+        return itertools.chain.from_iterable(part.read(columns) for part in parts)
 
-    return Batches(name, schema, of, sum(part.size for part in parts))
+    return Batches(name, schema, read, sum(part.size for part in parts))
 
 
 def data_files(folder: Path) -> list[Path]:
     """Return the Arrow streams of a folder that `Dataset.save_to_disk` wrote.
 
     Raises:
-        VectorFileError: it is none, holds several data sets, or lists files outside it.
+        VectorFileError: this is not such a folder, contains several data sets, or lists files
+            outside it.
     """
     if (folder / SPLITS).is_file():
-        told = read_json(folder / SPLITS)
-        names = told.get("splits") if isinstance(told, dict) else None
-        raise _several(str(folder), names, lambda split: f"load_arrow({str(folder / split)!r})")
+        content = read_json(folder / SPLITS)
+        listed = content.get("splits") if isinstance(content, dict) else None
+        splits = [str(split) for split in listed or ["train"]]
+        raise VectorFileError(
+            f"the folder holds several data sets: {', '.join(splits)}",
+            where=folder,
+            remedy=f"pass the folder of one of them, such as {folder / splits[0]}",
+        )
     if not (folder / STATE).is_file():
         raise missing_folder(
-            folder, "a saved Hugging Face data set", f"load_arrow needs one with {STATE} in it"
+            folder, "a saved Hugging Face data set", f"pass the folder that contains {STATE}"
         )
     state = read_json(folder / STATE)
     try:
@@ -192,61 +212,64 @@ def data_files(folder: Path) -> list[Path]:
             raise ValueError(f"it lists {names}")
     except (ValueError, TypeError, KeyError) as error:
         raise VectorFileError(
-            f"{folder / STATE} does not list the data's files ({error}); save the data set again: "
-            "dataset.save_to_disk(path)"
+            f"this does not list the files of the data ({error})",
+            where=folder / STATE,
+            remedy="save the data set again: dataset.save_to_disk(path)",
         ) from error
     if state.get("_indices_data_files"):
         raise VectorFileError(
-            f"{folder} was saved with a selection of its rows by an old version of datasets; load "
-            "it there: load_arrow(datasets.load_from_disk(path))"
+            "an old version of datasets saved this folder with a selection of its rows",
+            where=folder,
+            remedy=(
+                "load it with datasets.load_from_disk(path) and ",
+                Either("pass it to load_arrow(dataset)", "save it to a new folder"),
+            ),
         )
     return [folder / name for name in names]
 
 
-def of_dataset(dataset: Any) -> Batches | None:
-    """Open a Hugging Face data set; None if this is something else.
+def open_dataset(dataset: Any) -> Batches | None:
+    """Open a Hugging Face data set; return None for any other object.
 
     Raises:
-        VectorFileError: it is a dictionary of data sets, or an iterable one without rows.
+        VectorFileError: it is a dictionary of data sets, or an iterable data set without rows.
     """
-    datasets = sys.modules.get("datasets")  # who has one, has imported it
+    datasets = sys.modules.get("datasets")  # imported by whoever made the data set
     if datasets is None:
         return None
     if isinstance(dataset, (datasets.DatasetDict, datasets.IterableDatasetDict)):
-        raise _several("the data set", list(dataset), lambda split: f"dataset[{split!r}]")
+        splits = [str(split) for split in dataset] or ["train"]
+        raise VectorFileError(
+            f"this holds several data sets: {', '.join(splits)}",
+            where=IN_MEMORY,
+            remedy=f"pass one of them, such as dataset[{splits[0]!r}]",
+        )
     if isinstance(dataset, datasets.Dataset):
-        return _of_rows(dataset)
-    return _of_stream(dataset) if isinstance(dataset, datasets.IterableDataset) else None
+        return _open_rows(dataset)
+    return _open_iterable(dataset) if isinstance(dataset, datasets.IterableDataset) else None
 
 
-def _of_rows(dataset: Any) -> Batches:
+def _open_rows(dataset: Any) -> Batches:
     schema = dataset.features.arrow_schema
 
-    def of(columns: list[int]) -> Iterator[Any]:
+    def read(columns: list[int]) -> Iterator[Any]:
         names = [schema.field(column).name for column in columns]
         tables = dataset.select_columns(names).with_format("arrow").iter(ROWS)
         return (batch for table in tables for batch in table.select(names).to_batches())
 
-    return Batches("the data set", schema, of)
+    return Batches(IN_MEMORY, schema, read)
 
 
-def _of_stream(dataset: Any) -> Batches:
-    with naming_damage("the data set"):
+def _open_iterable(dataset: Any) -> Batches:
+    with as_vector_file_error(IN_MEMORY):
         tables = iter(dataset.with_format("arrow").iter(ROWS))
         first = next(tables, None)
     if first is None:
-        raise VectorFileError("the data set has no rows; pass one that has")
+        raise VectorFileError("this has no rows", where=IN_MEMORY)
 
-    def of(columns: list[int]) -> Iterator[Any]:
+    def read(columns: list[int]) -> Iterator[Any]:
         names = [first.schema.field(column).name for column in columns]
         for table in itertools.chain([first], tables):
             yield from table.select(names).to_batches()
 
-    return Batches("the data set", first.schema, of)
-
-
-def _several(name: str, splits: Any, cure: Callable[[str], str]) -> VectorFileError:
-    names = [str(split) for split in splits or ["train"]]
-    return VectorFileError(
-        f"{name} holds several data sets: {', '.join(names)}; pass one, such as {cure(names[0])}"
-    )
+    return Batches(IN_MEMORY, first.schema, read)

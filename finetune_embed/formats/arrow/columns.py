@@ -1,4 +1,4 @@
-"""A column of words and a column of vectors in Arrow data: found, checked, and read in place."""
+"""Finds, checks and reads the column of words and the column of vectors in Arrow data."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import VectorFileError
+from ...errors import Either, Option, VectorFileError
 from ...table import PackedWords, Vectors
-from ..common.npy import MAX_SIZE, RowStack, as_float32
+from ..common.float_rows import RowStack, as_float32
+from ..common.npy import MAX_SIZE
 from .batches import Batches
 
 __all__ = ["TOKEN", "VECTOR", "number_type", "pick_columns", "read_columns"]
@@ -19,7 +20,7 @@ TOKEN, VECTOR = "token", "vector"
 
 _TEXT = ("string", "large_string", "string_view")
 _BINARY = ("binary", "large_binary", "binary_view")
-_VIEW = 16  # bytes of a word's entry in a column of views, the first four its length
+_VIEW = 16  # bytes of a word's entry in a column of views; the first four are its length
 
 
 def pick_columns(
@@ -29,48 +30,69 @@ def pick_columns(
 
     Args:
         batches: the data.
-        token: the name of the first; found by its type when left out.
-        vector: the name of the second.
+        token: the name of the column of words; found by its type if not given.
+        vector: the name of the column of vectors; found by its type if not given.
 
     Raises:
-        VectorFileError: there is none of that name or type, or several and none called `token` or
-            `vector`.
+        VectorFileError: there is no column of that name or type, or several are of that type and
+            none is called `token` or `vector`.
     """
-    fields = list(batches.schema)
-    vectors = _pick(
-        batches, VECTOR, vector, _is_vectors
-    )  # first: most data sets have no such column
-    texts = any(_is_text(field.type) for field in fields)
-    words = _pick(batches, TOKEN, token, _is_text if texts and token is None else _is_words)
+    # Vectors come first: most data sets have no such column, and the error should say so.
+    vectors = _pick(batches, VECTOR, vector, _is_vectors)
+    has_text = any(_is_text(field.type) for field in batches.schema)
+    words = _pick(batches, TOKEN, token, _is_text if has_text and token is None else _is_words)
     return words, vectors
 
 
 def _pick(batches: Batches, option: str, name: str | None, fits: Callable[[Any], bool]) -> int:
     fields = list(batches.schema)
-    known = ", ".join(f"{field.name} {field.type}" for field in fields[:20]) or "none at all"
-    known += ", ..." if len(fields) > 20 else ""
     needed = "strings" if option == TOKEN else "lists of numbers"
     if name is not None:
-        at = [position for position, field in enumerate(fields) if field.name == name]
-        if len(at) != 1:
-            raise VectorFileError(
-                f"{batches.name} has {len(at) or 'no'} columns called {name!r}; its columns are: "
-                f"{known}"
-            )
-        if not fits(fields[at[0]].type):
-            raise VectorFileError(
-                f"{batches.name}: the column {name!r} holds {fields[at[0]].type}, but "
-                f"{option}= needs {needed}; its columns are: {known}"
-            )
-        return at[0]
+        return _named(batches, option, name, fits, needed)
     at = [position for position, field in enumerate(fields) if fits(field.type)]
     at = [position for position in at if fields[position].name == option] or at
-    if len(at) != 1:
+    if not at:
         raise VectorFileError(
-            f"{batches.name} has {len(at) or 'no'} columns of {needed}; its columns are: {known}"
-            + (f"; name the one to read: load_arrow(source, {option}=...)" if at else "")
+            f"no columns of {needed}; the columns are: {_described(fields)}", where=batches.name
+        )
+    if len(at) > 1:
+        raise VectorFileError(
+            f"{len(at)} columns of {needed}; the columns are: {_described(fields)}",
+            where=batches.name,
+            remedy=Either(
+                ("name the one to read: load_arrow(source, ", Option(option, ...), ")"),
+                f"rename the one to read to {option!r}",
+            ),
         )
     return at[0]
+
+
+def _named(
+    batches: Batches, option: str, name: str, fits: Callable[[Any], bool], needed: str
+) -> int:
+    """Return the position of the column that the caller named."""
+    fields = list(batches.schema)
+    at = [position for position, field in enumerate(fields) if field.name == name]
+    if len(at) != 1:
+        raise VectorFileError(
+            f"{len(at) or 'no'} columns are called {name!r}; the columns are: {_described(fields)}",
+            where=batches.name,
+            value=name,
+        )
+    if not fits(fields[at[0]].type):
+        raise VectorFileError(
+            f"is a column of {fields[at[0]].type}, not of {needed}; the columns are: "
+            f"{_described(fields)}",
+            where=batches.name,
+            option=option,
+            value=name,
+        )
+    return at[0]
+
+
+def _described(fields: list[Any]) -> str:
+    listed = ", ".join(f"{field.name} {field.type}" for field in fields[:20]) or "none"
+    return listed + (", ..." if len(fields) > 20 else "")
 
 
 def number_type(batches: Batches, column: int) -> np.dtype[Any]:
@@ -93,7 +115,7 @@ def _is_words(kind: Any) -> bool:
 
 
 def _is_list(kind: Any) -> bool:
-    """Tell lists of every kind: alone among nested types they have values of one type."""
+    """Return whether a type is any kind of list: a nested type with values of one type."""
     import pyarrow as pa
 
     return bool(pa.types.is_nested(kind)) and hasattr(kind, "value_type")
@@ -102,7 +124,7 @@ def _is_list(kind: Any) -> bool:
 def _is_vectors(kind: Any) -> bool:
     import pyarrow as pa
 
-    kind = getattr(kind, "storage_type", kind)  # of an extension type, such as a tensor
+    kind = getattr(kind, "storage_type", kind)  # an extension type, such as a tensor
     if not _is_list(kind):
         return False
     return bool(pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type))
@@ -111,16 +133,16 @@ def _is_vectors(kind: Any) -> bool:
 def read_columns(
     batches: Batches, columns: tuple[int, int], wanted: frozenset[bytes] | None, limit: int | None
 ) -> tuple[list[str], Vectors]:
-    """Return words and vectors `(V, D)`, in place where they lie in one batch as float32.
+    """Return words and vectors `(V, D)`; float32 vectors in a single batch are not copied.
 
     Args:
         batches: the data.
-        columns: the positions of words and vectors.
-        wanted: the words to keep; the vectors of others are not converted.
-        limit: only the first rows.
+        columns: the positions of the columns of words and vectors.
+        wanted: the words to read, as bytes; other vectors are not converted.
+        limit: read only the first rows.
 
     Raises:
-        VectorFileError: a word or a vector is null, a vector is longer or shorter than the first,
+        VectorFileError: a word or a vector is null, the length of a vector differs from the first,
             a number is null or too large for float32, there are no rows, or the data is damaged.
     """
     import pyarrow as pa
@@ -130,13 +152,13 @@ def read_columns(
     names = [f"{batches.name}: {batches.schema.field(column).name}" for column in columns]
     words: list[str] = []
     vectors: RowStack | None = None
-    start = grown = 0
-    for batch in batches.of(list(columns)):
+    start = expanded = 0
+    for batch in batches.read(list(columns)):
         if limit is not None:
             batch = batch.slice(0, limit - start)
         if batch.num_rows:
-            grown += _room(batch.column(0))
-            batches.refuse_bomb(grown)
+            expanded += _expanded_size(batch.column(0))
+            batches.refuse_bomb(expanded)
             texts = _texts(batch.column(0))
             _refuse_null(texts, names[0], start)
             lists, lengths = _lists(batch.column(1), names[1], start)
@@ -147,22 +169,24 @@ def read_columns(
                 kept = pc.is_in(texts, value_set=chosen)
                 texts, lists = texts.filter(kept), lists.filter(kept)
                 rows = rows[kept.to_numpy(zero_copy_only=False)]
-            grown += 4 * vectors.vector_size * len(rows)
-            batches.refuse_bomb(grown)
+            expanded += 4 * vectors.vector_size * len(rows)
+            batches.refuse_bomb(expanded)
             words += _decoded(texts)
             vectors.extend(_numbers(lists, names[1], rows, vectors.vector_size))
             start += batch.num_rows
         if start == limit:
             break
     if vectors is None:
-        raise VectorFileError(f"{batches.name} holds no rows; fetch the file again")
+        raise VectorFileError(
+            "this holds no rows", where=batches.name, remedy="fetch the file again"
+        )
     return words, vectors.array()
 
 
-def _room(column: Any) -> int:
-    """Check a column of words, and return the bytes of all, which it need not hold each by itself.
+def _expanded_size(column: Any) -> int:
+    """Check a column of words, and return the bytes of all its words.
 
-    In a dictionary, or in views, one long word may stand for many.
+    In a dictionary or in views, many rows can share one long word.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -176,12 +200,13 @@ def _room(column: Any) -> int:
         lengths = pa.array(views[distinct.offset : distinct.offset + len(distinct), 0])
     else:
         lengths = pc.binary_length(distinct)
-    spelled = lengths if distinct is column else lengths.take(column.indices)
-    return int(pc.sum(spelled).as_py() or 0)
+    if distinct is not column:
+        lengths = lengths.take(column.indices)
+    return int(pc.sum(lengths).as_py() or 0)
 
 
 def _as_binary(column: Any) -> Any:
-    """Return words as bytes, in place, so that no UTF-8 is taken for granted."""
+    """Return words as bytes, in place, since they need not be UTF-8."""
     import pyarrow as pa
 
     if str(column.type) not in _TEXT:
@@ -191,7 +216,7 @@ def _as_binary(column: Any) -> Any:
 
 
 def _texts(column: Any) -> Any:
-    """Return checked words as bytes, one after the other."""
+    """Return checked words as one array of bytes."""
     import pyarrow as pa
 
     if pa.types.is_dictionary(column.type):
@@ -202,7 +227,9 @@ def _texts(column: Any) -> Any:
 def _refuse_null(column: Any, name: str, start: int) -> None:
     if column.null_count:
         row = start + column.is_null().index(True).as_py()
-        raise VectorFileError(f"{name}[{row}] is null; leave that row out")
+        raise VectorFileError(
+            "this value is null", where=f"{name}[{row}]", remedy="remove that row"
+        )
 
 
 def _decoded(texts: Any) -> list[str]:
@@ -214,7 +241,7 @@ def _decoded(texts: Any) -> list[str]:
 
 
 def _lists(column: Any, name: str, start: int) -> tuple[Any, npt.NDArray[np.int64]]:
-    """Return a checked array of lists, and how many numbers each has."""
+    """Return a checked array of lists, and their lengths."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -225,10 +252,12 @@ def _lists(column: Any, name: str, start: int) -> tuple[Any, npt.NDArray[np.int6
 
 
 def _size(length: int, name: str) -> int:
-    """Return how many numbers the first vector has, if that is possible."""
+    """Return the checked length of the first vector."""
     if not 1 <= length <= MAX_SIZE:
         raise VectorFileError(
-            f"{name}[0] has {length:,} numbers; a vector has from 1 to {MAX_SIZE:,}"
+            f"this has {length:,} numbers, but a vector has from 1 to {MAX_SIZE:,}",
+            where=f"{name}[0]",
+            value=int(length),
         )
     return int(length)
 
@@ -237,20 +266,24 @@ def _refuse_ragged(lengths: npt.NDArray[np.int64], size: int, name: str, start: 
     wrong = np.flatnonzero(lengths != size)
     if len(wrong):
         raise VectorFileError(
-            f"{name}[{start + wrong[0]}] has {lengths[wrong[0]]:,} numbers, but the first vector "
-            f"has {size:,}; make all vectors of one length"
+            f"this has {lengths[wrong[0]]:,} numbers, but the first vector has {size:,}",
+            where=f"{name}[{start + wrong[0]}]",
+            value=int(lengths[wrong[0]]),
+            remedy="give all vectors the same length",
         )
 
 
 def _numbers(lists: Any, name: str, rows: npt.NDArray[np.int64], size: int) -> Vectors:
-    """Return lists of numbers as float32 `(n, D)`, in place where they are float32."""
+    """Return lists of numbers as float32 `(n, D)`; float32 numbers are not copied."""
     import pyarrow.compute as pc
 
     flat = pc.list_flatten(lists)
     if flat.null_count:
         at = flat.is_null().index(True).as_py()
         raise VectorFileError(
-            f"{name}[{rows[at // size]}][{at % size}] is null; put a number there"
+            "this value is null",
+            where=f"{name}[{rows[at // size]}][{at % size}]",
+            remedy="replace it with a number",
         )
     values = flat.to_numpy(zero_copy_only=False).reshape(-1, size)
     return as_float32(np.require(values, requirements=["A"]), name, rows)

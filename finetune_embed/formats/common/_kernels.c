@@ -1,9 +1,9 @@
 /* The inner loops of reading and writing vector files: bytes to rows, rows to bytes.
  *
- * Everything here has a counterpart in Python that gives the same numbers, slower; `_kernels.py`
- * chooses. Functions take buffers, let go of the interpreter lock while they work, and
- * never read or write outside of the lengths they are given. Whatever is not plain is left to
- * Python: a number that is not simply digits, a line that is damaged.
+ * Everything here has a slower counterpart in Python that gives the same numbers; `kernels.py`
+ * chooses. Functions take buffers, release the interpreter lock while they work, and never read or
+ * write outside of the given lengths. They leave to Python what is not plain: numbers that are not
+ * simply digits, and damaged lines.
  */
 #define Py_LIMITED_API 0x030B0000
 #define PY_SSIZE_T_CLEAN
@@ -22,7 +22,7 @@ static const double POWERS[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  
                                 1e28, 1e29, 1e30, 1e31, 1e32, 1e33, 1e34, 1e35, 1e36, 1e37, 1e38, 1e39, 1e40, 1e41,
                                 1e42, 1e43, 1e44, 1e45, 1e46, 1e47, 1e48, 1e49, 1e50, 1e51, 1e52, 1e53, 1e54, 1e55};
 
-/* ---------------------------------------------------------------- words that are asked for */
+/* ---------------------------------------------------------------- words to read */
 
 /* A set of 64-bit hashes, open addressing, a power of two of slots, 0 for an empty one. */
 static uint64_t hash_bytes(bytes_t at, bytes_t end) {
@@ -71,8 +71,8 @@ static PyObject *word_set(PyObject *self, PyObject *list) {
 
 #if defined(__GNUC__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define EIGHT_AT_ONCE
-/* Reads a number such as -0.12345, one digit before the point and one to eight behind it, as nearly
- * all numbers in vector files are: without a loop, and without a branch on how many digits there are.
+/* Reads a number such as -0.12345, with one digit before the point and one to eight after it, as
+ * nearly all numbers in vector files are. It has no loop and no branch on the number of digits.
  * See Lemire, "Number parsing at a gigabyte per second", 2021. Returns NULL for any other number. */
 static inline bytes_t read_short_number(bytes_t at, bytes_t end, float *out) {
     if (end - at < 11) return NULL;
@@ -93,7 +93,7 @@ static inline bytes_t read_short_number(bytes_t at, bytes_t end, float *out) {
     double value = ((double)whole * tens[count] + (double)text) / tens[count];
     uint64_t bits;
     memcpy(&bits, &value, 8);
-    if ((bits & 0x1FFFFFFF) == 0x10000000) return NULL; /* in the middle between two floats */
+    if ((bits & 0x1FFFFFFF) == 0x10000000) return NULL; /* halfway between two floats */
     bits |= negative << 63;
     memcpy(&value, &bits, 8);
     *out = (float)value;
@@ -103,12 +103,12 @@ static inline bytes_t read_short_number(bytes_t at, bytes_t end, float *out) {
 
 /* Reads one number up to `end` or a space; returns where it ends, or NULL if it is not plain.
  *
- * The float is the one nearest to the decimal: digits / 10^k in double precision is off by at most
- * 8 units of its last place, so only a double within that distance of the middle between two
- * floats is in doubt, and left to the caller. */
+ * The result is the float nearest to the decimal: digits / 10^k in double precision is off by at
+ * most 8 units in the last place, so only a double that close to the midpoint of two floats is
+ * uncertain, and left to the caller. */
 static bytes_t read_number(bytes_t at, bytes_t end, float *out) {
     if (at == end) return NULL;
-    int negative = *at == '-'; /* half of all numbers are: no branch to guess */
+    int negative = *at == '-'; /* half of all numbers are: a branch would be mispredicted */
     at += negative | (*at == '+');
     uint64_t digits = 0;
     int64_t scale = 0;
@@ -158,7 +158,7 @@ static bytes_t read_number(bytes_t at, bytes_t end, float *out) {
     return at;
 }
 
-/* Reads `size` numbers, single spaces between them, that fill the bytes from `at` to `end`. */
+/* Reads `size` numbers separated by single spaces, which must fill the bytes from `at` to `end`. */
 static int read_numbers(bytes_t at, bytes_t end, Py_ssize_t size, float *out) {
     for (Py_ssize_t i = 0; i < size; i++) {
         bytes_t stop = NULL;
@@ -182,11 +182,10 @@ typedef struct {
 /* parse_text(data, vector_size, most, word_set | None)
  *     -> (words, vectors, rows, leftovers, lines, bad)
  *
- * Reads the lines of `data`, which ends with a newline, at most `most` of them. `words` are those of
- * the rows, joined by newlines; `vectors` a bytearray of float32; `leftovers` int64 triples of row,
- * start and stop. `lines` counts those that were read, but for blank ones at the end; `bad` is the
- * first line without enough fields, or -1. With a word set, rows whose word can't be in it are
- * passed over unread. */
+ * Reads at most `most` lines of `data`, which ends with a newline. `words` are the words of the rows,
+ * joined by newlines; `vectors` is a bytearray of float32; `leftovers` are int64 triples of row, start
+ * and stop. `lines` counts the lines read, without blank ones at the end; `bad` is the first line
+ * without enough fields, or -1. With a word set, rows whose word can't be in it are skipped. */
 static PyObject *parse_text(PyObject *self, PyObject *args) {
     (void)self;
     Py_buffer data, set = {0};
@@ -198,7 +197,7 @@ static PyObject *parse_text(PyObject *self, PyObject *args) {
         goto done;
     }
     if (wanted != Py_None && PyObject_GetBuffer(wanted, &set, PyBUF_SIMPLE) < 0) goto done;
-    Py_ssize_t room = data.len / (size + 1) + 1; /* a row takes its spaces and a newline at least */
+    Py_ssize_t room = data.len / (size + 1) + 1; /* a row takes at least its spaces and a newline */
     if (room > most) room = most;
     PyObject *vectors = PyByteArray_FromStringAndSize(NULL, room * size * 4);
     PyObject *words = PyByteArray_FromStringAndSize(NULL, data.len + 1);
@@ -219,7 +218,7 @@ static PyObject *parse_text(PyObject *self, PyObject *args) {
             bytes_t next = newline + 1, stop = newline;
             while (stop > line && (stop[-1] == ' ' || stop[-1] == '\r')) stop--;
             number++;
-            if (stop == line) { /* blank: nothing if nothing follows, else damage */
+            if (stop == line) { /* blank: ignored at the end of the file, else damage */
                 line = next;
                 continue;
             }
@@ -276,9 +275,9 @@ done:
 
 /* parse_binary(data, vector_size, most, word_set | None) -> (words, vectors, rows, passed, used)
  *
- * Reads whole rows: a word, a space, float32s. Newlines before a word are passed over. `words` are
- * joined by spaces, which no word holds; `passed` counts the rows in `data`, also those whose word
- * can't be in the set, and `used` the bytes they take. */
+ * Reads complete rows: a word, a space, float32s. Newlines before a word are skipped. `words` are
+ * joined by spaces, which no word contains; `passed` counts the rows in `data`, including those
+ * whose word can't be in the set, and `used` the bytes that they take. */
 static PyObject *parse_binary(PyObject *self, PyObject *args) {
     (void)self;
     Py_buffer data, set = {0};
@@ -332,10 +331,10 @@ done:
 
 /* Writes the shortest decimal that reads back as the same float; at most 16 bytes.
  *
- * Within the interval of decimals that round to the float, scaled to nine digits, the multiple of
- * the largest power of ten is taken, and of those the one nearest to the float. The ends of the
- * interval are left out by more than the rounding of the scaling, so that a few numbers beyond 2^24
- * are a digit longer than they need be. */
+ * Of the decimals that round to the float, scaled to nine digits, it takes the multiple of the
+ * largest power of ten, and of those the one nearest to the float. The interval is narrowed by more
+ * than the rounding error of the scaling, so a few numbers beyond 2^24 are a digit longer than
+ * necessary. */
 static char *write_number(float value, char *out) {
     uint32_t bits;
     memcpy(&bits, &value, 4);
@@ -355,7 +354,7 @@ static char *write_number(float value, char *out) {
     int power = ((binary - 127) * 1233) >> 12, shift = 8 - power; /* 10^power <= 2^(binary - 127) */
     double factor = POWERS[shift < 0 ? -shift : shift];
     double middle = shift < 0 ? exact / factor : exact * factor;
-    while (middle >= 1e9 || middle < 1e8) { /* once at most, but for the smallest numbers */
+    while (middle >= 1e9 || middle < 1e8) { /* at most once, except for the smallest numbers */
         shift += middle < 1e8 ? 1 : -1;
         factor = POWERS[shift < 0 ? -shift : shift];
         middle = shift < 0 ? exact / factor : exact * factor;
@@ -414,7 +413,7 @@ static char *write_number(float value, char *out) {
 
 #define LONGEST 18 /* bytes of a number: sign, nine digits, point, four zeros or an exponent, space */
 
-/* Writes rows of text or of binary: a word, then its numbers. `words` are joined by `separator`. */
+/* Writes rows of text or binary: a word, then its numbers. `words` are joined by `separator`. */
 static PyObject *format_rows(PyObject *args, char separator) {
     Py_buffer words, vectors;
     Py_ssize_t size;

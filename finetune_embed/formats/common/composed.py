@@ -1,4 +1,4 @@
-"""What the readers of models with subwords share: words that are composed, behind those read."""
+"""Words that a subword model composes, added to a table after those read from its file."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ __all__ = ["with_composed"]
 
 
 def with_composed(
-    table: EmbeddingTable, words: Sequence[str], vectors: Vectors, made: npt.NDArray[np.bool_]
+    table: EmbeddingTable, words: Sequence[str], vectors: Vectors, composed: npt.NDArray[np.bool_]
 ) -> EmbeddingTable:
-    """Return a table with those words behind its own that could be composed.
+    """Return a table with the composed words added after its own.
 
     Args:
         table: the words that were read.
-        words: `n` words that it lacks.
+        words: `n` words that are not in the table.
         vectors: float32 `(n, D)`.
-        made: bool `(n,)`, which words could be composed.
+        composed: bool `(n,)`, which of the words could be composed.
     """
-    added = [word for word, could in zip(words, made.tolist(), strict=True) if could]
+    added = [word for word, made in zip(words, composed.tolist(), strict=True) if made]
     origin = np.full(len(table) + len(added), Origin.COMPOSED, np.uint8)
     origin[: len(table)] = table.origin
-    return table.revised(np.empty(0, np.int64), vectors[made], added, origin)
+    return table.patched(np.empty(0, np.int64), vectors[composed], added, origin)

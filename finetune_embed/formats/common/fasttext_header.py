@@ -1,6 +1,6 @@
-"""The header of a fastText binary model, by which a file without a magic number is recognised.
+"""The header of a fastText binary model, which identifies files without a magic number.
 
-See `formats/fasttext/__init__.py` for the layout.
+`formats/fasttext/__init__.py` describes the layout.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ MAX_SIZE = 1 << 20  # numbers in a vector
 MAX_NGRAM = 64  # characters; fastText's own default is 6
 ARGS = struct.Struct("<12id")
 COUNTS = struct.Struct("<3i")
-HEAD_SIZE = ARGS.size + COUNTS.size  # bytes that identify a model of the first fastText
+HEAD_SIZE = ARGS.size + COUNTS.size  # bytes that identify a model of the first fastText version
 
 
 def is_unsigned(head: bytes) -> bool:
-    """Tell a model of the first fastText, which begins with its arguments and has no magic number.
+    """Return whether a file is a model of the first fastText version, which has no magic number.
 
     Args:
-        head: the first `HEAD_SIZE` bytes of the file or more.
+        head: at least the first `HEAD_SIZE` bytes of the file.
     """
     if len(head) < HEAD_SIZE:
         return False

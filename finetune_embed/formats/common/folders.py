@@ -1,4 +1,4 @@
-"""What the readers of folders share: a JSON file inside one, and what a table tells of it."""
+"""Code for formats that are folders: reading JSON files, provenance and errors."""
 
 from __future__ import annotations
 
@@ -6,43 +6,45 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ...errors import VectorFileError
+from ...errors import Text, VectorFileError
 from ...files import Source, open_source
 from .table_building import provenance
 
 __all__ = ["MAX_SIZE", "folder_provenance", "missing_folder", "read_json"]
 
-MAX_SIZE = 1 << 16  # numbers in a vector, where few rows in a file make many in a table
+MAX_SIZE = 1 << 16  # numbers in a vector; lower because a few stored rows can serve many words
 
 
 def read_json(path: Path) -> Any:
-    """Return what a JSON file in UTF-8 holds.
+    """Return the content of a JSON file in UTF-8.
 
     Raises:
-        VectorFileError: it is missing, cut short or no JSON.
+        VectorFileError: the file is missing, truncated or not JSON.
     """
     with open_source(path) as source:
         try:
-            return json.loads(bytes(source.whole()))
+            return json.loads(bytes(source.read_all()))
         except (ValueError, RecursionError) as error:
             raise VectorFileError(
-                f"{source.name} is no JSON ({error}); it is cut short or damaged; fetch it again"
+                f"this is not valid JSON ({error})",
+                where=source.name,
+                remedy="the file is damaged or cut short; fetch it again",
             ) from error
 
 
 def folder_provenance(source: Source, folder: Path, source_format: str) -> dict[str, str]:
-    """Return what the metadata of a table tell: `folder/file` and the hash of the vectors' file."""
-    told = provenance(source, source_format)
-    inside = folder.resolve().name.encode(errors="replace").decode()
-    return told | {"source": f"{inside}/{told['source']}"}
+    """Return the metadata of a table read from a folder: `folder/file` and the file's hash."""
+    metadata = provenance(source, source_format)
+    name = folder.resolve().name.encode(errors="replace").decode()
+    return metadata | {"source": f"{name}/{metadata['source']}"}
 
 
-def missing_folder(path: Path, what: str, cure: str) -> VectorFileError:
-    """Return the error for a path that should be a folder of some kind and is not."""
+def missing_folder(path: Path, expected: str, remedy: Text) -> VectorFileError:
+    """Return the error for a path that is not a folder of the expected kind."""
     if path.is_dir():
-        found = f"{path} is a folder, but not {what}"
+        what = f"this folder is not {expected}"
     elif path.exists():
-        found = f"{path} is a file, not {what}"
+        what = f"this is a file, not {expected}"
     else:
-        found = f"no such folder: {path} (looked in {Path.cwd()})"
-    return VectorFileError(f"{found}; {cure}")
+        what = f"no such folder (looked in {Path.cwd()})"
+    return VectorFileError(what, where=path, remedy=remedy)

@@ -1,7 +1,7 @@
-"""The inner loops: bytes to rows and rows to bytes, compiled (`_kernels.c`) or in Python.
+"""The inner loops that parse and write rows, compiled (`_kernels.c`) or in Python.
 
-Both give the same; the Python ones are for machines where nothing could be compiled. They work on
-blocks, in a few threads, in order.
+Both give the same result; Python is used if the compiled module is missing. The loops work on
+blocks of a file, which `in_order` runs in a few threads.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Result = TypeVar("Result")
 
 
 def in_order(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """Yield the results of a function in the order of its arguments, a few at work at a time."""
+    """Yield the results of a function in the order of the items, computed in a few threads."""
     with ThreadPoolExecutor(THREADS) as pool:
         pending: deque[Future[Result]] = deque()
         try:
@@ -59,15 +59,25 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item]) -> Itera
 
 
 class WordSet:
-    """The words that are asked for, as the bytes that stand in a file."""
+    """The words to read from a file, as bytes.
+
+    Args:
+        words: the words.
+    """
 
     def __init__(self, words: frozenset[bytes]) -> None:
         self.words = words
-        self.firsts = {word.split(b" ", 1)[0] for word in words}
+        self.first_fields = {word.split(b" ", 1)[0] for word in words}
         self.hashes = native.word_set(list(words)) if native else b""
 
     def keep(self, joined: bytes, vectors: Vectors, separator: bytes) -> tuple[bytes, Vectors]:
-        """Return the words, joined by a separator, and the vectors `(n, D)` of those in the set."""
+        """Return the words of the set and their vectors.
+
+        Args:
+            joined: `n` words joined by the separator.
+            vectors: `(n, D)`.
+            separator: one byte.
+        """
         words = joined.split(separator) if len(vectors) else []
         kept = [row for row, word in enumerate(words) if word in self.words]
         if len(kept) == len(words):
@@ -76,13 +86,14 @@ class WordSet:
 
 
 class TextRows(NamedTuple):
-    """What was read from a block of lines.
+    """The rows of a block of lines.
 
     Attributes:
-        words: their bytes, joined by newlines.
-        vectors: float32 `(n, D)`; the rows of `leftovers` are not filled in.
-        leftovers: row, start and stop in the block, of the numbers that are not plain digits.
-        lines: how many lines were read, but for blank ones at the end.
+        words: the words' bytes, joined by newlines.
+        vectors: float32 `(n, D)`, except for the rows of `leftovers`.
+        leftovers: the row, and the start and stop in the block, of each line of numbers that are
+            not plain digits.
+        lines: the number of lines read, without blank ones at the end.
         bad: the first line that has too few fields, counted from 0, or -1.
     """
 
@@ -94,8 +105,8 @@ class TextRows(NamedTuple):
 
 
 def parse_text(data: bytes, vector_size: int, most: int, wanted: WordSet | None) -> TextRows:
-    """Read up to `most` lines of a block that ends with a newline; all, or those in a set."""
-    if native is None or vector_size > len(data):  # then no line is long enough
+    """Parse up to `most` lines of a block that ends with a newline, only wanted words if given."""
+    if native is None or vector_size > len(data):  # no line is long enough
         return _parse_text(data, vector_size, most, wanted)
     words, numbers, _, rest, lines, bad = native.parse_text(
         data, vector_size, most, wanted.hashes if wanted else None
@@ -112,21 +123,21 @@ def _parse_text(data: bytes, vector_size: int, most: int, wanted: WordSet | None
     stops = _without_trailing(octets, starts, newlines)
     blank = stops == starts
     content = np.flatnonzero(~blank)[:most]
-    in_the_way = np.flatnonzero(blank[: content[-1] + 1]) if len(content) else content
-    if len(in_the_way):  # a blank line before another
-        content = content[: in_the_way[0]]
+    blank_within = np.flatnonzero(blank[: content[-1] + 1]) if len(content) else content
+    if len(blank_within):  # a blank line before another line
+        content = content[: blank_within[0]]
     starts, stops = starts[content], stops[content]
     spaces = np.flatnonzero(octets == ord(" "))
     first, last = np.searchsorted(spaces, starts), np.searchsorted(spaces, stops)
     if wanted is not None:
         ends = np.minimum(np.append(spaces, len(data))[first], stops)
         firsts = zip(starts.tolist(), ends.tolist(), strict=True)
-        asked = np.array([data[a:b] in wanted.firsts for a, b in firsts], bool)
+        asked = np.array([data[a:b] in wanted.first_fields for a, b in firsts], bool)
     else:
         asked = np.ones(len(content), bool)
     short = np.flatnonzero(asked & (last - first < vector_size))
     lines = int(short[0]) if len(short) else len(content)
-    bad = lines if len(short) or len(in_the_way) else -1
+    bad = lines if len(short) or len(blank_within) else -1
     rows = np.flatnonzero(asked[:lines])
     key_ends = spaces[last[rows] - vector_size]
     spans = zip(starts[rows].tolist(), key_ends.tolist(), strict=True)
@@ -136,7 +147,7 @@ def _parse_text(data: bytes, vector_size: int, most: int, wanted: WordSet | None
 
 
 def _without_trailing(octets: Octets, starts: Positions, newlines: Positions) -> Positions:
-    """Return where each line ends without the spaces and carriage returns at its end."""
+    """Return the end of each line, without trailing spaces and carriage returns."""
     stops = newlines.copy()
     open_ = np.flatnonzero(stops > starts)
     while len(open_):
@@ -148,13 +159,13 @@ def _without_trailing(octets: Octets, starts: Positions, newlines: Positions) ->
 
 
 class BinaryRows(NamedTuple):
-    """What was read from a block of word2vec binary.
+    """The rows of a block of word2vec binary.
 
     Attributes:
-        words: their bytes, joined by spaces.
+        words: the words' bytes, joined by spaces.
         vectors: little-endian float32 `(n, D)`.
-        passed: the whole rows of the block, also those whose word is not in the set.
-        used: the bytes they take.
+        passed: the number of complete rows in the block, including those of other words.
+        used: the bytes that they take.
     """
 
     words: bytes
@@ -164,7 +175,7 @@ class BinaryRows(NamedTuple):
 
 
 def parse_binary(data: bytes, vector_size: int, most: int, wanted: WordSet | None) -> BinaryRows:
-    """Read up to `most` whole rows of a block; all, or those in a set."""
+    """Parse up to `most` complete rows of a block, only wanted words if given."""
     if native is not None:
         words, numbers, _, passed, used = native.parse_binary(
             data, vector_size, most, wanted.hashes if wanted else None
@@ -191,7 +202,7 @@ def parse_binary(data: bytes, vector_size: int, most: int, wanted: WordSet | Non
 
 
 def format_text(words: bytes, vectors: Vectors) -> bytes | bytearray:
-    """Return a line for each row: the word and its numbers, the shortest that read back equal.
+    """Return one line per row: the word and the shortest numbers that read back equal.
 
     Args:
         words: `n` words joined by newlines.
@@ -208,7 +219,7 @@ def format_text(words: bytes, vectors: Vectors) -> bytes | bytearray:
 
 
 def format_binary(words: bytes, vectors: Vectors) -> bytes | bytearray:
-    """Return the bytes of each row: the word, a space, and its float32.
+    """Return the bytes of each row: the word, a space, and its numbers as float32.
 
     Args:
         words: `n` words joined by spaces.

@@ -1,4 +1,7 @@
-"""What a vector file is, told by its first bytes, never by its suffix."""
+"""Detects the format of a vector file from its first bytes, and of a folder from its files.
+
+The suffix of a file plays no part.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from ...errors import VectorFileError
+from ...errors import Either, Text, VectorFileError
 from ...files import Source
 from .fasttext_header import is_unsigned
 
@@ -23,8 +26,8 @@ __all__ = [
     "starts_like_another",
 ]
 
-HEAD = 1 << 22  # bytes looked at to find out what a text file is
-SAMPLE = 1 << 16  # bytes that tell text from binary
+HEAD = 1 << 22  # bytes inspected to find the layout of a text file
+SAMPLE = 1 << 16  # bytes inspected to distinguish text from binary
 MAX_SAFETENSORS_HEADER = 100_000_000  # the limit of the format itself
 W2V_HEADER = re.compile(rb"(\d{1,18}) (\d{1,18})[ \r]*\n")
 _NUMBER = re.compile(rb"[-+.0-9eEnNaAiIfFtTyY]+")
@@ -32,13 +35,20 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 
 
 class Known(NamedTuple):
-    """What a format is called in messages, and how it is loaded, or else what to do about it."""
+    """A format that is recognised.
+
+    Attributes:
+        title: its name in messages.
+        loader: the call that loads it; empty if the library does not read the format.
+        remedy: what to do with a file that the library does not read.
+    """
 
     title: str
-    loader: str
+    loader: str = ""
+    remedy: Text = ""
 
 
-#: Every format that is recognised. Those whose cure is not a `load_*` call are not read.
+#: Every format that is recognised, read or not.
 FORMATS = {
     "text": Known("text of vectors", "load_glove(path) or load_word2vec(path)"),
     "word2vec-binary": Known("a word2vec binary", "load_word2vec(path)"),
@@ -52,23 +62,39 @@ FORMATS = {
     "dataset": Known("a saved Hugging Face data set", "load_arrow(path)"),
     "spacy": Known("a folder of spaCy vectors", "load_spacy(path)"),
     "gensim": Known("a Python pickle", "load_gensim(path, allow_pickle=True)"),
-    "hdf5": Known("an HDF5 file", "h5py, and pass EmbeddingTable(words, vectors)"),
-    "sqlite": Known("an SQLite database", "the library that wrote it"),
-    "finalfusion": Known("a finalfusion file", "the finalfusion library's export as word2vec"),
-    "lfs": Known("a Git LFS pointer", "git lfs pull, which fetches the file itself"),
-    "html": Known("a web page", "the link that downloads the file itself"),
-    "utf-16": Known("UTF-16 text", "iconv -f UTF-16 -t UTF-8 < FILE"),
-    "floret": Known("a floret table", "spacy init vectors --mode floret, and load_spacy(folder)"),
-    "torch": Known("a file of torch.save", "torch.load, and pass EmbeddingTable(words, vectors)"),
+    "hdf5": Known(
+        "an HDF5 file",
+        remedy=(
+            "read it with h5py and ",
+            Either(
+                "pass EmbeddingTable(words, vectors)",
+                "save it with numpy.savez('vectors.npz', vectors=vectors, words=words)",
+            ),
+        ),
+    ),
+    "sqlite": Known("an SQLite database", remedy="export it with the library that wrote it"),
+    "finalfusion": Known("a finalfusion file", remedy="export it as word2vec with finalfusion"),
+    "lfs": Known("a Git LFS pointer", remedy="fetch the file itself with git lfs pull"),
+    "html": Known("a web page", remedy="download the file that the page links to"),
+    "utf-16": Known(
+        "UTF-16 text", remedy="convert it to UTF-8: iconv -f UTF-16 -t UTF-8 FILE > NEW_FILE"
+    ),
+    "floret": Known(
+        "a floret table",
+        remedy=(
+            "convert it with spacy init vectors --mode floret and ",
+            Either("use load_spacy(folder)", "pass the folder that it writes"),
+        ),
+    ),
 }
 
 _MAGIC = (
     (b"\xba\x16\x4f\x2f", "fasttext"),
     (b"\x93NUMPY", "numpy"),
-    (b"PK\x03\x04", "numpy-archive"),  # other zip archives have been opened by the source
+    (b"PK\x03\x04", "numpy-archive"),  # the source opens all other zip archives
     (b"PAR1", "parquet"),
     (b"ARROW1", "arrow"),
-    (b"\xff\xff\xff\xff", "arrow"),  # the streaming form
+    (b"\xff\xff\xff\xff", "arrow"),  # an Arrow stream
     (b"\x89HDF\r\n\x1a\n", "hdf5"),
     (b"SQLite format 3\x00", "sqlite"),
     (b"FiFu", "finalfusion"),
@@ -79,7 +105,7 @@ _MAGIC = (
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 _FLORET = re.compile(rb"(?:\d{1,18} ){6}[^\s\d.+-]\S* [^\s\d.+-]\S*[ \r]*\n")
 _UTF16 = re.compile(rb"\xff\xfe[^\0]\0|\xfe\xff\0")
-#: Files that tell what a folder is, the first that matches; all of a row must be there.
+#: The files that identify a kind of folder; the first line whose files all exist decides.
 _FOLDERS = (
     (("dataset_info.json", "state.json"), "dataset"),
     (("dataset_dict.json",), "dataset"),
@@ -94,7 +120,7 @@ _FOLDERS = (
 
 
 def sniff(source: Source) -> str:
-    """Return the name of a file's format, a key of `FORMATS`; anything else is taken for text."""
+    """Return the name of a file's format, a key of `FORMATS`; `"text"` if no other fits."""
     head = source.peek(SAMPLE)
     for magic, name in _MAGIC:
         if head.startswith(magic):
@@ -116,53 +142,67 @@ def sniff_folder(path: Path) -> str:
     """Return the name of a folder's format.
 
     Raises:
-        VectorFileError: the folder is none of those that are known.
+        VectorFileError: the folder is not of a known format.
     """
     for files, name in _FOLDERS:
         if all((path / file).exists() for file in files):
             return name
     inside = sorted(item.name for item in path.iterdir())
-    shown = ", ".join(inside[:10]) + (", ..." if len(inside) > 10 else "")
+    if not inside:
+        raise VectorFileError("this folder is empty", where=path, remedy="pass a vector file")
+    listed = ", ".join(inside[:10]) + (", ..." if len(inside) > 10 else "")
     raise VectorFileError(
-        f"{path} is a folder; give the vector file inside it" + (f": {shown}" if inside else "")
+        "this folder is not a model or a data set of a known format",
+        where=path,
+        remedy=f"pass the vector file inside it: {listed}",
     )
 
 
 def expect(source: Source, *names: str) -> str:
-    """Return the name of a file's format, one of those that a loader reads.
+    """Return the name of a file's format, which must be one of those given.
 
     Raises:
-        VectorFileError: it is another, which is named.
+        VectorFileError: the file is of another format; the message names it.
     """
     found = sniff(source)
-    if found not in names:
-        wanted = " or ".join(FORMATS[name].title for name in names)
-        if found == "text" and not _is_plain(source.peek(SAMPLE)):
-            raise VectorFileError(
-                f"{source.name} is not {wanted}, nor of another format that is known by its first "
-                "bytes; it may be damaged: fetch it again"
-            )
+    if found in names:
+        return found
+    wanted = " or ".join(FORMATS[name].title for name in names)
+    if found == "text" and not _is_plain(source.peek(SAMPLE)):
         raise VectorFileError(
-            f"{source.name} is {FORMATS[found].title}, not {wanted}; use {FORMATS[found].loader}"
-            + ("" if found in _UNREAD else ", or load_vectors(path), which finds the format")
+            f"this is not {wanted}, nor any other known format",
+            where=source.name,
+            remedy="it may be damaged; fetch it again",
         )
-    return found
-
-
-_UNREAD = {name for name, known in FORMATS.items() if not known.loader.startswith("load_")}
+    known = FORMATS[found]
+    raise VectorFileError(
+        f"this is {known.title}, not {wanted}",
+        where=source.name,
+        remedy=known.remedy
+        or Either(
+            f"use {known.loader}, or load_vectors(path), which detects the format",
+            "pass this file itself",
+        ),
+    )
 
 
 def refuse_unread(source: Source, name: str) -> None:
-    """Refuse a file of a format that is known and not read, with what to do about it."""
-    if name in _UNREAD:
+    """Refuse a file of a format that is recognised but not read.
+
+    Raises:
+        VectorFileError: the format has no loader.
+    """
+    known = FORMATS[name]
+    if not known.loader:
         raise VectorFileError(
-            f"{source.name} is {FORMATS[name].title}, which is not read here; use "
-            f"{FORMATS[name].loader}"
+            f"this is {known.title}, which is not read here",
+            where=source.name,
+            remedy=known.remedy,
         )
 
 
 def starts_like_another(word: bytes) -> bool:
-    """Tell a first word of a text file that readers would take for a file of another kind."""
+    """Return whether a text file that starts with a word looks like another format."""
     return (
         any(word.startswith(magic) for magic, _ in _MAGIC)
         or _PICKLE.match(word) is not None
@@ -172,17 +212,17 @@ def starts_like_another(word: bytes) -> bool:
 
 
 def _is_safetensors(head: bytes) -> bool:
-    """Tell a safetensors file: a plausible header length, then `{`."""
+    """Return whether a file starts with a plausible header length and `{`."""
     length = int.from_bytes(head[:8], "little")
     return len(head) > 8 and head[8:9] == b"{" and length <= MAX_SAFETENSORS_HEADER
 
 
 def _is_binary(head: bytes) -> bool:
-    """Tell word2vec binary by what follows its header: no text.
+    """Return whether rows of binary, not of text, follow a word2vec header.
 
-    Text is a first line of as many numbers as the header promises, or, so that damaged text is
-    reported as text, UTF-8 without control characters behind the first word. A binary file of a
-    few floats that happen to be such bytes is taken for text.
+    The rows are text if the first line holds the number of values that the header promises, or if
+    what follows the first word is UTF-8 without control characters, so damaged text counts as text.
+    A binary file of a few floats that happen to be such bytes is taken for text.
     """
     header = W2V_HEADER.match(head)
     if header is None:
@@ -190,15 +230,20 @@ def _is_binary(head: bytes) -> bool:
     rows = head[header.end() :]
     line, newline, _ = rows.partition(b"\n")
     fields = line.rstrip(b" \r").rsplit(b" ", int(header[2]))[1:]
-    whole = bool(newline) or len(head) < HEAD
-    if whole and fields and len(fields) == int(header[2]) and all(map(_NUMBER.fullmatch, fields)):
+    is_complete = bool(newline) or len(head) < HEAD
+    if (
+        is_complete
+        and fields
+        and len(fields) == int(header[2])
+        and all(map(_NUMBER.fullmatch, fields))
+    ):
         return False
     first = max(rows.find(b" "), 0)
     return not _is_plain(rows[first : first + SAMPLE])
 
 
 def _is_plain(sample: bytes) -> bool:
-    """Tell whether bytes are UTF-8 without control characters, if need be cut within one."""
+    """Return whether bytes are UTF-8 without control characters; the last one may be cut off."""
     try:
         codecs.getincrementaldecoder("utf-8")().decode(sample)
     except UnicodeDecodeError:

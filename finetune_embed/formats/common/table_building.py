@@ -1,4 +1,4 @@
-"""What all readers and writers of word-by-word vector files share: rows in, a clean table out."""
+"""From the rows of a file to a table and back: arguments, words, duplicates and metadata."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import VectorFileError
+from ...errors import Either, Option, VectorFileError
 from ...files import Source
 from ...table import EmbeddingTable, PackedWords, Vectors, as_bytes
 
 __all__ = [
+    "HOLDS_ANY_WORD",
     "RowBuffer",
     "check_keys",
     "check_limit",
@@ -22,21 +23,46 @@ __all__ = [
     "make_table",
     "pack_words",
     "provenance",
+    "read_first",
     "wanted_bytes",
     "wanted_keys",
 ]
 
 
+#: The remedy for words that a format can't hold.
+HOLDS_ANY_WORD = Either(
+    "use save_safetensors(table, path), which holds any word",
+    ("use ", Option("to", "safetensors"), ", which holds any word"),
+)
+
+
+def read_first(rows: int) -> Either:
+    """Return the remedy that reads the first rows of a damaged file."""
+    return Either(
+        (f"read its first {rows:,} rows with ", Option("limit", rows)),
+        f"write its first {rows:,} rows: finetune-embed convert FILE NEW_FILE --limit {rows}",
+    )
+
+
 def check_limit(limit: int | None) -> None:
-    """Refuse a limit that asks for no row."""
+    """Check a limit on the number of rows.
+
+    Raises:
+        VectorFileError: it is below 1.
+    """
     if limit is not None and limit < 1:
-        raise VectorFileError(f"limit={limit}: read at least one row, or leave limit out")
+        raise VectorFileError(
+            "must be 1 or more",
+            option="limit",
+            value=limit,
+            remedy=("leave ", Option("limit"), " out to read all rows"),
+        )
 
 
 def provenance(source: Source, source_format: str) -> dict[str, str]:
-    """Return what the metadata of a table tell about the file it was read from."""
+    """Return the metadata that identify the file of a table."""
     name = source.name
-    if source.path is not None:  # the file's own name, and the member's
+    if source.path is not None:  # leave the folder out
         name = source.path.name + name[len(str(source.path)) :]
     return {
         "source": name.encode(errors="replace").decode(),
@@ -52,14 +78,15 @@ def make_table(
     keys: Collection[str] | None = None,
     limit: int | None = None,
 ) -> EmbeddingTable:
-    """Return a table of words and vectors `(V, D)`: the first of duplicated words wins.
+    """Return a table of words and vectors; of duplicate words, the first is kept.
 
     Args:
-        words: `V` words, as they stand in the file.
-        vectors: a row a word; anything but float32 is converted.
-        metadata: those of the file; counts of duplicates and of words not UTF-8 are added.
+        words: the `V` words of a file, duplicates included.
+        vectors: numbers `(V, D)`; converted to float32 if necessary.
+        metadata: those of the file; the counts of duplicates and of words that are not UTF-8 are
+            added.
         keys: keep only these words.
-        limit: only the first rows, before duplicates are left out.
+        limit: use only the first rows, duplicates included.
     """
     check_limit(limit)
     wanted = wanted_keys(keys)
@@ -85,13 +112,13 @@ def make_table(
 
 
 class RowBuffer:
-    """Collects words and vectors block by block, and makes the table of them.
+    """Collects words and vectors block by block, and makes a table of them.
 
-    The array grows as rows come, never by what a header claims.
+    The array grows with the rows that were read, whatever a header promises.
 
     Args:
         vector_size: numbers in a row.
-        separator: one byte that no word holds.
+        separator: one byte that no word contains.
     """
 
     def __init__(self, vector_size: int, separator: bytes) -> None:
@@ -104,7 +131,7 @@ class RowBuffer:
         return self._rows
 
     def reserve(self, rows: int) -> None:
-        """Take address space for so many rows; memory is taken as they come."""
+        """Reserve address space for a number of rows; memory is used when they are added."""
         if not self._rows:
             self._vectors = np.empty((rows, self._vectors.shape[1]), np.float32)
 
@@ -121,9 +148,15 @@ class RowBuffer:
         self._rows = stop
 
     def table(self, source: Source, source_format: str, rows_read: int) -> EmbeddingTable:
-        """Return the table: the first of duplicated words wins, bytes beyond UTF-8 are kept."""
+        """Return the table. Bytes of words that are not UTF-8 are kept.
+
+        Raises:
+            VectorFileError: no row was read.
+        """
         if not rows_read:
-            raise VectorFileError(f"{source.name} holds no vectors; fetch the file again")
+            raise VectorFileError(
+                "the file holds no vectors", where=source.name, remedy="fetch it again"
+            )
         self._vectors.resize((self._rows, self._vectors.shape[1]), refcheck=False)
         joined = self._separator.join(self._words).decode("utf-8", "surrogateescape")
         self._words.clear()
@@ -141,7 +174,7 @@ def is_utf8(key: str) -> bool:
 
 
 def wanted_bytes(keys: Collection[str] | None) -> frozenset[bytes] | None:
-    """Return the words asked for as the bytes that stand in a file; None stands for all."""
+    """Return the words to read, as bytes in a file; None for all words."""
     wanted = wanted_keys(keys)
     if wanted is None:
         return None
@@ -149,21 +182,35 @@ def wanted_bytes(keys: Collection[str] | None) -> frozenset[bytes] | None:
 
 
 def wanted_keys(keys: Collection[str] | None) -> frozenset[str] | None:
-    """Return the words asked for as a set; None stands for all."""
+    """Return the words to read as a set; None for all words.
+
+    Raises:
+        VectorFileError: `keys` is a single string, or contains anything but strings.
+    """
     if keys is None:
         return None
     if isinstance(keys, str):
-        raise VectorFileError(f"keys={keys!r} is one string; pass a list of words, keys=[{keys!r}]")
+        raise VectorFileError(
+            "is a single string",
+            option="keys",
+            value=keys,
+            remedy=("pass a list of words: ", Option("keys", [keys])),
+        )
     try:
         wanted = frozenset(keys)
     except TypeError as error:
         raise VectorFileError(
-            f"keys can't be used ({error}); pass a list of words, such as "
-            "keys=list(vocabulary.key_to_index)"
+            (Option("keys"), f" is not a collection of words ({error})"),
+            value=keys,
+            remedy="pass a list of words",
         ) from error
     odd = [key for key in wanted if not isinstance(key, str)]
     if odd:
-        raise VectorFileError(f"keys has {odd[0]!r}, which is no string; pass a list of words")
+        raise VectorFileError(
+            (Option("keys"), f" contains {odd[0]!r}, which is not a string"),
+            value=odd[0],
+            remedy="pass a list of words",
+        )
     return wanted
 
 
@@ -171,44 +218,46 @@ def pack_words(table: EmbeddingTable) -> PackedWords:
     """Return the words as the bytes that read back as them.
 
     Raises:
-        VectorFileError: a word has lone surrogates that don't stand for bytes beyond UTF-8.
-        VocabularyError: a word stands in two rows.
+        VectorFileError: a word has lone surrogates that do not represent a byte.
+        VocabularyError: a word is in two rows.
     """
-    table.rows_of(())  # which refuses a word that stands in two rows
+    table.rows_of(())  # raises if a word is in two rows
     if isinstance(table.words, PackedWords):
         return table.words
     try:
-        return PackedWords.encoded(table.words)
+        return PackedWords.from_strings(table.words)
     except UnicodeEncodeError:
         words = [as_bytes(key) for key in table.words]
     bad = [key for key, word in zip(table.words, words, strict=True) if word is None]
     if bad:
         raise VectorFileError(
             f"{len(bad):,} of {len(words):,} words have lone surrogates that no bytes in a file "
-            f"stand for ({bad[0]!r} is the first); rename them or drop them"
+            f"represent ({bad[0]!r} is the first)",
+            value=bad[0],
+            remedy="rename or remove these words",
         )
-    return PackedWords.of(word for word in words if word is not None)
+    return PackedWords.from_bytes(word for word in words if word is not None)
 
 
 def check_keys(table: EmbeddingTable, target: str, forbidden: str) -> None:
-    """Refuse the table if the target can't hold one of its words.
+    """Check that a file can hold all words of a table.
 
     Args:
         table: the table.
-        target: what is to be written, for messages.
-        forbidden: ASCII characters.
+        target: the kind of file, for messages.
+        forbidden: ASCII characters that no word may contain.
 
     Raises:
-        VectorFileError: words contain a forbidden character, with their count, or no bytes stand
-            for them; or the table has no rows or no columns.
-        VocabularyError: a word stands in two rows.
+        VectorFileError: a word contains a forbidden character or can't be encoded, or the table
+            has no rows or no columns.
+        VocabularyError: a word is in two rows.
     """
     if not len(table) or not table.vector_size:
         raise VectorFileError(
-            f"the table is {len(table):,} x {table.vector_size}; {target} needs at least one "
+            f"the table is {len(table):,} x {table.vector_size}, but {target} needs at least one "
             "word and one number"
         )
-    table.rows_of(())  # which refuses a word that stands in two rows
+    table.rows_of(())  # raises if a word is in two rows
     packed = table.words if isinstance(table.words, PackedWords) else None
     text = "".join(table.words) if packed is None else ""
     for character in forbidden:
@@ -217,9 +266,16 @@ def check_keys(table: EmbeddingTable, target: str, forbidden: str) -> None:
             bad = [key for key in table.words if character in key]
             raise VectorFileError(
                 f"{len(bad):,} of {len(table):,} words contain {character!r}, which {target} "
-                f"can't hold ({bad[0]!r} is the first); use save_safetensors(table, path), which "
-                "holds any word, or drop them: "
-                f"table.subset(k for k in table.index_to_key if {character!r} not in k)"
+                f"can't hold ({bad[0]!r} is the first)",
+                value=bad[0],
+                remedy=(
+                    HOLDS_ANY_WORD,
+                    Either(
+                        ", or remove these words: table.subset(k for k in table.index_to_key if "
+                        f"{character!r} not in k)",
+                        "",
+                    ),
+                ),
             )
     try:
         text.encode()
@@ -228,5 +284,5 @@ def check_keys(table: EmbeddingTable, target: str, forbidden: str) -> None:
 
 
 def join_words(keys: list[str], separator: str) -> bytes:
-    """Return words that were checked as the bytes that read back as them, joined."""
+    """Return checked words as the bytes that read back as them, joined by a separator."""
     return separator.join(keys).encode("utf-8", "surrogateescape")

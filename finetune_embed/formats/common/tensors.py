@@ -1,4 +1,4 @@
-"""The safetensors container: named arrays in one file, each checked before it is believed.
+"""The safetensors container: named arrays in one file, read after their entries were checked.
 
 Specification: https://github.com/huggingface/safetensors#format.
 """
@@ -18,7 +18,7 @@ from .sniff import MAX_SAFETENSORS_HEADER
 
 __all__ = ["DTYPES", "TensorFile", "open_tensors"]
 
-#: numpy's name for each type of number that is read.
+#: numpy's name for each supported type of number.
 DTYPES = {
     "F64": "<f8",
     "F32": "<f4",
@@ -29,8 +29,8 @@ DTYPES = {
     "I8": "|i1",
     "U8": "|u1",
 }
-_MAX_LENGTH = 1 << 48  # of a tensor's side; more is no table, and numpy could not index it
-#: What a header raises that is JSON no writer of safetensors writes.
+_MAX_LENGTH = 1 << 48  # of a dimension; numpy could not index more
+#: What reading a header raises if it is JSON of another structure.
 _DAMAGE = (
     ValueError,
     TypeError,
@@ -47,10 +47,10 @@ class TensorFile:
     """A safetensors file whose header was read and checked.
 
     Attributes:
-        name: where it comes from, for messages.
-        tensors: what the header says of each tensor.
-        metadata: plain strings.
-        data: the bytes behind the header.
+        name: the file's name, for messages.
+        tensors: the header's entry for each tensor.
+        metadata: the header's metadata.
+        data: the bytes after the header.
     """
 
     name: str
@@ -59,7 +59,7 @@ class TensorFile:
     data: memoryview
 
     def dtype(self, tensor: str) -> str:
-        """Return the type that the header names for a tensor, such as `F32`."""
+        """Return the type of a tensor as it is named in the header, such as `F32`."""
         try:
             return str(self.tensors[tensor]["dtype"])
         except _DAMAGE as error:
@@ -69,8 +69,8 @@ class TensorFile:
         """Return one tensor, read-only and in place.
 
         Raises:
-            VectorFileError: it is of another type or number of dimensions, or its place in the
-                file is not as large as its shape needs.
+            VectorFileError: the tensor is of another type or number of dimensions, or its shape
+                needs another number of bytes than it has.
         """
         spec = self.tensors[tensor]
         try:
@@ -81,20 +81,26 @@ class TensorFile:
         found = self.dtype(tensor)
         if found != dtype or len(shape) != ndim or not 0 <= min(shape) <= max(shape) <= _MAX_LENGTH:
             raise VectorFileError(
-                f"{self.name}: {tensor} is {found} {list(shape)}, but {dtype} of {ndim} dimensions "
-                "is needed"
+                f"{tensor} is {found} {list(shape)}, but {dtype} with {ndim} dimensions is needed",
+                where=self.name,
             )
         array_dtype = np.dtype(DTYPES[dtype])
         needed = int(np.prod(shape, dtype=object)) * array_dtype.itemsize
         if not (0 <= begin <= end <= len(self.data)) or needed != end - begin:
             raise VectorFileError(
-                f"{self.name}: {tensor} of shape {list(shape)} needs {needed:,} bytes, its place "
-                f"in the file has {end - begin:,}; the file is damaged"
+                f"{tensor} of shape {list(shape)} needs {needed:,} bytes, but the file has "
+                f"{end - begin:,} for it",
+                where=self.name,
+                remedy="the file is damaged; fetch it again",
             )
         return np.frombuffer(self.data[begin:end], array_dtype).reshape(shape)
 
     def _damaged(self, tensor: str) -> VectorFileError:
-        return VectorFileError(f"{self.name}: the header's entry for {tensor} is damaged")
+        return VectorFileError(
+            f"the header's entry for {tensor} is damaged",
+            where=self.name,
+            remedy="fetch the file again",
+        )
 
 
 def open_tensors(source: Source) -> TensorFile:
@@ -103,26 +109,31 @@ def open_tensors(source: Source) -> TensorFile:
     Raises:
         VectorFileError: the header is damaged, or the file is shorter or longer than it promises.
     """
-    data = source.whole()
+    data = source.read_all()
     length = int.from_bytes(data[:8], "little")
     if length > min(MAX_SAFETENSORS_HEADER, len(data) - 8):
         raise VectorFileError(
-            f"{source.name}: its header claims {length:,} bytes of a file of {len(data):,}; it is "
-            "damaged or no safetensors file; fetch it again"
+            f"the header claims {length:,} bytes of a file of {len(data):,}, so this is not a "
+            "safetensors file, or it is damaged",
+            where=source.name,
+            remedy="fetch it again",
         )
     try:
         header = json.loads(bytes(data[8 : 8 + length]))
         metadata = header.pop("__metadata__", {})
         end = max((int(spec["data_offsets"][1]) for spec in header.values()), default=0)
         if not all(isinstance(value, str) for value in metadata.values()):
-            raise TypeError("its metadata are not strings")
+            raise TypeError("its metadata is not strings")
     except _DAMAGE as error:
         raise VectorFileError(
-            f"{source.name}: its safetensors header is damaged ({error})"
+            f"the safetensors header is damaged ({error})",
+            where=source.name,
+            remedy="fetch the file again",
         ) from error
     if 8 + length + end != len(data):
         raise VectorFileError(
-            f"{source.name}: its header promises {8 + length + end:,} bytes, the file has "
-            f"{len(data):,}; it is cut short or damaged; fetch it again"
+            f"the header promises {8 + length + end:,} bytes, but the file has {len(data):,}",
+            where=source.name,
+            remedy="it is damaged or cut short; fetch it again",
         )
     return TensorFile(source.name, header, metadata, data[8 + length :])

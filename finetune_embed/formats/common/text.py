@@ -1,7 +1,7 @@
-"""Lines of text to a table and back: a word, then D numbers, between single spaces.
+"""Reads and writes lines of text: a word and its D numbers, separated by single spaces.
 
-GloVe files are just that; word2vec text files have a header line `V D` before it. A word may
-contain spaces (glove.840B has such), so lines are split from the right, at ASCII spaces only.
+GloVe files have only such lines; word2vec text files start with a header line `V D`. A word may
+contain spaces, as in glove.840B, so lines are split from the right, at ASCII spaces only.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from ...errors import VectorFileError
 from ...files import Source
 from ...table import EmbeddingTable, Vectors
 from .kernels import TextRows, WordSet, format_text, in_order, parse_text
-from .table_building import RowBuffer, check_limit, join_words, wanted_bytes
-from .text_layout import BOM, MAX_LINE, TextLayout, shown
+from .table_building import RowBuffer, check_limit, join_words, read_first, wanted_bytes
+from .text_layout import BOM, MAX_LINE, TextLayout, quoted
 
 __all__ = ["Block", "blocks", "fill_in", "line_of_numbers", "read_text", "write_text"]
 
 BLOCK = 1 << 22
-WRITE_NUMBERS = 1 << 18  # to a block
-_TOO_LARGE = Decimal(2**128 - 2**103)  # the middle between the largest float32 and the next
+WRITE_NUMBERS = 1 << 18  # numbers in a block that is written
+_TOO_LARGE = Decimal(2**128 - 2**103)  # halfway from the largest float32 to the next power of 2
 _BLANK = re.compile(rb"^[ \r]*\n", re.MULTILINE)
 
 
@@ -39,11 +39,11 @@ def read_text(
 ) -> EmbeddingTable:
     """Read the lines of a text file into a table, only the words of `keys` if given.
 
-    With `keys`, lines of other words are passed over and not checked.
+    With `keys`, lines of other words are skipped and not checked.
 
     Raises:
-        VectorFileError: a line has too few numbers or one that is none, or the file has more or
-            fewer rows than its header promises.
+        VectorFileError: a line has too few numbers or one that is not a number, or the file has
+            more or fewer rows than its header promises.
     """
     check_limit(limit)
     words = wanted_bytes(keys)
@@ -74,20 +74,22 @@ def read_text(
             rows.extend(*wanted.keep(parsed.words, parsed.vectors, b"\n"))
     if layout.promised is not None and seen != limit and seen != layout.promised:
         raise VectorFileError(
-            f"{source.name}:{seen + 2}: the header promises {layout.promised:,} vectors, the file "
-            f"has {seen:,}; fetch the file again, or take what is there with limit={seen}"
+            f"the header promises {layout.promised:,} vectors, but the file has {seen:,}",
+            where=f"{source.name}:{seen + 2}",
+            value=seen,
+            remedy=("fetch the file again, or ", read_first(seen)),
         )
     return rows.table(source, source_format, seen)
 
 
 class Block(NamedTuple):
-    """Whole lines of a file, each closed by a newline.
+    """Complete lines of a file, each with a newline.
 
     Attributes:
         data: their bytes.
-        line: the number of the first, from 1.
-        most: how many of them to read.
-        is_last: whether this is the line that the file ends with, without a newline.
+        line: the number of the first line, from 1.
+        most: the number of lines to read.
+        is_last: whether this is a last line without a newline, which was added.
     """
 
     data: bytes
@@ -97,7 +99,11 @@ class Block(NamedTuple):
 
 
 def blocks(source: Source, has_header: bool, limit: int | None) -> Iterator[Block]:
-    """Yield the lines of a file, but for its header, in blocks, up to a limit."""
+    """Yield the lines of a file in blocks, without the header, up to a limit.
+
+    Raises:
+        VectorFileError: a line is too long for a line of vectors.
+    """
     rest, line, left = b"", 1, limit
     while left is None or left > 0:
         data = source.read(BLOCK)
@@ -112,8 +118,8 @@ def blocks(source: Source, has_header: bool, limit: int | None) -> Iterator[Bloc
                 return
             if len(rest) > MAX_LINE:
                 raise VectorFileError(
-                    f"{source.name}: no end of line within {len(rest):,} bytes; this is not a text "
-                    "file of vectors"
+                    f"this is not a text file of vectors: no line ends within {len(rest):,} bytes",
+                    where=source.name,
                 )
             continue
         if is_last:
@@ -131,14 +137,21 @@ def blocks(source: Source, has_header: bool, limit: int | None) -> Iterator[Bloc
 
 def _short_line(source: Source, line: int, text: bytes, vector_size: int) -> VectorFileError:
     text = text.rstrip(b" \r")
+    found = text.count(b" ")
     return VectorFileError(
-        f"{source.name}:{line}: {text.count(b' ')} numbers where {vector_size} are expected in "
-        f"{shown(text)}; the file is damaged there or cut short; fetch it again"
+        f"{found:,} of {vector_size:,} numbers in {quoted(text)}",
+        where=f"{source.name}:{line}",
+        value=found,
+        remedy="the file is damaged there or cut short; fetch it again",
     )
 
 
 def fill_in(parsed: TextRows, block: Block, source: Source) -> None:
-    """Parse the numbers that are not plain digits."""
+    """Parse the lines of a block that have numbers of more than plain digits.
+
+    Raises:
+        VectorFileError: one is not a number.
+    """
     if parsed.leftovers:
         texts = [block.data[start:stop] for _, start, stop in parsed.leftovers]
         rows = [row for row, _, _ in parsed.leftovers]
@@ -150,14 +163,14 @@ def fill_in(parsed: TextRows, block: Block, source: Source) -> None:
 
 
 def _numbers(texts: list[bytes], source: Source, line_of: Callable[[int], int]) -> Vectors:
-    """Parse the number fields of lines, each correctly rounded to float32, as `(lines, D)`."""
+    """Parse the number fields of lines as `(lines, D)`, each correctly rounded to float32."""
     import polars as pl
     from polars.exceptions import PolarsError
 
     size = texts[0].count(b" ") + 1
     try:
         frame = pl.read_csv(
-            b"\n".join([b" ".join([b"0"] * size), *texts]),  # zeros first: no magic of an archive
+            b"\n".join([b" ".join([b"0"] * size), *texts]),  # zeros first: never like gzip
             has_header=False,
             separator=" ",
             schema={str(column): pl.Float32 for column in range(size)},
@@ -167,7 +180,7 @@ def _numbers(texts: list[bytes], source: Source, line_of: Callable[[int], int]) 
         if len(frame) == len(texts) + 1 and not any(frame.null_count().row(0)):
             vectors: Vectors = frame[1:].to_numpy()
             infinite = np.argwhere(np.isinf(vectors)).tolist()
-            if all(_says_infinite(texts[row].split(b" ")[at]) for row, at in infinite):
+            if all(_is_infinity(texts[row].split(b" ")[at]) for row, at in infinite):
                 return vectors
     except PolarsError:
         pass
@@ -176,34 +189,45 @@ def _numbers(texts: list[bytes], source: Source, line_of: Callable[[int], int]) 
 
 
 def line_of_numbers(text: bytes, source: Source, line: Callable[[], int]) -> list[np.float32]:
-    """Parse one line's numbers; the slow way, which names the field that is none."""
+    """Parse the numbers of one line, slowly; an error names the field.
+
+    Raises:
+        VectorFileError: a field is not a number, or is too large for float32.
+    """
     numbers = []
     for position, field in enumerate(text.split(b" "), 1):
         try:
             if b"_" in field:
                 raise ValueError
-            number = _nearest(field)
+            number = _nearest_float32(field)
         except ValueError:
-            raise VectorFileError(
-                f"{source.name}:{line()}: value {position} of the vector is {shown(field)}, which "
-                "is not a number; correct the line or remove it"
-            ) from None
-        if math.isinf(number) and not _says_infinite(field):
-            raise VectorFileError(
-                f"{source.name}:{line()}: value {position} of the vector is {shown(field)}, which "
-                "is too large for float32; correct the line or remove it"
-            )
+            raise _bad_number(f"{source.name}:{line()}", position, field, "not a number") from None
+        if math.isinf(number) and not _is_infinity(field):
+            raise _bad_number(f"{source.name}:{line()}", position, field, "too large for float32")
         numbers.append(number)
     return numbers
 
 
-def _says_infinite(field: bytes) -> bool:
-    """Tell `inf` and `Infinity` from digits too large for float32."""
+def _bad_number(where: str, position: int, field: bytes, why: str) -> VectorFileError:
+    """Return the error for a number field, with the field's text as its value."""
+    return VectorFileError(
+        f"value {position} of the vector is {quoted(field)}, which is {why}",
+        where=where,
+        value=field.decode("utf-8", "replace"),
+        remedy="correct the line or remove it",
+    )
+
+
+def _is_infinity(field: bytes) -> bool:
+    """Return whether an infinite number is written as `inf` or `Infinity`, not in digits."""
     return b"n" in field.lower()
 
 
-def _nearest(field: bytes) -> np.float32:
-    """Return the float32 nearest to a decimal, also where rounding to a double first misleads."""
+def _nearest_float32(field: bytes) -> np.float32:
+    """Return the float32 nearest to a decimal.
+
+    A decimal rounded to a double first can round to the wrong float32.
+    """
     value = float(field)
     with np.errstate(over="ignore", under="ignore"):
         number = np.float32(value)
@@ -213,8 +237,8 @@ def _nearest(field: bytes) -> np.float32:
         and math.isinf(number)
         and Decimal(field.decode()).copy_abs() < _TOO_LARGE
     ):
-        return np.float32(other)  # the largest there is
-    if math.isfinite(value) and value - float(number) == float(other) - value:  # in the middle
+        return np.float32(other)  # the largest float32
+    if math.isfinite(value) and value - float(number) == float(other) - value:  # halfway
         exact = Decimal(field.decode().strip())
         if exact != Decimal(value):
             return np.float32(math.nextafter(value, math.inf if exact > value else -math.inf))
@@ -222,7 +246,7 @@ def _nearest(field: bytes) -> np.float32:
 
 
 def write_text(table: EmbeddingTable, file: BinaryIO) -> None:
-    """Write a line for each row: the word and its numbers, the shortest that read back equal."""
+    """Write one line per row: the word and the shortest numbers that read back equal."""
     step = max(1, WRITE_NUMBERS // table.vector_size)
 
     def lines(start: int) -> bytes | bytearray:

@@ -3,15 +3,15 @@
 Specification: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html; an `.npz` is
 a zip archive of `.npy` files. Nothing that needs pickle is read or written.
 
-Read: vectors are a 2-d array of integers or floats of any width, byte order and layout; words a
-1-d array of characters (`U`) or UTF-8 bytes (`S`), or a word list beside it (`wordlist.py`). In
-an archive they are `vectors` and `words`, or else the only arrays that fit.
+Read: the vectors are a 2-d array of integers or floats of any width, byte order and layout. The
+words are a 1-d array of characters (`U`) or UTF-8 bytes (`S`), or a word list beside the file
+(`wordlist.py`). In an archive, the arrays are `vectors` and `words`, or the only ones that fit.
 
-Written: one archive, nothing compressed, equal tables as equal bytes. `vectors` is float32
-`(V, D)`, so placed that it can be mapped. `words` is a `U` array. That gives each word as much room
-as the longest and loses NULs at the end of a word, so where it would take over twice the room of
-the vectors (and 64 MB), or a word ends in NUL, there are instead `words_utf8` uint8 and
-`words_offsets` int64 `(V + 1,)`: word `i` is `words_utf8[offsets[i]:offsets[i + 1]]`.
+Written: one uncompressed archive; equal tables give equal bytes. `vectors` is float32 `(V, D)`,
+aligned so that it can be mapped. `words` is a `U` array. Such an array gives every word the space
+of the longest and drops NULs at the end of a word. If it would take more than twice the space of
+the vectors (and 64 MB), or a word ends in NUL, the words are `words_utf8` uint8 and `words_offsets`
+int64 `(V + 1,)` instead: word `i` is `words_utf8[offsets[i]:offsets[i + 1]]`.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Collection
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import VectorFileError
+from ...errors import Either, VectorFileError
 from ...files import PathOrFile, Source, atomic_write, open_source
 from ...table import EmbeddingTable, PackedWords, Vectors
-from ..common.npy import MAX_SIZE, RowStack, StoredArray, as_float32, open_array, source_dtype
+from ..common.float_rows import RowStack, as_float32, source_dtype
+from ..common.npy import MAX_SIZE, StoredArray, open_array
 from ..common.sniff import expect
 from ..common.table_building import (
     check_keys,
@@ -37,14 +37,13 @@ from ..common.table_building import (
     provenance,
     wanted_keys,
 )
-
-if TYPE_CHECKING:
-    from .wordlist import WordList
+from .npz import ArchiveWriter, open_archive
+from .wordlist import WordList, array_words, beside, places, words_of
 
 __all__ = ["load_numpy", "read", "read_archive", "save_numpy"]
 
 VECTORS, WORDS, UTF8, OFFSETS = "vectors", "words", "words_utf8", "words_offsets"
-WORDS_ROOM = 1 << 26  # bytes that a `U` array of words may always take
+WORDS_BYTES = 1 << 26  # that a `U` array of words may always take
 ROWS = 1 << 14  # rows written at a time
 
 
@@ -60,19 +59,19 @@ def load_numpy(
 
     Args:
         path: the file, plain or compressed, a binary file object, or `"-"` for standard input. A
-            plain float32 array whose rows lie one after the other is memory-mapped, read-only.
-        keys: keep only these words; no other row is copied. Rows keep the file's order.
+            plain float32 array that is stored row by row is memory-mapped, read-only.
+        keys: load only these words; no other row is copied. Rows keep the file's order.
         limit: read only the first rows of the file.
         words: the word of each row: a list, a map of words to rows, or the path of a file with
-            one word a line, a JSON list or map, or an `.npy` array of words. When left out, it is
-            the archive's, or the first of `X.words`, `X.words.txt`, `X.vocab`, `words.txt`,
-            `vocab.txt` and `vocab.json` that lies beside `X.npy`; `metadata["words_file"]` tells.
-        member: the file to read of an archive; of an `.npz`, the array, such as `"vectors.npy"`.
+            one word per line, a JSON list or map, or an `.npy` array of words. By default, the
+            words in the archive, or the first of `X.words`, `X.words.txt`, `X.vocab`, `words.txt`,
+            `vocab.txt` and `vocab.json` beside `X.npy`, recorded in `metadata["words_file"]`.
+        member: the file to read from an archive; in an `.npz`, the array, such as `"vectors.npy"`.
 
     Raises:
         VectorFileError: the file is missing, damaged, of another format, or holds Python objects;
-            there is no word list, or it has more or fewer words than there are vectors; arrays
-            that fit are several; a number is too large for float32.
+            there is no word list, or not one word for each vector; several arrays fit; or a number
+            is too large for float32.
     """
     with open_source(path, member) as source:
         if expect(source, "numpy", "numpy-archive") == "numpy":
@@ -87,8 +86,8 @@ def read(
     words: WordList | None = None,
 ) -> EmbeddingTable:
     """Read an `.npy` array from an open source."""
-    plain = source.path is not None and not source.compression
-    array = open_array(source.name, source, source.read_all() if plain else None)
+    is_plain = source.path is not None and not source.compression
+    array = open_array(source.name, source, source.read_all() if is_plain else None)
     return _table(source, "numpy", array, words, keys, limit)
 
 
@@ -99,10 +98,9 @@ def read_archive(
     words: WordList | None = None,
 ) -> EmbeddingTable:
     """Read an `.npz` archive from an open source."""
-    from .npz import open_archive
-
     with open_archive(source) as arrays:
-        vectors = _only(source, arrays, VECTORS, [n for n, a in arrays.items() if a.is_matrix])
+        matrices = [name for name, array in arrays.items() if array.is_matrix]
+        vectors = _only(source, arrays, VECTORS, matrices)
         if words is None:
             words = _words_inside(source, arrays, arrays[vectors])
         return _table(source, "numpy-archive", arrays[vectors], words, keys, limit)
@@ -111,35 +109,44 @@ def read_archive(
 def _only(
     source: Source, arrays: dict[str, StoredArray], name: str, fitting: Collection[str]
 ) -> str:
-    """Return the array of a name, or the only one that fits."""
+    """Return `name` if it is among the arrays that fit, or else the only one that fits.
+
+    Raises:
+        VectorFileError: no array fits, or several do.
+    """
     if name in fitting:
         return name
     if len(fitting) == 1:
         return next(iter(fitting))
-    shown = ", ".join(f"{known} {array}" for known, array in list(arrays.items())[:10])
+    listed = ", ".join(f"{known} {array}" for known, array in list(arrays.items())[:10])
     if not fitting and any(array.dtype.hasobject for array in arrays.values()):
-        raise _objects(f"{source.name} ({shown})")
+        raise _has_objects(f"{source.name} ({listed})")
     raise VectorFileError(
-        f"{source.name} holds {'no array' if not fitting else 'several arrays'} that can be the "
-        f"{name}: {shown}; save it as numpy.savez(path, vectors=vectors, words=words), a float "
-        "array (V, D) and a str array (V,)"
+        f"{'several arrays' if fitting else 'no array'} can be the {name}: {listed}",
+        where=source.name,
+        remedy="save it with numpy.savez(path, vectors=vectors, words=words): an array (V, D) of "
+        "floats and an array (V,) of str",
     )
 
 
-def _objects(name: str) -> VectorFileError:
+def _has_objects(name: str) -> VectorFileError:
     return VectorFileError(
-        f"{name} holds Python objects, which only pickle reads, and a pickle can run any code; if "
-        "you trust it, load it by numpy.load(path, allow_pickle=True) and pass "
-        "EmbeddingTable(list(words), vectors)"
+        "this holds Python objects, which need pickle, and a pickle can run any code",
+        where=name,
+        remedy=(
+            "if you trust it, load it with numpy.load(path, allow_pickle=True) and ",
+            Either(
+                "pass EmbeddingTable(list(words), vectors)",
+                "save it with numpy.savez(path, vectors=vectors, words=list(words))",
+            ),
+        ),
     )
 
 
 def _words_inside(
     source: Source, arrays: dict[str, StoredArray], vectors: StoredArray
 ) -> list[str] | None:
-    """Return the words that an archive holds; None where it holds none."""
-    from .wordlist import array_words, beside
-
+    """Return the words in an archive; None if there are none."""
     rows = vectors.shape[0]
     texts = [name for name, array in arrays.items() if array.is_words]
     if WORDS not in texts and UTF8 in arrays and OFFSETS in arrays:
@@ -148,25 +155,28 @@ def _words_inside(
         texts = [name for name in texts if arrays[name].shape[0] == rows] or texts
     if texts:
         words = arrays[_only(source, arrays, WORDS, texts)]
-        _check_count(vectors, words.shape[0], words.name)  # before they take any room
+        _check_count(vectors, words.shape[0], words.name)  # before they take memory
         return array_words(words)
     found = next((array for array in arrays.values() if array.dtype.hasobject), None)
     if found is not None and beside(source) is None:
-        raise _objects(found.name)
+        raise _has_objects(found.name)
     return None
 
 
 def _unpacked(utf8: StoredArray, offsets: StoredArray) -> list[str]:
-    """Return the words of our own layout for words that a `U` array can't hold well."""
-    if utf8.dtype != np.uint8 or len(utf8.shape) != 1:
-        raise VectorFileError(f"{utf8.name} is {utf8}, but uint8 of one dimension is needed")
-    if offsets.dtype != np.int64 or len(offsets.shape) != 1:
-        raise VectorFileError(f"{offsets.name} is {offsets}, but int64 of one dimension is needed")
-    data, at = utf8.whole(), offsets.whole()
+    """Return the words that are stored as UTF-8 and offsets, since they don't fit a `U` array."""
+    for array, dtype in ((utf8, np.uint8), (offsets, np.int64)):
+        if array.dtype != dtype or len(array.shape) != 1:
+            raise VectorFileError(
+                f"this is {array}, but {np.dtype(dtype)} with one dimension is needed",
+                where=array.name,
+            )
+    data, at = utf8.read(), offsets.read()
     if not len(at) or at[0] != 0 or at[-1] != len(data) or not (at[1:] >= at[:-1]).all():
         raise VectorFileError(
-            f"{offsets.name} does not divide the {len(data):,} bytes of {UTF8} into words; the "
-            "file is damaged"
+            f"this does not divide the {len(data):,} bytes of {UTF8} into words",
+            where=offsets.name,
+            remedy="the file is damaged; fetch it again",
         )
     return list(PackedWords(data.tobytes(), at))
 
@@ -179,25 +189,19 @@ def _table(
     keys: Collection[str] | None,
     limit: int | None,
 ) -> EmbeddingTable:
-    """Return the table of an array and its words; the first of duplicated words wins."""
-    from .wordlist import beside, places, words_of
-
+    """Return the table of an array and its words; of duplicate words, the first is kept."""
     check_limit(limit)
     if array.dtype.hasobject:
-        raise _objects(array.name)
+        raise _has_objects(array.name)
     if not array.is_matrix or 0 in array.shape or array.shape[1] > MAX_SIZE:
         raise VectorFileError(
-            f"{array.name} is {array}; a table needs integers or floats of shape [V, D], with at "
-            f"least one row and D from 1 to {MAX_SIZE:,}"
+            f"this is {array}, but a table needs integers or floats of shape [V, D], with at least "
+            f"one row and D from 1 to {MAX_SIZE:,}",
+            where=array.name,
         )
     found = beside(source) if words is None else None
     if words is None and found is None:
-        looked = ", ".join(place.name for place in places(source))
-        looked = f", and none of {looked} lies beside it" if looked else ""
-        raise VectorFileError(
-            f"{source.name} holds vectors without words{looked}; pass them: "
-            "load_numpy(path, words=['the', ...]) or load_numpy(path, words='words.txt')"
-        )
+        raise _without_words(source)
     listed = words_of(words if words is not None else str(found))
     _check_count(array, len(listed), str(found or "the list of words"))
     rows, duplicates = _choose(listed, keys, limit)
@@ -211,39 +215,62 @@ def _table(
     return make_table([listed[row] for row in rows.tolist()], vectors, metadata)
 
 
+def _without_words(source: Source) -> VectorFileError:
+    """Return the error for vectors without words."""
+    candidates = [place.name for place in places(source)]
+    listed = f", and there is no {', '.join(candidates)} beside it" if candidates else ""
+    list_path = candidates[0] if candidates else "vectors.words beside a file vectors.npy"
+    return VectorFileError(
+        f"this holds vectors without words{listed}",
+        where=source.name,
+        remedy=Either(
+            "pass them: load_numpy(path, words=['the', ...]) or "
+            "load_numpy(path, words='words.txt')",
+            f"write them to {list_path}, one per line",
+        ),
+    )
+
+
 def _check_count(vectors: StoredArray, words: int, name: str) -> None:
+    """Check that there is one word for each vector."""
     if words != vectors.shape[0]:
         raise VectorFileError(
-            f"{vectors.name} holds {vectors.shape[0]:,} vectors, but {name} has {words:,} words; "
-            "pass the list that belongs to it: load_numpy(path, words=...)"
+            f"this holds {vectors.shape[0]:,} vectors, but {name} has {words:,} words",
+            where=vectors.name,
+            value=words,
+            remedy=Either(
+                "pass the list that belongs to it: load_numpy(path, words=...)",
+                "put the list that belongs to it there",
+            ),
         )
 
 
 def _choose(
     words: list[str], keys: Collection[str] | None, limit: int | None
 ) -> tuple[npt.NDArray[np.int64], int]:
-    """Return the rows to keep, in order, and how many are left out as duplicates."""
+    """Return the rows to load, in order, and the number of duplicates left out."""
     wanted = wanted_keys(keys)
-    among = range(len(words) if limit is None else min(limit, len(words)))
-    rows = among if wanted is None else [row for row in among if words[row] in wanted]
+    read = range(len(words) if limit is None else min(limit, len(words)))
+    rows = read if wanted is None else [row for row in read if words[row] in wanted]
     first = {words[row]: row for row in reversed(rows)}
     return np.sort(np.fromiter(first.values(), np.int64, len(first))), len(rows) - len(first)
 
 
 def _vectors(array: StoredArray, rows: npt.NDArray[np.int64], limit: int | None) -> Vectors:
-    """Return rows of an array as float32: in place where they lie so, else copied by blocks."""
-    first = len(rows) > 0 and rows[-1] == len(rows) - 1  # the first ones, none left out
-    if first and array.data is not None and array.dtype == np.dtype("<f4") and not array.fortran:
-        whole = array.whole()
-        if whole.flags.aligned:
-            return whole[: len(rows)]
+    """Return rows of an array as float32, in place if possible, else copied in blocks."""
+    consecutive = len(rows) > 0 and rows[-1] == len(rows) - 1
+    is_float32 = array.dtype == np.dtype("<f4") and not array.fortran
+    if consecutive and is_float32 and array.data is not None:
+        stored: Vectors = array.read()
+        if stored.flags.aligned:
+            return stored[: len(rows)]
     kept = RowStack(array.shape[1])
     start = 0
     for block in array.blocks():
         stop = start + len(block)
-        here = rows[np.searchsorted(rows, start) : np.searchsorted(rows, stop)]
-        picked = block if len(here) == len(block) else block[here - start]
-        kept.extend(as_float32(picked, array.name, here))
+        wanted = rows[np.searchsorted(rows, start) : np.searchsorted(rows, stop)]
+        picked = block if len(wanted) == len(block) else block[wanted - start]
+        kept.extend(as_float32(picked, array.name, wanted))
         start = stop
         if limit is not None and start >= limit:
             break
@@ -255,19 +282,17 @@ def save_numpy(table: EmbeddingTable, path: str | os.PathLike[str]) -> None:
 
     Raises:
         VectorFileError: the table has no rows or no columns, or a word has lone surrogates that
-            no bytes stand for.
-        VocabularyError: a word stands in two rows.
+            do not represent a byte.
+        VocabularyError: a word is in two rows.
     """
-    from .npz import ArchiveWriter
-
     check_keys(table, "a numpy archive", "")
     keys, shape = table.words, table.stored.shape
     longest = max(1, max(map(len, keys)))
-    room = max(WORDS_ROOM, 2 * 4 * shape[0] * shape[1])
+    most = max(WORDS_BYTES, 2 * 4 * shape[0] * shape[1])
     blocks = [slice(start, start + ROWS) for start in range(0, len(table), ROWS)]
     with atomic_write(path) as file, contextlib.closing(ArchiveWriter(file)) as archive:
         archive.add(VECTORS, "<f4", shape, (table.rows(b) for b in blocks))
-        if 4 * longest * len(keys) <= room and not any(key.endswith("\0") for key in keys):
+        if 4 * longest * len(keys) <= most and not any(key.endswith("\0") for key in keys):
             archive.add(WORDS, f"<U{longest}", (len(keys),), (keys[b] for b in blocks))
         else:
             words = pack_words(table)

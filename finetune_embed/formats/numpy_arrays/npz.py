@@ -25,17 +25,17 @@ from ..common.npy import StoredArray, open_array
 
 __all__ = ["ArchiveWriter", "open_archive"]
 
-ALIGNMENT = 64
+ALIGNMENT = 64  # bytes
 _LOCAL = 30  # bytes of a member's header before its name
 _ZIP64 = 20  # bytes that zipfile adds to the header of a large member
-_EXTRA = 0xD935  # the extra field that tools which align members use
+_EXTRA = 0xD935  # the extra field that other tools use to align members
 _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
     LZMAError,
     EOFError,
     OSError,
-    RuntimeError,  # encrypted, or packed by a method that is not read
+    RuntimeError,  # encrypted, or an unsupported compression method
     ValueError,
     struct.error,
 )
@@ -43,10 +43,10 @@ _DAMAGE = (
 
 @contextlib.contextmanager
 def open_archive(source: Source) -> Iterator[dict[str, StoredArray]]:
-    """Give the arrays of an archive by name; those that are not compressed stay in place.
+    """Open the arrays of an archive, by name. Uncompressed ones are read in place.
 
     Raises:
-        VectorFileError: the archive is damaged, here or where the block reads from it.
+        VectorFileError: the archive is damaged, which may be found only when an array is read.
     """
     data = source.read_all()
     mapped = isinstance(data.obj, mmap.mmap) and source.path is not None
@@ -57,7 +57,9 @@ def open_archive(source: Source) -> Iterator[dict[str, StoredArray]]:
         raise
     except _DAMAGE as error:
         raise VectorFileError(
-            f"{source.name}: the archive is damaged ({error}); fetch the file again"
+            f"the archive is damaged ({error})",
+            where=source.name,
+            remedy="fetch the file again",
         ) from error
 
 
@@ -72,11 +74,13 @@ def _arrays(
             begin = info.header_offset + _LOCAL + sum(lengths)
             inside = data[begin : begin + info.file_size]
         array = open_array(f"{name}#{info.filename}", file, inside)
-        if not array.is_words:  # of a fixed width, which pack well beyond reason
+        if not array.is_words:  # words of a fixed width may compress this well
             _refuse_bomb(array.name, info)
         if len(array.shape) < 2 and inside is not None and zlib.crc32(inside) != info.CRC:
             raise VectorFileError(
-                f"{array.name} is damaged: its CRC-32 is not the archive's; fetch the file again"
+                "the array is damaged: its CRC-32 differs from the archive's",
+                where=array.name,
+                remedy="fetch the file again",
             )
         yield info.filename.removesuffix(".npy"), array
 
@@ -84,9 +88,10 @@ def _arrays(
 def _refuse_bomb(name: str, info: zipfile.ZipInfo) -> None:
     if info.file_size > max(MAX_EXPANSION * info.compress_size, EXPANSION_FLOOR):
         raise VectorFileError(
-            f"{name}: {info.compress_size:,} compressed bytes claim to hold {info.file_size:,}, "
-            f"over {MAX_EXPANSION} to 1, which no vectors do; decompress it yourself if you trust "
-            "it"
+            f"{info.compress_size:,} compressed bytes claim to expand to {info.file_size:,}, more "
+            f"than {MAX_EXPANSION} to 1, which no vectors do",
+            where=name,
+            remedy="decompress it yourself if you trust it",
         )
 
 
@@ -94,7 +99,7 @@ class ArchiveWriter:
     """Writes arrays to an archive, uncompressed and aligned; equal arrays give equal bytes.
 
     Args:
-        file: where to write, seekable.
+        file: a seekable file.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -102,7 +107,7 @@ class ArchiveWriter:
         self._archive = zipfile.ZipFile(file, "w")
 
     def add(self, name: str, dtype: str, shape: tuple[int, ...], blocks: Iterable[Any]) -> None:
-        """Write one array, given by blocks of its rows."""
+        """Write one array, given as blocks of its rows."""
         header = io.BytesIO()
         described = {"descr": dtype, "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(header, described)

@@ -1,8 +1,8 @@
-r"""Word lists: which word belongs to each row of an array that holds numbers only.
+r"""Word lists: the word of each row of an array that holds only numbers.
 
-A list is told by its content: JSON, as a list of words or a map of each word to its row; an `.npy`
-array of words; else text, one word a line in UTF-8 (other bytes are kept), lines closed by `\n` or
-all by `\r\n`. A line is one word as a whole, spaces included.
+The content of a file decides its kind: JSON, as a list of words or a map of words to rows; an
+`.npy` array of words; else text with one word per line, spaces included, in UTF-8 (other bytes are
+kept). Lines end in `\n`, or all of them in `\r\n`.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ import numpy.typing as npt
 from ...errors import VectorFileError
 from ...files import Source, open_source
 from ..common.npy import MAX_SIZE, StoredArray, open_array
+from ..common.text_layout import quoted
 
 __all__ = ["SIDECARS", "WordList", "array_words", "beside", "places", "words_of"]
 
 WordList = str | os.PathLike[str] | Sequence[str] | Mapping[str, int] | npt.NDArray[Any]
 
-#: Where a word list is looked for beside `X.npy` or `X.npz`, in this order; `{}` is `X`.
+#: The names of word lists beside `X.npy` or `X.npz`, in the order of the search; `{}` is `X`.
 SIDECARS = ("{}.words", "{}.words.txt", "{}.vocab", "words.txt", "vocab.txt", "vocab.json")
 
 _BOM = b"\xef\xbb\xbf"
@@ -39,8 +40,8 @@ def words_of(words: WordList) -> list[str]:
     """Return a list of words, or read one from a file.
 
     Raises:
-        VectorFileError: the file is missing or damaged, something in it is not a word, or a map
-            does not give each row one word.
+        VectorFileError: the file is missing or damaged, an item is not a word, or a map does not
+            give each row one word.
     """
     if isinstance(words, (str, os.PathLike)):
         return _read(words)
@@ -50,7 +51,7 @@ def words_of(words: WordList) -> list[str]:
 
 
 def places(source: Source) -> list[Path]:
-    """Return where a word list is looked for beside an array's file."""
+    """Return the paths where the word list of an array's file may be."""
     if source.path is None:
         return []
     stem = _ARRAY_SUFFIX.sub("", source.path.name)
@@ -58,19 +59,21 @@ def places(source: Source) -> list[Path]:
 
 
 def beside(source: Source) -> Path | None:
-    """Return the word list that lies beside an array's file; None where there is none."""
+    """Return the word list beside an array's file; None if there is none."""
     return next((place for place in places(source) if place.is_file()), None)
 
 
 def array_words(array: StoredArray) -> list[str]:
-    """Return the words of an array `(V,)` of characters or of UTF-8 bytes, block by block.
+    """Return the words of an array `(V,)` of characters or UTF-8 bytes.
 
     Raises:
-        VectorFileError: it holds numbers that are no characters, or words of over a million.
+        VectorFileError: it holds numbers that are not characters, or words of over a million
+            characters.
     """
     if array.dtype.itemsize > 4 * MAX_SIZE:
         raise VectorFileError(
-            f"{array.name}: words of {array.dtype.itemsize:,} bytes; this is no array of words"
+            f"this is not an array of words: each would take {array.dtype.itemsize:,} bytes",
+            where=array.name,
         )
     words: list[str] = []
     try:
@@ -80,18 +83,19 @@ def array_words(array: StoredArray) -> list[str]:
             else:
                 _check_codes(block)
                 words += block.tolist()
+    except VectorFileError:
+        raise
     except (ValueError, SystemError) as error:  # a code beyond Unicode
-        if isinstance(error, VectorFileError):
-            raise
         raise VectorFileError(
-            f"{array.name}[{len(words)}] or one soon after holds numbers that are no characters; "
-            "the file is damaged"
+            "this word, or one soon after it, holds numbers that are not characters",
+            where=f"{array.name}[{len(words)}]",
+            remedy="the file is damaged; fetch it again",
         ) from error
     return words
 
 
 def _check_codes(block: npt.NDArray[Any]) -> None:
-    """Refuse characters beyond Unicode, of which numpy makes strings that Python trips over."""
+    """Refuse codes beyond Unicode, of which numpy makes strings that crash Python."""
     codes = np.ascontiguousarray(block).view(np.uint8)
     order = ">" if block.dtype.str.startswith(">") else "<"
     if codes.size and codes.view(f"{order}u4").max() > sys.maxunicode:
@@ -104,8 +108,9 @@ def _read(path: str | os.PathLike[str]) -> list[str]:
             array = open_array(source.name, source)
             if not array.is_words:
                 raise VectorFileError(
-                    f"{source.name} is {array}, not an array of words; save it as one: "
-                    "numpy.save(path, numpy.array(words, dtype=str))"
+                    f"this is {array}, not an array of words",
+                    where=source.name,
+                    remedy="save it as one: numpy.save(path, numpy.array(words, dtype=str))",
                 )
             return array_words(array)
         data = bytes(source.read_all()).removeprefix(_BOM)
@@ -121,16 +126,19 @@ def _read(path: str | os.PathLike[str]) -> list[str]:
 
 
 def _lines(data: bytes, name: str) -> list[str]:
-    """Return one word a line."""
+    """Return the words of a text file, one per line.
+
+    Raises:
+        VectorFileError: it is UTF-16, or each line ends in a number.
+    """
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise VectorFileError(
-            f"{name} is UTF-16; a list of words is to be UTF-8, so save it as that"
-        )
+        raise VectorFileError("this is UTF-16", where=name, remedy="save the words as UTF-8")
     lines = data.removesuffix(b"\n").split(b"\n")
     if len(lines) > 1 and all(map(_COUNTED.fullmatch, lines)):
         raise VectorFileError(
-            f"{name}: each line ends in a number, such as {lines[0][:60]!r}, but a line is to be a "
-            "word; cut the numbers off and pass the words: words=[...]"
+            f"each line ends in a number, such as {quoted(lines[0])}, but a line must be a word",
+            where=name,
+            remedy="remove the numbers",
         )
     closed = lines if data.endswith(b"\n") else lines[:-1]
     if closed and all(line.endswith(b"\r") for line in closed):
@@ -139,29 +147,45 @@ def _lines(data: bytes, name: str) -> list[str]:
 
 
 def _checked(words: list[Any], name: str) -> list[str]:
-    """Return a list, if all in it are words."""
+    """Return a list of words unchanged.
+
+    Raises:
+        VectorFileError: an item is not a string.
+    """
     for row, word in enumerate(words):
         if not isinstance(word, str):
             raise VectorFileError(
-                f"{name}[{row}] is {str(word)[:60]}, of type {type(word).__name__}, not a word; "
-                "pass a list of strings"
+                f"this is {str(word)[:60]}, of type {type(word).__name__}, not a word",
+                where=f"{name}[{row}]",
+                value=word,
+                remedy="pass a list of strings",
             )
     return words
 
 
 def _by_row(rows: Mapping[str, Any], name: str) -> list[str]:
-    """Return the words of a map of each word to its row, in the order of the rows."""
+    """Return the words of a map of words to rows, in the order of the rows.
+
+    Raises:
+        VectorFileError: the map does not give each row one word.
+    """
     words: list[str | None] = [None] * len(rows)
     for word, row in rows.items():
-        sound = isinstance(word, str) and isinstance(row, (int, np.integer)) and row is not True
-        if not sound or not 0 <= row < len(rows):
+        is_valid = isinstance(word, str) and isinstance(row, (int, np.integer)) and row is not True
+        if not is_valid or not 0 <= row < len(rows):
             raise VectorFileError(
-                f"{name} maps {word!r} to {str(row)[:60]}, which is none of the rows 0 to "
-                f"{len(rows) - 1}; number the {len(rows):,} words from 0"
+                f"this maps {word!r} to {str(row)[:60]}, which is not a row from 0 to "
+                f"{len(rows) - 1}",
+                where=name,
+                value=row,
+                remedy=f"number the {len(rows):,} words from 0",
             )
         if words[row] is not None:
             raise VectorFileError(
-                f"{name} maps both {words[row]!r} and {word!r} to row {row}; give each its own"
+                f"this maps both {words[row]!r} and {word!r} to row {row}",
+                where=name,
+                value=row,
+                remedy="give each word a row of its own",
             )
         words[row] = word
     return [word for word in words if word is not None]
