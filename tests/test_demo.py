@@ -1,4 +1,4 @@
-"""The embedded demo is what its generator makes, and hard in the ways it should be."""
+"""The demo data is what its generator writes, and difficult in the intended ways."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ GLOVE = os.environ.get("FINETUNE_EMBED_GLOVE", "")
 SPLITS = {"train": 5_000, "validation": 1_000, "test": 1_500}
 
 
-def rows(split: str) -> list[dict[str, str]]:
+def examples(split: str) -> list[dict[str, str]]:
     with open(REVIEWS / f"{split}.csv", newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
-def test_the_generator_makes_the_very_files(tmp_path: Path) -> None:
+def test_the_generator_writes_the_same_files(tmp_path: Path) -> None:
     write_reviews(tmp_path)
     for split in SPLITS:
         made = (tmp_path / f"{split}.csv").read_bytes()
@@ -36,8 +36,8 @@ def test_every_polar_word_is_in_the_slice() -> None:
     assert words <= set(fe.load_vectors(VECTORS).index_to_key)
 
 
-@pytest.mark.skipif(not GLOVE, reason="FINETUNE_EMBED_GLOVE names no file")
-def test_the_generator_makes_the_very_vectors(tmp_path: Path) -> None:
+@pytest.mark.skipif(not GLOVE, reason="FINETUNE_EMBED_GLOVE is not set")
+def test_the_generator_writes_the_same_vectors(tmp_path: Path) -> None:
     write_vectors(Path(GLOVE), tmp_path / "slice.txt.gz")
     made = gzip.decompress((tmp_path / "slice.txt.gz").read_bytes())
     assert made == gzip.decompress(VECTORS.read_bytes())
@@ -45,7 +45,7 @@ def test_the_generator_makes_the_very_vectors(tmp_path: Path) -> None:
 
 def test_sizes_and_balance() -> None:
     for split, size in SPLITS.items():
-        reviews = rows(split)
+        reviews = examples(split)
         assert len(reviews) == size
         positive = sum(review["label"] == "positive" for review in reviews) / size
         assert 0.45 < positive < 0.55
@@ -53,7 +53,7 @@ def test_sizes_and_balance() -> None:
 
 
 def test_no_review_is_in_two_splits() -> None:
-    texts = [review["text"] for split in SPLITS for review in rows(split)]
+    texts = [review["text"] for split in SPLITS for review in examples(split)]
     assert len(set(texts)) == sum(SPLITS.values())
 
 
@@ -64,21 +64,21 @@ def test_the_vectors_are_a_slice_of_glove() -> None:
     first = gzip.decompress(VECTORS.read_bytes()).split(b"\n", 1)[0]
     assert first.startswith(b"the 0.418 0.24968 -0.41242 0.1217 0.34527 -0.044457 ")
     similar = dict(table.most_similar("good", topn=len(table)))
-    assert similar["bad"] > 0.75  # GloVe puts them side by side
+    assert similar["bad"] > 0.75  # close in GloVe
 
 
 def test_the_test_split_has_words_that_training_never_saw() -> None:
     table = fe.load_vectors(VECTORS)
     words = {split: set() for split in SPLITS}
     for split in SPLITS:
-        for review in rows(split):
+        for review in examples(split):
             words[split] |= set(re.findall(r"[a-z]+", review["text"].lower()))
     unseen = {word for word in words["test"] - words["train"] if word in table}
     assert len(unseen) >= 50
 
 
 @pytest.mark.slow
-def test_a_frozen_table_falls_short_and_nothing_is_perfect() -> None:
+def test_a_frozen_table_is_worse_and_no_table_is_perfect() -> None:
     accuracy = {
         strategy: fe.finetune(VECTORS, REVIEWS, strategy=strategy, epochs=8, seed=1).metrics
         for strategy in ("Freeze", "FullTune")

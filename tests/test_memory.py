@@ -1,4 +1,4 @@
-"""Tuning a table opened in place takes memory by the vocabulary, not by the table."""
+"""Tuning a table opened in place takes memory for the vocabulary, not for the table."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ import sys, numpy as np, finetune_embed as fe
 base, folder = sys.argv[1:]
 vocab = fe.Vocabulary({f"w{i}": 1 for i in range(0, 100_000, 100)} | {"new": 1})
 small = fe.EmbeddingTable(["w0"], np.ones((1, 300), np.float32))
-fe.to_embedding(small, vocab, oov="zeros").weight.sum().backward()  # torch's own
+fe.to_embedding(small, vocab, oov="zeros").weight.sum().backward()  # torch's own memory
 print("ready", flush=True)
 sys.stdin.readline()
 table = fe.load_vectors(base)
@@ -43,9 +43,9 @@ def anonymous(pid: int) -> float:
     return int(found[1]) / 1000 if found else 0.0
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="RssAnon is Linux's")
+@pytest.mark.skipif(sys.platform != "linux", reason="RssAnon exists on Linux only")
 @pytest.mark.slow
-def test_a_table_is_tuned_and_exported_in_less_memory_than_it_has(tmp_path):
+def test_a_table_is_tuned_and_exported_in_less_memory_than_its_size(tmp_path):
     base = tmp_path / "base.safetensors"
     vectors = np.random.default_rng(0).standard_normal((ROWS, SIZE), np.float32)
     save_safetensors(EmbeddingTable([f"w{i}" for i in range(ROWS)], vectors), base)

@@ -1,16 +1,16 @@
 """Generate the demo data: a synthetic review corpus and a slice of GloVe.
 
 The reviews come from a small template grammar. Every template serves both classes: only the polar
-words that fill it decide the label, so a model has to learn what those words mean. Many of them
-come in pairs that general-purpose vectors put side by side (good/bad, cheap/expensive, fast/slow)
-and that the task must tear apart.
+words that fill it decide the label, so a model must learn what those words mean. Many of them come
+in pairs that are close in general-purpose vectors (good/bad, cheap/expensive, fast/slow) and that
+the task must separate.
 
 Usage::
 
     python -m finetune_embed.demo.generate reviews OUT_DIR
     python -m finetune_embed.demo.generate vectors GLOVE_FILE OUT_FILE.txt.gz
 
-Seeded: every run writes the same bytes. The words and sentences stand in `lexicon.py`.
+Every run writes the same bytes. The words and sentences are in `lexicon.py`.
 """
 
 import argparse
@@ -43,29 +43,33 @@ from .lexicon import (
 
 SEED = 2014
 SPLITS = {"train": 5000, "validation": 1000, "test": 1500}
-LABELS = ("positive", "negative")  # in the order of the two sides of a pair
-FLIPPED = 0.03  # share of labels that are wrong on purpose
-UNSEEN = 0.09  # outside train: chance that a polar slot takes a held-out word
-OWN = 0.75  # chance that an adjective belongs to the noun rather than to everything
-CONTEXTUAL = 0.09  # chance that a noun decides what its adjective means
-KINDS = (88, 5, 7)  # reviews that open plainly, with a negation, with a contrast
+LABELS = ("positive", "negative")  # by the side of a pair: positive/negative
+FLIPPED = 0.03  # share of labels that are deliberately wrong
+UNSEEN = 0.09  # outside train: probability that a polar slot takes a held-out word
+OWN = 0.75  # probability that an adjective is specific to the noun
+CONTEXTUAL = 0.09  # probability that the noun decides what its adjective means
+KINDS = (88, 5, 7)  # weights of reviews that start plainly, with a negation, with a contrast
 
-TOP_ROWS = 10_000  # the most frequent GloVe words are all kept,
-NEAR_ROWS = 25_000  # and from here on up those next to a polar word:
-NEIGHBORS = 3  # this many for each
+TOP_ROWS = 10_000  # these most frequent GloVe words are all kept
+NEAR_ROWS = 25_000  # of the next ones up to this rank, only neighbors of polar words are kept
+NEIGHBORS = 3  # neighbors kept for each polar word
 TOKEN = re.compile(r"n't|'(?:s|re|ve|ll|d|m)\b|\w+(?=n't)|[\w]+|[^\w\s]")
 
 
 def _split(text: str, separator: str = ",") -> list[str]:
-    """Split a list that may span lines."""
+    """Return the parts of a list that may span lines."""
     return [" ".join(part.split()) for part in text.split(separator)]
 
 
 class Writer:
-    """Draws reviews for one split from a stream of random numbers."""
+    """Draws the reviews of one split.
+
+    Args:
+        rng: the random numbers.
+        train: whether it is the training split, which gets no held-out words.
+    """
 
     def __init__(self, rng: random.Random, *, train: bool) -> None:
-        """Keep the stream, and whether held-out words are off limits."""
         self.rng = rng
         self.train = train
 
@@ -87,7 +91,7 @@ class Writer:
         return self.rng.choice(_split(nouns)), pairs if self.rng.random() < OWN else GENERAL
 
     def neutral(self, name: str) -> str:
-        """Draw a filler that says nothing about the label."""
+        """Draw a filler that does not depend on the label."""
         rng = self.rng
         match name:
             case "num":
@@ -103,7 +107,7 @@ class Writer:
         return rng.choice(_split(NAMES[name]))
 
     def sentence(self, template: str, domain: Domain, side: int) -> str:
-        """Fill the slots of a template; ``~`` asks for the other side."""
+        """Fill the slots of a template; `~` in a slot means the other side."""
         subjects = self.subject(domain), self.subject(domain)
 
         def fill(slot: re.Match[str]) -> str:
@@ -128,7 +132,7 @@ class Writer:
         return text[0].upper() + text[1:]
 
     def review(self, side: int) -> str:
-        """Write one review of the wanted side."""
+        """Return one review of a side."""
         rng = self.rng
         domain = rng.choice(DOMAINS)
         kind = rng.choices((PLAIN, NEGATED, CONTRAST), KINDS)[0]
@@ -145,7 +149,7 @@ class Writer:
         return self.roughen(" ".join(sentences))
 
     def roughen(self, text: str) -> str:
-        """Add the typos, shouting and loose casing of real reviews."""
+        """Add typos, shouting and careless capitals, as in real reviews."""
         rng = self.rng
         words = [TYPOS.get(word, word) if rng.random() < 0.1 else word for word in text.split()]
         if rng.random() < 0.05:
@@ -158,19 +162,19 @@ class Writer:
 
 
 def make_reviews() -> dict[str, list[tuple[str, str]]]:
-    """Return the (text, label) rows of every split; no text occurs twice."""
+    """Return the examples `(text, label)` of each split; no text occurs twice."""
     rng = random.Random(SEED)
     seen: set[str] = set()
     splits: dict[str, list[tuple[str, str]]] = {}
     for split, size in SPLITS.items():
         writer = Writer(rng, train=split == "train")
-        rows = splits[split] = []
-        while len(rows) < size:
+        examples = splits[split] = []
+        while len(examples) < size:
             side = rng.randrange(2)
             text = writer.review(side)
             if 6 <= len(text.split()) <= 35 and text.lower() not in seen:
                 seen.add(text.lower())
-                rows.append((text, LABELS[1 - side if rng.random() < FLIPPED else side]))
+                examples.append((text, LABELS[1 - side if rng.random() < FLIPPED else side]))
     return splits
 
 
@@ -178,41 +182,41 @@ def write_reviews(out_dir: Path) -> None:
     """Write train.csv, validation.csv and test.csv.
 
     Args:
-        out_dir: Folder for the three files; it is created if missing.
+        out_dir: the folder for the three files; created if missing.
     """
     out_dir.mkdir(parents=True, exist_ok=True)
-    for split, rows in make_reviews().items():
+    for split, examples in make_reviews().items():
         with (out_dir / f"{split}.csv").open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(("text", "label"))
-            writer.writerows(rows)
+            writer.writerows(examples)
 
 
 def polar_words() -> set[str]:
-    """Return every polar word of the grammar; held-out words keep their star."""
+    """Return all polar words of the grammar; held-out words keep their star."""
     contexts = " ".join(domain.contexts for domain in DOMAINS)
     pairs = " ".join([DEVICE, STORY, FOOD, SERVICE, ROOM, *SLOTS.values(), contexts])
     return set(" ".join(re.findall(r"\w+\*?/\w+\*?", pairs)).replace("/", " ").split())
 
 
 def _direction(line: str) -> list[int]:
-    """Return the direction of a GloVe vector, in integers so that products are exact."""
-    row = [float(value) for value in line.split(" ")[1:]]
-    scale = 10_000 / math.sqrt(math.fsum(value * value for value in row))
-    return [round(value * scale) for value in row]
+    """Return the direction of a GloVe vector in integers, which makes products exact."""
+    vector = [float(value) for value in line.split(" ")[1:]]
+    scale = 10_000 / math.sqrt(math.fsum(value * value for value in vector))
+    return [round(value * scale) for value in vector]
 
 
 def write_vectors(glove: Path, out: Path) -> None:
     """Write the GloVe lines that the demo needs, unchanged and in GloVe's order.
 
-    Kept are the most frequent words, every word of the reviews, and the nearest less frequent
+    It needs the most frequent words, every word of the reviews, and the nearest less frequent
     neighbors of the polar words.
 
     Args:
-        glove: The text file ``glove.6B.50d.txt``.
-        out: The ``.txt.gz`` file to write.
+        glove: the text file `glove.6B.50d.txt`.
+        out: the `.txt.gz` file to write.
     """
-    reviews = (text for rows in make_reviews().values() for text, _ in rows)
+    reviews = (text for examples in make_reviews().values() for text, _ in examples)
     corpus = {token for text in reviews for token in TOKEN.findall(text.lower())}
     polar = {word.rstrip("*") for word in polar_words()}
     kept: dict[int, str] = {}
@@ -238,7 +242,7 @@ def write_vectors(glove: Path, out: Path) -> None:
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the generator from the command line."""
     parser = argparse.ArgumentParser(description="Generate the demo reviews or the GloVe slice.")
     commands = parser.add_subparsers(dest="command", required=True)
     reviews = commands.add_parser("reviews", help="write the three CSV files")

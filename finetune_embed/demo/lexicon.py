@@ -1,13 +1,13 @@
 """The words and sentences of the demo reviews.
 
-A pair `good/bad` is a positive and a negative word; a star marks words that are held out of the
-training split.
+In a pair such as `good/bad` the first word is positive and the second negative. A star marks words
+that are held out of the training split.
 """
 
 import re
 from typing import NamedTuple
 
-# Polar words as positive/negative, likely pairs first. A star keeps a word out of train.
+# Polar words as positive/negative, likely pairs first.
 GENERAL = """good/bad great/terrible nice/nasty excellent/awful wonderful/horrible decent/mediocre
     fine/poor perfect/hopeless fantastic/ridiculous brilliant/pathetic superb/dreadful lovely/ugly
     amazing/appalling* satisfying/disappointing terrific*/horrendous* pleasant/unpleasant
@@ -63,12 +63,12 @@ SLOTS = {
 
 
 class Domain(NamedTuple):
-    """What one kind of review talks about."""
+    """The subjects of one kind of review."""
 
     items: str
     facets: list[tuple[str, str]]  # nouns, and the adjectives that praise or blame them
-    contexts: str  # adjectives that change sides with the noun: cold beer, cold soup
-    facts: str  # sentences that say nothing about the label
+    contexts: str  # adjectives whose side depends on the noun: cold beer, cold soup
+    facts: str  # sentences that do not depend on the label
 
 
 DOMAINS = (
