@@ -2,19 +2,22 @@
 
 from .combine import average, concatenate, extend
 from .coverage import Coverage
-from .fallback import EXACT, STEPS, SUBWORDS, Found, follow, forms_of, steps_of, without_subwords
-from .initial_vectors import (
-    Special,
-    StartValue,
-    check_finite,
-    find,
-    rows_for,
-    rows_found,
-    special_vector,
+from .fallback import (
+    EXACT,
+    STEPS,
+    SUBWORDS,
+    LookupResult,
+    apply_fallback,
+    forms_of,
+    parse_fallback,
+    without_subwords,
 )
+from .initial_vectors import check_finite, look_up, look_up_vectors, vectors_for
+from .special_tokens import PAD, UNK, Special, as_specials, special_vector
+from .start_values import StartValue
 from .tokenization import Text, TokenizedTexts, tokenize_texts
 from .tokenizer import CASED, GLOVE, TREEBANK, WHITESPACE, Tokenizer
-from .vocabulary import PAD, UNK, Vocabulary, specials_of
+from .vocabulary import Vocabulary
 
 __all__ = [
     "CASED",
@@ -27,25 +30,25 @@ __all__ = [
     "UNK",
     "WHITESPACE",
     "Coverage",
-    "Found",
+    "LookupResult",
     "Special",
     "StartValue",
     "Text",
     "TokenizedTexts",
     "Tokenizer",
     "Vocabulary",
+    "apply_fallback",
+    "as_specials",
     "average",
     "check_finite",
     "concatenate",
     "extend",
-    "find",
-    "follow",
     "forms_of",
-    "rows_for",
-    "rows_found",
+    "look_up",
+    "look_up_vectors",
+    "parse_fallback",
     "special_vector",
-    "specials_of",
-    "steps_of",
     "tokenize_texts",
+    "vectors_for",
     "without_subwords",
 ]

@@ -1,9 +1,9 @@
-/* Texts cut into words and numbered, the ASCII in them: the inner loop of `cutting.py`.
+/* Tokenizes ASCII text and numbers the tokens: the inner loop of `tokenization.py`.
  *
- * It finds the words that the patterns of `tokenizer.py` find; a piece between spaces that is not
- * ASCII, or has a special token in it, is left to Python and only numbered. Everything here has a
- * counterpart in Python that gives the same result, slower. The interpreter lock is let go of while
- * texts are cut, and nothing is read or written outside of the lengths that are given.
+ * It finds the tokens that the patterns of `tokenizer.py` match. A piece between spaces that is not
+ * ASCII, or has a special token in it, is only numbered and left to Python. Everything here has a
+ * slower counterpart in Python with the same result. The interpreter lock is released while texts
+ * are tokenized, and nothing is read or written out of the given bounds.
  */
 #define Py_LIMITED_API 0x030B0000
 #define PY_SSIZE_T_CLEAN
@@ -17,7 +17,7 @@ typedef const uint8_t *bytes_t;
 
 /* ---------------------------------------------------------------- numbered strings */
 
-/* Strings, each numbered when it is first asked for: open addressing over the bytes of all. */
+/* Distinct strings, numbered in the order in which they are added: a hash table with open addressing. */
 typedef struct {
     uint8_t *data; /* the strings, one after the other */
     size_t used, room;
@@ -26,10 +26,10 @@ typedef struct {
         uint32_t hash;
         int32_t number; /* -1 for an empty slot */
     } *slots;
-    size_t count, mask; /* mask + 1 slots, a power of two, at least twice as many as strings */
+    size_t count, mask; /* mask + 1 slots, a power of two, at least twice the number of strings */
 } strings_t;
 
-#define NO_MEMORY (-1) /* in the place of a number */
+#define NO_MEMORY (-1) /* returned instead of a number */
 
 static void free_strings(strings_t *s) {
     free(s->data);
@@ -38,7 +38,7 @@ static void free_strings(strings_t *s) {
     memset(s, 0, sizeof *s);
 }
 
-/* Doubles the slots, and the places of ends with them. Returns 0 if there is no memory. */
+/* Doubles the slots and the room for ends. Returns 0 if there is no memory. */
 static int grow(strings_t *s) {
     size_t size = s->slots ? 2 * (s->mask + 1) : 1 << 12;
     size_t *ends = realloc(s->ends, size / 2 * sizeof *ends);
@@ -71,7 +71,7 @@ static int make_room(strings_t *s, size_t more) {
     return 1;
 }
 
-/* Returns the number of a string, with its letters in lower case if asked for, or NO_MEMORY. */
+/* Returns the number of a string, lower-cased if `lower`, or NO_MEMORY. Adds a new string. */
 static int32_t number_of(strings_t *s, bytes_t at, size_t size, int lower) {
     if ((!s->slots || 2 * s->count > s->mask) && !grow(s)) return NO_MEMORY;
     if (s->count > INT32_MAX / 2 || !make_room(s, size)) return NO_MEMORY;
@@ -98,7 +98,7 @@ static int32_t number_of(strings_t *s, bytes_t at, size_t size, int lower) {
     }
 }
 
-/* ---------------------------------------------------------------- words of ASCII */
+/* ---------------------------------------------------------------- tokens of ASCII text */
 
 enum { LETTER = 1, DIGIT = 2, UNDERSCORE = 4, SPACE = 8, WORD = LETTER | DIGIT | UNDERSCORE };
 
@@ -116,7 +116,7 @@ static const uint8_t KIND[256] = {
     ['v'] = LETTER, ['w'] = LETTER, ['x'] = LETTER, ['y'] = LETTER, ['z'] = LETTER,
 };
 
-/* Whether the byte at a place is of a kind; none is beyond the end. */
+/* Whether the byte at a position is of a kind; there is none after the end. */
 static inline int is(bytes_t at, bytes_t end, int kind) { return at < end && KIND[*at] & kind; }
 
 static inline int is_char(bytes_t at, bytes_t end, char c) { return at < end && *at == (uint8_t)c; }
@@ -133,9 +133,9 @@ static inline bytes_t run_of(bytes_t at, bytes_t end, int kind) {
     return at;
 }
 
-/* Returns where the word that begins at `at` ends, `at` itself if none does: the alternatives of
- * the pattern `TREEBANK`, in their order. `start` is where the text begins. */
-static bytes_t treebank_word(bytes_t start, bytes_t at, bytes_t end) {
+/* Returns the end of the token that begins at `at`, or `at` itself if none does: the alternatives
+ * of the pattern `TREEBANK`, in their order. `start` is where the text begins. */
+static bytes_t treebank_token(bytes_t start, bytes_t at, bytes_t end) {
     uint8_t c = *at;
     if (KIND[c] & SPACE) return at;
     if (!(KIND[c] & WORD)) {
@@ -171,7 +171,7 @@ static bytes_t treebank_word(bytes_t start, bytes_t at, bytes_t end) {
     return stop;
 }
 
-static bytes_t word_between_spaces(bytes_t at, bytes_t end) {
+static bytes_t token_between_spaces(bytes_t at, bytes_t end) {
     while (at < end && !(KIND[*at] & SPACE)) at++;
     return at;
 }
@@ -184,12 +184,12 @@ typedef struct {
 } span_t;
 
 typedef struct {
-    strings_t words, pieces;
+    strings_t tokens, pieces;
     span_t *specials;
     Py_ssize_t special_count;
     PyObject *special_tokens; /* owns the bytes of `specials` */
     int treebank, lower, busy;
-    int32_t *found; /* numbers of words; -1 - number of a piece that is left to Python */
+    int32_t *found; /* numbers of tokens; -1 - number of a piece that is left to Python */
     size_t used, room;
 } state_t;
 
@@ -210,16 +210,16 @@ static int add(state_t *s, int32_t number) {
     return 1;
 }
 
-/* Adds the words of ASCII text. Returns 0 if there is no memory. */
-static int cut_ascii(state_t *s, bytes_t start, bytes_t end) {
+/* Adds the tokens of ASCII text. Returns 0 if there is no memory. */
+static int tokenize_ascii(state_t *s, bytes_t start, bytes_t end) {
     bytes_t at = start;
     while (at < end) {
-        bytes_t stop = s->treebank ? treebank_word(start, at, end) : word_between_spaces(at, end);
+        bytes_t stop = s->treebank ? treebank_token(start, at, end) : token_between_spaces(at, end);
         if (stop == at) {
             at++;
             continue;
         }
-        int32_t number = number_of(&s->words, at, (size_t)(stop - at), s->lower);
+        int32_t number = number_of(&s->tokens, at, (size_t)(stop - at), s->lower);
         if (number == NO_MEMORY || !add(s, number)) return 0;
         at = stop;
     }
@@ -250,13 +250,13 @@ static int has_special(const state_t *s, bytes_t at, bytes_t end) {
 
 static int is_plain(const state_t *s, bytes_t at, bytes_t end) { return is_ascii(at, end) && !has_special(s, at, end); }
 
-static int cut_text(state_t *s, bytes_t at, bytes_t end) {
-    if (is_plain(s, at, end)) return cut_ascii(s, at, end);
+static int tokenize_text(state_t *s, bytes_t at, bytes_t end) {
+    if (is_plain(s, at, end)) return tokenize_ascii(s, at, end);
     while (at < end) {
         bytes_t stop = memchr(at, ' ', (size_t)(end - at));
         if (!stop) stop = end;
         if (is_plain(s, at, stop)) {
-            if (!cut_ascii(s, at, stop)) return 0;
+            if (!tokenize_ascii(s, at, stop)) return 0;
         } else {
             int32_t piece = number_of(&s->pieces, at, (size_t)(stop - at), 0);
             if (piece == NO_MEMORY || !add(s, -1 - piece)) return 0;
@@ -283,7 +283,7 @@ static int span_of(PyObject *item, span_t *out) {
     return 1;
 }
 
-/* Returns the bytes of all items of a list, which stay where they are while the list does. */
+/* Returns the bytes of all items of a list, which stay valid as long as the list. */
 static span_t *spans_of(PyObject *list, Py_ssize_t *count) {
     if (!PyList_Check(list)) {
         PyErr_SetString(PyExc_TypeError, "a list of strings is expected");
@@ -313,7 +313,7 @@ static PyObject *strings_from(const strings_t *s, size_t first, int text) {
     return list;
 }
 
-static PyObject *new_cutter(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+static PyObject *new_tokenizer(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     (void)kwargs;
     int treebank, lower;
     PyObject *specials;
@@ -325,7 +325,7 @@ static PyObject *new_cutter(PyTypeObject *type, PyObject *args, PyObject *kwargs
     memset(s, 0, sizeof *s);
     s->treebank = treebank;
     s->lower = lower;
-    s->special_tokens = PyList_GetSlice(specials, 0, PyList_Size(specials)); /* one that nobody changes */
+    s->special_tokens = PyList_GetSlice(specials, 0, PyList_Size(specials)); /* a copy that nobody changes */
     if (!s->special_tokens || !(s->specials = spans_of(s->special_tokens, &s->special_count))) {
         Py_DECREF(self);
         return NULL;
@@ -339,9 +339,9 @@ static PyObject *new_cutter(PyTypeObject *type, PyObject *args, PyObject *kwargs
     return (PyObject *)self;
 }
 
-static void free_cutter(PyObject *object) {
+static void free_tokenizer(PyObject *object) {
     state_t *s = &((TextTokenizer *)object)->state;
-    free_strings(&s->words);
+    free_strings(&s->tokens);
     free_strings(&s->pieces);
     free(s->specials);
     free(s->found);
@@ -352,12 +352,12 @@ static void free_cutter(PyObject *object) {
     Py_DECREF(type);
 }
 
-/* cut(texts: list[str | bytes]) -> (numbers, lengths, pieces): int32 as bytes, and those pieces that
- * were not seen before. A str must be ASCII, bytes UTF-8. */
-static PyObject *cutter_cut(PyObject *object, PyObject *list) {
+/* tokenize(texts: list[str | bytes]) -> (numbers, lengths, pieces): two int32 arrays as bytes, and
+ * the pieces that are new. A str must be ASCII, bytes UTF-8. */
+static PyObject *tokenizer_tokenize(PyObject *object, PyObject *list) {
     state_t *s = &((TextTokenizer *)object)->state;
     if (s->busy) {
-        PyErr_SetString(PyExc_RuntimeError, "texts are being cut in another thread");
+        PyErr_SetString(PyExc_RuntimeError, "texts are being tokenized in another thread");
         return NULL;
     }
     PyObject *result = NULL, *texts = PySequence_List(list); /* a list that nobody changes meanwhile */
@@ -373,7 +373,7 @@ static PyObject *cutter_cut(PyObject *object, PyObject *list) {
     Py_BEGIN_ALLOW_THREADS;
     for (; done < count; done++) {
         size_t before = s->used;
-        if (!cut_text(s, spans[done].at, spans[done].at + spans[done].size)) break;
+        if (!tokenize_text(s, spans[done].at, spans[done].at + spans[done].size)) break;
         length[done] = (int32_t)(s->used - before);
     }
     Py_END_ALLOW_THREADS;
@@ -393,19 +393,19 @@ end:
     return result;
 }
 
-/* numbers(words: list[bytes]) -> bytes: the number of each word, as int32. */
-static PyObject *cutter_numbers(PyObject *object, PyObject *list) {
+/* numbers(tokens: list[bytes]) -> bytes: the number of each token, as int32. */
+static PyObject *tokenizer_numbers(PyObject *object, PyObject *list) {
     state_t *s = &((TextTokenizer *)object)->state;
     Py_ssize_t count;
     if (s->busy) {
-        PyErr_SetString(PyExc_RuntimeError, "texts are being cut in another thread");
+        PyErr_SetString(PyExc_RuntimeError, "texts are being tokenized in another thread");
         return NULL;
     }
     span_t *spans = spans_of(list, &count);
     PyObject *result = spans ? PyBytes_FromStringAndSize(NULL, 4 * count) : NULL;
     int32_t *out = result ? (int32_t *)PyBytes_AsString(result) : NULL;
     for (Py_ssize_t i = 0; result && i < count; i++) {
-        out[i] = number_of(&s->words, spans[i].at, spans[i].size, 0);
+        out[i] = number_of(&s->tokens, spans[i].at, spans[i].size, 0);
         if (out[i] == NO_MEMORY) {
             PyErr_NoMemory();
             Py_CLEAR(result);
@@ -415,31 +415,31 @@ static PyObject *cutter_numbers(PyObject *object, PyObject *list) {
     return result;
 }
 
-static PyObject *cutter_words(PyObject *object, PyObject *unused) {
+static PyObject *tokenizer_tokens(PyObject *object, PyObject *unused) {
     (void)unused;
-    return strings_from(&((TextTokenizer *)object)->state.words, 0, 1);
+    return strings_from(&((TextTokenizer *)object)->state.tokens, 0, 1);
 }
 
-static PyObject *cutter_forget(PyObject *object, PyObject *unused) {
+static PyObject *tokenizer_forget(PyObject *object, PyObject *unused) {
     (void)unused;
     state_t *s = &((TextTokenizer *)object)->state;
     if (!s->busy) free_strings(&s->pieces);
     return Py_NewRef(Py_None);
 }
 
-static PyMethodDef cutter_methods[] = {
-    {"tokenize", cutter_cut, METH_O, "cut(texts) -> (numbers, lengths, pieces)"},
-    {"numbers", cutter_numbers, METH_O, "numbers(words) -> bytes"},
-    {"words", cutter_words, METH_NOARGS, "words() -> list[str], in the order of their numbers"},
-    {"forget", cutter_forget, METH_NOARGS, "forget() the pieces that were seen"},
+static PyMethodDef tokenizer_methods[] = {
+    {"tokenize", tokenizer_tokenize, METH_O, "tokenize(texts) -> (numbers, lengths, pieces)"},
+    {"numbers", tokenizer_numbers, METH_O, "numbers(tokens) -> bytes"},
+    {"tokens", tokenizer_tokens, METH_NOARGS, "tokens() -> list[str], in the order of their numbers"},
+    {"forget", tokenizer_forget, METH_NOARGS, "forget() -> None, all pieces"},
     {NULL, NULL, 0, NULL},
 };
 
 static PyType_Slot slots[] = {
-    {Py_tp_new, (void *)new_cutter},
-    {Py_tp_dealloc, (void *)free_cutter},
-    {Py_tp_methods, cutter_methods},
-    {Py_tp_doc, "TextTokenizer(treebank, lowercase, specials): cuts texts into numbered words."},
+    {Py_tp_new, (void *)new_tokenizer},
+    {Py_tp_dealloc, (void *)free_tokenizer},
+    {Py_tp_methods, tokenizer_methods},
+    {Py_tp_doc, "TextTokenizer(treebank, lowercase, specials): tokenizes texts and numbers the tokens."},
     {0, NULL},
 };
 
@@ -455,7 +455,7 @@ static int add_type(PyObject *module) {
 static PyModuleDef_Slot module_slots[] = {{Py_mod_exec, (void *)add_type}, {0, NULL}};
 
 static struct PyModuleDef module = {
-    PyModuleDef_HEAD_INIT, "_tokenization", "Texts cut into words and numbered.", 0, NULL, module_slots, NULL, NULL, NULL,
+    PyModuleDef_HEAD_INIT, "_tokenization", "Tokenizes texts and numbers their tokens.", 0, NULL, module_slots, NULL, NULL, NULL,
 };
 
 PyMODINIT_FUNC PyInit__tokenization(void) { return PyModuleDef_Init(&module); }

@@ -1,4 +1,4 @@
-"""Tables from tables: two or more side by side or averaged, and one with further words."""
+"""Tables from tables: several side by side or averaged, or one with more words."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import VocabularyError
+from ..errors import Option, VocabularyError
 from ..table import EmbeddingTable, Origin, Vectors
-from .fallback import SUBWORDS, steps_of
-from .initial_vectors import StartValue, check_finite, rows_for
+from .fallback import SUBWORDS, parse_fallback
+from .initial_vectors import look_up_vectors
+from .start_values import StartValue, rows_not_finite
 
 __all__ = ["average", "concatenate", "extend"]
 
-#: Rows combined at a time, so that beside the new table there is never a second copy of an old one.
+#: Rows combined at a time, so that memory never holds a second copy of an input table.
 BLOCK = 1 << 14
 
 Rows = npt.NDArray[np.int64]
@@ -27,26 +28,26 @@ def concatenate(
 ) -> EmbeddingTable:
     """Return the vectors of several tables side by side.
 
-    The simplest of meta-embeddings, and hard to beat (Yin and Schütze 2016, *Learning Word
-    Meta-Embeddings*). Values stay as they are: a table with longer vectors weighs more in a cosine.
+    The simplest meta-embedding, and hard to beat (Yin and Schütze 2016, *Learning Word
+    Meta-Embeddings*). Values are not rescaled: a table with longer vectors weighs more in a cosine.
 
     Args:
         tables: two or more tables `(V_i, D_i)`.
-        keys: the words of the new table; all words of the tables, in the order in which they first
-            appear, when left out.
+        keys: the words of the new table; by default all words of the tables, in the order in which
+            they first appear.
 
     Returns:
-        A table `(V, D_1 + D_2 + ...)`. The part of a table that lacks a word is zeros. `origin` is
-        what the tables that have a word agree on, `TUNED` where they don't; `metadata` tells the
-        tables, each with its own metadata, as JSON under `sources`.
+        A table `(V, D_1 + D_2 + ...)`. A table that lacks a word contributes zeros. The `origin` of
+        a word is the one that all tables which have it agree on, else `TUNED`. `metadata` lists
+        the tables, each with its own metadata, as JSON under `sources`.
 
     Raises:
         VocabularyError: there are fewer than two tables, a key is given twice, or no table has it.
     """
     words, rows = _align(tables, keys)
-    widths = [table.vector_size for table in tables]
-    vectors = np.zeros((len(words), sum(widths)), np.float32)
-    ends = np.cumsum(widths).tolist()
+    sizes = [table.vector_size for table in tables]
+    vectors = np.zeros((len(words), sum(sizes)), np.float32)
+    ends = np.cumsum(sizes).tolist()
     for start in range(0, len(words), BLOCK):
         for table, at, end in zip(tables, rows, ends, strict=True):
             part = at[start : start + BLOCK]
@@ -59,21 +60,21 @@ def concatenate(
 def average(tables: Sequence[EmbeddingTable], keys: Iterable[str] | None = None) -> EmbeddingTable:
     """Return the mean of the vectors that several tables have for a word.
 
-    Nearly as good as side by side, in fewer dimensions, and the spaces need not be aligned (Coates
-    and Bollegala 2018, *Frustratingly Easy Meta-Embedding*). As there, a table of fewer dimensions
-    is padded with zeros at the end, which count in the mean. A table that lacks a word does not
-    count for it.
+    Nearly as good as `concatenate`, in fewer dimensions, and the vector spaces need not be aligned
+    (Coates and Bollegala 2018, *Frustratingly Easy Meta-Embedding*). As in that paper, a table of
+    fewer dimensions is padded with zeros at the end, which count in the mean. A table that lacks a
+    word does not count for it.
 
     Args:
         tables: two or more tables `(V_i, D_i)`.
-        keys: as for `concatenate`.
+        keys: see `concatenate`.
 
     Returns:
-        A table `(V, max(D_1, D_2, ...))`; sums are float64. `origin` and `metadata` as for
+        A table `(V, max(D_1, D_2, ...))`, summed in float64. For `origin` and `metadata`, see
         `concatenate`.
 
     Raises:
-        VocabularyError: as for `concatenate`.
+        VocabularyError: see `concatenate`.
     """
     words, rows = _align(tables, keys)
     size = max(table.vector_size for table in tables)
@@ -81,13 +82,13 @@ def average(tables: Sequence[EmbeddingTable], keys: Iterable[str] | None = None)
     for start in range(0, len(words), BLOCK):
         stop = min(start + BLOCK, len(words))
         total = np.zeros((stop - start, size))
-        having = np.zeros((stop - start, 1))
+        count = np.zeros((stop - start, 1))
         for table, at in zip(tables, rows, strict=True):
             part = at[start:stop]
             known = np.flatnonzero(part >= 0)
             total[known, : table.vector_size] += table.rows(part[known])
-            having[known] += 1
-        vectors[start:stop] = total / having
+            count[known] += 1
+        vectors[start:stop] = total / count
     return _combined("average", words, vectors, tables, rows)
 
 
@@ -100,94 +101,139 @@ def extend(
     fallback: Sequence[str] = (),
     seed: int = 0,
 ) -> EmbeddingTable:
-    """Return a table with further words behind those it has, as a tuned one may need later.
+    """Return a table with more words, appended after its own.
 
     Args:
-        table: the table `(V, D)`.
+        table: the table `(V, D)`, pretrained or tuned.
         words: `n` words that it lacks.
-        vectors: their vectors `(n, D)`; when left out, each word starts at the row of another form
-            of itself (`fallback`), or as `oov` says.
-        oov: where words start that are not found; see `to_embedding`.
-        fallback: under which other forms to look the words up.
-        seed: of random start values.
+        vectors: the vectors `(n, D)` of the words; by default each starts at the row of another
+            form of itself (`fallback`), or as `oov` says.
+        oov: where words that are not found start; see `to_embedding`.
+        fallback: the forms under which to look the words up.
+        seed: the seed of random start values.
 
     Returns:
-        A new table `(V + n, D)` whose first rows are those of `table` to the bit, with its
-        metadata. The new rows' `origin` is `COMPOSED` if they come from subwords, else `NEW`.
+        A new table `(V + n, D)` whose first rows are bit-identical to those of `table`, with its
+        metadata. The `origin` of a new row is `COMPOSED` if it comes from subwords, else `NEW`.
 
     Raises:
-        VocabularyError: a word is in the table already, given twice, or no string; `vectors` are
-            of another shape or not finite; a step or a start value is unknown, or needs rows of
-            subwords.
+        VocabularyError: a word is already in the table, given twice, or not a string; `vectors`
+            have another shape or are not finite; a step or a start value is unknown, or needs
+            subword vectors.
     """
     new = _distinct([words] if isinstance(words, str) else words, "word")
     present = [new[at] for at in np.flatnonzero(table.rows_of(new) >= 0).tolist()]
     if present:
         raise VocabularyError(
-            f"{len(present):,} of {len(new):,} words are in the table already, {present[0]!r} the "
-            "first; pass extend(table, [w for w in words if w not in table])"
+            f"{len(present):,} of {len(new):,} words are already in the table, the first is "
+            f"{present[0]!r}",
+            value=present[0],
+            remedy="pass extend(table, [word for word in words if word not in table])",
         )
     origin = np.full(len(new), Origin.NEW, np.uint8)
     if vectors is None:
-        steps = steps_of(fallback)
-        if (
-            oov == SUBWORDS and table.subwords is not None
-        ):  # the same thing, and told apart from words that can't be composed
-            steps, oov = (*(s for s in steps if s != SUBWORDS), SUBWORDS), "normal"
-        rows, found = rows_for(table, new, oov, seed, steps)
-        origin[found.by(SUBWORDS)] = Origin.COMPOSED
+        steps = parse_fallback(fallback)
+        if oov == SUBWORDS and table.subwords is not None:
+            # The same vectors, and the lookup says which words could be composed.
+            steps, oov = (*(step for step in steps if step != SUBWORDS), SUBWORDS), "normal"
+        rows, lookup = look_up_vectors(table, new, oov, seed, steps)
+        origin[lookup.found_by(SUBWORDS)] = Origin.COMPOSED
     else:
-        rows = np.asarray(vectors, np.float32)
-        if rows.shape != (len(new), table.vector_size):
-            raise VocabularyError(
-                f"{len(new):,} words need vectors of shape ({len(new)}, {table.vector_size}), not "
-                f"{rows.shape}"
-            )
-        check_finite(rows, new)
-    none = np.empty(0, np.int64)
-    extended = table.revised(none, rows, new, np.concatenate([table.origin, origin]))
+        rows = _given_vectors(vectors, new, table.vector_size)
+    no_rows = np.empty(0, np.int64)
+    extended = table.patched(no_rows, rows, new, np.concatenate([table.origin, origin]))
     extended.subwords = table.subwords
     return extended
+
+
+def _given_vectors(vectors: npt.ArrayLike, words: Sequence[str], size: int) -> Vectors:
+    """Return the vectors `(n, D)` that a caller gives `n` words.
+
+    Raises:
+        VocabularyError: they have another shape, or are not finite.
+    """
+    rows: Vectors = np.asarray(vectors, np.float32)
+    if rows.shape != (len(words), size):
+        raise VocabularyError(
+            (Option("vectors"), f" has the shape {rows.shape}"),
+            value=rows.shape,
+            remedy=f"pass the shape ({len(words)}, {size}), one row per word",
+        )
+    bad = rows_not_finite(rows)
+    if len(bad):
+        raise VocabularyError(
+            (
+                Option("vectors"),
+                f" has {len(bad):,} rows that are not finite, the first is that of "
+                f"{words[bad[0]]!r}",
+            ),
+            value=words[bad[0]],
+            remedy="pass finite numbers",
+        )
+    return rows
 
 
 def _align(
     tables: Sequence[EmbeddingTable], keys: Iterable[str] | None
 ) -> tuple[list[str], list[Rows]]:
-    """Return the words of the new table, and for each table the row of each, -1 where it lacks it.
+    """Return the words of the new table, and for each table the row of each, -1 if it lacks it.
 
     Raises:
         VocabularyError: there are fewer than two tables, a key is given twice, or no table has it.
     """
-    listed = isinstance(tables, Sequence) and len(tables) > 1
-    if not listed or not all(isinstance(table, EmbeddingTable) for table in tables):
-        raise VocabularyError("pass two tables or more, as a list: [glove, word2vec]")
+    is_list = isinstance(tables, Sequence) and len(tables) > 1
+    if not is_list or not all(isinstance(table, EmbeddingTable) for table in tables):
+        raise VocabularyError(
+            (Option("tables"), " is not a list of two or more tables"),
+            value=tables,
+            remedy=("pass such a list, as in ", Option("tables"), "=[glove, word2vec]"),
+        )
     if keys is None:
         words = list(dict.fromkeys(chain.from_iterable(table.words for table in tables)))
     elif isinstance(keys, str):
-        raise VocabularyError(f"keys={keys!r} is one string; pass a list of words, [{keys!r}]")
+        raise VocabularyError(
+            "is one string, not a list of words",
+            option="keys",
+            value=keys,
+            remedy=("pass ", Option("keys", [keys])),
+        )
     else:
         words = _distinct(keys, "key")
     rows = [table.rows_of(words) for table in tables]
-    lacking = np.flatnonzero(np.maximum.reduce(rows) < 0)
-    if len(lacking):
+    missing = np.flatnonzero(np.maximum.reduce(rows) < 0)
+    if len(missing):
         raise VocabularyError(
-            f"{len(lacking):,} of {len(words):,} keys are in none of the tables, "
-            f"{words[lacking[0]]!r} the first; pass keys=[k for k in keys if any(k in t for t in "
-            "tables)]"
+            f"{len(missing):,} of {len(words):,} keys are in none of the tables, the first is "
+            f"{words[missing[0]]!r}",
+            value=words[missing[0]],
+            remedy=(
+                "pass ",
+                Option("keys"),
+                "=[key for key in keys if any(key in table for table in tables)]",
+            ),
         )
     return words, rows
 
 
-def _distinct(keys: Iterable[str], what: str) -> list[str]:
+def _distinct(keys: Iterable[str], noun: str) -> list[str]:
+    """Return keys as a list.
+
+    Raises:
+        VocabularyError: one is not a string, or is given twice.
+    """
     words = list(keys)
-    other = [word for word in words if not isinstance(word, str)]
-    if other:
-        raise VocabularyError(f"the {what} {other[0]!r} is no string; pass a list of words")
+    for word in words:
+        if not isinstance(word, str):
+            raise VocabularyError(
+                f"the {noun} {word!r} is not a string", value=word, remedy="pass a list of words"
+            )
     if len(set(words)) < len(words):
         last = {word: at for at, word in enumerate(words)}
         twice = next(word for at, word in enumerate(words) if last[word] != at)
         raise VocabularyError(
-            f"the {what} {twice!r} is given twice; pass each once: list(dict.fromkeys({what}s))"
+            f"the {noun} {twice!r} is given twice",
+            value=twice,
+            remedy=f"pass each once: list(dict.fromkeys({noun}s))",
         )
     return words
 
@@ -199,7 +245,7 @@ def _combined(
     tables: Sequence[EmbeddingTable],
     rows: Sequence[Rows],
 ) -> EmbeddingTable:
-    """Return the new table with its origin and the story of its sources."""
+    """Return the new table with its origin and the provenance of its sources."""
     unset = np.uint8(255)
     origin = np.full(len(words), unset)
     for table, at in zip(tables, rows, strict=True):

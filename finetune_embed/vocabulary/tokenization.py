@@ -1,8 +1,8 @@
-"""Many texts tokenized at once, each token as a number.
+"""Tokenizes many texts at once and numbers their tokens.
 
-A compiled loop (`_tokenization.c`) tokenizes ASCII text. Other text, and all text where the loop is
-not compiled, is split at spaces into pieces; each distinct piece is tokenized once and remembered,
-since a corpus has few (IMDB: 0.28 million among 5.8 million).
+A compiled loop (`_tokenization.c`) tokenizes ASCII text. Other text, and all text if the loop was
+not compiled, is split at spaces into pieces. Each distinct piece is tokenized once and remembered,
+since a corpus has few of them (IMDB: 0.28 million among 5.8 million).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if not os.environ.get("FINETUNE_EMBED_NO_COMPILED"):
     with contextlib.suppress(ImportError):  # it was installed without a compiler
         from . import _tokenization as native
 
-CHARACTERS, WORDS = 1 << 23, 1 << 18  # cut at a time, between spaces or otherwise
+CHARACTERS, TOKENS = 1 << 23, 1 << 18  # in a batch of texts, or of texts that are lists of tokens
 REMEMBERED = 1 << 21  # distinct pieces
 
 Text = str | Sequence[str]
@@ -37,15 +37,16 @@ Numbers = npt.NDArray[np.int32]
 
 @dataclass(frozen=True)
 class TokenizedTexts:
-    """Texts as numbers of words: a vocabulary is counted from them, and ids are looked up.
+    """Texts as numbers of tokens, to count a vocabulary from or to encode.
 
     Attributes:
-        words: the distinct words, in the order in which they first occur.
-        numbers: int32 `(N,)`, the words of all texts one after the other, as places in `words`.
-        lengths: int32 `(texts,)`, how many words each text has.
+        tokens: the distinct tokens, in the order in which they first occur.
+        numbers: int32 `(N,)`, the tokens of all texts one after the other, as indices into
+            `tokens`.
+        lengths: int32 `(texts,)`, the number of tokens of each text.
     """
 
-    words: list[str]
+    tokens: list[str]
     numbers: Numbers
     lengths: Numbers
 
@@ -54,175 +55,190 @@ class TokenizedTexts:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How often each word occurs."""
-        counts = np.bincount(self.numbers, minlength=len(self.words))
-        return dict(zip(self.words, counts.tolist(), strict=True))
+        """How often each token occurs."""
+        counts = np.bincount(self.numbers, minlength=len(self.tokens))
+        return dict(zip(self.tokens, counts.tolist(), strict=True))
 
 
 def tokenize_texts(texts: Iterable[Text], tokenizer: Tokenizer) -> TokenizedTexts:
-    """Cut texts into words as `tokenizer.tokenize` does, each text once.
+    """Tokenize texts as `tokenizer.tokenize` does, each text once.
 
     Args:
-        texts: texts, or lists of words, which are not cut again but take the tokenizer's case; both
+        texts: texts, or lists of tokens, which are only lower-cased if the tokenizer does so; both
             may be mixed.
-        tokenizer: how texts are cut. A pattern of one's own, or a special token with a space in it,
-            takes several times as long as the named conventions.
+        tokenizer: the tokenizer. A custom pattern, or a special token with a space in it, takes
+            several times as long as the named conventions.
 
     Raises:
-        VocabularyError: an item is neither a text nor a list of words, or `texts` is one string.
+        VocabularyError: an item is neither a text nor a list of tokens, or `texts` is one string.
     """
     if isinstance(texts, str):
-        raise VocabularyError(f"pass a list of texts, [{texts!r}], not one string")
-    loop = _Compiled(tokenizer) if native and tokenizer.within_spaces else _Pieces(tokenizer)
-    parts = [(_NONE, _NONE)]
+        raise VocabularyError(
+            f"the texts are one string, {texts!r}, not a list",
+            value=texts,
+            remedy=f"pass [{texts!r}]",
+        )
+    uses_native = native is not None and tokenizer.within_spaces
+    loop = _CompiledLoop(tokenizer) if uses_native else _PythonLoop(tokenizer)
+    parts = [(_EMPTY, _EMPTY)]
     groups: Iterator[tuple[bool, Iterator[Any]]] = groupby(texts, lambda t: isinstance(t, str))
     for is_text, group in groups:
         if is_text and tokenizer.within_spaces:
             parts += map(loop.tokenize, _batches(group, CHARACTERS))
         else:
-            words = (_words(text, tokenizer) for text in group)
-            parts += map(loop.number, _batches(words, WORDS))
-    found, lengths = zip(*parts, strict=True)
-    return loop.result(np.concatenate(found), np.concatenate(lengths))
+            tokens = (_tokens_of(text, tokenizer) for text in group)
+            parts += map(loop.number, _batches(tokens, TOKENS))
+    numbers, lengths = zip(*parts, strict=True)
+    return loop.result(np.concatenate(numbers), np.concatenate(lengths))
 
 
-class _Pieces:
-    """Numbers words, and remembers the words of each piece between spaces that was seen so far."""
+class _PythonLoop:
+    """Numbers tokens, and remembers the tokens of each piece between spaces.
+
+    Pieces are numbered too: the tokens of piece `i` are
+    `piece_tokens[piece_bounds[i] : piece_bounds[i + 1]]`.
+    """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
-        self.numbers: dict[str, int] = {}
-        self.forget()
+        self.number_of_token: dict[str, int] = {}
+        self.forget_pieces()
 
-    def forget(self) -> None:
-        """Start anew, so that memory has a bound."""
-        self.places: dict[str, int] = {}
-        self.words, self.ends = _NONE, np.zeros(1, np.int32)  # of all pieces, one after the other
+    def forget_pieces(self) -> None:
+        """Forget all pieces, to bound memory."""
+        self.number_of_piece: dict[str, int] = {}
+        self.piece_tokens, self.piece_bounds = _EMPTY, np.zeros(1, np.int32)
 
     def tokenize(self, texts: list[str]) -> tuple[Numbers, Numbers]:
-        """Return the numbers of the words of all texts, and how many words each text has."""
+        """Return the numbers of the tokens of all texts, and the number of tokens of each text."""
         import pyarrow as pa
         from pyarrow import compute
 
         split = compute.split_pattern(pa.array(map(well_formed, texts), pa.large_string()), " ")
         encoded = split.values.dictionary_encode()
         pieces = encoded.dictionary.to_pylist()
-        if len(self.places) > REMEMBERED:
-            self.forget()
-        new = [piece for piece in pieces if piece not in self.places]
-        self.learn(new)
-        self.places.update(zip(new, count(len(self.places)), strict=False))
-        places = np.fromiter(map(self.places.__getitem__, pieces), np.int32, len(pieces))
-        words = pa.ListArray.from_arrays(self.ends, self.words)
-        found = words.take(pa.array(places)).take(encoded.indices)
-        ends = found.offsets.to_numpy()[split.offsets.to_numpy()]
-        return found.values.to_numpy(), np.diff(ends)
+        if len(self.number_of_piece) > REMEMBERED:
+            self.forget_pieces()
+        new = [piece for piece in pieces if piece not in self.number_of_piece]
+        self.add_pieces(new)
+        self.number_of_piece.update(zip(new, count(len(self.number_of_piece)), strict=False))
+        numbers = np.fromiter(map(self.number_of_piece.__getitem__, pieces), np.int32, len(pieces))
+        all_tokens = pa.ListArray.from_arrays(self.piece_bounds, self.piece_tokens)
+        found = all_tokens.take(pa.array(numbers)).take(encoded.indices)
+        bounds = found.offsets.to_numpy()[split.offsets.to_numpy()]
+        return found.values.to_numpy(), np.diff(bounds)
 
     def number(self, texts: list[list[str]]) -> tuple[Numbers, Numbers]:
-        """Return the numbers of the words of texts that are cut, and how many each text has."""
+        """Return what `tokenize` returns, for texts that are lists of tokens."""
         lengths = np.fromiter(map(len, texts), np.int32, len(texts))
         return self.numbers_of(list(chain.from_iterable(texts))), lengths
 
-    def numbers_of(self, words: list[str]) -> Numbers:
-        """Return the number of each word, given when it is first asked for."""
-        numbers = self.numbers
-        return np.fromiter((numbers.setdefault(w, len(numbers)) for w in words), np.int32)
+    def numbers_of(self, tokens: list[str]) -> Numbers:
+        """Return the number of each token; a new token gets the next number."""
+        known = self.number_of_token
+        return np.fromiter((known.setdefault(t, len(known)) for t in tokens), np.int32)
 
-    def learn(self, pieces: list[str]) -> None:
-        """Cut pieces that were not seen before."""
+    def add_pieces(self, pieces: list[str]) -> None:
+        """Tokenize new pieces and remember their tokens."""
         found = self.tokenizer.tokenize_pieces(pieces)
-        at = np.flatnonzero(np.fromiter(map(" ".__eq__, found), bool, len(found)))
-        words = self.numbers_of([word for word in found if word != " "])
-        ends = at - np.arange(len(at)) + self.ends[-1]
-        self.words = np.concatenate([self.words, words])
-        self.ends = np.concatenate([self.ends, ends.astype(np.int32)])
+        ends = np.flatnonzero(np.fromiter(map(" ".__eq__, found), bool, len(found)))
+        tokens = self.numbers_of([token for token in found if token != " "])
+        bounds = ends - np.arange(len(ends)) + self.piece_bounds[-1]
+        self.piece_tokens = np.concatenate([self.piece_tokens, tokens])
+        self.piece_bounds = np.concatenate([self.piece_bounds, bounds.astype(np.int32)])
 
     def result(self, numbers: Numbers, lengths: Numbers) -> TokenizedTexts:
-        """Return the texts with the words in the order in which they first occur."""
-        return TokenizedTexts(list(self.numbers), numbers, lengths)
+        """Return the texts; tokens are numbered in the order in which they first occur."""
+        return TokenizedTexts(list(self.number_of_token), numbers, lengths)
 
 
-class _Compiled(_Pieces):
-    """The same by the compiled loop, which leaves it pieces that are not ASCII or have specials."""
+class _CompiledLoop(_PythonLoop):
+    """The same with the compiled loop, which leaves it pieces with other than ASCII or specials."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         specials = [token.encode() for token in tokenizer.specials]
-        treebank = tokenizer.pattern == TREEBANK
-        self.loop = native.TextTokenizer(treebank, tokenizer.lowercase, specials)
+        is_treebank = tokenizer.pattern == TREEBANK
+        self.native = native.TextTokenizer(is_treebank, tokenizer.lowercase, specials)
         super().__init__(tokenizer)
 
-    def forget(self) -> None:
-        """Start anew, so that memory has a bound."""
-        super().forget()
-        self.loop.forget()
+    def forget_pieces(self) -> None:
+        """Forget all pieces, to bound memory."""
+        super().forget_pieces()
+        self.native.forget()
 
     def tokenize(self, texts: list[str]) -> tuple[Numbers, Numbers]:
-        """Return the numbers of the words of all texts, and how many words each text has."""
-        if len(self.ends) > REMEMBERED:
-            self.forget()
+        """Return the numbers of the tokens of all texts, and the number of tokens of each text."""
+        if len(self.piece_bounds) > REMEMBERED:
+            self.forget_pieces()
         given = [text if text.isascii() else well_formed(text).encode() for text in texts]
-        found, lengths, pieces = self.loop.tokenize(given)
-        self.learn([piece.decode() for piece in pieces])
-        return self._filled(np.frombuffer(found, np.int32), np.frombuffer(lengths, np.int32))
+        found, lengths, pieces = self.native.tokenize(given)
+        self.add_pieces([piece.decode() for piece in pieces])
+        return self._with_pieces(np.frombuffer(found, np.int32), np.frombuffer(lengths, np.int32))
 
-    def _filled(self, found: Numbers, lengths: Numbers) -> tuple[Numbers, Numbers]:
-        """Put the words of pieces, which are numbered -1, -2, ..., in their places."""
+    def _with_pieces(self, found: Numbers, lengths: Numbers) -> tuple[Numbers, Numbers]:
+        """Replace pieces, which are numbered -1, -2, ..., with their tokens."""
         at = np.flatnonzero(found < 0)
         if not len(at):
             return found, lengths
         piece = -1 - found[at]
         sizes = np.ones(len(found), np.int64)
-        sizes[at] = many = np.diff(self.ends)[piece]
+        sizes[at] = piece_sizes = np.diff(self.piece_bounds)[piece]
         bounds = np.concatenate([[0], np.cumsum(sizes)])
         filled = np.repeat(found, sizes)
-        begins = np.cumsum(many) - many
-        within = np.arange(many.sum()) - np.repeat(begins, many)
-        filled[np.repeat(bounds[at], many) + within] = self.words[
-            np.repeat(self.ends[piece], many) + within
+        starts = np.cumsum(piece_sizes) - piece_sizes
+        within = np.arange(piece_sizes.sum()) - np.repeat(starts, piece_sizes)
+        filled[np.repeat(bounds[at], piece_sizes) + within] = self.piece_tokens[
+            np.repeat(self.piece_bounds[piece], piece_sizes) + within
         ]
         ends = bounds[np.concatenate([[0], np.cumsum(lengths)])]
         return filled, np.diff(ends).astype(np.int32)
 
-    def numbers_of(self, words: list[str]) -> Numbers:
-        """Return the number of each word, given when it is first asked for."""
-        return np.frombuffer(self.loop.numbers([word.encode() for word in words]), np.int32)
+    def numbers_of(self, tokens: list[str]) -> Numbers:
+        """Return the number of each token; a new token gets the next number."""
+        return np.frombuffer(self.native.numbers([token.encode() for token in tokens]), np.int32)
 
     def result(self, numbers: Numbers, lengths: Numbers) -> TokenizedTexts:
-        """Return the texts with the words in the order in which they first occur."""
-        words = self.loop.words()
-        first = np.full(len(words), len(numbers))
+        """Return the texts; tokens are renumbered in the order in which they first occur."""
+        tokens = self.native.tokens()
+        first = np.full(len(tokens), len(numbers))
         first[numbers[::-1]] = np.arange(len(numbers))[::-1]
         order = np.argsort(first)[: np.count_nonzero(first < len(numbers))]
-        place = np.zeros(len(words), np.int32)
-        place[order] = np.arange(len(order))
-        return TokenizedTexts([words[at] for at in order.tolist()], place[numbers], lengths)
+        new_number = np.zeros(len(tokens), np.int32)
+        new_number[order] = np.arange(len(order))
+        return TokenizedTexts([tokens[at] for at in order.tolist()], new_number[numbers], lengths)
 
 
-def _words(text: Text, tokenizer: Tokenizer) -> list[str]:
-    """Return the words of a text; of a list of words, the list in the tokenizer's case."""
+def _tokens_of(text: Text, tokenizer: Tokenizer) -> list[str]:
+    """Return the tokens of a text; of a list of tokens, the list in the tokenizer's case.
+
+    Raises:
+        VocabularyError: it is neither.
+    """
     if isinstance(text, str):
         return tokenizer.tokenize(text)
-    if isinstance(text, Sequence) and all(isinstance(word, str) for word in text):
-        words = [well_formed(word) for word in text]
-        lower, whole = tokenizer.lowercase, tokenizer.specials
-        return [word.lower() if lower and word not in whole else word for word in words]
+    if isinstance(text, Sequence) and all(isinstance(token, str) for token in text):
+        tokens = [well_formed(token) for token in text]
+        lowercase, specials = tokenizer.lowercase, tokenizer.specials
+        return [t.lower() if lowercase and t not in specials else t for t in tokens]
     raise VocabularyError(
-        f"{text!r} is neither a text nor a list of words; remove such rows with dataset.filter(...)"
+        f"{text!r} is neither a text nor a list of words",
+        value=text,
+        remedy="remove such texts, from a data set with dataset.filter(...)",
     )
 
 
-def _batches(texts: Iterable[Sized], most: int) -> Iterator[list[Sized]]:
-    """Yield lists of texts that have `most` characters or words, or a little more."""
+def _batches(texts: Iterable[Sized], size: int) -> Iterator[list[Sized]]:
+    """Yield lists of texts with `size` characters or tokens, or a little more."""
     batch: list[Sized] = []
-    size = 0
+    total = 0
     for text in texts:
         batch.append(text)
-        size += len(text) + 1
-        if size >= most:
+        total += len(text) + 1
+        if total >= size:
             yield batch
-            batch, size = [], 0
+            batch, total = [], 0
     if batch:
         yield batch
 
 
-_NONE: Numbers = np.zeros(0, np.int32)
+_EMPTY: Numbers = np.zeros(0, np.int32)

@@ -1,12 +1,13 @@
-"""How a text is cut into words: a value object that fits the convention of the vectors.
+"""`Tokenizer`: a value object that says how a text is split into tokens.
 
-The specification is a Hugging Face `tokenizers` pipeline, so `tokenizer.json` of a run folder
+It is specified by a Hugging Face `tokenizers` pipeline, so the `tokenizer.json` of a run folder
 means the same to that library.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -14,36 +15,37 @@ from functools import cached_property
 from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any
 
-from ..errors import VocabularyError
+from ..errors import Either, VocabularyError
 from ..table import EmbeddingTable
 
 if TYPE_CHECKING:
     import tokenizers
 
-__all__ = ["CASED", "GLOVE", "TREEBANK", "WHITESPACE", "Tokenizer"]
+__all__ = ["CASED", "GLOVE", "TREEBANK", "WHITESPACE", "Tokenizer", "well_formed"]
 
-#: The splits of the Penn Treebank as GloVe's corpora have them: `didn't` is `did n't`, `it's` is
-#: `it 's`; numbers, abbreviations (`u.s.`) and hyphenated words stay whole; the rest of
-#: punctuation stands alone.
+#: Splits as the Penn Treebank does, as found in GloVe's corpora: `didn't` is `did n't` and `it's`
+#: is `it 's`; numbers, abbreviations (`u.s.`) and hyphenated words are not split; other
+#: punctuation marks are tokens of their own.
 TREEBANK = (
     r"(?i:n't)\b|'(?i:s|re|ve|ll|d|m)\b|\.{2,}|--+|\d+(?:[.,:]\d+)+|(?:\b\p{L}\.){2,}"
     r"|\w+?(?=(?i:n't)\b)|\w+(?:-\w+)*|[^\w\s]"
 )
-#: Patterns without a match that has a space in it, or that depends on what is beyond one.
-_WITHIN_SPACES = (TREEBANK, r"\S+")  # `_cutting.c` has both as loops
-CASED_SHARE = 0.01  # of a table's words; above it the table keeps the case of words
+#: Patterns of which no match contains a space or depends on what comes after one. The loop in
+#: `_tokenization.c` implements both.
+_WITHIN_SPACES = (TREEBANK, r"\S+")
+CASED_SHARE = 0.01  # a table is cased if more of its words than this have an upper-case letter
 
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """Cuts texts into words.
+    """Splits texts into tokens.
 
     Attributes:
-        lowercase: whether words are lower-cased.
-        pattern: a regular expression (Oniguruma syntax) that matches one word after the other.
+        lowercase: whether tokens are lower-cased.
+        pattern: a regular expression (Oniguruma syntax) whose matches are the tokens.
         normalize: whether Unicode is composed (NFC) and curly apostrophes are made straight.
-        specials: tokens that are found first, as they stand, and stay whole; where several could
-            begin at one place, the longest.
+        specials: tokens that are matched first, as written, and stay whole; the longest wins where
+            several begin at the same position.
     """
 
     lowercase: bool = True
@@ -60,14 +62,19 @@ class Tokenizer:
         """
         if name not in CONVENTIONS:
             raise VocabularyError(
-                f"no tokenizer is called {name!r}; there are {', '.join(CONVENTIONS)}, or build "
-                "your own: Tokenizer(lowercase=..., pattern=...)"
+                "is not a known tokenizer",
+                option="tokenizer",
+                value=name,
+                remedy=(
+                    f"choose from {', '.join(CONVENTIONS)}",
+                    Either(", or make your own: Tokenizer(lowercase=..., pattern=...)", ""),
+                ),
             )
         return CONVENTIONS[name]
 
     @classmethod
     def for_table(cls, table: EmbeddingTable) -> Tokenizer:
-        """Return the convention that a table's words were cut by: cased, or lower-cased."""
+        """Return the convention that fits a table's words: `cased` or lower-cased `glove`."""
         words = [word for word in table.words[:50_000] if word.isalpha()]
         cased = sum(word != word.lower() for word in words)
         return CASED if cased > CASED_SHARE * len(words) else GLOVE
@@ -80,49 +87,49 @@ class Tokenizer:
 
     @property
     def within_spaces(self) -> bool:
-        """Whether no word reaches across a space.
+        """Whether no token reaches across a space; False if unknown, as for a custom pattern.
 
-        If so, the words of a text are those of its pieces between spaces: composition (NFC) and
-        lower-casing don't look across a space either. False where this is not known, as for a
-        pattern of one's own.
+        If so, the tokens of a text are those of its pieces between spaces: composition (NFC) and
+        lower-casing don't look across a space either.
         """
         return self.pattern in _WITHIN_SPACES and not any(" " in token for token in self.specials)
 
-    def tokenize_pieces(self, pieces: Iterable[str]) -> list[str]:
-        """Return the words of pieces without spaces: what `tokenize` finds, in less time.
-
-        For a tokenizer with `within_spaces` only. On ASCII, Python's regular expressions mean the
-        same as the pipeline's, and there is nothing to compose.
-
-        Returns:
-            The words of all pieces, and a space behind those of each piece.
-        """
-        words: list[str] = []
-        for plain, run in groupby(pieces, self._is_plain):
-            if plain:
-                text = " ".join(chain(run, [""]))
-                words += self._ascii.findall(text.lower() if self.lowercase else text)
-            else:
-                words += chain.from_iterable([*self.tokenize(piece), " "] for piece in run)
-        return words
-
-    def _is_plain(self, piece: str) -> bool:
-        return piece.isascii() and not (self.specials and self._specials.search(piece))
-
     def tokenize(self, text: str) -> list[str]:
-        """Return the words of a text."""
+        """Return the tokens of a text."""
         if not self.specials:
-            return self._cut(well_formed(text))
-        words: list[str] = []
+            return self._tokenize_plain(well_formed(text))
+        tokens: list[str] = []
         for position, part in enumerate(self._specials.split(well_formed(text))):
-            words += [part] if position % 2 else self._cut(part)
-        return words
+            tokens += [part] if position % 2 else self._tokenize_plain(part)
+        return tokens
 
-    def _cut(self, text: str) -> list[str]:
+    def _tokenize_plain(self, text: str) -> list[str]:
+        """Return the tokens of a text without special tokens."""
         pipeline = self._pipeline
         if pipeline.normalizer is not None:
             text = pipeline.normalizer.normalize_str(text)
-        return [word for word, _ in pipeline.pre_tokenizer.pre_tokenize_str(text)]
+        return [token for token, _ in pipeline.pre_tokenizer.pre_tokenize_str(text)]
+
+    def tokenize_pieces(self, pieces: Iterable[str]) -> list[str]:
+        """Return the tokens of pieces without spaces: those of `tokenize`, in less time.
+
+        Only for a tokenizer with `within_spaces`. On ASCII, Python's regular expressions mean the
+        same as the pipeline's, and there is nothing to compose.
+
+        Returns:
+            The tokens of all pieces, with a space after those of each piece.
+        """
+        tokens: list[str] = []
+        for is_plain, run in groupby(pieces, self._is_plain):
+            if is_plain:
+                text = " ".join(chain(run, [""]))
+                tokens += self._ascii.findall(text.lower() if self.lowercase else text)
+            else:
+                tokens += chain.from_iterable([*self.tokenize(piece), " "] for piece in run)
+        return tokens
+
+    def _is_plain(self, piece: str) -> bool:
+        return piece.isascii() and not (self.specials and self._specials.search(piece))
 
     def pipeline(self, vocabulary: dict[str, int], unk: str) -> tokenizers.Tokenizer:
         """Return a Hugging Face tokenizer that maps texts to the ids of a vocabulary."""
@@ -150,18 +157,28 @@ class Tokenizer:
         return pipeline
 
     @classmethod
-    def of_pipeline(cls, pipeline: tokenizers.Tokenizer) -> Tokenizer:
-        """Return the value object that a pipeline made by `pipeline()` came from.
+    def from_pipeline(
+        cls, pipeline: tokenizers.Tokenizer, where: str | os.PathLike[str] | None = None
+    ) -> Tokenizer:
+        """Return the tokenizer whose method `pipeline` made a pipeline.
+
+        Args:
+            pipeline: the pipeline.
+            where: the file it comes from, for messages.
 
         Raises:
-            VocabularyError: the pipeline was made by something else.
+            VocabularyError: something else made the pipeline.
         """
         spec = json.loads(pipeline.to_str())
         steps = [step["type"] for step in (spec["normalizer"] or {}).get("normalizers", [])]
         try:
             pattern = spec["pre_tokenizer"]["pattern"]["Regex"]
         except (KeyError, TypeError) as error:
-            raise VocabularyError("tokenizer.json was not written by finetune_embed") from error
+            raise VocabularyError(
+                "the tokenizer was not written by finetune_embed",
+                where=where,
+                remedy="pass the tokenizer.json of a run folder or of Vocabulary.save",
+            ) from error
         added = sorted(spec["added_tokens"], key=lambda token: int(token["id"]))
         specials = tuple(token["content"] for token in added)
         return cls("Lowercase" in steps, pattern, "NFC" in steps, specials)
@@ -173,6 +190,7 @@ class Tokenizer:
 
     @cached_property
     def _ascii(self) -> re.Pattern[str]:
+        """Matches a token of ASCII text, or a space."""
         letters = self.pattern.replace(r"\p{L}", "[A-Za-z]")
         return re.compile(f"{letters}| ", re.ASCII)
 
@@ -188,7 +206,7 @@ CONVENTIONS = {"glove": GLOVE, "cased": CASED, "whitespace": WHITESPACE}
 
 
 def well_formed(text: str) -> str:
-    """Return a text that can be encoded: lone surrogates become U+FFFD."""
+    """Return a text that UTF-8 can encode: lone surrogates become U+FFFD."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finetune_embed import EmbeddingTable, VocabularyError
-from finetune_embed.vocabulary import STEPS, find, follow, forms_of, steps_of, without_subwords
+from finetune_embed.vocabulary import (
+    STEPS,
+    apply_fallback,
+    forms_of,
+    look_up,
+    parse_fallback,
+    without_subwords,
+)
 
 PLAIN = STEPS[:-1]
 
@@ -39,7 +46,7 @@ def form_of(word: str, step: str) -> str | None:
         asked.extend(forms)
         return np.full(len(forms), -1)
 
-    follow([word], [step], rows_of)
+    apply_fallback([word], [step], rows_of)
     return asked[1] if len(asked) > 1 else None
 
 
@@ -83,24 +90,24 @@ def test_forms_accumulate_in_order():
         asked.append(list(forms))
         return np.full(len(forms), -1)
 
-    found = follow(["IPv4"], ["lower", "digits_hash", "digits_zero"], rows_of)
+    found = apply_fallback(["IPv4"], ["lower", "digits_hash", "digits_zero"], rows_of)
     assert asked == [["IPv4"], ["ipv4"], ["IPv#", "ipv#"], ["IPv0", "ipv0"]]
-    assert found.row.tolist() == [-1]
-    assert found.step.tolist() == [-1]
+    assert found.rows.tolist() == [-1]
+    assert found.step_numbers.tolist() == [-1]
 
 
 def test_the_first_form_that_the_table_has_wins_and_counts_under_its_step():
     table = table_of("ipv#", "IPv#", "ipv0", "Apple", "apple", "year")
     words = ["IPv4", "Apple", "APPLE", "xPv4", "iPv4", "ipv0", "(Year)"]
-    found = find(table, words, ("lower", "digits_hash", "digits_zero", "strip_punctuation"))
-    assert found.names == (
+    found = look_up(table, words, ("lower", "digits_hash", "digits_zero", "strip_punctuation"))
+    assert found.step_names == (
         "exact",
         "lower",
         "digits_hash",
         "digits_zero",
         "strip_punctuation",
     )
-    assert found.step_names("-") == [
+    assert found.step_of_each_word("-") == [
         "digits_hash",
         "exact",
         "lower",
@@ -109,24 +116,32 @@ def test_the_first_form_that_the_table_has_wins_and_counts_under_its_step():
         "exact",
         "strip_punctuation",
     ]
-    assert found.row.tolist() == [1, 3, 4, -1, 0, 2, 5]
-    assert found.any.tolist() == [True, True, True, False, True, True, True]
-    assert found.by("lower").tolist() == [False, False, True, False, False, False, False]
-    assert not found.by("subwords").any()
+    assert found.rows.tolist() == [1, 3, 4, -1, 0, 2, 5]
+    assert found.is_found.tolist() == [True, True, True, False, True, True, True]
+    assert found.found_by("lower").tolist() == [False, False, True, False, False, False, False]
+    assert not found.found_by("subwords").any()
     assert found.composed is None
-    assert find(table, words).step_names("-") == ["-", "exact", "-", "-", "-", "exact", "-"]
+    assert look_up(table, words).step_of_each_word("-") == [
+        "-",
+        "exact",
+        "-",
+        "-",
+        "-",
+        "exact",
+        "-",
+    ]
 
 
 def test_the_order_of_steps_decides():
     table = table_of("paris", "Paris")
-    assert find(table, ["PARIS"], ("lower", "capitalize")).row.tolist() == [0]
-    assert find(table, ["PARIS"], ("capitalize", "lower")).row.tolist() == [1]
-    assert find(table, ["PARIS"], "capitalize, lower").step_names("") == ["capitalize"]
+    assert look_up(table, ["PARIS"], ("lower", "capitalize")).rows.tolist() == [0]
+    assert look_up(table, ["PARIS"], ("capitalize", "lower")).rows.tolist() == [1]
+    assert look_up(table, ["PARIS"], "capitalize, lower").step_of_each_word("") == ["capitalize"]
 
 
-def test_a_word_that_is_all_punctuation_is_never_looked_up_as_nothing():
+def test_the_empty_form_of_a_word_is_never_looked_up():
     table = table_of("", "a")
-    assert find(table, ["...", "", "a."], ("strip_punctuation",)).row.tolist() == [-1, 0, 1]
+    assert look_up(table, ["...", "", "a."], ("strip_punctuation",)).rows.tolist() == [-1, 0, 1]
 
 
 @given(
@@ -136,8 +151,10 @@ def test_a_word_that_is_all_punctuation_is_never_looked_up_as_nothing():
 )
 def test_equals_one_word_at_a_time_by_definition(known, words, steps):
     table = table_of(*known)
-    found = find(table, words, steps)
-    for word, row, step in zip(words, found.row.tolist(), found.step_names(""), strict=True):
+    found = look_up(table, words, steps)
+    for word, row, step in zip(
+        words, found.rows.tolist(), found.step_of_each_word(""), strict=True
+    ):
         forms, expected = [word], (-1, "")
         if word in known:
             expected = (known.index(word), "exact")
@@ -151,51 +168,54 @@ def test_equals_one_word_at_a_time_by_definition(known, words, steps):
         assert (row, step) == expected
 
 
-def test_subwords_compose_the_word_as_it_stands_where_the_step_stands():
+def test_subwords_compose_the_unchanged_word_in_the_order_of_steps():
     table = table_of("abc", "z")
     table.subwords = composer = Halves(2)
     words = ["ABC", "four", "five5", "ABCD", "z", "Z"]
-    found = find(table, words, ("lower", "subwords"))
-    assert found.step_names("-") == ["lower", "subwords", "-", "subwords", "exact", "lower"]
+    found = look_up(table, words, ("lower", "subwords"))
+    assert found.step_of_each_word("-") == ["lower", "subwords", "-", "subwords", "exact", "lower"]
     assert composer.asked == [["four", "five5", "ABCD"]]
     assert found.composed.tolist() == [[4.0, 4.0], [4.0, 4.0]]
-    assert found.row.tolist() == [0, -1, -1, -1, 1, 1]
-    before = find(table, ["ABCD", "ABC", "Q"], ("subwords", "lower"))
-    assert before.step_names("-") == ["subwords", "lower", "-"]
-    assert find(table, ["z"], ("subwords",)).step_names("-") == ["exact"]
-    assert len(composer.asked) == 2  # nothing was lacking, so nothing was asked
+    assert found.rows.tolist() == [0, -1, -1, -1, 1, 1]
+    before = look_up(table, ["ABCD", "ABC", "Q"], ("subwords", "lower"))
+    assert before.step_of_each_word("-") == ["subwords", "lower", "-"]
+    assert look_up(table, ["z"], ("subwords",)).step_of_each_word("-") == ["exact"]
+    assert len(composer.asked) == 2  # no word was missing
 
 
 def test_subwords_of_a_table_that_has_none():
     message = (
-        r"fallback=\('lower', 'subwords'\) needs a table with rows of subwords, which "
-        r"EmbeddingTable\(1 words x 2\) does not have; load a fastText binary, "
-        r"load_vectors\('cc.en.300.bin'\), or leave 'subwords' out"
+        r"fallback=\('lower', 'subwords'\) needs subword vectors, which EmbeddingTable\(1 words x 2"
+        r"\) does not have; do without 'subwords', or use a fastText binary: "
+        r"load_vectors\('cc.en.300.bin'\)"
     )
     with pytest.raises(VocabularyError, match=message):
-        find(table_of("a"), ["a"], ("lower", "subwords"))
+        look_up(table_of("a"), ["a"], ("lower", "subwords"))
 
 
 def test_the_keys_to_load_for_a_chain():
     chain = ("lower", "subwords", "digits_zero")
     forms = forms_of(["IPv4", "a", "ipv4", "..."], chain)
     assert forms == ["IPv4", "a", "ipv4", "...", "IPv0", "ipv0"]
-    whole = table_of("b", "ipv0", "a", "x")
-    few = whole.subset(form for form in forms if form in whole)
+    table = table_of("b", "ipv0", "a", "x")
+    few = table.subset(form for form in forms if form in table)
     assert few.index_to_key == ["a", "ipv0"]
-    assert find(few, ["IPv4"], without_subwords(chain)).step_names("") == ["digits_zero"]
+    assert look_up(few, ["IPv4"], without_subwords(chain)).step_of_each_word("") == ["digits_zero"]
 
 
 def test_steps_are_checked():
-    assert steps_of(()) == steps_of("") == ()
-    assert steps_of("lower, digits_zero") == steps_of(["lower", "digits_zero"])
+    assert parse_fallback(()) == parse_fallback("") == ()
+    assert parse_fallback("lower, digits_zero") == parse_fallback(["lower", "digits_zero"])
     assert without_subwords("subwords,lower") == ("lower",)
-    with pytest.raises(
-        VocabularyError, match=r"no fallback step is called 'lowercase'; choose from lower, cap"
-    ):
-        steps_of(["lowercase"])
-    with pytest.raises(VocabularyError, match="the fallback step 'lower' is given twice"):
-        steps_of("lower,digits_zero,lower")
+    message = (
+        r"fallback=\('lowercase',\) has the unknown step 'lowercase'; choose from lower, cap.*, "
+        r"such as fallback=\('lower', 'digits_zero'\)"
+    )
+    with pytest.raises(VocabularyError, match=message):
+        parse_fallback(["lowercase"])
+    message = r"has the step 'lower' twice; remove one: fallback=\('lower', 'digits_zero'\)"
+    with pytest.raises(VocabularyError, match=message):
+        parse_fallback("lower,digits_zero,lower")
 
 
 def test_fifty_thousand_words_in_a_large_table_take_well_under_a_second():
@@ -203,6 +223,6 @@ def test_fifty_thousand_words_in_a_large_table_take_well_under_a_second():
     words = [f"word{7 * i}" for i in range(40_000)] + [f"(Zord{i}" for i in range(10_000)]
     assert "word1" in table  # the index is built
     started = time.perf_counter()
-    found = find(table, words, PLAIN)
+    found = look_up(table, words, PLAIN)
     assert time.perf_counter() - started < 1
-    assert found.any.sum() == 40_000
+    assert found.is_found.sum() == 40_000

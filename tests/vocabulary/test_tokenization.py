@@ -1,4 +1,4 @@
-"""Texts cut at once are cut as the `tokenizers` pipeline cuts them, whatever is in them."""
+"""Any text is tokenized at once just as the `tokenizers` pipeline tokenizes it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finetune_embed import Tokenizer, Vocabulary, VocabularyError
-from finetune_embed.vocabulary import CASED, GLOVE, WHITESPACE, TokenizedTexts
-from finetune_embed.vocabulary import tokenization as cutting
+from finetune_embed.vocabulary import CASED, GLOVE, WHITESPACE, TokenizedTexts, tokenization
 from finetune_embed.vocabulary.tokenizer import CONVENTIONS, well_formed
 
 SPECIALS = ("<s>", "[Num]", "<s>>", "n't", "İ")
-CUTTERS = {
+TOKENIZERS = {
     **CONVENTIONS,
     **{f"{name}+": replace(one, specials=SPECIALS) for name, one in CONVENTIONS.items()},
 }
@@ -37,30 +36,30 @@ ODD = [
 ODD_TEXT = st.lists(st.one_of(st.sampled_from(ODD), st.characters()), max_size=25).map("".join)
 
 
-def cut(texts: Any, tokenizer: Tokenizer) -> TokenizedTexts:
-    """Cut texts by the compiled loop and by the one in Python, which agree."""
+def tokenized(texts: Any, tokenizer: Tokenizer) -> TokenizedTexts:
+    """Tokenize texts with the compiled loop and in Python, and check that both agree."""
     texts = texts if isinstance(texts, str) else list(texts)
-    found = cutting.tokenize_texts(texts, tokenizer)
+    found = tokenization.tokenize_texts(texts, tokenizer)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cutting, "native", None)
-        other = cutting.tokenize_texts(texts, tokenizer)
-    assert found.words == other.words
+        patch.setattr(tokenization, "native", None)
+        other = tokenization.tokenize_texts(texts, tokenizer)
+    assert found.tokens == other.tokens
     assert found.numbers.tolist() == other.numbers.tolist()
     assert found.lengths.tolist() == other.lengths.tolist()
     return found
 
 
-def words_of(found: TokenizedTexts) -> list[list[str]]:
-    """Return the words of each text."""
+def tokens_of(found: TokenizedTexts) -> list[list[str]]:
+    """Return the tokens of each text."""
     assert found.numbers.dtype == found.lengths.dtype == np.int32
-    words = iter(found.words[number] for number in found.numbers.tolist())
-    return [[next(words) for _ in range(length)] for length in found.lengths.tolist()]
+    tokens = iter(found.tokens[number] for number in found.numbers.tolist())
+    return [[next(tokens) for _ in range(length)] for length in found.lengths.tolist()]
 
 
-def specified(texts: list[str], tokenizer: Tokenizer, words: list[str]) -> list[list[str]]:
-    """Return the words of each text as the pipeline finds them; `?` for one not among `words`."""
-    known = ["?", *dict.fromkeys([*tokenizer.specials, *words])]
-    pipeline = tokenizer.pipeline({word: number for number, word in enumerate(known)}, "?")
+def specified(texts: list[str], tokenizer: Tokenizer, tokens: list[str]) -> list[list[str]]:
+    """Return the tokens of each text by the pipeline; `?` for one that is not among `tokens`."""
+    known = ["?", *dict.fromkeys([*tokenizer.specials, *tokens])]
+    pipeline = tokenizer.pipeline({token: number for number, token in enumerate(known)}, "?")
     clean = [well_formed(text) for text in texts]
     return [
         [known[number] for number in one.ids]
@@ -68,19 +67,19 @@ def specified(texts: list[str], tokenizer: Tokenizer, words: list[str]) -> list[
     ]
 
 
-@pytest.mark.parametrize("tokenizer", CUTTERS.values(), ids=CUTTERS)
+@pytest.mark.parametrize("tokenizer", TOKENIZERS.values(), ids=TOKENIZERS)
 @given(texts=st.lists(ODD_TEXT, max_size=5))
-def test_the_words_are_those_of_the_pipeline(tokenizer, texts):
+def test_the_tokens_are_those_of_the_pipeline(tokenizer, texts):
     assert tokenizer.within_spaces
-    found = cut(texts, tokenizer)
-    assert words_of(found) == specified(texts, tokenizer, found.words)
-    assert words_of(found) == [tokenizer.tokenize(text) for text in texts]
+    found = tokenized(texts, tokenizer)
+    assert tokens_of(found) == specified(texts, tokenizer, found.tokens)
+    assert tokens_of(found) == [tokenizer.tokenize(text) for text in texts]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*CONVENTIONS, "glove+"])
-def test_every_code_point_within_a_word_and_at_both_ends_of_a_piece(name):
-    tokenizer = CUTTERS[name]
+def test_every_code_point_within_a_token_and_at_both_ends_of_a_piece(name):
+    tokenizer = TOKENIZERS[name]
     points = [
         chr(point)
         for point in range(sys.maxunicode + 1)
@@ -92,56 +91,58 @@ def test_every_code_point_within_a_word_and_at_both_ends_of_a_piece(name):
         " ".join(f"A{c}b n't{c} {c}'s {c} " for c in points[at : at + 500])
         for at in range(0, len(points), 500)
     ]
-    found = cut(texts, tokenizer)
-    assert words_of(found) == specified(texts, tokenizer, found.words)
+    found = tokenized(texts, tokenizer)
+    assert tokens_of(found) == specified(texts, tokenizer, found.tokens)
 
 
 @pytest.mark.parametrize("tokenizer", CONVENTIONS.values(), ids=CONVENTIONS)
-def test_ascii_is_cut_by_python_as_by_the_pipeline(tokenizer):
+def test_python_tokenizes_ascii_like_the_pipeline(tokenizer):
     characters = [chr(point) for point in range(128) if chr(point) != " "]
     pieces = ["".join(pair) for pair in product(characters, repeat=2)]
     pieces += ["".join(some) for some in product("aN'T.3,-_:\t\x1c!", repeat=4)]
     pieces += [a + b + c for a, b, c in product(["", "ca", "it", "1", "u."], ODD[:26], ODD[20:40])]
     pieces = [piece for piece in dict.fromkeys(pieces) if piece.isascii() and " " not in piece]
     assert len(pieces) > 40_000
-    words: list[list[str]] = [[]]
-    for word in tokenizer.tokenize_pieces(pieces):
-        words.append([]) if word == " " else words[-1].append(word)
-    assert words.pop() == []
-    assert words == [tokenizer.tokenize(piece) for piece in pieces]
-    assert words == words_of(cutting.tokenize_texts(pieces, tokenizer))
+    tokens: list[list[str]] = [[]]
+    for token in tokenizer.tokenize_pieces(pieces):
+        tokens.append([]) if token == " " else tokens[-1].append(token)
+    assert tokens.pop() == []
+    assert tokens == [tokenizer.tokenize(piece) for piece in pieces]
+    assert tokens == tokens_of(tokenization.tokenize_texts(pieces, tokenizer))
 
 
-compiled = pytest.mark.skipif(cutting.native is None, reason="the compiled loop was not built here")
+needs_compiled_loop = pytest.mark.skipif(
+    tokenization.native is None, reason="the loop is not compiled"
+)
 
 
-@compiled
-def test_what_the_compiled_loop_is_given():
+@needs_compiled_loop
+def test_arguments_and_results_of_the_compiled_loop():
     with pytest.raises(ValueError, match="a special token is empty"):
-        cutting.native.TextTokenizer(True, True, [b"<s>", b""])
-    cutter = cutting.native.TextTokenizer(True, True, [b"<s>"])
+        tokenization.native.TextTokenizer(True, True, [b"<s>", b""])
+    loop = tokenization.native.TextTokenizer(True, True, [b"<s>"])
     for bad in (3, [3], [None]):
         with pytest.raises(TypeError):
-            cutter.tokenize(bad)
+            loop.tokenize(bad)
         with pytest.raises(TypeError):
-            cutter.numbers(bad)
-    numbers, lengths, pieces = cutter.tokenize(["A a", "\xe9 <s>b A".encode(), b"", "\xe9"])
+            loop.numbers(bad)
+    numbers, lengths, pieces = loop.tokenize(["A a", "\xe9 <s>b A".encode(), b"", "\xe9"])
     assert np.frombuffer(numbers, np.int32).tolist() == [0, 0, -1, -2, 0, -1]
     assert np.frombuffer(lengths, np.int32).tolist() == [2, 3, 0, 1]
     assert pieces == ["\xe9".encode(), b"<s>b"]
-    assert np.frombuffer(cutter.numbers([b"b", b"a"]), np.int32).tolist() == [1, 0]
-    assert cutter.words() == ["a", "b"]
-    assert cutter.tokenize(["\xe9 x"])[2] == []
-    cutter.forget()
-    assert cutter.tokenize(["\xe9 x"])[2] == ["\xe9".encode()]
-    assert cutter.words() == ["a", "b", "x"]
+    assert np.frombuffer(loop.numbers([b"b", b"a"]), np.int32).tolist() == [1, 0]
+    assert loop.tokens() == ["a", "b"]
+    assert loop.tokenize(["\xe9 x"])[2] == []
+    loop.forget()
+    assert loop.tokenize(["\xe9 x"])[2] == ["\xe9".encode()]
+    assert loop.tokens() == ["a", "b", "x"]
 
 
-@compiled
-def test_many_words_are_numbered_and_told():
+@needs_compiled_loop
+def test_many_tokens_are_numbered():
     words = [f"w{i}" for i in range(50_000)]
-    found = cutting.tokenize_texts([" ".join(words), " ".join(words[::-1])], GLOVE)
-    assert found.words == words
+    found = tokenization.tokenize_texts([" ".join(words), " ".join(words[::-1])], GLOVE)
+    assert found.tokens == words
     assert found.numbers.tolist() == [*range(50_000), *range(49_999, -1, -1)]
 
 
@@ -155,29 +156,29 @@ SPACED = [
 
 @pytest.mark.parametrize("tokenizer", SPACED)
 @given(texts=st.lists(st.text(st.sampled_from("ab NewYork<s>,"), max_size=12), max_size=4))
-def test_words_that_reach_across_spaces(tokenizer, texts):
+def test_tokens_that_reach_across_spaces(tokenizer, texts):
     assert not tokenizer.within_spaces
     texts = [*texts, "a b c", "in New York <s>"]
-    found = cut(texts, tokenizer)
-    assert words_of(found) == specified(texts, tokenizer, found.words)
-    assert any(" " in word for word in found.words)
+    found = tokenized(texts, tokenizer)
+    assert tokens_of(found) == specified(texts, tokenizer, found.tokens)
+    assert any(" " in token for token in found.tokens)
 
 
 @pytest.mark.parametrize(("characters", "remembered"), [(1, 0), (9, 3), (40, 10**6)])
 @pytest.mark.parametrize("tokenizer", [GLOVE, SPACED[0]])
-def test_the_size_of_batches_and_of_what_is_remembered_does_not_matter(
+def test_the_size_of_batches_and_of_the_memory_for_pieces_does_not_matter(
     monkeypatch, tokenizer, characters, remembered
 ):
     texts = [f"w{i % 7} x  y{i % 3}é, " * (i % 4) for i in range(60)]
-    once = cut(texts, tokenizer)
-    monkeypatch.setattr(cutting, "CHARACTERS", characters)
-    monkeypatch.setattr(cutting, "WORDS", characters)
-    monkeypatch.setattr(cutting, "REMEMBERED", remembered)
-    again = cut(iter(texts), tokenizer)
-    assert again.words == once.words
+    once = tokenized(texts, tokenizer)
+    monkeypatch.setattr(tokenization, "CHARACTERS", characters)
+    monkeypatch.setattr(tokenization, "TOKENS", characters)
+    monkeypatch.setattr(tokenization, "REMEMBERED", remembered)
+    again = tokenized(iter(texts), tokenizer)
+    assert again.tokens == once.tokens
     assert again.numbers.tolist() == once.numbers.tolist()
     assert again.lengths.tolist() == once.lengths.tolist()
-    assert words_of(once) == [tokenizer.tokenize(text) for text in texts]
+    assert tokens_of(once) == [tokenizer.tokenize(text) for text in texts]
 
 
 MIXED = [
@@ -192,47 +193,51 @@ MIXED = [
 ]
 
 
-@pytest.mark.parametrize("tokenizer", [GLOVE, CASED, CUTTERS["glove+"], SPACED[0]])
-def test_texts_and_lists_of_words_may_be_mixed(tokenizer):
-    found = cut(MIXED, tokenizer)
+@pytest.mark.parametrize("tokenizer", [GLOVE, CASED, TOKENIZERS["glove+"], SPACED[0]])
+def test_texts_and_lists_of_tokens_may_be_mixed(tokenizer):
+    found = tokenized(MIXED, tokenizer)
     lower = str.lower if tokenizer.lowercase else str
     expected = [
         tokenizer.tokenize(text) if isinstance(text, str) else [lower(well_formed(w)) for w in text]
         for text in MIXED
     ]
-    assert words_of(found) == expected
+    assert tokens_of(found) == expected
     assert len(found) == len(MIXED)
-    assert found.words == list(dict.fromkeys(word for words in expected for word in words))
+    assert found.tokens == list(dict.fromkeys(token for tokens in expected for token in tokens))
     counts = found.counts
     assert counts["z"] == 1
-    assert counts[lower("B")] == sum(words.count(lower("B")) for words in expected) > 1
+    assert counts[lower("B")] == sum(tokens.count(lower("B")) for tokens in expected) > 1
     assert sum(counts.values()) == len(found.numbers)
 
 
-def test_nothing_to_cut():
-    for texts, rows in (([], 0), ([""], 1), (["", "  "], 2), ([[]], 1), ([" ", []], 2)):
-        found = cut(texts, GLOVE)
-        assert (found.words, found.numbers.tolist(), found.lengths.tolist()) == ([], [], [0] * rows)
+def test_no_tokens():
+    for texts in ([], [""], ["", "  "], [[]], [" ", []]):
+        found = tokenized(texts, GLOVE)
+        assert found.tokens == found.numbers.tolist() == []
+        assert found.lengths.tolist() == [0] * len(texts)
         assert found.counts == {}
         assert found.numbers.dtype == found.lengths.dtype == np.int32
 
 
 @pytest.mark.parametrize("bad", [None, 3, ["a", None], b"ab"])
 @pytest.mark.parametrize("tokenizer", [GLOVE, SPACED[0]])
-def test_what_is_no_text(tokenizer, bad):
-    with pytest.raises(VocabularyError, match="is neither a text nor a list of words; remove such"):
-        cut(["a b", bad], tokenizer)
-    with pytest.raises(VocabularyError, match=r"pass a list of texts, \['a b'\], not one string"):
-        cut("a b", tokenizer)
+def test_invalid_texts(tokenizer, bad):
+    message = "is neither a text nor a list of words; remove such texts, .* with dataset.filter"
+    with pytest.raises(VocabularyError, match=message) as raised:
+        tokenized(["a b", bad], tokenizer)
+    assert raised.value.value is bad
+    message = r"the texts are one string, 'a b', not a list; pass \['a b'\]"
+    with pytest.raises(VocabularyError, match=message):
+        tokenized("a b", tokenizer)
 
 
 @given(st.lists(st.one_of(ODD_TEXT, st.lists(st.sampled_from(ODD), max_size=4)), max_size=5))
-def test_a_vocabulary_and_the_ids_of_texts_that_were_cut_once(texts):
-    texts = ["x x", *texts]  # a word that occurs twice
-    for tokenizer in (CUTTERS["glove+"], WHITESPACE):
-        found = cut(texts, tokenizer)
+def test_a_vocabulary_and_ids_from_texts_that_were_tokenized_once(texts):
+    texts = ["x x", *texts]  # a token that occurs twice
+    for tokenizer in (TOKENIZERS["glove+"], WHITESPACE):
+        found = tokenized(texts, tokenizer)
         vocab = Vocabulary.from_counts(found.counts, tokenizer, 2 if len(found.numbers) > 20 else 1)
-        words = [word for words in words_of(found) for word in words]
+        words = [word for words in tokens_of(found) for word in words]
         of_texts = Vocabulary.from_texts(texts, tokenizer, 2 if len(words) > 20 else 1)
         assert vocab.index_to_key == of_texts.index_to_key
         assert vocab.counts.tolist() == of_texts.counts.tolist()
@@ -245,4 +250,4 @@ def test_a_vocabulary_and_the_ids_of_texts_that_were_cut_once(texts):
         ids, offsets = vocab.encode(found)
         assert ids.tolist() == [vocab.key_to_index.get(word, vocab.unk_idx) for word in words]
         assert offsets.tolist() == [0, *np.cumsum(found.lengths)[:-1].tolist()]
-        assert vocab.words_of(texts) == words_of(found)
+        assert vocab.words_of(texts) == tokens_of(found)

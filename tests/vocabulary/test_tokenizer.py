@@ -59,7 +59,7 @@ def test_cased_convention_differs_in_case_alone():
     ]
 
 
-def test_whitespace_convention_leaves_words_as_they_are():
+def test_whitespace_convention_does_not_change_words():
     assert WHITESPACE.tokenize("Cafe\u0301 can’t, X-y!\n z\u00a0w") == [
         "Cafe\u0301",
         "can’t,",
@@ -69,7 +69,7 @@ def test_whitespace_convention_leaves_words_as_they_are():
     ]
 
 
-def test_a_convention_of_ones_own():
+def test_a_custom_convention():
     tokenizer = Tokenizer(lowercase=True, pattern=r"[a-z]", normalize=False)
     assert tokenizer.tokenize("A1b") == ["a", "b"]
     assert tokenizer.name == "custom"
@@ -78,12 +78,16 @@ def test_a_convention_of_ones_own():
 def test_names():
     assert [Tokenizer.named(name) for name in ("glove", "cased", "whitespace")] == CONVENTIONS
     assert [convention.name for convention in CONVENTIONS] == ["glove", "cased", "whitespace"]
-    with pytest.raises(VocabularyError, match="no tokenizer is called 'bert'; there are glove, c"):
+    message = (
+        "tokenizer='bert' is not a known tokenizer; choose from glove, cased, whitespace, or make "
+        r"your own: Tokenizer\(lowercase=\.\.\., pattern=\.\.\.\)"
+    )
+    with pytest.raises(VocabularyError, match=message):
         Tokenizer.named("bert")
 
 
 def test_values_are_equal_hashable_and_survive_pickling():
-    GLOVE.tokenize("x")  # what is cached must not matter
+    GLOVE.tokenize("x")  # fills the caches, which must not matter
     assert Tokenizer() == GLOVE
     assert hash(Tokenizer()) == hash(GLOVE)
     assert pickle.loads(pickle.dumps(Tokenizer(lowercase=False))) == CASED
@@ -103,7 +107,7 @@ def test_values_are_equal_hashable_and_survive_pickling():
     ],
 )
 def test_for_table_looks_at_the_case_of_the_most_frequent_words(words, expected):
-    table = EmbeddingTable(words, np.zeros((len(words), 1)))  # its look is at the list alone
+    table = EmbeddingTable(words, np.zeros((len(words), 1)))
     assert Tokenizer.for_table(table) == expected
 
 
@@ -124,7 +128,7 @@ def test_lone_surrogates_become_replacement_characters(text, expected):
 
 
 @given(TEXT)
-def test_tokens_are_pieces_of_the_text_in_its_order(text):
+def test_tokens_are_parts_of_the_text_in_order(text):
     clean = well_formed(text)
     position = 0
     for word in WHITESPACE.tokenize(text):
@@ -136,7 +140,7 @@ def test_tokens_are_pieces_of_the_text_in_its_order(text):
 
 @pytest.mark.parametrize("tokenizer", CONVENTIONS, ids=lambda tokenizer: tokenizer.name)
 @given(text=TEXT)
-def test_encode_is_tokenize_and_a_look_up(tokenizer, text):
+def test_encode_tokenizes_and_looks_ids_up(tokenizer, text):
     words = tokenizer.tokenize(text)
     vocab = Vocabulary(dict.fromkeys(["a", "b", "'", *words[::2]], 1), tokenizer)
     expected = [vocab.key_to_index.get(word, vocab.unk_idx) for word in words]
@@ -148,15 +152,15 @@ def test_encode_is_tokenize_and_a_look_up(tokenizer, text):
 @pytest.mark.parametrize("tokenizer", CONVENTIONS, ids=lambda tokenizer: tokenizer.name)
 def test_a_pipeline_tells_the_convention_it_came_from(tokenizer):
     pipeline = tokenizer.pipeline({"<unk>": 0}, "<unk>")
-    assert Tokenizer.of_pipeline(pipeline) == tokenizer
+    assert Tokenizer.from_pipeline(pipeline) == tokenizer
     reread = tokenizers.Tokenizer.from_str(pipeline.to_str())
-    assert Tokenizer.of_pipeline(reread) == tokenizer
+    assert Tokenizer.from_pipeline(reread) == tokenizer
 
 
-def test_a_foreign_pipeline_is_refused():
+def test_a_pipeline_of_something_else_is_refused():
     pipeline = tokenizers.Tokenizer(tokenizers.models.WordLevel({"<unk>": 0}, "<unk>"))
-    with pytest.raises(VocabularyError, match=r"tokenizer\.json was not written by finetune_embed"):
-        Tokenizer.of_pipeline(pipeline)
+    with pytest.raises(VocabularyError, match=r"not written by finetune_embed; pass the tokenizer"):
+        Tokenizer.from_pipeline(pipeline)
     pipeline.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    with pytest.raises(VocabularyError, match=r"tokenizer\.json was not written by finetune_embed"):
-        Tokenizer.of_pipeline(pipeline)
+    with pytest.raises(VocabularyError, match=r"not written by finetune_embed; pass the tokenizer"):
+        Tokenizer.from_pipeline(pipeline)
