@@ -1,4 +1,4 @@
-"""Strategies together, and the spelling they are read from."""
+"""Strategies together, and the text form they are read from."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 import finetune_embed as fe
-from finetune_embed.strategies import STRATEGIES, Composition
-from finetune_embed.strategies.composition import compose
+from finetune_embed.strategies import STRATEGIES, Anchored, Composition
+from finetune_embed.strategies.base import compose
 
 counts = st.integers(0, 10**9)
 some = st.integers(1, 10**9)
@@ -66,7 +66,7 @@ EACH: dict[str, st.SearchStrategy[fe.Strategy]] = {
 
 @st.composite
 def valid_parts(draw: st.DrawFn) -> list[fe.Strategy]:
-    """Return some strategies of different classes that don't contradict each other."""
+    """Return a few strategies of different classes that don't contradict each other."""
     chosen = draw(st.lists(st.sampled_from(sorted(EACH)), min_size=1, max_size=4, unique=True))
     parts = [draw(EACH[name]) for name in chosen]
     try:
@@ -78,7 +78,7 @@ def valid_parts(draw: st.DrawFn) -> list[fe.Strategy]:
 
 @dataclass(frozen=True)
 class Rows(fe.Strategy):
-    """A strategy about rows, with the numbers it was given."""
+    """A custom strategy that sets a given rule."""
 
     label: str = "rows"
     rule: fe.RowRule = field(default=fe.RowRule(), compare=False)
@@ -89,17 +89,15 @@ class Rows(fe.Strategy):
 
 @dataclass(frozen=True)
 class OtherRows(Rows):
-    """A second one, so that two may meet."""
+    """A second one."""
 
 
-@dataclass(frozen=True)
-class Anchored(fe.Strategy):
-    provides = frozenset({"anchor", "decay"})
+class OneAnchor(Anchored):
+    """A custom strategy that measures from where rows start."""
 
 
-@dataclass(frozen=True)
-class Delta(fe.Strategy):
-    provides = frozenset({"anchor", "shrink"})
+class OtherAnchor(Anchored):
+    """A second one."""
 
 
 def test_the_generators_make_every_strategy_there_is():
@@ -111,12 +109,12 @@ def test_the_generators_make_every_strategy_there_is():
 
 @given(valid_parts())
 def test_the_order_of_parts_does_not_matter(parts):
-    whole = {compose(*order) for order in itertools.permutations(parts)}
-    assert len(whole) == 1
+    composed = {compose(*order) for order in itertools.permutations(parts)}
+    assert len(composed) == 1
     by_operator = parts[0]
     for part in parts[1:]:
         by_operator = part | by_operator
-    assert {by_operator} == whole
+    assert {by_operator} == composed
 
 
 @given(valid_parts())
@@ -209,11 +207,22 @@ def test_rules_merge():
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("anchor", torch.ones(3, 2)), ("decay", 0.5), ("shrink", 0.5)]
+)
+def test_two_rules_that_set_the_same_operation_are_an_error(name, value):
+    """Also for custom strategies, whose rules are only known with the table."""
+    both = Rows("a", fe.RowRule(**{name: value})) | OtherRows("b", fe.RowRule(**{name: value}))
+    told = rf"^two strategies set the rows' {name}; keep one of them"
+    with pytest.raises(fe.StrategyError, match=told):
+        both.rows(nn.Parameter(torch.zeros(3, 2)), None)
+
+
 # --- contradictions -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("a", "b", "told"),
+    ("a", "b", "message"),
     [
         (
             fe.UnfreezeAfter(epochs=1),
@@ -229,33 +238,54 @@ def test_rules_merge():
         (
             fe.Freeze(),
             fe.UnfreezeAfter(epochs=1),
-            "Freeze keeps the table as it is, so UnfreezeAfter(epochs=1) would do nothing to it; "
+            "Freeze keeps the table unchanged, so UnfreezeAfter(epochs=1) would do nothing to it; "
             "keep one of them",
         ),
         (
             fe.Freeze(),
             fe.DiscriminativeLR(embedding=0.1),
-            "Freeze keeps the table as it is, so DiscriminativeLR(embedding=0.1) would do nothing "
+            "Freeze keeps the table unchanged, so DiscriminativeLR(embedding=0.1) would do nothing "
             "to it; keep one of them",
         ),
-        (Anchored(), Delta(), "both set the rows' anchor; keep one of them"),
+        (OneAnchor(), OtherAnchor(), "both set the rows' anchor; keep one of them"),
+        (
+            fe.RampUp(steps=3),
+            fe.UnfreezeAfter(epochs=2),
+            "RampUp(steps=3) counts steps from when UnfreezeAfter(epochs=2) opens the table, which "
+            "counts epochs; let both count the same",
+        ),
     ],
     ids=lambda value: str(value)[:20],
 )
-def test_contradictions_are_errors_either_way_round(a, b, told):
+def test_contradictions_are_errors_in_both_orders(a, b, message):
     for left, right in ((a, b), (b, a)):
         with pytest.raises(fe.StrategyError) as caught:
             left | right
-        assert str(caught.value).endswith(f": {told}")
-        assert str(a) in str(caught.value)
-        assert str(b) in str(caught.value)
+        first, second = sorted((a, b), key=str)
+        assert str(caught.value) == f"{first} | {second}: {message}"
 
 
-def test_contradictions_hide_in_no_composition():
+def test_contradictions_are_found_inside_compositions():
     pair = fe.UnfreezeAfter(epochs=1) | fe.DiscriminativeLR(embedding=0.1)
     for other in (fe.Freeze(), fe.UnfreezeAfter(steps=3), pair):
         with pytest.raises(fe.StrategyError, match="keep one of them"):
             pair | other
+
+
+def test_users_strategies_compose_but_have_no_name_in_text_forms():
+    assert {"Rows", "OneAnchor", "Composition", "Strategy"}.isdisjoint(STRATEGIES)
+    for text in ("Rows", "Freeze | OneAnchor"):
+        with pytest.raises(fe.StrategyError, match="no strategy is called"):
+            fe.Strategy.parse(text)
+
+
+def test_a_ramp_may_count_in_another_unit_than_what_never_shuts_the_table():
+    for other in (fe.UnfreezeAfter(epochs=0), fe.GradualUnfreeze(by="frequency")):
+        gates = [
+            (fe.RampUp(steps=1) | other).gate("embedding", fe.Clock(epoch, step))
+            for epoch, step in ((0, 0), (0, 1), (1, 2))
+        ]
+        assert gates == [0.5, 1.0, 1.0]
 
 
 def test_a_strategy_composes_with_strategies_only():
@@ -263,7 +293,7 @@ def test_a_strategy_composes_with_strategies_only():
         fe.Freeze() | "UnfreezeAfter(epochs=1)"
 
 
-# --- spelling -----------------------------------------------------------------------------------
+# --- text forms ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -281,7 +311,7 @@ def test_a_strategy_composes_with_strategies_only():
         ),
     ],
 )
-def test_spellings(text, strategy):
+def test_text_forms(text, strategy):
     assert fe.Strategy.parse(text) == strategy
 
 
@@ -293,38 +323,38 @@ KNOWN = (
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
-        ("", f"'' is no strategy; write one or more of {KNOWN}, such as 'Unfr"),
-        ("Freeze |", f"'Freeze |' is no strategy; write one or more of {KNOWN}"),
+        ("", f"'' is not a strategy; write one or more of {KNOWN}, such as 'Unfr"),
+        ("Freeze |", f"'Freeze |' is not a strategy; write one or more of {KNOWN}"),
         ("UnfreezeAfter(epochs=1, epochs=2)", "epochs is given twice; keep one of them"),
-        ("(" * 300, "is no strategy; write one or more of"),
-        ("Freeze\0", "is no strategy; write one or more of"),
-        ("Thaw", f"no strategy is called 'Thaw'; there are {KNOWN}"),
-        ("freeze", f"no strategy is called 'freeze'; there are {KNOWN}; did you mean Freeze?"),
-        ("UnfreezAfter(epochs=2)", f"there are {KNOWN}; did you mean UnfreezeAfter?"),
+        ("(" * 300, "is not a strategy; write one or more of"),
+        ("Freeze\0", "is not a strategy; write one or more of"),
+        ("Thaw", f"called 'Thaw' (did you mean ChainThaw?); choose from {KNOWN}"),
+        ("freeze", f"called 'freeze' (did you mean Freeze?); choose from {KNOWN}"),
+        ("UnfreezAfter(epochs=2)", f"(did you mean UnfreezeAfter?); choose from {KNOWN}"),
         ("Composition", "no strategy is called 'Composition'"),
         ("fe.Freeze()", "no strategy is called 'fe.Freeze'"),
         ("Freeze & FullTune", "no strategy is called 'Freeze & FullTune'"),
         ("Freeze()()", "no strategy is called 'Freeze()'"),
         ("2", "no strategy is called '2'"),
-        ("UnfreezeAfter(2)", "UnfreezeAfter(2): name the options, such as UnfreezeAfter(option="),
-        ("UnfreezeAfter(epoch=2)", "no option 'epoch'; write UnfreezeAfter(epochs, steps"),
+        ("UnfreezeAfter(2)", "UnfreezeAfter(2): options need names; write UnfreezeAfter(epochs="),
+        ("UnfreezeAfter(epoch=2)", "no option 'epoch'; write UnfreezeAfter(epochs=..., steps=...,"),
         ("Freeze(epochs=2)", "Freeze has no option 'epochs'; write Freeze()"),
-        ("UnfreezeAfter(**{'epochs': 2})", "name the options, such as UnfreezeAfter(option"),
-        ("UnfreezeAfter(epochs=n)", "UnfreezeAfter(epochs=n): give a plain number or text"),
-        ("UnfreezeAfter(epochs=1 + 1)", "UnfreezeAfter(epochs=1 + 1): give a plain number or text"),
-        ("UnfreezeAfter(epochs={[]: 1})", "epochs={[]: 1}): give a plain number or text"),
-        ("UnfreezeAfter(epochs='2')", "UnfreezeAfter needs a whole number from 0 on, not '2'"),
+        ("UnfreezeAfter(**{'epochs': 2})", "options need names; write UnfreezeAfter(epochs="),
+        ("UnfreezeAfter(epochs=n)", "n is not a literal; give a plain number or text"),
+        ("UnfreezeAfter(epochs=1 + 1)", "UnfreezeAfter(epochs=1 + 1): 1 + 1 is not a literal; give a plain"),
+        ("UnfreezeAfter(epochs={[]: 1})", "epochs={[]: 1}): {[]: 1} is not a literal; give a plain"),
+        ("UnfreezeAfter(epochs='2')", "UnfreezeAfter needs an integer of 0 or more, not '2'"),
         ("UnfreezeAfter", "UnfreezeAfter takes either epochs, steps or fraction"),
         ("DiscriminativeLR(embedding='x')", "DiscriminativeLR(embedding='x'): '<' not supported"),
-        ("Freeze | UnfreezeAfter(epochs=2)", "Freeze keeps the table as it is"),
+        ("Freeze | UnfreezeAfter(epochs=2)", "Freeze keeps the table unchanged"),
     ],
 )
-def test_every_wrong_spelling_is_told_in_its_own_words(text, told):
+def test_every_wrong_text_form_has_its_own_message(text, message):
     with pytest.raises(fe.StrategyError) as caught:
         fe.Strategy.parse(text)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -344,7 +374,7 @@ def test_every_wrong_spelling_is_told_in_its_own_words(text, told):
         "Freeze.__class__.__base__.__subclasses__()",
     ],
 )
-def test_nothing_in_a_spelling_is_executed(text, tmp_path, monkeypatch):
+def test_nothing_in_a_text_form_is_executed(text, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(fe.StrategyError):
         fe.Strategy.parse(text)
@@ -361,7 +391,7 @@ def test_any_text_is_a_strategy_or_an_error_of_ours(text):
 
 
 def test_a_ramp_beside_bands_of_rows_counts_from_the_first_step():
-    """They never shut the table, so that there is no opening to count from."""
+    """They never shut the table, so there is no opening to count from."""
     both = fe.RampUp(steps=3) | fe.GradualUnfreeze(by="frequency", epochs=2)
     gates = [both.gate("embedding", fe.Clock(0, step, 60, (), 1, 1)) for step in range(5)]
     assert gates == [0.25, 0.5, 0.75, 1.0, 1.0]

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 import finetune_embed as fe
-from finetune_embed.strategies.row_rules import gate_of
+from finetune_embed.strategies.gates import gate_of
 from finetune_embed.strategies.validation_records import epoch_of_plateau
 
 D = 4
@@ -44,13 +44,13 @@ def records(*losses: float) -> list[dict[str, float]]:
 
 def opened(strategy: fe.Strategy, scores: Sequence[dict[str, float]], epochs: int) -> list[str]:
     """Return for each epoch the letters of the parts that train: embedding, low, high, output."""
-    model, told = Model(), []
+    model, letters = Model(), []
     fe.RowAdamW(strategy.param_groups(model, model.embedding, lr=1.0, vocab=vocabulary()))
     for epoch in range(epochs):
         strategy.on_epoch_start(model.embedding, epoch, model=model, scores=scores[:epoch])
         named = (("e", model.embedding), ("l", model.low), ("h", model.high), ("o", model.output))
-        told.append("".join(letter for letter, part in named if part.weight.requires_grad))
-    return told
+        letters.append("".join(letter for letter, part in named if part.weight.requires_grad))
+    return letters
 
 
 def rule(strategy: fe.Strategy, model: Model | None = None) -> fe.RowRule:
@@ -107,7 +107,7 @@ def test_a_share_of_the_steps():
     gates = [strategy.gate("embedding", fe.Clock(step=step, total_steps=10)) for step in range(6)]
     assert gates == [0, 0, 0, 1, 1, 1]
     with pytest.raises(
-        fe.StrategyError, match=r"needs the number of all steps: .*total_steps=\.\.\."
+        fe.StrategyError, match=r"needs the number of all steps; .*total_steps=\.\.\."
     ):
         strategy.on_step_start(Model().embedding, 0)
 
@@ -133,13 +133,15 @@ def test_a_share_of_the_rate_that_nobody_claims_is_an_error():
     model, strategy = Model(), fe.HeadFirst(epochs=1)
     torch.optim.AdamW(strategy.param_groups(model, model.embedding, lr=0.1))
     strategy.on_epoch_start(model.embedding, 0, model=model)
-    with pytest.raises(fe.StrategyError, match=r"HeadFirst\(epochs=1\) needs fe.RowAdamW"):
+    with pytest.raises(
+        fe.StrategyError, match=r"^HeadFirst\(epochs=1\) sets single rows or.*; use RowAdamW\("
+    ):
         strategy.on_epoch_start(model.embedding, 1, model=model)
 
 
 @pytest.mark.parametrize("strategy", [fe.GradualUnfreeze(), fe.ChainThaw(), fe.ChainThaw(epochs=3)])
 def test_strategies_of_parts_need_the_model(strategy):
-    with pytest.raises(fe.StrategyError, match=r"needs the model: .*epoch, model=model\)"):
+    with pytest.raises(fe.StrategyError, match=r"needs the model; call .*epoch, model=model\)"):
         strategy.on_epoch_start(Model().embedding, 0)
 
 
@@ -151,8 +153,8 @@ def test_plateaus():
     assert epoch_of_plateau(records(*losses), 1, "accuracy") == 3
     assert epoch_of_plateau([], 1, "loss") is None
     for prefix in ("", "val_", "eval_", "validation_"):
-        told = [{prefix + "loss": 1.0, "train_loss": 1.0 / n} for n in (1, 2)]
-        assert epoch_of_plateau(told, 1, "loss") == 2
+        kept = [{prefix + "loss": 1.0, "train_loss": 1.0 / n} for n in (1, 2)]
+        assert epoch_of_plateau(kept, 1, "loss") == 2
     with pytest.raises(
         fe.StrategyError, match=r"has 'f1', but no 'loss'; .*'validation_loss': 0.5"
     ):
@@ -164,7 +166,7 @@ def gates(strategy: fe.Strategy, moments: Sequence[fe.Clock]) -> list[float]:
 
 
 class ByStep(fe.Strategy):
-    """Timed by step, and about nothing."""
+    """Timed by step, without any effect."""
 
     @property
     def timing(self):
@@ -184,12 +186,10 @@ def test_ramps_count_from_the_opening():
     assert gates(fe.RampUp(steps=3) | fe.UnfreezeAfter(steps=3), steps) == late
     assert gates(fe.RampUp(steps=3) | fe.UnfreezeAfter(fraction=0.3), steps) == late
     scores = records(0.5, 0.5, 0.5, 0.5, 0.5)
-    told = [fe.Clock(epoch, scores=scores[:epoch]) for epoch in range(6)]
+    scored = [fe.Clock(epoch, scores=scores[:epoch]) for epoch in range(6)]
     plateau = fe.RampUp(epochs=1) | fe.UnfreezeOnPlateau()
-    assert gates(plateau, told) == [0, 0, 0.5, 1, 1, 1]
-    assert plateau.gate("output", told[2]) == 1
-    with pytest.raises(fe.StrategyError, match=r"counts steps from .* counts epochs; let both"):
-        fe.RampUp(steps=3) | fe.UnfreezeAfter(epochs=2)
+    assert gates(plateau, scored) == [0, 0, 0.5, 1, 1, 1]
+    assert plateau.gate("output", scored[2]) == 1
     assert (fe.RampUp(steps=3) | fe.L2SP()).timing == "step"
     beside = fe.RampUp(epochs=1) | fe.UnfreezeAfter(epochs=2) | ByStep()
     assert gates(beside, [replace(clock, step=9 * clock.epoch) for clock in epochs]) == [
@@ -210,17 +210,17 @@ def test_factors_on_layers_by_name():
         "high": 0.5 * 2,
         "output": 2.0,
     }
-    for parts, told in (
-        ({"hid*": 0.5}, r"'hid\*' fits no layer of the model; there are low, high, output"),
-        ({"embedding": 0.5}, r"'embedding' fits no layer .* the table's factor is embedding="),
-        ({"high": 1, "h*": 2}, r"the layer 'high' is fitted by 'h\*', 'high'; keep one"),
-        ({"high": -1}, r"takes names with numbers from 0 on, .* not \{'high': -1\}"),
+    for parts, message in (
+        ({"hid*": 0.5}, r"'hid\*' matches no layer of the model; there are low, high, output;"),
+        ({"embedding": 0.5}, r"'embedding' matches no layer .*, for the table, .*\(embedding="),
+        ({"high": 1, "h*": 2}, r"the layer 'high' matches 'h\*', 'high'; keep one"),
+        ({"high": -1}, r"takes names with numbers of 0 or more, not \{'high': -1\}; give a dict"),
     ):
-        with pytest.raises(fe.StrategyError, match=told):
+        with pytest.raises(fe.StrategyError, match=message):
             fe.DiscriminativeLR(parts=parts).param_groups(model, model.embedding, lr=1.0)
-    spelled = fe.DiscriminativeLR(parts={"b": 2, "a": 1})
-    assert str(spelled) == "DiscriminativeLR(parts={'a': 1.0, 'b': 2.0})"
-    assert len({spelled, fe.DiscriminativeLR(parts={"a": 1, "b": 2})}) == 1
+    strategy = fe.DiscriminativeLR(parts={"b": 2, "a": 1})
+    assert str(strategy) == "DiscriminativeLR(parts={'a': 1.0, 'b': 2.0})"
+    assert len({strategy, fe.DiscriminativeLR(parts={"a": 1, "b": 2})}) == 1
 
 
 def test_rates_by_frequency():
@@ -242,7 +242,7 @@ def names(mask: torch.Tensor) -> list[str]:
 
 
 @pytest.mark.parametrize("default", [0, 1])
-def test_factors_are_no_whole_numbers_beside_a_whole_default(default):
+def test_factors_are_floats_even_if_the_default_is_an_integer(default):
     scale = rule(fe.LockRows({"w0": 0.5, "w1": 1.7}, default=default)).scale
     assert scale.dtype == torch.float32
     expected = torch.full((len(vocabulary()),), float(default))
@@ -260,7 +260,7 @@ def test_which_rows_train(tmp_path):
     assert names(rule(fe.TrainRows(top=99)).train) == WORDS
     rare = fe.Vocabulary.from_texts(["a a a b b c d e f g"], min_count=2, specials=["<s>"])
     weight = torch.nn.Parameter(torch.zeros(len(rare), 2))
-    assert rare.counts[rare.unk_idx] == 5  # more than of any word, and it is none
+    assert rare.counts[rare.unk_idx] == 5  # more than any word has, but it is not a word
     top = fe.TrainRows(top=1).rows(weight, rare).train
     assert [rare.index_to_key[row] for row in top.nonzero().squeeze(1)] == ["a"]
     assert names(rule(fe.TrainRows(min_count=9)).train) == ["w0", "w1", "w2", "w3", "w4"]
@@ -309,9 +309,10 @@ def test_bands_of_frequency_open_one_after_the_other():
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "message"),
     [
         (lambda: rule(fe.TrainRows(keys=["absent"])), r"none of its words is in the vocabulary"),
+        (lambda: rule(fe.TrainRows(keys=[])), r"none of its words is in the vocabulary"),
         (lambda: rule(fe.TrainRows(lexicon="no such file")), r"no such file'\) can't be read"),
         (lambda: fe.TrainRows(top=3).rows(Model().embedding.weight, None), r"vocab=vocab\)$"),
         (
@@ -322,52 +323,59 @@ def test_bands_of_frequency_open_one_after_the_other():
             lambda: fe.TrainRows(top=1).rows(
                 Model().embedding.weight, fe.Vocabulary(dict.fromkeys(WORDS, 0))
             ),
-            r"this vocabulary has no counts; make it of texts",
+            r"this vocabulary has no counts; make it from texts",
         ),
         (
             lambda: fe.TrainRows(oov=True).rows(nn.Parameter(torch.ones(12, 2)), vocabulary()),
-            r"made by to_embedding\(table, vocab\), and no copy",
+            r"make it with to_embedding\(table, vocab\), .*: a copy loses",
         ),
         (lambda: rule(fe.LockRows({"absent": 0.0})), r"none of its words is in the vocabulary"),
         (lambda: fe.TrainRows(lexicon=True), r"TrainRows\(lexicon=True\) must be a text"),
         (lambda: fe.UnfreezeOnPlateau(metric=3), r"UnfreezeOnPlateau\(metric=3\) must be a text"),
-        (lambda: fe.UnfreezeOnPlateau(min_delta="a"), r"\(min_delta='a'\) must be a number from 0"),
+        (
+            lambda: fe.UnfreezeOnPlateau(min_delta="a"),
+            r"\(min_delta='a'\) must be a number of 0 or",
+        ),
         (lambda: fe.HeadFirst(patience=1, metric=None), r"\(metric=None\) must be a text"),
         (
             lambda: fe.UnfreezeOnPlateau().on_epoch_start(Model().embedding, 1),
-            r"UnfreezeOnPlateau goes by validation scores; give the records so far.*scores=history",
+            r"UnfreezeOnPlateau needs validation scores; give the records so far.*scores=history",
         ),
         (
-            lambda: (fe.L2SP() | fe.HeadFirst(patience=2))._apply(
-                Model().embedding, None, fe.Clock(scores=None)
-            ),
-            r"HeadFirst\(patience=2\) goes by validation scores; give the records so far",
+            lambda: (fe.L2SP() | fe.HeadFirst(patience=2)).on_epoch_start(Model().embedding, 0),
+            r"HeadFirst\(patience=2\) needs validation scores; give the records so far",
         ),
-        (lambda: fe.TrainRows(), r"give one of TrainRows\(keys, lexicon, oov, top, min_count\)"),
-        (lambda: fe.TrainRows(top=3, oov=True), r"give one of TrainRows"),
-        (lambda: fe.TrainRows(keys="good"), r"keys='good'\): give a list of words"),
-        (lambda: fe.TrainRows(top=0), r"needs a whole number from 1 on, not 0"),
+        (
+            lambda: fe.TrainRows(),
+            r"takes one of keys, lexicon, oov, top and min_count; .*TrainRows\(oov=True\)",
+        ),
+        (lambda: fe.TrainRows(top=3, oov=True), r"TrainRows takes one of keys"),
+        (lambda: fe.TrainRows(keys="good"), r"keys='good'\) must be a list of words"),
+        (lambda: fe.TrainRows(top=0), r"needs an integer of 1 or more, not 0"),
         (lambda: fe.LockRows({"a": "b"}), r"not \{'a': 'b'\}"),
-        (lambda: fe.LockRows({}, default=-1), r"LockRows\(default=-1\) must be a number from 0"),
+        (lambda: fe.LockRows({}, default=-1), r"LockRows\(default=-1\) must be a number of 0 or"),
         (lambda: fe.FrequencyLR(power=float("inf")), r"power=inf\) must be a number"),
-        (lambda: fe.FrequencyLR(full=0), r"whole number from 1 on, not 0"),
+        (lambda: fe.FrequencyLR(full=0), r"integer of 1 or more, not 0"),
         (lambda: fe.L2SP(0), r"L2SP\(decay=0\) must be a number above 0"),
         (lambda: fe.DeltaShrink(-1), r"DeltaShrink\(shrink=-1\) must be"),
         (lambda: fe.TrustRegion(float("nan")), r"TrustRegion\(radius=nan\) must be"),
         (lambda: fe.MaxNorm("3"), r"MaxNorm\(max_norm='3'\) must be"),
         (lambda: fe.RampUp(), r"RampUp takes either epochs or steps"),
-        (lambda: fe.RampUp(epochs=0), r"whole number from 1 on"),
+        (lambda: fe.RampUp(epochs=0), r"integer of 1 or more"),
         (lambda: fe.HeadFirst(), r"HeadFirst takes either epochs or patience"),
-        (lambda: fe.HeadFirst(epochs=1, rate_after=2), r"rate_after=2\) is above 0, at most 1"),
-        (lambda: fe.UnfreezeAfter(fraction=1), r"fraction=1\) is not from 0 to below 1"),
-        (lambda: fe.UnfreezeOnPlateau(patience=0), r"whole number from 1 on, not 0"),
-        (lambda: fe.GradualUnfreeze(by="row"), r"by='row'\): it is 'module' or 'frequency'"),
-        (lambda: fe.GradualUnfreeze(bands=2), r"bands=...\) is for by='frequency'"),
-        (lambda: fe.ChainThaw(0), r"whole number from 1 on, not 0"),
+        (
+            lambda: fe.HeadFirst(epochs=1, rate_after=2),
+            r"rate_after=2\) must be above 0 and at most 1",
+        ),
+        (lambda: fe.UnfreezeAfter(fraction=1), r"fraction=1\) must be at least 0 and below 1"),
+        (lambda: fe.UnfreezeOnPlateau(patience=0), r"integer of 1 or more, not 0"),
+        (lambda: fe.GradualUnfreeze(by="row"), r"by='row'\) must be 'module' or 'frequency'"),
+        (lambda: fe.GradualUnfreeze(bands=2), r"bands=2\) applies only to by='frequency'"),
+        (lambda: fe.ChainThaw(0), r"integer of 1 or more, not 0"),
     ],
 )
-def test_what_makes_no_sense_is_told(make, told):
-    with pytest.raises(fe.StrategyError, match=told):
+def test_wrong_arguments_are_errors(make, message):
+    with pytest.raises(fe.StrategyError, match=message):
         make()
 
 
@@ -375,7 +383,7 @@ def test_what_makes_no_sense_is_told(make, told):
 
 
 def distances(strategy: fe.Strategy, **options: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return how far each word has moved, and the length of its start."""
+    """Return how far each word has moved, and the length of its row at the start."""
     model, start = trained(strategy, 30, **options)
     return (model.embedding.weight - start).detach().norm(dim=1)[2:], start.norm(dim=1)[2:]
 
@@ -425,7 +433,7 @@ def test_two_anchors_contradict_each_other():
     assert rule(fe.TrustRegion() | fe.MaxNorm(2.0)).max_norm == 2.0
 
 
-def test_radii_of_two_rules_are_the_smaller_row_by_row():
+def test_of_two_radii_the_smaller_counts_row_by_row():
     class Ball(fe.Strategy):
         def rows(self, weight, vocab):
             return fe.RowRule(radius=0.3)

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 import finetune_embed as fe
-from finetune_embed.strategies import STRATEGIES, Composition
+from finetune_embed.strategies import STRATEGIES, parts_of
 
 D = 5
 WORDS = [f"w{i}" for i in range(20)]
@@ -20,10 +20,8 @@ FREE = 3
 
 
 @dataclass(frozen=True)
-class Anchored(fe.Strategy):
-    """Everything that a row rule can say, about rows that stay as well."""
-
-    provides = frozenset({"anchor", "decay", "shrink"})
+class FullRule(fe.Strategy):
+    """A rule that sets everything, also for the rows that are held."""
 
     def rows(self, weight, vocab):
         return fe.RowRule(
@@ -47,10 +45,10 @@ SWEPT = [
     fe.GradualUnfreeze(),
     fe.ChainThaw(),
 ]
-#: These say something about single rows, or about a share of a rate.
+#: These set single rows or a share of a rate.
 FOR_ROW_ADAMW = [
-    Anchored(),
-    Anchored() | fe.UnfreezeAfter(epochs=1),
+    FullRule(),
+    FullRule() | fe.UnfreezeAfter(epochs=1),
     fe.GradualUnfreeze(by="frequency", bands=2),
     fe.HeadFirst(epochs=1),
     fe.RampUp(steps=2),
@@ -93,11 +91,7 @@ CASES = [
 
 def test_every_strategy_is_swept():
     swept = [*SWEPT, *FOR_ROW_ADAMW]
-    parts = {
-        type(part).__name__
-        for strategy in swept
-        for part in (strategy.parts if isinstance(strategy, Composition) else (strategy,))
-    }
+    parts = {type(part).__name__ for strategy in swept for part in parts_of(strategy)}
     assert parts >= STRATEGIES.keys()
     assert len(CASES) == 9 * 3 * 2 + 9 + 12 * 3
 

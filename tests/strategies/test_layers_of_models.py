@@ -21,7 +21,7 @@ def names(parts: list[Part]) -> list[tuple[str, int]]:
 
 
 class Deep(nn.Module):
-    """A table with more beside it, two blocks in a list, a stack in a stack, and a bare value."""
+    """Two tables, two blocks in a list, a stack in a stack, and a parameter of its own."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -110,7 +110,7 @@ def test_shared_parameters_are_in_the_first_layer_that_has_them():
     ]
 
 
-def test_what_stands_beside_the_table_keeps_its_depth_under_another_name():
+def test_parameters_beside_the_table_keep_their_depth_under_another_name():
     model = nn.Module()
     model.embedding = nn.ModuleDict({"table": nn.Embedding(V, D), "position": nn.Embedding(5, D)})
     model.output = nn.Linear(D, 2)
@@ -159,7 +159,7 @@ ALL = {"embedding.weight", "hidden.weight", "hidden.bias", "output.weight", "out
 
 
 @pytest.mark.parametrize("kind", [fe.RowAdamW, torch.optim.AdamW])
-def test_a_strategy_of_ones_own_that_freezes_all_but_the_table_for_an_epoch(kind):
+def test_a_custom_strategy_that_freezes_everything_except_the_table_for_an_epoch(kind):
     model, strategy = head(), TableFirst()
     groups = strategy.param_groups(model, model.embedding, lr=0.1, weight_decay=0.1)
     optimizer = kind(groups, lr=0.1)

@@ -11,7 +11,8 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
 import finetune_embed as fe
-from finetune_embed.strategies.row_rules import gate_of, rule_of
+from finetune_embed.strategies.gates import gate_of
+from finetune_embed.strategies.row_rules import rule_of
 
 V, D = 7, 3
 EVERY = [
@@ -40,7 +41,7 @@ def names_of(groups: list[dict]) -> list[str]:
 
 @dataclass(frozen=True)
 class Ramp(fe.Strategy):
-    """Opens the table little by little; its gate is what an optimizer has to honour."""
+    """Opens the table gradually, with gates that an optimizer has to apply."""
 
     @property
     def timing(self):
@@ -85,27 +86,30 @@ def test_tied_weights_are_one_parameter_in_the_tables_group():
     assert [p is model.output.bias for g in groups if g["name"] == "output" for p in g["params"]]
 
 
-def test_of_two_tables_with_equal_values_only_the_one_that_was_told_is_the_table():
+def test_of_two_tables_with_equal_values_only_the_one_passed_is_the_table():
     model = Model()
     model.second_table = nn.Embedding.from_pretrained(
         model.embedding.weight.detach().clone(), freeze=False
     )
     assert torch.equal(model.second_table.weight, model.embedding.weight)
-    for told, other in ((model.embedding, "second_table"), (model.second_table, "embedding.rest")):
+    for passed, other in (
+        (model.embedding, "second_table"),
+        (model.second_table, "embedding.rest"),
+    ):
         groups = {
             group["name"]: group
-            for group in fe.Freeze().param_groups(model, told, lr=0.1, weight_decay=0.3)
+            for group in fe.Freeze().param_groups(model, passed, lr=0.1, weight_decay=0.3)
         }
         (table,) = groups["embedding"]["params"]
         (rest,) = groups[other]["params"]
-        assert table is told.weight
-        assert rest is not told.weight
+        assert table is passed.weight
+        assert rest is not passed.weight
         assert groups["embedding"]["weight_decay"] == 0
         assert groups[other]["weight_decay"] == 0.3
-        fe.Freeze().on_epoch_start(told, 0)
-        assert not told.weight.requires_grad
+        fe.Freeze().on_epoch_start(passed, 0)
+        assert not passed.weight.requires_grad
         assert rest.requires_grad
-        told.weight.requires_grad_(True)
+        passed.weight.requires_grad_(True)
 
 
 def test_a_model_without_the_embedding_is_an_error_even_if_it_holds_an_equal_one():
@@ -119,7 +123,7 @@ def test_a_model_without_the_embedding_is_an_error_even_if_it_holds_an_equal_one
 
 
 @pytest.mark.parametrize("wrong", [nn.Linear(3, 2).bias, nn.ReLU(), nn.LayerNorm(3)], ids=type)
-def test_what_is_no_embedding_is_named(wrong):
+def test_what_is_not_an_embedding_is_named(wrong):
     for call in (
         lambda: fe.Freeze().on_epoch_start(wrong, 0),
         lambda: fe.Freeze().param_groups(Model(), wrong, lr=0.1),
@@ -166,13 +170,13 @@ def test_depths_are_those_of_ulmfit():
         nn.Linear(D, 2),
     )
     groups = fe.DiscriminativeLR(decay=1 / 2.6).param_groups(model, model[0], lr=0.01)
-    told = {group["name"]: group["lr"] for group in groups}
-    assert told == pytest.approx(
+    rates = {group["name"]: group["lr"] for group in groups}
+    assert rates == pytest.approx(
         {"3": 0.01, "2.0": 0.01 / 2.6, "1": 0.01 / 2.6**2, "embedding": 0.01 / 2.6**3}, rel=1e-12
     )
 
 
-def test_the_tables_own_factor_stands_instead_of_its_depth():
+def test_the_tables_own_factor_replaces_that_of_its_depth():
     model = nn.Sequential(nn.Embedding(V, D), nn.Linear(D, D), nn.Linear(D, 2))
     strategy = fe.DiscriminativeLR(embedding=0.25, decay=0.5)
     rates = [group["lr"] for group in strategy.param_groups(model, model[0], lr=1.0)]
@@ -282,7 +286,7 @@ def test_freezing_drops_a_leftover_gradient_and_opening_keeps_it():
     assert embedding.weight.grad is None
 
 
-def test_a_gate_sees_the_whole_clock():
+def test_a_gate_gets_everything_the_hook_was_given():
     seen = []
 
     class Watch(fe.Strategy):
@@ -299,29 +303,31 @@ def test_a_gate_sees_the_whole_clock():
     assert seen == [("embedding", fe.Clock(2, 5, 9, records))]
 
 
-# --- rules and ramps need an optimizer that honours them ------------------------------------------
+# --- rules and ramps need an optimizer that applies them ------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("strategy", "told"), [(MaxNorm(), r"MaxNorm"), (MaxNorm(0.1), r"MaxNorm\(most=0.1\)")]
+    ("strategy", "text"), [(MaxNorm(), r"MaxNorm"), (MaxNorm(0.1), r"MaxNorm\(most=0.1\)")]
 )
-def test_a_rule_that_nobody_claims_is_an_error(strategy, told):
+def test_a_rule_without_a_claim_is_an_error(strategy, text):
     model = Model()
     torch.optim.AdamW(strategy.param_groups(model, model.embedding, lr=0.1))
     with pytest.raises(
-        fe.StrategyError, match=rf"^{told} needs fe.RowAdamW\(strategy.param_groups\(...\)\)"
+        fe.StrategyError, match=rf"^{text} sets single.*; use RowAdamW\(strategy.param_groups\("
     ):
         strategy.on_epoch_start(model.embedding, 0)
     fe.RowAdamW(strategy.param_groups(model, model.embedding, lr=0.1))
     strategy.on_epoch_start(model.embedding, 0)
 
 
-def test_a_ramp_that_nobody_claims_is_an_error_only_between_shut_and_open():
+def test_a_ramp_without_a_claim_is_an_error_only_between_shut_and_open():
     model, strategy = Model(), Ramp()
     torch.optim.AdamW(strategy.param_groups(model, model.embedding, lr=0.1))
     strategy.on_step_start(model.embedding, 0)
     strategy.on_step_start(model.embedding, 4)
-    with pytest.raises(fe.StrategyError, match=r"Ramp needs fe.RowAdamW"):
+    with pytest.raises(
+        fe.StrategyError, match=r"^Ramp sets single rows or a share of the rate, .*; use RowAdamW\("
+    ):
         strategy.on_step_start(model.embedding, 1)
 
 
@@ -339,13 +345,13 @@ def test_a_ramp_scales_the_steps_of_row_adamw():
         )
 
 
-def test_a_new_strategy_takes_the_former_ones_rule_off():
+def test_a_new_strategy_removes_the_rule_of_the_previous_one():
     model = Model()
     MaxNorm().param_groups(model, model.embedding, lr=0.1)
     assert rule_of(model.embedding.weight).max_norm == 0.5
     fe.FullTune().param_groups(model, model.embedding, lr=0.1)
     assert rule_of(model.embedding.weight) is None
-    fe.FullTune().on_epoch_start(model.embedding, 0)  # needs nobody's claim
+    fe.FullTune().on_epoch_start(model.embedding, 0)  # needs no claim
 
 
 def test_a_strategy_is_a_frozen_value_without_state():
@@ -360,22 +366,28 @@ def test_a_strategy_is_a_frozen_value_without_state():
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "message"),
     [
         (lambda: fe.UnfreezeAfter(), "either epochs, steps or fraction"),
         (lambda: fe.UnfreezeAfter(epochs=1, steps=1), "either epochs, steps or fraction"),
-        (lambda: fe.UnfreezeAfter(epochs=-1), "whole number from 0 on, not -1"),
-        (lambda: fe.UnfreezeAfter(steps=1.5), "whole number from 0 on, not 1.5"),
-        (lambda: fe.UnfreezeAfter(epochs=True), "whole number from 0 on, not True"),
-        (lambda: fe.DiscriminativeLR(), r"needs a factor for the table"),
-        (lambda: fe.DiscriminativeLR(decay=1.0), r"needs a factor for the table"),
-        (lambda: fe.DiscriminativeLR(embedding=0.0), r"embedding=0.0\) must be above 0.*Freeze"),
-        (lambda: fe.DiscriminativeLR(embedding=-1.0), r"embedding=-1.0\) must be above 0"),
-        (lambda: fe.DiscriminativeLR(embedding=float("nan")), r"embedding=nan\) must be above 0"),
+        (lambda: fe.UnfreezeAfter(epochs=-1), "integer of 0 or more, not -1"),
+        (lambda: fe.UnfreezeAfter(steps=1.5), "integer of 0 or more, not 1.5"),
+        (lambda: fe.UnfreezeAfter(epochs=True), "integer of 0 or more, not True"),
+        (lambda: fe.DiscriminativeLR(), r"has no factor; give one for the table"),
+        (lambda: fe.DiscriminativeLR(decay=1.0), r"has no factor; give one for the table"),
+        (
+            lambda: fe.DiscriminativeLR(embedding=0.0),
+            r"embedding=0.0\) must be a number above 0.*Freeze",
+        ),
+        (lambda: fe.DiscriminativeLR(embedding=-1.0), r"embedding=-1.0\) must be a number above 0"),
+        (
+            lambda: fe.DiscriminativeLR(embedding=float("nan")),
+            r"embedding=nan\) must be a number above 0",
+        ),
         (lambda: fe.DiscriminativeLR(decay=0.0), r"decay=0.0\) must be above 0 and at most 1"),
-        (lambda: fe.DiscriminativeLR(decay=2.6), r"decay=2.6\).*division by 2.6 is decay=0.385"),
+        (lambda: fe.DiscriminativeLR(decay=2.6), r"decay=2.6\).*division by 2.6 give decay=0.385"),
     ],
 )
-def test_numbers_that_make_no_sense_are_refused(make, told):
-    with pytest.raises(fe.StrategyError, match=told):
+def test_numbers_out_of_range_are_errors(make, message):
+    with pytest.raises(fe.StrategyError, match=message):
         make()
