@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from finetune_embed import DataError
+from finetune_embed import DataError, StrategyError
 from finetune_embed.parsing import parse_call
 
 
@@ -81,3 +81,31 @@ def test_first_arguments_are_not_options():
 def test_errors(text, message):
     with pytest.raises(DataError, match=message):
         parse_call(text, KNOWN, "thing", DataError)
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy", "corrected"),
+    [
+        ("Box(3)", "write Box(size=..., names=...)", "Box(size=3, names=())"),
+        ("Box(sise=3)", "write Box(size=..., names=...)", "Box(size=3, names=())"),
+        ("Box(size=3, size=4)", "keep one of them", "Box(size=3)"),
+        ("Box(size=x)", "give a plain number or text", "Box(size=3)"),
+        ("Bax(size=3)", "choose from Box, bag", "Box(size=3)"),
+        ("Box(", "write Box or bag", "Box"),
+    ],
+)
+def test_remedies_can_be_followed(text, remedy, corrected):
+    with pytest.raises(DataError) as caught:
+        parse_call(text, KNOWN, "thing", DataError)
+    assert caught.value.remedy == remedy
+    assert parse_call(corrected, KNOWN, "thing", DataError)
+
+
+def test_the_fields_of_an_error_of_another_class_are_kept():
+    def wrong() -> None:
+        raise StrategyError("must be 1 or more", option="size", value=0, where="x", remedy="r")
+
+    with pytest.raises(DataError) as caught:
+        parse_call("wrong", {"wrong": wrong}, "thing", DataError)
+    assert str(caught.value) == "x: size=0 must be 1 or more; r"
+    assert (caught.value.option, caught.value.value, caught.value.where) == ("size", 0, "x")

@@ -84,8 +84,8 @@ def _matching_rows(base: EmbeddingTable, tuned: EmbeddingTable) -> tuple[Rows, R
             value=base.words[missing[0]],
             remedy=Either(
                 "compare it with base.subset(w for w in base.index_to_key if w in tuned)",
-                "write its words to a file, one per line, keep only these of the base table with "
-                "convert --keys, and compare with that",
+                "list its words in a file, one per line, and compare it with what "
+                "finetune-embed convert BASE part.safetensors --keys FILE writes",
             ),
         )
     return np.arange(len(base)), ends

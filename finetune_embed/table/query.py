@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import Either, VocabularyError
+from ..errors import VocabularyError
 from .patched_rows import Vectors
 
 __all__ = ["query_items", "query_vector"]
@@ -41,9 +41,7 @@ def query_vector(
     if not positive and not negative:
         raise VocabularyError(
             "the query is empty",
-            remedy=Either(
-                "pass a word or a vector, such as table.most_similar('king')", "name a word"
-            ),
+            remedy="pass a word or a vector, such as table.most_similar('king')",
         )
     query = np.zeros(size, np.float32)
     for sign, items in ((1.0, positive), (-1.0, negative)):

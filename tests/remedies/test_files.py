@@ -1,0 +1,65 @@
+"""The remedies of errors about opening files are followed."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from following import follows
+from packing import tarred, zipped
+
+import finetune_embed as fe
+from finetune_embed.cli import main
+
+TEXT = b"king 1 2\nqueen 3 4\n"
+
+
+def run(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        main([str(argument) for argument in arguments])
+    assert isinstance(stopped.value.code, int)
+    return stopped.value.code
+
+
+@pytest.mark.parametrize("pack", [zipped, tarred])
+@pytest.mark.parametrize("member", [None, "absent"])
+@follows("files/archives.py", "name the one to read")
+def test_an_archive_of_several_files(write, capsys, pack, member):
+    path = write(pack(("a.txt", TEXT), ("b.txt", b"x 1\n")), "v.archive")
+    with pytest.raises(fe.VectorFileError, match=r"; name the one to read: member='a.txt'$"):
+        fe.load_vectors(path, member=member)
+    assert fe.load_vectors(path, member="a.txt").index_to_key == ["king", "queen"]
+    asked = () if member is None else ("--member", member)
+    assert run("neighbors", path, "king", *asked) == 2
+    assert capsys.readouterr().err.endswith("; name the one to read: --member a.txt\n")
+    assert run("neighbors", path, "king", "--member", "a.txt") == 0
+
+
+@follows("files/source.py", "leave out ")
+def test_a_member_of_a_plain_file(write, capsys):
+    path = write(TEXT)
+    with pytest.raises(fe.VectorFileError, match=r"no member 'a'; leave out member$"):
+        fe.load_vectors(path, member="a")
+    assert len(fe.load_vectors(path)) == 2
+    assert run("neighbors", path, "king", "--member", "a") == 2
+    assert capsys.readouterr().err.endswith("no member 'a'; leave out --member\n")
+    assert run("neighbors", path, "king") == 0
+
+
+@follows("files/opening.py", "neither a path nor a file object")
+def test_an_argument_that_is_not_a_file(write):
+    path = write(TEXT)
+    with pytest.raises(fe.VectorFileError, match=r"a file object; pass open\(path, 'rb'\)$"):
+        fe.load_vectors(5)
+    with open(path, "rb") as file:
+        assert len(fe.load_vectors(file)) == 2
+
+
+@follows("files/opening.py", "can't be read: {error}")
+def test_a_closed_file_object(write):
+    path, closed = write(TEXT), io.BytesIO()
+    closed.close()
+    with pytest.raises(fe.VectorFileError, match=r"closed.*; pass open\(path, 'rb'\)$"):
+        fe.load_vectors(closed)
+    with open(path, "rb") as file:
+        assert len(fe.load_vectors(file)) == 2
