@@ -1,23 +1,29 @@
 # make quickstart   install into .venv and run the main job on the embedded demo
-# make test         install the test tools too and run every test
-# make lint         style and types, with the tools that `make test` installed
-# make fuzz         let a coverage-guided fuzzer loose on every parser, FUZZ_SECONDS=30 each
+# make check        install the test tools too and run the fast tests
+# make test         run every test
+# make lint         style and types
+# make fuzz         run a coverage-guided fuzzer on every parser, FUZZ_SECONDS=30 each
+# make dist         build sdist and wheel into dist/, install the wheel into an environment of its
+#                   own and run it outside of this folder
 # make bench        print the figures that README claims; on real input too, if it is given:
 #                   make bench VECTORS="glove.6B.50d.txt glove.6B.100d.txt" DATA=folder-of-data-sets
 #                   and with TASKS=folder PEERS=python-of-an-environment, see benchmarks/README.md;
-#                   SEEDS=1 for a first look, RUNS=folder to go on where it was stopped
+#                   SEEDS=1 for a first look, RUNS=folder to resume where it was stopped
 # make recipes      run every recipe config: make recipes VECTORS=... DATA=...
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# Tests run in one process per core, each with one thread.
+WORKERS ?= $(shell getconf _NPROCESSORS_ONLN)
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
-.PHONY: quickstart test lint fuzz bench recipes clean
+.PHONY: quickstart check test lint fuzz dist bench recipes clean
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "Python 3.11 or newer is needed; say which: make PYTHON=python3.12 ..." >&2; exit 1; }
+		{ echo "Python 3.11 or newer is needed; choose one: make PYTHON=python3.12 ..." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/installed: $(BIN)/python pyproject.toml constraints.txt $(shell find finetune_embed -name '*.c')
@@ -32,8 +38,11 @@ $(VENV)/installed-dev: $(VENV)/installed tests/fastai.txt
 quickstart: $(VENV)/installed
 	$(BIN)/finetune-embed quickstart
 
+check: $(VENV)/installed-dev
+	$(PYTEST) -m 'not slow'
+
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
@@ -44,6 +53,17 @@ fuzz: $(VENV)/installed-dev
 	$(PIP) --editable '.[dev,fuzz]'
 	$(BIN)/python tests/fuzz/run.py --seconds $(or $(FUZZ_SECONDS),30)
 
+# The dependencies are those of .venv, which the environment of the wheel sees; the package is not.
+dist: $(VENV)/installed-dev
+	rm -rf dist build/wheel
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/python -m venv build/wheel
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+		> $$(build/wheel/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/dependencies.pth
+	build/wheel/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --ignore-installed dist/*.whl
+	cd build/wheel && bin/python -I $(CURDIR)/tests/installed.py --compiled
+	cd build/wheel && bin/finetune-embed quickstart --quiet --output-dir tuned
+
 bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/run.py $(if $(VECTORS),--vectors $(VECTORS)) $(addprefix --data ,$(DATA)) \
 		$(addprefix --tasks ,$(TASKS)) $(addprefix --peers ,$(PEERS)) $(addprefix --seeds ,$(SEEDS)) \
@@ -53,4 +73,4 @@ recipes: $(VENV)/installed-dev
 	$(BIN)/python recipes/run_all.py --vectors $(firstword $(VECTORS)) --data $(DATA)
 
 clean:
-	rm -rf $(VENV) quickstart
+	rm -rf $(VENV) quickstart build dist

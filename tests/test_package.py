@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import ast
+import os
+import pickle
 import re
 import subprocess
 import sys
 import tomllib
 import zipfile
+from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
+import datasets
+import numpy as np
 import pytest
 
-import finetune_embed
+import finetune_embed as fe
+from finetune_embed.errors import MissingPackageError, missing_extra
+from finetune_embed.formats.common import kernels
 
 ROOT = Path(__file__).parent.parent
 
@@ -56,24 +66,195 @@ def test_the_wheel(tmp_path: Path) -> None:
 
 def test_one_version() -> None:
     with open(ROOT / "pyproject.toml", "rb") as file:
-        assert tomllib.load(file)["project"]["version"] == finetune_embed.__version__
+        assert tomllib.load(file)["project"]["version"] == fe.__version__
+
+
+def project() -> dict[str, Any]:
+    with open(ROOT / "pyproject.toml", "rb") as file:
+        return tomllib.load(file)["project"]
+
+
+def normal(requirement: str) -> str:
+    """Return the name of a requirement as the index of packages compares it."""
+    return re.split(r"[<>=;\[]", requirement)[0].strip().lower().replace("-", "_")
+
+
+EXTRAS = project()["optional-dependencies"]
 
 
 def test_constraints_pin_every_dependency() -> None:
-    with open(ROOT / "pyproject.toml", "rb") as file:
-        project = tomllib.load(file)["project"]
-    extras = project["optional-dependencies"]
-    wanted = {
-        dependency.split(">=")[0].lower().replace("-", "_")
-        for dependency in [*project["dependencies"], *extras["plot"], *extras["dev"]]
-        if not dependency.startswith("finetune_embed")
-    }
+    wanted = {normal(one) for one in chain(project()["dependencies"], *EXTRAS.values())}
     lines = (ROOT / "constraints.txt").read_text().splitlines()
-    pinned = {
-        line.split("==")[0].lower().replace("-", "_") for line in lines if not line.startswith("#")
-    }
-    assert wanted <= pinned
+    pinned = {normal(line) for line in lines if not line.startswith("#")}
+    assert wanted - {"finetune_embed"} <= pinned
     assert "torch==2.13.0" in lines
+
+
+def test_few_packages_are_required() -> None:
+    required = {normal(one) for one in project()["dependencies"]}
+    assert len(required) == 12
+    assert {"torch", "gensim", "datasets", "safetensors"} <= required
+
+
+def imported_packages() -> Iterator[tuple[str, str]]:
+    """Yield a module's path and each package of others that it imports, wherever in it."""
+    for path in sorted((ROOT / "finetune_embed").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names = [node.module or ""]
+            else:
+                continue
+            for name in names:
+                top = name.partition(".")[0]
+                if top not in sys.stdlib_module_names | {"finetune_embed"}:
+                    yield path.relative_to(ROOT).as_posix(), top
+
+
+def test_every_package_that_is_imported_is_declared() -> None:
+    allowed = {normal(one) for one in chain(project()["dependencies"], EXTRAS["all"])}
+    for extra in ("distributed", "tagging", "trackers", "plot"):
+        allowed |= {normal(one) for one in EXTRAS[extra]}
+    drivers = {"transformers": "integrations", "lightning": "integrations"}
+    names = {"yaml": "pyyaml"}
+    found = set(imported_packages())
+    assert len(found) > 100
+    for path, name in found:
+        if name in drivers:
+            assert drivers[name] in path, (path, name)
+        else:
+            assert names.get(name, name) in allowed, (path, name)
+
+
+def test_a_missing_package_names_an_extra_that_installs_it() -> None:
+    swept = 0
+    for path in (ROOT / "finetune_embed").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+            if not called.endswith("missing_extra"):
+                continue
+            package, *extra = (one.value for one in node.args if isinstance(one, ast.Constant))
+            swept += 1
+            if extra:
+                assert package in {normal(one) for one in EXTRAS[extra[0]]}, (path, package)
+                assert f"finetune_embed[{extra[0]}]" in str(missing_extra(package, extra[0]))
+    assert swept >= 5
+
+
+#: Modules of the packages that a plain installation lacks, and of gensim; the test tools' own too.
+OPTIONAL = ("accelerate", "gensim", "matplotlib", "nervaluate", "sklearn", "tensorboard")
+WITHOUT = f"""
+import sys
+sys.modules.update(dict.fromkeys({OPTIONAL}))  # what is None there can't be imported
+import finetune_embed as fe
+from finetune_embed.cli import main
+
+def run(*arguments):
+    try: main(list(arguments))
+    except SystemExit as done: assert not done.code, arguments
+
+run("quickstart", "--epochs", "1", "--quiet", "-o", "demo")
+best = fe.load("demo")
+assert best.predict(["a good film"])
+for name in ("x.glove.txt", "x.txt", "x.bin", "x.safetensors", "x.npz", "x.parquet", "x.arrow"):
+    run("convert", sys.argv[1], name)
+    assert len(fe.load_vectors(name)) == len(fe.load_vectors(sys.argv[1])), name
+"""
+
+
+@pytest.mark.slow
+def test_optional_packages_are_optional(tmp_path: Path) -> None:
+    tiny = ROOT / "tests" / "golden" / "tiny.glove.txt"
+    command = [sys.executable, "-c", WITHOUT, str(tiny)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def missing(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Make a package impossible to import, what is loaded of it included."""
+
+    def _missing(package: str) -> None:
+        for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+            monkeypatch.setitem(sys.modules, name, None)
+        monkeypatch.setitem(sys.modules, package, None)
+
+    return _missing
+
+
+def tagged(tmp_path: Path) -> fe.Run:
+    rows = datasets.Dataset.from_dict(
+        {"text": [["a", "b"]] * 4, "label": [["B-X", "O"]] * 4}, split="train"
+    )
+    splits = datasets.DatasetDict(train=rows, validation=rows)
+    return fe.finetune(fe.EmbeddingTable(["a", "b"], np.eye(2)), splits, output_dir=tmp_path)
+
+
+def labelled(**options: Any) -> fe.Run:
+    rows = datasets.Dataset.from_dict({"text": ["a", "b"] * 4, "label": ["x", "y"] * 4})
+    splits = datasets.DatasetDict(train=rows, validation=rows)
+    return fe.finetune(fe.EmbeddingTable(["a", "b"], np.eye(2)), splits, **options)
+
+
+@pytest.mark.parametrize(
+    ("package", "advice", "use"),
+    [
+        (
+            "gensim",
+            "pip install gensim",
+            lambda path: fe.EmbeddingTable(["a"], [[1]]).to_keyed_vectors(),
+        ),
+        (
+            "gensim",
+            "pip install gensim",
+            lambda path: fe.load_gensim(pickled(path), allow_pickle=True),
+        ),
+        ("nervaluate", 'pip install "finetune_embed[tagging]"', tagged),
+        (
+            "accelerate",
+            'pip install "finetune_embed[trackers]"',
+            lambda path: labelled(trackers=["tensorboard"], output_dir=path),
+        ),
+        (
+            "tensorboard",
+            'pip install "finetune_embed[trackers]"',
+            lambda path: labelled(trackers=["tensorboard"], output_dir=path),
+        ),
+    ],
+)
+def test_a_missing_package_is_one_line_with_the_command_to_install_it(
+    package, advice, use, missing, tmp_path
+) -> None:
+    missing(package)
+    with pytest.raises(MissingPackageError) as caught:
+        use(tmp_path)
+    assert str(caught.value) == f"{package} is not installed; {advice}"
+    assert isinstance(caught.value, (fe.FinetuneEmbedError, ImportError))
+
+
+def test_several_processes_need_accelerate(missing, monkeypatch) -> None:
+    missing("accelerate")
+    labelled(epochs=1)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(MissingPackageError, match=r"pip install \"finetune_embed\[distributed\]\""):
+        labelled(epochs=1)
+
+
+def pickled(folder: Path) -> Path:
+    path = folder / "vectors.kv"
+    path.write_bytes(pickle.dumps({}))
+    return path
+
+
+def test_the_version_says_whether_the_compiled_loops_are_in_use(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "finetune_embed", "--version"]
+    for setting, state in {"": "in use", "1": "not in use for vector files, tok"}.items():
+        environment = {**os.environ, "FINETUNE_EMBED_NO_COMPILED": setting}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        first, second = done.stdout.splitlines()
+        assert first == f"finetune-embed {fe.__version__}"
+        assert second.startswith(f"compiled loops {state}") or kernels.native is None
 
 
 def test_only_the_command_line_prints() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -20,14 +19,10 @@ HEAVY = (
     "datasets",
     "polars",
     "tokenizers",
-    "typer",
     "click",
     "rich",
     "matplotlib",
 )
-
-
-LOOP = "from finetune_embed import RowAdamW, Vocabulary, load_vectors, to_embedding"
 
 
 def test_all_names_all_that_is_public():
@@ -94,21 +89,3 @@ def test_files_are_read_and_written_without_torch(words, tmp_path, monkeypatch):
         "except SystemExit as done: assert not done.code\n0"
     )
     assert "torch" not in imported_by(script)
-
-
-@pytest.mark.slow
-def test_the_import_costs_little_more_than_that_of_torch():
-    """Medians of fresh processes, taken in turn, so that a busy machine slows both."""
-
-    def seconds(names: str) -> float:
-        script = f"import time; t = time.perf_counter(); {names}; "
-        script += "print(time.perf_counter() - t)"
-        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        return float(done.stdout)
-
-    for names in ("import torch", LOOP):  # the files are in memory from here on
-        seconds(names)
-    pairs = [(seconds("import torch"), seconds(LOOP)) for _ in range(15)]
-    torch, ours = (statistics.median(column) for column in zip(*pairs, strict=True))
-    assert ours <= 1.15 * torch, f"{ours:.2f} s, torch alone {torch:.2f} s"
