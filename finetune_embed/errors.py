@@ -27,6 +27,7 @@ __all__ = [
     "FinetuneEmbedError",
     "MissingPackageError",
     "Option",
+    "Part",
     "PythonForm",
     "StrategyError",
     "Text",
@@ -35,7 +36,9 @@ __all__ = [
     "missing_extra",
 ]
 
-_UNSET: Any = object()
+
+class _Unset:
+    """The value of an option that is mentioned without one; a class, so that errors can be pickled."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +52,12 @@ class Option:
     """
 
     name: str
-    value: Any = _UNSET
+    value: Any = _Unset
 
     @property
     def has_value(self) -> bool:
         """Whether a value is shown."""
-        return self.value is not _UNSET
+        return self.value is not _Unset
 
 
 @dataclass(frozen=True)

@@ -57,12 +57,12 @@ def open_folder(
     before = _settings_of(folder) if present else None
     if present and before is None:
         raise DataError(
-            f"holds {', '.join(present)}, which no comparison of {MARK} wrote",
+            f"the folder holds {', '.join(present)}, which no comparison of {MARK} wrote",
             where=folder,
             remedy=("choose another ", Option("output_dir")),
         )
     if len(present) > 1 and not (resume or overwrite):  # more than what it was started with
-        raise DataError("holds a comparison", where=folder, remedy=keep_or_replace)
+        raise DataError("the folder holds a comparison", where=folder, remedy=keep_or_replace)
     if before is not None and resume:
         check_same(folder, before, identity)
         return folder / TRIALS

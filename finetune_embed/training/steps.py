@@ -319,7 +319,7 @@ def read_examples(stream: Any, where: str) -> Iterator[Any]:
         except (OSError, ValueError, LookupError, TypeError, EOFError, RuntimeError) as error:
             reason = str(error).strip().split("\n")[0]
             raise DataError(
-                f"cannot be read after {count:,} examples: {reason or type(error).__name__}",
+                f"the stream cannot be read after {count:,} examples: {reason or type(error).__name__}",
                 where=where,
             ) from error
         yield example

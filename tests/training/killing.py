@@ -38,7 +38,7 @@ PLACES: dict[str, tuple[Any, str]] = {
 def tune(options: Mapping[str, Any], threads: int, death: Death | None) -> None:
     """Go on with a run; die of SIGKILL on the way, if that is what is to happen."""
     torch.set_num_threads(threads)
-    checkpoint.YOUNG, steps.BLOCK = 0.0, 16  # texts of a stream: several blocks an epoch
+    checkpoint.MIN_SECONDS, steps.BLOCK = 0.0, 16  # texts of a stream: several blocks an epoch
     if death is not None:
         where, number = death
         owner, name = PLACES[where]

@@ -289,7 +289,7 @@ class Clock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **options: float) -> None:
         self.now, self.progress, self.written = 1_000.0, Progress(), []
         monkeypatch.setattr(module.time, "monotonic", lambda: self.now)
-        monkeypatch.setattr(module, "YOUNG", 10.0)
+        monkeypatch.setattr(module, "MIN_SECONDS", 10.0)
         self.checkpoints = module.Checkpoints(lambda *_: self.written.append(self.now), **options)
 
     def step(self, seconds: float) -> None:

@@ -170,7 +170,7 @@ def save_checkpoint(
             (folder / "state.json").write_text(json.dumps(state_of_run, indent=1), "utf-8")
     except (OSError, SafetensorError, VectorFileError) as error:
         raise DataError(
-            f"cannot be written: {error}",
+            f"the checkpoint cannot be written: {error}",
             where=path,
             remedy=("make room, then continue with ", Option("resume", True)),
         ) from error
@@ -251,7 +251,7 @@ def load_checkpoint(
         weights = load_file(path / "model.safetensors")
     except (OSError, ValueError, LookupError, TypeError, SafetensorError) as error:
         raise DataError(
-            f"cannot be read: {error}", where=path, remedy="remove it to start over"
+            f"the checkpoint cannot be read: {error}", where=path, remedy="remove it to start over"
         ) from error
     check_same(path, before, identity)
     state: dict[int, Tensors] = {}
@@ -263,7 +263,7 @@ def load_checkpoint(
         optimizer.load_state_dict({"state": state, "param_groups": groups})
     except (RuntimeError, ValueError) as error:
         raise DataError(
-            f"belongs to another model: {error}",
+            f"the checkpoint belongs to another model: {error}",
             where=path,
             remedy=(
                 "continue with the same ",

@@ -31,7 +31,7 @@ def state_of(folder: Path) -> State:
         return "empty"
     if not _is_marked(folder / CONFIG):
         raise DataError(
-            f"holds {', '.join(present)}, which no run of {MARK} wrote",
+            f"the folder holds {', '.join(present)}, which no run of {MARK} wrote",
             where=folder,
             remedy=("choose another ", Option("output_dir")),
         )
@@ -61,7 +61,7 @@ def check_folder(folder: Path, resume: bool, overwrite: bool) -> State:
     state = state_of(folder)
     if state == "finished" and not (resume or overwrite):
         raise DataError(
-            "holds a finished run",
+            "the folder holds a finished run",
             where=folder,
             remedy=(
                 "choose another ",
@@ -72,7 +72,7 @@ def check_folder(folder: Path, resume: bool, overwrite: bool) -> State:
         )
     if state == "unfinished" and not (resume or overwrite):
         raise DataError(
-            "holds an unfinished run",
+            "the folder holds an unfinished run",
             where=folder,
             remedy=(
                 "continue it with ",

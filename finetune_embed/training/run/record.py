@@ -71,7 +71,7 @@ def check_same(where: object, before: Mapping[str, Any], now: Mapping[str, Any])
         if name not in _ON_THE_WAY | _PLACES and before.get(name) != now[name]:
             raise DataError(
                 (
-                    "was written with ",
+                    "it was written with ",
                     Option(name, before.get(name)),
                     ", this run has ",
                     Option(name, now[name]),

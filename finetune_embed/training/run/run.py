@@ -28,6 +28,7 @@ from ...table import EmbeddingTable
 from ...vocabulary import EXACT, Vocabulary, look_up, tokenize_texts, without_subwords
 from ..build_model import Head, build_model
 from ..inference import forward_all, unseen_rows
+from ..settings import Settings
 from ..tasks import Task, restore_task
 from .checkpoints import latest_checkpoint
 from .file_names import CONFIG, FILES, HISTORY, METRICS, MODEL, RECORD, TABLE, TOKENIZER, WORDS
@@ -295,9 +296,9 @@ def load(folder: str | os.PathLike[str], head: Head | None = None) -> Run:
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
         remedy: Text = ("pass the ", Option("output_dir"), " of a finished run")
-        state = f"has no {', '.join(missing)}" if folder.is_dir() else "is not a folder"
+        state = f"the folder has no {', '.join(missing)}" if folder.is_dir() else "no such folder"
         if latest_checkpoint(folder) is not None:
-            state, remedy = "holds an unfinished run", _how_to_continue()
+            state, remedy = "the folder holds an unfinished run", _how_to_continue()
         raise DataError(state, where=folder, remedy=remedy)
     import polars as pl
     import yaml
@@ -314,7 +315,9 @@ def load(folder: str | os.PathLike[str], head: Head | None = None) -> Run:
         words = pl.read_parquet(folder / WORDS).to_dict(as_series=False)
         task = restore_task(record)
         path, head_text = str(record["embedding"]), str(record["head"])
-        metrics["warnings"]  # every run has some, or none
+        if absent := Settings().plain().keys() - settings.keys():
+            raise ValueError(f"{CONFIG} has no {', '.join(sorted(absent))}")
+        metrics["warnings"]  # raises if there are none
         if metrics["validation"].get("threshold") != record.get("threshold"):
             raise ValueError(f"{RECORD} and {METRICS} have different thresholds")
         table = load_safetensors(folder / TABLE)
