@@ -1,11 +1,11 @@
-"""Every Python block of the documentation runs, in order, in one folder, as a reader would."""
+"""The documentation: its Python blocks and commands run, its links and outputs are right."""
 
 from __future__ import annotations
 
-import gzip
 import re
 import shlex
 import shutil
+import subprocess
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,95 +13,148 @@ from pathlib import Path
 import pytest
 
 from finetune_embed.cli import main
-from finetune_embed.demo import REVIEWS, VECTORS
+from finetune_embed.cli.app import app
+from finetune_embed.demo import REVIEWS
 
 ROOT = Path(__file__).parent.parent
-#: How many Python blocks each page has, and a file that running them must leave behind.
+#: The number of Python blocks on each page, and a file that they write.
 PAGES = {
-    "README.md": (4, "run/metrics.json"),
+    "README.md": (2, "tuned.bin"),
     "docs/formats.md": (3, "vectors.npz"),
     "docs/migration.md": (10, "locked/metrics.json"),
     "docs/strategies.md": (8, "fitted.safetensors"),
-    "docs/training.md": (2, "streamed/metrics.json"),
-    "docs/words.md": (3, "glove.6B.50d.txt"),
+    "docs/training.md": (3, "streamed/metrics.json"),
+    "docs/which-strategy.md": (1, "which/recipe.yaml"),
+    "docs/words.md": (4, "glove.6B.50d.txt"),
 }
 #: Pages with other libraries' trainers.
 OTHERS = {"docs/migration.md", "docs/strategies.md"}
+ALL_PAGES = sorted(
+    path.relative_to(ROOT).as_posix()
+    for folder in (ROOT, ROOT / "docs", ROOT / "recipes", ROOT / "benchmarks")
+    for path in folder.glob("*.md")
+)
 
 
-def python_blocks(page: Path) -> list[tuple[int, str]]:
-    """Return the Python blocks of a page with the line each starts at."""
-    text = page.read_text()
+def blocks_of(page: str, language: str) -> list[tuple[int, str]]:
+    """Return the blocks of a page in a language, each with the line it starts at."""
+    text = (ROOT / page).read_text()
     return [
         (text[: match.start()].count("\n") + 2, match[1])
-        for match in re.finditer(r"^```python\n(.*?)^```$", text, flags=re.M | re.S)
+        for match in re.finditer(rf"^```{language}\n(.*?)^```$", text, flags=re.M | re.S)
+    ]
+
+
+def commands_of(page: str) -> list[list[str]]:
+    """Return the `finetune-embed` commands of a page that are complete."""
+    lines = [line for _, block in blocks_of(page, "console") for line in block.splitlines()]
+    lines = [line.removeprefix("$ ") for line in lines]
+    return [
+        shlex.split(line, comments=True)[1:]
+        for line in lines
+        if line.startswith("finetune-embed ") and "..." not in line
     ]
 
 
 @pytest.fixture
 def reader_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the files that the documentation speaks of."""
-    (tmp_path / "glove.6B.50d.txt").write_bytes(gzip.decompress(VECTORS.read_bytes()))
-    shutil.copytree(REVIEWS, tmp_path / "reviews")
+    """A folder in which the package lies as in a checkout, set up as docs/README.md says."""
+    (tmp_path / "finetune_embed").symlink_to(ROOT / "finetune_embed")
     monkeypatch.chdir(tmp_path)
+    ((_, set_up),) = blocks_of("docs/README.md", "console")
+    subprocess.run(set_up, shell=True, check=True)
+    shutil.copy(REVIEWS / "train.csv", "reviews.csv")
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
     return tmp_path
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
-def test_the_python_blocks_of_a_page_run(page: str, reader_folder: Path) -> None:
-    blocks = python_blocks(ROOT / page)
+def test_the_python_blocks_of_a_page_run_and_print_what_it_shows(
+    page: str, reader_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blocks = blocks_of(page, "python")
     count, made = PAGES[page]
     assert len(blocks) == count
     names: dict[str, object] = {}
     with warnings.catch_warnings():
         if page in OTHERS:  # other libraries' trainers warn about themselves
             warnings.simplefilter("ignore")
-        _run(blocks, page, names)
+        for line, code in blocks:
+            if "from fastai" in code and find_spec("fastai") is None:
+                continue  # tests/test_migration.py says so
+            exec(compile("\n" * (line - 1) + code, str(ROOT / page), "exec"), names)
+    printed = capsys.readouterr().out
+    for output in re.findall(r"^print\(.*\n((?:# .*\n)+)", "".join(c for _, c in blocks), re.M):
+        assert re.sub(r"^# ", "", output, flags=re.M) in printed
     assert (reader_folder / made).stat().st_size > 100
-
-
-def _run(blocks: list[tuple[int, str]], page: str, names: dict[str, object]) -> None:
-    for line, code in blocks:
-        if "from fastai" in code and find_spec("fastai") is None:
-            continue  # tests/test_migration.py says so
-        exec(compile("\n" * (line - 1) + code, str(ROOT / page), "exec"), names)
 
 
 @pytest.mark.slow
 def test_the_commands_of_the_readme_run(
     reader_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    text = (ROOT / "README.md").read_text()
-    blocks = re.findall(r"^```console\n(.*?)^```$", text, flags=re.M | re.S)
-    assert [block.split("\n")[0].split()[0] for block in blocks] == ["make", "finetune-embed"]
-    commands = [shlex.split(line) for line in blocks[1].splitlines()]
+    commands = commands_of("README.md")
     assert len(commands) == 7
-    for program, *arguments in commands:
-        assert program == "finetune-embed"
+    for arguments in commands:
         with pytest.raises(SystemExit) as stopped:
             main(arguments)
         assert stopped.value.code == 0, (arguments, capsys.readouterr().err)
     assert (reader_folder / "tuned.bin").stat().st_size > 1_000_000
+    assert (reader_folder / "which" / "recipe.yaml").is_file()
+
+
+def test_every_command_on_every_page_has_only_options_that_exist(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("which").mkdir()
+    Path("which/recipe.yaml").write_text("vectors: glove.6B.50d.txt\ndata: reviews.csv\n")
+    swept = 0
+    for page in ALL_PAGES:
+        for name, *arguments in commands_of(page):
+            app.commands[name].make_context(name, arguments)
+            swept += 1
+    assert swept >= 11
 
 
 def test_the_two_commands_are_targets_of_the_makefile() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert "\nmake quickstart " in readme
+    assert "\nmake test " in readme
     makefile = (ROOT / "Makefile").read_text()
     assert re.findall(r"^(quickstart|test):", makefile, flags=re.M) == ["quickstart", "test"]
     script = (ROOT / ".ci" / "run").read_text()
     assert "\nmake test\n" in script
 
 
-def test_the_added_lines_of_the_readme_are_two() -> None:
-    code = python_blocks(ROOT / "README.md")[0][1]
-    assert code.count("# <- added") == 2
+def test_the_readme_adds_two_lines_to_a_loop_and_fits_in_130_lines() -> None:
+    assert blocks_of("README.md", "python")[1][1].count("  # added\n") == 2
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 130
 
 
-def test_every_page_is_swept() -> None:
-    pages = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/**/*.md")}
-    pages |= {"README.md"}
-    assert {page for page in pages if python_blocks(ROOT / page)} == set(PAGES)
+def test_every_page_with_python_blocks_is_run() -> None:
+    assert {page for page in ALL_PAGES if blocks_of(page, "python")} == set(PAGES)
+
+
+def test_every_link_inside_the_repository_leads_somewhere() -> None:
+    swept = 0
+    for page in ALL_PAGES:
+        text = re.sub(r"```.*?```", "", (ROOT / page).read_text(), flags=re.S)
+        for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", text):
+            path, _, anchor = target.partition("#")
+            found = (ROOT / page).parent / path if path else ROOT / page
+            assert found.exists(), (page, target)
+            if anchor:
+                assert anchor in anchors_of(found), (page, target)
+            swept += 1
+    assert swept > 50
+
+
+def anchors_of(page: Path) -> set[str]:
+    """Return the anchors that GitHub gives to the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), flags=re.M)
+    return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
 
 
 def test_the_project_speaks_of_itself_alone() -> None:
