@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 __all__ = [
     "DataError",
@@ -38,7 +38,7 @@ __all__ = [
 
 
 class _Unset:
-    """The value of an option that is mentioned without one; a class, so that errors can be pickled."""
+    """The value of an option that is mentioned by name only; a class can be pickled."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Either:
 
 Part = str | Option | Either
 #: A message, or parts of one that are joined without a separator.
-Text = Part | tuple[Part, ...]
+Text: TypeAlias = "Part | tuple[Text, ...]"
 
 
 class PythonForm:

@@ -318,9 +318,9 @@ def read_examples(stream: Any, where: str) -> Iterator[Any]:
             raise
         except (OSError, ValueError, LookupError, TypeError, EOFError, RuntimeError) as error:
             reason = str(error).strip().split("\n")[0]
+            reason = reason or type(error).__name__
             raise DataError(
-                f"the stream cannot be read after {count:,} examples: {reason or type(error).__name__}",
-                where=where,
+                f"the stream cannot be read after {count:,} examples: {reason}", where=where
             ) from error
         yield example
         count += 1
