@@ -38,7 +38,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def atomic_writes(*paths: str | os.PathLike[str]) -> Iterator[list[BinaryIO]]:
-    """Open several files as `atomic_write` does; they are renamed right after one another.
+    """Open several files as `atomic_write` does; they are renamed in direct succession.
 
     Raises:
         VectorFileError: see `atomic_write`.

@@ -93,14 +93,14 @@ def test_the_block_size_does_not_matter(monkeypatch):
     """The numbers are the same for any block size, also where the last block is short."""
     base = base_table()
     tuned = moved_table(base, [0, 6, 7, 8, 20, 39])
-    whole = fe.drift(base, tuned)
+    expected = fe.drift(base, tuned)
     module = __import__("importlib").import_module(package_drift.__module__)
     for block in (1, 7, 39, 40, 41):
         monkeypatch.setattr(module, "BLOCK", block)
         found = fe.drift(base, tuned)
-        assert found.movement.tobytes() == whole.movement.tobytes()
-        assert found.cosine.tobytes() == whole.cosine.tobytes()
-        assert found.moved.tolist() == whole.moved.tolist()
+        assert found.movement.tobytes() == expected.movement.tobytes()
+        assert found.cosine.tobytes() == expected.cosine.tobytes()
+        assert found.moved.tolist() == expected.moved.tolist()
 
 
 def test_zero_rows():

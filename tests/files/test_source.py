@@ -193,10 +193,10 @@ def test_truncated_gzip_names_the_byte(write, cut):
 
 @pytest.mark.parametrize("kind", STREAMS)
 def test_every_compression_truncated_anywhere_is_an_error(write, kind):
-    whole = PACKED[kind](b"a 1 2\n" + os.urandom(200))
+    data = PACKED[kind](b"a 1 2\n" + os.urandom(200))
     swept = 0
-    for cut in range(6, len(whole), 3):
-        path = write(whole[:cut])
+    for cut in range(6, len(data), 3):
+        path = write(data[:cut])
         message = "data is damaged or cut short at byte .*; fetch the file again"
         with pytest.raises(VectorFileError, match=message), open_source(path) as source:
             source.read(1 << 20)
