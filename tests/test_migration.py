@@ -1,4 +1,4 @@
-"""What docs/migration.md says of other libraries, and of the same job here, on numbers."""
+"""The statements of docs/migration.md about other libraries and this one, checked on numbers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TABLE = fe.EmbeddingTable(
     [f"word{i}" for i in range(V)],
     np.random.default_rng(0).standard_normal((V, D)).astype(np.float32),
 )
-#: Four batches an epoch; no row from UNSEEN on is in any of them.
+#: Four batches per epoch; they contain no row numbered UNSEEN or higher.
 UNSEEN = 15
 _random = torch.Generator().manual_seed(0)
 BATCHES = [
@@ -61,7 +61,7 @@ def table_of(model: Model) -> torch.Tensor:
 def _quiet() -> Iterator[None]:
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of their own making, about workers and the like
+        warnings.simplefilter("ignore")  # the other libraries' own, about workers and the like
         yield
 
 
@@ -133,7 +133,7 @@ def lightning_after(
 TENTH = fe.UnfreezeAfter(epochs=1) | fe.DiscriminativeLR(embedding=0.1)
 
 
-def test_lightning_the_same_schedule_gives_the_same_bits_under_the_same_optimizer():
+def test_lightning_gives_the_same_bits_with_the_same_schedule_and_optimizer():
     before, rates = lightning_before()
     assert rates == [[LR], *[[LR, 0.1 * LR]] * 3]
     after, rates = lightning_after(TENTH, torch.optim.Adam)
@@ -167,7 +167,7 @@ def test_lightning_adam_moves_rows_outside_the_batch_and_row_adamw_does_not():
         (lambda o: {"scheduler": _one_cycle(o), "interval": "step"}, KeyError),
     ],
 )
-def test_lightning_a_scheduler_breaks_on_the_group_that_is_added_and_works_here(schedule, error):
+def test_lightning_a_scheduler_fails_on_the_added_group_and_works_here(schedule, error):
     with pytest.raises(error):
         lightning_before(schedule)
     for optimizer in (torch.optim.Adam, fe.RowAdamW):
@@ -181,7 +181,7 @@ def _one_cycle(optimizer: torch.optim.Optimizer) -> Any:
     return lr_scheduler.OneCycleLR(optimizer, peaks, total_steps=EPOCHS * len(BATCHES))
 
 
-def test_lightning_the_callback_sets_the_rate_of_the_table_against_the_scheduler():
+def test_lightning_the_callback_overrides_the_scheduler_of_the_table():
     schedule = lambda o: lr_scheduler.StepLR(o, 1, gamma=0.5)  # noqa: E731
     _, before = lightning_before(schedule)
     assert [head for head, *_ in before] == [LR, LR / 2, LR / 4, LR / 8]
@@ -190,7 +190,7 @@ def test_lightning_the_callback_sets_the_rate_of_the_table_against_the_scheduler
     assert after == [[pytest.approx(0.1 * LR / 2**i), LR / 2**i] for i in range(EPOCHS)]
 
 
-def test_lightning_a_growing_rate_multiplies_there_and_is_a_straight_line_here():
+def test_lightning_a_growing_rate_is_exponential_there_and_linear_here():
     _, before = lightning_before(lambda_func=lambda epoch: 4.0)
     assert [epoch[-1] for epoch in before[1:]] == pytest.approx([0.1 * LR, 0.4 * LR, LR])
     ramp = fe.UnfreezeAfter(epochs=1) | fe.RampUp(epochs=9)
@@ -200,7 +200,7 @@ def test_lightning_a_growing_rate_multiplies_there_and_is_a_straight_line_here()
 
 def fastai_learner() -> Any:
     pytest.importorskip(
-        "fastai", reason="fastai is not installed, nor is its block in the docs run"
+        "fastai", reason="fastai is not installed; its block in the docs is not run either"
     )
     from fastai.basics import DataLoaders, Learner, params
     from fastai.callback import schedule  # noqa: F401
@@ -213,7 +213,7 @@ def fastai_learner() -> Any:
     )
 
 
-def test_fastai_rates_of_a_slice():
+def test_fastai_a_slice_of_rates_has_the_rates_of_our_groups():
     learn, model = fastai_learner(), Model()
     from fastai.basics import params
 
@@ -256,7 +256,7 @@ def test_fastai_opens_the_same_layers_in_the_same_epochs():
         assert open_there.count(True) == (2, 4, 5)[epoch]
 
 
-def test_fastai_rows_outside_the_batch_decay_and_so_does_a_table_that_is_frozen_again():
+def test_fastai_decays_rows_outside_the_batch_and_a_table_frozen_again():
     learn = fastai_learner()
     with learn.no_bar(), learn.no_logging():
         start = table_of(learn.model)
@@ -287,7 +287,7 @@ def test_here_a_table_frozen_again_keeps_its_bits():
     assert not torch.equal(model.output.weight, head)
 
 
-def test_a_mask_of_rows_holds_under_weight_decay_of_the_table_and_keeps_no_moments():
+def test_a_mask_of_rows_holds_under_weight_decay_and_keeps_no_moments():
     strategy = fe.TrainRows(keys=["word1", "word2"])
     rows = [VOCAB.key_to_index[key] for key in strategy.keys]
     model = Model()
@@ -307,7 +307,7 @@ def test_a_mask_of_rows_holds_under_weight_decay_of_the_table_and_keeps_no_momen
         strategy.on_epoch_start(model.embedding, 0)
 
 
-def test_a_factor_on_the_gradient_does_nothing_under_adam_and_on_the_step_it_is_the_factor():
+def test_adam_cancels_a_factor_on_the_gradient_but_not_on_the_step():
     def moved(factor: float, *, on_step: bool) -> torch.Tensor:
         model = Model()
         start = table_of(model)
