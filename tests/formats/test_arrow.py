@@ -40,7 +40,7 @@ BITS = [
     [0xBC4A4588, 0x40E00000, 0x3E4CCCCD],
 ]
 VECTORS = np.array(BITS, np.uint32).view(np.float32)
-STORY = {"source": "näive.txt", "source_format": "glove"}
+METADATA = {"source": "näive.txt", "source_format": "glove"}
 GOLDEN = ("tiny.arrow", "tiny.parquet", "tiny.polars.arrow", "tiny.polars.parquet", "tiny.dataset")
 SAVE = {"arrow": save_arrow, "parquet": save_parquet}
 ABC = ["a", "b", "c"]
@@ -57,7 +57,7 @@ def fixed(rows: object, size: int = 2) -> pa.Array:
 
 
 def written(path: Path, kind: str, rows: int | None = None, **columns: object) -> Path:
-    """Write columns as a file of one of the kinds that are read."""
+    """Write columns as a file of one of `KINDS`."""
     data = pa.table(columns)
     if kind == "parquet":
         pq.write_table(data, path, row_group_size=rows)
@@ -79,10 +79,10 @@ def test_reads_the_golden_files_of_every_library_to_the_bit(name, golden):
         assert table.index_to_key == WORDS
         assert table.vectors.tobytes() == VECTORS.tobytes()
     if name in ("tiny.arrow", "tiny.parquet"):
-        assert table.metadata == STORY
+        assert table.metadata == METADATA
     else:
-        told = {"tiny.polars.arrow": "arrow", "tiny.polars.parquet": "parquet"}
-        assert table.metadata["source_format"] == told.get(name, "dataset")
+        formats = {"tiny.polars.arrow": "arrow", "tiny.polars.parquet": "parquet"}
+        assert table.metadata["source_format"] == formats.get(name, "dataset")
         inside = "/data-00000-of-00002.arrow" if name == "tiny.dataset" else ""
         assert table.metadata["source"] == name + inside
         assert len(table.metadata["source_sha256"]) == 64
@@ -131,14 +131,14 @@ def test_the_libraries_read_what_we_wrote(kind, random_table, tmp_path):
     assert back.vectors.tobytes() == raw
 
 
-def test_parquet_is_smaller_than_the_numbers_and_of_several_row_groups(tmp_path, monkeypatch):
+def test_parquet_is_smaller_than_the_numbers_and_has_several_row_groups(tmp_path, monkeypatch):
     monkeypatch.setattr("finetune_embed.formats.arrow.GROUP_BYTES", 4 * 16 * 1_000)
     vectors = np.random.default_rng(0).normal(size=(2_500, 16)).astype(np.float32)
     table = EmbeddingTable([f"w{i}" for i in range(2_500)], vectors)
     save_parquet(table, tmp_path / "t")
-    told = pq.ParquetFile(tmp_path / "t").metadata
-    assert [told.row_group(i).num_rows for i in range(told.num_row_groups)] == [1_000, 1_000, 500]
-    assert told.row_group(0).column(1).compression == "ZSTD"
+    found = pq.ParquetFile(tmp_path / "t").metadata
+    assert [found.row_group(i).num_rows for i in range(found.num_row_groups)] == [1_000, 1_000, 500]
+    assert found.row_group(0).column(1).compression == "ZSTD"
     assert (tmp_path / "t").stat().st_size < vectors.nbytes
     assert load_arrow(tmp_path / "t").vectors.tobytes() == vectors.tobytes()
 
@@ -187,14 +187,19 @@ def test_data_sets_hold_every_table_of_utf8_words_to_the_bit(table):
 @pytest.mark.parametrize("write", [*SAVE.values(), lambda table, path: to_dataset(table)])
 def test_tables_that_are_refused(write, tmp_path):
     for words, vectors, error, message in (
-        ([], np.zeros((0, 3)), VectorFileError, "the table is 0 x 3; .* needs at least one word"),
-        (["a"], np.zeros((1, 0)), VectorFileError, "the table is 1 x 0; .* needs at least"),
+        (
+            [],
+            np.zeros((0, 3)),
+            VectorFileError,
+            "the table is 0 x 3, but .* needs at least one word",
+        ),
+        (["a"], np.zeros((1, 0)), VectorFileError, "the table is 1 x 0, but .* needs at least"),
         (["a", "a"], np.eye(2), VocabularyError, "'a' is in rows 0 and 1"),
         (
             ["a", "\udcff", "b\udc80"],
             np.eye(3),
             VectorFileError,
-            r"2 of 3 words are not UTF-8 \('\\udcff' is the first\), .* use save_safetensors\(ta",
+            r"2 of 3 words are not UTF-8 \('\\udcff' is the first\), .*; use save_safetensors\(ta",
         ),
     ):
         with pytest.raises(error, match=message):
@@ -298,7 +303,7 @@ def test_keys_limit_and_duplicates_over_many_batches(kind, tmp_path):
     assert "duplicates" not in table.metadata
 
 
-def test_columns_are_found_by_type_by_name_or_as_told(tmp_path):
+def test_columns_are_found_by_type_or_by_name(tmp_path):
     lists = fixed(SMALL)
     others = {"id": [1, 2, 3], "ints": pa.array([[[1]]] * 3), "n": [1.0, 2.0, 3.0]}
     only = written(tmp_path / "1", "file", **others, word=ABC, embedding=lists)
@@ -318,41 +323,53 @@ COLUMNS = {
     "several of strings": (
         {"de": ABC, "en": ABC, "v": L},
         {},
-        r"has 2 columns of strings; its columns are: de string, en string, v fixed.*"
-        r"name the one to read: load_arrow\(source, token=\.\.\.\)",
+        r"x: 2 columns of strings; the columns are: de string, en string, v fixed.*"
+        r"; name the one to read: load_arrow\(source, token=\.\.\.\)",
     ),
     "none of strings": (
         {"id": [1, 2, 3], "v": L},
         {},
-        "has no columns of strings; its columns are",
+        "x: no columns of strings; the columns are",
     ),
-    "several of vectors": ({"t": ABC, "v": L, "w": L}, {}, r"has 2 columns of lists .*vector=\.\."),
+    "several of vectors": ({"t": ABC, "v": L, "w": L}, {}, r"x: 2 columns of lists .*vector=\.\."),
     "none of vectors": ({"t": ABC, "x": [1.0] * 3, "y": [2.0] * 3}, {}, "no columns of lists of n"),
     "lists of strings": ({"t": ABC, "v": [["1", "2"]] * 3}, {}, "no columns of lists of numbers"),
-    "not there": ({"t": ABC, "v": L}, {"token": "word"}, "has no columns called 'word'; its colum"),
-    "of another type": ({"t": ABC, "v": L}, {"vector": "t"}, "'t' holds string, but vector= needs"),
+    "not there": ({"t": ABC, "v": L}, {"token": "word"}, "no columns are called 'word'; the colu"),
+    "of another type": (
+        {"t": ABC, "v": L},
+        {"vector": "t"},
+        "vector='t' is a column of string, no",
+    ),
     "numbers for words": (
         {"t": ABC, "n": [1, 2, 3], "v": L},
         {"token": "n"},
-        "'n' holds int64, bu",
+        "token='n' is a column of int64, not of strings",
     ),
-    "no columns": ({}, {}, "no columns of lists of numbers; its columns are: none at all"),
-    "null word": ({"t": ["a", None, "c"], "v": L}, {}, r"x: t\[1\] is null; leave that row out"),
-    "null vector": ({"t": ABC, "v": fixed([[1, 2], [3, 4], None])}, {}, r"x: v\[2\] is null"),
-    "null at first": ({"t": ABC, "v": fixed([None, [3, 4], None])}, {}, r"x: v\[0\] is null"),
-    "null number": ({"t": ABC, "v": fixed([[1, 2], [3, None], [5, 6]])}, {}, r"v\[1\]\[1\] is nul"),
+    "no columns": ({}, {}, "no columns of lists of numbers; the columns are: none"),
+    "null word": ({"t": ["a", None, "c"], "v": L}, {}, r"x: t\[1\]: this value is null; remov"),
+    "null vector": ({"t": ABC, "v": fixed([[1, 2], [3, 4], None])}, {}, r"x: v\[2\]: this"),
+    "null at first": ({"t": ABC, "v": fixed([None, [3, 4], None])}, {}, r"x: v\[0\]: this"),
+    "null number": ({"t": ABC, "v": fixed([[1, 2], [3, None], [5, 6]])}, {}, r"v\[1\]\[1\]: this"),
     "ragged": (
         {"t": ABC, "v": [[1.0, 2.0], [3.0, 4.0], [5.0]]},
         {},
-        r"x: v\[2\] has 1 numbers, but the first vector has 2; make all vectors of one length",
+        r"x: v\[2\]: length 1, but the first vector has length 2; give all vectors the same",
     ),
-    "empty vectors": ({"t": ABC, "v": pa.array([[]] * 3, pa.list_(pa.float64()))}, {}, r"v\[0\] h"),
-    "all null": ({"t": ABC, "v": pa.array([None] * 3, pa.list_(pa.float64()))}, {}, "is null; lea"),
-    "too large": ({"t": ABC, "v": [[0.0], [1e39], [2.0]]}, {}, r"v\[1\] holds 1e\+39, which is to"),
+    "empty vectors": (
+        {"t": ABC, "v": pa.array([[]] * 3, pa.list_(pa.float64()))},
+        {},
+        r"v\[0\]: l",
+    ),
+    "all null": ({"t": ABC, "v": pa.array([None] * 3, pa.list_(pa.float64()))}, {}, "is null; rem"),
+    "too large": (
+        {"t": ABC, "v": [[0.0], [1e39], [2.0]]},
+        {},
+        r"v\[1\]: 1e\+39 is too large for f",
+    ),
     "no rows": (
         {"t": pa.array([], pa.string()), "v": L[:0]},
         {},
-        "x holds no rows; fetch the file",
+        "x: this holds no rows; fetch the file",
     ),
 }
 
@@ -363,8 +380,7 @@ def test_columns_that_are_refused(case, kind, tmp_path):
     columns, named, message = COLUMNS[case]
     if kind == "dataset":
         source = datasets.Dataset(pa.table(columns))
-        message = message.replace("x: ", "the data set: ").replace("x holds", "set holds")
-        message = message.replace("; fetch the file", "")
+        message = message.replace("x: ", "the data set: ")
     else:
         source = written(tmp_path / "x", kind, 2, **columns)
     with pytest.raises(VectorFileError, match=message):
@@ -375,9 +391,9 @@ def test_errors_name_the_row_of_the_file_where_keys_were_asked_for(tmp_path):
     vectors = pa.array([[1.0], [2.0], [1e39], [None], [5.0]])
     path = written(tmp_path / "x", "file", 2, token=list("abcde"), vector=vectors)
     assert load_arrow(path, keys=["a", "e"]).vectors.tolist() == [[1.0], [5.0]]
-    with pytest.raises(VectorFileError, match=r"vector\[2\] holds 1e\+39"):
+    with pytest.raises(VectorFileError, match=r"x: vector\[2\]: 1e\+39 is too large"):
         load_arrow(path, keys=["c"])
-    with pytest.raises(VectorFileError, match=r"vector\[3\]\[0\] is null; put a number there"):
+    with pytest.raises(VectorFileError, match=r"vector\[3\]\[0\]: this value is null; replace"):
         load_arrow(path, keys=["a", "d"])
 
 
@@ -410,19 +426,19 @@ def test_iterable_data_sets(random_table):
     made = datasets.IterableDataset.from_generator(rows)
     assert load_arrow(made, keys=["c", "a"]).vectors.tolist() == [SMALL[0], SMALL[2]]
     empty = datasets.IterableDataset.from_generator(lambda: iter(()))
-    with pytest.raises(VectorFileError, match="the data set has no rows; pass one that has"):
+    with pytest.raises(VectorFileError, match="the data set: this has no rows"):
         load_arrow(empty)
 
 
 def test_several_data_sets_at_once(tmp_path, random_table):
     several = datasets.DatasetDict({"glove": to_dataset(random_table), "test": None})
-    message = r"the data set holds several data sets: glove, test; pass one, such as dataset\['gl"
+    message = r"the data set: this holds several data sets: glove, test; .*, such as dataset\['gl"
     with pytest.raises(VectorFileError, match=message):
         load_arrow(several)
     del several["test"]
     several.save_to_disk(tmp_path / "d")
     for load in (load_arrow, load_vectors):
-        message = r"d holds several data sets: glove; pass one, such as load_arrow\('.*/d/glove'\)"
+        message = r"/d: the folder holds several data sets: glove; pass .*, such as /.*/d/glove$"
         with pytest.raises(VectorFileError, match=message):
             load(tmp_path / "d")
     table = load_vectors(tmp_path / "d" / "glove")
@@ -435,14 +451,15 @@ def test_a_selection_is_saved_and_loaded(tmp_path, random_table):
     assert load_vectors(tmp_path / "d", keys=["w2"], limit=1).index_to_key == []
 
 
+NOT_LISTED = "state.json: this does not list the files of the data"
 STATES = {
-    "outside": ({"_data_files": [{"filename": "../tiny.arrow"}]}, "does not list the data's files"),
-    "absolute": ({"_data_files": [{"filename": "/etc/passwd"}]}, "does not list the data's files"),
-    "none": ({"_data_files": []}, r"does not list the data's files \(it lists \[\]\)"),
-    "no list": ({}, "does not list the data's files"),
-    "no map": ([], "does not list the data's files"),
-    "no names": ({"_data_files": ["x"]}, "does not list the data's files"),
-    "numbers": ({"_data_files": [{"filename": 3}]}, "does not list the data's files"),
+    "outside": ({"_data_files": [{"filename": "../tiny.arrow"}]}, NOT_LISTED),
+    "absolute": ({"_data_files": [{"filename": "/etc/passwd"}]}, NOT_LISTED),
+    "none": ({"_data_files": []}, NOT_LISTED + r" \(it lists \[\]\)"),
+    "no list": ({}, NOT_LISTED),
+    "no map": ([], NOT_LISTED),
+    "no names": ({"_data_files": ["x"]}, NOT_LISTED),
+    "numbers": ({"_data_files": [{"filename": 3}]}, NOT_LISTED),
     "absent": ({"_data_files": [{"filename": "x.arrow"}]}, "x.arrow: no such file"),
     "text": (
         {"_data_files": [{"filename": "state.json"}]},
@@ -453,7 +470,7 @@ STATES = {
             "_data_files": [{"filename": "data-00000-of-00002.arrow"}],
             "_indices_data_files": [{"filename": "i"}],
         },
-        r"was saved with a selection .* old version of datasets; load it there: load_arrow\(data",
+        r"an old version of datasets saved .* a selection .*load_from_disk\(path\) and pass it to",
     ),
 }
 
@@ -467,14 +484,16 @@ def test_folders_that_lie(case, golden, tmp_path):
         load_vectors(tmp_path / "d")
 
 
-def test_folders_whose_parts_differ_or_that_are_none(golden, tmp_path):
+def test_folders_whose_parts_differ_and_other_folders(golden, tmp_path):
     shutil.copytree(golden / "tiny.dataset", tmp_path / "d")
     part = tmp_path / "d" / "data-00001-of-00002.arrow"
     written(part, "stream", token=ABC, vector=L)
-    message = r"data-00001-of-00002.arrow has other columns than .*: \['token', 'vector'\], not \['"
+    message = (
+        r"00001-of-00002.arrow: this has other columns than .*: \['token', 'vector'\], not \['"
+    )
     with pytest.raises(VectorFileError, match=message):
         load_vectors(tmp_path / "d")
-    with pytest.raises(VectorFileError, match="is a folder, but not a saved Hugging Face data set"):
+    with pytest.raises(VectorFileError, match="this folder is not a saved Hugging Face data set"):
         load_arrow(tmp_path)
 
 
@@ -483,9 +502,9 @@ def test_other_formats_and_wrong_options_are_named(golden):
         load_arrow(golden / "tiny.glove.txt")
     with pytest.raises(VectorFileError, match=r"use load_arrow\(path\), or load_vectors\(path\)"):
         load_glove(golden / "tiny.parquet")
-    with pytest.raises(VectorFileError, match="limit=0: read at least one row"):
+    with pytest.raises(VectorFileError, match="limit=0 must be 1 or more; leave limit out"):
         load_arrow(golden / "tiny.arrow", limit=0)
-    with pytest.raises(VectorFileError, match="keys='a' is one string"):
+    with pytest.raises(VectorFileError, match="keys='a' is a single string; pass a list of"):
         load_arrow(golden / "tiny.arrow", keys="a")
     with pytest.raises(VectorFileError, match="neither a path nor a file object"):
         load_arrow({"token": ABC})
@@ -500,18 +519,18 @@ def test_truncated_at_any_byte(name, golden, tmp_path):
             load_arrow(tmp_path / "cut")
 
 
-def test_a_stream_truncated_at_any_byte_gives_whole_batches_or_an_error(golden, tmp_path):
+def test_a_stream_truncated_at_any_byte_gives_complete_batches_or_an_error(golden, tmp_path):
     data = (golden / "tiny.dataset" / "data-00000-of-00002.arrow").read_bytes()
-    whole = 0
+    complete = 0
     for cut in range(len(data)):
         (tmp_path / "cut").write_bytes(data[:cut])
         try:
             table = load_arrow(tmp_path / "cut")
         except VectorFileError:
             continue
-        whole += 1
+        complete += 1
         assert table.vectors.tobytes() == VECTORS[:3].tobytes()
-    assert 1 <= whole <= 9  # the mark of the end is eight bytes, and may be left out
+    assert 1 <= complete <= 9  # the end marker is eight bytes, and optional
 
 
 @pytest.mark.parametrize("name", ["tiny.arrow", "tiny.parquet", "tiny.polars.arrow"])
@@ -557,7 +576,7 @@ def test_a_damaged_footer_of_parquet_does_not_end_the_process(tmp_path):
 )
 def test_headers_that_lie(data, write):
     with pytest.raises(
-        VectorFileError, match=r"x is damaged or cut short .*; fetch the file again"
+        VectorFileError, match=r"x: the data is damaged or cut short .*; fetch the file again"
     ):
         load_vectors(write(data, "x"))
 
@@ -568,13 +587,13 @@ def test_rows_that_a_file_repeats_without_end_are_refused(tmp_path):
     pq.write_table(row.take(index), tmp_path / "x", compression="zstd")
     size = (tmp_path / "x").stat().st_size
     assert size < 300_000
-    message = rf"x: {size:,} bytes grew beyond [\d,]+, over 200 to 1, which no vectors do"
+    message = rf"x: {size:,} bytes expand to [\d,]+ or more, over 200 to 1, which no vectors do"
     with pytest.raises(VectorFileError, match=message):
         load_arrow(tmp_path / "x")
 
 
 @pytest.mark.parametrize("kind", ["file", "stream", "parquet", "parquet of strings"])
-def test_a_long_word_that_stands_for_many_is_never_spelled_out(kind, tmp_path, monkeypatch):
+def test_a_long_word_that_many_rows_share_is_never_repeated(kind, tmp_path, monkeypatch):
     index = pa.array(np.zeros(3_000, np.int32))
     words = pa.DictionaryArray.from_arrays(index, pa.array(["x" * (1 << 20)], pa.large_string()))
     columns = {"token": words, "vector": fixed([[1, 2]] * 3_000)}
@@ -583,26 +602,26 @@ def test_a_long_word_that_stands_for_many_is_never_spelled_out(kind, tmp_path, m
     else:
         written(tmp_path / "x", kind, **columns)
     monkeypatch.setattr("finetune_embed.formats.arrow.columns._texts", None)
-    message = r"x: [\d,]+ bytes grew beyond 3,145,728,000, over 200 to 1, which no vectors do"
+    message = r"x: [\d,]+ bytes expand to 3,145,728,000 or more, over 200 to 1, which no vectors"
     with pytest.raises(VectorFileError, match=message):
         load_arrow(tmp_path / "x")
 
 
-@pytest.mark.parametrize("kind", ["file", "stream"])  # pyarrow writes none to Parquet
-def test_a_null_in_a_dictionary_is_told(kind, tmp_path):
+@pytest.mark.parametrize("kind", ["file", "stream"])  # pyarrow writes no null to Parquet
+def test_a_null_in_a_dictionary_is_reported(kind, tmp_path):
     words = pa.DictionaryArray.from_arrays(pa.array([0, 1, 0]), pa.array(["a", None]))
     path = written(tmp_path / "x", kind, token=words, vector=fixed([[1, 2]] * 3))
-    with pytest.raises(VectorFileError, match=r"x: token\[1\] is null; leave that row out"):
+    with pytest.raises(VectorFileError, match=r"x: token\[1\]: this value is null; remove that"):
         load_arrow(path)
 
 
-def test_views_of_one_long_word_are_never_spelled_out(tmp_path):
+def test_views_of_one_long_word_are_never_repeated(tmp_path):
     word = pa.array(["x" * 100_000], pa.string_view())
     views = np.tile(np.frombuffer(word.buffers()[1], np.uint8), 1_000)
     buffers = [None, pa.py_buffer(views), *word.buffers()[2:]]
     words = pa.Array.from_buffers(pa.string_view(), 1_000, buffers)
     path = written(tmp_path / "x", "file", token=words, vector=fixed([[1, 2]] * 1_000))
-    with pytest.raises(VectorFileError, match=r"x: [\d,]+ bytes grew beyond 100,000,000, over 20"):
+    with pytest.raises(VectorFileError, match=r"x: [\d,]+ bytes expand to 100,000,000 or more, o"):
         load_arrow(path)
 
 
@@ -624,12 +643,12 @@ def test_every_encoding_of_words_in_parquet(encoding, kind, tmp_path):
 def test_numbers_that_parquet_repeats_are_counted_before_they_are_read(tmp_path, monkeypatch):
     data = pa.table({"token": ["a", "b"], "vector": pa.array([np.zeros(10_000_000, "f4")] * 2)})
     pq.write_table(data, tmp_path / "x", compression="zstd")
-    monkeypatch.setattr("finetune_embed.formats.arrow.columns._room", None)
-    with pytest.raises(VectorFileError, match=r"x: [\d,]+ bytes grew beyond 80,000,[\d,]+, over "):
+    monkeypatch.setattr("finetune_embed.formats.arrow.columns._expanded_size", None)
+    with pytest.raises(VectorFileError, match=r"x: [\d,]+ bytes expand to 80,000,[\d,]+ or more"):
         load_arrow(tmp_path / "x")
 
 
-def test_the_type_of_the_numbers_is_told_unless_the_file_is_ours(golden, tmp_path):
+def test_the_type_of_the_numbers_is_recorded_unless_the_file_is_ours(golden, tmp_path):
     assert load_vectors(golden / "tiny.polars.parquet").metadata.get("source_dtype") is None
     assert load_vectors(golden / "tiny.dataset").metadata["source_dtype"] == "float64"
     half = pa.array([[1.5], [2.0]], pa.list_(pa.float16()))
@@ -638,5 +657,5 @@ def test_the_type_of_the_numbers_is_told_unless_the_file_is_ours(golden, tmp_pat
     assert table.metadata["source_dtype"] == "float16"
     assert inspect(path).dtype == "float16"
     save_arrow(table, tmp_path / "y")
-    assert load_arrow(tmp_path / "y").metadata == table.metadata  # those of the first file
+    assert load_arrow(tmp_path / "y").metadata == table.metadata  # that of the first file
     assert inspect(tmp_path / "y").dtype == "float32"

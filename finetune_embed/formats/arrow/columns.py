@@ -255,7 +255,7 @@ def _size(length: int, name: str) -> int:
     """Return the checked length of the first vector."""
     if not 1 <= length <= MAX_SIZE:
         raise VectorFileError(
-            f"this has {length:,} numbers, but a vector has from 1 to {MAX_SIZE:,}",
+            f"length {length:,}, but a vector has from 1 to {MAX_SIZE:,} numbers",
             where=f"{name}[0]",
             value=int(length),
         )
@@ -266,7 +266,7 @@ def _refuse_ragged(lengths: npt.NDArray[np.int64], size: int, name: str, start: 
     wrong = np.flatnonzero(lengths != size)
     if len(wrong):
         raise VectorFileError(
-            f"this has {lengths[wrong[0]]:,} numbers, but the first vector has {size:,}",
+            f"length {lengths[wrong[0]]:,}, but the first vector has length {size:,}",
             where=f"{name}[{start + wrong[0]}]",
             value=int(lengths[wrong[0]]),
             remedy="give all vectors the same length",
