@@ -6,21 +6,29 @@ from pathlib import Path
 
 import click
 
-from .output import as_json_option, columns_of, member_option, print_json, vector_file
+from .output import (
+    CommandLineForm,
+    as_json_option,
+    columns_of,
+    member_option,
+    print_json,
+    vector_file,
+)
 
 __all__ = ["inspect"]
 
 
 @click.command(epilog="Example: finetune-embed inspect glove.6B.50d.txt --data reviews.csv")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--data", help="Data set whose coverage to report, with the settings that follow.")
+@click.option("--data", help="Data set whose coverage to report, with recommended settings.")
 @click.option(
-    "--text", default="text", show_default=True, help="Its column of texts; several, with commas."
+    "--text",
+    default="text",
+    show_default=True,
+    help="Its column of texts, or several separated by commas.",
 )
 @member_option
-@click.option(
-    "--strict", is_flag=True, help="Exit with code 2 if there is an error or a warning; notes pass."
-)
+@click.option("--strict", is_flag=True, help="Exit with code 2 if there is an error or a warning.")
 @as_json_option
 @click.pass_context
 def inspect(
@@ -32,16 +40,17 @@ def inspect(
     strict: bool,
     as_json: bool,
 ) -> None:
-    """Tell what a vector file is, what is odd about it, and what it covers of a data set.
+    """Report what a vector file is, what is odd about it, and what it covers of a data set.
 
     FILE may be compressed, damaged, or - for standard input.
     """
-    from ..inspection import inspect as look_over
+    from ..inspection import inspect as inspect_file
 
-    report = look_over(vector_file(file), data, columns_of(text), member=member)
+    report = inspect_file(vector_file(file), data, columns_of(text), member=member)
+    form = CommandLineForm(context.command)
     if as_json:
-        print_json(report.to_dict())
+        print_json(report.to_dict(form))
     else:
-        click.echo(str(report))
+        click.echo(report.render(form))
     if not report.words or (strict and not report.is_clean):
         context.exit(2)

@@ -1,4 +1,4 @@
-"""The doctor: what is wrong with a vector file, and what it covers of a data set."""
+"""Inspects vector files: what is wrong with one, and what it covers of a data set."""
 
 from .advice import Advice
 from .findings import Finding

@@ -1,4 +1,4 @@
-"""The doctor: what a vector file is, what is odd about it, what it covers of a data set."""
+"""`inspect`: what a vector file is, what is odd about it, and what it covers of a data set."""
 
 from __future__ import annotations
 
@@ -13,16 +13,23 @@ from ..data import DataSource, open_splits
 from ..files import STDIN, PathOrFile, open_source
 from ..table import EmbeddingTable
 from ..vocabulary import Tokenizer
+from .report import Inspection
 
 if TYPE_CHECKING:
     from .scan import Scan
-from .report import Inspection
 
 __all__ = ["inspect"]
 
 SEVERITIES = ("error", "warning", "note")
-#: Metadata that every loader sets; the report has them elsewhere.
-_ORIGIN = {"source", "source_sha256", "source_format", "source_dtype", "duplicates", "non_utf8"}
+#: Metadata that loaders set, which the report shows elsewhere.
+_SHOWN_ELSEWHERE = {
+    "source",
+    "source_sha256",
+    "source_format",
+    "source_dtype",
+    "duplicates",
+    "non_utf8",
+}
 
 
 def inspect(
@@ -32,45 +39,46 @@ def inspect(
     *,
     member: str | None = None,
 ) -> Inspection:
-    """Look a vector file over. Damage does not stop it: what can be read is reported.
+    """Inspect a vector file. If it is damaged, the report covers what can be read.
 
     Args:
         path: a vector file of any format that `load_vectors` reads, plain or compressed, the folder
             of a model, a binary file object, or `"-"` for standard input.
-        dataset: a data set, as for `finetune`; the report then tells what the table covers of its
-            training split, and which settings to take.
-        text: its column of texts.
-        member: the file to look at of an archive that holds several.
+        dataset: a data set, as for `finetune`. The report then has the coverage of its training
+            split, and recommended settings.
+        text: the name of its column of texts, or several names.
+        member: the file to inspect in an archive that holds several.
 
     Raises:
-        VectorFileError: it is no vector file, there is none, or it is of a kind that is not read.
+        VectorFileError: the file does not exist, is not a vector file, or is of a format that the
+            library does not read.
         DataError: the data set can't be read.
     """
-    from .scan import scan, scan_folder
+    from .scan_file import scan_file, scan_folder
 
     texts = _texts(dataset, text)
     if isinstance(path, (str, os.PathLike)) and path != STDIN and Path(path).is_dir():
-        found = scan_folder(Path(path))
+        scan = scan_folder(Path(path))
         total = sum(file.stat().st_size for file in Path(path).rglob("*") if file.is_file())
-        return _report(found, str(path), "", total, None, texts)
+        return _report(scan, str(path), "", total, None, texts)
     with open_source(path, member, salvage=True) as source:
-        found = scan(source)
+        scan = scan_file(source)
         sha256 = source.sha256()
         size = None if source.path is None else source.path.stat().st_size
-        return _report(found, source.name, source.compression, size, sha256, texts)
+        return _report(scan, source.name, source.compression, size, sha256, texts)
 
 
 def _texts(dataset: DataSource, text: str | Sequence[str]) -> list[str] | list[list[str]] | None:
     if dataset is None:
         return None
-    from ..data import texts_of  # which imports torch
+    from ..data import texts_of  # imports torch
 
     splits = open_splits(dataset)
     return texts_of(splits.train, text, f"{splits.name} (train)")
 
 
 def _report(
-    found: Scan,
+    scan: Scan,
     path: str,
     compression: str,
     size: int | None,
@@ -78,32 +86,36 @@ def _report(
     texts: list[str] | list[list[str]] | None,
 ) -> Inspection:
     from .advice import advise
-    from .conventions import conventions_of, order_of, specials_of
-    from .row_lengths import findings_of_rows, quantiles
-    from .word_findings import case_of, findings_of_words
+    from .frequency_order import judge_order
+    from .row_lengths import length_quantiles, row_findings
+    from .word_case import count_cases
+    from .word_conventions import describe_conventions, find_special_tokens
+    from .word_findings import word_findings
 
-    first = dict.fromkeys(found.words)
-    table = EmbeddingTable(list(first), np.empty((len(first), 0), np.float32))
-    table.subwords = found.subwords
+    words = dict.fromkeys(scan.words)
+    table = EmbeddingTable(list(words), np.empty((len(words), 0), np.float32))
+    table.subwords = scan.subwords
     tokenizer = Tokenizer.for_table(table).name
-    findings = found.findings + findings_of_words(found) + findings_of_rows(found)
+    findings = scan.findings + word_findings(scan) + row_findings(scan)
     return Inspection(
         path=path,
-        source_format=found.source_format,
+        source_format=scan.source_format,
         compression=compression,
         size=size,
         sha256=sha256,
-        words=len(found.words),
-        vector_size=found.vector_size,
-        dtype=found.dtype,
-        header=found.header,
-        norms=quantiles(found),
-        case=case_of(found.words),
+        words=len(scan.words),
+        vector_size=scan.vector_size,
+        dtype=scan.dtype,
+        header=scan.header,
+        norms=length_quantiles(scan),
+        case=count_cases(scan.words),
         tokenizer=tokenizer,
-        conventions=conventions_of(found, set(first), tokenizer),
-        specials=specials_of(found),
-        order=order_of(found),
+        conventions=describe_conventions(scan, set(words), tokenizer),
+        specials=find_special_tokens(scan),
+        order=judge_order(scan),
         findings=tuple(sorted(findings, key=lambda one: SEVERITIES.index(one.severity))),
-        advice=None if texts is None or not first else advise(table, texts),
-        metadata={name: value for name, value in found.metadata.items() if name not in _ORIGIN},
+        advice=None if texts is None or not words else advise(table, texts),
+        metadata={
+            name: value for name, value in scan.metadata.items() if name not in _SHOWN_ELSEWHERE
+        },
     )

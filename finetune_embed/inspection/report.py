@@ -1,4 +1,4 @@
-"""`Inspection`: the doctor's report."""
+"""`Inspection`, the report on a vector file."""
 
 from __future__ import annotations
 
@@ -7,43 +7,44 @@ from dataclasses import asdict, dataclass
 from textwrap import indent
 from typing import Any
 
+from ..errors import PythonForm
 from ..vocabulary import Coverage
 from .advice import Advice
-from .conventions import Order
-from .findings import Finding
+from .findings import PYTHON, Finding
+from .frequency_order import Order
 from .scan import Header
-from .word_findings import Case
+from .word_case import Case
 
 __all__ = ["Inspection"]
 
-WIDTH = 12  # of the names at the left
+WIDTH = 12  # of the names on the left
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What was found in a vector file. Prints as a report.
+    """What was found in a vector file. `str` returns it as a report.
 
     Attributes:
         path: the file.
         source_format: `glove`, `word2vec`, `word2vec-binary`, `safetensors` and so on.
-        compression: what was undone, such as `gzip` or `gzip+tar`; `""` for none.
-        size: bytes on disk; None of a stream.
-        sha256: of the bytes on disk; None of a folder.
-        words: rows that could be read, duplicates too.
-        vector_size: values in a row.
-        dtype: of the numbers as they are stored; `text` where they are decimals; `unknown` where
-            they could not be read.
-        header: what the header of a word2vec file promises, and whether that is true; None where
-            the format has none, or one that its loader checks.
+        compression: the layers of compression, such as `gzip` or `gzip+tar`; `""` for none.
+        size: the number of bytes on disk; None for a stream.
+        sha256: the hash of the bytes on disk; None for a folder.
+        words: the number of rows that could be read, duplicates included.
+        vector_size: the number of values in a row.
+        dtype: the type of the stored numbers; `text` for decimals; `unknown` if they could not be
+            read.
+        header: what the header of a word2vec file promises, and whether that is true; None if the
+            format has no header, or one that its loader checks.
         norms: quantiles of the Euclidean lengths of the finite rows.
-        case: how many words are of which case.
-        tokenizer: the convention that fits the words, a name that `finetune` takes.
-        conventions: what the words tell of how texts were cut, each in one clause.
-        specials: special tokens among the words, and the line or row of each.
-        order: whether rows are sorted by frequency, and how that was judged.
+        case: the number of words of each case.
+        tokenizer: the name of the tokenizer that fits the words, as `finetune` takes it.
+        conventions: how texts were tokenized, judged from the words, one clause each.
+        specials: the special tokens among the words, with the line or row of each.
+        order: whether rows are sorted by frequency, and the reason for the judgement.
         findings: what is odd, errors first.
-        advice: coverage of a data set and the settings that follow, if one was given.
-        metadata: the story that a tuned table carries.
+        advice: the coverage of a data set and recommended settings; None without a data set.
+        metadata: the provenance that a tuned table carries.
     """
 
     path: str
@@ -67,23 +68,29 @@ class Inspection:
 
     @property
     def coverage(self) -> Coverage | None:
-        """What the table has of the data set's words as they stand, if one was given."""
+        """The coverage of the data set's words as written; None without a data set."""
         return None if self.advice is None else self.advice.exact
 
     @property
     def is_clean(self) -> bool:
-        """Whether there is no error and no warning; notes don't count."""
+        """Whether there is neither an error nor a warning."""
         return all(finding.severity == "note" for finding in self.findings)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the report as plain values, ready for JSON."""
+    def to_dict(self, form: PythonForm = PYTHON) -> dict[str, Any]:
+        """Return the report as plain values, ready for JSON.
+
+        Args:
+            form: how remedies are written, for Python or for the command line.
+        """
         plain = asdict(self) | {"is_clean": self.is_clean}
+        plain["findings"] = [finding.to_dict(form) for finding in self.findings]
         plain["coverage"] = None if self.coverage is None else asdict(self.coverage)
         if self.advice is not None:
             plain["advice"]["settings"] = self.advice.settings
         return plain
 
-    def __str__(self) -> str:
+    def render(self, form: PythonForm) -> str:
+        """Return the report as text, with remedies for Python or for the command line."""
         lines = [f"{self.path}: {self.source_format}, {self.words:,} words x {self.vector_size}"]
         lines += [f"{name:<{WIDTH}}{value}" for name, value in self._facts().items()]
         lines += [f"{name}: {value}" for name, value in self.metadata.items()]
@@ -93,10 +100,13 @@ class Inspection:
             if (n := sum(finding.severity == severity for finding in self.findings))
         ]
         lines.append(f"{'findings':<{WIDTH}}{', '.join(counts) or 'none'}")
-        lines += [indent(str(finding), "  ") for finding in self.findings]
+        lines += [indent(finding.render(form), "  ") for finding in self.findings]
         if self.advice is not None:
             lines.append(str(self.advice))
         return "\n".join(lines)
+
+    def __str__(self) -> str:
+        return self.render(PYTHON)
 
     def _facts(self) -> dict[str, str]:
         size = "" if self.size is None else f"{self.size:,} bytes, "
@@ -121,6 +131,6 @@ class Inspection:
     def _header(self) -> str:
         if self.header is None:
             plain = self.source_format == "glove"
-            return "none, as is right for GloVe text" if plain else "checked by the loader"
+            return "none, as usual for GloVe text" if plain else "checked by the loader"
         promise = f"promises {self.header.rows:,} x {self.header.vector_size}"
         return f"{promise}, which is {'true' if self.header.is_true else 'not true'}"

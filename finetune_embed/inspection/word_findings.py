@@ -1,14 +1,16 @@
-"""The words of a table: duplicates, odd characters, and their case."""
+"""What is odd about the words of a table: duplicates and unusual characters."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
+from ..errors import Text
 from .findings import Finding, Severity, Tally, quoted
+from .remedies import REMOVE_WORDS, WRITE_SAFETENSORS
 from .scan import Scan
 
-__all__ = ["Case", "case_of", "findings_of_words"]
+__all__ = ["word_findings"]
 
 _BYTES = "\udc80-\udcff"
 _SPACES = "\t\n\v\f\r\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
@@ -17,79 +19,104 @@ _INVISIBLE = "\xad\u200b\u200e\u200f\u2060\ufeff"
 _ODD = re.compile(f"[ {_SPACES}{_CONTROLS}{_INVISIBLE}{_BYTES}]")
 _DECIMAL = re.compile(r" [-+]?(?:\d+\.\d*|\.\d+|\d+(?:\.\d*)?[eE][-+]?\d+)(?: |$)")
 
-#: What odd characters make of a word: code, severity, pattern, message, cure.
-_KINDS: tuple[tuple[str, Severity, re.Pattern[str], str, str], ...] = (
-    (
-        "swallowed_numbers",
-        "warning",
-        _DECIMAL,
-        "words with numbers in them, of lines with more numbers than the others",
-        "look at these lines: a line end is missing there, or the vector is too long",
-    ),
-    (
-        "spaces",
-        "warning",
-        re.compile(" "),
-        "words with spaces in them",
-        "keep the table with save_safetensors(table, path): word2vec files can't hold them, and "
-        "readers that split at the left fail",
-    ),
-    (
+
+class OddWords(NamedTuple):
+    """A kind of words with unusual characters.
+
+    Attributes:
+        code: the code of the finding.
+        severity: its severity.
+        pattern: what such words contain.
+        what: what is odd about them.
+        remedy: what to do about it.
+    """
+
+    code: str
+    severity: Severity
+    pattern: re.Pattern[str]
+    what: str
+    remedy: Text
+
+
+SWALLOWED_NUMBERS = OddWords(
+    "swallowed_numbers",
+    "warning",
+    _DECIMAL,
+    "words that contain numbers, from lines with too many numbers",
+    "check these lines: a line end is missing, or the vector is too long",
+)
+SPACES = OddWords(
+    "spaces",
+    "warning",
+    re.compile(" "),
+    "words that contain spaces, which word2vec files can't hold and many readers misread",
+    ("keep the table in a safetensors file: ", WRITE_SAFETENSORS),
+)
+OTHERS = (
+    OddWords(
         "white_space",
         "warning",
         re.compile(f"[{_SPACES}]"),
-        "words with white space other than a space in them, such as a no-break space",
-        "keep the table with save_safetensors(table, path): readers that split at any white space "
-        "fail",
+        "words that contain white space other than a space, which readers that split at any white "
+        "space misread",
+        ("keep the table in a safetensors file: ", WRITE_SAFETENSORS),
     ),
-    (
+    OddWords(
         "control_characters",
         "warning",
         re.compile(f"[{_CONTROLS}]"),
-        "words with control characters in them",
-        "drop them, table.subset(words_to_keep): no text has them, and the file may be damaged",
+        "words that contain control characters, which texts don't have",
+        ("fetch the file again in case it is damaged, or remove them: ", REMOVE_WORDS),
     ),
-    (
+    OddWords(
         "not_utf8",
         "warning",
         re.compile(f"[{_BYTES}]"),
-        "words that are not UTF-8",
-        "convert the file to UTF-8 from its own encoding, or drop them, "
-        "table.subset(words_to_keep): they are kept byte by byte, but no text has them",
+        "words that are not UTF-8, so no text has them",
+        ("convert the file from its encoding to UTF-8, or remove them: ", REMOVE_WORDS),
     ),
-    (
+    OddWords(
         "invisible_characters",
         "note",
         re.compile(f"[{_INVISIBLE}]"),
-        "words with invisible characters in them, such as a zero-width space",
-        "leave them: a text finds them only with the same characters",
+        "words that contain invisible characters, such as a zero-width space",
+        "leave them: they match only texts with the same characters",
     ),
 )
 
 
-def findings_of_words(scan: Scan) -> list[Finding]:
+def word_findings(scan: Scan) -> list[Finding]:
     """Return what is odd about words."""
     found = _duplicates(scan)
     empty = Tally()
     for row, word in enumerate(scan.words):
         if not word:
             empty.add(scan.place(row))
-    found += empty.finding("warning", "empty_words", "empty words", "drop them: no text has them")
-    odd = [(row, word) for row, word in enumerate(scan.words) if _ODD.search(word)]
-    for code, severity, pattern, message, cure in _KINDS:
-        tally = Tally()
-        if code == "swallowed_numbers" and scan.dtype != "text":
-            continue
-        for row, word in odd:
-            if pattern.search(word) and not (code == "spaces" and _swallowed(scan, word)):
-                tally.add(f"{quoted(word)} ({scan.place(row)})")
-        found += tally.finding(severity, code, message, cure)
+    found += empty.finding(
+        "warning",
+        "empty_words",
+        "empty words, which no text has",
+        ("remove them: ", REMOVE_WORDS),
+    )
+    odd = {row: word for row, word in enumerate(scan.words) if _ODD.search(word)}
+    spaced = odd
+    if scan.dtype == "text":
+        swallowed = {row: word for row, word in odd.items() if _DECIMAL.search(word)}
+        spaced = {row: word for row, word in odd.items() if row not in swallowed}
+        found += _matching(scan, SWALLOWED_NUMBERS, swallowed)
+    found += _matching(scan, SPACES, spaced)
+    for kind in OTHERS:
+        found += _matching(scan, kind, odd)
     return found
 
 
-def _swallowed(scan: Scan, word: str) -> bool:
-    """Tell a word that has taken in numbers of a line with too many."""
-    return scan.dtype == "text" and _DECIMAL.search(word) is not None
+def _matching(scan: Scan, kind: OddWords, words: dict[int, str]) -> list[Finding]:
+    """Return the finding of the words of a kind, given by their row."""
+    tally = Tally()
+    for row, word in words.items():
+        if kind.pattern.search(word):
+            tally.add(f"{quoted(word)} ({scan.place(row)})")
+    return tally.finding(kind.severity, kind.code, kind.what, kind.remedy)
 
 
 def _duplicates(scan: Scan) -> list[Finding]:
@@ -98,69 +125,19 @@ def _duplicates(scan: Scan) -> list[Finding]:
     if len(set(words)) < len(words):
         first: dict[str, int] = {}
         for row, word in enumerate(words):
-            if (before := first.setdefault(word, row)) != row:
-                again = f"{scan.unit} {scan.places[row]:,} after {scan.places[before]:,}"
-                tally.add(f"{quoted(word)} ({again})")
-    if scan.source_format == "safetensors":  # whose words are looked at when one is looked up
-        cure = "write the table anew, each word once; as it is, no word of it can be looked up"
-        return tally.finding("error", "duplicates", "rows of words that stood there before", cure)
+            if (earlier := first.setdefault(word, row)) != row:
+                places = f"{scan.unit} {scan.places[row]:,} after {scan.places[earlier]:,}"
+                tally.add(f"{quoted(word)} ({places})")
+    if scan.source_format == "safetensors":  # read in place, so the loader does not drop them
+        return tally.finding(
+            "error",
+            "duplicates",
+            "rows that repeat an earlier word, so no word can be looked up",
+            "write the table again, each word once",
+        )
     return tally.finding(
         "warning",
         "duplicates",
-        "rows of words that stood there before",
-        "write the table anew, without them, if the first of each is right: it is the one taken",
+        "rows that repeat an earlier word, and are left out",
+        ("write the table again without them: ", WRITE_SAFETENSORS),
     )
-
-
-@dataclass(frozen=True)
-class Case:
-    """How many words are of which case.
-
-    Attributes:
-        lower: `word`.
-        capitalised: `Word`, and single letters such as `A`.
-        upper: `WORD`.
-        mixed: `wOrd`, `McDonald`.
-        uncased: `42`, `...`, and words of scripts without case.
-    """
-
-    lower: int
-    capitalised: int
-    upper: int
-    mixed: int
-    uncased: int
-
-    @property
-    def profile(self) -> str:
-        """`all lower`, `mixed`, or `no case`."""
-        if self.capitalised or self.upper or self.mixed:
-            return "mixed"
-        return "all lower" if self.lower else "no case"
-
-    def __str__(self) -> str:
-        counts = {
-            "lower case": self.lower,
-            "capitalised": self.capitalised,
-            "upper case": self.upper,
-            "mixed": self.mixed,
-            "without case": self.uncased,
-        }
-        total = max(1, sum(counts.values()))
-        shares = [f"{count / total:.1%} {name}" for name, count in counts.items() if count]
-        return f"{self.profile}" + (f" ({', '.join(shares)})" if shares else "")
-
-
-def case_of(words: list[str]) -> Case:
-    """Return how many words are of which case."""
-    counts = dict.fromkeys(("capitalised", "upper", "mixed", "uncased"), 0)
-    others = [word for word in words if not word.islower()]
-    for word in others:
-        if word.lower() == word.upper():
-            counts["uncased"] += 1
-        elif word.isupper() and sum(map(str.isalpha, word)) > 1:
-            counts["upper"] += 1
-        elif word[1:] == word[1:].lower() and word[0].isupper():
-            counts["capitalised"] += 1
-        else:
-            counts["mixed"] += 1
-    return Case(lower=len(words) - len(others), **counts)

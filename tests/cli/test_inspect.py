@@ -30,10 +30,10 @@ def run(*arguments: object) -> int:
 def test_strict_exits_with_2_after_the_report(data, code, write, capsys):
     path = write(data)
     assert run(path) == 0
-    told = capsys.readouterr().out
+    report = capsys.readouterr().out
     assert run(path, "--strict") == code
     out, err = capsys.readouterr()
-    assert out == told
+    assert out == report
     assert err == ""
     assert run(path, "--strict", "--json") == code
     assert json.loads(capsys.readouterr().out)["is_clean"] is (code == 0)
@@ -41,9 +41,9 @@ def test_strict_exits_with_2_after_the_report(data, code, write, capsys):
 
 def test_the_demo_slice_passes_strict(capsys):
     assert run(VECTORS, "--data", REVIEWS, "--strict") == 0
-    told = capsys.readouterr().out
-    assert "findings    1 note\n" in told
-    assert "settings: finetune(..., tokenizer='glove', " in told
+    report = capsys.readouterr().out
+    assert "findings    1 note\n" in report
+    assert "settings: finetune(..., tokenizer='glove', " in report
 
 
 def test_json_has_every_figure(write, capsys):
@@ -56,7 +56,7 @@ def test_json_has_every_figure(write, capsys):
             "code": "short_lines",
             "count": 1,
             "message": "lines with fewer than 2 numbers",
-            "cure": "the file is damaged there or cut short: fetch it again, or remove the lines",
+            "remedy": "the file is damaged there or cut short: fetch it again, or remove the lines",
             "examples": ["'b 3' (line 2)"],
         }
     ]
@@ -67,8 +67,26 @@ def test_json_has_every_figure(write, capsys):
 
 def test_a_file_of_which_no_row_can_be_read_exits_with_2(write, capsys):
     assert run(write(b"3 2\nw1 \x00\x00\x80", "vectors.bin")) == 2
-    told = " ".join(capsys.readouterr().out.split())
-    assert "but 0 are whole: the file ends within row 1, at byte 10" in told
+    report = " ".join(capsys.readouterr().out.split())
+    assert "but only 0 are complete: the file ends within row 1, at byte 10" in report
+
+
+@pytest.mark.parametrize("name", ["what is this.txt", "limit=3, which is not lr=0.1; see.txt"])
+def test_names_of_files_are_shown_unchanged(name, write, capsys):
+    path = write(b"a 1 2\nb 3 x\nc 5 6\n", name)
+    assert run(path) == 0
+    report = capsys.readouterr().out
+    assert report.startswith(f"{path}: glove, 2 words x 2\n")
+    assert "a value that is not a float32 number: 1, 'x' (line 2)\n" in report
+
+
+def test_remedies_are_commands(write, capsys):
+    path = write(WARNING)
+    assert run(path) == 0
+    remedy = "write the table again without them: finetune-embed convert FILE new.safetensors"
+    assert f"    {remedy}\n" in capsys.readouterr().out
+    assert run(path, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["findings"][0]["remedy"] == remedy
 
 
 def test_standard_input_and_members(write, tmp_path, capsys, monkeypatch):
