@@ -1,18 +1,18 @@
 """Data sets: local files, splits, columns, labels, encoded texts and batches."""
 
-from .batches import batch_indices, split_by_words, token_batches
+from .batches import batch_indices, split_by_tokens, token_batches
 from .columns import column_of, texts_of
 from .encoded import EncodedTexts, collate_bag, collate_packed, collate_padded, encode
 from .hold_out import hold_out
 from .labels import (
     Label,
-    are_hidden,
     class_names,
+    distinct_classes,
     distinct_labels,
+    has_hidden_labels,
     label_lists,
     label_numbers,
-    labels_of,
-    numbers_of,
+    numbers_of_lists,
 )
 from .local_dataset import LocalDataset
 from .splits import DataSource, Splits, open_splits
@@ -24,23 +24,23 @@ __all__ = [
     "Label",
     "LocalDataset",
     "Splits",
-    "are_hidden",
     "batch_indices",
     "class_names",
     "collate_bag",
     "collate_packed",
     "collate_padded",
     "column_of",
+    "distinct_classes",
     "distinct_labels",
     "drop_words",
     "encode",
+    "has_hidden_labels",
     "hold_out",
     "label_lists",
     "label_numbers",
-    "labels_of",
-    "numbers_of",
+    "numbers_of_lists",
     "open_splits",
-    "split_by_words",
+    "split_by_tokens",
     "texts_of",
     "token_batches",
 ]

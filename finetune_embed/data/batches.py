@@ -1,6 +1,6 @@
-"""Which texts go together: batches of so many texts, or of so many words.
+"""Which texts go together: batches with a given number of texts or of tokens.
 
-Each is a pure function of its arguments, so that a run that is resumed sees the same batches.
+Each function is pure, so that a run that is resumed sees the same batches.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import torch
 
 from ..errors import DataError
 
-__all__ = ["batch_indices", "split_by_words", "token_batches"]
+__all__ = ["batch_indices", "split_by_tokens", "token_batches"]
 
-BUCKET = 64  # batches that are sorted by length together
+BUCKET = 64  # batches whose texts are sorted by length together
 
 
 def batch_indices(texts: int, batch_size: int, seed: int, epoch: int) -> Iterator[torch.Tensor]:
-    """Yield the row numbers of each batch of an epoch: a pure function of seed and epoch."""
+    """Yield the indices of the texts in each batch of an epoch, in random order."""
     order = torch.from_numpy(np.random.default_rng((seed, epoch)).permutation(texts))
     yield from torch.split(order, batch_size)
 
@@ -26,69 +26,67 @@ def batch_indices(texts: int, batch_size: int, seed: int, epoch: int) -> Iterato
 def token_batches(
     lengths: torch.Tensor, max_tokens: int, seed: int, epoch: int, padded: bool
 ) -> list[torch.Tensor]:
-    """Return the row numbers of each batch of an epoch, of at most `max_tokens` words.
+    """Return the indices of the texts in each batch of an epoch, with at most `max_tokens` tokens.
 
     Every text is in one batch, in a new order in every epoch. A text that is longer than
-    `max_tokens` is a batch by itself, and an empty text counts as one word. The number of batches
-    differs a little from epoch to epoch: `len()` tells it.
+    `max_tokens` is a batch by itself, and an empty text counts as one token. The number of batches
+    varies a little between epochs.
 
     Args:
-        lengths: `(texts,)`, the words of each text.
-        max_tokens: the most words of a batch.
-        seed: of the order.
-        epoch: counted from 0.
+        lengths: `(texts,)`, the number of tokens of each text.
+        max_tokens: the maximum number of tokens in a batch.
+        seed: the seed of the order.
+        epoch: the epoch, counted from 0.
         padded: whether texts are padded to the longest of the batch, and padding counts. If so,
-            texts of like length go together: those of a large random part of the data are sorted
-            by length and cut into batches, which are shuffled (bucketing). Without padding there
-            is nothing to save by it, and batches are random samples.
+            texts of similar length go together: each large random part of the data is sorted by
+            length and split into batches, which are then shuffled (bucketing). Without padding,
+            batches are random samples.
 
     Raises:
         DataError: `max_tokens` is less than 1.
     """
     if max_tokens < 1:
-        raise DataError(f"max_tokens={max_tokens}: a batch has one word or more")
+        raise DataError("must be 1 or more", option="max_tokens", value=max_tokens)
     random = np.random.default_rng((seed, epoch))
     order = random.permutation(len(lengths))
-    sizes = lengths.numpy()
     if padded:
-        order = _sorted_in_buckets(order, sizes, max_tokens)
-    rows = torch.from_numpy(order)
-    batches = split_by_words(rows, lengths, max_tokens, padded)
+        order = _sorted_in_buckets(order, lengths.numpy(), max_tokens)
+    batches = split_by_tokens(torch.from_numpy(order), lengths, max_tokens, padded)
     return [batches[at] for at in random.permutation(len(batches))] if padded else batches
 
 
-def split_by_words(
-    rows: torch.Tensor,
+def split_by_tokens(
+    texts: torch.Tensor,
     lengths: torch.Tensor,
     max_tokens: int,
     padded: bool,
     batch_size: int | None = None,
 ) -> list[torch.Tensor]:
-    """Split row numbers, in their order, into batches of at most `max_tokens` words.
+    """Split texts, without reordering them, into batches of at most `max_tokens` tokens.
 
     Args:
-        rows: `(n,)`, row numbers.
-        lengths: `(texts,)`, the words of each text; an empty one counts as one word.
-        max_tokens: the most words of a batch, but for a longer text by itself.
-        padded: whether every text counts as long as the longest of its batch.
-        batch_size: the most texts of a batch.
+        texts: `(n,)`, the indices of the texts.
+        lengths: `(texts,)`, the number of tokens of each text; an empty one counts as one token.
+        max_tokens: the maximum number of tokens in a batch; a longer text is a batch by itself.
+        padded: whether every text counts with the length of the longest in its batch.
+        batch_size: the maximum number of texts in a batch.
     """
     starts: list[int] = []
     total = longest = 0
-    for at, length in enumerate(lengths[rows].clamp(min=1).tolist()):
+    for at, length in enumerate(lengths[texts].clamp(min=1).tolist()):
         size = at - starts[-1] if starts else 0
         total, longest = total + length, max(longest, length)
-        words = (size + 1) * longest if padded else total
-        if not starts or words > max_tokens or size == batch_size:
+        tokens = (size + 1) * longest if padded else total
+        if not starts or tokens > max_tokens or size == batch_size:
             starts.append(at)
             total = longest = length
-    return list(torch.tensor_split(rows, starts[1:])) if starts else []
+    return list(torch.tensor_split(texts, starts[1:])) if starts else []
 
 
 def _sorted_in_buckets(order: np.ndarray, lengths: np.ndarray, max_tokens: int) -> np.ndarray:
-    """Sort each part of a random order by length; every other part, the longest texts first.
+    """Sort each part of a random order by length; every other part has the longest texts first.
 
-    There are four parts at least, so that the batches of small data differ between epochs too.
+    There are at least four parts, so that the batches of small data also differ between epochs.
     """
     batches = max(1, int(lengths.sum()) // max_tokens)
     parts = max(min(4, batches), -(-batches // BUCKET))

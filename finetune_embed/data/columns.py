@@ -1,4 +1,4 @@
-"""Columns of a split: values as they are, and texts."""
+"""Columns of a split: plain values, and texts."""
 
 from __future__ import annotations
 
@@ -6,56 +6,104 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DataError
+from ..errors import DataError, Either, Option, Text
+from .local_dataset import LocalDataset
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from .local_dataset import LocalDataset
-
-__all__ = ["column_of", "texts_of"]
+__all__ = ["column_of", "invalid_examples", "texts_of"]
 
 
 def column_of(split: Dataset | LocalDataset, name: str, where: str, option: str) -> Any:
     """Return the values of a column of a split.
 
+    Args:
+        split: the split.
+        name: the name of the column.
+        where: the name of the split in messages.
+        option: the parameter that names the column.
+
     Raises:
-        DataError: it is missing; the message names the option that says which one to take.
+        DataError: the column is missing.
     """
     if name not in split.column_names:
         raise DataError(
-            f"{where}: there is no column {name!r}; there are "
-            f"{', '.join(map(repr, split.column_names))}; pass {option}='...'"
+            f"there is no column {name!r}",
+            where=where,
+            value=name,
+            remedy=(
+                f"choose from {', '.join(map(repr, split.column_names))}: ",
+                Option(option, ...),
+            ),
         )
-    return split[name][:]  # at once: row by row takes fifty times as long
+    return split[name][:]  # all at once: example by example takes fifty times as long
 
 
 def texts_of(split: Dataset | LocalDataset, columns: str | Sequence[str], where: str) -> list[Any]:
-    """Return the texts of a split, or its lists of words; several columns are joined.
+    """Return the texts of a split, or its lists of tokens; several columns are joined.
+
+    Args:
+        split: the split.
+        columns: the names of one or more columns.
+        where: the name of the split in messages.
 
     Raises:
-        DataError: a column is missing, or a row has no text; the message names the first.
+        DataError: a column is missing, or an example has no text; the message names the first.
     """
     names = [columns] if isinstance(columns, str) else list(columns)
     parts = []
     for name in names:
-        values = list(column_of(split, name, where, "text")[:])  # at once: several times faster
-        bad = [i for i, v in enumerate(values) if not isinstance(v, (str, list))]
+        values = list(column_of(split, name, where, "text")[:])
+        bad = [i for i, value in enumerate(values) if not isinstance(value, (str, list))]
         if bad:
-            raise DataError(
-                f"{where}: {len(bad):,} of {len(values):,} rows have no text in {name!r}, the "
-                f"first is row {bad[0]} (counted from 0): {values[bad[0]]!r}; remove them with "
-                "dataset.filter(...)"
-            )
+            raise invalid_examples(split, where, bad, f"no text in {name!r}", values[bad[0]])
         parts.append(values)
     if len(parts) == 1:
         return parts[0]
     lists = [all(isinstance(value, list) for value in values) for values in parts]
     if all(lists):
-        return [list(chain.from_iterable(row)) for row in zip(*parts, strict=True)]
+        return [list(chain.from_iterable(example)) for example in zip(*parts, strict=True)]
     if any(isinstance(value, list) for values in parts for value in values):
         raise DataError(
-            f"{where}: the columns {', '.join(map(repr, names))} are partly texts, partly lists of "
-            "words, and can't be joined; pass columns of one kind"
+            f"the columns {', '.join(map(repr, names))} hold both texts and lists of words, which "
+            "cannot be joined",
+            where=where,
+            value=names,
+            remedy=("choose columns of one kind: ", Option("text", ...)),
         )
-    return [" ".join(row) for row in zip(*parts, strict=True)]
+    return [" ".join(example) for example in zip(*parts, strict=True)]
+
+
+def invalid_examples(
+    split: Dataset | LocalDataset,
+    where: str,
+    bad: Sequence[int],
+    fault: str,
+    value: Any,
+    otherwise: Text = "",
+) -> DataError:
+    """Return an error about examples of a split, which shows where the first is.
+
+    Args:
+        split: the split.
+        where: the name of the split.
+        bad: the indices of the examples.
+        fault: what they have, such as "no text".
+        value: the value of the first.
+        otherwise: an alternative to removing them.
+    """
+    place = split.place_of(bad[0]) if isinstance(split, LocalDataset) else None
+    first = f"the first is example {bad[0]} (counted from 0)" if place is None else "the first here"
+    remove: Text = "remove them from the file"
+    if not isinstance(split, LocalDataset):
+        remove = Either(
+            "remove them with dataset.filter(...)",
+            ("write the others to a file and pass it: ", Option("dataset", ...)),
+        )
+    return DataError(
+        f"{len(bad):,} of {len(split):,} examples have {fault}, {first}: {value!r}",
+        where=where if place is None else place,
+        value=value,
+        remedy=(remove, otherwise),
+    )

@@ -1,4 +1,4 @@
-"""Data sets as batches: texts as ids, labels as class numbers."""
+"""Encoded texts: tokens as ids, labels as numbers, and batches of both."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ __all__ = ["EncodedTexts", "collate_bag", "collate_packed", "collate_padded", "e
 
 @dataclass(frozen=True)
 class EncodedTexts:
-    """Texts as ids, one after the other, with their class numbers.
+    """Texts as ids, one after the other, with their labels.
 
     Attributes:
         ids: int64 `(N,)`.
-        offsets: int64 `(texts,)`, where each text starts.
-        lengths: int64 `(texts,)`, 0 for an empty text.
-        labels: int64 `(texts,)`, or None.
+        offsets: int64 `(texts,)`, where each text starts in `ids`.
+        lengths: int64 `(texts,)`, the number of tokens of each text, 0 for an empty one.
+        labels: the numbers of the labels, int64 `(texts,)`, or other targets of a task; or None.
     """
 
     ids: torch.Tensor
@@ -45,7 +45,7 @@ class EncodedTexts:
         labels: torch.Tensor | None = None,
         max_length: int | None = None,
     ) -> EncodedTexts:
-        """Encode texts, cut already or not; of each, only the first `max_length` words count."""
+        """Encode texts, tokenized or not, truncated to `max_length` tokens each."""
         ids, offsets = vocab.encode(texts)
         lengths = torch.diff(offsets, append=torch.tensor([len(ids)]))
         if max_length is not None:
@@ -55,38 +55,46 @@ class EncodedTexts:
     def __len__(self) -> int:
         return len(self.offsets)
 
-    def packed(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return some texts one after the other: ids `(N,)` and lengths `(B,)`, which may be 0."""
-        return torch.from_numpy(self.ids.numpy()[self.places(rows)]), self.lengths[rows]
+    def packed(self, texts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return a batch of texts, given by their indices, without padding.
 
-    def places(self, rows: torch.Tensor) -> npt.NDArray[np.int64]:
-        """Return where the words of some texts stand in `ids`, one text after the other `(N,)`."""
-        lengths = self.lengths[rows].numpy()
-        ends = np.cumsum(lengths)
-        ahead = self.offsets[rows].numpy() - (ends - lengths)
-        places: npt.NDArray[np.int64] = np.arange(lengths.sum()) + np.repeat(ahead, lengths)
-        return places
-
-    def padded(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return some texts as ids `(B, L)`, padded with 0 to the longest, and lengths `(B,)`.
-
-        An empty text is one position of padding: every length is 1 at least, as packed sequences
-        need.
+        Returns:
+            Ids `(N,)`, one text after the other, and lengths `(B,)`, which may be 0.
         """
-        words, lengths = self.packed(rows)
-        inside = np.arange(max(1, int(lengths.max()))) < lengths.numpy()[:, None]
-        ids = np.full(inside.shape, Vocabulary.padding_idx)
-        ids[inside] = words.numpy()
+        return torch.from_numpy(self.ids.numpy()[self.positions(texts)]), self.lengths[texts]
+
+    def positions(self, texts: torch.Tensor) -> npt.NDArray[np.int64]:
+        """Return the positions in `ids` of the tokens of a batch, one text after the other."""
+        lengths = self.lengths[texts].numpy()
+        ends = np.cumsum(lengths)
+        shift = self.offsets[texts].numpy() - (ends - lengths)
+        positions: npt.NDArray[np.int64] = np.arange(lengths.sum()) + np.repeat(shift, lengths)
+        return positions
+
+    def padded(self, texts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return a batch of texts, given by their indices, with padding.
+
+        Returns:
+            Ids `(B, L)`, padded with 0 to the longest, and lengths `(B,)`. An empty text is one
+            position of padding: every length is 1 or more, as packed sequences need.
+        """
+        tokens, lengths = self.packed(texts)
+        is_token = np.arange(max(1, int(lengths.max()))) < lengths.numpy()[:, None]
+        ids = np.full(is_token.shape, Vocabulary.padding_idx)
+        ids[is_token] = tokens.numpy()
         return torch.from_numpy(ids), lengths.clamp(min=1)
 
 
 def encode(dataset: Dataset, vocab: Vocabulary, column: str = "text") -> Dataset:
-    """Return a data set with a further column `ids`, the ids of each text's words.
+    """Return a data set with a new column `ids`, the ids of each text's tokens.
 
     Args:
         dataset: one split.
         vocab: the vocabulary.
-        column: the column of texts or of lists of words.
+        column: the column of texts or of lists of tokens.
+
+    Raises:
+        DataError: the column is missing, or an example has no text.
     """
     ids, offsets = vocab.encode(texts_of(dataset, column, "the data set"))
     bounds = [*offsets.tolist(), len(ids)]
@@ -100,21 +108,21 @@ def collate_padded(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return encoded examples as ids `(B, L)` padded with 0, lengths `(B,)` and labels `(B,)`.
 
-    An empty text is one position of padding: every length is 1 at least, as packed sequences need.
+    An empty text is one position of padding: every length is 1 or more, as packed sequences need.
     """
-    rows = [torch.as_tensor(example["ids"], dtype=torch.int64) for example in examples]
-    rows = [row if len(row) else torch.tensor([Vocabulary.padding_idx]) for row in rows]
+    texts = [torch.as_tensor(example["ids"], dtype=torch.int64) for example in examples]
+    texts = [text if len(text) else torch.tensor([Vocabulary.padding_idx]) for text in texts]
     ids = torch.nn.utils.rnn.pad_sequence(
-        rows, batch_first=True, padding_value=Vocabulary.padding_idx
+        texts, batch_first=True, padding_value=Vocabulary.padding_idx
     )
-    lengths = torch.tensor([len(row) for row in rows])
+    lengths = torch.tensor([len(text) for text in texts])
     return ids, lengths, torch.tensor([example["label"] for example in examples])
 
 
 def collate_bag(
     examples: Sequence[Mapping[str, Any]],
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return encoded examples as `nn.EmbeddingBag` takes them: ids `(N,)`, offsets and labels.
+    """Return encoded examples for `nn.EmbeddingBag`: ids `(N,)`, offsets `(B,)`, labels `(B,)`.
 
     An empty text is an empty bag.
     """
@@ -129,6 +137,6 @@ def collate_packed(
 
     The length of an empty text is 0.
     """
-    rows = [torch.as_tensor(example["ids"], dtype=torch.int64) for example in examples]
-    lengths = torch.tensor([len(row) for row in rows])
-    return torch.cat(rows), lengths, torch.tensor([example["label"] for example in examples])
+    texts = [torch.as_tensor(example["ids"], dtype=torch.int64) for example in examples]
+    lengths = torch.tensor([len(text) for text in texts])
+    return torch.cat(texts), lengths, torch.tensor([example["label"] for example in examples])

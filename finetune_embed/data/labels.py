@@ -1,4 +1,7 @@
-"""Labels: classes, lists of labels and tags, read from a column and numbered."""
+"""Labels: one for each text, or a list of labels or tags, read from a column and numbered.
+
+A column of single labels is treated as lists of one.
+"""
 
 from __future__ import annotations
 
@@ -8,98 +11,37 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..errors import DataError
-from .columns import column_of
-from .splits import Splits
+from ..errors import DataError, Either, Option, Text
+from .columns import column_of, invalid_examples
+from .local_dataset import LocalDataset
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from .local_dataset import LocalDataset
-
 __all__ = [
     "Label",
-    "are_hidden",
-    "check_not_multi_hot",
     "class_names",
+    "distinct_classes",
     "distinct_labels",
+    "has_hidden_labels",
     "label_lists",
     "label_numbers",
-    "labels_of",
-    "numbers_of",
+    "numbers_of_lists",
 ]
 
 Label = str | int | bool
+Lists = Sequence[Sequence[Any]]
 
 
-def labels_of(splits: Splits, column: str) -> list[Label]:
-    """Return the classes of a data set in the order of their numbers.
-
-    Names of a `ClassLabel` column are kept; other labels are sorted. Only the training split
-    counts.
-
-    Raises:
-        DataError: the column is missing, its values are no classes, or there is one class only.
-    """
-    values = _named(splits.train, column, f"{splits.name} (train)")
-    names = getattr(splits.train.features[column], "names", None)
-    distinct = _distinct(values, column, splits.name, names)
-    if len(distinct) < 2:
-        raise DataError(
-            f"{splits.name}: every training row has the label {distinct[0]!r} in {column!r}; a "
-            "classifier needs two classes or more"
-        )
-    return distinct
+def class_names(split: Any, column: str) -> list[str] | None:
+    """Return the names of a column of `ClassLabel`s or of lists of them, None for others."""
+    feature = (split.features or {}).get(column)
+    inner = feature[0] if isinstance(feature, list) else getattr(feature, "feature", feature)
+    return getattr(inner, "names", None)
 
 
-def _named(split: Dataset | LocalDataset, column: str, where: str) -> list[Any]:
-    """Return a column of labels; numbers of a `ClassLabel` column that have a name as the name."""
-    values = list(column_of(split, column, where, "label")[:])
-    if names := getattr(split.features[column], "names", None):
-        values = [names[v] if v is not None and 0 <= v < len(names) else v for v in values]
-    return values
-
-
-def _distinct(values: list[Any], column: str, name: str, names: list[str] | None) -> list[Any]:
-    for row, value in enumerate(values):
-        if not isinstance(value, str if names else (str, int)):
-            kind = "one of the column's class names" if names else "a string or a whole number"
-            raise DataError(
-                f"{name}: row {row} (counted from 0) of the training split has {value!r} in "
-                f"{column!r}; a label is {kind}; remove such rows with dataset.filter(...)"
-            )
-    if names:
-        return list(names)
-    try:
-        return sorted(set(values))
-    except TypeError as error:
-        raise DataError(
-            f"{name}: the labels in {column!r} are partly text, partly numbers"
-        ) from error
-
-
-def label_numbers(
-    split: Dataset | LocalDataset, column: str, labels: Sequence[Label], where: str
-) -> torch.Tensor:
-    """Return the class number of each row, int64 `(rows,)`.
-
-    Raises:
-        DataError: a row has a label that the training split does not have.
-    """
-    values = _named(split, column, where)
-    numbers = {label: number for number, label in enumerate(labels)}
-    bad = [i for i, v in enumerate(values) if isinstance(v, (list, dict)) or v not in numbers]
-    if bad:
-        raise DataError(
-            f"{where}: {len(bad):,} of {len(values):,} rows have a label that is not among the "
-            f"{len(labels)} of the training split, the first is row {bad[0]} (counted from 0): "
-            f"{values[bad[0]]!r}; remove them with dataset.filter(...)"
-        )
-    return torch.tensor([numbers[value] for value in values], dtype=torch.int64)
-
-
-def are_hidden(split: Dataset | LocalDataset, column: str) -> bool:
-    """Tell whether a split keeps its labels to itself: all of them are -1 or missing."""
+def has_hidden_labels(split: Dataset | LocalDataset, column: str) -> bool:
+    """Return whether all labels of a split are -1 or missing."""
     if column not in split.column_names:
         return False
     values = split[column][:]
@@ -108,98 +50,165 @@ def are_hidden(split: Dataset | LocalDataset, column: str) -> bool:
 
 
 def label_lists(split: Dataset | LocalDataset, column: str, where: str) -> list[list[Any]]:
-    """Return a column of lists of labels; numbers of class labels that have a name as the name.
+    """Return a column of lists of labels; the numbers of a `ClassLabel` become its names.
 
     Raises:
-        DataError: the column is missing, or a row has no list.
+        DataError: the column is missing, or an example has no list.
     """
     values = list(column_of(split, column, where, "label"))
     bad = [i for i, value in enumerate(values) if not isinstance(value, list)]
     if bad:
-        raise DataError(
-            f"{where}: {len(bad):,} of {len(values):,} rows have no list of labels in {column!r}, "
-            f"the first is row {bad[0]} (counted from 0): {values[bad[0]]!r}; remove them with "
-            "dataset.filter(...), or pass task='single_label' if each text has one label"
+        raise invalid_examples(
+            split,
+            where,
+            bad,
+            f"no list of labels in {column!r}",
+            values[bad[0]],
+            (", or pass ", Option("task", "single_label"), " if each text has one label"),
         )
-    if names := class_names(split, column):
-        values = [[_name_of(number, names) for number in row] for row in values]
-    return values
+    return _with_names(values, class_names(split, column))
 
 
-def class_names(split: Any, column: str) -> list[str] | None:
-    """Return the names of a column of `ClassLabel`s or of lists of them, None if it is neither."""
-    feature = (split.features or {}).get(column)
-    inner = feature[0] if isinstance(feature, list) else getattr(feature, "feature", feature)
-    return getattr(inner, "names", None)
+def _single_labels(split: Dataset | LocalDataset, column: str, where: str) -> list[list[Any]]:
+    """Return a column of single labels as lists of one; see `label_lists`."""
+    values = column_of(split, column, where, "label")
+    return _with_names([[value] for value in values], class_names(split, column))
 
 
-def _name_of(number: Any, names: list[str]) -> Any:
-    known = isinstance(number, int) and 0 <= number < len(names)
-    return names[number] if known else number
+def _with_names(lists: Lists, names: list[str] | None) -> list[list[Any]]:
+    """Return lists with names instead of the numbers that have one."""
+    if not names:
+        return [list(labels) for labels in lists]
+
+    def name_of(label: Any) -> Any:
+        is_number = isinstance(label, int) and 0 <= label < len(names)
+        return names[label] if is_number else label
+
+    return [[name_of(label) for label in labels] for labels in lists]
+
+
+def distinct_classes(split: Dataset | LocalDataset, column: str, where: str) -> list[Label]:
+    """Return the labels of a column of single labels, in the order of their numbers.
+
+    The names of a `ClassLabel` keep their order; other labels are sorted.
+
+    Raises:
+        DataError: the column is missing, a value is not a label, texts and numbers are mixed, or
+            there are fewer than two labels.
+    """
+    lists = _single_labels(split, column, where)
+    return _distinct(split, column, where, lists, "add examples with another label")
 
 
 def distinct_labels(split: Dataset | LocalDataset, column: str, where: str) -> list[Label]:
-    """Return the labels in a column of lists: the names of a `ClassLabel`, others sorted.
-
-    Raises:
-        DataError: a label is neither text nor a whole number, some are text and others numbers, or
-            there are fewer than two.
-    """
+    """Return the labels of a column of lists of labels; see `distinct_classes`."""
     lists = label_lists(split, column, where)
+    _check_not_multi_hot(lists, column, where)
+    return _distinct(
+        split,
+        column,
+        where,
+        lists,
+        (
+            "add examples with other labels, or mark in a column of True and False whether a text "
+            "has the label, and pass ",
+            Option("task", "single_label"),
+        ),
+    )
+
+
+def _distinct(
+    split: Dataset | LocalDataset, column: str, where: str, lists: Lists, if_too_few: Text
+) -> list[Any]:
     names = class_names(split, column)
-    check_not_multi_hot(lists, column, where)
     allowed = str if names else (str, int)
-    for row, labels in enumerate(lists):
-        bad = [label for label in labels if not isinstance(label, allowed)]
-        if bad:
-            kind = "one of the column's class names" if names else "a string or a whole number"
-            raise DataError(
-                f"{where}: row {row} (counted from 0) has {bad[0]!r} in {column!r}; a label is "
-                f"{kind}; remove such rows with dataset.filter(...)"
-            )
+    bad = [i for i, labels in enumerate(lists) if not all(isinstance(x, allowed) for x in labels)]
+    if bad:
+        value = next(label for label in lists[bad[0]] if not isinstance(label, allowed))
+        kind = "one of the column's class names" if names else "a string or a whole number"
+        fault = f"a label in {column!r} that is not {kind}"
+        raise invalid_examples(split, where, bad, fault, value)
     try:
-        distinct = list(names or sorted({label for labels in lists for label in labels}))
+        distinct = list(names or sorted(set(chain.from_iterable(lists))))
     except TypeError as error:
-        raise DataError(f"{where}: the labels in {column!r} are partly text, partly numbers") from (
-            error
-        )
+        raise DataError(
+            f"the labels in {column!r} are partly text, partly numbers",
+            where=where,
+            remedy="use one kind for all",
+        ) from error
     if len(distinct) < 2:
         raise DataError(
-            f"{where}: the labels in {column!r} are {distinct}; a task has two or more; whether a "
-            "text has the only one can be told by a column of yes and no: task='single_label'"
+            f"the labels in {column!r} are {distinct}, but a task needs two or more",
+            where=where,
+            value=distinct,
+            remedy=if_too_few,
         )
     return distinct
 
 
-def check_not_multi_hot(lists: Sequence[Sequence[Any]], column: str, where: str) -> None:
-    """Check that rows have the labels of a text, not a number for each label that there is.
+def _check_not_multi_hot(lists: Lists, column: str, where: str) -> None:
+    """Check that lists hold the labels of a text, not a 0 or 1 for each possible label.
 
     Raises:
-        DataError: all rows are as long, of nothing but 0 and 1, and some repeat one of the two.
+        DataError: all lists have the same length and hold only 0 and 1, and some repeat one of
+            the two.
     """
-    alike = len({len(row) for row in lists}) == 1
-    binary = alike and all(value in (0, 1) for value in chain.from_iterable(lists))
-    if binary and any(len(set(row)) < len(row) for row in lists):
+    same_length = len({len(labels) for labels in lists}) == 1
+    is_binary = same_length and all(label in (0, 1) for label in chain.from_iterable(lists))
+    if is_binary and any(len(set(labels)) < len(labels) for labels in lists):
         raise DataError(
-            f"{where}: the rows of {column!r} look like a 0 or 1 for each of {len(lists[0])} "
-            "labels; a row has the labels themselves: dataset.map(lambda row: "
-            f"{{{column!r}: [name for name, has in zip(names, row[{column!r}]) if has]}})"
+            f"the lists in {column!r} look like a 0 or 1 for each of {len(lists[0])} labels",
+            where=where,
+            value=list(lists[0]),
+            remedy=(
+                "write the labels of each text instead",
+                Either(
+                    f": dataset.map(lambda example: {{{column!r}: [name for name, is_set in "
+                    f"zip(names, example[{column!r}]) if is_set]}})",
+                    f", such as {{{column!r}: ['sport', 'news']}}",
+                ),
+            ),
         )
 
 
-def numbers_of(lists: Sequence[Sequence[Any]], labels: Sequence[Label], where: str) -> list[int]:
-    """Return the numbers of the labels of all rows, one row after the other.
+def label_numbers(
+    split: Dataset | LocalDataset, column: str, labels: Sequence[Label], where: str
+) -> torch.Tensor:
+    """Return the number of each example's single label, int64 `(examples,)`.
 
     Raises:
-        DataError: a label is not among the ones of the training split.
+        DataError: the column is missing, or a label is not among `labels`.
+    """
+    lists = _single_labels(split, column, where)
+    return torch.tensor(numbers_of_lists(split, lists, labels, where), dtype=torch.int64)
+
+
+def numbers_of_lists(
+    split: Dataset | LocalDataset, lists: Lists, labels: Sequence[Label], where: str
+) -> list[int]:
+    """Return the numbers of the labels in all lists of a split, one list after the other.
+
+    Args:
+        split: the split.
+        lists: the labels of each example.
+        labels: the labels of the training split, in the order of their numbers.
+        where: the name of the split in messages.
+
+    Raises:
+        DataError: a label is not among `labels`.
     """
     numbers = {label: number for number, label in enumerate(labels)}
-    bad = [row for row, values in enumerate(lists) if not numbers.keys() >= set(values)]
+
+    def is_known(label: Any) -> bool:
+        return not isinstance(label, (list, dict)) and label in numbers
+
+    bad = [i for i, given in enumerate(lists) if not all(map(is_known, given))]
     if bad:
-        unknown = next(value for value in lists[bad[0]] if value not in numbers)
-        raise DataError(
-            f"{where}: {len(bad):,} of {len(lists):,} rows have a label that is not among the "
-            f"{len(labels)} of the training split, the first is row {bad[0]} (counted from 0): "
-            f"{unknown!r}; remove them with dataset.filter(...)"
+        raise invalid_examples(
+            split,
+            where,
+            bad,
+            f"a label that is not among the {len(labels)} of the training split",
+            next(label for label in lists[bad[0]] if not is_known(label)),
         )
-    return [numbers[value] for values in lists for value in values]
+    return [numbers[label] for given in lists for label in given]

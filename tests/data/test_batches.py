@@ -8,27 +8,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finetune_embed import DataError
-from finetune_embed.data import split_by_words, token_batches
+from finetune_embed.data import batch_indices, split_by_tokens, token_batches
 
 LENGTHS = st.lists(st.integers(0, 40), max_size=60).map(
     lambda lengths: torch.tensor(lengths, dtype=torch.int64)
 )
 
 
-def words(lengths: torch.Tensor, rows: torch.Tensor, padded: bool) -> int:
-    sizes = lengths[rows].clamp(min=1).tolist()
+def tokens(lengths: torch.Tensor, texts: torch.Tensor, padded: bool) -> int:
+    sizes = lengths[texts].clamp(min=1).tolist()
     return len(sizes) * max(sizes) if padded else sum(sizes)
 
 
 @pytest.mark.parametrize("padded", [True, False])
 @given(lengths=LENGTHS, most=st.integers(1, 100), epoch=st.integers(0, 3))
-def test_every_text_once_and_never_too_many_words(padded, lengths, most, epoch):
+def test_every_text_once_and_never_too_many_tokens(padded, lengths, most, epoch):
     batches = token_batches(lengths, most, 1, epoch, padded)
-    rows = torch.cat(batches) if batches else torch.zeros(0)
-    assert sorted(rows.tolist()) == list(range(len(lengths)))
+    texts = torch.cat(batches) if batches else torch.zeros(0)
+    assert sorted(texts.tolist()) == list(range(len(lengths)))
     assert all(len(batch) for batch in batches)
     for batch in batches:
-        assert words(lengths, batch, padded) <= most or len(batch) == 1
+        assert tokens(lengths, batch, padded) <= most or len(batch) == 1
     again = token_batches(lengths, most, 1, epoch, padded)
     assert [batch.tolist() for batch in again] == [batch.tolist() for batch in batches]
 
@@ -38,22 +38,22 @@ def test_every_text_once_and_never_too_many_words(padded, lengths, most, epoch):
 def test_a_split_keeps_the_order_and_ends_a_batch_only_where_it_is_full(
     padded, lengths, most, size
 ):
-    rows = torch.arange(len(lengths)).flip(0)
-    batches = split_by_words(rows, lengths, most, padded, size)
-    assert [row for batch in batches for row in batch.tolist()] == rows.tolist()
+    texts = torch.arange(len(lengths)).flip(0)
+    batches = split_by_tokens(texts, lengths, most, padded, size)
+    assert [text for batch in batches for text in batch.tolist()] == texts.tolist()
     for batch, following in pairwise(batches):
         assert len(batch) <= size
         longer = torch.cat([batch, following[:1]])
-        assert len(batch) == size or words(lengths, longer, padded) > most
+        assert len(batch) == size or tokens(lengths, longer, padded) > most
 
 
 @pytest.mark.parametrize("padded", [True, False])
-def test_the_order_is_new_in_every_epoch(padded):
+def test_each_epoch_has_a_new_order(padded):
     lengths = torch.arange(200) % 23
     epochs = [token_batches(lengths, 100, 5, epoch, padded) for epoch in range(4)]
     assert len({tuple(torch.cat(batches).tolist()) for batches in epochs}) == 4
     together = [{frozenset(batch.tolist()) for batch in batches} for batches in epochs]
-    assert len(together[0] & together[1]) <= 1  # other texts go together, too
+    assert len(together[0] & together[1]) <= 1  # the texts that go together differ, too
     other = token_batches(lengths, 100, 6, 0, padded)
     assert torch.cat(other).tolist() != torch.cat(epochs[0]).tolist()
 
@@ -77,14 +77,14 @@ def test_the_order_is_pinned():
     ]
 
 
-def test_texts_of_like_length_go_together_where_they_are_padded():
+def test_padding_puts_texts_of_similar_length_together():
     generator = torch.Generator().manual_seed(0)
     lengths = (torch.rand(5_000, generator=generator) ** 3 * 400).long() + 1
     batches = token_batches(lengths, 4_096, 0, 0, padded=True)
-    padding = sum(words(lengths, batch, True) for batch in batches) / int(lengths.sum())
+    padding = sum(tokens(lengths, batch, True) for batch in batches) / int(lengths.sum())
     at_random = torch.split(torch.randperm(5_000), 40)
     assert padding < 1.08
-    assert sum(words(lengths, batch, True) for batch in at_random) / int(lengths.sum()) > 3
+    assert sum(tokens(lengths, batch, True) for batch in at_random) / int(lengths.sum()) > 3
     assert int(lengths.sum()) / len(batches) > 0.9 * 4_096  # and batches are full
     longest = torch.stack([lengths[batch].max() for batch in batches]).double()
     half = len(batches) // 2
@@ -100,6 +100,27 @@ def test_batches_without_padding_are_random_samples():
 
 
 @pytest.mark.parametrize("most", [0, -1])
-def test_batches_of_no_words(most):
-    with pytest.raises(DataError, match=rf"max_tokens={most}: a batch has one word or more"):
+def test_max_tokens_is_1_or_more(most):
+    with pytest.raises(DataError, match=rf"max_tokens={most} must be 1 or more"):
         token_batches(torch.tensor([1]), most, 0, 0, True)
+
+
+@pytest.mark.parametrize(("texts", "size"), [(10, 3), (9, 3), (2, 5), (1, 1)])
+def test_batches_hold_every_text_once(texts, size):
+    batches = list(batch_indices(texts, size, seed=0, epoch=0))
+    assert [len(batch) for batch in batches[:-1]] == [size] * (len(batches) - 1)
+    assert len(batches) == -(-texts // size)
+    assert sorted(torch.cat(batches).tolist()) == list(range(texts))
+
+
+def test_the_order_is_a_pure_function_of_seed_and_epoch():
+    def order(seed: int, epoch: int) -> list[int]:
+        return torch.cat(list(batch_indices(50, 7, seed, epoch))).tolist()
+
+    once = order(1, 2)
+    torch.manual_seed(99)
+    order(0, 0)
+    assert order(1, 2) == once
+    assert len({tuple(order(seed, epoch)) for seed in range(4) for epoch in range(4)}) == 16
+    # The order itself is pinned: an interrupted run resumed later must see the same batches.
+    assert torch.cat(list(batch_indices(8, 3, 0, 1))).tolist() == [1, 3, 7, 6, 0, 4, 2, 5]

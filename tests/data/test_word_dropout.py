@@ -10,7 +10,7 @@ from finetune_embed.data import EncodedTexts, drop_words
 
 
 def texts_of(lengths: list[int]) -> EncodedTexts:
-    """Return texts whose words are 2, 3, 4 ... so that every word tells its place."""
+    """Return texts with the tokens 2, 3, 4 ..., each of which shows its position."""
     sizes = torch.tensor(lengths, dtype=torch.int64)
     return EncodedTexts(torch.arange(int(sizes.sum())) + 2, sizes.cumsum(0) - sizes, sizes)
 
@@ -24,7 +24,7 @@ def seeded(seed: int = 0) -> torch.Generator:
     st.sampled_from([0.0, 0.3, 0.9, 1.0]),
     st.integers(0, 99),
 )
-def test_words_that_stay_keep_their_text_and_order(lengths, p, seed):
+def test_kept_words_keep_their_text_and_order(lengths, p, seed):
     data = texts_of(lengths)
     ids, sizes = data.packed(torch.arange(len(lengths)))
     kept, left = drop_words(ids, sizes, p, seeded(seed))
@@ -37,7 +37,7 @@ def test_words_that_stay_keep_their_text_and_order(lengths, p, seed):
         assert kept.tolist() == ids.tolist()
     if p == 1:
         assert left.tolist() == [min(1, size) for size in lengths]
-    assert ids.tolist() == data.ids.tolist()  # what was given is left as it was
+    assert ids.tolist() == data.ids.tolist()  # the input does not change
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=9), st.integers(0, 99))
@@ -85,7 +85,7 @@ def test_each_word_is_dropped_with_the_probability(p):
     assert by_place.std() == pytest.approx((p * (1 - p) / 200) ** 0.5, rel=0.3)
 
 
-def test_the_one_word_that_stays_is_any_of_them():
+def test_any_word_may_be_the_one_that_is_kept():
     left = torch.cat(
         [
             drop_words(torch.arange(4), torch.tensor([4]), 1.0, seeded(seed))[0]
@@ -96,7 +96,7 @@ def test_the_one_word_that_stays_is_any_of_them():
     assert torch.bincount(left, minlength=4).min() > 60  # 100 each on average
 
 
-def test_a_pure_function_of_the_generator():
+def test_the_result_depends_only_on_the_generator():
     ids, lengths = torch.arange(50), torch.tensor([20, 30])
     once, _ = drop_words(ids, lengths, 0.5, seeded(3))
     torch.rand(7)
@@ -109,6 +109,6 @@ def test_a_pure_function_of_the_generator():
 
 
 @pytest.mark.parametrize("p", [-0.1, 1.5, float("nan")])
-def test_what_is_no_probability(p):
-    with pytest.raises(DataError, match=rf"p={p}: the probability that a word is dropped is from"):
+def test_p_is_a_probability(p):
+    with pytest.raises(DataError, match=rf"p={p} must be a probability from 0 to 1"):
         drop_words(torch.arange(2), torch.tensor([2]), p)
