@@ -1,4 +1,4 @@
-"""Optimizers that touch the rows of the batch and no others, and a bag whose gradient does so."""
+"""An optimizer that updates only the rows of the batch, and a bag with such a gradient."""
 
 from .bag import mean_bag
 from .exchange import broadcast_table, exchange_rows

@@ -1,11 +1,11 @@
 /* The inner loops of a training step by rows: means of bags, grouping ids, summing rows, Adam in place.
  *
- * Everything here has a counterpart in torch that gives the same numbers within rounding, slower;
- * `optim/_kernels.py` chooses. Functions take buffers, let go of the interpreter lock while they
- * work, and never read or write outside of the lengths they are given: row numbers are checked.
+ * Everything here has a slower counterpart in torch that gives the same numbers within rounding;
+ * `kernels.py` and `adam.py` choose. Functions take buffers, release the interpreter lock while they
+ * work, and never read or write outside of the given lengths: row numbers are checked.
  *
- * Each row belongs to one thread and is worked on in one order, so that results don't depend on the
- * number of threads. Multiplications and additions are not fused, so that they don't depend on the
+ * Each row belongs to one thread and is processed in one order, so results don't depend on the
+ * number of threads. Multiplications and additions are not fused, so results don't depend on the
  * processor either (see the compiler's arguments in pyproject.toml).
  */
 #define _GNU_SOURCE
@@ -46,13 +46,14 @@
 
 #define MOST_THREADS 64
 #define PARTS 8           /* for each thread */
-#define ENOUGH_WORK 65536 /* numbers for a thread; for fewer it is not worth starting */
+#define ENOUGH_WORK 65536 /* numbers that make it worthwhile to wake a thread of OpenMP */
+#define START_WORK 262144 /* numbers that make it worthwhile to start a thread */
 #define LINE 16           /* numbers that are fetched together */
 #define IN_FLIGHT 1200    /* numbers that are fetched before they are needed */
 #define BLOCK 512         /* numbers of a row that are summed before they are used */
 
-/* Returns how many rows before its use a row is fetched: a line of it with each line of the row that is worked
- * on. All its lines at once would fill the processor's list of those it waits for, and hold up the work. */
+/* Returns how many rows before its use a row is fetched: one line of it for each line of the current row. To
+ * fetch all its lines at once would fill the processor's queue of pending loads and stall the work. */
 static Py_ssize_t rows_ahead(Py_ssize_t size) {
     Py_ssize_t rows = IN_FLIGHT / size;
     return rows < 2 ? 2 : rows > 32 ? 32 : rows;
@@ -64,7 +65,7 @@ static inline Py_ssize_t least(Py_ssize_t a, Py_ssize_t b) { return a < b ? a : 
 
 typedef void (*work_t)(const void *job, Py_ssize_t first, Py_ssize_t last);
 
-/* Ranges of rows that threads take one after the other. */
+/* Ranges of rows, which threads take one after the other. */
 typedef struct {
     work_t work;
     const void *job;
@@ -72,16 +73,20 @@ typedef struct {
     int parts, next;
 } ranges_t;
 
+/* Returns how many threads some work is worth, at most as many as asked for. Negative numbers ask for
+ * threads of our own, which sleep when they are done, instead of those of OpenMP, which spin. */
 static int threads_for(int threads, double numbers) {
-    int enough = numbers / ENOUGH_WORK < MOST_THREADS ? (int)(numbers / ENOUGH_WORK) : MOST_THREADS;
-    if (threads > enough) threads = enough;
-    return threads < 1 ? 1 : threads;
+    int own = threads < 0, most = own ? -threads : threads;
+    double worth = numbers / (own ? START_WORK : ENOUGH_WORK);
+    int enough = worth < MOST_THREADS ? (int)worth : MOST_THREADS;
+    if (most > enough) most = enough;
+    return most < 2 ? 1 : own ? -most : most;
 }
 
 #ifdef THREADS
-/* The entry of the OpenMP library that torch has loaded. Its threads go on spinning for milliseconds
- * after each of torch's operations; threads of our own would have to share the processors with them.
- * They don't survive a fork: a child process starts threads of its own, for each call anew. */
+/* The entry point of the OpenMP library that torch has loaded. Its threads keep spinning for milliseconds
+ * after each of torch's operations; our own threads would have to share the processors with them.
+ * They don't survive a fork: a child process starts new threads for each call. */
 static void (*openmp)(void (*)(void *), void *, unsigned, unsigned);
 
 static void forget_openmp(void) { openmp = NULL; }
@@ -98,9 +103,11 @@ static void *thread_main(void *argument) {
     return NULL;
 }
 
-/* Works on rows, here and in further threads. `starts` (rows + 1), if given, tells how much work comes
- * before each row, beside that of the row itself. */
+/* Works on rows, in this thread and in others. `starts` (rows + 1), if given, is the work that comes
+ * before each row, in addition to one unit for each row. */
 static void run(work_t work, const void *job, Py_ssize_t rows, const int64_t *starts, int threads) {
+    int own = threads < 0;
+    if (own) threads = -threads;
     if (threads < 2) {
         work(job, 0, rows);
         return;
@@ -114,7 +121,7 @@ static void run(work_t work, const void *job, Py_ssize_t rows, const int64_t *st
         ranges.bounds[part] = row;
     }
     ranges.bounds[ranges.parts] = rows;
-    if (openmp) {
+    if (openmp && !own) {
         openmp(take_ranges, &ranges, (unsigned)threads, 0);
         return;
     }
@@ -133,7 +140,7 @@ static void run(work_t work, const void *job, Py_ssize_t rows, const int64_t *st
 
 /* ---------------------------------------------------------------- arguments */
 
-/* Tells whether a buffer holds `count` items of `size` bytes; sets the error if it does not. */
+/* Returns whether a buffer holds `count` items of `size` bytes; sets the error if it does not. */
 static int holds(const Py_buffer *buffer, Py_ssize_t count, Py_ssize_t size, const char *name) {
     if (size > 0 && count <= PY_SSIZE_T_MAX / size && buffer->len == count * size) return 1;
     PyErr_Format(PyExc_ValueError, "%s has %zd bytes, not %zd x %zd", name, buffer->len, count, size);
@@ -162,19 +169,9 @@ static PyObject *out_of_range(const int64_t *ids, Py_ssize_t at, int64_t end) {
                         (long long)end);
 }
 
-/* For "O&": None, or a buffer that can be written. */
-static int writable_or_none(PyObject *object, void *buffer) {
-    if (!object) { /* a later argument was wrong */
-        PyBuffer_Release(buffer);
-        return 1;
-    }
-    if (object == Py_None) return 1;
-    return PyObject_GetBuffer(object, buffer, PyBUF_WRITABLE) < 0 ? 0 : Py_CLEANUP_SUPPORTED;
-}
-
 /* ---------------------------------------------------------------- grouping */
 
-#define DIGIT 11 /* bits of a key that a pass sorts by, at most: their counts stay in the nearest cache */
+#define DIGIT 11 /* most bits of a key that a pass sorts by: their counts stay in the nearest cache */
 #define PASSES 3 /* for ids of 32 bits */
 
 /* Sorts keys by the id in their upper half, below `end`, stable. `keys` holds the result if the number of
@@ -206,8 +203,8 @@ static int sort_by_id(uint64_t *keys, uint64_t *spare, Py_ssize_t count, uint64_
  *
  * ids int64 (N,) below `end`. Writes the different ids in ascending order to `rows` int64 (N,); the
  * positions of the ids, by row and in each by position, to `order` int64 (N,); and where each row's
- * positions start to `starts` int64 (N + 1,). With lengths int64 (B,), `order` holds in place of
- * positions the numbers of the bags that they are in. Returns how many rows there are. */
+ * positions start to `starts` int64 (N + 1,). With lengths int64 (B,), `order` holds the numbers of
+ * the bags instead of positions. Returns the number of rows. */
 static PyObject *group(PyObject *self, PyObject *args) {
     (void)self;
     Py_buffer ids, lengths, rows, order, starts;
@@ -250,7 +247,7 @@ static PyObject *group(PyObject *self, PyObject *args) {
     }
     if (count && sort_by_id(keys, keys + count, count, (uint64_t)end) % 2) sorted = keys + count;
     int64_t before = -1;
-    for (Py_ssize_t i = 0; i < count; i++) { /* without a branch that is as often taken as not */
+    for (Py_ssize_t i = 0; i < count; i++) { /* without a branch, which would be hard to predict */
         int64_t this = (int64_t)(sorted[i] >> 32);
         position[i] = (int64_t)(sorted[i] & UINT32_MAX);
         row[found] = this;
@@ -294,10 +291,10 @@ done:
 
 /* ---------------------------------------------------------------- sums */
 
-/* Rows of numbers and which of them make up each sum: those that source[starts[u]:starts[u + 1]] names. */
+/* Rows of numbers, and which of them make up each sum u: those in source[starts[u]:starts[u + 1]]. */
 typedef struct {
     const float *values;
-    const int64_t *source, *starts, *lengths; /* lengths NULL, or a row counts by one over its length */
+    const int64_t *source, *starts, *lengths; /* with lengths, a row counts as one over its length */
     Py_ssize_t size;
 } sums_t;
 
@@ -311,7 +308,7 @@ ALWAYS_INLINE const float *source_row(const sums_t *from, Py_ssize_t at) {
 
 #define TOGETHER 4 /* parts that are added in a pass over a row */
 
-/* Adds parts to `count` numbers, one after the other, and fetches a line of each of the next. */
+/* Adds parts to `count` numbers, one after the other, and fetches a line of each next part. */
 ALWAYS_INLINE void add_line(float *restrict out, const float *const *part, const float *of, const float *const *next,
                             int parts, Py_ssize_t line, Py_ssize_t count) {
     for (int k = 0; k < parts; k++) PREFETCH(next[k] + line);
@@ -322,8 +319,8 @@ ALWAYS_INLINE void add_line(float *restrict out, const float *const *part, const
     }
 }
 
-/* Adds the parts `at` to `at + parts` to `count` numbers from the column `column` on, and fetches as many that
- * come `ahead` of them, the last of them before `end`. */
+/* Adds the parts from `at` to `at + parts` to `count` numbers, starting at the column `column`, and fetches the
+ * parts that come `ahead` of them and before `end`. */
 ALWAYS_INLINE void add_parts(const sums_t *from, Py_ssize_t at, int parts, Py_ssize_t end, Py_ssize_t ahead,
                              Py_ssize_t column, Py_ssize_t count, float *restrict out) {
     const float *part[TOGETHER], *next[TOGETHER];
@@ -338,7 +335,7 @@ ALWAYS_INLINE void add_parts(const sums_t *from, Py_ssize_t at, int parts, Py_ss
     add_line(out, part, of, next, parts, line, count - line);
 }
 
-/* Writes `count` numbers of a sum, from the column `column` on, to `out`. */
+/* Writes `count` numbers of a sum, starting at the column `column`, to `out`. */
 ALWAYS_INLINE void sum_row(const sums_t *from, Py_ssize_t row, Py_ssize_t end, Py_ssize_t ahead, Py_ssize_t column,
                            Py_ssize_t count, float *restrict out) {
     Py_ssize_t at = from->starts[row], stop = from->starts[row + 1];
@@ -359,8 +356,8 @@ FOR_EACH_CPU static void sum_range(const void *argument, Py_ssize_t first, Py_ss
         sum_row(&job->from, row, end, ahead, 0, size, job->out + row * size);
 }
 
-/* Tells whether `values`, rows of `bytes` bytes, can be summed by `source` int64 (N,), `starts` int64 (rows + 1,)
- * and perhaps `lengths`, one for each row of values; sets the error if they cannot. */
+/* Returns whether `values`, rows of `bytes` bytes, can be summed by `source` int64 (N,), `starts` int64 (rows + 1,)
+ * and, if given, `lengths`, one for each row of values; sets the error if they cannot. */
 static int can_sum(const Py_buffer *values, const Py_buffer *source, const Py_buffer *starts, const Py_buffer *lengths,
                    Py_ssize_t rows, Py_ssize_t bytes) {
     Py_ssize_t count = source->len / 8, end = values->len / bytes, bad = 0;
@@ -382,7 +379,7 @@ static int can_sum(const Py_buffer *values, const Py_buffer *source, const Py_bu
  *
  * Writes to each row of `out` float32 (U, size) the sum of the rows of `values` float32 (M, size)
  * whose numbers are source[starts[u]:starts[u + 1]], in that order; zeros for none. With lengths
- * int64 (M,), a row counts by one over its length, as the gradient of a mean does. */
+ * int64 (M,), a row counts as one over its length, like the gradient of a mean. */
 static PyObject *sum_rows(PyObject *self, PyObject *args) {
     (void)self;
     Py_buffer values, source, starts, lengths, out;
@@ -426,7 +423,7 @@ FOR_EACH_CPU static void mean_range(const void *argument, Py_ssize_t first, Py_s
  *
  * Writes to each row of `out` float32 (B, size) the mean of the rows of `weight` float32 (V, size) of
  * a bag, zeros for an empty one. ids int64 (N,) has the rows of the first bag, then those of the
- * second, and so on; lengths int64 (B,) how many each has. */
+ * second, and so on; lengths int64 (B,) the number of rows of each. */
 static PyObject *mean_bags(PyObject *self, PyObject *args) {
     (void)self;
     Py_buffer weight, ids, lengths, out;
@@ -471,7 +468,7 @@ done:
     return result;
 }
 
-/* ---------------------------------------------------------------- what a row is like */
+/* ---------------------------------------------------------------- norms and zeros of rows */
 
 #define LANES 8
 
@@ -481,7 +478,7 @@ typedef struct {
     Py_ssize_t size;
 } squares_t;
 
-/* Sums in LANES parts, always the same ones, so that it is fast and has one result. */
+/* Sums in LANES parts, always the same ones: fast, and with one result. */
 FOR_EACH_CPU static void squares_range(const void *argument, Py_ssize_t first, Py_ssize_t last) {
     const squares_t *job = argument;
     Py_ssize_t size = job->size;
@@ -520,7 +517,7 @@ done:
 
 typedef struct {
     sums_t from;        /* source NULL: the values are the rows themselves */
-    const float *first; /* of sums: the first number of each row of the values; it nearly always tells */
+    const float *first; /* of sums: the first number of each row of values; it nearly always decides */
     uint8_t *out;
 } nonzero_job_t;
 
@@ -544,8 +541,8 @@ static void nonzero_range(const void *argument, Py_ssize_t first, Py_ssize_t las
 
 /* nonzero_rows(values, source | None, starts | None, lengths | None, out, size, threads) -> int
  *
- * Writes to `out` uint8 (U,) whether each row of `values` float32 (U, size) is other than zero, or each
- * row that `sum_rows` would make of them, and returns how many are. */
+ * Writes to `out` uint8 (U,) whether each row of `values` float32 (U, size), or each row that `sum_rows`
+ * would make of them, is not all zero, and returns the number of such rows. */
 static PyObject *nonzero_rows(PyObject *self, PyObject *args) {
     (void)self;
     Py_buffer values, source, starts, lengths, out;
@@ -589,8 +586,8 @@ done:
 
 /* find_slots(rows, index, slots, count) -> int
  *
- * Writes index[rows] to `slots` int64 (U,), `rows` int64 (U,) and `index` int32 (V,); a row without a
- * slot, that is with a negative one, gets the next one from `count` on, which is noted in the index.
+ * Writes index[rows] to `slots` int64 (U,), for `rows` int64 (U,) and `index` int32 (V,). Rows without a
+ * slot, whose entry is negative, get the next ones, `count` being the first, also in the index.
  * Returns the new count. */
 static PyObject *find_slots(PyObject *self, PyObject *args) {
     (void)self;
@@ -625,7 +622,7 @@ done:
     return result;
 }
 
-#define KNOWN 256 /* step counts whose corrections are kept at hand; most rows of a batch have few */
+#define KNOWN 256 /* step counts whose corrections are cached; a batch has few different ones */
 
 /* count_steps(steps, slots, beta1, beta2, lr, eps, rates, epsilons) -> None
  *
@@ -678,7 +675,7 @@ typedef struct {
     float rate, eps, clip, decay, beta1, rest1, beta2, rest2;
 } step_t;
 
-/* Numbers that are updated, or will be. */
+/* Numbers that are updated now, or later. */
 typedef struct {
     float *w, *m, *v;
 } numbers_t;
@@ -688,35 +685,30 @@ ALWAYS_INLINE numbers_t from_column(numbers_t of, Py_ssize_t column) {
 }
 
 /* With g = grad clip: m <- lerp(m, g, 1 - beta1); v <- beta2 v + (1 - beta2) g^2;
- * w <- w decay + m / (sqrt v + eps) rate, and without second moments w <- w decay + m rate.
- * Does so with `count` numbers, and fetches a line of the next. */
-ALWAYS_INLINE void update_line(numbers_t at, numbers_t next, const float *restrict grad, step_t by, int second,
+ * w <- w decay + m / (sqrt v + eps) rate. Updates `count` numbers, and fetches a line of the next. */
+ALWAYS_INLINE void update_line(numbers_t at, numbers_t next, const float *restrict grad, step_t by,
                                Py_ssize_t count) {
     float *restrict w = at.w, *restrict m = at.m, *restrict v = at.v;
     PREFETCH(next.w);
     PREFETCH(next.m);
-    if (second) PREFETCH(next.v);
+    PREFETCH(next.v);
     INDEPENDENT for (Py_ssize_t i = 0; i < count; i++) {
-        float g = grad[i] * by.clip, difference = g - m[i], root = 1;
+        float g = grad[i] * by.clip, difference = g - m[i];
         m[i] = by.rest1 < 0.5f ? m[i] + by.rest1 * difference : g - difference * by.beta1;
-        if (second) {
-            v[i] = v[i] * by.beta2 + by.rest2 * g * g;
-            root = sqrtf(v[i]) + by.eps;
-        }
-        w[i] = w[i] * by.decay + m[i] / root * by.rate;
+        v[i] = v[i] * by.beta2 + by.rest2 * g * g;
+        w[i] = w[i] * by.decay + m[i] / (sqrtf(v[i]) + by.eps) * by.rate;
     }
 }
 
-ALWAYS_INLINE void update(numbers_t at, numbers_t next, const float *restrict grad, step_t by, int second,
-                          Py_ssize_t count) {
+ALWAYS_INLINE void update(numbers_t at, numbers_t next, const float *restrict grad, step_t by, Py_ssize_t count) {
     Py_ssize_t line = 0;
     for (; line + LINE <= count; line += LINE)
-        update_line(from_column(at, line), from_column(next, line), grad + line, by, second, LINE);
-    update_line(from_column(at, line), from_column(next, line), grad + line, by, second, count - line);
+        update_line(from_column(at, line), from_column(next, line), grad + line, by, LINE);
+    update_line(from_column(at, line), from_column(next, line), grad + line, by, count - line);
 }
 
 typedef struct {
-    float *weight, *exp_avg, *exp_avg_sq; /* exp_avg_sq NULL: its root is in `rate` */
+    float *weight, *exp_avg, *exp_avg_sq;
     const float *rate, *eps, *clip, *decay;
     const int64_t *rows, *slots;
     sums_t grad; /* source NULL: the values are the gradients themselves */
@@ -725,8 +717,7 @@ typedef struct {
 
 ALWAYS_INLINE numbers_t numbers(const adam_t *job, Py_ssize_t row) {
     Py_ssize_t at = job->slots[row] * job->grad.size;
-    float *m = job->exp_avg + at, *v = job->exp_avg_sq ? job->exp_avg_sq + at : m; /* or any, not used */
-    return (numbers_t){job->weight + job->rows[row] * job->grad.size, m, v};
+    return (numbers_t){job->weight + job->rows[row] * job->grad.size, job->exp_avg + at, job->exp_avg_sq + at};
 }
 
 FOR_EACH_CPU static void adam_range(const void *argument, Py_ssize_t first, Py_ssize_t last) {
@@ -744,22 +735,17 @@ FOR_EACH_CPU static void adam_range(const void *argument, Py_ssize_t first, Py_s
                 sum_row(&job->grad, row, end, ahead, column, count, block);
                 grad = block;
             }
-            numbers_t at = from_column(here, column), later = from_column(next, column);
-            if (job->exp_avg_sq)
-                update(at, later, grad, by, 1, count);
-            else
-                update(at, later, grad, by, 0, count);
+            update(from_column(here, column), from_column(next, column), grad, by, count);
         }
     }
 }
 
-/* adam(weight, rows, grad, source | None, starts | None, lengths | None, exp_avg, exp_avg_sq | None, slots, rate,
- *      eps, clip | None, decay | None, beta1, beta2, size, threads) -> None
+/* adam(weight, rows, grad, source | None, starts | None, lengths | None, exp_avg, exp_avg_sq, slots, rate, eps,
+ *      clip | None, decay | None, beta1, beta2, size, threads) -> None
  *
  * Updates the rows `rows` int64 (U,), ascending, of `weight` float32 (V, size), and the moments
  * (S, size) in the slots `slots` int64 (U,), by the gradients `grad` (U, size), or by those that `sum_rows`
- * would make of `grad` (M, size). `rate`, `eps`, `clip` and `decay` are float32 (U,). Without `exp_avg_sq`
- * the root is taken as part of `rate`. */
+ * would make of `grad` (M, size). `rate`, `eps`, `clip` and `decay` are float32 (U,). */
 static PyObject *adam(PyObject *self, PyObject *args) {
     (void)self;
     enum { WEIGHT, ROWS, GRAD, SOURCE, STARTS, LENGTHS, FIRST, SECOND, SLOTS, RATE, EPS, CLIP, DECAY, BUFFERS };
@@ -769,8 +755,8 @@ static PyObject *adam(PyObject *self, PyObject *args) {
     double beta1, beta2;
     int threads;
     PyObject *result = NULL;
-    if (!PyArg_ParseTuple(args, "w*y*y*z*z*z*w*O&y*y*y*z*z*ddni", &b[WEIGHT], &b[ROWS], &b[GRAD], &b[SOURCE],
-                          &b[STARTS], &b[LENGTHS], &b[FIRST], writable_or_none, &b[SECOND], &b[SLOTS], &b[RATE],
+    if (!PyArg_ParseTuple(args, "w*y*y*z*z*z*w*w*y*y*y*z*z*ddni", &b[WEIGHT], &b[ROWS], &b[GRAD], &b[SOURCE],
+                          &b[STARTS], &b[LENGTHS], &b[FIRST], &b[SECOND], &b[SLOTS], &b[RATE],
                           &b[EPS], &b[CLIP], &b[DECAY], &beta1, &beta2, &size, &threads))
         return NULL;
     Py_ssize_t bytes = row_bytes(size);
@@ -779,7 +765,7 @@ static PyObject *adam(PyObject *self, PyObject *args) {
     int sums = b[SOURCE].obj && b[STARTS].obj;
     if (!holds(&b[WEIGHT], table, bytes, "weight") || !holds(&b[ROWS], rows, 8, "rows") ||
         !holds(&b[FIRST], slots, bytes, "exp_avg") || !holds(&b[SLOTS], rows, 8, "slots") ||
-        (b[SECOND].obj && !holds(&b[SECOND], slots, bytes, "exp_avg_sq")) ||
+        !holds(&b[SECOND], slots, bytes, "exp_avg_sq") ||
         !holds(&b[RATE], rows, 4, "rate") || !holds(&b[EPS], rows, 4, "eps") ||
         (b[CLIP].obj && !holds(&b[CLIP], rows, 4, "clip")) || (b[DECAY].obj && !holds(&b[DECAY], rows, 4, "decay")))
         goto done;
@@ -824,12 +810,12 @@ typedef struct {
 FOR_EACH_CPU static void dense_range(const void *argument, Py_ssize_t first, Py_ssize_t last) {
     const dense_t *job = argument;
     numbers_t at = {job->weight + first, job->exp_avg + first, job->exp_avg_sq + first};
-    update(at, from_column(at, LINE), job->grad + first, job->by, 1, last - first);
+    update(at, from_column(at, LINE), job->grad + first, job->by, last - first);
 }
 
 /* adam_dense(weight, grad, exp_avg, exp_avg_sq, rate, eps, decay, beta1, beta2, threads) -> None
  *
- * Updates a whole weight and its moments, all float32 and of one length. */
+ * Updates all of a weight and its moments, all float32 and of one length. */
 static PyObject *adam_dense(PyObject *self, PyObject *args) {
     (void)self;
     Py_buffer weight, grad, first, second;

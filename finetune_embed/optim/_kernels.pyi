@@ -48,7 +48,7 @@ def adam(
     starts: Buffer | None,
     lengths: Buffer | None,
     exp_avg: Buffer,
-    exp_avg_sq: Buffer | None,
+    exp_avg_sq: Buffer,
     slots: Buffer,
     rate: Buffer,
     eps: Buffer,

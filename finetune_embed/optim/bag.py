@@ -1,4 +1,4 @@
-"""The mean of each text's rows, with a gradient that holds the rows of the batch and no others."""
+"""The mean of each text's rows, with a gradient that holds only the rows of the batch."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ def mean_bag(
     """Return the mean of the rows of each bag, `(B, D)`; an empty bag's is zero.
 
     With `sparse` and a float32 weight on the CPU, the gradient is a coalesced sparse tensor of the
-    batch's different rows, summed straight from the gradients of the bags: torch's own has a row
-    for each of the `N` ids. It is the same gradient up to the order in which the parts of a row are
-    added.
+    batch's different rows, summed directly from the gradients of the bags; torch's own has a row
+    for each of the `N` ids. Only the order in which the parts of a row are added differs.
 
     Args:
         weight: the table `(V, D)`.
         ids: int64 `(N,)`, the rows of the first bag, then those of the second, and so on.
-        lengths: int64 `(B,)`, how many rows each bag has; may be 0.
+        lengths: int64 `(B,)`, the number of rows in each bag; may be 0.
         sparse: whether the gradient of the weight is sparse.
 
     Raises:
         DataError: the lengths don't add up to the number of ids.
         RuntimeError: they don't, in a model compiled by `torch.compile`.
     """
-    cure = (
-        "give the ids of all texts one after the other, mean_bag(weight, torch.cat(ids), lengths)"
-    )
-    if torch.compiler.is_compiling():  # it sees into torch's operations, but no numbers
-        torch._assert_async(lengths.sum() == len(ids), f"lengths don't add up to the ids; {cure}")
+    if torch.compiler.is_compiling():  # which sees torch's operations, but not their numbers
+        torch._assert_async(lengths.sum() == len(ids), "lengths don't add up to the number of ids")
         return _means(weight, ids, lengths, sparse)
-    if ids.device.type == "cpu" and int(lengths.sum()) != len(ids):
-        total = int(lengths.sum())
-        raise DataError(f"lengths add up to {total:,}, but there are {len(ids):,} ids; {cure}")
+    if ids.device.type == "cpu" and (total := int(lengths.sum())) != len(ids):
+        raise DataError(
+            f"lengths add up to {total:,}, but there are {len(ids):,} ids",
+            value=total,
+            remedy="give the ids of all texts one after the other: "
+            "mean_bag(weight, torch.cat(ids), lengths)",
+        )
     wants_gradient = torch.is_grad_enabled() and weight.requires_grad
     fits = is_native(weight) and ids.dtype == lengths.dtype == torch.int64
     if sparse and wants_gradient and fits:
-        apply: Callable[..., torch.Tensor] = _MeanBag.apply  # to which torch gives no types
+        apply: Callable[..., torch.Tensor] = _MeanBag.apply  # torch does not declare its type
         return apply(weight, ids, lengths)
     return _means(weight, ids, lengths, sparse)
 

@@ -7,14 +7,14 @@ import math
 import torch
 
 from ..strategies.gates import gate_of
-from .kernels import adam_dense
+from .adam import adam_dense
 from .row_state import State
 
 __all__ = ["step_dense"]
 
 
 def step_dense(parameter: torch.Tensor, grad: torch.Tensor, state: State, group: State) -> None:
-    """Update a parameter and its state in place, by the share of the rate that its gate lets."""
+    """Update a parameter and its state in place, at the share of the rate that its gate allows."""
     if not state:
         state["step"] = torch.zeros((), dtype=torch.int64)
         state["exp_avg"] = torch.zeros_like(parameter)

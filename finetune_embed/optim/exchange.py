@@ -20,24 +20,24 @@ def exchange_rows(
 ) -> tuple[torch.Tensor, torch.Tensor] | None:
     """Return the mean of all processes' row gradients, in the same bits on each of them.
 
-    Every process has to call it, also one without a row. What goes over the wire is the ids and
-    the values of touched rows. The sums are taken in the order of the ranks, by operations whose
+    Every process must call it, even one without a row. The processes send each other the ids and
+    the values of touched rows. Sums are taken in the order of the ranks, by operations whose
     result does not depend on the device.
 
     Args:
         rows: int64 `(U,)`, ascending, of this process; `U` may differ and may be 0.
         values: their gradients `(U, D)`.
-        given: whether this process has a gradient at all, be it without a row.
+        given: whether this process has a gradient at all, even one without a row.
 
     Returns:
-        Ascending rows `(W,)`, those of any process, and the sums of their gradients `(W, D)` over
-        the processes, divided by the number of processes; None where no process has a gradient.
+        The ascending rows `(W,)` of all processes, and the sums of their gradients `(W, D)` over
+        the processes, divided by the number of processes; None if no process has a gradient.
     """
     world = world_size()
     if world == 1:
         return (rows, values) if given else None
-    told = torch.tensor([len(rows) if given else -1], device=rows.device)
-    counts = torch.cat(_gather(told, world)).tolist()
+    count = torch.tensor([len(rows) if given else -1], device=rows.device)
+    counts = torch.cat(_gather(count, world)).tolist()
     most = max(counts)
     if most <= 0:
         return (rows, values) if most == 0 else None
@@ -47,7 +47,7 @@ def exchange_rows(
     union = torch.cat([r[:n] for r, n in zip(all_rows, counts, strict=True)]).unique()
     total = values.new_zeros(len(union), values.shape[1])
     for its_rows, its_values, n in zip(all_rows, all_values, counts, strict=True):
-        # The rows of a process are different ones: nothing here is added in a random order.
+        # The rows of one process are all different, so the order of addition is fixed.
         total.index_add_(0, torch.searchsorted(union, its_rows[:n]), its_values[:n])
     return union, total.div_(world)
 
@@ -55,11 +55,11 @@ def exchange_rows(
 def broadcast_table(weight: torch.Tensor, source: int = 0) -> None:
     """Give every process the weight of one of them; call it once, before training.
 
-    A table whose rows `RowAdamW(..., exchange=True)` exchanges is kept out of
-    `DistributedDataParallel`, which would have done this.
+    `DistributedDataParallel` would do this, but a table whose rows
+    `RowAdamW(..., exchange=True)` exchanges is kept out of it.
 
     Args:
-        weight: the table `(V, D)`, of one shape in all processes; written in place.
+        weight: the table `(V, D)`, of the same shape in all processes; written in place.
         source: the rank whose weight it is.
     """
     if world_size() > 1:

@@ -1,4 +1,4 @@
-"""The gradients of a step: a table's by rows, and all of them clipped."""
+"""The gradients of a step: those of a table by rows, and the clipping of all of them."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ __all__ = ["RowGradient", "clip_coefficient", "total_norm"]
 class RowGradient:
     """The gradient of the rows of a table `(V, D)` that a step touches.
 
-    A gradient that comes as parts to be summed is left so as long as nothing asks for `values`: to
-    sum a row where it is used saves writing and reading it.
+    A gradient that comes in parts stays unsummed until `values` is read: summing a row where it is
+    used saves writing and reading it.
 
     Attributes:
         rows: int64 `(U,)`, ascending.
-        parts: the values themselves, or what `groups` tells how to sum to them.
+        parts: the values themselves, or the parts that `groups` sums to them.
         groups: the groups of `parts`, or None.
-        clip: what the values are to be multiplied with, float64 `(U,)`, or None for 1.
+        clip: the factors on the values, float64 `(U,)`, or None for 1.
     """
 
     def __init__(
@@ -41,11 +41,12 @@ class RowGradient:
     ) -> RowGradient | None:
         """Return the rows of a gradient that are not all zero and that train.
 
-        None where processes exchange their gradients, and none has one.
+        None if processes exchange their gradients and no process has one.
 
         Args:
             weight: the table.
-            grad: its gradient, dense or sparse; None for none, where processes exchange theirs.
+            grad: its gradient, dense or sparse; None if this process has none and processes
+                exchange theirs.
             rule: the table's rule, if any.
             exchange: whether to average over all processes.
         """
@@ -77,7 +78,7 @@ class RowGradient:
 
     @property
     def values(self) -> torch.Tensor:
-        """The gradients `(U, D)` before clipping, none of them all zero; summed from here on."""
+        """The gradients `(U, D)` before clipping, none of them all zero; reading it sums them."""
         if self.groups is not None:
             self.parts, self.groups = sum_groups(self.parts, self.groups), None
         return self.parts
@@ -92,15 +93,15 @@ class RowGradient:
         return self._squares if self.clip is None else self._squares * self.clip.square()
 
     def scale(self, factor: torch.Tensor) -> None:
-        """Multiply by a number, or by one for each row `(U,)`."""
+        """Multiply by a number, or by a number for each row `(U,)`."""
         ones = self.clip if self.clip is not None else torch.ones_like(self._squares)
         self.clip = ones * factor.to(ones.device)
 
 
 def clip_coefficient(norm: torch.Tensor, max_norm: float) -> torch.Tensor:
-    """Return what a gradient is multiplied with, as `torch.nn.utils.clip_grad_norm_` has it.
+    """Return the factor that clips a gradient, by the formula of `torch.nn.utils.clip_grad_norm_`.
 
-    Without a limit, `math.inf`, that is 1, for a norm that is infinite too.
+    Without a limit, `max_norm=math.inf`, it is 1, even for an infinite norm.
     """
     if max_norm == math.inf:
         return torch.ones_like(norm)

@@ -1,29 +1,30 @@
-"""The inner loops of a training step by rows: compiled (`_kernels.c`), or in torch.
+"""The inner loops over rows of a training step: compiled (`_kernels.c`), or in torch.
 
 Both give the same numbers within rounding. The compiled ones are for contiguous float32 on a CPU;
-torch's are for all else, and for machines where nothing could be compiled.
+torch's are for everything else, and for installations without a compiler. Those of the update
+itself are in `adam.py`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
 
 __all__ = [
     "Groups",
-    "adam_dense",
-    "adam_rows",
-    "count_steps",
     "find_slots",
     "group_rows",
     "is_native",
     "mean_bags",
     "nonzero_rows",
+    "own_threads",
     "row_squares",
     "sum_groups",
+    "thread_count",
 ]
 
 native: Any = None
@@ -32,8 +33,35 @@ if not os.environ.get("FINETUNE_EMBED_NO_COMPILED"):
         from . import _kernels as native
 
 
+#: The threads that the compiled loops may start themselves; None to use torch's.
+_own_threads: int | None = None
+
+
+@contextlib.contextmanager
+def own_threads(count: int) -> Iterator[None]:
+    """Let the compiled loops start threads themselves instead of using torch's.
+
+    torch's threads spin for milliseconds after each operation, which slows everything down on a
+    machine where another process is running. Results do not depend on the threads.
+
+    Args:
+        count: the number of threads at most.
+    """
+    global _own_threads
+    before, _own_threads = _own_threads, count
+    try:
+        yield
+    finally:
+        _own_threads = before
+
+
+def thread_count() -> int:
+    """Return the threads of the compiled loops: negative for those that they start themselves."""
+    return torch.get_num_threads() if _own_threads is None else -_own_threads
+
+
 def is_native(*tensors: torch.Tensor | None) -> bool:
-    """Tell whether the compiled loops can work on tensors of numbers."""
+    """Return whether the compiled loops can process these tensors; None fits always."""
     return native is not None and all(
         t is None
         or (
@@ -48,13 +76,13 @@ def is_native(*tensors: torch.Tensor | None) -> bool:
 
 
 class Groups(NamedTuple):
-    """Where each row stands in a list of ids `(N,)`.
+    """The positions of each row in a list of ids `(N,)`.
 
     Attributes:
         rows: `(U,)`, the different ids, ascending.
         order: `(N,)`, the positions of the ids, or the bags they are in, row by row, ascending.
         starts: `(U + 1,)`, where each row's positions start in `order`.
-        lengths: `(B,)`, how many ids each bag has, if `order` holds bags.
+        lengths: `(B,)`, the number of ids in each bag, if `order` holds bags.
     """
 
     rows: torch.Tensor
@@ -64,7 +92,7 @@ class Groups(NamedTuple):
 
     @property
     def buffers(self) -> tuple[Any, Any, Any]:
-        """What the compiled loops take to sum: order, starts and lengths."""
+        """The arguments of compiled loops that sum: order, starts and lengths."""
         lengths = None if self.lengths is None else self.lengths.numpy()
         return self.order.numpy(), self.starts.numpy(), lengths
 
@@ -74,8 +102,8 @@ class Groups(NamedTuple):
 
         Args:
             ids: the ids.
-            end: what they are below.
-            lengths: int64 `(B,)`, how many of the ids each bag has, if `order` is to hold bags.
+            end: the number of rows; ids are below it.
+            lengths: int64 `(B,)`, the number of ids in each bag, to get bags in `order`.
 
         Raises:
             IndexError: an id is below 0, or `end` or more.
@@ -90,13 +118,11 @@ class Groups(NamedTuple):
 def sum_groups(values: torch.Tensor, groups: Groups) -> torch.Tensor:
     """Return the sum `(U, D)` of each group of the rows of `values` `(M, D)`, compiled.
 
-    Where they are bags, `values` has the gradients of their means, and each counts by one over its
-    bag's length.
+    With bags, `values` has the gradients of their means, and each counts as one over the length of
+    its bag.
     """
     out = values.new_empty(len(groups.rows), values.shape[1])
-    native.sum_rows(
-        values.numpy(), *groups.buffers, out.numpy(), values.shape[1], torch.get_num_threads()
-    )
+    native.sum_rows(values.numpy(), *groups.buffers, out.numpy(), values.shape[1], thread_count())
     return out
 
 
@@ -106,10 +132,10 @@ def mean_bags(weight: torch.Tensor, ids: torch.Tensor, lengths: torch.Tensor) ->
     Args:
         weight: `(V, D)`.
         ids: int64 `(N,)`, the rows of all bags.
-        lengths: int64 `(B,)`, how many of them each bag has.
+        lengths: int64 `(B,)`, the number of rows in each bag.
 
     Raises:
-        IndexError: an id is no row of the weight.
+        IndexError: an id is out of range.
     """
     out = weight.new_empty(len(lengths), weight.shape[1])
     native.mean_bags(
@@ -118,17 +144,17 @@ def mean_bags(weight: torch.Tensor, ids: torch.Tensor, lengths: torch.Tensor) ->
         lengths.numpy(),
         out.numpy(),
         weight.shape[1],
-        torch.get_num_threads(),
+        thread_count(),
     )
     return out
 
 
 def group_rows(grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, Groups | None]:
-    """Return the rows `(U,)`, ascending, of a sparse gradient `(V, D)`, and what they get.
+    """Return the rows `(U,)`, ascending, of a sparse gradient `(V, D)`, and their values.
 
     Returns:
-        The rows, values, and the groups of values whose sums the rows get; None if there is a value
-        `(U, D)` for each.
+        The rows, the values, and the groups of values that sum to the gradients of rows; None if
+        the values `(U, D)` are those gradients.
     """
     ids, values = grad._indices()[0].contiguous(), grad._values()
     if grad.is_coalesced():
@@ -146,7 +172,7 @@ def nonzero_rows(values: torch.Tensor, groups: Groups | None = None) -> torch.Te
     """Return which rows of `(U, D)` are not all zero, bool `(U,)`; None for all of them.
 
     Args:
-        values: the rows, or what `sum_groups` would make them of.
+        values: the rows, or the values that `sum_groups` would sum to them.
         groups: the groups for `sum_groups`, if any.
     """
     if not is_native(values):
@@ -154,7 +180,7 @@ def nonzero_rows(values: torch.Tensor, groups: Groups | None = None) -> torch.Te
     kept = torch.empty(len(values if groups is None else groups.rows), dtype=torch.bool)
     buffers = (None, None, None) if groups is None else groups.buffers
     count = native.nonzero_rows(
-        values.numpy(), *buffers, kept.numpy(), values.shape[1], torch.get_num_threads()
+        values.numpy(), *buffers, kept.numpy(), values.shape[1], thread_count()
     )
     return None if count == len(kept) else kept
 
@@ -165,20 +191,20 @@ def row_squares(values: torch.Tensor) -> torch.Tensor:
         norms: torch.Tensor = torch.linalg.vector_norm(values, dim=1, dtype=torch.float64)
         return norms.square()
     out = torch.empty(len(values), dtype=torch.float64)
-    native.squares(values.numpy(), out.numpy(), values.shape[1], torch.get_num_threads())
+    native.squares(values.numpy(), out.numpy(), values.shape[1], thread_count())
     return out
 
 
 def find_slots(rows: torch.Tensor, index: torch.Tensor, count: int) -> tuple[torch.Tensor, int]:
-    """Return the slots `(U,)` of different rows, the next ones from `count` on for new rows.
+    """Return the slots `(U,)` of different rows; new rows get the next free ones.
 
     Args:
         rows: int64 `(U,)`.
-        index: int32 `(V,)`, the slot of each row, -1 for none; new ones are noted.
-        count: how many slots there are.
+        index: int32 `(V,)`, the slot of each row, -1 for none; updated in place.
+        count: the number of slots in use, which is the first free one.
 
     Returns:
-        The slots, and how many there are now.
+        The slots, and the number in use now.
     """
     if native is not None and rows.device.type == "cpu":
         slots = torch.empty_like(rows)
@@ -189,150 +215,3 @@ def find_slots(rows: torch.Tensor, index: torch.Tensor, count: int) -> tuple[tor
     slots.index_copy_(0, new, fresh)
     index.index_copy_(0, rows.index_select(0, new), fresh)
     return slots.to(torch.int64), count + len(new)
-
-
-def count_steps(
-    steps: torch.Tensor,
-    slots: torch.Tensor,
-    betas: tuple[float, float],
-    lr: float,
-    eps: float,
-    dtype: torch.dtype,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Count a step in slots, and return their rates `(U,)` and epsilons `(U,)`.
-
-    With `m / (1 - beta1^n)` and `v / (1 - beta2^n)` for the moments, an update is
-    `-lr m / (sqrt(v) + eps)`, which is `rate m / (sqrt(v) + epsilon)` for the moments as they are.
-
-    Args:
-        steps: int64 `(S,)`, the step counts `n`; 1 is added in the slots.
-        slots: int64 `(U,)`, different ones.
-        betas: the decay rates of the moments.
-        lr: the learning rate.
-        eps: added to the root.
-        dtype: of the result.
-    """
-    beta1, beta2 = betas
-    if native is not None and steps.device.type == "cpu" and dtype == torch.float32:
-        rate, epsilon = torch.empty(len(slots)), torch.empty(len(slots))
-        native.count_steps(
-            steps.numpy(), slots.numpy(), beta1, beta2, lr, eps, rate.numpy(), epsilon.numpy()
-        )
-        return rate, epsilon
-    n = steps.index_select(0, slots) + 1
-    steps.index_copy_(0, slots, n)
-    n = n.to(torch.float64)
-    root = (1 - beta2**n).sqrt()
-    return (-lr * root / (1 - beta1**n)).to(dtype), (eps * root).to(dtype)
-
-
-def adam_rows(
-    weight: torch.Tensor,
-    rows: torch.Tensor,
-    grad: torch.Tensor,
-    groups: Groups | None,
-    exp_avg: torch.Tensor,
-    exp_avg_sq: torch.Tensor | None,
-    slots: torch.Tensor,
-    rate: torch.Tensor,
-    eps: torch.Tensor,
-    clip: torch.Tensor | None,
-    decay: torch.Tensor | None,
-    betas: tuple[float, float],
-) -> None:
-    """Update rows of a weight `(V, D)` and their moments `(S, D)` in place.
-
-    For each row: `g = grad * clip`, `m` toward `g` by `1 - beta1`, `v` toward `g ** 2` by
-    `1 - beta2`, `w = w * decay + m / (sqrt(v) + eps) * rate`.
-
-    Args:
-        weight: the table.
-        rows: `(U,)`, ascending.
-        grad: `(U, D)`, or what `sum_groups` would make it of; then of contiguous float32 on a CPU.
-        groups: the groups for `sum_groups`, if any.
-        exp_avg: the first moments `m`.
-        exp_avg_sq: the second moments `v`; without, `w = w * decay + m * rate`.
-        slots: `(U,)`, where the moments of the rows are.
-        rate: `(U,)`.
-        eps: `(U,)`.
-        clip: `(U,)`, or None for 1.
-        decay: `(U,)`, or None for 1.
-        betas: the decay rates of the moments.
-    """
-    beta1, beta2 = betas
-    if is_native(weight, grad, exp_avg, exp_avg_sq):
-        native.adam(
-            weight.detach().numpy(),
-            rows.numpy(),
-            grad.numpy(),
-            *((None, None, None) if groups is None else groups.buffers),
-            exp_avg.numpy(),
-            None if exp_avg_sq is None else exp_avg_sq.numpy(),
-            slots.numpy(),
-            rate.numpy(),
-            eps.numpy(),
-            None if clip is None else clip.numpy(),
-            None if decay is None else decay.numpy(),
-            beta1,
-            beta2,
-            weight.shape[1],
-            torch.get_num_threads(),
-        )
-        return
-    if groups is not None:
-        grad = sum_groups(grad, groups)
-    if clip is not None:
-        grad = grad * clip[:, None]
-    first = exp_avg.index_select(0, slots).lerp_(grad, 1 - beta1)
-    exp_avg.index_copy_(0, slots, first)
-    if exp_avg_sq is not None:
-        second = exp_avg_sq.index_select(0, slots).mul_(beta2)
-        second.addcmul_(grad, grad, value=1 - beta2)
-        exp_avg_sq.index_copy_(0, slots, second)
-        first.div_(second.sqrt_().add_(eps[:, None]))
-    values = weight.index_select(0, rows)
-    if decay is not None:
-        values.mul_(decay[:, None])
-    weight.index_copy_(0, rows, values.add_(first.mul_(rate[:, None])))
-
-
-def adam_dense(
-    weight: torch.Tensor,
-    grad: torch.Tensor,
-    exp_avg: torch.Tensor,
-    exp_avg_sq: torch.Tensor,
-    rate: float,
-    eps: float,
-    decay: float,
-    betas: tuple[float, float],
-) -> None:
-    """Update a whole weight and its moments in place, by the formula of `adam_rows`.
-
-    Args:
-        weight: of any shape, as are the next three.
-        grad: the gradient.
-        exp_avg: the first moments.
-        exp_avg_sq: the second moments.
-        rate: what an update is multiplied with.
-        eps: added to the root of the second moments.
-        decay: what the weight is multiplied with.
-        betas: the decay rates of the moments.
-    """
-    beta1, beta2 = betas
-    if is_native(weight, grad, exp_avg, exp_avg_sq):
-        native.adam_dense(
-            weight.detach().numpy(),
-            grad.detach().numpy(),
-            exp_avg.numpy(),
-            exp_avg_sq.numpy(),
-            rate,
-            eps,
-            decay,
-            beta1,
-            beta2,
-            torch.get_num_threads(),
-        )
-        return
-    exp_avg.lerp_(grad, 1 - beta1)
-    exp_avg_sq.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
-    weight.mul_(decay).addcdiv_(exp_avg, exp_avg_sq.sqrt().add_(eps), value=rate)

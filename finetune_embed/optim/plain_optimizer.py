@@ -1,8 +1,8 @@
-"""A torch optimizer that does not load torch's compiler merely to keep out of its way.
+"""A torch optimizer that does not load torch's compiler.
 
-torch shields some methods of `Optimizer` from being compiled, and to do so imports `torch._dynamo`
-on the first call of any of them: two to three seconds of a process that compiles nothing. Where
-that module is not loaded there is nothing to shield from.
+torch protects some methods of `Optimizer` from being compiled. To do so it imports `torch._dynamo`
+on the first call of any of them, which takes two to three seconds even if nothing is compiled.
+While that module is not loaded, no protection is needed.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ __all__ = ["PlainOptimizer"]
 
 
 class PlainOptimizer(torch.optim.Optimizer):
-    """`torch.optim.Optimizer`, ready at once."""
+    """`torch.optim.Optimizer` without the delay on first use."""
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group of parameters; see `torch.optim.Optimizer`."""
-        _unshielded("add_param_group")(self, param_group)
+        _unprotected("add_param_group")(self, param_group)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Reset the gradients of all parameters; see `torch.optim.Optimizer`."""
-        _unshielded("zero_grad")(self, set_to_none)
+        _unprotected("zero_grad")(self, set_to_none)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state as plain values and tensors; see `torch.optim.Optimizer`."""
-        state: dict[str, Any] = _unshielded("state_dict")(self)
+        state: dict[str, Any] = _unprotected("state_dict")(self)
         return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load what `state_dict()` returned; see `torch.optim.Optimizer`."""
-        _unshielded("load_state_dict")(self, state_dict)
+        _unprotected("load_state_dict")(self, state_dict)
 
 
-def _unshielded(name: str) -> Callable[..., Any]:
-    """Return a method of torch's optimizer without its shield, where nothing can be compiled."""
+def _unprotected(name: str) -> Callable[..., Any]:
+    """Return a method of torch's optimizer, unprotected while the compiler is not loaded."""
     method: Callable[..., Any] = getattr(torch.optim.Optimizer, name)
     if "torch._dynamo" in sys.modules:
         return method

@@ -6,6 +6,7 @@ import math
 
 import torch
 
+from ..errors import Option, StrategyError
 from ..strategies import RowRule
 
 __all__ = ["apply_rule", "log_decay", "pull_to_anchor"]
@@ -15,18 +16,22 @@ def log_decay(lr: float, weight_decay: float, rule: RowRule) -> float:
     """Return the log of a step's factor on a row, or on its distance to the anchor of a rule.
 
     Raises:
-        ValueError: there are both decays, or the rate times the decay is 1 or more.
+        StrategyError: there are both decays, or the rate times the decay is 1 or more.
     """
     if weight_decay and rule.decay:
-        raise ValueError(
+        raise StrategyError(
             f"the table has weight_decay={weight_decay:g} and a RowRule with decay={rule.decay:g}, "
-            "and in steps that a row has missed their order is not defined; keep one of them"
+            "and their order in steps that a row has missed is not defined",
+            value=(weight_decay, rule.decay),
+            remedy="keep one of them",
         )
     decay = weight_decay or rule.decay
     if lr * decay >= 1:
-        raise ValueError(
-            f"lr={lr:g} times decay={decay:g} is {lr * decay:g}, which would turn rows over; it "
-            "must be below 1, so take a smaller lr or a smaller decay"
+        raise StrategyError(
+            f"the learning rate {lr:g} times the decay {decay:g} is {lr * decay:g}, not below 1, "
+            "which would move rows past what they decay to",
+            value=lr * decay,
+            remedy=("choose a smaller ", Option("lr"), " or a smaller decay"),
         )
     return math.log1p(-lr * decay)
 
@@ -45,7 +50,7 @@ def pull_to_anchor(
 
 
 def apply_rule(weight: torch.Tensor, rows: torch.Tensor, rule: RowRule, lr: float) -> None:
-    """Do a rule's operations on updated rows: decay, shrink, radius, max_norm."""
+    """Apply a rule's operations to updated rows: decay, shrink, radius, max_norm."""
     anchored = rule.decay or rule.shrink or rule.bounds_distance
     if not anchored and not math.isfinite(rule.max_norm):
         return

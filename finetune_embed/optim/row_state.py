@@ -1,4 +1,4 @@
-"""What `RowAdamW` keeps of a table: one slot for each row that was ever touched."""
+"""The state that `RowAdamW` keeps of a table: one slot for each row that was ever touched."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["BY_ROW", "RowState", "State", "exact"]
 
 State = dict[str, Any]
 
-#: Entries that have a slot for each row; `log_decay` is the only other.
+#: Entries that have a slot for each row; `log_decay` is the only other entry.
 BY_ROW = ("rows", "step", "exp_avg", "exp_avg_sq", "decay_seen")
 GROWTH = 1.5
 
@@ -21,26 +21,22 @@ class RowState:
     """The state of a row-wise weight `(V, D)`, in slots in the order of their rows' first touch.
 
     The optimizer's entry for the weight is a plain dict of tensors of exactly `U` slots, which are
-    the beginnings of buffers with room for more. From a row to its slot leads an index in memory,
-    which is made again from `rows` and is no part of the state.
+    views of the beginnings of larger buffers. An index in memory maps a row to its slot; it is
+    derived from `rows` and not part of the state.
 
     Attributes:
-        entries: what the optimizer's `state` has for the weight: `rows` int64 `(U,)`, `step` int64
-            `(U,)`, `exp_avg` `(U, D)`, `exp_avg_sq` `(U, D)` or one number a row `(U,)`, and, once
-            there was decay, `decay_seen` float64 `(U,)` and `log_decay` float64 `()`.
+        entries: the weight's entry in the optimizer's `state`: `rows` int64 `(U,)`, `step` int64
+            `(U,)`, `exp_avg` `(U, D)`, `exp_avg_sq` `(U, D)` and, once there was decay,
+            `decay_seen` float64 `(U,)` and `log_decay` float64 `()`.
     """
 
-    def __init__(self, weight: torch.Tensor, entries: State, second_moment: str) -> None:
+    def __init__(self, weight: torch.Tensor, entries: State) -> None:
         if not entries:
             size = weight.shape[1]
             entries["rows"] = torch.empty(0, dtype=torch.int64, device=weight.device)
             entries["step"] = entries["rows"].clone()
             entries["exp_avg"] = weight.new_empty(0, size)
-            if second_moment == "row":  # a few numbers: at least single precision
-                kind = torch.promote_types(weight.dtype, torch.float32)
-                entries["exp_avg_sq"] = weight.new_empty(0, dtype=kind)
-            else:
-                entries["exp_avg_sq"] = weight.new_empty(0, size)
+            entries["exp_avg_sq"] = weight.new_empty(0, size)
         self.entries = entries
         self._buffers = {name: entries[name] for name in BY_ROW if name in entries}
         self._shown = dict(self._buffers)
@@ -49,20 +45,20 @@ class RowState:
         self._index[entries["rows"]] = torch.arange(count, dtype=torch.int32, device=weight.device)
 
     def holds(self, entries: State) -> bool:
-        """Tell whether entries are still these ones, not loaded, moved or copied by others."""
+        """Return whether entries are still these, not replaced by loading, moving or copying."""
         return entries is self.entries and all(
             entries.get(name) is tensor for name, tensor in self._shown.items()
         )
 
     def slots(self, rows: torch.Tensor) -> torch.Tensor:
-        """Return the slots `(U,)` of rows, new ones filled with zeros for those without."""
+        """Return the slots `(U,)` of rows; rows without a slot get new ones, filled with zeros."""
         before = len(self.entries["rows"])
         slots, count = find_slots(rows, self._index, before)
         if count > before:
             new = rows[slots >= before]
             try:
                 self._show(count)
-            except BaseException:  # out of memory, perhaps between two buffers: all as it was
+            except BaseException:  # out of memory, perhaps between two buffers: restore everything
                 self._index[new] = -1
                 self._show(before)
                 raise
@@ -84,10 +80,10 @@ class RowState:
     def owed(
         self, slots: torch.Tensor, new: torch.Tensor | None = None, today: float = 0.0
     ) -> torch.Tensor:
-        """Return the log of the decay that slots have missed, and note that they have had it.
+        """Return the log of the decay that slots have missed, and record that they received it.
 
-        Today's is in it. `new` `(U,)` marks rows never touched before, which owe nothing for the
-        past.
+        It includes the current step's. `new` `(U,)` marks rows that were never touched before,
+        which owe nothing for the past.
         """
         now, seen = self.entries["log_decay"], self.entries["decay_seen"]
         before = seen.index_select(0, slots)
@@ -98,7 +94,7 @@ class RowState:
         return owed
 
     def _show(self, count: int) -> None:
-        """Let the entries have so many slots; those that are new hold zeros."""
+        """Give the entries this number of slots; new ones hold zeros."""
         for name, buffer in self._buffers.items():
             if len(buffer) < count:
                 room = min(len(self._index), max(count, int(GROWTH * len(buffer))))
@@ -110,7 +106,7 @@ class RowState:
 
 
 def exact(entries: State) -> State:
-    """Return entries whose tensors own the memory of their slots and no more."""
+    """Return entries whose tensors own exactly the memory of their slots."""
     return {
         name: value.clone() if isinstance(value, torch.Tensor) else value
         for name, value in entries.items()

@@ -14,7 +14,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from ..data import drop_words
-from ..errors import DivergenceError, Option
+from ..errors import DivergenceError, Option, StrategyError
 from ..optim import RowAdamW
 from ..optim.row_operations import log_decay
 from ..strategies import EMBEDDING, Clock, RowRule, Strategy, check_moved, model_layout
@@ -209,8 +209,10 @@ def _check_decay(run: Training, rate: float) -> None:
     """
     try:
         log_decay(rate, 0.0, rule_of(run.weight) or RowRule())
-    except ValueError as error:
-        raise DivergenceError(str(error), where=str(run.strategy)) from error
+    except StrategyError as error:
+        raise DivergenceError(
+            error.what, where=str(run.strategy), value=error.value, remedy=error.remedy
+        ) from error
 
 
 def _is_sound(model: nn.Module) -> bool:

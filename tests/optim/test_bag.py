@@ -71,7 +71,7 @@ def test_the_gradient_has_each_row_of_the_batch_once():
 
 
 @compiled
-def test_the_gradient_is_summed_in_the_same_bits_by_any_number_of_threads():
+def test_the_gradient_has_the_same_bits_with_any_number_of_threads():
     ids = torch.randint(0, V, (40_000,), generator=torch.Generator().manual_seed(1))
     lengths, before, grads = torch.full((1000,), 40), torch.get_num_threads(), []
     for threads in (1, 2, 5):

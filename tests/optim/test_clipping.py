@@ -58,7 +58,7 @@ def test_equals_torchs_clipping_and_adamw_when_every_row_is_touched(is_sparse, m
         torch.testing.assert_close(optimizer.grad_norm, norm.double(), rtol=1e-6, atol=0)
     torch.testing.assert_close(table, theirs[0], rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(layer, theirs[1], rtol=1e-4, atol=1e-5)
-    # clipping changes the course at all: gradients grow, and are clipped to one norm
+    # clipping has an effect: gradients grow, and are clipped to one norm
     if max_norm <= 1:
         free, _, unclipped = both()
         for step in range(20):
@@ -68,14 +68,14 @@ def test_equals_torchs_clipping_and_adamw_when_every_row_is_touched(is_sparse, m
 
 
 def moment(optimizer: fe.RowAdamW, weight: nn.Parameter, row: int) -> list[float]:
-    """Return the gradient that one step has seen, from the first moment."""
+    """Return the gradient of the only step, from the first moment."""
     state = optimizer.state[weight]
     (at,) = (state["rows"] == row).nonzero().squeeze(1).tolist()
     return (state["exp_avg"][at] / 0.1).tolist()
 
 
 def test_rows_are_clipped_before_everything():
-    """Worked out by hand; in the other order, nothing would be left to clip of the first row."""
+    """Computed by hand; in the other order, nothing would be left to clip of the first row."""
     table, layer = nn.Parameter(torch.zeros(V, 2)), nn.Parameter(torch.zeros(1))
     groups = [{"params": [table], "row_wise": True, "max_row_grad_norm": 5.0}, {"params": [layer]}]
     optimizer = fe.RowAdamW(groups, max_grad_norm=6.5)
@@ -88,7 +88,7 @@ def test_rows_are_clipped_before_everything():
     assert float(optimizer.state[layer]["exp_avg"]) == pytest.approx(0.6, rel=1e-5)
 
 
-def test_the_gradients_themselves_stay_as_they_were():
+def test_the_gradients_themselves_stay_unchanged():
     table, layer, optimizer = both(max_grad_norm=0.1, max_row_grad_norm=0.01)
     table.grad, layer.grad = sparse({1: [1.0] * D}), torch.ones(V, D)
     optimizer.step()
@@ -134,7 +134,7 @@ def test_a_gradient_that_is_not_finite_makes_everything_so_as_with_torch():
 @pytest.mark.parametrize("name", ["max_grad_norm", "max_row_grad_norm"])
 @pytest.mark.parametrize("limit", [0.0, -1.0, float("nan")])
 def test_a_limit_must_be_above_zero(name, limit):
-    with pytest.raises(ValueError, match=rf"{name}={limit} must be above 0"):
+    with pytest.raises(fe.StrategyError, match=rf"^{name}={limit} must be above 0, or None for no"):
         fe.RowAdamW([nn.Parameter(start())], **{name: limit})
 
 

@@ -26,7 +26,7 @@ def random(*shape: int, seed: int) -> torch.Tensor:
 
 
 def gradient(step: int, rank: int) -> torch.Tensor | None:
-    """Return a rank's gradient: rows of its own, rows of both; in some steps none at all."""
+    """Return a rank's gradient: some rows of its own, some of both; in some steps none."""
     if step == 6 or (step == 3 and rank == 1):
         return None
     words = 0 if step == 4 and rank == 0 else 6
@@ -48,7 +48,7 @@ def layer_gradient(step: int, rank: int) -> torch.Tensor:
 
 
 def work(rank: int, folder: str) -> None:
-    """What each of the two processes does; it leaves what it found in a file."""
+    """Train in one of two processes, and save the results."""
     torch.set_num_threads(1)
     distributed.init_process_group(
         "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2
@@ -79,12 +79,12 @@ def work(rank: int, folder: str) -> None:
 
     table.requires_grad_(False)
     before = table.detach().clone()
-    optimizer.step()  # a frozen table: nobody waits for anybody
+    optimizer.step()  # a frozen table: no process waits for another
     assert torch.equal(table, before)
 
     careless = fe.RowAdamW([nn.Parameter(random(V, D, seed=1))], exchange=True)
     careless.param_groups[0]["params"][0].grad = gradient(0, 0)
-    with pytest.raises(ValueError, match=r"in a group without row_wise=True; with exchange=True"):
+    with pytest.raises(fe.StrategyError, match="group without row_wise=True; with exchange=True"):
         careless.step()
     torch.save(found, f"{folder}/{rank}.pt")
     distributed.destroy_process_group()
@@ -104,7 +104,7 @@ def test_the_ranks_have_the_same_bits(ranks):
     assert all(torch.equal(a, b) for a, b in zip(*(r["exchanged"] for r in ranks), strict=True))
 
 
-def test_the_table_is_that_of_one_process_with_the_whole_batch(ranks):
+def test_the_table_is_that_of_one_process_with_both_halves_of_the_batch(ranks):
     table, layer, groups = parameters()
     optimizer = fe.RowAdamW(groups, **OPTIONS)
     for step in range(STEPS):
@@ -149,12 +149,12 @@ def test_the_mean_over_ranks_by_hand(ranks):
     assert rows.tolist() == [1, 4, 7]
     assert torch.equal(values, torch.stack([one[0], one[1] + two[0], one[2]]) / 2)
     assert [part.shape for part in ranks[0]["nothing"]] == [(0,), (0, D)]
-    for told in ranks:
-        assert told["no gradient"] is None
-        assert [part.shape for part in told["one gradient"]] == [(0,), (0, D)]
+    for found in ranks:
+        assert found["no gradient"] is None
+        assert [part.shape for part in found["one gradient"]] == [(0,), (0, D)]
 
 
-def test_one_process_exchanges_with_nobody():
+def test_one_process_exchanges_nothing():
     rows, values = torch.tensor([3]), torch.ones(1, 2)
     assert exchange_rows(rows, values)[1] is values
     weight = nn.Parameter(torch.zeros(4, 2))

@@ -1,0 +1,157 @@
+"""The update of AdamW, of rows and of dense parameters: compiled (`_kernels.c`), or in torch."""
+
+from __future__ import annotations
+
+import torch
+
+from . import kernels
+from .kernels import Groups, is_native, sum_groups, thread_count
+
+__all__ = ["adam_dense", "adam_rows", "count_steps"]
+
+
+def count_steps(
+    steps: torch.Tensor,
+    slots: torch.Tensor,
+    betas: tuple[float, float],
+    lr: float,
+    eps: float,
+    dtype: torch.dtype,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Count a step in slots, and return their rates `(U,)` and epsilons `(U,)`.
+
+    With the corrected moments `m / (1 - beta1^n)` and `v / (1 - beta2^n)`, an update is
+    `-lr m / (sqrt(v) + eps)`; with the moments themselves it is `rate m / (sqrt(v) + epsilon)`.
+
+    Args:
+        steps: int64 `(S,)`, the step counts `n`; 1 is added in the slots.
+        slots: int64 `(U,)`, all different.
+        betas: the decay rates of the moments.
+        lr: the learning rate.
+        eps: added to the root.
+        dtype: of the result.
+    """
+    beta1, beta2 = betas
+    if kernels.native is not None and steps.device.type == "cpu" and dtype == torch.float32:
+        rate, epsilon = torch.empty(len(slots)), torch.empty(len(slots))
+        kernels.native.count_steps(
+            steps.numpy(), slots.numpy(), beta1, beta2, lr, eps, rate.numpy(), epsilon.numpy()
+        )
+        return rate, epsilon
+    n = steps.index_select(0, slots) + 1
+    steps.index_copy_(0, slots, n)
+    n = n.to(torch.float64)
+    root = (1 - beta2**n).sqrt()
+    return (-lr * root / (1 - beta1**n)).to(dtype), (eps * root).to(dtype)
+
+
+def adam_rows(
+    weight: torch.Tensor,
+    rows: torch.Tensor,
+    grad: torch.Tensor,
+    groups: Groups | None,
+    exp_avg: torch.Tensor,
+    exp_avg_sq: torch.Tensor,
+    slots: torch.Tensor,
+    rate: torch.Tensor,
+    eps: torch.Tensor,
+    clip: torch.Tensor | None,
+    decay: torch.Tensor | None,
+    betas: tuple[float, float],
+) -> None:
+    """Update rows of a weight `(V, D)` and their moments `(S, D)` in place.
+
+    For each row: `g = grad * clip`, `m` toward `g` by `1 - beta1`, `v` toward `g ** 2` by
+    `1 - beta2`, `w = w * decay + m / (sqrt(v) + eps) * rate`.
+
+    Args:
+        weight: the table.
+        rows: `(U,)`, ascending.
+        grad: `(U, D)`, or the values that `sum_groups` would sum to it; these must be contiguous
+            float32 on a CPU.
+        groups: the groups for `sum_groups`, if any.
+        exp_avg: the first moments `m`.
+        exp_avg_sq: the second moments `v`.
+        slots: `(U,)`, the slots of the rows in the moments.
+        rate: `(U,)`.
+        eps: `(U,)`.
+        clip: `(U,)`, or None for 1.
+        decay: `(U,)`, or None for 1.
+        betas: the decay rates of the moments.
+    """
+    beta1, beta2 = betas
+    if is_native(weight, grad, exp_avg, exp_avg_sq):
+        kernels.native.adam(
+            weight.detach().numpy(),
+            rows.numpy(),
+            grad.numpy(),
+            *((None, None, None) if groups is None else groups.buffers),
+            exp_avg.numpy(),
+            exp_avg_sq.numpy(),
+            slots.numpy(),
+            rate.numpy(),
+            eps.numpy(),
+            None if clip is None else clip.numpy(),
+            None if decay is None else decay.numpy(),
+            beta1,
+            beta2,
+            weight.shape[1],
+            thread_count(),
+        )
+        return
+    if groups is not None:
+        grad = sum_groups(grad, groups)
+    if clip is not None:
+        grad = grad * clip[:, None]
+    first = exp_avg.index_select(0, slots).lerp_(grad, 1 - beta1)
+    exp_avg.index_copy_(0, slots, first)
+    second = exp_avg_sq.index_select(0, slots).mul_(beta2)
+    second.addcmul_(grad, grad, value=1 - beta2)
+    exp_avg_sq.index_copy_(0, slots, second)
+    first.div_(second.sqrt_().add_(eps[:, None]))
+    values = weight.index_select(0, rows)
+    if decay is not None:
+        values.mul_(decay[:, None])
+    weight.index_copy_(0, rows, values.add_(first.mul_(rate[:, None])))
+
+
+def adam_dense(
+    weight: torch.Tensor,
+    grad: torch.Tensor,
+    exp_avg: torch.Tensor,
+    exp_avg_sq: torch.Tensor,
+    rate: float,
+    eps: float,
+    decay: float,
+    betas: tuple[float, float],
+) -> None:
+    """Update all of a weight and its moments in place, by the formula of `adam_rows`.
+
+    Args:
+        weight: of any shape, as are the next three.
+        grad: the gradient.
+        exp_avg: the first moments.
+        exp_avg_sq: the second moments.
+        rate: the factor on an update.
+        eps: added to the root of the second moments.
+        decay: the factor on the weight.
+        betas: the decay rates of the moments.
+    """
+    beta1, beta2 = betas
+    if is_native(weight, grad, exp_avg, exp_avg_sq):
+        kernels.native.adam_dense(
+            weight.detach().numpy(),
+            grad.detach().numpy(),
+            exp_avg.numpy(),
+            exp_avg_sq.numpy(),
+            rate,
+            eps,
+            decay,
+            beta1,
+            beta2,
+            thread_count(),
+        )
+        return
+    exp_avg.lerp_(grad, 1 - beta1)
+    exp_avg_sq.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
+    weight.mul_(decay).addcdiv_(exp_avg, exp_avg_sq.sqrt().add_(eps), value=rate)
