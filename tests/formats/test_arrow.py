@@ -191,7 +191,7 @@ def test_tables_that_are_refused(write, tmp_path):
             [],
             np.zeros((0, 3)),
             VectorFileError,
-            "the table is 0 x 3, but .* needs at least one word",
+            "the table is 0 x 3, but .* needs at least one",
         ),
         (["a"], np.zeros((1, 0)), VectorFileError, "the table is 1 x 0, but .* needs at least"),
         (["a", "a"], np.eye(2), VocabularyError, "'a' is in rows 0 and 1"),
