@@ -198,11 +198,11 @@ def test_supervised_models_of_version_11_have_no_ngrams(model, write):
 
 def test_groups_and_lanes_don_t_change_a_bit(model, monkeypatch):
     path = GENSIM / "lee_fasttext_new.bin"
-    whole = load_fasttext(path)
+    expected = load_fasttext(path)
     monkeypatch.setattr(_fasttext_subwords, "GROUP_BYTES", 4_000)
     monkeypatch.setattr(_fasttext_subwords, "LANE", 1)
     monkeypatch.setattr(_fasttext_subwords, "STEP", 2)
-    assert bits(load_fasttext(path).vectors) == bits(whole.vectors)
+    assert bits(load_fasttext(path).vectors) == bits(expected.vectors)
 
 
 # Compressed files, file objects, and what becomes of a table

@@ -78,7 +78,7 @@ def model(
 
 
 NORMS = bytes(5) + quantiser(1, 1, 1, 1, CENTROIDS[:256])
-WHOLE = model()
+SOUND = model()
 PACKED = model(mark=1, matrix=quantised(norms=NORMS), output_mark=1, output=quantised(norms=NORMS))
 PRUNED = model(
     words=dictionary(pruned=2, pairs=((2, 0), (0, 1))),
@@ -90,7 +90,7 @@ UNSIGNED = UNSIGNED[:123] + UNSIGNED[124:180] + UNSIGNED[181:]
 
 
 def test_sound_models_are_read():
-    table = load_vectors(io.BytesIO(WHOLE))
+    table = load_vectors(io.BytesIO(SOUND))
     assert table.index_to_key == ["</s>", "né"]
     assert table["</s>"].tolist() == [0.0, 1.0]
     assert load_fasttext(io.BytesIO(PACKED))["</s>"].tolist() == [0.0, 0.0]  # of norm 0
@@ -111,11 +111,11 @@ def test_ngrams_by_hand():
     for ngram in ("<n", "<né", "né", "né>", "é>"):
         total += ROWS[2 + bucket(ngram)]
     expected = (total * np.float32(1 / 6)).tolist()
-    assert load_fasttext(io.BytesIO(WHOLE))["né"].tolist() == expected
+    assert load_fasttext(io.BytesIO(SOUND))["né"].tolist() == expected
 
 
 @pytest.mark.parametrize(
-    "data", [WHOLE, PACKED, PRUNED, UNSIGNED], ids=["whole", "packed", "pruned", "unsigned"]
+    "data", [SOUND, PACKED, PRUNED, UNSIGNED], ids=["sound", "packed", "pruned", "unsigned"]
 )
 def test_cut_short_at_every_byte(data, write):
     cuts = 0
@@ -242,9 +242,9 @@ def test_other_formats_are_named(write, golden):
         with pytest.raises(VectorFileError, match=message):
             load_fasttext(golden / name)
     with pytest.raises(VectorFileError, match=r"^limit=0 must be 1 or more; leave limit out"):
-        load_fasttext(write(WHOLE), limit=0)
+        load_fasttext(write(SOUND), limit=0)
     with pytest.raises(VectorFileError, match=r"^keys='a' is a single string; pass a list"):
-        load_fasttext(write(WHOLE), "a")
+        load_fasttext(write(SOUND), "a")
 
 
 def words_model(*words: bytes, own: list[int] | None = None, **args: int):
@@ -311,7 +311,7 @@ def test_rows_that_are_not_finite_stay():
 
 @given(st.data())
 def test_changed_bytes_give_a_table_or_one_error(data):
-    original = data.draw(st.sampled_from([WHOLE, PACKED, PRUNED, UNSIGNED]))
+    original = data.draw(st.sampled_from([SOUND, PACKED, PRUNED, UNSIGNED]))
     changed = bytearray(original)
     for _ in range(data.draw(st.integers(1, 3))):
         at = data.draw(st.integers(0, min(len(changed), 220) - 1))

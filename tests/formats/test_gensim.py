@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import pickle
 import re
+import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -248,6 +249,30 @@ def test_without_gensim_one_line_says_how_to_install_it(keyed, tmp_path, monkeyp
         load_gensim(tmp_path / "kv", allow_pickle=True)
 
 
+WITHOUT_GENSIM = """
+import sys
+sys.modules["gensim"] = None
+import finetune_embed as fe
+for path in sys.argv[1:]:
+    table = fe.load_vectors(path)
+    assert fe.inspect(path).words == len(table)
+    try:
+        table.to_keyed_vectors()
+    except ImportError as error:
+        print(error)
+"""
+
+
+def test_all_but_gensim_s_own_conversions_works_without_it(golden):
+    names = ["tiny.glove.txt", "tiny.word2vec.bin", "tiny.fasttext-cbow.bin", "spacy/default"]
+    paths = [str(golden / name) for name in names]
+    run = subprocess.run(
+        [sys.executable, "-c", WITHOUT_GENSIM, *paths], capture_output=True, text=True, check=False
+    )
+    assert run.stderr == ""
+    assert run.stdout == "gensim is not installed; pip install gensim\n" * len(paths)
+
+
 def test_arrays_that_are_missing_beside_the_file(tmp_path, keyed):
     keyed.save(str(tmp_path / "kv"), separately=["vectors"])
     (tmp_path / "kv.vectors.npy").unlink()
@@ -257,8 +282,8 @@ def test_arrays_that_are_missing_beside_the_file(tmp_path, keyed):
 
 def test_a_file_cut_anywhere(keyed, tmp_path):
     keyed.save(str(tmp_path / "kv"))
-    whole = (tmp_path / "kv").read_bytes()
-    for stop in range(2, len(whole), 7):
-        (tmp_path / "kv").write_bytes(whole[:stop])
+    sound = (tmp_path / "kv").read_bytes()
+    for stop in range(2, len(sound), 7):
+        (tmp_path / "kv").write_bytes(sound[:stop])
         with pytest.raises(VectorFileError):
             load_gensim(tmp_path / "kv", allow_pickle=True)

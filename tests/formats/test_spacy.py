@@ -417,9 +417,9 @@ def test_random_damage_is_always_an_error(name, spacy, tmp_path):
     folder = shutil.copytree(spacy / name, tmp_path / "copy")
     refused = 0
     for file in ("vectors", "key2row", "strings.json", "vectors.cfg"):
-        whole = (folder / file).read_bytes()
+        sound = (folder / file).read_bytes()
         for _ in range(60):
-            data = bytearray(whole)
+            data = bytearray(sound)
             for at in random.integers(0, len(data), 2):
                 data[at] = random.integers(0, 256)
             (folder / file).write_bytes(data[: random.integers(len(data) // 2, 2 * len(data))])
@@ -428,5 +428,5 @@ def test_random_damage_is_always_an_error(name, spacy, tmp_path):
                     load_spacy(folder)
                 except VectorFileError:
                     refused += 1
-        (folder / file).write_bytes(whole)
+        (folder / file).write_bytes(sound)
     assert 40 < refused < 240

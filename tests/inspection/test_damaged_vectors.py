@@ -62,17 +62,17 @@ def test_a_damaged_file_of_60_lines(write):
 
 def test_damage_is_found_wherever_the_borders_of_blocks_are(write, monkeypatch):
     path = write(damaged())
-    whole = inspect(path).to_dict()
+    expected = inspect(path).to_dict()
     for size in (7, 64, 300):
         monkeypatch.setattr("finetune_embed.formats.common.text.BLOCK", size)
-        assert inspect(path).to_dict() == whole
+        assert inspect(path).to_dict() == expected
 
 
 def test_damage_is_found_without_the_compiled_loops(write, monkeypatch):
     path = write(damaged())
-    whole = inspect(path).to_dict()
+    expected = inspect(path).to_dict()
     monkeypatch.setattr("finetune_embed.formats.common.kernels.native", None)
-    assert inspect(path).to_dict() == whole
+    assert inspect(path).to_dict() == expected
 
 
 HEADERS = {
@@ -127,18 +127,18 @@ def test_the_complete_rows_of_a_binary_cut_short_are_counted(cut, write):
     data = binary()
     assert len(data) == 37
     report = inspect(write(data[:cut], "vectors.bin"))
-    whole = (cut - 4) // 11
-    assert report.words == whole
-    if whole == 3:
+    complete = (cut - 4) // 11
+    assert report.words == complete
+    if complete == 3:
         assert report.findings == ()
         return
     assert report.header is not None
     assert not report.header.is_true
     assert report.findings[0].what == (
-        f"the header promises 3 vectors of 2 numbers, but only {whole} are complete: the file ends "
-        f"within row {whole + 1}, at byte {cut}"
+        f"the header promises 3 vectors of 2 numbers, but only {complete} are complete: the file "
+        f"ends within row {complete + 1}, at byte {cut}"
     )
-    assert ("limit=" in PythonForm().render(report.findings[0].remedy)) is (whole > 0)
+    assert ("limit=" in PythonForm().render(report.findings[0].remedy)) is (complete > 0)
 
 
 def test_bytes_after_the_rows_that_a_binary_promises(write):
@@ -163,8 +163,8 @@ def test_what_comes_before_the_damage_of_a_stream_is_reported(name, write):
     assert f"the {name} data is damaged or cut short at byte" in report.findings[0].message()
     assert {finding.code for finding in report.findings} <= {"damaged", "outlier_norms"}
     assert 0.1 * 60_000 < report.words < 0.6 * 60_000
-    whole = inspect(write(data))
-    assert whole.words == 60_000
+    sound = inspect(write(data))
+    assert sound.words == 60_000
     assert "damaged" not in findings(write(data))
 
 

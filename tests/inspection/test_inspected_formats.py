@@ -83,8 +83,8 @@ def test_every_golden_file_is_reported_as_its_loader_reads_it(golden):
 
 
 def test_metadata_of_another_file_are_not_taken_for_this_one(tmp_path):
-    story = {"source_format": "arrow", "source_dtype": "int8", "duplicates": "many"}
-    table = fe.EmbeddingTable(["a", "b"], np.ones((2, 2), np.float32), story)
+    metadata = {"source_format": "arrow", "source_dtype": "int8", "duplicates": "many"}
+    table = fe.EmbeddingTable(["a", "b"], np.ones((2, 2), np.float32), metadata)
     fe.save_arrow(table, tmp_path / "x")
     fe.save_safetensors(table, tmp_path / "y")
     for name in ("x", "y"):

@@ -1,4 +1,4 @@
-"""Whole reports, and what they say about words and their order."""
+"""Complete reports, and what they say about words and their order."""
 
 from __future__ import annotations
 
