@@ -1,4 +1,4 @@
-"""Damaged, lying and strange files: each gives its table, or the one error that tells about it."""
+"""Damaged, lying and strange files: each gives its table, or one error that describes it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ from finetune_embed import VectorFileError, load_vectors
 
 @pytest.fixture(scope="module", autouse=True)
 def _warm() -> None:
-    """Import what readers import when first used, so that it does not count as memory of a file."""
+    """Import what readers import lazily, so its memory is not counted for a file."""
     load_vectors(io.BytesIO(zstd(b"a 1e-400 1\n")))
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
-def test_what_comes_of_it(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_file_gives_its_table_or_error(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(ROWS)))
     (tmp_path / "folder").mkdir()
     if isinstance(case.made, bytes):
@@ -49,5 +51,5 @@ def test_what_comes_of_it(case: Case, tmp_path: Path, monkeypatch: pytest.Monkey
     assert sorted(tmp_path.parent.rglob("*")) == before
 
 
-def test_how_many_there_are() -> None:
+def test_the_number_of_cases() -> None:
     assert len({case.name for case in CASES}) == len(CASES) == 172
