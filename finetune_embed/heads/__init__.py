@@ -1,6 +1,7 @@
-"""Small modules over an embedding: `model(ids, lengths) -> logits`."""
+"""Ready heads: small modules over a table, `model(ids, lengths) -> logits`."""
 
-from .classifiers import BagOfEmbeddings, KimCNN
+from .bag import BagOfEmbeddings
+from .cnn import KimCNN
 from .lexicon_loss import LexiconLoss
 from .registry import HEADS, build_head
 from .taggers import BiLSTMTagger, CNNTagger

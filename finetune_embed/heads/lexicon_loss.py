@@ -1,4 +1,4 @@
-"""A loss beside the task's own: what a lexicon says of a table's rows."""
+"""A loss from a lexicon, to add to that of the task."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ __all__ = ["LexiconLoss"]
 
 
 class LexiconLoss(nn.Module):
-    """Draws related words together, and opposites apart, while a table is tuned.
+    """Pulls related words together, and opposites apart, while a table is tuned.
 
-    Add it to the loss of the task: `loss = task_loss + 0.1 * lexicon_loss()`. Every call takes some
-    pairs at random, by torch's generator, so that it costs the same however large the lexicon is,
-    and its gradient has the rows of those pairs only. It is the mean over them of
+    Add it to the loss of the task: `loss = task_loss + 0.1 * lexicon_loss()`. Every call samples
+    pairs with torch's generator, so its cost does not depend on the size of the lexicon, and its
+    gradient has the rows of those pairs only. It is the mean over them of
 
     - `attract`: for related words, `|q_i - q_j|^2` (retrofitting, Faruqui et al. 2015); or, with
       `by="cosine"`, `max(0, d - near)` of their cosine distance `d` (counter-fitting, Mrkšić et al.
       2016, NAACL, synonym attract);
     - `repel`: for opposites, `max(0, far - d)` (counter-fitting, antonym repel).
 
-    Both papers also hold words to where they were; that is what `L2SP` and `TrustRegion` are for.
-    For vectors without any task, see `retrofit`.
+    Both papers also keep words near where they were; use `L2SP` or `TrustRegion` for that. To fit
+    vectors without any task, see `retrofit`.
 
     Args:
         embedding: the table that is tuned, an `nn.Embedding` `(V, D)`.
         vocab: its vocabulary.
         synonyms: the related words of each word, or a file for `read_lexicon`.
-        antonyms: the same, of opposites.
+        antonyms: the opposites of each word, likewise.
         by: `distance` or `cosine`, for related words.
         near: below this cosine distance related words are near enough.
         far: above this cosine distance opposites are far enough.
-        pairs: how many pairs of either kind a call takes.
+        pairs: the number of pairs of either kind that a call samples.
 
     Raises:
         VocabularyError: no pair has both words in the vocabulary, or a file can't be read.
@@ -61,19 +61,20 @@ class LexiconLoss(nn.Module):
     ) -> None:
         super().__init__()
         if by not in ("distance", "cosine"):
-            raise VocabularyError(f"LexiconLoss(by={by!r}): it is 'distance' or 'cosine'")
-        self._embedding = [embedding]  # in a list: it is the model's module, not this one's
+            raise VocabularyError("must be 'distance' or 'cosine'", option="by", value=by)
+        self._embedding = [embedding]  # in a list, or it would be a submodule of this one
         self.by, self.near, self.far, self.pairs = by, near, far, pairs
         for name, lexicon in (("attract", synonyms), ("repel", antonyms)):
             self.register_buffer(name, _pairs(lexicon, vocab), persistent=False)
         if not len(self.attract) and not len(self.repel):
             raise VocabularyError(
-                f"no pair of the lexicon has both words in the vocabulary ({vocab!r}); are they of "
-                "one language and case?"
+                f"no pair of the lexicon has both words in the vocabulary ({vocab!r})",
+                value=vocab,
+                remedy="use a lexicon of the same language and case",
             )
 
     def forward(self) -> torch.Tensor:
-        """Return the loss of some pairs, a scalar."""
+        """Return the loss of sampled pairs, a scalar."""
         loss = torch.zeros((), device=self._embedding[0].weight.device)
         if len(self.attract):
             one, other = self._sample(self.attract)
@@ -86,7 +87,7 @@ class LexiconLoss(nn.Module):
         return loss
 
     def _sample(self, pairs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the rows `(P, D)` of both words of some pairs."""
+        """Return the rows `(P, D)` of both words of sampled pairs."""
         embedding = self._embedding[0]
         chosen = pairs[torch.randint(len(pairs), (min(self.pairs, len(pairs)),))]
         ids = chosen.to(embedding.weight.device)

@@ -8,13 +8,14 @@ from torch import nn
 
 from ..errors import DataError
 from ..parsing import parse_call
-from .classifiers import BagOfEmbeddings, KimCNN
+from .bag import BagOfEmbeddings
+from .cnn import KimCNN
 from .taggers import BiLSTMTagger, CNNTagger
 
 __all__ = ["HEADS", "build_head"]
 
-#: Every head that can be spelled: `bag`, `bag(hidden=100)`, `cnn(filters=50, widths=(2, 3))`.
-#: Those with `per_word` label each word, the others the whole text.
+#: The heads that a text form can name: `bag`, `bag(hidden=100)`, `cnn(filters=50, widths=(2, 3))`.
+#: Those with `per_word` label each word, the others each text.
 HEADS: dict[str, Callable[..., nn.Module]] = {
     "bag": BagOfEmbeddings,
     "cnn": KimCNN,
@@ -23,10 +24,10 @@ HEADS: dict[str, Callable[..., nn.Module]] = {
 }
 
 
-def build_head(spelling: str, embedding: nn.Embedding, num_labels: int) -> nn.Module:
-    """Return the head that a spelling such as `bag(hidden=100)` means.
+def build_head(text: str, embedding: nn.Embedding, num_labels: int) -> nn.Module:
+    """Return the head of a text form such as `bag(hidden=100)`.
 
     Raises:
         DataError: a name or an option is unknown.
     """
-    return parse_call(spelling, HEADS, "head", DataError, embedding, num_labels)
+    return parse_call(text, HEADS, "head", DataError, embedding, num_labels)

@@ -1,4 +1,4 @@
-"""Ready heads that label every word: `model(ids, lengths) -> logits (B, L, C)`."""
+"""Taggers over a table, which label every word: `model(ids, lengths) -> logits (B, L, C)`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import torch
 from torch import nn
 
 from ..errors import DataError
+from .cnn import check_filters
 
 __all__ = ["BiLSTMTagger", "CNNTagger"]
 
 
 class BiLSTMTagger(nn.Module):
-    """A bidirectional LSTM over the words, and a linear layer at each of them.
+    """A bidirectional LSTM over the words, with a linear layer on each of its states.
 
     The BI-LSTM of Huang et al. (2015) with dropout on its input and output as in Lample et al.
     (2016), without their CRF and characters.
@@ -22,9 +23,10 @@ class BiLSTMTagger(nn.Module):
     Args:
         embedding: the table `(V, D)`.
         num_labels: the number of tags `C`.
-        hidden: units of the LSTM in each direction.
-        layers: LSTMs one above the other.
-        dropout: on the word vectors, between layers, and on the last layer's output.
+        hidden: the number of LSTM units in each direction.
+        layers: the number of stacked LSTMs.
+        dropout: the dropout rate on the word vectors, between layers, and on the last layer's
+            output.
 
     Raises:
         DataError: there is no unit or no layer.
@@ -41,8 +43,9 @@ class BiLSTMTagger(nn.Module):
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
-        if hidden < 1 or layers < 1:
-            raise DataError(f"hidden={hidden}, layers={layers}: give one or more of both")
+        for name, value in (("hidden", hidden), ("layers", layers)):
+            if value < 1:
+                raise DataError(f"{name}={value} must be 1 or more", value=value)
         self.embedding = embedding
         self.dropout = nn.Dropout(dropout)
         self.lstm = nn.LSTM(
@@ -56,7 +59,7 @@ class BiLSTMTagger(nn.Module):
         self.output = nn.Linear(2 * hidden, num_labels)
 
     def forward(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        """Return logits `(B, L, C)` for ids `(B, L)`; those of padding mean nothing."""
+        """Return logits `(B, L, C)` for ids `(B, L)`; ignore those of padding."""
         words = self.dropout(self.embedding(ids))
         if not words.numel():
             return torch.zeros(*ids.shape, self.output.out_features, device=ids.device)
@@ -71,18 +74,19 @@ class BiLSTMTagger(nn.Module):
 
 
 class CNNTagger(nn.Module):
-    """Convolutions over the words, and a linear layer at each of them.
+    """Convolutions over the words, with a linear layer on the features of each.
 
-    The window approach of Collobert et al. (2011), a layer over the words around each, with windows
-    of several widths side by side; more layers, as in Strubell et al. (2017), see further.
+    The window approach of Collobert et al. (2011), a layer over the words around each word, with
+    windows of several widths side by side; with more layers, as in Strubell et al. (2017), each
+    word has a wider context.
 
     Args:
         embedding: the table `(V, D)`.
         num_labels: the number of tags `C`.
-        filters: feature maps of each width.
-        widths: window sizes in words, odd: as many words on the left as on the right.
-        layers: convolutions one above the other.
-        dropout: on the word vectors and on each layer's output.
+        filters: the number of feature maps of each width.
+        widths: the window sizes in words, odd: the same number of words on the left and the right.
+        layers: the number of stacked convolutions.
+        dropout: the dropout rate on the word vectors and on each layer's output.
 
     Raises:
         DataError: there is no filter, no layer, no window, or an even one.
@@ -100,11 +104,14 @@ class CNNTagger(nn.Module):
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
-        odd = [width for width in widths if width > 0 and width % 2]
-        if filters < 1 or layers < 1 or not widths or len(odd) < len(widths):
+        check_filters(filters, widths)
+        if layers < 1:
+            raise DataError(f"layers={layers} must be 1 or more", value=layers)
+        if not all(width % 2 for width in widths):
             raise DataError(
-                f"filters={filters}, widths={widths}, layers={layers}: give one filter and one "
-                "layer or more, and windows of an odd number of words, such as widths=(3, 5)"
+                f"widths={widths} must be odd, for a window around each word",
+                value=widths,
+                remedy="give, for example, widths=(3, 5)",
             )
         self.embedding = embedding
         self.dropout = nn.Dropout(dropout)
@@ -114,7 +121,7 @@ class CNNTagger(nn.Module):
         self.output = nn.Linear(size, num_labels)
 
     def forward(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        """Return logits `(B, L, C)` for ids `(B, L)`; those of padding mean nothing."""
+        """Return logits `(B, L, C)` for ids `(B, L)`; ignore those of padding."""
         columns = torch.arange(ids.shape[1], device=ids.device)
         inside = (columns < lengths[:, None])[:, None]
         words = self.dropout(self.embedding(ids)).transpose(1, 2)
@@ -128,9 +135,9 @@ class CenteredWindows(nn.Module):
     """Filters of several odd widths side by side, each window around a word.
 
     Args:
-        size: the dimension `D` of a word.
-        filters: feature maps of each width.
-        widths: window sizes in words.
+        size: the dimension `D` of the word vectors.
+        filters: the number of feature maps of each width.
+        widths: the window sizes in words.
     """
 
     def __init__(self, size: int, filters: int, widths: Sequence[int]) -> None:

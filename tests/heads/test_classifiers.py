@@ -85,7 +85,7 @@ def test_padding_in_a_text_is_left_out(embedding, form):
     torch.testing.assert_close(logits, slow_bag(model, texts, torch.tensor([2, 0, 3])))
 
 
-def test_without_a_padding_row_lengths_tell_what_is_padding():
+def test_without_a_padding_row_lengths_define_what_is_padding():
     model = BagOfEmbeddings(nn.Embedding(8, 5), 3)
     torch.testing.assert_close(model(IDS, LENGTHS), slow_bag(model, IDS, LENGTHS))
 
@@ -98,7 +98,7 @@ def test_no_text_has_a_word(embedding):
     assert not embedding.weight.grad.to_dense().any()
 
 
-def test_a_larger_table_in_place_of_the_weight(embedding):
+def test_a_larger_table_instead_of_the_weight(embedding):
     """Evaluation looks words up in more rows than were trained."""
     model = BagOfEmbeddings(embedding, 3)
     with torch.no_grad():
@@ -117,7 +117,7 @@ class Doubled(nn.Embedding):
 
 
 @pytest.mark.parametrize("kind", ["hook", "subclass", "max_norm"])
-def test_a_table_that_is_not_plain_is_gone_through(kind):
+def test_a_custom_embedding_is_called(kind):
     """Its own forward counts, and its gradient is that of a slow mean."""
     torch.manual_seed(0)
     table = (Doubled if kind == "subclass" else nn.Embedding)(8, 5, padding_idx=0, sparse=True)
@@ -142,7 +142,7 @@ def test_a_table_that_is_not_plain_is_gone_through(kind):
     )
 
 
-def test_hidden_layers_are_layers_to_a_strategy(embedding):
+def test_hidden_layers_are_parts_for_a_strategy(embedding):
     model = build_head("bag(hidden=4, layers=3)", embedding, 2)
     groups = DiscriminativeLR(decay=0.5).param_groups(model, embedding, lr=1.0)
     assert {group["name"]: group["lr"] for group in groups} == {
@@ -196,15 +196,15 @@ def test_the_second_channel_keeps_the_start_and_is_added(embedding):
     assert not any(parameter is model.start for parameter in model.parameters())
 
 
-def test_a_word_behind_the_table_is_the_same_in_both_channels(embedding):
+def test_a_word_beyond_the_table_is_the_same_in_both_channels(embedding):
     model = KimCNN(embedding, 3, filters=6, channels=2).eval()
     with torch.no_grad():
         embedding.weight[2:].add_(1)
-    further = torch.randn(2, 5)
-    wide = torch.cat([embedding.weight.detach(), further])
+    more = torch.randn(2, 5)
+    wide = torch.cat([embedding.weight.detach(), more])
     ids, lengths = torch.tensor([[2, 9, 8, 0]]), torch.tensor([3])
     logits = torch.func.functional_call(model, {"embedding.weight": wide}, (ids, lengths))
-    both = torch.cat([model.start, further]) + wide
+    both = torch.cat([model.start, more]) + wide
     expected = KimCNN(nn.Embedding.from_pretrained(both), 3, filters=6).eval()
     state = {n: v for n, v in model.state_dict().items() if n not in ("embedding.weight", "start")}
     expected.load_state_dict(state, strict=False)
@@ -216,24 +216,24 @@ def test_a_word_behind_the_table_is_the_same_in_both_channels(embedding):
 def test_a_second_channel_whose_table_was_replaced_is_an_error(embedding):
     model = KimCNN(embedding, 3, channels=2)
     model.embedding = nn.Embedding(9, 5)
-    with pytest.raises(DataError, match=r"has 8 rows, the embedding 9: .*pass a function"):
+    with pytest.raises(DataError, match=r"has 8 rows, the embedding 9, .*: head=lambda"):
         model(IDS, LENGTHS)
 
 
 @pytest.mark.parametrize(
-    "spelling",
+    "text",
     ["bag", "bag(hidden=4)", "cnn(filters=8)", "cnn(widths=(1,))", "cnn(filters=8, channels=2)"],
 )
 @pytest.mark.parametrize("more", [1, 2, 30])
-def test_longer_padding_changes_nothing(embedding, spelling, more):
-    model = build_head(spelling, embedding, 3).eval()
+def test_longer_padding_changes_nothing(embedding, text, more):
+    model = build_head(text, embedding, 3).eval()
     longer = nn.functional.pad(IDS, (0, more))
     torch.testing.assert_close(model(longer, LENGTHS), model(IDS, LENGTHS))
 
 
-@pytest.mark.parametrize("spelling", ["bag", "bag(hidden=4)", "cnn(filters=8, dropout=0.0)"])
-def test_the_gradient_reaches_every_word_of_the_batch_and_no_other_row(embedding, spelling):
-    model = build_head(spelling, embedding, 3)
+@pytest.mark.parametrize("text", ["bag", "bag(hidden=4)", "cnn(filters=8, dropout=0.0)"])
+def test_the_gradient_reaches_every_word_of_the_batch_and_no_other_row(embedding, text):
+    model = build_head(text, embedding, 3)
     nn.functional.cross_entropy(model(IDS, LENGTHS), torch.tensor([0, 1, 2, 0])).backward()
     gradient = embedding.weight.grad.to_dense()
     assert (gradient != 0).any(dim=1).tolist() == [
@@ -262,22 +262,22 @@ def test_the_gradient_of_the_bag_is_the_one_of_the_slow_mean(embedding):
 
 
 def test_dropout_acts_in_training_alone(embedding):
-    for spelling in ("bag(dropout=0.5)", "cnn(dropout=0.5)"):
-        model = build_head(spelling, embedding, 3)
+    for text in ("bag(dropout=0.5)", "cnn(dropout=0.5)"):
+        model = build_head(text, embedding, 3)
         assert not torch.equal(model(IDS, LENGTHS), model(IDS, LENGTHS))
         model.eval()
         assert torch.equal(model(IDS, LENGTHS), model(IDS, LENGTHS))
 
 
 def test_an_empty_batch(embedding):
-    for spelling, head in HEADS.items():
-        model = build_head(spelling, embedding, 3)
+    for text, head in HEADS.items():
+        model = build_head(text, embedding, 3)
         expected = (0, 4, 3) if getattr(head, "per_word", False) else (0, 3)
         ids, lengths = torch.zeros(0, 4, dtype=torch.int64), torch.zeros(0, dtype=torch.int64)
         assert model(ids, lengths).shape == expected
 
 
-def test_heads_as_spelled(embedding):
+def test_heads_from_text_forms(embedding):
     bag = build_head("bag(hidden=100, dropout=0.25)", embedding, 4)
     assert isinstance(bag, BagOfEmbeddings)
     assert bag.embedding is embedding
@@ -296,23 +296,32 @@ def test_heads_as_spelled(embedding):
 
 
 @pytest.mark.parametrize(
-    ("spelling", "message"),
+    ("text", "message"),
     [
         ("lstm", r"no head is called 'lstm' \(did you mean bilstm\?\); choose from bag, cnn"),
         ("bagg", "did you mean bag"),
-        ("bag(hiden=3)", r"bag has no option 'hiden'; write bag\(hidden=..., dropout=..., layers=...\)"),
+        (
+            "bag(hiden=3)",
+            r"no option 'hiden'; write bag\(hidden=..., dropout=..., layers=...\)",
+        ),
         ("bag(num_labels=3)", "bag has no option 'num_labels'"),
         ("bag(dropout=2)", r"bag\(dropout=2\): dropout probability has to be between 0 and 1"),
-        ("bag(hidden=3, layers=0)", r"layers=0: give one or more; hidden=0 is for none"),
+        (
+            "bag(hidden=3, layers=0)",
+            r"layers=0 must be 1 or more; .* hidden=0",
+        ),
         ("bag(hidden=-1)", r"bag\(hidden=-1\): "),
         ("bag(hidden='x')", r"bag\(hidden='x'\): "),
         ("cnn(widths=3)", r"cnn\(widths=3\): "),
-        ("cnn(widths=())", r"widths=\(\): give one filter or more, and one window"),
-        ("cnn(widths=(0,))", r"widths=\(0,\): give one filter"),
-        ("cnn(filters=0)", "filters=0, .*give one filter or more"),
-        ("cnn(channels=3)", "channels=3: give 1, or 2 for a second one"),
+        (
+            "cnn(widths=())",
+            r"widths=\(\) must be one or more .* widths=\(3, 5\)",
+        ),
+        ("cnn(widths=(0,))", r"widths=\(0,\) must be one or more numbers of words"),
+        ("cnn(filters=0)", "filters=0 must be 1 or more"),
+        ("cnn(channels=3)", "channels=3 must be 1, or 2 for a second one"),
     ],
 )
-def test_spellings_of_no_head(embedding, spelling, message):
+def test_wrong_text_forms(embedding, text, message):
     with pytest.raises(DataError, match=message):
-        build_head(spelling, embedding, 2)
+        build_head(text, embedding, 2)

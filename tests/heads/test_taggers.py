@@ -11,7 +11,7 @@ from finetune_embed.heads import HEADS, build_head
 IDS = torch.tensor([[2, 3, 4, 2], [5, 0, 0, 0], [6, 2, 0, 0], [4, 5, 3, 0]])
 LENGTHS = torch.tensor([4, 1, 2, 3])
 TAGS = torch.tensor([0, 1, 2, 0, 2, 1, 1, 0, 2, 1])
-SPELLINGS = [
+TEXTS = [
     "bilstm(hidden=4)",
     "bilstm(hidden=4, layers=2)",
     "cnn_tagger(filters=4)",
@@ -75,10 +75,10 @@ def test_cnn_equals_slow_windows(embedding, layers):
         torch.testing.assert_close(ours[:length], words @ model.output.weight.T + model.output.bias)
 
 
-@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.parametrize("more", [0, 1, 30])
-def test_logits_of_words_are_those_of_the_text_alone(embedding, spelling, more):
-    model = build_head(spelling, embedding, 3).eval()
+def test_logits_of_words_are_those_of_the_text_alone(embedding, text, more):
+    model = build_head(text, embedding, 3).eval()
     logits = model(functional.pad(IDS, (0, more)), LENGTHS)
     assert logits.shape == (4, 4 + more, 3)
     for row, length, ours in zip(IDS, LENGTHS, logits, strict=True):
@@ -86,10 +86,10 @@ def test_logits_of_words_are_those_of_the_text_alone(embedding, spelling, more):
         torch.testing.assert_close(ours[:length], alone[0])
 
 
-@pytest.mark.parametrize("spelling", SPELLINGS)
-def test_gradients_are_those_of_the_texts_alone(embedding, spelling):
+@pytest.mark.parametrize("text", TEXTS)
+def test_gradients_are_those_of_the_texts_alone(embedding, text):
     """With biases above zero, so that positions of padding would be seen if they counted."""
-    model = build_head(spelling, embedding, 3).eval()
+    model = build_head(text, embedding, 3).eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if "bias" in name:
@@ -112,9 +112,9 @@ def test_gradients_are_those_of_the_texts_alone(embedding, spelling):
     assert touched.tolist() == [False, False, True, True, True, True, True, False]
 
 
-@pytest.mark.parametrize("spelling", SPELLINGS)
-def test_an_empty_text_and_an_empty_batch(embedding, spelling):
-    model = build_head(spelling, embedding, 3).eval()
+@pytest.mark.parametrize("text", TEXTS)
+def test_an_empty_text_and_an_empty_batch(embedding, text):
+    model = build_head(text, embedding, 3).eval()
     ids = torch.cat([torch.zeros(1, 4, dtype=torch.int64), IDS])
     logits = model(ids, torch.cat([torch.tensor([0]), LENGTHS]))
     torch.testing.assert_close(
@@ -123,15 +123,15 @@ def test_an_empty_text_and_an_empty_batch(embedding, spelling):
     assert model(IDS[:0], LENGTHS[:0]).shape == (0, 4, 3)
 
 
-@pytest.mark.parametrize("spelling", SPELLINGS)
-def test_dropout_acts_in_training_alone(embedding, spelling):
-    model = build_head(spelling, embedding, 3)
+@pytest.mark.parametrize("text", TEXTS)
+def test_dropout_acts_in_training_alone(embedding, text):
+    model = build_head(text, embedding, 3)
     assert not torch.equal(model(IDS, LENGTHS), model(IDS, LENGTHS))
     model.eval()
     assert torch.equal(model(IDS, LENGTHS), model(IDS, LENGTHS))
 
 
-def test_taggers_as_spelled(embedding):
+def test_taggers_from_text_forms(embedding):
     lstm = build_head("bilstm", embedding, 4)
     assert isinstance(lstm, BiLSTMTagger)
     assert lstm.embedding is embedding
@@ -151,19 +151,19 @@ def test_taggers_as_spelled(embedding):
 
 
 @pytest.mark.parametrize(
-    ("spelling", "message"),
+    ("text", "message"),
     [
-        ("bilstm(hidden=0)", "hidden=0, layers=1: give one or more of both"),
-        ("bilstm(layers=0)", "hidden=100, layers=0: give"),
+        ("bilstm(hidden=0)", "hidden=0 must be 1 or more"),
+        ("bilstm(layers=0)", "layers=0 must be 1 or more"),
         ("bilstm(dropout=2)", "dropout probability has to be between 0 and 1"),
-        ("cnn_tagger(filters=0)", "filters=0, .*give one filter"),
-        ("cnn_tagger(layers=0)", "layers=0: give one filter"),
-        ("cnn_tagger(widths=())", r"widths=\(\), .*such as widths=\(3, 5\)"),
-        ("cnn_tagger(widths=(3, 4))", "windows of an odd number of words"),
-        ("cnn_tagger(widths=(-1,))", "windows of an odd number of words"),
+        ("cnn_tagger(filters=0)", "filters=0 must be 1 or more"),
+        ("cnn_tagger(layers=0)", "layers=0 must be 1 or more"),
+        ("cnn_tagger(widths=())", r"widths=\(\) must be one or more .*, widths=\(3, 5\)"),
+        ("cnn_tagger(widths=(3, 4))", r"widths=\(3, 4\) must be odd, .*, widths=\(3, 5\)"),
+        ("cnn_tagger(widths=(-1,))", r"widths=\(-1,\) must be one or more numbers of words"),
         ("bilstm_tagger", r"'bilstm_tagger' \(did you mean bilstm\?\); choose from bag, cnn"),
     ],
 )
-def test_spellings_of_no_tagger(embedding, spelling, message):
+def test_wrong_text_forms(embedding, text, message):
     with pytest.raises(DataError, match=message):
-        build_head(spelling, embedding, 2)
+        build_head(text, embedding, 2)

@@ -1,0 +1,131 @@
+"""A convolutional classifier over word vectors: `model(ids, lengths) -> logits (B, C)`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from ..errors import DataError, Option
+
+__all__ = ["KimCNN", "check_filters"]
+
+
+class ConvolutionBank(nn.Module):
+    """Filters of several widths side by side; one layer, and one part for strategies.
+
+    Args:
+        size: the dimension `D` of the word vectors.
+        filters: the number of feature maps of each width.
+        widths: the window sizes in words.
+    """
+
+    def __init__(self, size: int, filters: int, widths: Sequence[int]) -> None:
+        super().__init__()
+        self.widths = nn.ModuleList(
+            nn.Conv1d(size, filters, width, padding=width - 1) for width in widths
+        )
+
+    def forward(self, words: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """Return the maxima over time `(B, filters x widths)` for words `(B, D, L)`."""
+        maxima = []
+        for convolve in self.widths:
+            features = torch.relu(convolve(words))
+            windows = torch.arange(features.shape[2], device=words.device)
+            touching = windows < (lengths + features.shape[2] - words.shape[2])[:, None]
+            maxima.append((features * touching[:, None]).amax(dim=2))
+        return torch.cat(maxima, dim=1)
+
+
+def check_filters(filters: int, widths: Sequence[int]) -> None:
+    """Check that there is a filter and a window.
+
+    Raises:
+        DataError: there is none, or a window has no words.
+    """
+    if filters < 1:
+        raise DataError(f"filters={filters} must be 1 or more", value=filters)
+    if not widths or min(widths) < 1:
+        raise DataError(
+            f"widths={widths} must be one or more numbers of words",
+            value=widths,
+            remedy="give, for example, widths=(3, 5)",
+        )
+
+
+class KimCNN(nn.Module):
+    """The convolutional network of Kim (2014).
+
+    Filters of several widths over the word vectors, the maximum over time, dropout, and a linear
+    layer. With two channels, one is the table, and the other keeps the values that the table has
+    when the head is made; every filter is applied to both and the results are added, which equals
+    the filter of their sum. A word beyond the `V` rows, added for prediction, was never tuned and
+    is the same in both.
+
+    Args:
+        embedding: the table `(V, D)`.
+        num_labels: the number of classes `C`.
+        filters: the number of feature maps of each width.
+        widths: the window sizes in words.
+        dropout: the dropout rate on the maxima.
+        channels: 1, or 2 for the multichannel model.
+
+    Raises:
+        DataError: there is no filter, no window, or a window of no words; or there are not one or
+            two channels.
+    """
+
+    start: torch.Tensor | None
+
+    def __init__(
+        self,
+        embedding: nn.Embedding,
+        num_labels: int,
+        filters: int = 100,
+        widths: Sequence[int] = (3, 4, 5),
+        dropout: float = 0.5,
+        channels: int = 1,
+    ) -> None:
+        super().__init__()
+        if channels not in (1, 2):
+            raise DataError(
+                f"channels={channels} must be 1, or 2 for a second one that keeps the start",
+                value=channels,
+            )
+        check_filters(filters, widths)
+        self.embedding = embedding
+        self.convolutions = ConvolutionBank(embedding.embedding_dim, filters, widths)
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(filters * len(widths), num_labels)
+        start = embedding.weight.detach().clone() if channels == 2 else None
+        self.register_buffer("start", start)
+
+    def forward(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """Return logits `(B, C)` for ids `(B, L)`; windows with only padding do not count."""
+        words = self.embedding(ids)
+        if self.start is not None:
+            words = words + self._static(self.start, ids, words.detach())
+        maxima = self.convolutions(words.transpose(1, 2), lengths)
+        logits: torch.Tensor = self.output(self.dropout(maxima))
+        return logits
+
+    def _static(self, start: torch.Tensor, ids: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
+        """Return the start rows `(B, L, D)` of ids; for ids beyond them, `words` unchanged."""
+        rows, held = len(start), self.embedding.num_embeddings
+        if held != rows:
+            raise DataError(
+                f"the second channel has {rows:,} rows, the embedding {held:,}, since its rows "
+                "were replaced after the head was made",
+                value=held,
+                remedy=(
+                    "pass a function that makes the head: ",
+                    Option("head"),
+                    "=lambda embedding, num_labels: KimCNN(embedding, num_labels, channels=2)",
+                ),
+            )
+        known = functional.embedding(ids.clamp(max=rows - 1), start)
+        if len(self.embedding.weight) == rows:
+            return known
+        return torch.where((ids < rows)[..., None], known, words)
