@@ -1,7 +1,7 @@
-"""Runs that are killed at a step and resumed, each in a process of its own.
+"""Runs that are killed at a step and resumed, each in its own process.
 
-Processes are forked from a server that has imported everything and run nothing, which makes a new
-one cheap; it is as new to a run as any.
+Processes are forked from a server that has imported everything and run nothing: they start quickly,
+and none has any state of a run.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ import torch
 
 import finetune_embed as fe
 from finetune_embed.training import loop, steps
-from finetune_embed.training.run import checkpoints as checkpoint
+from finetune_embed.training.run import checkpoints
 
-Death = tuple[str, int]  # where, and the how-manieth time
+Death = tuple[str, int]  # where, and at which call
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
@@ -31,14 +31,14 @@ _CONTEXT.set_forkserver_preload(
 PLACES: dict[str, tuple[Any, str]] = {
     "before a step": (loop, "take_step"),
     "in a step": (fe.RowAdamW, "step"),
-    "in a checkpoint": (checkpoint, "save_file"),
+    "in a checkpoint": (checkpoints, "save_file"),
 }
 
 
 def tune(options: Mapping[str, Any], threads: int, death: Death | None) -> None:
-    """Go on with a run; die of SIGKILL on the way, if that is what is to happen."""
+    """Continue a run; die of SIGKILL on the way if `death` is given."""
     torch.set_num_threads(threads)
-    checkpoint.MIN_SECONDS, steps.BLOCK = 0.0, 16  # texts of a stream: several blocks an epoch
+    checkpoints.MIN_SECONDS, steps.BLOCK = 0.0, 16  # several blocks of a stream per epoch
     if death is not None:
         where, number = death
         owner, name = PLACES[where]
@@ -60,7 +60,7 @@ def _deadly(real: Callable[..., Any], number: int) -> Callable[..., Any]:
 
 
 def in_a_new_process(options: Mapping[str, Any], threads: int, death: Death | None) -> int:
-    """Go on with a run in a new process; return its exit code."""
+    """Continue a run in a new process; return its exit code."""
     process = _started(options, threads, death)
     process.join(120)
     assert process.exitcode is not None, "it hangs"
@@ -68,10 +68,10 @@ def in_a_new_process(options: Mapping[str, Any], threads: int, death: Death | No
 
 
 def all_lives(plans: list[tuple[dict[str, Any], list[Death]]]) -> list[list[int]]:
-    """Run each plan until its last process has come to its end; return the exit codes of each.
+    """Run each plan until its last process has ended; return the exit codes of each.
 
-    Two plans at a time, but started and awaited by one thread: `Process.start` looks after every
-    process not yet joined, and takes the exit code from a thread that waits for it.
+    Two plans run at a time, but one thread starts and awaits them: `Process.start` polls every
+    process that is not yet joined, and would take the exit code from a thread that waits for it.
     """
     codes: list[list[int]] = [[] for _ in plans]
     waiting = deque(range(len(plans)))
@@ -104,6 +104,6 @@ def _started(options: Mapping[str, Any], threads: int, death: Death | None) -> A
 
 
 def left_by(folder: Path) -> dict[str, bytes]:
-    """Return the bytes of all that a run leaves behind and that tells no time."""
+    """Return the bytes of the files of a run that hold no durations."""
     names = ("embedding.safetensors", "model.safetensors", "words.parquet", "tokenizer.json")
     return {name: (folder / name).read_bytes() for name in names}

@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not at all, exact, and refused where they don't belong."""
+"""Checkpoints: written whole or not at all, exact, and refused where they don't belong."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def saved(folder: Path, epoch: int = 2) -> tuple[Tied, fe.RowAdamW, dict[str, to
     return model, optimizer, best
 
 
-def test_everything_comes_back_bit_for_bit_and_goes_on_the_same(tmp_path):
+def test_everything_is_restored_bit_for_bit_and_training_continues_the_same(tmp_path):
     model, optimizer, best = saved(tmp_path)
     other, second = made(seed=7)
     path = latest_checkpoint(tmp_path)
@@ -98,7 +98,7 @@ def test_everything_comes_back_bit_for_bit_and_goes_on_the_same(tmp_path):
     )
 
 
-def test_a_folder_of_tensors_and_json_and_nothing_else(tmp_path):
+def test_the_files_of_a_checkpoint(tmp_path):
     saved(tmp_path)
     assert sorted(path.name for path in (tmp_path / "checkpoint-2-9").iterdir()) == [
         "best.safetensors",
@@ -106,10 +106,10 @@ def test_a_folder_of_tensors_and_json_and_nothing_else(tmp_path):
         "optimizer.safetensors",
         "state.json",
     ]
-    told = json.loads((tmp_path / "checkpoint-2-9" / "state.json").read_text())
-    assert told["settings"] == SETTINGS
-    assert told["threads"] == 1
-    assert told["torch"] == torch.__version__
+    state = json.loads((tmp_path / "checkpoint-2-9" / "state.json").read_text())
+    assert state["identity"] == SETTINGS
+    assert state["threads"] == 1
+    assert state["torch"] == torch.__version__
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-2-9"]
 
 
@@ -120,8 +120,8 @@ def test_the_thread_count_of_the_run_is_restored(tmp_path):
     assert torch.get_num_threads() == 1
 
 
-def as_ours(folder):
-    """Make a folder with the files by which a checkpoint is known."""
+def make_checkpoint(folder):
+    """Make a folder with the files by which a checkpoint is recognised."""
     folder.mkdir()
     for name in ("state.json", "best.safetensors"):
         (folder / name).write_text("{}")
@@ -131,7 +131,7 @@ def kept(names):
     return [*names, "checkpoint-500", "checkpoint-x", "mine"]
 
 
-def test_the_newest_is_the_one_of_the_highest_number(tmp_path):
+def test_the_newest_checkpoint_has_the_highest_numbers(tmp_path):
     assert latest_checkpoint(tmp_path) is None
     for name in (
         "checkpoint-9-9",
@@ -140,21 +140,21 @@ def test_the_newest_is_the_one_of_the_highest_number(tmp_path):
         "checkpoint-11-x",
         "other-9-9",
     ):
-        as_ours(tmp_path / name)
-    as_ours(tmp_path / ".checkpoint-12.abc")
+        make_checkpoint(tmp_path / name)
+    make_checkpoint(tmp_path / ".checkpoint-12.abc")
     (tmp_path / "checkpoint-500").mkdir()  # of another library's trainer
     (tmp_path / "checkpoint-500" / "trainer_state.json").write_text("{}")
     assert latest_checkpoint(tmp_path) == tmp_path / "checkpoint-10-11"
 
 
-def test_only_checkpoints_and_what_is_left_of_them_are_removed(tmp_path):
+def test_only_checkpoints_and_parts_of_them_are_removed(tmp_path):
     for name in ("checkpoint-1-9", "checkpoint-2-9", "checkpoint-x", ".checkpoint-3.abc", "mine"):
-        as_ours(tmp_path / name)
+        make_checkpoint(tmp_path / name)
         (tmp_path / name / "file").write_text("content")
     (tmp_path / "checkpoint-500").mkdir()
     (tmp_path / ".checkpoint-1.removed").mkdir()
     (tmp_path / ".checkpoint-1.removed" / "file").write_text("left by a killed process")
-    remove_checkpoints(tmp_path, keep=[tmp_path / "checkpoint-2-9"])
+    remove_checkpoints(tmp_path, keep=tmp_path / "checkpoint-2-9")
     assert sorted(p.name for p in tmp_path.iterdir()) == kept(["checkpoint-2-9"])
     remove_checkpoints(tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == kept([])
@@ -168,7 +168,7 @@ def test_saving_leaves_only_the_newest(tmp_path):
 
 
 def test_the_best_epoch_is_written_once(tmp_path):
-    """Later checkpoints share its file, and it stays when the one it came with is removed."""
+    """Later checkpoints share its file, and it stays when the first is removed."""
     model, _, best = saved(tmp_path, 1)
     (first,) = tmp_path.iterdir()
     shared = (first / "best.safetensors").stat().st_ino
@@ -183,7 +183,7 @@ def test_the_best_epoch_is_written_once(tmp_path):
     assert not torch.equal(found["embedding.weight"], best["embedding.weight"])
 
 
-@pytest.mark.parametrize("at", [1, 2])  # the best epoch's is there already
+@pytest.mark.parametrize("at", [1, 2])  # the file of the best epoch exists already
 def test_a_save_that_fails_half_way_leaves_the_one_before(tmp_path, monkeypatch, at):
     saved(tmp_path, 1)  # the best epoch is the first, so that the model is the best one
     before = {p.name: p.read_bytes() for p in (tmp_path / "checkpoint-1-9").iterdir()}
@@ -197,20 +197,22 @@ def test_a_save_that_fails_half_way_leaves_the_one_before(tmp_path, monkeypatch,
 
     monkeypatch.setattr(module, "save_file", failing)
     with pytest.raises(
-        fe.DataError, match=r"checkpoint-2-9 can't be written .*No space left.*resume=True"
+        fe.DataError,
+        match=r"checkpoint-2-9: the checkpoint cannot be written: .*No space left on device; make "
+        r"room, then continue with resume=True$",
     ):
         saved(tmp_path, 2)
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-1-9"]
     assert {p.name: p.read_bytes() for p in (tmp_path / "checkpoint-1-9").iterdir()} == before
 
 
-def test_files_that_may_not_grow_as_large(tmp_path):
-    """What safetensors raises of a full disk is no `OSError`."""
+def test_a_limit_on_the_size_of_files(tmp_path):
+    """What safetensors raises on a full disk is not an `OSError`."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (64, limits[1]))
         with pytest.raises(
-            fe.DataError, match=r"checkpoint-1-9 can't be written \(.*File too larg"
+            fe.DataError, match=r"checkpoint-1-9: the checkpoint cannot be written: .*File too larg"
         ):
             saved(tmp_path, 1)
     finally:
@@ -220,7 +222,7 @@ def test_files_that_may_not_grow_as_large(tmp_path):
 
 
 def test_a_checkpoint_disappears_at_once(tmp_path, monkeypatch):
-    """If a process dies while it removes one, the rest of it is taken for none."""
+    """If a process dies while it removes one, the rest is not taken for a checkpoint."""
     saved(tmp_path)
 
     def dying(path):
@@ -234,7 +236,7 @@ def test_a_checkpoint_disappears_at_once(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "message"),
     [
         ("lr", 0.2, "lr=0.1, this run has lr=0.2"),
         ("text", ["a"], r"text=\['a', 'b'\], this run has text=\['a'\]"),
@@ -243,13 +245,15 @@ def test_a_checkpoint_disappears_at_once(tmp_path, monkeypatch):
         ("added", 1, "added=None, this run has added=1"),
     ],
 )
-def test_other_settings_are_refused_with_both_values(tmp_path, name, value, told):
+def test_other_settings_are_refused_with_both_values(tmp_path, name, value, message):
     saved(tmp_path)
     model, optimizer = made(seed=3)
     before = model.embedding.weight.detach().clone()
     torch.set_num_threads(2)
     with pytest.raises(
-        fe.DataError, match=f"checkpoint-2-9 was written with {told}; .*overwrite=T"
+        fe.DataError,
+        match=f"checkpoint-2-9: it was written with {message}; continue with the same settings, or "
+        "start over with overwrite=True$",
     ):
         load_checkpoint(tmp_path / "checkpoint-2-9", model, optimizer, {**SETTINGS, name: value})
     assert torch.equal(model.embedding.weight, before)
@@ -260,7 +264,7 @@ def test_other_settings_are_refused_with_both_values(tmp_path, name, value, told
 @pytest.mark.parametrize(
     "name", ["state.json", "model.safetensors", "best.safetensors", "optimizer.safetensors"]
 )
-def test_a_damaged_checkpoint_is_an_error_of_ours(tmp_path, name, damage):
+def test_a_damaged_checkpoint_is_an_error(tmp_path, name, damage):
     saved(tmp_path)
     path = tmp_path / "checkpoint-2-9" / name
     whole = path.read_bytes()
@@ -268,15 +272,22 @@ def test_a_damaged_checkpoint_is_an_error_of_ours(tmp_path, name, damage):
     contents = {"empty": b"", "half": whole[: len(whole) // 2], "garbage": b"\xff\0\xff" * 9}
     if damage != "missing":
         path.write_bytes(contents.get(damage, b"{}"))
-    with pytest.raises(fe.DataError, match=r"checkpoint-2-9 can't be read .*remove it, to go on"):
+    with pytest.raises(
+        fe.DataError,
+        match=r"checkpoint-2-9: the checkpoint cannot be read: .*; remove it to start over$",
+    ):
         load_checkpoint(tmp_path / "checkpoint-2-9", *made(), SETTINGS)
 
 
-def test_a_checkpoint_of_another_model_is_an_error_of_ours(tmp_path):
+def test_a_checkpoint_of_another_model_is_an_error(tmp_path):
     saved(tmp_path)
     model = nn.Sequential(nn.Embedding(V, D), nn.Linear(D, 2))
     optimizer = fe.RowAdamW(fe.FullTune().param_groups(model, model[0], lr=0.1))
-    with pytest.raises(fe.DataError, match="checkpoint-2-9 is of another model"):
+    with pytest.raises(
+        fe.DataError,
+        match=r"(?s)checkpoint-2-9: the checkpoint belongs to another model: .*; continue with the "
+        "same head, or start over with overwrite=True$",
+    ):
         load_checkpoint(tmp_path / "checkpoint-2-9", model, optimizer, SETTINGS)
 
 
@@ -284,7 +295,7 @@ def test_a_checkpoint_of_another_model_is_an_error_of_ours(tmp_path):
 
 
 class Clock:
-    """A run whose steps and epochs take as long as they are told to."""
+    """A run whose steps and epochs take a given time."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **options: float) -> None:
         self.now, self.progress, self.written = 1_000.0, Progress(), []
@@ -312,12 +323,12 @@ def test_an_epoch_that_ends_within_ten_seconds_of_a_checkpoint_gets_none(monkeyp
 def test_a_checkpoint_every_so_many_minutes(monkeypatch):
     run = Clock(monkeypatch, minutes=0.5)
     for _ in range(9):
-        run.step(12.0)  # the third is the first behind 30 seconds
+        run.step(12.0)  # the third is the first after 30 seconds
     assert run.written == [1_036.0, 1_072.0, 1_108.0]
     run.step(5.0)
-    run.end_epoch()  # the one before is young
+    run.end_epoch()  # the last checkpoint is recent
     run.step(6.0)
-    run.end_epoch()  # and now no longer; the next minutes count from here
+    run.end_epoch()  # no longer; the minutes count from here
     run.step(29.0)
     run.step(1.0)
     assert run.written[3:] == [1_119.0, 1_149.0]

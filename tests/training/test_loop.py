@@ -1,4 +1,4 @@
-"""The loop by itself: what it calls, what it records, when it stops, what it hands back."""
+"""The loop alone: what it calls, what it records, when it stops, what it returns."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from torch.nn import functional
 import finetune_embed as fe
 from finetune_embed.data import EncodedTexts, batch_indices
 from finetune_embed.strategies.row_rules import attach_rule
-from finetune_embed.training.loop import step_seed, train
-from finetune_embed.training.settings import Settings
 from finetune_embed.training.loop import Training as Parts
+from finetune_embed.training.loop import step_seed, train
 from finetune_embed.training.run.checkpoints import Checkpoints, Progress
 from finetune_embed.training.runtime.precision import Precision
 from finetune_embed.training.runtime.processes import Processes
 from finetune_embed.training.runtime.progress import CountBar, ProgressBar
 from finetune_embed.training.runtime.trackers import Trackers
 from finetune_embed.training.schedule import build_scheduler
+from finetune_embed.training.settings import Settings
 from finetune_embed.training.steps import Batching, InMemory
 from finetune_embed.training.tasks import SingleLabel
 
@@ -157,7 +157,7 @@ def test_the_record_of_an_epoch():
             "train_loss": pytest.approx(sum(losses[epoch * STEPS :][:STEPS]) / TEXTS, rel=1e-12),
             "validation_accuracy": [0.5, 0.75, 0.625][epoch],
             "validation_loss": [0.9, 0.8, 0.7][epoch],
-            # the highest rate of the epoch at which the table was open: that of its first step
+            # the largest rate of the epoch at which the table was open: that of its first step
             "embedding_lr": 0.0 if not epoch else pytest.approx(0.025 * (1 - epoch / 3)),
         }
     assert training.progress == Progress(3, 3 * STEPS, training.progress.history, 1, True, True)
@@ -191,7 +191,7 @@ def test_the_batches_and_their_order_are_those_of_batch_indices():
         ([(0.7, 1.0), (0.6, 0.1), (0.5, 0.1)], 0),
         ([(0.5, 1.0), (0.7, 9.0), (0.6, 0.1)], 1),
         ([(0.5, 1.0), (0.5, 0.9), (0.5, 0.95)], 1),  # a tie is decided by the loss
-        ([(0.5, 1.0), (0.5, 1.0), (0.5, 1.0)], 0),  # and one of both by who was first
+        ([(0.5, 1.0), (0.5, 1.0), (0.5, 1.0)], 0),  # and a tie of both by the order
     ],
 )
 def test_the_best_epoch_and_its_weights(scores, best_epoch):
@@ -251,12 +251,12 @@ FALLING = [0.9 - 0.05 * epoch for epoch in range(8)]
 @pytest.mark.parametrize(
     ("strategy", "patience", "accuracies", "epochs"),
     [
-        # open from epoch 4 on, which is the first that counts
+        # patience counts from epoch 4, in which the table opens
         (fe.UnfreezeAfter(epochs=4), 1, FALLING, 6),
         (fe.UnfreezeAfter(epochs=4), 2, FALLING, 7),
         (fe.UnfreezeAfter(epochs=4), 2, [*FALLING[:5], 0.95, 0.1, 0.1], 8),
         (fe.UnfreezeAfter(epochs=20), 1, FALLING, 8),
-        (fe.UnfreezeAfter(steps=2 * STEPS + 1), 1, FALLING, 4),  # within epoch 2
+        (fe.UnfreezeAfter(steps=2 * STEPS + 1), 1, FALLING, 4),  # in epoch 2
         (fe.UnfreezeAfter(steps=10**6), 1, FALLING, 8),
         (fe.UnfreezeAfter(epochs=2) | fe.DiscriminativeLR(embedding=0.1), 1, FALLING, 4),
         (fe.Freeze(), 2, FALLING, 3),
@@ -273,7 +273,7 @@ def test_patience_does_not_run_out_before_the_table_has_opened(
     training = Training(strategy, epochs=8, patience=patience, scores=scores)
     training.run()
     assert training.progress.epoch == epochs
-    # resumed after any epoch, from the history alone, it stops in the same place
+    # resumed after any epoch, from the history alone, it stops after the same epoch
     history = training.progress.history
     for done in range(1, epochs + 1):
         accuracy = accuracies[:done]
@@ -287,7 +287,7 @@ def test_patience_does_not_run_out_before_the_table_has_opened(
         assert again.progress.epoch == epochs
 
 
-def test_a_run_that_has_stopped_or_is_over_does_nothing_more():
+def test_a_run_that_is_over_does_nothing():
     training = Training(epochs=2)
     training.run()
     for patience, history in (
@@ -304,7 +304,7 @@ def test_a_run_that_has_stopped_or_is_over_does_nothing_more():
         assert all(torch.equal(v, before[n]) for n, v in again.model.state_dict().items())
 
 
-def test_dropout_is_a_function_of_seed_and_step_whatever_came_before():
+def test_dropout_is_a_function_of_seed_and_step():
     ends = []
     for noise in (0, 1000):
         training = Training(seed=1)
@@ -318,7 +318,7 @@ def test_dropout_is_a_function_of_seed_and_step_whatever_came_before():
     assert len(seeds) == 9 * 9 * 2
 
 
-def test_the_model_trains_in_training_mode_and_a_gradient_does_not_outlive_its_batch():
+def test_the_model_is_in_training_mode_and_gradients_are_cleared():
     training = Training(fe.UnfreezeAfter(steps=3), epochs=1)
     seen = []
 
@@ -363,7 +363,7 @@ def test_hooks_are_called_once_for_each_epoch_or_step_with_the_right_numbers(str
     assert opened == [step >= open_from for step in range(3 * STEPS)]
 
 
-# --- law 4, in the loop ---------------------------------------------------------------------------
+# --- law 4 in the loop ----------------------------------------------------------------------------
 
 
 def test_a_table_the_model_does_not_use_is_an_error_after_the_first_open_epoch():
@@ -398,29 +398,30 @@ def test_an_optimizer_without_the_table_is_an_error():
 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
-def test_a_loss_that_is_not_finite_stops_the_run_and_says_where(value):
+def test_a_loss_that_is_not_finite_stops_the_run(value):
     calls = []
 
     def loss_fn(logits, labels):
         calls.append(1)
         return functional.cross_entropy(logits, labels) * (value if len(calls) == 9 else 1)
 
-    with pytest.raises(fe.FinetuneEmbedError) as caught:
+    with pytest.raises(fe.DivergenceError) as caught:
         Training(loss_fn=loss_fn).run()
     assert str(caught.value) == (
-        f"the loss is {value} in epoch 1, step 9, with the table at lr=0.05; take a smaller lr"
+        f"the loss is {value} in epoch 2, step 9, with the table at a rate of 0.05; use a smaller "
+        "lr"
     )
 
 
 # --- the progress bar -----------------------------------------------------------------------------
 
 
-def test_a_bar_that_is_not_asked_for_writes_nothing(capfd):
+def test_without_progress_nothing_is_written(capfd):
     Training().run()
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_bar_counts_steps_and_tells_of_epochs():
+def test_a_bar_counts_steps_and_shows_epochs():
     stream = io.StringIO()
     with redirect_stderr(stream):
         bar = ProgressBar(True, epochs=4, steps=5, done=1)
@@ -436,7 +437,7 @@ def test_a_bar_counts_steps_and_tells_of_epochs():
     assert "loss 0.2500, validation accuracy 87.5%" in stream.getvalue()
 
 
-def test_a_bar_of_things_counts_those_that_are_needed():
+def test_a_count_bar_leaves_out_what_is_skipped():
     stream = io.StringIO()
     with redirect_stderr(stream), CountBar(True, 7) as bar:
         bar.begin("the first")

@@ -10,12 +10,11 @@ from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 
 import finetune_embed as fe
-from finetune_embed.training.run import file_names as names
 from finetune_embed.training.schedule import SCHEDULES, build_scheduler
 
 
 def factors(schedule: str, total_steps: int, warmup: float | None = 0.0) -> list[float]:
-    """Return what each step of a run is done at, for two groups that must agree."""
+    """Return the factor of each step of a run, for two groups that must agree."""
     optimizer = torch.optim.SGD(
         [
             {"params": [nn.Parameter(torch.zeros(1))], "lr": 1.0},
@@ -34,7 +33,7 @@ def factors(schedule: str, total_steps: int, warmup: float | None = 0.0) -> list
 
 
 def test_there_are_five():
-    assert tuple(SCHEDULES) == names.SCHEDULES
+    assert list(SCHEDULES) == ["constant", "linear", "cosine", "slanted_triangular", "one_cycle"]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +59,7 @@ def test_factors(schedule, warmup, expected):
 
 @pytest.mark.parametrize("total_steps", [7, 10, 100])
 @pytest.mark.parametrize("share", [0.3, 0.4, 0.7])
-def test_one_cycle_is_that_of_torch(total_steps, share):
+def test_one_cycle_equals_that_of_torch(total_steps, share):
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
     theirs = OneCycleLR(
         optimizer, 1.0, total_steps=total_steps, pct_start=share, cycle_momentum=False
@@ -77,28 +76,32 @@ def test_one_cycle_is_that_of_torch(total_steps, share):
 @pytest.mark.parametrize(
     ("schedule", "share"), [("linear", 0.0), ("slanted_triangular", 0.1), ("one_cycle", 0.3)]
 )
-def test_a_schedule_has_a_share_of_its_own(schedule, share):
+def test_a_schedule_has_its_own_default_share(schedule, share):
     assert factors(schedule, 40, None) == factors(schedule, 40, share)
 
 
 @pytest.mark.parametrize(("schedule", "warmup"), [("cosine", None), ("constant", 0.1)])
-def test_what_needs_the_length_of_the_run(schedule, warmup):
+def test_schedules_that_need_the_length_of_the_run(schedule, warmup):
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
     assert build_scheduler(optimizer, "constant", None).get_last_lr() == [1.0]
-    with pytest.raises(fe.StrategyError, match=r"needs to know how many steps .* max_steps=\.\.\."):
+    with pytest.raises(
+        fe.StrategyError,
+        match=rf"^schedule='{schedule}' with warmup={warmup or 0.0} needs the number of steps, .* "
+        r"is unknown; pass max_steps=\.\.\.$",
+    ):
         build_scheduler(optimizer, schedule, None, warmup)
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("warmup", [0.0, 0.1, 0.3, 0.9])
-def test_no_step_of_a_run_is_done_at_zero_or_above_the_rate(schedule, warmup):
+def test_factors_are_above_0_and_at_most_1(schedule, warmup):
     for total_steps in (1, 2, 7, 30):
         assert all(0 < factor <= 1 for factor in factors(schedule, total_steps, warmup))
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_the_factor_depends_on_the_step_only(schedule):
-    """A resumed run sets `last_epoch` and goes on."""
+    """A resumed run sets `last_epoch` and continues."""
     whole = factors(schedule, 10, 0.3)
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
     scheduler = build_scheduler(optimizer, schedule, 10, 0.3)
@@ -110,16 +113,16 @@ def test_the_factor_depends_on_the_step_only(schedule):
 
 
 @pytest.mark.parametrize(
-    ("schedule", "warmup", "told"),
+    ("schedule", "warmup", "message"),
     [
-        ("step", 0.0, "no schedule is called 'step'; there are constant, linear, cosine"),
+        ("step", 0.0, "^schedule='step' is not a schedule; use one of constant, linear, cosine"),
         ("linear", 1.0, "warmup=1.0 must be a share of the run, from 0 to below 1"),
         ("linear", -0.1, "warmup=-0.1 must be a share"),
         ("linear", 100, "warmup=100 must be a share"),
         ("linear", float("nan"), "warmup=nan must be a share"),
     ],
 )
-def test_what_is_no_schedule(schedule, warmup, told):
+def test_schedules_and_shares_that_are_refused(schedule, warmup, message):
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
-    with pytest.raises(fe.StrategyError, match=told):
+    with pytest.raises(fe.StrategyError, match=message):
         build_scheduler(optimizer, schedule, 8, warmup)
