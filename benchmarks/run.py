@@ -48,6 +48,12 @@ def main() -> None:
     if options.vectors:
         run("Vector files", str(HERE / "read_vectors.py"), *options.vectors)
         run("Other formats", str(HERE / "other_formats.py"), options.vectors[0])
+    if options.vectors:
+        script, told = str(HERE / "compiled_loops.py"), ["--vectors", options.vectors[-1]]
+        if options.data:
+            imdb, sst2 = options.data / "imdb", options.data / "sst2"
+            told += ["--texts", str(imdb / "train.parquet"), "--train", str(imdb), str(sst2)]
+        run("Compiled loops", script, *told)
     if options.vectors and options.data:
         script = str(HERE / "pros_cons.py")
         run("pros_cons", script, options.vectors[0], str(options.data / "pros_cons"), *seeds)
