@@ -104,6 +104,19 @@ def test_the_commands_of_the_readme_run(
     assert (reader_folder / "which" / "recipe.yaml").is_file()
 
 
+@pytest.mark.slow
+def test_inspect_still_prints_the_lines_that_the_page_shows(
+    reader_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ((_, shown),) = blocks_of("docs/doctor.md", "console")
+    labels = set(re.findall(r"^(?:  )?[a-z_]+", shown, flags=re.M)) - {"  note"}
+    assert len(labels) > 15
+    with pytest.raises(SystemExit):
+        main(["inspect", "glove.6B.50d.txt", "--data", "reviews"])
+    printed = "\n" + capsys.readouterr().out
+    assert [label for label in labels if f"\n{label}" not in printed] == []
+
+
 def test_every_command_on_every_page_has_only_options_that_exist(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
