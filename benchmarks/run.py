@@ -43,17 +43,16 @@ def main() -> None:
     run("A training step", str(HERE / "step.py"))
     run("A table of 2.4 GB", str(HERE / "large_table.py"))
     with tempfile.TemporaryDirectory() as folder:
-        command = ("-m", "finetune_embed", "quickstart", "--quiet", "-o", folder)
-        run("Quickstart (synthetic reviews)", *command)
+        run("Quickstart (synthetic reviews)", "-m", "finetune_embed", "quickstart", "-o", folder)
     if options.vectors:
         run("Vector files", str(HERE / "read_vectors.py"), *options.vectors)
         run("Other formats", str(HERE / "other_formats.py"), options.vectors[0])
     if options.vectors:
-        script, told = str(HERE / "compiled_loops.py"), ["--vectors", options.vectors[-1]]
+        command = [str(HERE / "compiled_loops.py"), "--vectors", options.vectors[-1]]
         if options.data:
             imdb, sst2 = options.data / "imdb", options.data / "sst2"
-            told += ["--texts", str(imdb / "train.parquet"), "--train", str(imdb), str(sst2)]
-        run("Compiled loops", script, *told)
+            command += ["--texts", str(imdb / "train.parquet"), "--train", str(imdb), str(sst2)]
+        run("Compiled loops", *command)
     if options.vectors and options.data:
         script = str(HERE / "pros_cons.py")
         run("pros_cons", script, options.vectors[0], str(options.data / "pros_cons"), *seeds)
