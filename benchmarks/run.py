@@ -43,7 +43,8 @@ def main() -> None:
     run("A training step", str(HERE / "step.py"))
     run("A table of 2.4 GB", str(HERE / "large_table.py"))
     with tempfile.TemporaryDirectory() as folder:
-        run("Quickstart (synthetic reviews)", "-m", "finetune_embed", "quickstart", "-o", folder)
+        quickstart = ("-m", "finetune_embed", "quickstart", "--quiet", "-o", folder)
+        run("Quickstart (synthetic reviews)", *quickstart)
     if options.vectors:
         run("Vector files", str(HERE / "read_vectors.py"), *options.vectors)
         run("Other formats", str(HERE / "other_formats.py"), options.vectors[0])
