@@ -85,9 +85,10 @@ def open_splits(dataset: DataSource, streaming: bool = False) -> Splits:
         raise DataError(
             f"there is no training split; there are {', '.join(map(repr, opened))}",
             where=name,
-            remedy=Either(
-                "name one: DatasetDict(train=..., test=...)",
-                "save the splits as files in a folder, one of them named train.csv",
+            remedy=(
+                "name one of them train: ",
+                Either("DatasetDict(train=..., test=...), or ", ""),
+                "a file train.csv in a folder",
             ),
         )
     return Splits(found["train"], found.get("validation"), found.get("test"), name)

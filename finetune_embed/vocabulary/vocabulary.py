@@ -153,7 +153,7 @@ class Vocabulary:
                     remedy="check which column holds the texts",
                 )
             raise VocabularyError(
-                f"no word occurs {min_count:,} times or more among the {total:,} tokens of the texts",
+                f"no word occurs {min_count:,} times or more among the {total:,} tokens",
                 value=min_count,
                 remedy=(
                     "check which column holds the texts, or keep rarer words: ",

@@ -107,7 +107,7 @@ def test_named_splits_are_returned_unchanged(names):
 
 def test_no_training_split():
     dataset = DatasetDict({"test": Dataset.from_dict(ROWS), "extra": Dataset.from_dict(ROWS)})
-    with pytest.raises(DataError, match=r"no training split; there are 'test', 'extra'; name on"):
+    with pytest.raises(DataError, match=r"no training split; there are 'test', 'extra'; name o"):
         open_splits(dataset)
 
 

@@ -48,7 +48,7 @@ def test_rare_words_are_counted_for_unk(min_count, words, counts):
 
 def test_no_word_is_left():
     message = (
-        "no word occurs 4 times or more among the 9 tokens .*, or keep rarer words: min_count=3"
+        "no word occurs 4 times or more among the 9 tokens; .*, or keep rarer words: min_count=3"
     )
     with pytest.raises(VocabularyError, match=message):
         Vocabulary.from_texts(TEXTS, min_count=4)
