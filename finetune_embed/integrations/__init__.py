@@ -1,1 +1,1 @@
-"""Strategies in other people's loops: thin callbacks without any schedule of their own."""
+"""Strategies in other trainers: thin callbacks without schedule logic of their own."""

@@ -17,19 +17,19 @@ __all__ = ["StrategyCallback"]
 
 
 class StrategyCallback(Callback):
-    """Opens and freezes a table in Lightning's `Trainer` as a strategy says.
+    """Opens and freezes a table in Lightning's `Trainer`, following a strategy.
 
-    The optimizer comes from the module, as ever; no group is added later:
+    The optimizer comes from the module as usual, with all its groups:
 
         def configure_optimizers(self):
             groups = self.strategy.param_groups(self, self.embedding, lr=1e-3)
             return RowAdamW(groups, max_grad_norm=1.0)
 
     Leave `gradient_clip_val` out of `Trainer`, which can't clip sparse gradients. Strategies that
-    go by validation scores read what `self.log` was given in `validation_step`, once an epoch.
+    need validation scores get what `validation_step` passes to `self.log`, once per epoch.
 
     Args:
-        strategy: the strategy that the optimizer's groups were made by.
+        strategy: the strategy that made the optimizer's groups.
         embedding: the `nn.Embedding` in the module that is tuned.
     """
 
@@ -38,19 +38,19 @@ class StrategyCallback(Callback):
         self._scores: dict[int, dict[str, float]] = {}  # the record of each epoch that has one
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Keep the table's start: a checkpoint is loaded before the optimizer is asked for."""
+        """Keep the table's start, since Lightning loads checkpoints before it makes optimizers."""
         if stage == "fit":
             keep_start(self.embedding)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Drop the start, if the fit has not come so far as to use it."""
+        """Drop the start, if the fit ended before using it."""
         forget_start(self.embedding)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Check that an optimizer trains the table, and that nothing else clips its gradient.
+        """Check that an optimizer trains the table, that only it clips, and that scores will exist.
 
         Raises:
-            StrategyError: none does, or something does.
+            StrategyError: one of these does not hold.
         """
         forget_start(self.embedding)
         weights = {id(p) for p in self.embedding.parameters()}
@@ -63,18 +63,22 @@ class StrategyCallback(Callback):
             check_optimizer(optimizer, self.embedding, self.strategy)
         if self.strategy.needs_scores and not trainer.enable_validation:
             raise StrategyError(
-                f"{self.strategy} goes by validation scores, and there will be none; give "
-                "trainer.fit a loader of validation data, and the module a validation_step"
+                f"{self.strategy} needs validation scores, and there will be none",
+                value=self.strategy,
+                remedy="add a validation_step to the module, and pass validation data: "
+                "trainer.fit(module, loader, validation_loader)",
             )
         if trainer.gradient_clip_val and self.embedding.sparse:
             raise StrategyError(
                 f"Trainer(gradient_clip_val={trainer.gradient_clip_val}) can't clip the sparse "
-                "gradient of the table; leave it out and let the optimizer clip: "
-                f"RowAdamW(groups, max_grad_norm={trainer.gradient_clip_val})"
+                "gradient of the table",
+                value=trainer.gradient_clip_val,
+                remedy="leave it out and let the optimizer clip: "
+                f"RowAdamW(groups, max_grad_norm={trainer.gradient_clip_val})",
             )
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Open or freeze the table for an epoch, where the strategy is timed by epoch."""
+        """Open or freeze the table for an epoch, if the strategy is timed by epoch."""
         if self.strategy.timing == "epoch":
             self.strategy.on_epoch_start(
                 self.embedding,
@@ -86,7 +90,7 @@ class StrategyCallback(Callback):
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Open or freeze the table for a step, where the strategy is timed by step."""
+        """Open or freeze the table for a step, if the strategy is timed by step."""
         if self.strategy.timing == "step":
             self.strategy.on_step_start(
                 self.embedding,
@@ -98,42 +102,42 @@ class StrategyCallback(Callback):
             )
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Make up for decay that rows are owed, before the model is measured."""
+        """Make up for missed decay before the model is measured."""
         _flush(trainer)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Keep the record of an epoch, of several in one epoch the last."""
+        """Keep the record of an epoch, or the last one if there are several."""
         if trainer.state.fn != "fit" or trainer.sanity_checking:
             return
         record = {name: float(value) for name, value in trainer.callback_metrics.items()}
         self._scores[trainer.current_epoch] = record
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Make up for decay that rows are owed, before the model is saved."""
+        """Make up for missed decay before the model is saved."""
         _flush(trainer)
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Make up for decay that rows are owed: a checkpoint may be written in mid-epoch.
+        """Make up for missed decay, since a checkpoint may be written in mid-epoch.
 
-        Lightning asks no callback about one of weights alone (`save_weights_only=True`).
+        Lightning calls no callback for a checkpoint with `save_weights_only=True`.
         """
-        _flush(trainer)  # in place, so that the checkpoint's weights have it; its states are copies
+        _flush(trainer)  # in place, in the checkpoint's weights too; its states are copies
         take = trainer.strategy.optimizer_state
         checkpoint["optimizer_states"] = [take(optimizer) for optimizer in trainer.optimizers]
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the records, which a checkpoint keeps."""
+        """Return the records for a checkpoint."""
         return {"scores": self._scores}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on with the records of a checkpoint."""
+        """Restore the records of a checkpoint."""
         self._scores = dict(state_dict["scores"])
 
 
 def _total_steps(trainer: Trainer) -> int | None:
-    """Return the steps of a fit, None where nobody can know: data without a length, no end."""
+    """Return the steps of a fit; None if they are unknown: data without a length, or no end."""
     steps = trainer.estimated_stepping_batches
     return int(steps) if 0 <= steps < math.inf else None
 

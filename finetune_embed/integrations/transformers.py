@@ -17,10 +17,10 @@ __all__ = ["StrategyCallback"]
 
 
 class StrategyCallback(TrainerCallback):
-    """Opens and freezes a table in `transformers.Trainer` as a strategy says.
+    """Opens and freezes a table in `transformers.Trainer`, following a strategy.
 
-    Pass the optimizer as well: the one that `Trainer` makes leaves out parameters that are frozen
-    when it is made, so that a table which is to open later would never train:
+    Pass the optimizer as well. `Trainer`'s own leaves out parameters that are frozen when it is
+    made, so a table that opens later would never train:
 
         optimizer = RowAdamW(strategy.param_groups(model, embedding, lr=1e-3))
         trainer = Trainer(
@@ -30,56 +30,60 @@ class StrategyCallback(TrainerCallback):
             callbacks=[StrategyCallback(strategy, embedding)],
         )
 
-    `Trainer` takes the norm of all gradients, which torch does for dense ones only, so the table is
-    to be one without `sparse=True`; `RowAdamW` goes by rows all the same. (`Trainer` clips that
-    norm to 1.0 unless `TrainingArguments(max_grad_norm=0)` says otherwise.)
+    `Trainer` computes the norm of all gradients, which torch does only for dense ones, so make the
+    table without `sparse=True`; `RowAdamW` still updates by rows. (`Trainer` clips that norm to 1.0
+    unless you pass `TrainingArguments(max_grad_norm=0)`.)
 
-    Strategies that go by validation scores read the records of `trainer.evaluate`, one an epoch:
+    Strategies that need validation scores get the records of `trainer.evaluate`, one per epoch with
     `eval_strategy="epoch"`.
 
     Args:
-        strategy: the strategy that the optimizer's groups were made by.
+        strategy: the strategy that made the optimizer's groups.
         embedding: the `nn.Embedding` in the model that is tuned.
     """
 
     def __init__(self, strategy: Strategy, embedding: nn.Embedding) -> None:
         self.strategy, self.embedding = strategy, embedding
-        self._begun: int | None = None  # epochs, of data without a length
+        self._begun: int | None = None  # begun epochs, if the data has no length
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
-        """Check that the optimizer trains the table, and that its gradient is dense.
+        """Check that the optimizer trains the table, with dense gradients and known epochs.
 
         Raises:
-            StrategyError: it does not, or is not; or epochs of data without a length are to be
-                gone on with, which `Trainer` does not count; or there will be no scores to go by.
+            StrategyError: it does not; or the gradient is sparse; or the run resumes in data
+                without a length, whose epochs `Trainer` does not record; or the strategy needs
+                scores and there will be none.
         """
         self._begun = None if has_length(given["train_dataloader"]) else 0
         if self.strategy.needs_scores and args.eval_strategy == "no":
             raise StrategyError(
-                f"{self.strategy} goes by validation scores, and there will be none; let the "
-                "trainer evaluate: TrainingArguments(eval_strategy='epoch')"
+                f"{self.strategy} needs validation scores, and there will be none",
+                value=self.strategy,
+                remedy="let the trainer evaluate: TrainingArguments(..., eval_strategy='epoch')",
             )
         by_epoch = self.strategy.timing == "epoch" and self.strategy.tunes
         if self._begun is not None and state.global_step and by_epoch and is_timed(self.strategy):
             raise StrategyError(
-                f"{self.strategy} counts epochs, and of data without a length transformers.Trainer "
-                "does not say in which one a checkpoint was written; take a strategy that counts "
-                "steps, such as UnfreezeAfter(steps=...)"
+                f"{self.strategy} counts epochs, and for data without a length "
+                "transformers.Trainer does not record in which one it wrote a checkpoint",
+                value=self.strategy,
+                remedy="use a strategy that counts steps, such as UnfreezeAfter(steps=...)",
             )
         check_optimizer(_plain(given["optimizer"]), self.embedding, self.strategy)
         if self.embedding.sparse:
             raise StrategyError(
-                "transformers.Trainer takes the norm of all gradients, which torch can't of sparse "
-                "ones; make the table by to_embedding(table, vocab), without sparse=True: RowAdamW "
-                "goes by rows all the same"
+                "transformers.Trainer computes the norm of all gradients, which torch can't for "
+                "sparse ones",
+                remedy="make the table without sparse=True: to_embedding(table, vocab); RowAdamW "
+                "still updates by rows",
             )
 
     def on_epoch_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
-        """Open or freeze the table for an epoch, where the strategy is timed by epoch."""
+        """Open or freeze the table for an epoch, if the strategy is timed by epoch."""
         if self._begun is not None:
             self._begun += 1
         if self.strategy.timing == "epoch":
@@ -93,7 +97,7 @@ class StrategyCallback(TrainerCallback):
     def on_step_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
-        """Open or freeze the table for a step, where the strategy is timed by step."""
+        """Open or freeze the table for a step, if the strategy is timed by step."""
         if self.strategy.timing == "step":
             self.strategy.on_step_start(
                 self.embedding,
@@ -107,19 +111,19 @@ class StrategyCallback(TrainerCallback):
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
-        """Make up for decay that rows are owed, before the model is measured or saved."""
+        """Make up for missed decay before the model is measured or saved."""
         _flush(given["optimizer"])
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
-        """Make up for decay that rows are owed, where the model is measured or saved now."""
+        """Make up for missed decay if the model is measured or saved now."""
         if control.should_save or control.should_evaluate:
             _flush(given["optimizer"])
 
     def _epochs_of(self, state: TrainerState) -> int:
-        """Return the epochs finished so far."""
-        if self._begun is not None:  # `Trainer` says of each epoch how much of all steps is done
+        """Return the number of finished epochs."""
+        if self._begun is not None:  # here `state.epoch` is the share of all steps that are done
             return self._begun - 1
         return int((state.epoch or 0) + 1e-6)
 

@@ -1,4 +1,4 @@
-"""What each process does in the test of distributed training: `torchrun ddp_work.py FOLDER`."""
+"""One process of the test of distributed training: `torchrun ddp_work.py FOLDER`."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ class Classifier(nn.Module):
 
 
 def tuned(strategy: fe.Strategy, rank: int, count: int) -> bytes:
-    """Return the bits of a table that processes have tuned, each on its share of every batch."""
+    """Return the bits of a table tuned by several processes, each on its share of every batch."""
     model = Classifier()
     called: nn.Module = model
     if count > 1:
-        if rank:  # whatever it starts from, it gets the main one's
+        if rank:  # it must get the values of rank 0
             with torch.no_grad():
                 model.embedding.weight.add_(1)
         broadcast_table(model.embedding.get_parameter("weight"))
@@ -77,14 +77,14 @@ def tuned(strategy: fe.Strategy, rank: int, count: int) -> bytes:
 
 
 def main() -> None:
-    """Tune by every strategy, and write down the bits."""
+    """Tune with every strategy, and save the bits."""
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo")
     rank, count = torch.distributed.get_rank(), torch.distributed.get_world_size()
     bits = {str(strategy): tuned(strategy, rank, count).hex() for strategy in STRATEGIES}
     Path(sys.argv[1], f"bits-{os.environ['RANK']}.json").write_text(json.dumps(bits))
     torch.distributed.destroy_process_group()
-    # The wrapped models hold the group's threads still, which may abort an interpreter that ends.
+    # The wrapped models still hold the threads of the group, which may abort a normal exit.
     os._exit(0)
 
 

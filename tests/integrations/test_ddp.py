@@ -1,4 +1,4 @@
-"""`DistributedDataParallel` around the head, the table outside of it: two processes as one."""
+"""`DistributedDataParallel` around the head, without the table: two processes equal one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SCRIPT = Path(__file__).parent / "ddp_work.py"
 
 
 @pytest.mark.slow
-def test_two_processes_tune_as_one_does_by_every_strategy(tmp_path: Path) -> None:
+def test_law3_two_processes_tune_like_one_with_every_strategy(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
     command += ["--master-port=0", "--standalone", str(SCRIPT), str(tmp_path)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

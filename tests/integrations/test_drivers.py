@@ -1,4 +1,4 @@
-"""Law 3: our loop in other libraries' trainers gives the table of a loop by hand, bit for bit."""
+"""Law 3: other libraries' trainers give the table of a loop by hand, bit for bit."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from torch import nn
 from torch.nn import functional
 
 import finetune_embed as fe
+from finetune_embed.strategies import STRATEGIES as KNOWN
+from finetune_embed.strategies import parts_of
 
 V, D, EPOCHS = 20, 4, 4
 WORDS = [f"word{i}" for i in range(V)]
@@ -80,27 +82,27 @@ TRAIN, HELD_OUT = batches(1, 3), batches(2, 1)
 
 
 def by_hand(strategy: fe.Strategy, *, sparse: bool, accelerator: Any = None) -> Model:
-    """Tune by a loop of one's own; with Accelerate, if it is given."""
+    """Tune in a custom loop; with Accelerate, if it is given."""
     model = Model(strategy, sparse=sparse)
     optimizer: Any = fe.RowAdamW(model.groups)
-    whole, stepper, loader, backward = model, optimizer, TRAIN, torch.Tensor.backward
+    called, stepper, loader, backward = model, optimizer, TRAIN, torch.Tensor.backward
     if accelerator is not None:
         loader = torch.utils.data.DataLoader(TRAIN, batch_size=None)
-        whole, stepper, loader = accelerator.prepare(model, optimizer, loader)
+        called, stepper, loader = accelerator.prepare(model, optimizer, loader)
         backward = accelerator.backward
     step, scores = 0, []
     for epoch in range(EPOCHS):
-        told: dict[str, Any] = {"model": model, "scores": scores}
+        given: dict[str, Any] = {"model": model, "scores": scores}
         if strategy.timing == "epoch":
-            strategy.on_epoch_start(model.embedding, epoch, **told)
+            strategy.on_epoch_start(model.embedding, epoch, **given)
         for batch in loader:
             if strategy.timing == "step":
                 total = EPOCHS * len(TRAIN)
                 strategy.on_step_start(
-                    model.embedding, step, epoch=epoch, total_steps=total, **told
+                    model.embedding, step, epoch=epoch, total_steps=total, **given
                 )
             stepper.zero_grad()
-            backward(whole(**batch)["loss"])
+            backward(called(**batch)["loss"])
             stepper.step()
             step += 1
         optimizer.flush()
@@ -120,7 +122,7 @@ def _quiet() -> Iterator[None]:
     torch.set_num_threads(1)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of their own making, about workers and the like
+        warnings.simplefilter("ignore")  # the libraries warn about workers and the like
         yield
     torch.set_num_threads(threads)
 
@@ -208,7 +210,7 @@ def with_lightning(strategy: fe.Strategy, model: Model | None = None, **options:
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=str)
-def test_every_driver_gives_the_table_of_a_loop_by_hand(strategy, tmp_path):
+def test_law3_every_trainer_gives_the_table_of_a_loop_by_hand(strategy, tmp_path):
     from accelerate import Accelerator
 
     same_bits(by_hand(strategy, sparse=False), with_transformers(strategy, tmp_path))
@@ -218,27 +220,22 @@ def test_every_driver_gives_the_table_of_a_loop_by_hand(strategy, tmp_path):
 
 
 def test_every_strategy_is_driven():
-    from finetune_embed.strategies import STRATEGIES as known
-    from finetune_embed.strategies import Composition
-
-    driven = {
-        type(part).__name__
-        for strategy in STRATEGIES
-        for part in (strategy.parts if isinstance(strategy, Composition) else (strategy,))
-    }
-    assert driven == set(known)
+    driven = {type(part).__name__ for strategy in STRATEGIES for part in parts_of(strategy)}
+    assert driven == set(KNOWN)
 
 
-def test_sparse_gradients_that_a_trainer_can_not_take_the_norm_of_are_refused(tmp_path):
-    with pytest.raises(fe.StrategyError, match=r"by to_embedding\(table, vocab\), without sparse"):
+def test_sparse_gradients_that_a_trainer_can_not_clip_are_errors(tmp_path):
+    with pytest.raises(
+        fe.StrategyError, match=r"; make the table without sparse=True: to_embedding\("
+    ):
         with_transformers(fe.FullTune(), tmp_path, Model(fe.FullTune(), sparse=True))
-    told = r"can't clip the sparse gradient .*RowAdamW\(groups, max_grad_norm=1.0\)"
-    with pytest.raises(fe.StrategyError, match=told):
+    message = r"can't clip the sparse gradient .*; .*RowAdamW\(groups, max_grad_norm=1.0\)"
+    with pytest.raises(fe.StrategyError, match=message):
         with_lightning(fe.FullTune(), gradient_clip_val=1.0)
 
 
 @pytest.mark.parametrize("kind", ["transformers", "lightning"])
-def test_an_optimizer_without_the_table_is_refused(kind, tmp_path):
+def test_an_optimizer_without_the_table_is_an_error(kind, tmp_path):
     model = Model(fe.FullTune(), sparse=kind == "lightning")
     model.groups = [group for group in model.groups if group["name"] != "embedding"]
     drive = {
@@ -293,7 +290,7 @@ def test_a_checkpoint_of_lightning_in_mid_epoch_owes_no_decay(tmp_path):
 
 @pytest.mark.parametrize("strategy", [fe.L2SP(2.0), fe.DeltaShrink(0.2), fe.TrustRegion(0.1)])
 def test_a_resumed_fit_of_lightning_measures_from_the_start(strategy, tmp_path):
-    """Lightning loads a checkpoint before it asks for the optimizer, which is where anchors are."""
+    """Lightning loads a checkpoint before it makes the optimizer, whose groups set the anchors."""
     from lightning.pytorch import LightningModule, Trainer
 
     from finetune_embed.integrations.lightning import StrategyCallback
@@ -322,15 +319,15 @@ def test_a_resumed_fit_of_lightning_measures_from_the_start(strategy, tmp_path):
 
     _, trainer = fit(2)
     trainer.save_checkpoint(tmp_path / "two.ckpt")
-    resumed, whole = fit(4, tmp_path / "two.ckpt")[0], fit(4)[0]
-    same_bits(resumed, whole)
+    resumed, uninterrupted = fit(4, tmp_path / "two.ckpt")[0], fit(4)[0]
+    same_bits(resumed, uninterrupted)
     anchor = resumed.inner.embedding.weight.row_rule.anchor
     assert torch.equal(anchor, Model(strategy, sparse=True).embedding.weight)
     assert not hasattr(resumed.inner.embedding.weight, "row_start")
 
 
 class Endless(torch.utils.data.IterableDataset):
-    """The batches in their order, their number unknown."""
+    """The batches in their order, without a length."""
 
     def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
         return iter(TRAIN)
@@ -372,7 +369,7 @@ def test_lightning_without_a_known_number_of_steps():
             fit(fe.UnfreezeAfter(fraction=0.5), **options)
 
 
-def test_a_record_of_lightning_is_one_of_an_epoch_of_training():
+def test_lightning_keeps_one_record_per_epoch_of_training():
     from finetune_embed.integrations.lightning import StrategyCallback
 
     strategy = fe.UnfreezeOnPlateau(min_delta=10.0)
@@ -439,25 +436,25 @@ def test_epochs_of_transformers_over_data_without_a_length(tmp_path):
 
     trainer().train()
     assert opened == [False] * 2 * len(TRAIN) + [True] * 2 * len(TRAIN)
-    with pytest.raises(fe.StrategyError, match=r"take a strategy that counts steps, such as Unfr"):
+    with pytest.raises(fe.StrategyError, match=r"; use a strategy that counts steps, such as Unfr"):
         trainer().train(resume_from_checkpoint=str(tmp_path / "checkpoint-7"))
-    strategy = fe.L2SP(1.0) | fe.TrainRows(oov=True)  # in which nothing changes with the epochs
+    strategy = fe.L2SP(1.0) | fe.TrainRows(oov=True)  # which do not depend on epochs
     model, done = Model(strategy, sparse=False), len(opened)
     trainer().train(resume_from_checkpoint=str(tmp_path / "checkpoint-7"))
     assert len(opened) - done == 4 * len(TRAIN) - 7
 
 
-def test_scores_that_there_will_never_be_are_told_before_training(tmp_path):
+def test_missing_scores_are_an_error_before_training(tmp_path):
     strategy = fe.L2SP() | fe.UnfreezeOnPlateau()
     with pytest.raises(fe.StrategyError, match=r"there will be none; .*eval_strategy='epoch'"):
         with_transformers(strategy, tmp_path, eval_strategy="no")
     with pytest.raises(
-        fe.StrategyError, match=r"there will be none; give trainer.fit a loader of v"
+        fe.StrategyError, match=r"there will be none; add a validation_step .*trainer.fit\("
     ):
         with_lightning(strategy, limit_val_batches=0)
 
 
-def test_scores_that_come_later_keep_the_table_shut_until_then(tmp_path):
+def test_a_table_stays_shut_until_late_scores_come(tmp_path):
     strategy = fe.UnfreezeOnPlateau(min_delta=10.0)
     start = Model(strategy, sparse=False).embedding.weight
     tuned = with_transformers(strategy, tmp_path, eval_delay=2, num_train_epochs=6)

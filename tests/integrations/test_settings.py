@@ -1,4 +1,4 @@
-"""Strategies where a table is not alone: tied, one of two, held twice, compiled, elsewhere."""
+"""Strategies with tables that are tied, one of two, shared or compiled, or in other trainers."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ STRATEGIES = [
 ]
 _random = torch.Generator().manual_seed(1)
 BATCHES = [torch.randint(2, V + 2, (6, 3), generator=_random) for _ in range(3)]
-SEEN = torch.cat(BATCHES).unique()  # all but one of the words
+SEEN = torch.cat(BATCHES).unique()  # all words except one
 
 
 def new_embedding(*, sparse: bool = False) -> nn.Embedding:
@@ -61,7 +61,7 @@ START = new_embedding().weight.detach().clone()
 
 
 class LanguageModel(nn.Module):
-    """Tells a word from the two before it; the table is the output layer as well."""
+    """Predicts a word from the two before it; the table is also the output layer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class LanguageModel(nn.Module):
 
 
 class Untied(nn.Module):
-    """As many parameters as a tied model has, to be given its gradients."""
+    """The parameters of the tied model, which get its gradients."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ def optimizer_of(strategy: fe.Strategy, model: Any) -> fe.RowAdamW:
 
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=str)
 def test_a_tied_table_is_one_parameter_and_follows_its_strategy(strategy):
-    """It moves as an untied table moves by the same gradients, bit for bit."""
+    """It moves like an untied table with the same gradients, bit for bit."""
     model, untied = LanguageModel(), Untied()
     optimizer, other = optimizer_of(strategy, model), optimizer_of(strategy, untied)
     held = [p for group in optimizer.param_groups for p in group["params"]]
@@ -156,7 +156,7 @@ def train(model: Any, optimizer: torch.optim.Optimizer, *timed: Any) -> None:
             optimizer.step()
 
 
-def test_one_of_two_equal_tables_is_told_by_identity():
+def test_one_of_two_equal_tables_is_found_by_identity():
     model, strategy = TwoTables(), fe.Freeze()
     table = model.answer.embedding
     assert torch.equal(model.question.embedding.weight, table.weight)
@@ -179,7 +179,7 @@ PAIRS = [
 
 @pytest.mark.parametrize("pair", PAIRS, ids=str)
 def test_each_of_two_tables_has_its_own_strategy(pair):
-    """Groups of the two parts, joined: each table does as its own strategy says."""
+    """With the joined groups of the two parts, each table follows its own strategy."""
 
     model = TwoTables()
     parts = list(zip(pair, (model.question, model.answer), strict=True))
@@ -262,11 +262,11 @@ class Classifier(nn.Module):
 
 @pytest.fixture
 def compiler() -> Iterator[None]:
-    """Leave nothing compiled behind."""
+    """Drop what was compiled."""
     if shutil.which("g++") is None:
         pytest.skip("torch's compiler needs g++")
     with warnings.catch_warnings():
-        # Of torch about itself: its compiler's imports, and looking at a tensor it will trace.
+        # torch warns about its compiler's own imports, and about reading tensors it traces
         warnings.filterwarnings("ignore", "`torch.jit.script_method` is dep", DeprecationWarning)
         warnings.filterwarnings(
             "ignore", r"The \.grad attribute of a Tensor that is not", UserWarning
@@ -279,7 +279,7 @@ def compiler() -> Iterator[None]:
 @pytest.mark.parametrize("backend", ["eager", "aot_eager"])
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=str)
 def test_a_compiled_model_gives_the_same_bits(strategy, backend):
-    """What opens and freezes in mid-training does so in the compiled model, too."""
+    """Opening and freezing during training also work in the compiled model."""
     labels = torch.tensor([0, 1] * 3)
     ends = []
     for compiled in (False, True):
@@ -304,8 +304,8 @@ def test_a_compiled_model_gives_the_same_bits(strategy, backend):
 
 
 @pytest.mark.slow
-def test_what_is_compiled_for_the_processor_opens_as_it_should(compiler):
-    """Inductor's fused loops round otherwise, so only what is frozen has the same bits."""
+def test_a_model_compiled_by_inductor_opens_its_table(compiler):
+    """Inductor's fused loops round differently, so only frozen parameters have the same bits."""
     labels, ends = torch.tensor([0, 1] * 3), []
     for compiled in (False, True):
         model, strategy = Classifier(), fe.UnfreezeAfter(epochs=2)
@@ -349,7 +349,7 @@ def test_our_heads_learn_the_same_when_they_are_compiled(head, backend, compiler
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
-def test_means_are_compiled_whole_with_their_check(backend, compiler):
+def test_means_are_compiled_as_one_graph_with_their_check(backend, compiler):
     ids, lengths = torch.tensor([7, 7, 2, 2, 9]), torch.tensor([3, 0, 2])
     compiled = torch.compile(mean_bag, backend=backend, fullgraph=True)
     ends = []
@@ -360,7 +360,7 @@ def test_means_are_compiled_whole_with_their_check(backend, compiler):
         ends.append((means.detach(), weight.grad.to_dense()))
     assert ends[0][1].abs().sum(1).nonzero().flatten().tolist() == [2, 7, 9]
     torch.testing.assert_close(ends[1], ends[0])
-    with pytest.raises(RuntimeError, match="lengths don't add up to the ids; give the ids of all"):
+    with pytest.raises(RuntimeError, match="lengths don't add up to the number of ids"):
         compiled(weight, ids, torch.tensor([3, 0, 1]), True)
 
 
@@ -375,7 +375,7 @@ def test_means_are_compiled_whole_with_their_check(backend, compiler):
 )
 def test_the_trainer_of_sentence_transformers(strategy, tmp_path: Path, monkeypatch):
     """Frozen until the strategy opens it; the model it saves is read by `load_static`."""
-    warnings.simplefilter("ignore")  # of the library about itself
+    warnings.simplefilter("ignore")  # the library warns about itself
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     from datasets import Dataset
     from sentence_transformers import (
@@ -443,7 +443,7 @@ def test_the_trainer_of_sentence_transformers(strategy, tmp_path: Path, monkeypa
 
 
 def test_a_copy_of_a_model_has_its_own_table():
-    """`copy.deepcopy`, as teachers and averages of weights are made: the groups are its own."""
+    """By `copy.deepcopy`, as for teachers and weight averages; its groups hold its own table."""
     model = Classifier()
     strategy = fe.TrainRows(keys=["word1"])
     strategy.param_groups(model, model.embedding, lr=LR, vocab=VOCAB)
