@@ -37,7 +37,9 @@ def test_writes_the_golden_bytes(golden, tmp_path):
     assert (tmp_path / "out").read_bytes() == (golden / "tiny.glove.txt").read_bytes()
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # left open there
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # gensim leaves files open
 def test_gensim_reads_what_we_wrote(random_table, tmp_path):
     save_glove(random_table, tmp_path / "out.txt")
     keyed = KeyedVectors.load_word2vec_format(tmp_path / "out.txt", no_header=True)
@@ -47,8 +49,8 @@ def test_gensim_reads_what_we_wrote(random_table, tmp_path):
 
 
 def test_numbers_are_rounded_once_to_float32(write):
-    # 1 + 2**-24 lies half-way between two float32 and goes to the even one; the least bit more
-    # goes up. By way of a float64 both would go down.
+    # 1 + 2**-24 is halfway between two float32 numbers and rounds to the even one; the least bit
+    # more rounds up. Rounded to float64 first, both would round down.
     half = b"1.000000059604644775390625"
     table = load_glove(write(b"a %b %b1\n" % (half, half)))
     assert table["a"].tolist() == [1.0, 1.0 + 2**-23]
@@ -67,7 +69,7 @@ def test_extreme_numbers(write):
 
 
 def test_a_header_is_refused_with_the_right_call(write):
-    with pytest.raises(VectorFileError, match=r":1: 2 3 is a header.*use load_word2vec\(path\)"):
+    with pytest.raises(VectorFileError, match=r":1: '2 3' is a header.*load_word2vec\(path\)"):
         load_glove(write(b"2 3\na 1 2 3\nb 4 5 6\n"))
 
 
@@ -76,12 +78,12 @@ def test_a_header_is_refused_with_the_right_call(write):
     [
         (["a", "b\nc", "d\n"], r"2 of 3 words contain '\\n'.*'b\\nc' is the first.*save_safetens"),
         (["\ufeffa", "b"], r"the first word, '\\ufeffa', starts like a byte order mark"),
-        (["BZh", "b"], "the first word, 'BZh', starts like .* put another word first"),
+        (["BZh", "b"], "the first word, 'BZh', starts like .*; use save_safetensors"),
         (["\x1f\udc8b", "b"], "the first word, .* starts like"),
-        (["a b", "c"], "1 of the first 2 words are without a space.*save_safetensors"),
-        (["1,5", "x,-2.5e3"], "all of the first 2 words end in ',' and a number.*save_word2vec"),
+        (["a b", "c"], "only 1 of the first 2 words contain no space.*; use save_safe"),
+        (["1,5", "x,-2.5e3"], "all of the first 2 words end in ',' and a number.*; use save_w"),
         (["a", "\ud800"], r"1 of 2 words have lone surrogates .*\('\\ud800' is the first\)"),
-        (["\udcc3\udca9", "b"], "1 of 2 words have lone surrogates that no bytes in a file stand"),
+        (["\udcc3\udca9", "b"], "1 of 2 words have lone surrogates that no bytes in a file repre"),
     ],
 )
 def test_refuses_what_would_not_be_read_back(tmp_path, words, message):
@@ -93,7 +95,7 @@ def test_refuses_what_would_not_be_read_back(tmp_path, words, message):
 @pytest.mark.parametrize("shape", [(0, 3), (2, 0)])
 def test_refuses_an_empty_table(tmp_path, shape):
     table = EmbeddingTable(["a", "b"][: shape[0]], np.zeros(shape))
-    with pytest.raises(VectorFileError, match=f"the table is {shape[0]} x {shape[1]}; GloVe text"):
+    with pytest.raises(VectorFileError, match=f"the table is {shape[0]} x {shape[1]}, but GloVe "):
         save_glove(table, tmp_path / "out")
 
 
@@ -111,11 +113,11 @@ def test_words_with_spaces_among_others_are_kept(tmp_path):
 
 
 @pytest.mark.parametrize("spaced", [1, 60])
-def test_wide_rows_of_which_readers_look_at_few(tmp_path, spaced):
+def test_wide_rows_of_which_readers_inspect_few(tmp_path, spaced):
     words = [f"a {i}" if i < spaced else f"b{i}" for i in range(200)]
     table = EmbeddingTable(words, np.full((200, 4_000), 0.12345678, np.float32))
     if spaced == 60:
-        with pytest.raises(VectorFileError, match=r"^1 of the first 61 words are without a space"):
+        with pytest.raises(VectorFileError, match=r"^only 1 of the first 61 words contain no spac"):
             save_glove(table, tmp_path / "v.txt")
     else:
         save_glove(table, tmp_path / "v.txt")

@@ -1,4 +1,4 @@
-"""A table that shares rows and words with a file is written like one that is all in memory."""
+"""A table that shares rows and words with a file gives the same files as one in memory."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from finetune_embed import (
 from finetune_embed.formats import SAVERS
 from finetune_embed.table import PackedWords
 
-#: The one that puts all vectors together, into an array of Arrow.
-WHOLE = {"arrow", "parquet"}
+#: The formats whose writer needs all vectors in one Arrow array.
+IN_MEMORY = {"arrow", "parquet"}
 ROWS, SIZE = 30_000, 60  # more than one block of any writer
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
-    """A tuned table of a base opened in place."""
+    """A tuned table of a memory-mapped base."""
     path = tmp_path_factory.mktemp("base") / "base.safetensors"
     vectors = np.random.default_rng(0).standard_normal((ROWS, SIZE), np.float32)
     words = [f"w{i}" for i in range(ROWS - 3)] + ["é", "e\u0301", "😀"]
@@ -38,8 +38,8 @@ def shared(tmp_path_factory):
     return base.patched(at, np.full((6, SIZE), 0.5, np.float32), ["neu", "новый"], origin)
 
 
-def again(shared: EmbeddingTable) -> EmbeddingTable:
-    """Return the table as if nobody had asked it for anything yet."""
+def fresh(shared: EmbeddingTable) -> EmbeddingTable:
+    """Return the table without anything that it has cached."""
     return EmbeddingTable(shared.words, shared.stored, shared.metadata, shared.origin)
 
 
@@ -50,22 +50,22 @@ def content(path: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("name", SAVERS)
 def test_the_bytes_are_those_of_a_table_in_memory(shared, tmp_path, name):
-    table = again(shared)
-    whole = EmbeddingTable(
+    table = fresh(shared)
+    in_memory = EmbeddingTable(
         list(table.words), table.stored.to_array(), table.metadata, np.array(table.origin)
     )
-    for kind, one in (("shared", table), ("whole", whole)):
+    for kind, one in (("shared", table), ("memory", in_memory)):
         (tmp_path / kind).mkdir()
         SAVERS[name](one, tmp_path / kind / "v")
     written = content(tmp_path / "shared" / "v")
-    assert written == content(tmp_path / "whole" / "v")
+    assert written == content(tmp_path / "memory" / "v")
     assert sum(map(len, written.values())) > 4 * ROWS * SIZE * 0.8
-    assert ("vectors" in vars(table)) == (name in WHOLE)
+    assert ("vectors" in vars(table)) == (name in IN_MEMORY)
 
 
 def test_the_sweep_sees_every_format():
     assert len(SAVERS) == 8
-    assert set(SAVERS) > WHOLE
+    assert set(SAVERS) > IN_MEMORY
 
 
 def packed(*words: str) -> EmbeddingTable:
@@ -82,18 +82,18 @@ def test_a_word_in_two_rows_is_refused(name, tmp_path):
 
 @pytest.mark.parametrize("name", SAVERS)
 @pytest.mark.parametrize("word", ["a b", "a\nb", "\udcff", "a\0"])
-def test_words_that_a_format_can_not_hold_are_refused_alike(name, word, tmp_path):
-    told = []
+def test_words_that_a_format_can_not_hold_give_the_same_error(name, word, tmp_path):
+    errors: list[tuple[object, object] | None] = []
     for table in (packed("ok", word), EmbeddingTable(["ok", word], np.ones((2, 2), np.float32))):
         try:
             SAVERS[name](table, tmp_path / "v")
-            told.append("")
+            errors.append(None)
         except VectorFileError as error:
-            told.append(str(error))
-        if name == "spacy" and not told[-1]:
-            (tmp_path / "v").rename(tmp_path / f"v{len(told)}")
-    assert told[0] == told[1]
-    assert bool(told[0]) == (
+            errors.append((error.what, error.remedy))
+        if name == "spacy" and errors[-1] is None:
+            (tmp_path / "v").rename(tmp_path / f"v{len(errors)}")
+    assert errors[0] == errors[1]
+    assert (errors[0] is not None) == (
         (name.startswith("word2vec") and word in ("a b", "a\nb"))
         or (name == "glove" and word in ("a b", "a\nb"))
         or (name in ("spacy", "arrow", "parquet") and word == "\udcff")

@@ -1,4 +1,4 @@
-"""`load_vectors` finds the format by content, and its options mean the same for every format."""
+"""`load_vectors` detects the format from the content, and its options work for every format."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ LOADERS = (load_vectors, load_glove, load_word2vec, load_safetensors)
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("suffix", [".txt", ".bin", ".vec", ".gz", ".safetensors", ""])
-@pytest.mark.parametrize("packed", [False, True])
-def test_the_content_counts_and_not_the_name(golden, write, name, suffix, packed):
+@pytest.mark.parametrize("compressed", [False, True])
+def test_the_content_decides_and_not_the_name(golden, write, name, suffix, compressed):
     data = (golden / name).read_bytes()
-    stored = gzip.compress(data) if packed else data
+    stored = gzip.compress(data) if compressed else data
     table = load_vectors(write(stored, "v" + suffix))
     assert table.index_to_key == WORDS
     assert table.vectors[3].view(np.uint32).tolist() == [0x3EAAAAAB, 0x4B800000, 0x47F12065]
@@ -54,8 +54,8 @@ def test_safetensors_by_content(golden, tmp_path):
 
 @pytest.mark.parametrize("load", [load_vectors, load_safetensors])
 def test_gzipped_safetensors_are_read_into_memory(golden, write, load):
-    packed = gzip.compress((golden / "tiny.safetensors").read_bytes())
-    table = load(write(packed))
+    compressed = gzip.compress((golden / "tiny.safetensors").read_bytes())
+    table = load(write(compressed))
     assert table.index_to_key == WORDS
     assert table.vectors.tobytes() == load(golden / "tiny.safetensors").vectors.tobytes()
 
@@ -84,19 +84,19 @@ def test_limit_of_no_row(golden, name, limit):
         name.removeprefix("tiny.")[:6].removesuffix(".")
     ]
     for function in (load_vectors, load):
-        with pytest.raises(VectorFileError, match=f"limit={limit}: read at least one row"):
+        with pytest.raises(VectorFileError, match=f"limit={limit} must be 1 or more; leave limit"):
             function(golden / name, limit=limit)
 
 
 @pytest.mark.parametrize("name", [*FILES, "tiny.safetensors"])
-def test_one_string_is_no_list_of_keys(golden, name):
-    with pytest.raises(VectorFileError, match=r"keys='the' is one string.*keys=\['the'\]"):
+def test_one_string_is_not_a_list_of_keys(golden, name):
+    with pytest.raises(VectorFileError, match=r"keys='the' is a single string.*keys=\['the'\]"):
         load_vectors(golden / name, keys="the")
 
 
 @pytest.mark.parametrize("name", [*FILES, "tiny.safetensors"])
 @pytest.mark.parametrize("kind", [list, tuple, set, dict.fromkeys, iter])
-def test_keys_are_anything_that_gives_words(golden, name, kind):
+def test_keys_are_any_iterable_of_words(golden, name, kind):
     table = load_vectors(golden / name, keys=kind(["🙂", "not there", "the"]))
     assert table.index_to_key == ["the", "🙂"]
 
@@ -105,17 +105,17 @@ def test_keys_are_anything_that_gives_words(golden, name, kind):
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        (b"the", r"^keys has \d+, which is no string; pass a list of words"),
-        ([None], "^keys has None, which is no string; pass a list of words"),
-        ([["the"]], r"^keys can't be used \(unhashable type: 'list'\); pass a list of words"),
+        (b"the", r"^keys contains \d+, which is not a string; pass a list of words"),
+        ([None], "^keys contains None, which is not a string; pass a list of words"),
+        ([["the"]], r"^keys is not a collection of words \(unhashable type: 'list'\); pass a list"),
         (
             Vocabulary.from_texts(["the"]),
-            r"^keys can't be used \('Vocabulary' object is not iterable\); pass a list of words, "
-            r"such as keys=list\(vocabulary.key_to_index\)",
+            r"^keys is not a collection of words \('Vocabulary' object is not iterable\); pass a "
+            r"list of words, such as list\(vocab.key_to_index\)",
         ),
     ],
 )
-def test_keys_that_are_no_words(golden, name, keys, message):
+def test_keys_that_are_not_words(golden, name, keys, message):
     with pytest.raises(VectorFileError, match=message):
         load_vectors(golden / name, keys=keys)
 
@@ -124,16 +124,16 @@ def test_keys_that_are_no_words(golden, name, keys, message):
 def test_no_file(tmp_path, load):
     with pytest.raises(VectorFileError, match=r"nowhere\.txt: no such file \(looked in"):
         load(tmp_path / "nowhere.txt")
-    with pytest.raises(VectorFileError, match="is a folder; give the vector file inside it"):
+    with pytest.raises(VectorFileError, match=r"this (is a folder; give|folder is empty; pass)"):
         load(tmp_path)
     (tmp_path / "empty").touch()
     with pytest.raises(VectorFileError, match=r"empty: the file is empty \(0 bytes\)"):
         load(tmp_path / "empty")
 
 
-#: The first bytes of files, and what they are called where another format is expected.
+#: The first bytes of files, and their names in messages where another format is expected.
 MAGIC = [
-    (b"\xba\x16\x4f\x2f\x0c\0\0\0", r"a fastText binary model, not .*use load_fasttext\(path\)"),
+    (b"\xba\x16\x4f\x2f\x0c\0\0\0", r"a fastText binary model, not .*; use load_fasttext\(path\)"),
     (b"\x93NUMPY\x01\x00", r"a numpy array, not .*; use load_numpy\(path, words=\.\.\.\), or load"),
     (
         b"\x80\x04\x95\x10",
@@ -149,30 +149,30 @@ MAGIC = [
     ),
     (b"ARROW1\0\0", r"an Arrow file, not .*; use load_arrow\(path\), or load_vectors\(path\), wh"),
 ]
-#: Those that are known and not read, by any loader.
+#: Formats that are recognised but not read.
 UNREAD = [
     (
         b"\x89HDF\r\n\x1a\n",
-        r"an HDF5 file, .*; use h5py, and pass EmbeddingTable\(words, vectors\)$",
+        r"an HDF5 file, .*; read it with h5py and pass EmbeddingTable\(words, vectors\)$",
     ),
-    (b"SQLite format 3\0", "an SQLite database, .*; use the library that wrote it$"),
-    (b"FiFu\0\0", "a finalfusion file, .*; use the finalfusion library's export as word2vec$"),
+    (b"SQLite format 3\0", "an SQLite database, .*; export it with the library that wro"),
+    (b"FiFu\0\0", "a finalfusion file, .*; export it as word2vec with finalfusion$"),
 ]
 
 
 @pytest.mark.parametrize("load", [load_glove, load_word2vec, load_safetensors])
 @pytest.mark.parametrize(("magic", "message"), MAGIC + UNREAD)
 @pytest.mark.parametrize("name", ["v.bin", "v.txt"])
-@pytest.mark.parametrize("packed", [False, True])
-def test_a_wrong_guess_is_named(write, load, magic, message, name, packed):
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_wrong_guess_is_named(write, load, magic, message, name, compressed):
     data = magic + bytes(range(256)) * 20
-    with pytest.raises(VectorFileError, match=rf"{name} is {message}"):
-        load(write(gzip.compress(data) if packed else data, name))
+    with pytest.raises(VectorFileError, match=rf"{name}: this is {message}"):
+        load(write(gzip.compress(data) if compressed else data, name))
 
 
 @pytest.mark.parametrize(("magic", "message"), UNREAD)
 def test_known_formats_that_are_not_read_are_named(write, magic, message):
-    with pytest.raises(VectorFileError, match=rf"v\.txt is {message}"):
+    with pytest.raises(VectorFileError, match=rf"v\.txt: this is {message}"):
         load_vectors(write(magic + bytes(range(256)) * 20, "v.txt"))
 
 
@@ -196,12 +196,12 @@ def test_a_magic_number_and_noise(write, load, magic, message):
     [b"\0" * 1000, bytes(range(256)) * 30, b"\xff" * 100, b"\n\n\n", b"   \n \r\n", b"{}", b"\r"],
 )
 @pytest.mark.parametrize("load", LOADERS)
-def test_what_is_no_vector_file_is_refused(write, load, data):
+def test_other_files_are_refused(write, load, data):
     with pytest.raises(VectorFileError):
         load(write(data))
 
 
-def test_a_file_name_beyond_utf8_is_kept_readable(tmp_path):
+def test_a_file_name_that_is_not_utf8_is_kept_readable(tmp_path):
     path = tmp_path / "v\udcff.txt"
     try:
         path.write_bytes(b"a 1 2\n")
@@ -213,7 +213,7 @@ def test_a_file_name_beyond_utf8_is_kept_readable(tmp_path):
     assert load_vectors(tmp_path / "out").metadata["source"] == "v?.txt"
 
 
-def test_every_saver_writes_what_load_vectors_takes_for_its_format(tmp_path, table):
+def test_load_vectors_detects_the_format_of_every_saver(tmp_path, table):
     seen = 0
     for name, save in SAVERS.items():
         save(table, tmp_path / name)
@@ -260,6 +260,6 @@ def test_a_mapped_table_is_saved_over_its_own_file(tmp_path):
 
 
 def test_a_folder_has_no_members(golden):
-    message = r"is a folder, not an archive, so it has no member 'x'; leave member= out"
+    message = r"this is a folder, not an archive, so it has no member 'x'; leave out member"
     with pytest.raises(VectorFileError, match=message):
         load_vectors(golden / "spacy" / next((golden / "spacy").iterdir()).name, member="x")

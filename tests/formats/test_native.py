@@ -1,4 +1,4 @@
-"""The compiled loops and the Python ones read and write the same; numbers are rounded right."""
+"""The compiled and the Python loops give the same results, with correctly rounded numbers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Result = tuple[list[str], list[list[int]]] | str
 
 @contextlib.contextmanager
 def loops(native: bool, block: int = 1 << 22) -> Iterator[None]:
-    """Use the compiled loops or the Python ones, on blocks of some size."""
+    """Use the compiled or the Python loops, on blocks of a given size."""
     with pytest.MonkeyPatch.context() as patch:
         if not native:
             patch.setattr(_kernels, "native", None)
@@ -38,14 +38,14 @@ def loops(native: bool, block: int = 1 << 22) -> Iterator[None]:
 
 
 def bits_of(vectors: np.ndarray) -> np.ndarray:
-    """Return the bits of float32 numbers, all NaN taken as one."""
+    """Return the bits of float32 numbers, with one value for all NaN."""
     bits = np.ascontiguousarray(vectors).view(np.uint32).copy()
     bits[np.isnan(vectors)] = 0x7FC00000
     return bits
 
 
 def read(data: bytes, native: bool, block: int = 1 << 22, **options: object) -> Result:
-    """Return what comes of a file: words and bits, or the message."""
+    """Load a file; return its words and bits, or the error message."""
     with loops(native, block):
         try:
             table = load_vectors(io.BytesIO(data), **options)
@@ -55,7 +55,7 @@ def read(data: bytes, native: bool, block: int = 1 << 22, **options: object) -> 
 
 
 def nearest(text: str) -> int:
-    """Return the bits of the float32 nearest to a decimal, half to even, by exact arithmetic."""
+    """Return the bits of the float32 nearest to a decimal, halves to even, in exact arithmetic."""
     double = float(text)
     if math.isnan(double):
         return 0x7FC00000
@@ -69,8 +69,8 @@ def nearest(text: str) -> int:
 
     def distance(number: np.float32) -> tuple[Fraction, int]:
         value = float(number)
-        whole = limit if value == math.inf else -limit if value == -math.inf else Fraction(value)
-        return abs(whole - exact), int(number.view(np.uint32)) & 1
+        bounded = limit if value == math.inf else -limit if value == -math.inf else Fraction(value)
+        return abs(bounded - exact), int(number.view(np.uint32)) & 1
 
     best = min(around, key=distance)
     sign = np.float32(-0.0) if text.startswith("-") else np.float32(0.0)
@@ -78,7 +78,7 @@ def nearest(text: str) -> int:
 
 
 def is_float32(text: str) -> bool:
-    """Tell whether the float32 nearest to a decimal is finite."""
+    """Return whether the float32 nearest to a decimal is finite."""
     return nearest(text) & 0x7FFFFFFF < 0x7F800000
 
 
@@ -100,11 +100,11 @@ ODD = st.sampled_from(
         *("inf", "-inf", "Infinity", "nan", "NaN", "-nan"),
         *(".5", "5.", "-.5", "+.5", "+0", "-0", "0.0", "-0.0", "1e5", "1E-5"),
         *("1e-400", "3.4028235e38"),
-        "340282356779733661637539395458142568447",  # below the middle of the last and inf
+        "340282356779733661637539395458142568447",  # just below halfway from the largest to 2**128
         *("1.1754944e-38", "1e-45", "1.4e-45", "7.006492321624086e-46"),
-        "7.0064923216240853546186479164495e-46",  # just below the middle of 0 and the first
+        "7.0064923216240853546186479164495e-46",  # just below halfway from 0 to the smallest
         *("16777217", "16777217.0000000001", "9007199254740993", "123456789012345678901234567890"),
-        "1.00000017881393432617187499",  # its double is in the middle of two
+        "1.00000017881393432617187499",  # its double is halfway between two floats
         "1.00000017881393432617187500",
         "1.00000017881393432617187501",
     ]
@@ -122,14 +122,14 @@ TOO_LARGE = ["3.4028236e38", "1e39", "1e400", "-1e400", "34028235677973366163753
 
 @pytest.mark.parametrize("native", [False, True])
 @pytest.mark.parametrize("number", [*TOO_LARGE, "9" * 400, "0." + "0" * 40 + "1e90"])
-def test_a_number_too_large_for_float32_is_refused_where_it_stands(number, native):
-    told = r".*:1: value 2 of the vector is '.*', which is too large for float32; correct the .*"
-    assert re.fullmatch(told, str(read(f"word 1 {number} inf".encode(), native=native)))
+def test_a_number_too_large_for_float32_is_refused_with_its_place(number, native):
+    message = r".*:1: value 2 of the vector is '.*', which is too large for float32; correct the .*"
+    assert re.fullmatch(message, str(read(f"word 1 {number} inf".encode(), native=native)))
 
 
 @settings(max_examples=300)
 @given(st.lists(st.one_of(PLAIN.filter(is_float32), ODD), min_size=1, max_size=6))
-def test_every_spelling_is_the_nearest_float(numbers):
+def test_every_number_is_read_as_the_nearest_float(numbers):
     data = ("word " + " ".join(numbers)).encode()
     expected = (["word"], [[nearest(number) for number in numbers]])
     assert read(data, native=True) == expected
@@ -137,7 +137,7 @@ def test_every_spelling_is_the_nearest_float(numbers):
 
 
 @given(st.integers(0, 0x7F7FFFFF), st.sampled_from(["", "-"]), st.integers(0, 40))
-def test_numbers_about_the_middle_of_two_floats(bits, sign, places):
+def test_numbers_halfway_between_two_floats(bits, sign, places):
     low, high = (Decimal(float(np.uint32(b).view(np.float32))) for b in (bits, bits + 1))
     if high.is_infinite():
         high = Decimal(2**128)
@@ -160,7 +160,7 @@ def test_numbers_about_the_middle_of_two_floats(bits, sign, places):
     NO_NUMBERS,
     st.lists(PLAIN.filter(is_float32), max_size=3),
 )
-def test_what_is_no_number_is_named_alike(before, field, after):
+def test_both_loops_name_a_field_that_is_not_a_number(before, field, after):
     data = ("word " + " ".join([*before, field, *after])).encode()
     message = read(data, native=False, vector_size=len(before) + 1 + len(after))
     assert f"<file object>:1: value {len(before) + 1} of the vector is {field!r}" in message
@@ -199,14 +199,14 @@ OPTIONS = st.fixed_dictionaries(
 @example(b"a 1 2\n\na 1 2\n", {"limit": 2}, 1)
 @example(b"a 1 2\n\n", {"limit": 1}, 1)
 @example(b"c 0.1 1e99 \r\na ba b\n", {}, 1)
-def test_text_gives_the_same_wherever_blocks_end(data, options, block):
-    whole = read(data, native=False, **options)
-    assert read(data, native=True, **options) == whole
+def test_text_is_read_alike_in_blocks_of_any_size(data, options, block):
+    at_once = read(data, native=False, **options)
+    assert read(data, native=True, **options) == at_once
     pieces = read(data, native=False, block=block, **options)
     assert read(data, native=True, block=block, **options) == pieces
-    if pieces != whole:  # which of several errors is told, where a blank line is one of them
+    if pieces != at_once:  # another of several errors, one of them a blank line
         assert isinstance(pieces, str)
-        assert isinstance(whole, str)
+        assert isinstance(at_once, str)
         assert re.search(rb"^[ \r]*\n", data, re.MULTILINE)
 
 
@@ -229,18 +229,18 @@ ROWS = st.lists(
     OPTIONS,
     st.integers(1, 40),
 )
-def test_binary_gives_the_same_wherever_blocks_end(rows, header, cut, options, block):
+def test_binary_is_read_alike_in_blocks_of_any_size(rows, header, cut, options, block):
     data = header + b"\x80 \x80234567\x80" + rows[: len(rows) - cut]
     options.pop("vector_size", None)
-    whole = read(data, native=False, **options)
-    assert read(data, native=False, block=block, **options) == whole
-    assert read(data, native=True, block=block, **options) == whole
-    assert read(data, native=True, **options) == whole
+    at_once = read(data, native=False, **options)
+    assert read(data, native=False, block=block, **options) == at_once
+    assert read(data, native=True, block=block, **options) == at_once
+    assert read(data, native=True, **options) == at_once
 
 
 @both
 @given(st.lists(st.binary(max_size=6), max_size=40), st.lists(st.binary(max_size=6), max_size=40))
-def test_the_set_of_words_misses_none(words, others):
+def test_the_word_set_misses_no_word(words, others):
     words, others = (
         [word.replace(b"\n", b"") for word in words],
         [word.replace(b"\n", b"") for word in others],
@@ -258,7 +258,7 @@ def test_the_set_of_words_misses_none(words, others):
 
 
 def all_kinds() -> np.ndarray:
-    """Return a million random float32, and those about every power of two, as bits."""
+    """Return the bits of a million random float32, and of those next to every power of two."""
     random = np.random.default_rng(0).integers(0, 2**32, 1_000_000, dtype=np.uint32)
     edges = np.arange(-3, 4) + (np.arange(256)[:, None] << 23)
     edges = edges[(edges >= 0) & (edges < 1 << 31)].astype(np.uint32)
@@ -275,11 +275,11 @@ def digits(number: bytes) -> int:
 
 
 @both
-def test_a_million_numbers_come_back_and_are_short():
+def test_a_million_numbers_read_back_equal_and_are_short():
     bits = all_kinds()
     assert len(bits) == 1_003_578
     numbers = written(bits)
-    back = pl.Series(numbers).cast(pl.String).cast(pl.Float32).to_numpy()  # not by our own reader
+    back = pl.Series(numbers).cast(pl.String).cast(pl.Float32).to_numpy()  # an independent reader
     vectors = bits.view(np.float32)
     assert np.array_equal(bits_of(back), bits_of(vectors))
     parsed = _kernels.parse_text(
@@ -297,7 +297,7 @@ def test_a_million_numbers_come_back_and_are_short():
             longer.append(abs(value))
             assert digits(short) < digits(number) <= 9
             assert Fraction(Decimal(short.decode())) in ends_of(np.float32(value))
-    # Only numbers beyond 2^24 have an end of their interval that is a shorter decimal.
+    # Only for numbers beyond 2^24 can an end of the interval be a shorter decimal.
     assert min(longer) > 2**24
     assert len(longer) < 0.003 * len(bits)
 
@@ -310,7 +310,7 @@ def ends_of(value: np.float32) -> list[Fraction]:
 
 @both
 @given(st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=40), st.integers(1, 4))
-def test_rows_are_written_alike(bits, size):
+def test_both_loops_write_rows_alike(bits, size):
     bits = [b for b in bits if np.uint32(b).view(np.float32).__abs__() < 2**24] or [0]
     rows = -(-len(bits) // size)
     vectors = np.resize(np.array(bits, np.uint32), (rows, size)).view(np.float32)

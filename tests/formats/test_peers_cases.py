@@ -1,7 +1,7 @@
-"""The test cases that other readers of word vectors have, on our reader.
+"""The test cases of other readers of word vectors, run on ours.
 
-gensim's are its own files, which it installs; of the others the bytes are made here, after what
-their tests are about. `docs/formats.md` has the table of what each reader does.
+gensim's cases are the files it installs. The files of the others are made here, after their tests.
+`docs/formats.md` compares what each reader does.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LEFT_OPEN = pytest.mark.filterwarnings(
 )
 DATA = Path(gensim.__file__).parent / "test" / "test_data"
 
-#: Files that both read: format, rows, numbers, first word, and how gensim is called.
+#: Files that both read: format, rows, vector size, first word, and gensim's options.
 TEXT, BINARY, GLOVE = {}, {"binary": True}, {"no_header": True}
 BOTH = {
     "EN.1-10.cbow1_wind5_hs0_neg10_size300_smpl1e-05.txt": ("word2vec", 20, 300, "one", TEXT),
@@ -44,7 +44,7 @@ BOTH = {
     "toy-model.vec": ("word2vec", 22, 5, "the", TEXT),
     "word2vec_pre_kv_c": ("word2vec", 1750, 10, "the", TEXT),
 }
-#: fastText models that both read: rows, numbers, first word, words that are not UTF-8.
+#: fastText models that both read: rows, vector size, first word, words that are not UTF-8.
 FASTTEXT = {
     "cp852_fasttext.bin": (171, 2, "ji", 69),
     "crime-and-punishment.bin": (291, 5, "и", 0),
@@ -54,7 +54,7 @@ FASTTEXT = {
     "toy-model.bin": (22, 5, "the", 0),
     "toy-model-pretrained.bin": (24, 5, "the", 0),
 }
-#: Files that we read and gensim does not: format, rows, numbers, first word, not UTF-8, its error.
+#: Files only we read: format, rows, vector size, first word, not UTF-8, and gensim's error.
 OURS = {
     "pang_lee_polarity_fasttext.bin": ("fasttext", 1694, 100, ".", 5, NotImplementedError),
     "pang_lee_polarity_fasttext.vec": ("word2vec", 1694, 100, ".", 5, UnicodeDecodeError),
@@ -63,7 +63,7 @@ OURS = {
         UnicodeDecodeError,
     ),
 }
-#: Pickles of word vectors that both open: rows, numbers, first word.
+#: Pickles of word vectors that both open: rows, vector size, first word.
 PICKLED = {
     "compatible-hash-true.model": (22, 5, "the"),
     "model-from-gensim-3.8.0.w2v": (3, 300, "t"),
@@ -79,7 +79,7 @@ PICKLED = {
         )
     },
 }
-#: Files that neither takes for vectors but that a lax reader does: lists of numbers.
+#: Lists of words and numbers, not vectors, that load as vectors.
 LISTS = {"DTM/sstats_test.txt", "w2v_keyedvectors_load_test.vocab"}
 
 
@@ -89,7 +89,7 @@ def test_what_gensim_reads_we_read_to_the_bit(name):
     source_format, rows, size, first, options = BOTH[name]
     table = load_vectors(DATA / name)
     keyed = KeyedVectors.load_word2vec_format(DATA / name, **options)
-    gc.collect()  # the file that gensim leaves open, before warnings are errors again
+    gc.collect()  # closes the file that gensim leaves open, before warnings are errors again
     assert table.metadata["source_format"] == source_format
     assert (len(table), table.vector_size, table.index_to_key[0]) == (rows, size, first)
     assert table.index_to_key == keyed.index_to_key
@@ -104,10 +104,10 @@ def test_fasttext_models_of_gensim(name):
     assert (len(table), table.vector_size, table.index_to_key[0]) == (rows, size, first)
     assert len(keyed) == rows
     assert table.metadata.get("non_utf8", "0") == str(not_utf8)
-    # Words that gensim decodes otherwise it composes of other subwords too.
+    # gensim decodes words that are not UTF-8 differently, and so composes other subwords.
     same = [row for row, word in enumerate(table.index_to_key) if word == keyed.index_to_key[row]]
     assert len(same) == rows - not_utf8
-    if table.metadata["fasttext_version"] != "10":  # gensim goes on taking n-grams of this word
+    if table.metadata["fasttext_version"] != "10":  # gensim still uses n-grams of this word
         same = [row for row in same if table.index_to_key[row] != "</s>"]
     assert np.abs(table.vectors[same] - keyed.vectors[same]).max() < 1e-6
 
@@ -136,7 +136,7 @@ def test_files_that_gensim_does_not_read(name):
 
 
 def test_a_header_of_gensim_that_lies():
-    message = r"pretrained\.vec:3: the header promises 3 vectors, the file has 1; .*limit=1"
+    message = r"pretrained\.vec:3: the header promises 3 vectors, but the file has 1; .*limit=1"
     with pytest.raises(VectorFileError, match=message):
         load_vectors(DATA / "pretrained.vec")
     with pytest.raises(EOFError, match="unexpected end of input"):
@@ -157,7 +157,7 @@ def test_pickles_of_gensim(name):
     assert (len(table), table.vector_size, table.index_to_key[0]) == PICKLED[name]
 
 
-def test_no_other_file_of_gensim_is_taken_for_vectors():
+def test_no_other_file_of_gensim_is_read_as_vectors():
     read, refused, pickles = set(), 0, 0
     for folder, _, names in os.walk(DATA):
         for name in names:
@@ -167,14 +167,14 @@ def test_no_other_file_of_gensim_is_taken_for_vectors():
                 read.add(path.relative_to(DATA).as_posix())
             except VectorFileError as error:
                 refused += 1
-                pickles += "is a Python pickle" in str(error)
+                pickles += str(error.what).startswith("this is a Python pickle")
     assert read == {*BOTH, *FASTTEXT, *OURS, *LISTS}
     assert len(read) == 23
     assert refused > 150
     assert pickles > 90
 
 
-# glove.840B: words with spaces, the tokens as they stand there, numbers made up
+# glove.840B: its words with spaces, with made-up numbers
 
 AWKWARD = [
     *(". . .", ". . . . .", ". .", "at name@domain.com", "to name@domain.com"),
@@ -198,9 +198,9 @@ def test_awkward_tokens_of_glove_840b(write, first):
     table = load_vectors(path)
     assert table.index_to_key == words
     assert table.vectors.tobytes() == vectors.tobytes()
-    with pytest.raises(ValueError):  # noqa: PT011  (of numpy, in other words each version)
+    with pytest.raises(ValueError):  # noqa: PT011  (numpy's, whose text varies)
         KeyedVectors.load_word2vec_format(path, no_header=True)
-    gc.collect()  # the file that gensim left open, before the warnings are errors again
+    gc.collect()  # closes the file that gensim left open, before warnings are errors again
     chosen = load_vectors(path, keys=AWKWARD)
     assert chosen.index_to_key == AWKWARD
 
@@ -208,15 +208,15 @@ def test_awkward_tokens_of_glove_840b(write, first):
 # torchtext: the bytes of a Vectors file
 
 
-def test_a_header_is_no_word_though_it_has_one_number(write):
-    # torchtext skips every line of one number, also where vectors have one.
+def test_a_header_with_a_vector_size_of_1_is_not_a_row(write):
+    # torchtext skips every line of one number, even if all vectors have one.
     assert load_vectors(write(b"2 1\na 5\nb 6\n")).vectors.tolist() == [[5.0], [6.0]]
     assert load_vectors(write(b"a 5\nb 6\n")).vectors.tolist() == [[5.0], [6.0]]
 
 
 def test_words_that_torchtext_skips_or_replaces(write):
     table = load_vectors(write(b"\xff 1 2\na 3 4\na 5 6\n"))
-    assert table.index_to_key == ["\udcff", "a"]  # torchtext lacks the first, and a is 5 6
+    assert table.index_to_key == ["\udcff", "a"]  # torchtext skips the first, and a is 5 6
     assert table["a"].tolist() == [3.0, 4.0]
 
 
@@ -225,16 +225,16 @@ def test_a_no_break_space_stays_in_its_word(write):
     assert table.index_to_key == ["\u00a0\u00a0", "x\u00a0y"]
 
 
-def test_a_comma_behind_the_word_is_not_read_as_part_of_it(write):
-    # The file of torchtext's prototype reader: the word, a comma, numbers between spaces.
-    with pytest.raises(VectorFileError, match="a word and its first number are parted by ','"):
+def test_a_comma_after_the_word_is_not_read_as_part_of_it(write):
+    # A file of torchtext's prototype reader: the word, a comma, numbers separated by spaces.
+    with pytest.raises(VectorFileError, match="',', not a space, separates the word from its nu"):
         load_vectors(write(b"a,1 0 0\nb,0 1 0\n"))
 
 
-# AllenNLP: an EmbeddingsTextFile in every wrapping
+# AllenNLP: an EmbeddingsTextFile in every compression
 
 LINES = "think 0.143 0.189\nmake 0.878 0.651\nàèìòù 1.0 2.0\n".encode()
-WRAPPED = {
+COMPRESSED = {
     "txt": LINES,
     "gz": gzip.compress(LINES),
     "bz2": bz2.compress(LINES),
@@ -246,9 +246,9 @@ WRAPPED = {
 }
 
 
-@pytest.mark.parametrize("kind", WRAPPED)
-def test_every_wrapping_of_allennlp(write, kind):
-    table = load_vectors(write(WRAPPED[kind]))
+@pytest.mark.parametrize("kind", COMPRESSED)
+def test_every_compression_of_allennlp(write, kind):
+    table = load_vectors(write(COMPRESSED[kind]))
     assert table.index_to_key == ["think", "make", "àèìòù"]
     assert table.vectors.tolist() == np.float32([[0.143, 0.189], [0.878, 0.651], [1, 2]]).tolist()
 
@@ -270,15 +270,15 @@ def test_an_archive_of_several_needs_a_member(write, pack):
     [
         (b"3 2", ""),
         (b"2 3", "the header promises vectors of 3 numbers, but line 2 has 2"),
-        (b"3", "vectors.txt:1: 0 numbers where 2 are expected in '3'"),
-        (b"hello 1", "vectors.txt:1: 1 numbers where 2 are expected in 'hello 1'"),
+        (b"3", "vectors.txt:1: 0 of 2 numbers in '3'"),
+        (b"hello 1", "vectors.txt:1: 1 of 2 numbers in 'hello 1'"),
         (
             b"111 222 hello",
             "vectors.txt:1: value 2 of the vector is 'hello', which is not a number",
         ),
     ],
 )
-def test_first_lines_that_allennlp_tells_from_headers(write, header, message):
+def test_first_lines_that_allennlp_distinguishes_from_headers(write, header, message):
     path = write(header + b"\n" + LINES)
     if not message:
         assert len(load_vectors(path)) == 3
@@ -290,7 +290,7 @@ def test_first_lines_that_allennlp_tells_from_headers(write, header, message):
 # flair: gensim's readers, chosen by the suffix
 
 
-def test_the_suffix_chooses_nothing(write):
+def test_the_suffix_does_not_matter(write):
     text, data = b"2 2\na 1 2\nb 3 4\n", KeyedVectors(2)
     data.add_vectors(["a", "b"], np.float32([[1, 2], [3, 4]]))
     data.save_word2vec_format(write(b"", "w.bin"), binary=True)
@@ -307,21 +307,22 @@ def test_the_suffix_chooses_nothing(write):
 # spaCy: `init vectors` and Vectors
 
 
-def test_digits_in_front_are_no_shape(write):
-    # spaCy takes a first line that begins with two integers for the shape.
+def test_leading_integers_are_not_a_shape(write):
+    # spaCy takes a first line that starts with two integers for the shape.
     assert load_vectors(write(b"1 2 3\n4 5 6\n")).index_to_key == ["1", "4"]
 
 
 def test_a_floret_table_is_named(write):
     table = b"10 3 2 3 2 2166136261 < >\n0 -2.2 3.9 2.6\n1 -3.1 -1.7 10.7\n"
     with pytest.raises(
-        VectorFileError, match=r"is a floret table, .* use spacy init vectors --mode"
+        VectorFileError,
+        match=r"is a floret table, .*; convert .* spacy init vectors --mode floret",
     ):
         load_vectors(write(table))
     words = b'2 3\n" -1.1 1.4 -1.6\nund 2.1 1.8 -1.3\n'
     assert load_vectors(write(words)).index_to_key == ['"', "und"]
 
 
-def test_equal_vectors_stay_apart(write):
+def test_equal_vectors_stay_separate_rows(write):
     table = load_vectors(write(b"a1 1 2\na2 1 2\nb 3 4\n"))
     assert table.vectors.tolist() == [[1.0, 2.0], [1.0, 2.0], [3.0, 4.0]]

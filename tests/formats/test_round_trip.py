@@ -1,4 +1,4 @@
-"""Any table that a format can hold comes back from it, bit for bit; others are refused."""
+"""Any table that a format can hold reads back bit for bit; others are refused."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BITS = st.one_of(
     st.integers(0, 2**32 - 1),
     st.sampled_from([0, 1 << 31, 1, 0x007FFFFF, 0x7F800000, 0xFF800000, 0x7FC00000, 0x7F7FFFFF]),
 )
-#: The first bytes of files of other kinds.
+#: The first bytes of files of other formats.
 OTHERS = re.compile(
     rb"""\xef\xbb\xbf|\xff\xfe[^\0]\0|\xfe\xff\0  # byte order marks
     |\x1f\x8b|PK\x03\x04|PK\x05\x06|BZh|\xfd7zXZ\0|\x28\xb5\x2f\xfd  # compressed
@@ -35,8 +35,8 @@ OTHERS = re.compile(
     |SQLite\ format\ 3\0|FiFu|version\ https://git-lfs\.github\.com/|<!(DOCTYPE|doctype)\ html""",
     re.VERBOSE,
 )
-#: Words that look as if a number behind a comma belonged to the vector.
-PARTED = re.compile(r"[^\t,;]*([\t,;])[-+]?[0-9.]+([eE][-+]?[0-9]+)?")
+#: Words that end like a number of the vector after a comma.
+ENDS_IN_NUMBER = re.compile(r"[^\t,;]*([\t,;])[-+]?[0-9.]+([eE][-+]?[0-9]+)?")
 
 
 @st.composite
@@ -51,25 +51,25 @@ def tables(draw) -> EmbeddingTable:
 
 @pytest.fixture(scope="module", autouse=True)
 def _unsynced():
-    """Leave it to the system when files reach the disk; nothing here needs them to."""
+    """Do not wait for files to reach the disk."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda handle: None)
         yield
 
 
-# What each format can hold, and else the message it gives
+# The message for a table that a format can't hold
 
 
 def is_utf8(word: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in word)
 
 
-def by_word2vec(table: EmbeddingTable) -> str:
+def refused_by_word2vec(table: EmbeddingTable) -> str:
     spaced = any(" " in word or "\n" in word for word in table.index_to_key)
     return r"of \d words contain '( |\\n)', which a word2vec file can't hold" if spaced else ""
 
 
-def by_glove(table: EmbeddingTable) -> str:
+def refused_by_glove(table: EmbeddingTable) -> str:
     words = table.index_to_key
     spaces = Counter(word.count(" ") for word in words)
     if any("\n" in word for word in words):
@@ -77,38 +77,38 @@ def by_glove(table: EmbeddingTable) -> str:
     if OTHERS.match(words[0].encode("utf-8", "surrogateescape")):
         return "starts like a byte order mark"
     if max(spaces.values()) != spaces[0] or list(spaces.values()).count(spaces[0]) > 1:
-        return "are without a space, too few to tell words from numbers"
-    ends = [match and match[1] for match in map(PARTED.fullmatch, words)]
+        return "contain no space, so readers of GloVe text would get the vector size wrong"
+    ends = [match and match[1] for match in map(ENDS_IN_NUMBER.fullmatch, words)]
     if len(words) > 1 and ends[0] and len(set(ends)) == 1:
         return "all of the first . words end in .* and a number"
     return ""
 
 
-def by_utf8(table: EmbeddingTable) -> str:
+def refused_by_utf8(table: EmbeddingTable) -> str:
     return "" if all(map(is_utf8, table.index_to_key)) else "UTF-8"
 
 
-def by_all(table: EmbeddingTable) -> str:
+def never_refused(table: EmbeddingTable) -> str:
     return ""
 
 
-#: Why a format can't hold a table, as a pattern; empty if it can.
+#: A pattern of the message for a table that a format can't hold; empty if it can.
 REFUSED: dict[str, Callable[[EmbeddingTable], str]] = {
-    "arrow": by_utf8,
-    "glove": by_glove,
-    "numpy-archive": by_all,
-    "parquet": by_utf8,
-    "safetensors": by_all,
-    "spacy": by_utf8,
-    "word2vec": by_word2vec,
-    "word2vec-binary": by_word2vec,
+    "arrow": refused_by_utf8,
+    "glove": refused_by_glove,
+    "numpy-archive": never_refused,
+    "parquet": refused_by_utf8,
+    "safetensors": never_refused,
+    "spacy": refused_by_utf8,
+    "word2vec": refused_by_word2vec,
+    "word2vec-binary": refused_by_word2vec,
 }
-#: Formats of numbers as text: all NaN are one.
+#: Formats of numbers as text, which have a single NaN.
 TEXT = ("glove", "word2vec")
 
 
 def bits_of(vectors: np.ndarray, *, one_nan: bool) -> list[list[int]]:
-    """Return the bits of float32 numbers, all NaN taken as one or as they are."""
+    """Return the bits of float32 numbers, if asked with one value for all NaN."""
     bits = np.ascontiguousarray(vectors).view(np.uint32).copy()
     if one_nan:
         bits[np.isnan(vectors)] = 0x7FC00000
@@ -116,7 +116,7 @@ def bits_of(vectors: np.ndarray, *, one_nan: bool) -> list[list[int]]:
 
 
 def there_and_back(table: EmbeddingTable, name: str, keys=None, limit=None) -> EmbeddingTable:
-    """Return the table that a format gives back, in memory."""
+    """Save a table, and return what loads, in memory."""
     with tempfile.TemporaryDirectory() as folder:
         SAVERS[name](table, Path(folder, "out"))
         assert [file.name for file in Path(folder).iterdir()] == ["out"]
@@ -133,7 +133,7 @@ def refused(table: EmbeddingTable, name: str, match: str) -> None:
 
 
 def equal(back: EmbeddingTable, table: EmbeddingTable, *names: str) -> None:
-    """Assert that a table came back the same from formats."""
+    """Assert that a table is unchanged after a round trip through formats."""
     one_nan = any(name in TEXT for name in names)
     assert back.index_to_key == table.index_to_key
     assert bits_of(back.vectors, one_nan=one_nan) == bits_of(table.vectors, one_nan=one_nan)
@@ -153,7 +153,7 @@ ODD_TABLES = [
     EmbeddingTable(["ARROW1", "c", "d"], np.ones((3, 2))),
     EmbeddingTable(["1,5", "a,-2e3"], np.ones((2, 2))),
     EmbeddingTable(["1,5", "a;2"], np.ones((2, 2))),
-    EmbeddingTable(["ORTH", "is", "PUNCT"], np.eye(3)),  # names that spaCy numbers
+    EmbeddingTable(["ORTH", "is", "PUNCT"], np.eye(3)),  # names of spaCy's symbols
 ]
 
 
@@ -216,7 +216,7 @@ def test_safetensors_keeps_all_of_a_table(table):
 @pytest.mark.parametrize("name", SAVERS)
 @settings(max_examples=30)
 @given(table=tables(), data=st.data())
-def test_keys_and_limit_select_rows_of_the_whole(name, table, data):
+def test_keys_and_limit_select_rows_of_the_table(name, table, data):
     if REFUSED[name](table):
         return
     keys = data.draw(st.lists(st.sampled_from(table.index_to_key)))

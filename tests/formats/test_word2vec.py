@@ -80,9 +80,9 @@ def test_a_table_larger_than_a_writer_block(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "call"), [("tiny.word2vec.txt", True), ("tiny.word2vec.bin", 0)])
-def test_the_wrong_kind_is_refused_with_the_right_call(golden, name, call):
+def test_the_wrong_kind_is_refused_with_the_right_option(golden, name, call):
     has = "text" if call else "binary"
-    message = rf"{name} is {has}, not .*use load_word2vec\(path, binary={not call}\)"
+    message = rf"{name}: this is {has}, not .*; pass binary={not call}"
     with pytest.raises(VectorFileError, match=message):
         load_word2vec(golden / name, binary=bool(call))
 
@@ -94,7 +94,7 @@ def test_no_header_is_refused_with_the_right_call(golden):
 
 
 @pytest.mark.parametrize("first", [b"1\n\x00\x40", b" \n1\x40", b"\n\n\n\n", b"1.5\n", b"    "])
-def test_floats_whose_bytes_begin_like_a_line_of_text_are_binary(write, first):
+def test_floats_whose_bytes_start_like_a_line_of_text_are_binary(write, first):
     vectors = [*struct.unpack("<f", first), 0.5, -2.0]
     data = b"2 3\nw " + struct.pack("<3f", *vectors) + b"x " + struct.pack("<3f", 1, 2, 3)
     table = load_word2vec(write(data))
@@ -134,16 +134,16 @@ def test_refuses_words_it_cannot_hold(tmp_path, binary, words, message):
 
 @pytest.mark.parametrize("binary", [False, True])
 def test_refuses_empty_and_doubled_tables(tmp_path, binary):
-    with pytest.raises(VectorFileError, match="the table is 0 x 3; a word2vec file needs"):
+    with pytest.raises(VectorFileError, match="the table is 0 x 3, but a word2vec file n"):
         save_word2vec(EmbeddingTable([], np.zeros((0, 3))), tmp_path / "out", binary=binary)
-    with pytest.raises(VectorFileError, match="the table is 1 x 0; a word2vec file needs"):
+    with pytest.raises(VectorFileError, match="the table is 1 x 0, but a word2vec file n"):
         save_word2vec(EmbeddingTable(["a"], np.zeros((1, 0))), tmp_path / "out", binary=binary)
     with pytest.raises(VocabularyError, match="'a' is in rows 0 and 1"):
         save_word2vec(EmbeddingTable(["a", "a"], np.eye(2)), tmp_path / "out", binary=binary)
 
 
-def test_a_binary_file_that_looks_like_text_is_read_if_it_is_asked_for(tmp_path):
-    random, asked = np.random.default_rng(0), 0
+def test_a_binary_file_that_looks_like_text_is_read_on_request(tmp_path):
+    random, text_like = np.random.default_rng(0), 0
     for number in range(400):
         table = EmbeddingTable([f"w{number}"], random.normal(size=(1, 1)).astype(np.float32))
         save_word2vec(table, tmp_path / "v.bin", binary=True)
@@ -152,8 +152,8 @@ def test_a_binary_file_that_looks_like_text_is_read_if_it_is_asked_for(tmp_path)
         assert read.vectors.tobytes() == table.vectors.tobytes()
         with open(tmp_path / "v.bin", "rb") as file:
             file.seek(-4, 2)
-            asked += file.read().isascii()
-    assert asked > 5
+            text_like += file.read().isascii()
+    assert text_like > 5
     (tmp_path / "v.txt").write_bytes(b"2 2\na 1 2\nb 3 4\n")
-    with pytest.raises(VectorFileError, match=r"v.txt is text, not binary; use load_word2vec"):
+    with pytest.raises(VectorFileError, match=r"v\.txt: this is text, not binary; pass binary=F"):
         load_word2vec(tmp_path / "v.txt", binary=True)

@@ -202,7 +202,7 @@ def wanted_keys(keys: Collection[str] | None) -> frozenset[str] | None:
         raise VectorFileError(
             (Option("keys"), f" is not a collection of words ({error})"),
             value=keys,
-            remedy="pass a list of words",
+            remedy="pass a list of words, such as list(vocab.key_to_index)",
         ) from error
     odd = [key for key in wanted if not isinstance(key, str)]
     if odd:
