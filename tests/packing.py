@@ -1,4 +1,4 @@
-"""Packed files, sound and lying, for tests."""
+"""Compressed files and archives for tests, valid and damaged."""
 
 from __future__ import annotations
 
@@ -25,21 +25,28 @@ def zipped(*members: tuple[str, bytes]) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in members:
-            archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)  # without the time
+            archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)  # a fixed time
     return file.getvalue()
 
 
 def patched_zip(data: bytes, offset: int, value: int, field: str = "<H") -> bytes:
-    """Return a zip archive with a field of its headers changed, by its place in the local one."""
-    whole = bytearray(zipped(("v.txt", data)))
-    central = whole.index(b"PK\x01\x02")
+    """Return a zip archive with one field changed in both headers.
+
+    Args:
+        data: the content of its member.
+        offset: the offset of the field in the local header.
+        value: the new value.
+        field: the format of the field, for `struct`.
+    """
+    archive = bytearray(zipped(("v.txt", data)))
+    central = archive.index(b"PK\x01\x02")
     for place in (offset, central + offset + 2):
-        struct.pack_into(field, whole, place, value)
-    return bytes(whole)
+        struct.pack_into(field, archive, place, value)
+    return bytes(archive)
 
 
 def tarred(*members: tuple[str, bytes], mode: str = "w", kind: bytes = tarfile.REGTYPE) -> bytes:
-    """Return a tar archive of members `(name, data)`, all of one kind."""
+    """Return a tar archive of members `(name, data)`, all of the same kind."""
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode=mode, format=tarfile.GNU_FORMAT) as archive:
         for name, data in members:
@@ -52,7 +59,7 @@ def tarred(*members: tuple[str, bytes], mode: str = "w", kind: bytes = tarfile.R
 
 
 def lying_tar(kind: bytes, size: int) -> bytes:
-    """Return the header of a tar member that promises bytes which don't follow."""
+    """Return the header of a tar member that promises bytes that don't follow."""
     info = tarfile.TarInfo("v.txt")
     info.type, info.size = kind, size
     return info.tobuf(tarfile.GNU_FORMAT)

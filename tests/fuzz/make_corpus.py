@@ -1,6 +1,6 @@
-"""Make the corpus of the fuzzer anew: one small sound file of each kind, most from `tests/golden`.
+"""Write the corpus of the fuzzer: small valid files of each format, most from `tests/golden`.
 
-Inputs that the fuzzer found are kept beside them; this script leaves those alone.
+It leaves inputs that the fuzzer found, which are beside them, alone.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def main() -> None:
     write("inspect", "binary", binary)
     write("inspect", "safetensors", (GOLDEN / "tiny.safetensors").read_bytes())
     write("inspect", "npy.npz", (GOLDEN / "tiny.npz").read_bytes())
-    packed = {
+    compressed = {
         "gzip": gzip.compress(TEXT, mtime=0),
         "bzip2": bz2.compress(TEXT),
         "xz": lzma.compress(TEXT),
@@ -78,7 +78,7 @@ def main() -> None:
         "tar-gzip": gzip.compress(tarred(("v.txt", TEXT), ("w.txt", TEXT)), mtime=0),
         "gzip-zip-gzip": gzip.compress(zipped(("v.gz", gzip.compress(TEXT, mtime=0))), mtime=0),
     }
-    for name, data in packed.items():
+    for name, data in compressed.items():
         write("source", name, data)
 
 

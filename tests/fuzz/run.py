@@ -1,12 +1,12 @@
-"""Let a coverage-guided fuzzer loose on every parser, or replay inputs that it found.
+"""Run a coverage-guided fuzzer on every parser, or replay inputs that it found.
 
     python tests/fuzz/run.py --seconds 30                 each target for half a minute
     python tests/fuzz/run.py --seconds 600 arrow spacy    some targets, longer
     python tests/fuzz/run.py tests/fuzz/found/arrow-...   replay an input
 
-Each target starts from `corpus/<target>`. An input that ends in anything but a table or one of the
-library's errors, takes over ten seconds or over two gigabytes goes to `found/`; put it into the
-corpus once the bug is gone, and the tests replay it from then on.
+Each target starts from `corpus/<target>`. An input must give a table or one of the library's
+errors, within ten seconds and two gigabytes; otherwise it is saved in `found/`. Move it to the
+corpus when the bug is fixed, and the tests will replay it.
 
 The fuzzer is atheris (libFuzzer): pip install -e ".[fuzz]".
 """
@@ -31,11 +31,11 @@ LONGEST = 20_000  # bytes of an input
 
 
 def main() -> int:
-    """Run what the command line asks for; the exit code is 1 if anything was found."""
+    """Fuzz or replay; return 1 if anything was found."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("what", nargs="*", help="targets, all by default, or files to replay")
-    parser.add_argument("--seconds", type=int, default=30, help="for each target")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="targets at a time")
+    parser.add_argument("--seconds", type=int, default=30, help="time for each target")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="targets run in parallel")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     sys.path.insert(0, str(HERE))
@@ -58,7 +58,7 @@ def main() -> int:
 
 
 def fuzz_in_process(name: str, seconds: int) -> int:
-    """Fuzz one target in a process of its own, and say in one line what came of it."""
+    """Fuzz one target in its own process, and print the result in one line."""
     command = [sys.executable, __file__, "--child", name, "--seconds", str(seconds)]
     with tempfile.TemporaryDirectory() as new:
         run = subprocess.run([*command, new], stderr=subprocess.STDOUT, stdout=subprocess.PIPE)
@@ -77,13 +77,13 @@ def fuzz_in_process(name: str, seconds: int) -> int:
 
 
 def fuzz(name: str, seconds: int, new: Path) -> None:
-    """Fuzz one target; libFuzzer ends the process."""
+    """Fuzz one target; libFuzzer ends the process when it is done."""
     import atheris
 
     with atheris.instrument_imports(include=["finetune_embed"]):
         targets = importlib.import_module("targets")
     FOUND.mkdir(exist_ok=True)
-    for seed in targets.seeds(name):  # what is imported late counts for no input
+    for seed in targets.seeds(name):  # lazy imports happen here, not in a fuzzed input
         targets.check(name, seed.read_bytes())
     options = [
         f"-max_total_time={seconds}",
@@ -98,7 +98,7 @@ def fuzz(name: str, seconds: int, new: Path) -> None:
 
 
 def replay(file: Path) -> None:
-    """Give an input of `found/` or `corpus/` to its target; an error comes through."""
+    """Run a target on an input of `found/` or `corpus/`; any other error propagates."""
     targets = importlib.import_module("targets")
     fitting = [name for name in targets.TARGETS if file.name.startswith(f"{name}-")]
     name = file.parent.name if file.parent.name in targets.TARGETS else max(fitting, key=len)

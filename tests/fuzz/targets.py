@@ -1,4 +1,4 @@
-"""What is fuzzed: each parser as a function of bytes, which may raise `FinetuneEmbedError` only."""
+"""The fuzzed parsers, as functions of bytes that may only raise `FinetuneEmbedError`."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from finetune_embed.formats import (
     load_static,
     word2vec,
 )
-from finetune_embed.formats.common import text as _text
+from finetune_embed.formats.common import text
 from finetune_embed.inspection import inspect
 
 __all__ = ["CORPUS", "TARGETS", "check", "pack", "seeds", "unpack"]
 
 CORPUS = Path(__file__).parent / "corpus"
-#: Files of a folder that is fuzzed, in the order in which `pack` puts them in one input.
+#: The files of fuzzed folders, in their order in an input.
 SPACY = ("key2row", "vectors", "strings.json", "vectors.cfg")
 STATIC = ("model.safetensors", "tokenizer.json", "modules.json", "config.json")
 DATASET = ("data-00000-of-00001.arrow", "state.json", "dataset_info.json")
@@ -48,15 +48,15 @@ def pack(*files: bytes) -> bytes:
 
 
 def unpack(data: bytes) -> Iterator[bytes]:
-    """Yield the files of an input; whatever their lengths claim, there are bytes for them."""
+    """Yield the files of an input; lengths may exceed the bytes that are left."""
     while data:
         length = int.from_bytes(data[:4], "little")
         yield data[4 : 4 + length]
         data = data[4 + length :]
 
 
-def _use(table: EmbeddingTable) -> None:
-    """Look at all of a table, since words and mapped rows are read when first used."""
+def _read_all(table: EmbeddingTable) -> None:
+    """Read all of a table, since words and mapped rows are read lazily."""
     assert len(table.index_to_key) == len(table.vectors) == len(table)
     table.vectors.tobytes()
     for word in table.index_to_key:
@@ -69,58 +69,58 @@ def _use(table: EmbeddingTable) -> None:
 
 
 def _file(load: Callable[..., EmbeddingTable]) -> Callable[[bytes], None]:
-    """Return a target: the bytes as a file object and, mapped, as a file; options by the length."""
+    """Return a target that loads bytes as a file object or a file, with one of `OPTIONS`."""
 
     def target(data: bytes) -> None:
         options = OPTIONS[len(data) % len(OPTIONS)]
         if len(data) % 3:
-            _use(load(io.BytesIO(data), **options))
+            _read_all(load(io.BytesIO(data), **options))
             return
         with tempfile.NamedTemporaryFile() as file:
             file.write(data)
             file.flush()
-            _use(load(file.name, **options))
+            _read_all(load(file.name, **options))
 
     return target
 
 
 def _folder(load: Callable[..., EmbeddingTable], names: tuple[str, ...]) -> Callable[[bytes], None]:
-    """Return a target: a folder of files; an empty one is left out."""
+    """Return a target that loads a folder of the files that are not empty."""
 
     def target(data: bytes) -> None:
         with tempfile.TemporaryDirectory() as folder:
             for name, content in zip(names, unpack(data), strict=False):
                 if content:
                     Path(folder, name).write_bytes(content)
-            _use(load(folder, **OPTIONS[len(data) % len(OPTIONS)]))
+            _read_all(load(folder, **OPTIONS[len(data) % len(OPTIONS)]))
 
     return target
 
 
-def _text_of_any_blocks(data: bytes) -> None:
-    """Read text, in blocks of a size that its first byte tells."""
+def _text_in_blocks(data: bytes) -> None:
+    """Read text in blocks of a size given by the first byte."""
     block, data = 1 + data[0] % 64 if data else 1, data[1:]
-    before, _text.BLOCK = _text.BLOCK, block
+    before, text.BLOCK = text.BLOCK, block
     try:
         with open_source(io.BytesIO(data)) as source:
             read = word2vec.read if data[:1].isdigit() else glove.read
-            _use(read(source, **OPTIONS[len(data) % len(OPTIONS)]))
+            _read_all(read(source, **OPTIONS[len(data) % len(OPTIONS)]))
     finally:
-        _text.BLOCK = before
+        text.BLOCK = before
 
 
-def _binary_of_any_blocks(data: bytes) -> None:
-    """Read word2vec binary, in blocks of a size that its first byte tells."""
+def _binary_in_blocks(data: bytes) -> None:
+    """Read word2vec binary in blocks of a size given by the first byte."""
     block, data = 1 + data[0] % 64 if data else 1, data[1:]
     before, word2vec.BLOCK = word2vec.BLOCK, block
     try:
-        _use(load_word2vec(io.BytesIO(data), **OPTIONS[len(data) % len(OPTIONS)]))
+        _read_all(load_word2vec(io.BytesIO(data), **OPTIONS[len(data) % len(OPTIONS)]))
     finally:
         word2vec.BLOCK = before
 
 
 def _source(data: bytes) -> None:
-    """Undo compression, and read whatever comes out of it."""
+    """Decompress, and read the result."""
     with open_source(io.BytesIO(data), "v.txt" if len(data) % 5 == 0 else None) as source:
         source.peek(100)
         while source.read(1 << 16):
@@ -130,7 +130,7 @@ def _source(data: bytes) -> None:
 
 
 def _inspect(data: bytes) -> None:
-    """Look a file over; the report is written in both ways."""
+    """Inspect a file, and write the report as text and as JSON."""
     report = inspect(io.BytesIO(data))
     assert str(report)
     json.dumps(report.to_dict())
@@ -146,17 +146,17 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "source": _source,
     "spacy": _folder(load_spacy, SPACY),
     "static": _folder(load_static, STATIC),
-    "text": _text_of_any_blocks,
-    "word2vec-binary": _binary_of_any_blocks,
+    "text": _text_in_blocks,
+    "word2vec-binary": _binary_in_blocks,
 }
 
 
 def check(name: str, data: bytes) -> None:
-    """Give bytes to a parser; all but a table and the library's own errors comes through."""
+    """Run a target on an input; errors other than the library's propagate."""
     with warnings.catch_warnings(action="error"), contextlib.suppress(FinetuneEmbedError):
         TARGETS[name](data)
 
 
 def seeds(name: str) -> list[Path]:
-    """Return the inputs that are kept for a target."""
+    """Return the inputs in the corpus of a target."""
     return sorted((CORPUS / name).iterdir())

@@ -1,4 +1,4 @@
-"""The fuzzer's corpus, once: every input gives a table or an error of the library, nothing else."""
+"""Every input of the fuzzer's corpus gives a table or one of the library's errors."""
 
 from __future__ import annotations
 

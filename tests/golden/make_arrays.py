@@ -1,8 +1,9 @@
-"""Write the golden numpy, Arrow and Parquet files with the libraries that they are named after.
+"""Write the golden numpy, Arrow and Parquet files.
 
-`tiny.npy` with `tiny.words`, `tiny.numpy.npz`, `tiny.polars.arrow`, `tiny.polars.parquet` and
-`tiny.dataset` are the peers'; `tiny.npz`, `tiny.arrow` and `tiny.parquet` are our own writers'.
-The files are committed; run this again only to change them: `python tests/golden/make_arrays.py`.
+numpy, polars and datasets write `tiny.npy` with `tiny.words`, `tiny.numpy.npz`,
+`tiny.polars.arrow`, `tiny.polars.parquet` and `tiny.dataset`; this library writes `tiny.npz`,
+`tiny.arrow` and `tiny.parquet`. The files are committed; run this only to change them:
+`python tests/golden/make_arrays.py`.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Train the golden fastText models with the `fasttext` package, and note what it says of them.
+"""Train the golden fastText models with the `fasttext` package, and record its vectors.
 
-The files are committed; run this again only to change them, from any folder, where `pip install
-fasttext-wheel` was done: `python tests/golden/make_fasttext.py`.
+It writes `tiny.fasttext-*.bin` and `.ftz`, and `tiny.fasttext.npz`. The latter holds `words`, JSON
+with three lists for each model: its dictionary, other words, and the other words for which
+`get_subwords` has rows; and for each model, `get_word_vector` of the dictionary and the other words.
 
-Writes `tiny.fasttext-*.bin` and `.ftz`, and `tiny.fasttext.npz`: `words`, the JSON of each model's
-dictionary, of further words, and of those of the latter that `get_subwords` has rows for; and for
-each model `get_word_vector` of the dictionary's and of the further words.
+The files are committed; run this only to change them, after `pip install fasttext-wheel`:
+`python tests/golden/make_fasttext.py`.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ WORDS = [
     "日本語",
 ]
 WORDS += ["кино", "🙂", "story", "plot", "slow", "dull", "ох", "well-made", "don't", "1999"]
-#: Words that no dictionary has, but for `</s>` and `the`. The empty one is `<>` to fastText.
-FURTHER = [
+#: Words that no dictionary has, except `</s>` and `the`. fastText reads the empty word as `<>`.
+OTHERS = [
     "films",
     "booked",
     "unseen",
@@ -52,12 +52,12 @@ FURTHER = [
     "ab",
     "",
 ]
-FURTHER += ["</s>", "the", "__label__good", "new\u00a0york", "e\u0301toile", "straße", "don"]
+OTHERS += ["</s>", "the", "__label__good", "new\u00a0york", "e\u0301toile", "straße", "don"]
 SUPERVISED: dict[str, Any] = {"dim": 5, "epoch": 3, "thread": 1, "verbose": 0, "minCount": 1}
 
 
 def corpus(labels: int) -> str:
-    """Return lines of random words, with a label each if there are to be any."""
+    """Return lines of random words, each with one of so many labels if there are any."""
     draw = random.Random(3)
     lines = [" ".join(draw.choices(WORDS, k=8)) for _ in range(max(60, labels))]
     if labels:
@@ -114,9 +114,9 @@ def main() -> None:
             text.write_text(corpus(labels), encoding="utf-8")
             model = train(str(text))
             model.save_model(str(FOLDER / f"tiny.fasttext-{name}"))
-            with_rows = [word for word in FURTHER if len(model.get_subwords(word)[1])]
-            words[name] = [model.get_words(), FURTHER, with_rows]
-            vectors = [model.get_word_vector(word) for word in [*model.get_words(), *FURTHER]]
+            with_rows = [word for word in OTHERS if len(model.get_subwords(word)[1])]
+            words[name] = [model.get_words(), OTHERS, with_rows]
+            vectors = [model.get_word_vector(word) for word in [*model.get_words(), *OTHERS]]
             expected[name] = np.array(vectors, np.float32)
     expected["words"] = np.frombuffer(json.dumps(words, ensure_ascii=False).encode(), np.uint8)
     np.savez_compressed(FOLDER / "tiny.fasttext.npz", **expected)

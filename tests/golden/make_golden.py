@@ -1,6 +1,6 @@
-"""Write the golden files without the library: literal text, and `struct` for the binary ones.
+"""Write the golden files of text and binary formats without the library.
 
-The files are committed; run this again only to change them, from any folder:
+The files are committed; run this only to change them, from any folder:
 `python tests/golden/make_golden.py`.
 """
 
@@ -17,7 +17,7 @@ NUMBERS = (
     ("0.33333334", "16777216.0", "123456.79"),
     ("-0.012345679", "7.0", "0.2"),
 )
-#: The same numbers as the bits of their float32.
+#: The bits of the same numbers as float32.
 BITS = (
     (0x3F000000, 0xBFA00000, 0x40400000),
     (0x3DCCCCCD, 0x3D800000, 0x80000000),

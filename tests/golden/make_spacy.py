@@ -1,7 +1,7 @@
 """Write the golden folders of spaCy vectors with spaCy.
 
-The folders are committed; to change them, run this from any folder where spaCy is installed:
-`python tests/golden/make_spacy.py`. `expected.json` holds the vectors that spaCy itself gives.
+`expected.json` holds the vectors that spaCy itself returns. The folders are committed; run this only
+to change them, with spaCy installed: `python tests/golden/make_spacy.py`.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from spacy.vectors import Vectors
 from spacy.vocab import Vocab
 
 FOLDER = Path(__file__).parent / "spacy"
-#: `mark` and `NUM` have numbers of spaCy's own instead of a hash.
+#: `mark` and `NUM` are spaCy symbols, with fixed numbers instead of hashes.
 WORDS = ["the", "café", "mark", "a\u00a0b", "NUM", "日本語", "🙂", "internationalisation"]
 VECTORS = np.random.default_rng(5).normal(size=(len(WORDS), 3)).astype(np.float32)
 NEEDED = {"meta.json", "config.cfg", "vocab"}
 
 
 def main() -> None:
-    """Write all folders, and what spaCy reads from them."""
+    """Write all folders and `expected.json`."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
     words = {}
@@ -62,7 +62,7 @@ def main() -> None:
     words["default"] = WORDS
 
     wide = Vectors(data=VECTORS.astype(np.float16), keys=WORDS)
-    wide.strings.add("the")  # of the other keys the strings are not at hand
+    wide.strings.add("the")  # the strings of the other keys are missing
     wide.to_disk(FOLDER / "vectors")
     words["vectors"] = WORDS
 
@@ -79,7 +79,7 @@ def main() -> None:
 
 
 def read(folder: Path, words: list[str]) -> dict[str, list[float]]:
-    """Return the vectors that spaCy itself gives words."""
+    """Return the vectors of words from spaCy itself."""
     folder = folder / "vocab" if (folder / "vocab").is_dir() else folder
     vocab = Vocab().from_disk(folder)
     vectors = vocab.vectors.get_batch(words)

@@ -1,8 +1,8 @@
-"""Write the golden folders of static embedding models with the libraries that they are for.
+"""Write the golden folders of static embedding models with the libraries that define them.
 
-The folders are committed; to change them, run this from any folder where sentence-transformers and
-model2vec are installed: `python tests/golden/make_static.py`. `expected.json` holds the vectors
-that the libraries themselves have for each token.
+`expected.json` holds the vector that each library itself has for each token. The folders are
+committed; run this only to change them, with sentence-transformers and model2vec installed:
+`python tests/golden/make_static.py`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ VECTORS = np.random.default_rng(3).normal(size=(len(TOKENS), 3)).astype(np.float
 
 
 def tokenizer() -> Tokenizer:
-    """Return a WordPiece tokenizer of the tokens, two of them special, one added."""
+    """Return a WordPiece tokenizer of `TOKENS`: two are special, one is added."""
     vocab = {token: number for number, token in enumerate(TOKENS[:-1])}
     made = Tokenizer(models.WordPiece(vocab, unk_token="[UNK]"))
     made.pre_tokenizer = pre_tokenizers.Whitespace()
@@ -36,7 +36,7 @@ def tokenizer() -> Tokenizer:
 
 
 def rows_of(folder: Path) -> list[list[float]]:
-    """Return what the library that wrote a folder has for each token."""
+    """Return the vector of each token from the library that wrote a folder."""
     if folder.name.startswith("model2vec"):
         model = StaticModel.from_pretrained(folder)
         rows = [model._encode_helper([number])[0] for number in range(len(TOKENS))]
@@ -47,7 +47,7 @@ def rows_of(folder: Path) -> list[list[float]]:
 
 
 def main() -> None:
-    """Write all folders, and what the libraries read from them."""
+    """Write all folders and `expected.json`."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     plain = StaticModel(VECTORS, tokenizer())
     for name, changes in (
@@ -67,7 +67,7 @@ def main() -> None:
     )
     now, before = FOLDER / "sentence-transformers", FOLDER / "sentence-transformers-before"
     model.save(str(now), create_model_card=False)
-    # Before version 5 the module had a folder of its own; the library still reads that.
+    # Before version 5, the module had its own folder, which the library still reads.
     (before / "0_StaticEmbedding").mkdir(parents=True)
     for name in ("model.safetensors", "tokenizer.json"):
         shutil.copyfile(now / name, before / "0_StaticEmbedding" / name)
@@ -80,7 +80,7 @@ def main() -> None:
 
 
 def save(model: StaticModel, name: str) -> None:
-    """Write a model2vec folder, without the card."""
+    """Write a model2vec folder without its model card."""
     model.save_pretrained(FOLDER / name)
     (FOLDER / name / "README.md").unlink(missing_ok=True)
 
