@@ -58,7 +58,7 @@ def check_states(saved: State, groups: list[State]) -> None:
     if not all("row_wise" in group for group in saved["param_groups"]):
         raise StrategyError(
             "the state comes from another optimizer: a group has no row_wise",
-            remedy="load the state_dict() of a RowAdamW",
+            remedy="load the state of a RowAdamW",
         )
     ids = [i for group in saved["param_groups"] for i in group["params"]]
     parameters = [p for group in groups for p in group["params"]]
@@ -105,7 +105,7 @@ def check_state(entries: State, weight: torch.Tensor, number: int) -> None:
 def _check_shape(value: Any, name: str, count: int, weight: torch.Tensor, where: str) -> None:
     if value is None:
         raise StrategyError(
-            f"rows, but no {name}", where=where, remedy="load a complete state_dict()"
+            f"rows, but no {name}", where=where, remedy="load a complete optimizer state"
         )
     shape = (count, *weight.shape[1:]) if name.startswith("exp_avg") else (count,)
     if tuple(value.shape) != shape:

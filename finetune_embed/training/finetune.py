@@ -22,6 +22,7 @@ from .run.folder import check_folder, tidy_folder
 from .run.record import check_same
 from .run.run import Run, load
 from .runtime.processes import Processes, check_device
+from .runtime.threads import worthwhile_threads
 from .settings import Keywords, Settings, document
 from .tasks import task_of
 from .tuning import Tuning
@@ -76,16 +77,13 @@ def finetune(
     if given.output_dir is not None and vectors is base:  # there is no file with a hash
         source["table_sha256"] = sha256_of_table(base)
     data = prepare(splits, base, given, _tokenizer(given, base))
-    threads = torch.get_num_threads()
-    try:
-        with torch.random.fork_rng():
-            torch.manual_seed(given.seed)
-            tuning = Tuning(base, source, data, given, config, processes)
-            if finished is not None:
-                return _unchanged(given, finished, tuning.identity, processes)
+    with torch.random.fork_rng():
+        torch.manual_seed(given.seed)
+        tuning = Tuning(base, source, data, given, config, processes)
+        if finished is not None:
+            return _unchanged(given, finished, tuning.identity, processes)
+        with worthwhile_threads(tuning.head_work()):
             return tuning.run()
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _open_splits(dataset: DataSource, settings: Settings) -> Splits:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from ..data import class_names, texts_of
+from ..data import class_names, invalid_labels, kind_of_labels, texts_of
 from ..errors import DataError, Either
 from .steps import BLOCK, as_split, read_examples
 
@@ -56,20 +56,14 @@ class FirstPass:
 
     def _check_labels(self, labels: list[Any], at: int) -> None:
         """Check that the labels of an example are class names, strings or whole numbers."""
-        names = self._names
-        for value in labels:
-            known = 0 <= value < len(names) if names and isinstance(value, int) else True
-            if not isinstance(value, (str, int)) or not known:
-                kind = "one of its class names" if names else "a string or a whole number"
-                raise DataError(
-                    f"example {at:,} (counted from 0) has {value!r} in {self._label!r}; a label is "
-                    f"{kind}",
-                    where=self._where,
-                    value=value,
-                    remedy=Either(
-                        "remove such examples with stream.filter(...)", "remove such lines"
-                    ),
-                )
+        if bad := invalid_labels(labels, self._names):
+            raise DataError(
+                f"example {at:,} (counted from 0) has {bad[0]!r} in {self._label!r}; a label is "
+                f"{kind_of_labels(self._names)}",
+                where=self._where,
+                value=bad[0],
+                remedy=Either("remove such examples with stream.filter(...)", "remove such lines"),
+            )
 
     def check_repeatable(self) -> None:
         """Check that a second pass begins with the same example."""

@@ -43,6 +43,7 @@ from .runtime.interrupts import Interrupts
 from .runtime.precision import Precision, chosen_precision
 from .runtime.processes import Processes, sparse_apart
 from .runtime.progress import ProgressBar
+from .runtime.threads import head_work
 from .runtime.trackers import Trackers
 from .schedule import build_scheduler, total_steps
 from .settings import Settings, name_of
@@ -109,6 +110,12 @@ class Tuning:
         )
         #: What two runs must share for one to continue the other.
         self.identity = {**config, **self.record.plain()}
+
+    def head_work(self) -> float:
+        """Return about how many floating-point operations the head takes in a step."""
+        settings, lengths = self.settings, self.data.held_out["validation"].lengths
+        tokens = settings.batch_tokens or settings.batch_size * lengths.float().mean().item()
+        return head_work(self.model, self.weight, settings.batch_size, tokens)
 
     def run(self) -> Run:
         """Train from the start or from a checkpoint, evaluate, and export."""

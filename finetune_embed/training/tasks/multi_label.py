@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from ...data import Label, label_lists, numbers_of
+from ...data import Label, label_lists, numbers_of_lists
 from .base import LossFunction, Task
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ class MultiLabel(Task):
     ) -> torch.Tensor:
         """Return 1 where a text has a label, else 0, float32 `(texts, C)`; see `Task`."""
         lists = label_lists(split, column, where)
-        numbers = torch.tensor(numbers_of(lists, self.labels, where), dtype=torch.int64)
+        numbers = torch.tensor(
+            numbers_of_lists(split, lists, self.labels, where), dtype=torch.int64
+        )
         rows = torch.arange(len(lists)).repeat_interleave(torch.tensor([len(row) for row in lists]))
         targets = torch.zeros(len(lists), len(self.labels))
         targets[rows, numbers] = 1.0

@@ -10,9 +10,9 @@ from typing import Any
 from ...data import (
     Splits,
     column_of,
+    distinct_classes,
     distinct_labels,
     label_lists,
-    labels_of,
     texts_of,
 )
 from ...errors import DataError, Either, Option
@@ -59,7 +59,7 @@ def task_of(
         raise _unknown_task(name)
     task: Task
     if name == SingleLabel.name:
-        task = SingleLabel(labels_of(splits, label))
+        task = SingleLabel(distinct_classes(splits.train, label, where))
     elif name == MultiLabel.name:
         task = MultiLabel(distinct_labels(splits.train, label, where))
     else:

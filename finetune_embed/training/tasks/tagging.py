@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from ...data import EncodedTexts, Label, label_lists, numbers_of
+from ...data import EncodedTexts, Label, label_lists, numbers_of_lists
 from ...errors import DataError, Either, Option, missing_extra
 from .base import LossFunction, Task
 from .single_label import macro_f1
@@ -63,11 +63,11 @@ class Tagging(Task):
             list_loader()  # a missing package is an error before training, not after an epoch
         lists = label_lists(split, column, where)
         check_aligned(texts, lists, where)
-        return torch.tensor(numbers_of(lists, self.labels, where), dtype=torch.int64)
+        return torch.tensor(numbers_of_lists(split, lists, self.labels, where), dtype=torch.int64)
 
     def batch_targets(self, data: EncodedTexts, rows: torch.Tensor) -> torch.Tensor:
         assert data.labels is not None
-        return data.labels[torch.from_numpy(data.places(rows))]
+        return data.labels[torch.from_numpy(data.positions(rows))]
 
     def units(self, logits: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         if logits.dim() != 3:

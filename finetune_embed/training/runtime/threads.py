@@ -1,0 +1,57 @@
+"""Threads: as many as the work of a step is worth.
+
+torch's threads spin for milliseconds after each operation. In a step of many small operations that
+gains nothing, and on a machine where another process is running it makes the step many times
+slower: every operation waits until the other process lets its threads run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from ...optim import own_threads
+
+__all__ = ["head_work", "worthwhile_threads"]
+
+#: Floating-point operations of a step from which several threads pay: about 20 ms of one core.
+WORTH = 2e8
+
+
+def head_work(model: nn.Module, table: nn.Parameter, texts: int, tokens: float) -> float:
+    """Return about how many floating-point operations the head takes in a step.
+
+    Args:
+        model: the model.
+        table: the weight of its table, which only looks rows up.
+        texts: the texts per batch.
+        tokens: the tokens per batch.
+    """
+    parameters = sum(p.numel() for p in model.parameters() if p is not table)
+    positions = texts if getattr(model, "packed", False) else tokens
+    return 6.0 * parameters * positions  # forward, and backward for weights and inputs
+
+
+@contextlib.contextmanager
+def worthwhile_threads(work: float) -> Iterator[None]:
+    """Let torch use one thread where its work in a step is worth no more.
+
+    The compiled loops over rows still use all threads that torch was given, where their own work is
+    worth it; these threads sleep when they are done.
+
+    Args:
+        work: the floating-point operations of a step.
+    """
+    most = torch.get_num_threads()
+    try:
+        if work < WORTH and torch.get_num_threads() > 1:
+            torch.set_num_threads(1)
+            with own_threads(most):
+                yield
+        else:
+            yield
+    finally:
+        torch.set_num_threads(most)
