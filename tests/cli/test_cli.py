@@ -174,11 +174,11 @@ BAD_INPUT = {
     "not vectors": (("inspect", REVIEWS / "train.csv"), "train.csv:1:"),
     "no data": (
         ("train", "--vectors", VECTORS, "--data", "no.csv", "-o", "out"),
-        "no such file or folder: no.csv",
+        "no.csv: there is no such file or folder",
     ),
     "no column": (
         ("train", "--vectors", VECTORS, "--data", REVIEWS, "-o", "out", "--text", "body"),
-        "there is no column 'body'; there are 'text', 'label'",
+        "there is no column 'body'; choose from 'text', 'label': --text ...",
     ),
     "no strategy": (
         ("train", "--vectors", VECTORS, "--data", REVIEWS, "-o", "out", "--strategy", "Frieze"),

@@ -120,12 +120,12 @@ def test_bad_input_of_a_comparison(tmp_path: Path, capsys: pytest.CaptureFixture
     empty.write_text("text,label\n")
     given = ("--vectors", VECTORS, "--data", empty, "-o", folder)
     assert run("compare", *given) == 2
-    assert "the train split is empty (0 rows)" in capsys.readouterr().err
+    assert "the train split is empty (0 examples)" in capsys.readouterr().err
     assert not folder.exists()
     bad = tmp_path / "bad.csv"
     bad.write_text("text,label\ngood,a\nbad,b\nawful,\n" * 5)
     for _ in range(2):  # what failed at its first run is in nobody's way
         assert run("compare", "--vectors", VECTORS, "--data", bad, "-o", folder, *FAST) == 2
-        assert "bad.csv: row 2 (counted from 0) of the training split has None" in (
+        assert "bad.csv:4: 5 of 15 examples have a label in 'label' that is not" in (
             capsys.readouterr().err
         )

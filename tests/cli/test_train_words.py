@@ -49,7 +49,7 @@ def test_an_unknown_step_is_one_line(files, capsys):
     assert run(*files, "--fallback", "stem") == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert "no fallback step is called 'stem'; choose from lower, capitalize" in err
+    assert "--fallback stem has the unknown step 'stem'; choose from lower, capitalize" in err
     assert err.count("\n") == 1
     assert run(*files, "--oov", "subwords") == 2
-    assert "needs a table with rows of subwords" in capsys.readouterr().err
+    assert "--oov subwords needs subword vectors, which" in capsys.readouterr().err

@@ -402,15 +402,13 @@ def test_with_a_vocabulary_and_named_labels_there_is_no_first_pass(monkeypatch):
 
 def test_what_is_no_stream_to_train_on():
     empty = {**parts(), "train": reviews(200).to_iterable_dataset().take(0)}
-    with pytest.raises(
-        fe.DataError, match=r"the training split is empty \(0 rows\)|no word occurs"
-    ):
+    with pytest.raises(fe.DataError, match=r"the training split is empty \(0 examples\)|no word "):
         fe.finetune(table(), empty)
     without = {"train": parts()["train"]}
-    with pytest.raises(fe.DataError, match="none can be set aside of a stream"):
+    with pytest.raises(fe.DataError, match="a stream has no examples to hold out"):
         fe.finetune(table(), without)
     for column, told in (
-        ("text", r"1 of 200 rows have no text in 'text', the first is row 130 "),
+        ("text", r"1 of 200 examples have no text in 'text', .* example 130 "),
         ("label", r"row 130 \(counted from 0\) has None in 'label'; a label is"),
     ):
         bad = reviews(200).to_list()
@@ -504,11 +502,11 @@ def test_a_whole_first_pass_counts_the_words_of_a_loaded_vocabulary(tmp_path):
         (
             "train.jsonl",
             b'{"text": "a", "label": "x"}\n{"text": "b", "la',
-            r"train.jsonl:2 can't be read",
+            r"train.jsonl:2: cannot be read",
         ),
-        ("train.csv", b"text;label\na,b;x\nc;y,z,u\n", "can't be read: found more fields than"),
-        ("train.csv", "text,label\nna\xefve,x\n".encode("latin-1"), "can't be read"),
-        ("train.jsonl", b"", r"train.jsonl is empty \(0 bytes\)"),
+        ("train.csv", b"text;label\na,b;x\nc;y,z,u\n", "cannot be read: found more fields than"),
+        ("train.csv", "text,label\nna\xefve,x\n".encode("latin-1"), "cannot be read"),
+        ("train.jsonl", b"", r"train.jsonl: the file is empty \(0 bytes\)"),
     ],
 )
 def test_files_of_a_stream_that_can_not_be_read(tmp_path, name, content, told):
@@ -523,7 +521,7 @@ def test_a_packed_file_of_a_stream_that_is_cut_short(tmp_path):
     packed = gzip.compress(rows.encode())
     (tmp_path / "train.jsonl.gz").write_bytes(packed[: len(packed) // 2])
     (tmp_path / "validation.csv").write_text("text,label\na,l0\nb,l1\n")
-    with pytest.raises(fe.DataError, match=r"jsonl.gz can't be read: .*ended before the end"):
+    with pytest.raises(fe.DataError, match=r"jsonl.gz: cannot be read: .*ended before the end"):
         fe.finetune(table(), tmp_path, streaming=True)
 
 

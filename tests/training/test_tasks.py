@@ -20,14 +20,20 @@ from torch import nn
 from torch.nn import functional
 
 import finetune_embed as fe
-from finetune_embed.data import EncodedTexts, Splits, has_hidden_labels, open_splits
+from finetune_embed.data import (
+    EncodedTexts,
+    Splits,
+    class_names,
+    distinct_labels,
+    has_hidden_labels,
+    open_splits,
+)
 from finetune_embed.heads import build_head
 from finetune_embed.training.tasks import (
     MultiLabel,
     SingleLabel,
     Tagging,
     Task,
-    base,
     entity_f1,
     restore_task,
     task_of,
@@ -130,18 +136,23 @@ def test_class_names_of_a_list_as_older_versions_of_datasets_have_it():
     split: Any = SimpleNamespace(
         features={"label": [ClassLabel(names=["p", "q"])]}, column_names=["label"]
     )
-    assert base.class_names(split, "label") == ["p", "q"]
+    assert class_names(split, "label") == ["p", "q"]
 
 
 @pytest.mark.parametrize(
     ("texts", "labels", "name", "message"),
     [
         (["a"], ["x"], "tags", "no task is called 'tags'; there are single_label, multi_label, t"),
-        (["a", "b"], [["x"], None], None, "1 of 2 rows have no list of labels .* row 1 .*: None"),
-        (["a", "b"], ["x", "y"], "multi_label", "2 of 2 rows have no list .*task='single_label'"),
-        (["a", "b"], [[], []], None, r"the labels in 'label' are \[\]; a task has two or more"),
-        (["a", "b"], [["x", None], []], None, "row 0 .* has None in 'label'; a label is a string"),
-        (["a", "b"], [[1.5], []], None, "row 0 .* has 1.5 in 'label'; a label is a string"),
+        (["a", "b"], [["x"], None], None, "1 of 2 examples have no list of labels .* 1 .*: None"),
+        (
+            ["a", "b"],
+            ["x", "y"],
+            "multi_label",
+            "2 of 2 examples .*task='single_label'",
+        ),
+        (["a", "b"], [[], []], None, r"the labels in 'label' are \[\], but a task needs two or"),
+        (["a", "b"], [["x", None], []], None, "that is not a string .* example 0 .*: None"),
+        (["a", "b"], [[1.5], []], None, r"that is not a string .* example 0 .*: 1\.5"),
         (
             ["a", "b"],
             ["['x', 'y']", " []"],
@@ -150,8 +161,8 @@ def test_class_names_of_a_list_as_older_versions_of_datasets_have_it():
             r""""\['x', 'y'\]"; make lists of them: .*literal_eval.* or pass task='single_label'""",
         ),
         (["a"], [["x"]], "tagging", "row 0 .* has a text, 'a', .* needs a list of words"),
-        (["a", "b"], [["x"], []], None, r"are \['x'\]; a task has .*task='single_label'"),
-        ([["a"], ["b"]], [["x"], ["x"]], None, r"are \['x'\]; a task has two or more"),
+        (["a", "b"], [["x"], []], None, r"are \['x'\], but a task .*task='single_label'"),
+        ([["a"], ["b"]], [["x"], ["x"]], None, r"are \['x'\], but a task needs two"),
         (
             [["a", "b"], ["c"], ["d"]],
             [["x"], ["y"], ["x"]],
@@ -177,14 +188,14 @@ def test_labels_that_are_partly_text_partly_numbers():
         lambda batch: {"label": [[int(t) if t.isdigit() else t for t in r] for r in batch["label"]]}
     )
     with pytest.raises(fe.DataError, match="'label' are partly text, partly numbers"):
-        base.distinct_labels(mixed, "label", "here")
+        distinct_labels(mixed, "label", "here")
 
 
 def test_missing_columns():
     splits = splits_of(rows(text=["a"], label=[["x"]]))
-    with pytest.raises(fe.DataError, match=r"no column 'tags'; .* pass label='...'"):
+    with pytest.raises(fe.DataError, match=r"no column 'tags'; .*: label=\.\.\."):
         task_of(None, splits, "text", "tags")
-    with pytest.raises(fe.DataError, match=r"no column 'tokens'; .* pass text='...'"):
+    with pytest.raises(fe.DataError, match=r"no column 'tokens'; .*: text=\.\.\."):
         task_of(None, splits, "tokens", "label")
 
 
@@ -212,8 +223,8 @@ def test_labels_that_training_does_not_have(task):
     data = rows(label=[["x"], ["y", "new"], ["x"], ["other"]])
     texts = [["a"], ["a", "b"], ["a"], ["a"]]
     expected = (
-        "set \\(test\\): 2 of 4 rows have a label that is not among the 2 of the training split, "
-        "the first is row 1 \\(counted from 0\\): 'new'; remove"
+        r"set \(test\): 2 of 4 examples have a label that is not among the 2 of the training "
+        r"split, the first is example 1 \(counted from 0\): 'new'; remove"
     )
     with pytest.raises(fe.DataError, match=expected):
         task.targets(data, "label", "set (test)", texts)
@@ -735,6 +746,6 @@ def test_held_out_texts_without_a_word_can_not_be_tagged():
 def test_lists_of_labels_where_training_has_one_each():
     train = rows(text=["a", "b"], label=["x", "y"])
     lists = rows(text=["a"], label=[["x"]])
-    with pytest.raises(fe.DataError, match=r"1 of 1 rows have a label that is not among .*\['x'\]"):
+    with pytest.raises(fe.DataError, match=r"1 of 1 examples have a label that .*\['x'\]"):
         SingleLabel(["x", "y"]).targets(lists, "label", "here", ["a"])
     assert task_of(None, splits_of(train), "text", "label").labels == ["x", "y"]
