@@ -24,6 +24,8 @@ __all__ = [
     "distinct_classes",
     "distinct_labels",
     "has_hidden_labels",
+    "invalid_labels",
+    "kind_of_labels",
     "label_lists",
     "label_numbers",
     "numbers_of_lists",
@@ -79,12 +81,23 @@ def _with_names(lists: Lists, names: list[str] | None) -> list[list[Any]]:
     """Return lists with names instead of the numbers that have one."""
     if not names:
         return [list(labels) for labels in lists]
+    return [[_name_of(label, names) for label in labels] for labels in lists]
 
-    def name_of(label: Any) -> Any:
-        is_number = isinstance(label, int) and 0 <= label < len(names)
-        return names[label] if is_number else label
 
-    return [[name_of(label) for label in labels] for labels in lists]
+def _name_of(label: Any, names: list[str]) -> Any:
+    return names[label] if isinstance(label, int) and 0 <= label < len(names) else label
+
+
+def invalid_labels(labels: Sequence[Any], names: list[str] | None) -> list[Any]:
+    """Return the values of a list that are not labels; see `kind_of_labels`."""
+    if names:
+        return [label for label in labels if not isinstance(_name_of(label, names), str)]
+    return [label for label in labels if not isinstance(label, (str, int))]
+
+
+def kind_of_labels(names: list[str] | None) -> str:
+    """Return what a label must be, for messages."""
+    return "one of the column's class names" if names else "a string or a whole number"
 
 
 def distinct_classes(split: Dataset | LocalDataset, column: str, where: str) -> list[Label]:
@@ -121,12 +134,10 @@ def _distinct(
     split: Dataset | LocalDataset, column: str, where: str, lists: Lists, if_too_few: Text
 ) -> list[Any]:
     names = class_names(split, column)
-    allowed = str if names else (str, int)
-    bad = [i for i, labels in enumerate(lists) if not all(isinstance(x, allowed) for x in labels)]
+    bad = [i for i, labels in enumerate(lists) if invalid_labels(labels, names)]
     if bad:
-        value = next(label for label in lists[bad[0]] if not isinstance(label, allowed))
-        kind = "one of the column's class names" if names else "a string or a whole number"
-        fault = f"a label in {column!r} that is not {kind}"
+        value = invalid_labels(lists[bad[0]], names)[0]
+        fault = f"a label in {column!r} that is not {kind_of_labels(names)}"
         raise invalid_examples(split, where, bad, fault, value)
     try:
         distinct = list(names or sorted(set(chain.from_iterable(lists))))

@@ -150,7 +150,7 @@ def test_encode_tokenizes_and_looks_ids_up(tokenizer, text):
 
 
 @pytest.mark.parametrize("tokenizer", CONVENTIONS, ids=lambda tokenizer: tokenizer.name)
-def test_a_pipeline_tells_the_convention_it_came_from(tokenizer):
+def test_a_pipeline_gives_back_its_convention(tokenizer):
     pipeline = tokenizer.pipeline({"<unk>": 0}, "<unk>")
     assert Tokenizer.from_pipeline(pipeline) == tokenizer
     reread = tokenizers.Tokenizer.from_str(pipeline.to_str())
