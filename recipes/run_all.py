@@ -13,22 +13,44 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from text_classification import main, read_config
+import yaml
+
+import finetune_embed as fe
 
 CONFIGS = Path(__file__).parent / "configs"
 
 
-def run(config: Path, vectors: str, data: Path, seeds: int) -> list[dict[str, Any]]:
+def run(config: Path, vectors: str, data: Path, seeds: int) -> list[fe.Run]:
     """Run one config with the seeds 0 to `seeds - 1`."""
+    settings: dict[str, Any] = yaml.safe_load(config.read_text())
+    for name in ("vectors", "data"):
+        settings.pop(name)  # those of the arguments are used
+    local = {**settings, "text": "text", "label": "label"}
     name = config.name.split("-")[0]
-    local = [f"data={data / name}", "text=text", "label=label", f"vectors={vectors}"]
-    return [main(read_config(config, [*local, f"seed={seed}"])) for seed in range(seeds)]
+    return [fe.finetune(vectors, data / name, **{**local, "seed": seed}) for seed in range(seeds)]
 
 
 def spread(values: list[float]) -> str:
     """Return mean and standard deviation in percent."""
     deviation = statistics.stdev(values) if len(values) > 1 else 0.0
     return f"{statistics.mean(values):.1%} ± {deviation * 100:.1f}"
+
+
+def row(config: Path, runs: list[fe.Run]) -> str:
+    """Return the row of a config in the table."""
+    metrics = [run.metrics for run in runs]
+    moved = [one["drift"]["rows_moved"] for one in metrics]
+    movement = [one["drift"]["median_movement"] for one in metrics]
+    cells = (
+        config.name.split("-")[0],
+        f"`{runs[0].settings['strategy']}`",
+        spread([one["validation"]["accuracy"] for one in metrics]),
+        spread([one["test"]["accuracy"] for one in metrics]),
+        f"{statistics.median(moved):,.0f}",
+        f"{statistics.median(movement):.1%}",
+        f"{statistics.median(one['seconds'] for one in metrics):.1f}",
+    )
+    return f"| {' | '.join(cells)} |"
 
 
 def command_line() -> None:
@@ -42,15 +64,7 @@ def command_line() -> None:
     print("|---|---|---|---|---|---|---|")
     for config in sorted(CONFIGS.rglob("*.yaml")):
         runs = run(config, options.vectors, options.data, options.seeds)
-        print(
-            f"| {config.name.split('-')[0]} | `{runs[0]['strategy']}` "
-            f"| {spread([r['validation_accuracy'] for r in runs])} "
-            f"| {spread([r['test_accuracy'] for r in runs])} "
-            f"| {statistics.median(r['rows_moved'] for r in runs):,.0f} "
-            f"| {statistics.median(r['median_movement'] for r in runs):.1%} "
-            f"| {statistics.median(r['seconds'] for r in runs):.1f} |",
-            flush=True,
-        )
+        print(row(config, runs), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The recipes run by their real command line, and their configs are what they say."""
+"""The configs run on the command line, and are what they say."""
 
 from __future__ import annotations
 
@@ -11,22 +11,21 @@ from pathlib import Path
 import pytest
 import yaml
 
+import finetune_embed as fe
+from finetune_embed.cli import main
+from finetune_embed.demo import REVIEWS, VECTORS
+
 ROOT = Path(__file__).parents[2]
-SCRIPT = ROOT / "recipes" / "text_classification.py"
+SCRIPT = ROOT / "recipes" / "which_strategy.py"
 CONFIGS = sorted((ROOT / "recipes" / "configs").rglob("*.yaml"))
 DATA_SETS, STRATEGIES = 3, 4
 #: The training losses of two epochs on the embedded demo.
-SMOKE_LOSSES = {
+LOSSES = {
     "DiscriminativeLR(embedding=0.3)": [0.639946, 0.469154],
     "Freeze": [0.657166, 0.596356],
     "FullTune": [0.592608, 0.331314],
     "UnfreezeAfter(epochs=2)": [0.657166, 0.596356],
 }
-
-
-def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-W", "error", str(SCRIPT), *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
 
 
 def test_all_configs_are_found() -> None:
@@ -37,7 +36,7 @@ def test_all_configs_are_found() -> None:
 def test_a_config_opens_with_its_command_and_its_result(config: Path) -> None:
     first, second, *_ = config.read_text().splitlines()
     path = config.relative_to(ROOT).as_posix()
-    assert first == f"# python recipes/text_classification.py {path}"
+    assert first == f"# finetune-embed train --config {path} -o run"
     assert re.fullmatch(r"# test accuracy: \d\d\.\d% ± \d\.\d \(3 seeds; .*\)", second)
 
 
@@ -54,37 +53,41 @@ def test_the_configs_of_a_data_set_differ_in_their_strategy_only() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
-def test_every_config_smokes_offline(config: Path, tmp_path: Path) -> None:
-    done = run(str(config), "--smoke", folder=tmp_path)
-    assert done.returncode == 0, done.stderr
-    metrics = json.loads(done.stdout)
-    assert metrics["strategy"] == yaml.safe_load(config.read_text())["strategy"]
-    assert metrics["losses"] == pytest.approx(SMOKE_LOSSES[metrics["strategy"]], rel=1e-3)
-    opened = metrics["strategy"] in ("FullTune", "DiscriminativeLR(embedding=0.3)")
-    assert metrics["rows_moved"] == (982 if opened else 0)  # the others open after two epochs
-    assert list(tmp_path.iterdir()) == []
+def test_every_config_trains_on_the_demo(config: Path, tmp_path: Path) -> None:
+    demo = ["--vectors", VECTORS, "--data", REVIEWS, "--text", "text", "--label", "label"]
+    words = ["train", "--config", config, *demo, "--epochs", 2, "-o", tmp_path / "run", "--quiet"]
+    with pytest.raises(SystemExit) as done:
+        main([str(word) for word in words])
+    assert not done.value.code
+    run = fe.load(tmp_path / "run")
+    strategy = yaml.safe_load(config.read_text())["strategy"]
+    assert run.settings["strategy"] == strategy
+    losses = [record["train_loss"] for record in run.history]
+    assert losses == pytest.approx(LOSSES[strategy], rel=1e-3)
+    opened = strategy in ("FullTune", "DiscriminativeLR(embedding=0.3)")
+    # UnfreezeAfter opens the table after two epochs
+    assert run.metrics["drift"]["rows_moved"] == (982 if opened else 0)
 
 
-def test_all_errors_of_a_config_are_told_at_once(tmp_path: Path) -> None:
-    config = tmp_path / "wrong.yaml"
-    config.write_text("data: x\nstrategy: Freeze\nstratgy: Freeze\nepochs: many\n")
-    done = run(str(config), "--set", "lr", folder=tmp_path)
-    assert done.returncode == 2
-    message = done.stderr
-    for part in ("unknown key 'stratgy'", "missing key 'vectors'", "epochs='many'", "--set lr"):
-        assert part in message
-    assert "the keys are data, vectors, strategy, text" in message
+def test_the_table_of_all_configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(SCRIPT.parent)
+    import run_all
 
-
-def test_a_setting_of_the_command_line_wins(tmp_path: Path) -> None:
-    done = run(str(CONFIGS[0]), "--smoke", "--set", "vectors=no/such.txt", folder=tmp_path)
-    assert done.returncode == 2
-    assert "no/such.txt: no such file" in done.stderr
+    (tmp_path / "trec6").symlink_to(REVIEWS)
+    short = tmp_path / "trec6-short.yaml"
+    settings = yaml.safe_load((ROOT / "recipes/configs/trec6-glove50-freeze.yaml").read_text())
+    short.write_text(yaml.safe_dump({**settings, "epochs": 1, "max_steps": 3}))
+    runs = run_all.run(short, str(VECTORS), tmp_path, seeds=2)
+    assert [run.settings["seed"] for run in runs] == [0, 1]
+    assert re.fullmatch(
+        r"\| trec6 \| `Freeze` (\| \d\d\.\d% ± \d+\.\d ){2}\| 0 \| 0\.0% \| \d+\.\d \|",
+        run_all.row(short, runs),
+    )
 
 
 @pytest.mark.slow
 def test_which_strategy_smokes_and_goes_on(tmp_path: Path) -> None:
-    script = [sys.executable, "-W", "error", str(SCRIPT.with_name("which_strategy.py")), "--smoke"]
+    script = [sys.executable, "-W", "error", str(SCRIPT), "--smoke"]
     printed = []
     for _ in range(2):
         done = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True, timeout=120)
