@@ -470,7 +470,7 @@ STATES = {
             "_data_files": [{"filename": "data-00000-of-00002.arrow"}],
             "_indices_data_files": [{"filename": "i"}],
         },
-        r"an old version of datasets saved .* a selection .*load_from_disk\(path\) and pass it to",
+        r"an old version of datasets saved .* a selection .*; open .* dataset\.flatten_indices\(\)",
     ),
 }
 

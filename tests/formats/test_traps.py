@@ -333,7 +333,7 @@ def test_binary_with_fewer_rows_than_promised(write):
     path = write(b"3 2\na " + row + b"b " + row)
     message = (
         r"the header promises 3 vectors of 2 numbers, but the file ends within row 3, at byte 24; "
-        r"fetch the file again, or read its first 2 rows with limit=2"
+        r"fetch the file again, or read its first rows: load_vectors\(path, limit=2\)"
     )
     with pytest.raises(VectorFileError, match=message):
         load_vectors(path)

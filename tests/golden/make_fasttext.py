@@ -2,7 +2,7 @@
 
 It writes `tiny.fasttext-*.bin` and `.ftz`, and `tiny.fasttext.npz`. The latter holds `words`, JSON
 with three lists for each model: its dictionary, other words, and the other words for which
-`get_subwords` has rows; and for each model, `get_word_vector` of the dictionary and the other words.
+`get_subwords` has rows; and for each model, `get_word_vector` of all words but the last list.
 
 The files are committed; run this only to change them, after `pip install fasttext-wheel`:
 `python tests/golden/make_fasttext.py`.

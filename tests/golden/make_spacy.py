@@ -1,7 +1,7 @@
 """Write the golden folders of spaCy vectors with spaCy.
 
-`expected.json` holds the vectors that spaCy itself returns. The folders are committed; run this only
-to change them, with spaCy installed: `python tests/golden/make_spacy.py`.
+`expected.json` holds the vectors that spaCy itself returns. The folders are committed; run this
+only to change them, with spaCy installed: `python tests/golden/make_spacy.py`.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...errors import Either, VectorFileError
+from ...errors import VectorFileError
 from ...files import EXPANSION_FLOOR, MAX_EXPANSION, Source
 from ..common.folders import missing_folder, read_json
 
@@ -220,10 +220,8 @@ def data_files(folder: Path) -> list[Path]:
         raise VectorFileError(
             "an old version of datasets saved this folder with a selection of its rows",
             where=folder,
-            remedy=(
-                "load it with datasets.load_from_disk(path) and ",
-                Either("pass it to load_arrow(dataset)", "save it to a new folder"),
-            ),
+            remedy="open it with that version and save the rows: "
+            "dataset.flatten_indices().save_to_disk(new_path)",
         )
     return [folder / name for name in names]
 

@@ -39,8 +39,8 @@ HOLDS_ANY_WORD = Either(
 def read_first(rows: int) -> Either:
     """Return the remedy that reads the first rows of a damaged file."""
     return Either(
-        (f"read its first {rows:,} rows with ", Option("limit", rows)),
-        f"write its first {rows:,} rows: finetune-embed convert FILE NEW_FILE --limit {rows}",
+        ("read its first rows: load_vectors(path, ", Option("limit", rows), ")"),
+        f"write its first rows to a file: finetune-embed convert FILE NEW_FILE --limit {rows}",
     )
 
 

@@ -178,7 +178,7 @@ def _by_row(rows: Mapping[str, Any], name: str) -> list[str]:
                 f"{len(rows) - 1}",
                 where=name,
                 value=row,
-                remedy=f"number the {len(rows):,} words from 0",
+                remedy="number all words from 0",
             )
         if words[row] is not None:
             raise VectorFileError(
