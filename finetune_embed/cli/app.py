@@ -1,4 +1,4 @@
-"""The commands, gathered."""
+"""The command group `finetune-embed`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ def show_version(context: click.Context, parameter: click.Parameter, wanted: boo
     """Print the version and which compiled loops are in use, if that is asked for."""
     if not wanted:
         return
-    from .. import __version__
+    from importlib.metadata import version
+
     from ..formats.common import kernels as files
     from ..optim import kernels as steps
     from ..vocabulary import tokenization
@@ -28,7 +29,7 @@ def show_version(context: click.Context, parameter: click.Parameter, wanted: boo
     loops = {"vector files": files, "tokenization": tokenization, "training": steps}
     missing = [name for name, module in loops.items() if module.native is None]
     state = f"not in use for {', '.join(missing)}" if missing else "in use"
-    click.echo(f"finetune-embed {__version__}\ncompiled loops {state}")
+    click.echo(f"finetune-embed {version('finetune_embed')}\ncompiled loops {state}")
     context.exit()
 
 

@@ -1,4 +1,4 @@
-"""Which way to tune a table pays on a task, by fair runs of each."""
+"""Compare strategies on a task in fair runs of each, and recommend one."""
 
 from .compare import REPRESENTATIVE, compare
 from .report import Comparison, Confirmation, Standing

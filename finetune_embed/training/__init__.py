@@ -1,1 +1,1 @@
-"""The loop, its checkpoints, and the whole way in one call."""
+"""`finetune`: its settings, the loop, and every step from vectors and data to a run."""

@@ -1,1 +1,1 @@
-"""What a run leaves behind: its files, checkpoints and report."""
+"""The results of a run: its files, checkpoints and report."""

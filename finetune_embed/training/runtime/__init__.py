@@ -1,1 +1,1 @@
-"""Where a run takes place: processes, precision, interrupts, trackers and progress bars."""
+"""Processes, precision, threads, interrupts, trackers and progress bars of a run."""
