@@ -168,17 +168,19 @@ def compose(*strategies: Strategy) -> Strategy:
 
 
 def _check_pair(a: Strategy, b: Strategy) -> None:
-    both, keep_one = f"{a} | {b}", "keep one of them"
+    both = f"{a} | {b}"
     if type(a) is type(b):
-        raise StrategyError(f"{type(a).__name__} is given twice", where=both, remedy=keep_one)
+        raise StrategyError(
+            f"{type(a).__name__} is given twice", where=both, remedy="keep one of them"
+        )
     if isinstance(a, Anchored) and isinstance(b, Anchored):
-        raise StrategyError("both set the rows' anchor", where=both, remedy=keep_one)
+        raise StrategyError("both set the rows' anchor", where=both, remedy="keep one of them")
     for one, other in ((a, b), (b, a)):
         if not one.tunes and _concerns_table(other):
             raise StrategyError(
                 f"{one} keeps the table unchanged, so {other} would do nothing to it",
                 where=both,
-                remedy=keep_one,
+                remedy="keep one of them",
             )
         if one.from_opening and one.timing != other.timing and _starts_shut(other):
             raise StrategyError(

@@ -34,20 +34,19 @@ def check_optimizer(
     weight = table_weight(embedding)
     groups = optimizer.param_groups
     group = next((g for g in groups if any(p is weight for p in g["params"])), None)
-    remedy = "build it with strategy.param_groups(model, embedding, lr=lr)"
     if group is None:
         raise StrategyError(
             f"the embedding {tuple(weight.shape)} is in none of the optimizer's {len(groups)} "
             "groups, so it would never train",
             value=optimizer,
-            remedy=remedy,
+            remedy="build it with strategy.param_groups(model, embedding, lr=lr)",
         )
     if strategy is not None and group.get("name") != EMBEDDING:
         raise StrategyError(
             f"the embedding {tuple(weight.shape)} is in the optimizer's group "
             f"{group.get('name')!r}, which {strategy} did not make, so its rate would be lost",
             value=optimizer,
-            remedy=remedy,
+            remedy="build it with strategy.param_groups(model, embedding, lr=lr)",
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..errors import Either, Option, StrategyError
+from ..errors import Option, StrategyError
 from .arguments import check_count, check_number, check_text
 from .base import Strategy, named
 from .clock import Clock, Record, Timing
@@ -83,14 +83,11 @@ class UnfreezeAfter(Strategy):
             raise StrategyError(
                 f"{self} needs the number of all steps",
                 value=self,
-                remedy=Either(
-                    python=(
-                        "call strategy.on_step_start(embedding, step, total_steps=...), or, for a "
-                        "stream of unknown length, finetune(..., ",
-                        Option("max_steps", ...),
-                        ")",
-                    ),
-                    command_line=("give ", Option("max_steps", ...)),
+                remedy=(
+                    "pass it to strategy.on_step_start(embedding, step, total_steps=...), or, for "
+                    "a stream of unknown length, to finetune(..., ",
+                    Option("max_steps", ...),
+                    ")",
                 ),
             )
         return float(clock.step >= (self.fraction or 0) * clock.total_steps)

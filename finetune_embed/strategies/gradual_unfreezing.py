@@ -52,8 +52,7 @@ class GradualUnfreeze(Strategy):
             raise StrategyError(
                 f"GradualUnfreeze(bands={self.bands}) applies only to by='frequency'",
                 value=self.bands,
-                remedy=f"write GradualUnfreeze(by='frequency', bands={self.bands}), or leave bands "
-                "out",
+                remedy="add by='frequency', or leave bands out",
             )
 
     def gate(self, name: str, clock: Clock) -> float:
