@@ -1,4 +1,4 @@
-"""`Run` and `load`: files, predictions, explanations, and what is said of a damaged folder."""
+"""`Run` and `load`: files, predictions, explanations, and damaged folders."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def base_table() -> fe.EmbeddingTable:
     return fe.EmbeddingTable(words, rng.standard_normal((len(words), D)))
 
 
-def split(size: int, seed: int, further: tuple[str, ...] = ()) -> datasets.Dataset:
+def split(size: int, seed: int, others: tuple[str, ...] = ()) -> datasets.Dataset:
     rng = np.random.default_rng(seed)
     texts, labels = [], []
     for _ in range(size):
         good, wrong = rng.random() < 0.5, rng.random() < 0.2
-        words = [*rng.choice(GOOD if good else BAD, 1), *rng.choice([*PLAIN, *further], 4)]
+        words = [*rng.choice(GOOD if good else BAD, 1), *rng.choice([*PLAIN, *others], 4)]
         texts.append(" ".join(words))
         labels.append("good" if good != wrong else "bad")
     return datasets.Dataset.from_dict({"text": texts, "label": labels})
@@ -56,9 +56,9 @@ def split(size: int, seed: int, further: tuple[str, ...] = ()) -> datasets.Datas
 
 @pytest.fixture(scope="module")
 def dataset() -> datasets.DatasetDict:
-    further = ("superb", "dire", "unheard")
+    others = ("superb", "dire", "unheard")
     return datasets.DatasetDict(
-        train=split(70, 1), validation=split(40, 2, further), test=split(60, 3, further)
+        train=split(70, 1), validation=split(40, 2, others), test=split(60, 3, others)
     )
 
 
@@ -98,7 +98,7 @@ class Exported:
         self.weight = model["output.weight"].astype(np.float64)
         self.bias = model["output.bias"].astype(np.float64)
         self.unknown = model["embedding.weight"][1].astype(np.float64)
-        self.labels = yaml.safe_load((folder / "config.yaml").read_text())["labels"]
+        self.labels = json.loads((folder / "record.json").read_text())["labels"]
 
     def probabilities(self, text: str) -> np.ndarray:
         rows = [self.rows.get(word, self.unknown) for word in text.split()]
@@ -116,7 +116,7 @@ def accuracy(predicted: list[Any], labels: list[Any]) -> float:
 # --- what is measured is what is exported ---------------------------------------------------------
 
 
-def test_accuracies_are_those_of_the_exported_files(tuned, dataset):
+def test_accuracies_match_the_exported_files(tuned, dataset):
     folder, run = tuned
     exported, loaded = Exported(folder), fe.load(folder)
     best = run.history[run.metrics["best_epoch"]]
@@ -140,7 +140,7 @@ def test_accuracies_are_those_of_the_exported_files(tuned, dataset):
     )
 
 
-def test_the_loss_is_that_of_the_exported_files(tuned, dataset):
+def test_the_loss_matches_the_exported_files(tuned, dataset):
     folder, run = tuned
     exported = Exported(folder)
     losses = [
@@ -199,7 +199,7 @@ def test_a_texts_prediction_does_not_depend_on_its_neighbours(vectors, dataset, 
     torch.testing.assert_close(many, together.repeat(300, 1))
 
 
-def test_predict_leaves_the_run_as_it_was(tuned):
+def test_predict_does_not_change_the_run(tuned):
     _, run = tuned
     before = {name: value.clone() for name, value in run.model.state_dict().items()}
     words = list(run.vocab.index_to_key)
@@ -209,7 +209,9 @@ def test_predict_leaves_the_run_as_it_was(tuned):
     assert run.vocab.index_to_key == words
     assert not run.model.training
     assert all(torch.equal(value, before[n]) for n, value in run.model.state_dict().items())
-    with pytest.raises(fe.DataError, match=r"takes a list of texts: predict\(\['finea'\]\)"):
+    with pytest.raises(
+        fe.DataError, match=r"^predict takes a list of texts; call predict\(\['finea'\]\)$"
+    ):
         run.predict("finea")
 
 
@@ -224,13 +226,20 @@ def test_the_files_of_a_run(tuned):
         "history.jsonl",
         "metrics.json",
         "model.safetensors",
+        "record.json",
         "tokenizer.json",
         "words.parquet",
     ]
-    config = yaml.safe_load((folder / "config.yaml").read_text())
-    assert config["labels"] == ["bad", "good"] == run.labels
-    assert config == dict(run.config)
-    assert {name: config[name] for name in SETTINGS} == SETTINGS
+    settings = yaml.safe_load((folder / "config.yaml").read_text())
+    record = json.loads((folder / "record.json").read_text())
+    assert settings == run.settings
+    assert record == run.record
+    assert run.config == {**settings, **record}
+    assert {name: settings[name] for name in SETTINGS} == SETTINGS
+    assert record["labels"] == ["bad", "good"] == run.labels
+    found = ("task", "tokenizer", "device", "mixed_precision")
+    assert [settings[name] for name in found] == [None] * 4  # as given
+    assert [record[name] for name in found] == ["single_label", "glove", run.config["device"], "no"]
     assert json.loads((folder / "metrics.json").read_text()) == run.metrics
     lines = (folder / "history.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == run.history
@@ -298,21 +307,21 @@ def test_rows_outside_the_vocabulary_are_the_bases_bit_for_bit(tuned):
 
 
 @pytest.mark.parametrize("save", [fe.save_safetensors, fe.save_arrow, fe.save_parquet])
-def test_the_source_is_the_file_that_was_given_not_the_one_it_was_made_from(
+def test_the_source_is_the_given_file_not_the_one_it_was_made_from(
     save, tmp_path, vectors, dataset
 ):
     path = tmp_path / "converted"
     save(fe.load_vectors(vectors), path)
     run = fe.finetune(path, dataset, epochs=1, batch_size=8)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    for told in (run.config, run.table.metadata):
-        assert (told["source"], told["source_sha256"]) == ("converted", sha256)
-        assert told["source_format"] == save.__name__.removeprefix("save_")
+    for found in (run.record, run.table.metadata):
+        assert (found["source"], found["source_sha256"]) == ("converted", sha256)
+        assert found["source_format"] == save.__name__.removeprefix("save_")
     before = json.loads(run.table.metadata["history"])
     assert [(one["source"], one["source_format"]) for one in before] == [("base.txt", "glove")]
 
 
-def test_metadata_tell_the_whole_way_over_three_tunings(tmp_path, vectors, dataset):
+def test_metadata_hold_the_provenance_over_three_tunings(tmp_path, vectors, dataset):
     def sha256(path: Path) -> str:
         return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -386,12 +395,17 @@ def test_a_loaded_run_can_be_saved_again(tuned, tmp_path):
             assert (tmp_path / path.name).read_bytes() == path.read_bytes(), path.name
 
 
-def test_a_folder_without_a_run_is_told_from_one_that_lacks_a_file(folder, tmp_path):
-    with pytest.raises(fe.DataError, match=r"nothing is no folder; give the output_dir of a fin"):
+def test_a_folder_without_a_run(folder, tmp_path):
+    with pytest.raises(
+        fe.DataError, match=r"nothing: no such folder; pass the output_dir of a finished run$"
+    ):
         fe.load(tmp_path / "nothing")
     (folder / "words.parquet").unlink()
-    (folder / "model.safetensors").unlink()
-    with pytest.raises(fe.DataError, match=r"has no model.safetensors, words.parquet; give the o"):
+    (folder / "record.json").unlink()
+    with pytest.raises(
+        fe.DataError,
+        match=r": the folder has no record.json, words.parquet; pass the output_dir of a finished",
+    ):
         fe.load(folder)
 
 
@@ -404,6 +418,7 @@ def test_a_folder_without_a_run_is_told_from_one_that_lacks_a_file(folder, tmp_p
         "history.jsonl",
         "metrics.json",
         "model.safetensors",
+        "record.json",
         "tokenizer.json",
         "words.parquet",
     ],
@@ -414,7 +429,7 @@ def test_a_damaged_file_is_an_error_that_names_the_folder(folder, name, damage):
     contents = {"empty": b"", "half": whole[: len(whole) // 2 - 3], "garbage": b"\xff\0\xfe" * 50}
     path.write_bytes(contents.get(damage, b"[]\n"))
     if (name, damage) in (("history.jsonl", "empty"), ("history.jsonl", "other")):
-        assert len(fe.load(folder).history) <= 1  # a shorter history is one still
+        assert len(fe.load(folder).history) <= 1  # a shorter history is a valid one
         return
     with pytest.raises(fe.DataError) as caught:
         fe.load(folder)
@@ -425,7 +440,7 @@ def test_a_model_that_does_not_fit_the_head_is_an_error(folder):
     weights = load_file(folder / "model.safetensors")
     for changed in (
         {name: value for name, value in weights.items() if name != "output.bias"},
-        weights | {"further.weight": np.zeros(3, np.float32)},
+        weights | {"another.weight": np.zeros(3, np.float32)},
         weights | {"output.bias": np.zeros(3, np.float32)},
     ):
         save_file(changed, folder / "model.safetensors")
@@ -462,9 +477,9 @@ def test_explain(tuned):
     assert mover == run.drift.word("finea")
     assert mover.movement == pytest.approx(run.words["movement"][at], rel=1e-5)
     assert loaded.explain("finea").mover is None
-    told = str(run.explain("finea"))
-    assert told.startswith(f"finea: in the vectors, {run.words['count'][at]} times in the training")
-    assert "before: " in told
+    text = str(run.explain("finea"))
+    assert text.startswith(f"finea: in the vectors, {run.words['count'][at]} times in the training")
+    assert "before: " in text
     assert f"moved {run.words['movement'][at]:.1%}" in str(loaded.explain("finea"))
 
 

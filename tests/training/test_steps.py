@@ -1,4 +1,4 @@
-"""Where steps come from: texts in memory and streams, whole, resumed, and shared by processes."""
+"""The steps of texts in memory and of streams: all of them, resumed, and shared by processes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import torch
 
 import finetune_embed as fe
 from finetune_embed.data import EncodedTexts
-from finetune_embed.training import prepare, steps
+from finetune_embed.training import first_pass, prepare, steps
 from finetune_embed.training.steps import Batching, InMemory, Step, Streamed
 from finetune_embed.training.tasks import SingleLabel, Tagging
 
@@ -92,7 +92,7 @@ def test_an_epoch_has_every_text_once_and_can_begin_anywhere(tokens, accumulatio
 @pytest.mark.parametrize("tags", [True, False])
 @pytest.mark.parametrize("count", [2, 3, 6])
 def test_processes_share_each_batch_and_their_weights_make_it_one(tags, count):
-    """Also where a process gets no text of it: 23 texts by 4 leave 3."""
+    """Also where a process gets no text: 23 texts in batches of 4 leave 3."""
     alone = list(InMemory(encoded(tags=tags), batching(accumulation=2, tags=tags)).steps(1))
     shared = [
         list(
@@ -163,13 +163,13 @@ def encoded_of(numbers: list[int], tags: bool = False) -> EncodedTexts:
     return EncodedTexts(ids, lengths.cumsum(0) - lengths, lengths, labels)
 
 
-def turns(told: list[list[float]], own: list[Step]) -> Callable[..., list[float]]:
-    """A sum over processes that answers with what is told, and then that nothing is left.
+def turns(sums_of_all: list[list[float]], own: list[Step]) -> Callable[..., list[float]]:
+    """Return a sum over processes with given results, and then that nothing is left.
 
-    What this process adds has to be its own part.
+    It checks what this process adds.
     """
-    left = iter([*told, [0, 0]])
-    mine = iter([*([step.units, True] for step in own), *repeat([0, False], len(told) + 1)])
+    left = iter([*sums_of_all, [0, 0]])
+    mine = iter([*([s.units, True] for s in own), *repeat([0, False], len(sums_of_all) + 1)])
 
     def sums(*given: float) -> list[float]:
         assert list(given) == next(mine)
@@ -181,19 +181,19 @@ def turns(told: list[list[float]], own: list[Step]) -> Callable[..., list[float]
 def shared(
     monkeypatch: pytest.MonkeyPatch, count: int, start: int = 0, **options: Any
 ) -> list[list[Step]]:
-    """The steps of every process: what each would be told of the others is put in by hand."""
+    """Return the steps of every process, with sums over processes computed here."""
     alone = [
         list(streamed(monkeypatch, index=i, count=count, **options)._own_steps(0, start))
         for i in range(count)
     ]
-    told = [[sum(s.units for s in row if s), sum(map(bool, row))] for row in zip_longest(*alone)]
+    totals = [[sum(s.units for s in row if s), sum(map(bool, row))] for row in zip_longest(*alone)]
     return [
         list(
             streamed(
                 monkeypatch,
                 index=i,
                 count=count,
-                sums=turns(told, alone[i]),
+                sums=turns(totals, alone[i]),
                 **options,
             ).steps(0, start)
         )
@@ -203,7 +203,7 @@ def shared(
 
 @pytest.mark.parametrize("shards", [1, 2, 3, 4])
 @pytest.mark.parametrize("accumulation", [1, 2])
-def test_processes_share_a_stream_until_none_has_anything_left(monkeypatch, shards, accumulation):
+def test_processes_share_a_stream_until_none_has_examples_left(monkeypatch, shards, accumulation):
     options = {"accumulation": accumulation, "source": stream(shards)}
     parts = shared(monkeypatch, 2, **options)
     assert len(parts[0]) == len(parts[1])
@@ -227,8 +227,8 @@ def test_processes_share_a_stream_until_none_has_anything_left(monkeypatch, shar
 
 @pytest.mark.parametrize("shards", [1, 2, 3])
 @pytest.mark.parametrize("count", [2, 4])
-def test_processes_go_on_with_a_stream_at_any_step(monkeypatch, shards, count):
-    """Also behind the first block, and where a process has no example left, or never had one."""
+def test_processes_resume_a_stream_at_any_step(monkeypatch, shards, count):
+    """Also after the first block, and where a process has no examples left, or never had any."""
     options: dict[str, Any] = {"block": 4, "source": stream(shards)}
     whole = shared(monkeypatch, count, **options)
     assert len(whole[0]) > 4
@@ -260,7 +260,7 @@ def _even(row: dict[str, int], index: int) -> bool:
     return index % 2 == 0
 
 
-CUT: dict[str, Callable[[datasets.IterableDataset], datasets.IterableDataset]] = {
+PARTS: dict[str, Callable[[datasets.IterableDataset], datasets.IterableDataset]] = {
     "skip": lambda whole: whole.skip(5).map(lambda row: row),
     "take": lambda whole: whole.take(9),
     "filter by index": lambda whole: whole.filter(_even, with_indices=True),
@@ -271,11 +271,11 @@ CUT: dict[str, Callable[[datasets.IterableDataset], datasets.IterableDataset]] =
 }
 
 
-@pytest.mark.parametrize("cut", CUT)
+@pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("shards", [1, 2])
-def test_processes_see_what_one_sees_of_a_stream_that_was_cut(monkeypatch, cut, shards):
-    """In each shard by itself, an index or `skip` would begin anew."""
-    train = CUT[cut](stream(shards))
+def test_processes_see_what_one_sees_of_a_part_of_a_stream(monkeypatch, part, shards):
+    """In each shard, an index or `skip` would start over."""
+    train = PARTS[part](stream(shards))
     alone = streamed(monkeypatch, source=train)
     alone._encode = lambda rows, start: encoded_of([row["number"] for row in rows])
     expected = sum(map(words, alone.steps(0)), Counter())
@@ -283,19 +283,19 @@ def test_processes_see_what_one_sees_of_a_stream_that_was_cut(monkeypatch, cut, 
     assert sum((words(step) for part in parts for step in part), Counter()) == expected
 
 
-def test_the_steps_of_shards_that_are_not_of_one_size(monkeypatch):
+def test_the_steps_of_shards_of_different_sizes(monkeypatch):
     source = datasets.concatenate_datasets([stream(1, 17), stream(1, 6)])
     assert source.num_shards == 2
     parts = shared(monkeypatch, 2, source=source)
     assert len(parts[0]) == len(parts[1]) == 9
     own = [streamed(monkeypatch, source=source, index=i, count=2) for i in range(2)]
-    told = [sum(1 for _ in one._own_examples(0)) for one in own]
-    assert told == [17, 6]
-    given = streamed(monkeypatch, source=source, count=2, sums=lambda *n: [n[0], told[1] + n[1]])
+    sizes = [sum(1 for _ in one._own_examples(0)) for one in own]
+    assert sizes == [17, 6]
+    given = streamed(monkeypatch, source=source, count=2, sums=lambda *n: [n[0], sizes[1] + n[1]])
     assert given.steps_of_run(3) == 3 * 9
 
 
-def test_a_stream_that_can_be_read_once_only(monkeypatch):
+def test_a_stream_that_can_only_be_read_once(monkeypatch):
     numbers = iter(range(TEXTS))
 
     def once() -> Any:
@@ -303,17 +303,22 @@ def test_a_stream_that_can_be_read_once_only(monkeypatch):
 
     source = streamed(monkeypatch, source=datasets.IterableDataset.from_generator(once))
     assert len(list(source.steps(0))) == 6
-    with pytest.raises(fe.DataError, match=r"nothing to give in epoch 2, .*from_generator\("):
+    with pytest.raises(
+        fe.DataError,
+        match=r"the stream is empty in epoch 2, .*; make it .*IterableDataset.from_generator\(",
+    ):
         list(source.steps(1))
 
 
-def test_what_a_stream_can_not_do(monkeypatch):
+def test_batches_that_a_stream_does_not_support(monkeypatch):
     with pytest.raises(
-        fe.DataError, match=r"batch_tokens=9 sorts texts by length.*batch_size=\.\."
+        fe.DataError,
+        match=r"^batch_tokens=9 sorts texts by length, .*; pass batch_size=\.\.\. instead$",
     ):
         streamed(monkeypatch, tokens=9)
     with pytest.raises(
-        fe.DataError, match=r"batch_size=4 can't be shared evenly by 3 .*batch_size=6"
+        fe.DataError,
+        match=r"^batch_size=4 cannot be shared evenly by 3 processes; pass batch_size=6$",
     ):
         streamed(monkeypatch, count=3)
 
@@ -350,7 +355,7 @@ def parts(features: datasets.Features | None = None) -> dict[str, datasets.Itera
 
 def test_a_run_on_a_stream_learns_what_a_run_in_memory_learns(monkeypatch):
     monkeypatch.setattr(steps, "BLOCK", 64)
-    monkeypatch.setattr(prepare, "BLOCK", 50)
+    monkeypatch.setattr(first_pass, "BLOCK", 50)
     held: list[int] = []
     real = prepare.texts_of
 
@@ -360,7 +365,7 @@ def test_a_run_on_a_stream_learns_what_a_run_in_memory_learns(monkeypatch):
 
     monkeypatch.setattr(prepare, "texts_of", counting)
     run = fe.finetune(table(), parts(), epochs=6, lr=0.05, batch_size=16)
-    assert max(held) == 64  # never the whole
+    assert max(held) == 64  # never the whole split
     alike = fe.finetune(
         table(), {n: datasets.Dataset.from_list(list(p)) for n, p in parts().items()}, epochs=6,
         lr=0.05, batch_size=16,
@@ -378,15 +383,15 @@ def test_with_a_vocabulary_and_named_labels_there_is_no_first_pass(monkeypatch):
         {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["bad", "good"])}
     )
     passes: list[int] = []
-    real = prepare._FirstPass.blocks
+    real = first_pass.FirstPass.blocks
 
     def counting(self: Any) -> Any:
         for block in real(self):
             passes.append(len(block))
             yield block
 
-    monkeypatch.setattr(prepare._FirstPass, "blocks", counting)
-    monkeypatch.setattr(prepare, "BLOCK", 50)
+    monkeypatch.setattr(first_pass.FirstPass, "blocks", counting)
+    monkeypatch.setattr(first_pass, "BLOCK", 50)
     vocab = fe.Vocabulary.from_dataset(reviews(200), "text")
     run = fe.finetune(table(), parts(features), vocab=vocab, epochs=4, lr=0.05, batch_size=16)
     assert passes == [50]
@@ -400,21 +405,25 @@ def test_with_a_vocabulary_and_named_labels_there_is_no_first_pass(monkeypatch):
     assert [record["step"] for record in run.history] == [13, 20]
 
 
-def test_what_is_no_stream_to_train_on():
+def test_streams_that_cannot_be_trained_on():
     empty = {**parts(), "train": reviews(200).to_iterable_dataset().take(0)}
     with pytest.raises(fe.DataError, match=r"the training split is empty \(0 examples\)|no word "):
         fe.finetune(table(), empty)
     without = {"train": parts()["train"]}
     with pytest.raises(fe.DataError, match="a stream has no examples to hold out"):
         fe.finetune(table(), without)
-    for column, told in (
+    for column, message in (
         ("text", r"1 of 200 examples have no text in 'text', .* example 130 "),
-        ("label", r"row 130 \(counted from 0\) has None in 'label'; a label is"),
+        (
+            "label",
+            r"example 130 \(counted from 0\) has None in 'label'; a label is a string or a whole number; "
+            r"remove such examples with stream.filter\(\.\.\.\)$",
+        ),
     ):
         bad = reviews(200).to_list()
         bad[130][column] = None
         spoilt = datasets.Dataset.from_list(bad).to_iterable_dataset()
-        with pytest.raises(fe.DataError, match=told):
+        with pytest.raises(fe.DataError, match=message):
             fe.finetune(table(), {**parts(), "train": spoilt})
     numbers = [{**row, "label": int(row["label"] == "good")} for row in reviews(200).to_list()]
     numbers[77]["label"] = -1
@@ -423,7 +432,7 @@ def test_what_is_no_stream_to_train_on():
     )
     hidden = datasets.Dataset.from_list(numbers, features=features).to_iterable_dataset()
     with pytest.raises(
-        fe.DataError, match=r"row 77 .* has -1 in 'label'; a label is one of its cl"
+        fe.DataError, match=r"example 77 .* has -1 in 'label'; a label is one of the col"
     ):
         fe.finetune(table(), {**parts(features), "train": hidden})
     lists = [{**row, "text": [*row["text"].split(), None]} for row in reviews(20)]
@@ -433,8 +442,8 @@ def test_what_is_no_stream_to_train_on():
         )
 
 
-def test_a_stream_of_other_examples_is_no_stream_to_go_on_with(tmp_path, monkeypatch):
-    """As long as the first, of the same words: its labels are the other way round."""
+def test_a_run_does_not_resume_on_a_stream_of_other_examples(tmp_path, monkeypatch):
+    """Of the same length and the same words, with the labels exchanged."""
     options: dict[str, Any] = {"epochs": 2, "batch_size": 16, "output_dir": tmp_path / "run"}
     monkeypatch.setattr(fe.RowAdamW, "step", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
@@ -442,7 +451,7 @@ def test_a_stream_of_other_examples_is_no_stream_to_go_on_with(tmp_path, monkeyp
     monkeypatch.undo()
     turned = reviews(200).map(lambda row: {"label": "bad" if row["label"] == "good" else "good"})
     other = {**parts(), "train": turned.to_iterable_dataset()}
-    with pytest.raises(fe.DataError, match="was written with data_sha256="):
+    with pytest.raises(fe.DataError, match="it was written with data_sha256="):
         fe.finetune(table(), other, **options, resume=True)
     assert fe.finetune(table(), parts(), **options, resume=True).metrics["epochs"] == 2
 
@@ -467,7 +476,7 @@ def test_a_vocabulary_that_was_saved_and_loaded(tmp_path, min_count):
 
 
 def named(rows: datasets.Dataset) -> datasets.IterableDataset:
-    """A stream whose labels have names, as it is read once only."""
+    """Return a stream with class names that can only be read once."""
     numbers = [{"text": r["text"], "label": int(r["label"] == "good")} for r in rows]
     left = iter(numbers)
 
@@ -480,15 +489,17 @@ def named(rows: datasets.Dataset) -> datasets.IterableDataset:
     return datasets.IterableDataset.from_generator(once, features=features)
 
 
-def test_a_stream_that_would_lose_what_was_looked_at_before(monkeypatch):
-    monkeypatch.setattr(prepare, "BLOCK", 50)
+def test_a_stream_that_does_not_start_over(monkeypatch):
+    monkeypatch.setattr(first_pass, "BLOCK", 50)
     vocab = fe.Vocabulary.from_dataset(reviews(200), "text")
     held = reviews(60, 1).map(lambda row: {"label": int(row["label"] == "good")})
-    with pytest.raises(fe.DataError, match=r"doesn't begin with the same example .*from_generator"):
+    with pytest.raises(
+        fe.DataError, match=r"does not begin with the same example when .*from_generator\("
+    ):
         fe.finetune(table(), {"train": named(reviews(200)), "validation": held}, vocab=vocab)
 
 
-def test_a_whole_first_pass_counts_the_words_of_a_loaded_vocabulary(tmp_path):
+def test_a_first_pass_counts_the_words_of_a_loaded_vocabulary(tmp_path):
     vocab = fe.Vocabulary.from_dataset(reviews(200), "text")
     vocab.save(tmp_path / "tokenizer.json")
     loaded = fe.Vocabulary.load(tmp_path / "tokenizer.json")
@@ -497,7 +508,7 @@ def test_a_whole_first_pass_counts_the_words_of_a_loaded_vocabulary(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "message"),
     [
         (
             "train.jsonl",
@@ -509,14 +520,14 @@ def test_a_whole_first_pass_counts_the_words_of_a_loaded_vocabulary(tmp_path):
         ("train.jsonl", b"", r"train.jsonl: the file is empty \(0 bytes\)"),
     ],
 )
-def test_files_of_a_stream_that_can_not_be_read(tmp_path, name, content, told):
+def test_files_of_a_stream_that_cannot_be_read(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     (tmp_path / "validation.csv").write_text("text,label\na,x\nb,y\n")
-    with pytest.raises(fe.DataError, match=told):
+    with pytest.raises(fe.DataError, match=message):
         fe.finetune(table(), tmp_path, streaming=True)
 
 
-def test_a_packed_file_of_a_stream_that_is_cut_short(tmp_path):
+def test_a_compressed_file_of_a_stream_that_is_truncated(tmp_path):
     rows = "".join(f'{{"text": "good{i}", "label": "l{i % 2}"}}\n' for i in range(2_000))
     packed = gzip.compress(rows.encode())
     (tmp_path / "train.jsonl.gz").write_bytes(packed[: len(packed) // 2])
@@ -525,18 +536,18 @@ def test_a_packed_file_of_a_stream_that_is_cut_short(tmp_path):
         fe.finetune(table(), tmp_path, streaming=True)
 
 
-def test_examples_of_different_kinds():
+def test_examples_of_different_types():
     def mixed() -> Any:
         for label in ("x", "y", 3):
             yield {"text": "a", "label": label}
 
     source = datasets.IterableDataset.from_generator(mixed)
-    with pytest.raises(fe.DataError, match=r"can't be read behind|don't fit together"):
+    with pytest.raises(fe.DataError, match=r"cannot be read after|examples do not fit together"):
         fe.finetune(table(), {"train": source, "validation": reviews(10)})
 
 
 @pytest.mark.parametrize("form", ["numpy", "torch", "arrow"])
-def test_a_stream_in_a_format_of_its_own(form):
+def test_a_stream_in_another_format(form):
     train = reviews(200).map(lambda row: {"label": int(row["label"] == "good")})
     held = reviews(60, 1).map(lambda row: {"label": int(row["label"] == "good")})
     data = {"train": train.to_iterable_dataset().with_format(form), "validation": held}
@@ -546,15 +557,15 @@ def test_a_stream_in_a_format_of_its_own(form):
     assert np.array_equal(run.table.vectors, one.table.vectors)
 
 
-def test_words_are_cut_in_a_first_pass_only_if_they_are_to_be_counted(monkeypatch):
+def test_a_first_pass_tokenizes_only_to_count(monkeypatch):
     calls: list[int] = []
-    real = prepare.cut
+    real = prepare.tokenize_texts
 
     def counting(texts: Any, tokenizer: Any) -> Any:
         calls.append(len(texts))
         return real(texts, tokenizer)
 
-    monkeypatch.setattr(prepare, "cut", counting)
+    monkeypatch.setattr(prepare, "tokenize_texts", counting)
     vocab = fe.Vocabulary.from_dataset(reviews(200), "text")
     fe.finetune(table(), parts(), vocab=vocab, epochs=1)
     assert sorted(calls) == [60, 60]  # validation and test

@@ -1,7 +1,8 @@
-"""Tasks: which one data is for, targets, scores, decoding, and made-up data that can be learned."""
+"""Tasks: inferred from data, targets, scores, decoding, and synthetic data that can be learned."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from itertools import chain
@@ -85,17 +86,17 @@ def logits_of(found: list[int], classes: int) -> torch.Tensor:
         (["a", "b"], [[7], [3, 7]], "multi_label", [3, 7]),
         (WORDS, TAGS, "tagging", ["B-X", "I-X", "O"]),
         ([["a", "b"], ["c"]], [[2, 0], [1]], "tagging", [0, 1, 2]),
-        # one of two rows agrees: that is no tagging
+        # one of two examples agrees: that is not tagging
         ([["a", "b"], ["c", "d"]], [["x", "y"], ["x"]], "multi_label", ["x", "y"]),
     ],
 )
-def test_the_task_is_seen_from_the_columns(texts, labels, name, expected):
+def test_the_task_is_inferred_from_the_columns(texts, labels, name, expected):
     task = inferred(texts, labels)
     assert (task.name, task.labels) == (name, expected)
     assert inferred(texts, labels, name) == task
 
 
-def test_words_and_tags_can_be_labels_of_the_whole_text_when_told_so():
+def test_words_and_tags_can_be_labels_of_the_text_when_asked_for():
     assert inferred(WORDS, TAGS, "multi_label") == MultiLabel(["B-X", "I-X", "O"])
 
 
@@ -142,7 +143,12 @@ def test_class_names_of_a_list_as_older_versions_of_datasets_have_it():
 @pytest.mark.parametrize(
     ("texts", "labels", "name", "message"),
     [
-        (["a"], ["x"], "tags", "no task is called 'tags'; there are single_label, multi_label, t"),
+        (
+            ["a"],
+            ["x"],
+            "tags",
+            "task='tags' is not a task; use one of single_label, multi_",
+        ),
         (["a", "b"], [["x"], None], None, "1 of 2 examples have no list of labels .* 1 .*: None"),
         (
             ["a", "b"],
@@ -157,28 +163,35 @@ def test_class_names_of_a_list_as_older_versions_of_datasets_have_it():
             ["a", "b"],
             ["['x', 'y']", " []"],
             None,
-            r"every label in 'label' is a text that looks like a list, the first is "
+            r"every label in 'label' is a string that looks like a list, the first is "
             r""""\['x', 'y'\]"; make lists of them: .*literal_eval.* or pass task='single_label'""",
         ),
-        (["a"], [["x"]], "tagging", "row 0 .* has a text, 'a', .* needs a list of words"),
+        (
+            ["a"],
+            [["x"]],
+            "tagging",
+            "example 0 .* has a string, 'a', .* needs a list of words, .*; split it with dataset.map",
+        ),
         (["a", "b"], [["x"], []], None, r"are \['x'\], but a task .*task='single_label'"),
         ([["a"], ["b"]], [["x"], ["x"]], None, r"are \['x'\], but a task needs two"),
         (
             [["a", "b"], ["c"], ["d"]],
             [["x"], ["y"], ["x"]],
             None,
-            r"2 of 3 rows have as many labels in 'label' as words, but row 0 \(counted from 0\) "
-            "has 2 words and 1 labels; say what they are: task='tagging'.*task='multi_label'",
+            r"2 of 3 examples have one label per word in 'label', but example 0 \(counted from 0\) "
+            r"has 2 words and 1 labels; pass task='tagging' .* or task='multi_label'$",
         ),
         (
             [["a", "b"], ["c"], ["d"]],
             [["x", "y"], ["y"], ["x", "x"]],
             "tagging",
-            r"\(train\): row 2 \(counted from 0\) has 1 words and 2 tags; each word has one tag",
+            r"\(train\): example 2 \(counted from 0\) has 1 words and 2 tags; each word has one "
+            r"tag; "
+            r"remove such examples with dataset.filter\(\.\.\.\), or pass task='multi_label' if ",
         ),
     ],
 )
-def test_data_that_is_for_no_task(texts, labels, name, message):
+def test_data_that_fits_no_task(texts, labels, name, message):
     with pytest.raises(fe.DataError, match=message):
         inferred(texts, labels, name)
 
@@ -231,7 +244,7 @@ def test_labels_that_training_does_not_have(task):
 
 
 def test_tags_that_do_not_fit_the_words_of_a_split():
-    with pytest.raises(fe.DataError, match=r"set \(test\): row 1 .* has 2 words and 1 tags"):
+    with pytest.raises(fe.DataError, match=r"set \(test\): example 1 .* has 2 words and 1 tags"):
         Tagging(["x"]).targets(
             rows(label=[["x"], ["x"]]), "label", "set (test)", [["a"], ["a"] * 2]
         )
@@ -298,31 +311,31 @@ def test_units_of_texts_are_the_texts():
     assert task.batch_targets(data, torch.tensor([2, 0])).tolist() == [6, 4]
 
 
-def test_logits_of_another_form():
+def test_logits_of_another_shape():
     for task in (SingleLabel(["x", "y"]), MultiLabel(["x", "y"])):
         with pytest.raises(fe.DataError, match=r"\(2, 5, 3\); for task='\w+' .* \(texts, labels\)"):
             task.units(torch.zeros(2, 5, 3), torch.tensor([5, 5]))
-    with pytest.raises(fe.DataError, match=r"\(2, 3\); .* \(texts, words, labels\); take head="):
+    with pytest.raises(fe.DataError, match=r"\(2, 3\); .* \(texts, words, labels\); use head="):
         Tagging(["x", "y"]).units(torch.zeros(2, 3), torch.tensor([5, 5]))
 
 
-def test_heads_that_are_for_another_task():
+def test_heads_for_another_task():
     table = nn.Embedding(5, 4, padding_idx=0)
     for task in (SingleLabel(["x", "y"]), MultiLabel(["x", "y"])):
         task.check_head(build_head("bag", table, 2), ready_made=True)
         with pytest.raises(
-            fe.DataError, match=r"BiLSTMTagger labels words, .* take head='bag' or head='cnn'$"
+            fe.DataError, match=r"BiLSTMTagger labels words, .* use head='bag' or head='cnn'$"
         ):
             task.check_head(build_head("bilstm", table, 2), ready_made=True)
     task = Tagging(["x", "y"])
     task.check_head(build_head("cnn_tagger", table, 2), ready_made=True)
     with pytest.raises(
         fe.DataError,
-        match=r"KimCNN labels whole texts, and task='tagging' is to label words; "
-        r"take head='bilstm' or head='cnn_tagger'$",
+        match=r"^KimCNN labels texts, and task='tagging' needs a head that labels words; use "
+        r"head='bilstm' or head='cnn_tagger'$",
     ):
         task.check_head(build_head("cnn", table, 2), ready_made=True)
-    task.check_head(nn.Linear(2, 2), ready_made=False)  # it does not tell
+    task.check_head(nn.Linear(2, 2), ready_made=False)  # it does not say
 
 
 # Loss, scores, decoding
@@ -333,7 +346,7 @@ def test_single_label():
     logits, targets = torch.tensor([[2.0, 0.0], [0.0, 1.0], [1.0, 0.0]]), torch.tensor([0, 0, 0])
     scores = task.scores(logits, targets, NO_LENGTHS)
     each = [math.log(1 + math.exp(-2)), math.log(1 + math.e), math.log(1 + math.exp(-1))]
-    # x is found twice, rightly, of three; y once, and is none
+    # x is found twice of three times, both correct; y once, wrongly
     assert scores == pytest.approx({"accuracy": 2 / 3, "macro_f1": 0.4, "loss": sum(each) / 3})
     assert task.decode(logits, NO_LENGTHS) == ["x", "y", "x"]
     assert (task.metric, task.fit(logits, targets)) == ("accuracy", task)
@@ -384,7 +397,7 @@ def test_a_threshold_between_two_floats_that_follow_each_other():
     assert fitted.decode(logits, NO_LENGTHS) == [["x"]]
 
 
-def test_multi_label_where_nothing_is_to_be_found_and_nothing_is_found():
+def test_multi_label_without_labels_and_predictions():
     task = MultiLabel(["x", "y"])
     scores = task.scores(torch.full((2, 2), -1.0), torch.zeros(2, 2), NO_LENGTHS)
     assert (scores["micro_f1"], scores["macro_f1"], scores["accuracy"]) == (0, 0, 1)
@@ -487,7 +500,7 @@ def test_the_loss_is_a_mean_over_units_and_0_without_any():
         ("B-PER I-PER O B-LOC", "I-PER I-PER O I-LOC", 1),  # IOB1
         ("B-PER B-PER I-PER O", "I-PER B-PER I-PER O", 1),
         ("B-PER B-PER I-PER O", "I-PER I-PER I-PER O", 0),
-        ("B-PER I-LOC I-LOC O", "B-PER B-LOC I-LOC O", 1),  # I- behind another type
+        ("B-PER I-LOC I-LOC O", "B-PER B-LOC I-LOC O", 1),  # I- after another type
         ("O B-PER O O", "O I-PER I-LOC O", 2 / 3),
         ("O B-X-Y I-X-Y O", "O B-X-Y I-X O", 0),
         ("O O O O", "O O I-PER O", 0),
@@ -533,7 +546,7 @@ def test_entity_f1_is_that_of_sets_of_spans(pairs):
 
 
 def logits_for(task: Any, targets: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """Return logits that are right now and then."""
+    """Return logits that are often right."""
     noise = torch.from_numpy(rng.normal(size=(len(targets), len(task.labels)))).float()
     wanted = targets if targets.ndim == 2 else functional.one_hot(targets, len(task.labels))
     return noise + 1.5 * wanted
@@ -551,7 +564,7 @@ def logits_for(task: Any, targets: torch.Tensor, rng: np.random.Generator) -> to
 )
 @pytest.mark.parametrize("seed", range(5))
 def test_the_outcomes_of_any_texts_add_up_to_their_score(task, seed):
-    """Of all texts, and of every other one, as a bootstrap draws them."""
+    """Of all texts and of half of them, as a bootstrap draws them."""
     rng = np.random.default_rng(seed)
     lengths = torch.from_numpy(rng.integers(0, 7, 40))
     units = int(lengths.sum()) if task.per_word else len(lengths)
@@ -587,9 +600,10 @@ def test_a_task_comes_back_from_its_settings(task):
     assert restore_task(yaml.safe_load(written)) == task
 
 
-def test_settings_of_no_task():
-    assert restore_task({"labels": ["x", "y"]}) == SingleLabel(["x", "y"])
-    with pytest.raises(fe.DataError, match="no task is called 'parsing'; there are single_label"):
+def test_settings_of_an_unknown_task():
+    with pytest.raises(
+        fe.DataError, match=r"^task='parsing' is not a task; use one of single_label"
+    ):
         restore_task({"task": "parsing", "labels": []})
 
 
@@ -602,15 +616,15 @@ def test_a_loss_of_the_callers():
     assert task.loss(logits, targets).item() == pytest.approx(expected)
 
 
-# The whole way
+# From texts to scores
 
 
-def learned(task: Task, texts: list, labels: list, spelling: str) -> dict[str, float]:
+def learned(task: Task, texts: list, labels: list, head: str) -> dict[str, float]:
     """Train a head from a random table and return its scores on the same texts."""
     data = rows(text=texts, label=labels)
     vocab = fe.Vocabulary.from_texts(texts)
     table = nn.Embedding(len(vocab), 8, padding_idx=0, sparse=True)
-    model = build_head(spelling, table, len(task.labels))
+    model = build_head(head, table, len(task.labels))
     task.check_head(model, ready_made=True)
     encoded = EncodedTexts.of(texts, vocab, task.targets(data, "label", "here", texts))
     groups = fe.FullTune().param_groups(model, table, lr=0.05, vocab=vocab)
@@ -637,7 +651,7 @@ def learned(task: Task, texts: list, labels: list, spelling: str) -> dict[str, f
 
 
 def test_labels_of_the_words_in_a_text_are_learned():
-    """Label `l3` is there where the word `w3` is; a text may have none."""
+    """A text has the label `l3` if it has the word `w3`; some have no label."""
     rng = np.random.default_rng(0)
     chosen = [sorted(rng.choice(4, rng.integers(0, 4), replace=False)) for _ in range(40)]
     texts = [" ".join([f"w{i}" for i in row] + ["plain", "words"]) for row in chosen]
@@ -650,10 +664,10 @@ def test_labels_of_the_words_in_a_text_are_learned():
 
 
 @pytest.mark.parametrize(
-    "spelling", ["bilstm(hidden=8, dropout=0.0)", "cnn_tagger(filters=8, dropout=0.0)"]
+    "head", ["bilstm(hidden=8, dropout=0.0)", "cnn_tagger(filters=8, dropout=0.0)"]
 )
-def test_tags_that_depend_on_the_neighbours_are_learned(spelling):
-    """`x` is an entity behind `the`, as is each `x` that follows it; alone it is none."""
+def test_tags_that_depend_on_the_neighbours_are_learned(head):
+    """`x` is an entity after `the`, as is each `x` that follows it; alone it is not."""
     rng = np.random.default_rng(0)
     texts, labels = [[]], [[]]
     for _ in range(40):
@@ -667,12 +681,12 @@ def test_tags_that_depend_on_the_neighbours_are_learned(spelling):
         labels.append(tags)
     task = inferred(texts, labels)
     assert isinstance(task, Tagging)
-    scores = learned(task, texts, labels, spelling)
+    scores = learned(task, texts, labels, head)
     assert (scores["entity_f1"], scores["accuracy"]) == (1, 1)
 
 
 def noisy(size: int, seed: int) -> Dataset:
-    """Texts with a label `l3` nearly always where `w3` is, and seldom elsewhere: none is sure."""
+    """Texts that often have the label `l3` where the word `w3` is, and rarely elsewhere."""
     rng = np.random.default_rng(seed)
     chosen = [rng.choice(5, 2, replace=False) for _ in range(size)]
     return rows(
@@ -684,14 +698,14 @@ def noisy(size: int, seed: int) -> Dataset:
     )
 
 
-def test_the_threshold_of_a_run_is_the_best_on_validation_and_holds_everywhere(tmp_path):
+def test_the_threshold_of_a_run_is_the_best_on_validation_and_used_everywhere(tmp_path):
     vectors = np.random.default_rng(0).normal(size=(5, 8)).astype(np.float32)
     table = fe.EmbeddingTable([f"w{i}" for i in range(5)], vectors)
     data = DatasetDict(train=noisy(300, 0), validation=noisy(100, 1), test=noisy(100, 2))
     run = fe.finetune(table, data, epochs=8, lr=0.05, output_dir=tmp_path)
     assert isinstance(run.task, MultiLabel)
     threshold = run.task.threshold
-    assert threshold < 0.4  # at 0.5 next to nothing would be found
+    assert threshold < 0.4  # at 0.5 almost nothing would be found
     assert run.config["threshold"] == run.metrics["validation"]["threshold"] == threshold
 
     def f1(split: str, at: float) -> float:
@@ -704,10 +718,10 @@ def test_the_threshold_of_a_run_is_the_best_on_validation_and_holds_everywhere(t
     for split in ("validation", "test"):
         assert run.metrics[split]["micro_f1"] == pytest.approx(f1(split, threshold), abs=1e-9)
     loaded = fe.load(tmp_path)
-    config = (tmp_path / "config.yaml").read_text()
-    (tmp_path / "config.yaml").write_text(config[: config.index("threshold: ") + 12])
+    record = json.loads((tmp_path / "record.json").read_text())
+    (tmp_path / "record.json").write_text(json.dumps(record | {"threshold": threshold / 2}))
     with pytest.raises(
-        fe.DataError, match=r"config.yaml and metrics.json have different thresholds"
+        fe.DataError, match=r"record.json and metrics.json have different thresholds"
     ):
         fe.load(tmp_path)
     texts = data["test"]["text"][:20]
@@ -721,7 +735,7 @@ def test_the_threshold_of_a_run_is_the_best_on_validation_and_holds_everywhere(t
 
 
 @pytest.mark.parametrize("kind", [int, float, bool])
-def test_a_number_for_each_label_is_no_list_of_labels(kind):
+def test_a_number_for_each_label_is_not_a_list_of_labels(kind):
     hot = [[kind(i == 0), kind(i == 1), kind(i == 2)] for i in (0, 1, 2, 3)]
     splits = splits_of(rows(text=["a", "b", "c", "d"], label=hot))
     with pytest.raises(
@@ -732,7 +746,7 @@ def test_a_number_for_each_label_is_no_list_of_labels(kind):
     assert task_of("multi_label", sets, "text", "label").labels == [0, 1]
 
 
-def test_held_out_texts_without_a_word_can_not_be_tagged():
+def test_held_out_texts_without_words_cannot_be_tagged():
     words, tags = [["a", "b"], ["b"]] * 4, [["x", "y"], ["y"]] * 4
     table = fe.EmbeddingTable(["a", "b"], np.eye(2, dtype=np.float32))
     empty = Dataset.from_dict(
@@ -743,7 +757,7 @@ def test_held_out_texts_without_a_word_can_not_be_tagged():
         fe.finetune(table, data, head="bilstm")
 
 
-def test_lists_of_labels_where_training_has_one_each():
+def test_lists_of_labels_where_training_has_single_ones():
     train = rows(text=["a", "b"], label=["x", "y"])
     lists = rows(text=["a"], label=[["x"]])
     with pytest.raises(fe.DataError, match=r"1 of 1 examples have a label that .*\['x'\]"):
