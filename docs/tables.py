@@ -32,7 +32,8 @@ def settings_for_users() -> Iterator[str]:
     for one in fields(Settings):
         check = one.metadata["check"]
         default = "" if one.default is None else f"`{one.default!r}`"
-        yield f"| `{one.name}` | {default} | {check.range if check else ''} | {one.metadata['help']} |"
+        help = one.metadata["help"].replace("|", "\\|").replace("<", "&lt;")
+        yield f"| `{one.name}` | {default} | {check.range if check else ''} | {help} |"
 
 
 def settings_for_developers() -> Iterator[str]:

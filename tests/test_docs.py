@@ -121,6 +121,7 @@ def test_every_command_on_every_page_has_only_options_that_exist(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("recipes").symlink_to(ROOT / "recipes")
     Path("which").mkdir()
     Path("which/recipe.yaml").write_text("vectors: glove.6B.50d.txt\ndata: reviews.csv\n")
     swept = 0
