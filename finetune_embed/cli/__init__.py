@@ -16,13 +16,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 when done, 2 on bad input, 130 when interrupted.
 
     Args:
-        arguments: the words after the program's name; those of the process when left out, which
-            then is taken to end with the command.
+        arguments: the arguments after the program's name; those of the process when left out, and
+            the process then ends with the command.
     """
     if arguments is not None:
         _run(list(arguments))
-    # Nearly all objects that a command makes stay to its end, and hardly any are in cycles: Python
-    # would look for some among all of torch's over and over, and once more when all is done.
+    # Nearly all objects live until the command ends, and few are in cycles. Collecting garbage among
+    # all of torch's objects would take a tenth of a short run.
     gc.set_threshold(200_000, 30, 30)
     try:
         _run(sys.argv[1:])
@@ -54,7 +54,7 @@ def _run(words: list[str]) -> NoReturn:
         _fail(error.format_message().replace("\n", " ").rstrip(".") + hint)
     except (click.Abort, KeyboardInterrupt):
         goes_on = command is not None and any(p.name == "resume" for p in command.params)
-        _fail("interrupted" + "; the run goes on with --resume" * goes_on, 130)
+        _fail("interrupted" + "; continue the run with --resume" * goes_on, 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

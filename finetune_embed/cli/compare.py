@@ -63,7 +63,7 @@ def compare(
     as_json: bool,
     **settings: Any,
 ) -> None:
-    """Tell which strategy pays on a task, and whether tuning pays at all."""
+    """Compare strategies on a task, and recommend one if tuning pays."""
     from ..comparison import REPRESENTATIVE
     from ..comparison import compare as run
 

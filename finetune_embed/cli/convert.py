@@ -31,10 +31,12 @@ BY_SUFFIX = {
 @click.command(epilog="Example: finetune-embed convert glove.6B.50d.txt glove.6B.50d.safetensors")
 @click.argument("source", type=click.Path(path_type=Path))
 @click.argument("target", type=click.Path(path_type=Path))
-@click.option("--to", help=f"{', '.join(SAVERS)}; by the target's suffix if left out.")
-@click.option("--limit", type=int, help="Only the first rows.")
+@click.option("--to", help=f"{', '.join(SAVERS)}; from the suffix of the target when left out.")
+@click.option("--limit", type=int, help="Read only this number of rows.")
 @click.option(
-    "--keys", type=click.Path(path_type=Path), help="Only the words in this file, one a line."
+    "--keys",
+    type=click.Path(path_type=Path),
+    help="Read only the words in this file, one per line.",
 )
 @member_option
 @as_json_option
@@ -56,26 +58,27 @@ def convert(
     found = read_file(source, limit, wanted, member)
     if wanted and not len(found.table):
         raise VectorFileError(
-            f"not one of the {len(wanted):,} words in {keys} is in {source}; write them one a "
-            "line, spelled as there"
+            f"none of the {len(wanted):,} words is in {source}",
+            where=keys,
+            remedy="write them one per line, as in the table",
         )
     SAVERS[name](found.table, target)
-    told = _told(source, found)
+    read = _facts(source, found)
     if wanted is not None:
-        told["missing"] = len(set(wanted)) - len(found.table)
+        read["missing"] = len(set(wanted)) - len(found.table)
     words, size = len(found.table), found.table.vector_size
     if as_json:
         written = {"target": str(target), "format": name, "words": words, "size": size}
-        print_json({"read": told, "written": written})
+        print_json({"read": read, "written": written})
         return
     notes = [
-        f"{told[what]:,} {text}"
+        f"{read[what]:,} {text}"
         for what, text in (
-            ("duplicates", "duplicates left out"),
+            ("duplicates", "duplicates skipped"),
             ("non_utf8", "words not UTF-8"),
-            ("missing", "words missing of those asked for"),
+            ("missing", "requested words missing"),
         )
-        if told.get(what)
+        if read.get(what)
     ]
     packed = f" in {found.compression}" if found.compression else ""
     click.echo(", ".join([f"{source}: {found.format}{packed}", *notes]))
@@ -86,22 +89,26 @@ def _format_of(target: Path, to: str | None) -> str:
     """Return the name of the format to write."""
     if str(target) == STDIN:
         raise VectorFileError(
-            "a table is written to a file, which appears whole or not at all, not to standard "
-            "output; name one: convert SOURCE vectors.txt"
+            "a table is written to a file, not to standard output",
+            remedy="name one: finetune-embed convert SOURCE vectors.txt",
         )
     name = to or BY_SUFFIX.get(target.suffix.lower())
     if name not in SAVERS:
-        what = f"no format is called {to!r}" if to else f"the suffix of {target} names no format"
-        raise VectorFileError(f"{what}; say which to write: --to {' | '.join(SAVERS)}")
+        what = f"{to!r} is not a format" if to else "the suffix is not that of a format"
+        raise VectorFileError(
+            what,
+            where=None if to else target,
+            remedy=f"name the format to write: --to {' | '.join(SAVERS)}",
+        )
     return name
 
 
-def _told(source: Path, found: Loaded) -> dict[str, Any]:
-    """Return what was read; the metadata count only if they are of this file, not of an earlier."""
+def _facts(source: Path, found: Loaded) -> dict[str, Any]:
+    """Return what was read. Metadata are used only if they describe this file."""
     metadata = found.table.metadata
     name = "<stdin>" if str(source) == STDIN else source.name
-    told = metadata.get("source", "")
-    read_here = told == name or told.startswith(f"{name}#")
+    origin = metadata.get("source", "")
+    read_here = origin == name or origin.startswith(f"{name}#")
     own = metadata if read_here and metadata.get("source_format") == found.format else {}
     return {
         "source": str(source),
@@ -111,6 +118,6 @@ def _told(source: Path, found: Loaded) -> dict[str, Any]:
     }
 
 
-def _count(told: str) -> int:
-    """Return a number that metadata tell, which come out of a file."""
-    return int(told) if told.isascii() and told.isdecimal() else 0
+def _count(text: str) -> int:
+    """Return a number from metadata, 0 if it is not one."""
+    return int(text) if text.isascii() and text.isdecimal() else 0

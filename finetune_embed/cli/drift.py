@@ -15,13 +15,13 @@ __all__ = ["drift"]
 @click.command(epilog="Example: finetune-embed drift glove.6B.50d.txt tuned --word bad")
 @click.argument("base", type=click.Path(path_type=Path))
 @click.argument("tuned", type=click.Path(path_type=Path))
-@click.option("--word", multiple=True, help="A word to show; repeatable.")
+@click.option("--word", multiple=True, help="A word to show. Repeatable.")
 @click.option(
     "--top",
     type=click.IntRange(min=0),
     default=10,
     show_default=True,
-    help="Words in the JSON document.",
+    help="Number of words in the JSON document.",
 )
 @member_option
 @as_json_option
@@ -33,18 +33,18 @@ def drift(
     member: str | None,
     as_json: bool,
 ) -> None:
-    """Tell how far the words of a table have moved and what their neighbours became.
+    """Report how far the words of a table have moved, and their new neighbours.
 
-    --member is of BASE.
+    --member names a file of BASE.
     """
     from ..evaluation import drift as measure
 
     report = measure(open_table(base, member), open_table(tuned), _counts(tuned))
     shown = [report.word(one) for one in word]
     if as_json:
-        told = report.to_dict(top)
-        told["words"] = {mover.word: mover.__dict__ for mover in shown}
-        print_json(told)
+        document = report.to_dict(top)
+        document["words"] = {mover.word: mover.__dict__ for mover in shown}
+        print_json(document)
         return
     for mover in shown:
         click.echo(str(mover))
@@ -53,7 +53,7 @@ def drift(
 
 
 def _counts(tuned: Path) -> dict[str, int] | None:
-    """Return how often training saw each word, where that is known: in a run folder."""
+    """Return the training counts of words, which a run folder holds."""
     words = tuned / WORDS
     if not words.is_file():
         return None

@@ -14,8 +14,8 @@ __all__ = ["neighbors"]
 @click.command(epilog="Example: finetune-embed neighbors glove.6B.50d.txt king woman --minus man")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("words", nargs=-1, required=True)
-@click.option("--minus", multiple=True, help="A word to subtract; repeatable.")
-@click.option("--topn", default=10, show_default=True, help="How many to print.")
+@click.option("--minus", multiple=True, help="A word to subtract. Repeatable.")
+@click.option("--topn", default=10, show_default=True, help="Number of words to print.")
 @member_option
 @as_json_option
 def neighbors(

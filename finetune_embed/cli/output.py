@@ -1,4 +1,4 @@
-"""What several commands print, and how they open a table."""
+"""Options, output and the opening of tables that several commands share."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class CommandLineForm(PythonForm):
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON document; a number that JSON has not, such as NaN, is null."""
+    """Print one JSON document; numbers that JSON does not have, such as NaN, become null."""
     plain = json.loads(json.dumps(value, default=str), parse_constant=lambda name: None)
     click.echo(json.dumps(plain, indent=2))
 
@@ -90,7 +90,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
 
 
 def vector_file(path: Path) -> Path | str:
-    """Return a vector file as it is, of a run folder the tuned table, `-` for standard input."""
+    """Return a vector file, or the tuned table of a run folder; `-` is standard input."""
     inside = path / TABLE
     return STDIN if str(path) == STDIN else inside if inside.is_file() else path
 
@@ -106,7 +106,7 @@ def read_file(
     keys: Collection[str] | None = None,
     member: str | None = None,
 ) -> Loaded:
-    """Open a table as `open_table` does, or a part of it, and tell what the file is."""
+    """Open a table, or a part of it, with the format of its file."""
     return read_vectors(vector_file(path), keys, limit, member=member)
 
 

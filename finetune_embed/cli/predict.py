@@ -30,7 +30,7 @@ def predict(run: Path, texts: tuple[str, ...], as_json: bool) -> None:
     """Print the label of each text and its probability.
 
     Texts are arguments, or the lines of standard input. Several labels are separated by commas.
-    Where words are tagged, each has a line of its own with its tag, and an empty line ends a text.
+    A tagger prints one line per word with its tag, and an empty line after each text.
     """
     from ..training.run.run import load
 
@@ -49,7 +49,7 @@ def predict(run: Path, texts: tuple[str, ...], as_json: bool) -> None:
 
 
 def _predicted(run: Run, texts: Sequence[str]) -> list[dict[str, Any]]:
-    """Return what is predicted for each text, with probabilities."""
+    """Return the predictions for texts, with probabilities."""
     if run.task.per_word:
         return _tagged(run, texts)
     logits, lengths = run.logits(texts)
@@ -67,7 +67,7 @@ def _predicted(run: Run, texts: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _tagged(run: Run, texts: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the words of each text with their tags; beyond the run's `max_length` None."""
+    """Return the words of each text with their tags, None beyond the run's `max_length`."""
     words = _cased(run.vocab.tokenizer, texts, run.vocab.words_of(texts))
     logits, lengths = run.logits(words)
     tags = run.task.decode(logits, lengths)
@@ -87,7 +87,7 @@ def _tagged(run: Run, texts: Sequence[str]) -> list[dict[str, Any]]:
 def _cased(
     tokenizer: Tokenizer, texts: Sequence[str], words: Sequence[list[str]]
 ) -> list[list[str]]:
-    """Return words that were cut from texts in the case they have there, where that is clear."""
+    """Return words in the case that they have in the texts, where that is clear."""
     as_is = [replace(tokenizer, lowercase=False).tokenize(text) for text in texts]
     return [
         cased if [word.lower() for word in cased] == row else row

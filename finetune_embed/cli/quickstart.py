@@ -36,7 +36,7 @@ LR = 0.01
     type=click.IntRange(min=1),
     default=EPOCHS,
     show_default=True,
-    help="Epochs of each strategy.",
+    help="Number of epochs per strategy.",
 )
 @quiet_option
 @as_json_option
@@ -45,7 +45,7 @@ def quickstart(output_dir: Path, epochs: int, quiet: bool, as_json: bool) -> Non
     started = time.perf_counter()
     from ..data import open_splits
     from ..demo import REVIEWS, VECTORS
-    from ..errors import DataError
+    from ..errors import DataError, Option
     from ..formats import load_vectors
     from ..training.finetune import finetune
     from ..training.run.folder import check_folder
@@ -54,7 +54,9 @@ def quickstart(output_dir: Path, epochs: int, quiet: bool, as_json: bool) -> Non
     state = check_folder(output_dir, resume=False, overwrite=True)
     if state != "empty" and not _is_demo(output_dir):
         raise DataError(
-            f"{output_dir} holds a run on other data; choose another folder with --output-dir"
+            "the folder holds a run on other data",
+            where=output_dir,
+            remedy=("choose another ", Option("output_dir")),
         )
     table = load_vectors(VECTORS)
     splits = open_splits(REVIEWS)
@@ -82,8 +84,8 @@ def quickstart(output_dir: Path, epochs: int, quiet: bool, as_json: bool) -> Non
     assert run.drift is not None
     mover = run.drift.word(WORD)
     if as_json:
-        told = {name: dict(one.metrics) for name, one in runs.items()}
-        print_json({"strategies": told, "best": best, "output_dir": str(output_dir)})
+        metrics = {name: dict(one.metrics) for name, one in runs.items()}
+        print_json({"strategies": metrics, "best": best, "output_dir": str(output_dir)})
         return
     click.echo()
     print_table(
@@ -115,7 +117,7 @@ def quickstart(output_dir: Path, epochs: int, quiet: bool, as_json: bool) -> Non
 
 
 def _is_demo(folder: Path) -> bool:
-    """Tell whether a folder holds what an earlier quickstart wrote, which may be replaced."""
+    """Return whether a folder holds an earlier quickstart, which may be replaced."""
     import yaml
 
     from ..demo import REVIEWS

@@ -1,4 +1,4 @@
-"""`Comparison`: which strategy stands where, and which one to take."""
+"""`Comparison`: how strategies did, and which one to use."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ PLOT, COMPARISON = "comparison.png", "comparison.json"
 
 @dataclass(frozen=True)
 class Standing:
-    """How one strategy did, over all seeds. Scores are between 0 and 1.
+    """The results of one strategy over all seeds. Scores are between 0 and 1.
 
     Attributes:
-        strategy: as spelled.
-        lr: the learning rate that was best on validation, of those in `tried`.
+        strategy: the strategy in text form.
+        lr: the learning rate with the best validation score of those in `tried`.
         tried: the validation score of each learning rate tried, None where the loss diverged.
-        validation: the mean score there.
-        test: the mean score there.
-        test_interval: what the mean might have been with other seeds and other test texts, 95 %.
-        difference: of the test score from `Freeze`.
-        difference_interval: of the same, 95 %.
-        p: how likely such a difference is by chance, corrected for the number of strategies.
-        from_best_interval: of the difference from the one that is best on validation, 95 %.
-        seconds: of a run, the median.
-        best_epoch: the median, counted from 0.
-        rows_moved: rows of the table that changed, the median.
-        median_movement: of those, relative to their length; the median over seeds.
+        validation: the mean validation score.
+        test: the mean test score.
+        test_interval: its 95 % interval, over other seeds and other test texts.
+        difference: the difference of the test score from that of `Freeze`.
+        difference_interval: its 95 % interval.
+        p: the p-value of the difference, corrected for the number of strategies.
+        from_best_interval: the 95 % interval of the difference from the best on validation.
+        seconds: the median duration of a run.
+        best_epoch: the median best epoch, counted from 0.
+        rows_moved: the median number of rows that changed.
+        median_movement: their median movement relative to their norm, the median over seeds.
         neighbour_overlap: the mean share of nearest neighbours that frequent words kept.
-        word_pairs: Spearman's correlation with people's scores afterwards, by data set.
+        word_pairs: Spearman's correlation with human scores after tuning, by data set.
     """
 
     strategy: str
@@ -65,13 +65,13 @@ class Standing:
 
 @dataclass(frozen=True)
 class Confirmation:
-    """The strategy that was best on validation against `Freeze`, with seeds not used before.
+    """The best strategy on validation against `Freeze`, with fresh seeds.
 
     Attributes:
-        strategy: as spelled.
+        strategy: the strategy in text form.
         test: its mean test score.
         freeze: that of `Freeze`.
-        difference_interval: of the difference, 95 %.
+        difference_interval: the 95 % interval of the difference.
         seeds: the fresh seeds.
     """
 
@@ -89,20 +89,20 @@ class Confirmation:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `compare` found. Prints as a table and a verdict.
+    """The result of `compare`. Prints as a table and a verdict.
 
     Attributes:
-        standings: the strategies, the best on validation first.
-        baseline: the strategy that the differences are from, `Freeze()`.
+        standings: the strategies, best on validation first.
+        baseline: the strategy that differences are measured from, `Freeze`.
         metric: the score, such as `accuracy`.
-        confirmation: of the best one on fresh seeds; None where that is the baseline.
-        seeds: those of the standings.
-        search_seed: the one that learning rates were chosen by.
-        word_pairs: Spearman's correlation with people's scores before any tuning.
-        recommended: the strategy to take: the baseline unless another one is better beyond chance.
-        recipe: the settings of `finetune-embed train`, and `finetune`, for the run that is
-            recommended; those that a file can hold.
-        beside_recipe: the names of the others, such as a head or vectors given as objects.
+        confirmation: the best strategy on fresh seeds; None if it is the baseline.
+        seeds: the seeds of the standings.
+        search_seed: the seed of the search for learning rates.
+        word_pairs: Spearman's correlation with human scores before tuning.
+        recommended: the strategy to use: the baseline unless another is better beyond chance.
+        recipe: the settings of the recommended run, for `finetune-embed train --config` and
+            `finetune`, as far as a file can hold them.
+        beside_recipe: the names of the others, such as a head given as an object.
     """
 
     standings: tuple[Standing, ...]
@@ -128,34 +128,34 @@ class Comparison:
         raise KeyError(str(strategy))
 
     def as_good(self) -> list[Standing]:
-        """Return the strategies that the test texts can't tell from the best on validation.
+        """Return the strategies whose test score does not differ beyond chance from the best.
 
-        The one that kept most neighbours comes first.
+        The best is the best on validation. The one that kept most neighbours comes first.
         """
         alike = [s for s in self.standings if s.from_best_interval[1] >= 0]
         return sorted(alike, key=lambda one: -one.neighbour_overlap)
 
     def verdict(self) -> str:
-        """Return in a sentence which strategy to take, and why."""
+        """Return, in one sentence, which strategy to use and why."""
         best = self.standings[0].strategy
         if self.confirmation is None:
-            return f"take {best}: no way of tuning the table was better on validation"
+            return f"use {best}: no strategy that tunes the table was better on validation"
         found, score = self.confirmation, self.metric.replace("_", " ")
         low, high = (100 * bound for bound in found.difference_interval)
-        told = (
+        found_text = (
             f"with {len(found.seeds)} fresh seeds {found.strategy} has a test {score} of "
             f"{found.test:.2%}, {self.baseline} {found.freeze:.2%}: "
             f"{100 * (found.test - found.freeze):+.2f} points ({low:+.2f} to {high:+.2f})"
         )
         if found.holds:
-            return f"take {found.strategy}: {told}"
+            return f"use {found.strategy}: {found_text}"
         return (
-            f"take {self.baseline}: {found.strategy} was best on validation, but {told}, which is "
-            "not beyond chance"
+            f"use {self.baseline}: {found.strategy} was best on validation, but {found_text}, "
+            "which is not beyond chance"
         )
 
     def rows(self) -> tuple[list[str], list[list[str]]]:
-        """Return the heads of the columns and the cells of the table."""
+        """Return the column heads and the cells of the table."""
         heads = ["strategy", "lr", "validation", f"test {self.metric}", "95 %", "- Freeze", "95 %"]
         heads += ["p (Holm)", "rows moved", "movement", "neighbours", *self.word_pairs, "seconds"]
         return heads, [self._cells(one) for one in self.standings]
@@ -191,18 +191,18 @@ class Comparison:
     def _notes(self) -> list[str]:
         count = len(self.seeds)
         notes = [
-            f"means over {count} seeds; the learning rate is the best on validation of those tried "
-            f"with seed {self.search_seed}",
+            f"means over {count} seeds; each learning rate is the best on validation of those "
+            f"tried with seed {self.search_seed}",
         ]
         if len(alike := self.as_good()) > 1:
             notes.append(
-                f"not told from {self.standings[0].strategy} by the test texts: "
-                f"{', '.join(s.strategy for s in alike if s is not self.standings[0])}; of all "
-                f"these {alike[0].strategy} kept most neighbours ({alike[0].neighbour_overlap:.1%})"
+                f"not different from {self.standings[0].strategy} beyond chance on test: "
+                f"{', '.join(s.strategy for s in alike if s is not self.standings[0])}; of these, "
+                f"{alike[0].strategy} kept most neighbours ({alike[0].neighbour_overlap:.1%})"
             )
         if self.word_pairs:
             before = ", ".join(f"{name} {value:.3f}" for name, value in self.word_pairs.items())
-            notes.append(f"agreement with people on pairs of words before tuning: {before}")
+            notes.append(f"correlation with human scores of word pairs before tuning: {before}")
         return notes
 
     def markdown(self) -> str:
@@ -214,9 +214,9 @@ class Comparison:
         return "\n".join([*lines, "", *(f"{note}." for note in self._notes()), "", self.verdict()])
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as plain values, ready for JSON; what is no number is None."""
-        told = {**asdict(self), "recommended": str(self.recommended), "verdict": self.verdict()}
-        plain: dict[str, Any] = _finite(told)
+        """Return everything as plain values for JSON; numbers that are not finite become None."""
+        found = {**asdict(self), "recommended": str(self.recommended), "verdict": self.verdict()}
+        plain: dict[str, Any] = _finite(found)
         return plain
 
     def plot(self, path: str | os.PathLike[str]) -> None:
@@ -261,20 +261,20 @@ class Comparison:
         with atomic_write(folder / RECIPE) as file:
             lines = [f"finetune-embed train --config {RECIPE} -o tuned", self.verdict()]
             if self.beside_recipe:
-                lines.append(f"given as objects, not in here: {', '.join(self.beside_recipe)}")
-            told = yaml.safe_dump(dict(self.recipe), sort_keys=False, allow_unicode=True)
-            file.write(("".join(f"# {line}\n" for line in lines) + told).encode())
+                lines.append(f"given as objects, not included: {', '.join(self.beside_recipe)}")
+            settings = yaml.safe_dump(dict(self.recipe), sort_keys=False, allow_unicode=True)
+            file.write(("".join(f"# {line}\n" for line in lines) + settings).encode())
         with atomic_write(folder / MARKDOWN) as file:
             file.write(self.markdown().encode() + b"\n")
         with contextlib.suppress(MissingPackageError):
             self.plot(folder / PLOT)
         with atomic_write(folder / COMPARISON) as file:
-            told = json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
-            file.write(told.encode() + b"\n")
+            document = json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
+            file.write(document.encode() + b"\n")
 
 
 def _finite(value: Any) -> Any:
-    """Return a value with None in the place of numbers that JSON can't hold."""
+    """Return a value with None instead of numbers that JSON cannot hold."""
     if isinstance(value, dict):
         return {str(key): _finite(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""Which learning rate to try next: up or down a ladder, as long as it pays and the budget lasts."""
+"""Which learning rate to try next: a search up and down a ladder of rates, within a budget."""
 
 from __future__ import annotations
 
@@ -10,22 +10,21 @@ DIVERGED = float("-inf")
 
 
 def rate_of(lr: float, rung: int) -> float:
-    """Return a rate of the ladder: `lr` times the root of ten for each rung, to one digit.
+    """Return a rate of the ladder: `lr` times the root of ten per rung, to one digit.
 
-    Rung 0 is `lr` as it is.
+    Rung 0 is `lr` itself.
     """
     return lr if rung == 0 else float(f"{lr * 10 ** (rung / 2):.1g}")
 
 
 def next_rung(scores: Mapping[int, float], budget: int) -> int | None:
-    """Return which rung of the ladder to try next, None when the search is over.
+    """Return the next rung of the ladder to try, None when the search is over.
 
-    A pure function of what is known, so that a search goes on where it was left.
+    It is a pure function of the scores, so that a search can resume.
 
     Args:
-        scores: the validation score of each rung that was tried, `DIVERGED` where the loss became
-            infinite.
-        budget: how many may be tried.
+        scores: the validation score of each rung tried, `DIVERGED` where the loss diverged.
+        budget: the number of rungs to try at most.
     """
     if not scores:
         return 0

@@ -1,4 +1,4 @@
-"""What can be told apart from chance: a nested bootstrap and Holm's correction."""
+"""Differences beyond chance: a nested bootstrap and Holm's correction."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ DRAWS, BLOCK = 5_000, 100
 
 
 def bootstrap(outcomes: Mapping[str, Floats], draws: int = DRAWS) -> dict[str, Floats]:
-    """Return mean scores as they might have come out, drawn again with replacement.
+    """Return bootstrap samples of mean scores.
 
-    In each draw the seeds are drawn anew and, nested in them, the test examples: both the same for
-    all, since seeds are paired and the test examples are the same texts. So differences of what is
-    returned are those of pairs.
+    Each draw resamples the seeds and, nested in them, the test examples. Both are the same for all
+    names, because seeds are paired and the test examples are the same texts; so differences of the
+    samples are paired differences.
 
     Args:
-        outcomes: by name, `(seeds, N, 2)`: for each example of each run what it adds to the
-            numerator and to the denominator of the score; see `Task.outcomes`.
-        draws: how often to draw.
+        outcomes: by name, `(seeds, N, 2)`: what each example of each run adds to the numerator and
+            the denominator of the score; see `Task.outcomes`.
+        draws: the number of draws.
 
     Returns:
-        By name the mean score of each draw, `(draws,)`.
+        By name, the mean score of each draw, `(draws,)`.
     """
     rng = np.random.default_rng(0)
     seeds, examples, _ = next(iter(outcomes.values())).shape
@@ -48,29 +48,29 @@ def bootstrap(outcomes: Mapping[str, Floats], draws: int = DRAWS) -> dict[str, F
 
 
 def _ratio(sums: Floats) -> Floats:
-    """Return numerators over denominators, 0 where there is nothing."""
+    """Return numerators over denominators, 0 where a denominator is 0."""
     above, below = sums[..., 0], sums[..., 1]
     return np.divide(above, below, out=np.zeros_like(above), where=below > 0)
 
 
 def interval(drawn: Floats, level: float = 0.95) -> tuple[float, float]:
-    """Return the middle of what was drawn, as a percentile interval."""
+    """Return the percentile interval of samples."""
     rest = 100 * (1 - level) / 2
     low, high = np.percentile(drawn, (rest, 100 - rest))
     return float(low), float(high)
 
 
 def p_value(drawn: Floats) -> float:
-    """Return how likely a difference at least as far from 0 is, on both sides, by chance alone."""
+    """Return the two-sided p-value of a difference from its samples."""
     beyond = 1 + min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
     return min(1.0, 2 * beyond / (len(drawn) + 1))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values corrected for their number (Holm 1979), each to be compared as it is.
+    """Return p-values corrected for multiple comparisons (Holm 1979).
 
-    The smallest is multiplied by the number of them, the next by one less, and so on; none falls
-    below one before it.
+    The smallest is multiplied by their number, the next by one less, and so on; none is less than
+    the one before it.
     """
     order = np.argsort(p_values, kind="stable")
     corrected = np.array([p_values[i] for i in order]) * np.arange(len(order), 0, -1)

@@ -1,4 +1,4 @@
-"""Runs of a comparison, each kept as a line of a file once it is finished."""
+"""The runs of a comparison, each kept as one line of a file once it is finished."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ __all__ = ["Trial", "Trials"]
 
 @dataclass(frozen=True)
 class Trial:
-    """What one run came to.
+    """The figures of one run.
 
     Attributes:
-        strategy: as spelled.
+        strategy: the strategy in text form.
         lr: the learning rate.
-        seed: of everything that is random.
-        diverged: whether the loss became infinite; then nothing else is known.
+        seed: the seed.
+        diverged: whether the loss diverged; then nothing else is known.
         metric: the name of the score.
-        validation: the score there, of the best epoch.
-        test: the score there.
-        best_epoch: counted from 0.
-        seconds: that the run took.
-        rows_moved: rows of the table that changed.
-        median_movement: of those, relative to their length.
+        validation: the validation score of the best epoch.
+        test: the test score.
+        best_epoch: the best epoch, counted from 0.
+        seconds: the duration of the run.
+        rows_moved: the number of rows that changed.
+        median_movement: their median movement relative to their norm.
         neighbour_overlap: the share of nearest neighbours that frequent words kept.
-        word_pairs: Spearman's correlation with people's scores, by data set.
-        outcomes: what each test text adds to the numerator of the score, and to the denominator.
+        word_pairs: Spearman's correlation with human scores, by data set.
+        outcomes: what each test text adds to the numerator and the denominator of the score.
     """
 
     strategy: str
@@ -66,12 +66,12 @@ Key = tuple[str, float, int]
 class Trials:
     """Finished runs, and the file they are kept in, if any.
 
-    A line appears whole: what a killed process has left of one is cut off.
+    A line that a killed process left unfinished is removed.
 
     Args:
-        run: makes a run of a strategy, a learning rate and a seed.
-        bar: told of each run.
-        path: the file, read and added to.
+        run: makes a run from a strategy, a learning rate and a seed.
+        bar: shows each run.
+        path: the file to read and append to.
 
     Raises:
         DataError: a line of the file is damaged.
@@ -87,7 +87,7 @@ class Trials:
                 self._known[trial.strategy, trial.lr, trial.seed] = trial
 
     def get(self, strategy: str, lr: float, seed: int) -> Trial:
-        """Return a run, making and keeping it if it is not known."""
+        """Return a run; make and keep it if it is not known."""
         key = (strategy, lr, seed)
         self._bar.begin(f"{strategy}, lr={lr:g}, seed={seed}")
         if key not in self._known:
@@ -114,11 +114,12 @@ def _read(path: Path) -> list[Trial]:
     trials = []
     for number, line in enumerate(data[:whole].splitlines(), 1):
         try:
-            told: dict[str, Any] = json.loads(line)
-            trials.append(Trial(**told))
+            fields: dict[str, Any] = json.loads(line)
+            trials.append(Trial(**fields))
         except (ValueError, TypeError) as error:
             raise DataError(
-                f"{path}:{number}: this is no run of a comparison ({error}); remove the line, and "
-                "it is run again"
+                f"the line is not a run of a comparison ({error})",
+                where=f"{path}:{number}",
+                remedy="remove the line, and the run is made again",
             ) from error
     return trials

@@ -1,4 +1,4 @@
-"""From runs to standings, and to whether the best of them holds."""
+"""From runs to standings, and to the confirmation of the best strategy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..errors import DivergenceError
+from ..errors import DivergenceError, Option
 from .report import Confirmation, Standing
 from .statistics import Floats, bootstrap, holm, interval, p_value
 from .trials import Trial
@@ -20,7 +20,7 @@ def standings_of(
     tried: Mapping[str, Mapping[float, float | None]],
     baseline: str,
 ) -> tuple[Standing, ...]:
-    """Return how the strategies stand, the best on validation first."""
+    """Return the standings of the strategies, best on validation first."""
     drawn = bootstrap(_outcomes(found))
     others = [name for name in found if name != baseline]
     validation = {n: statistics.mean(t.validation for t in trials) for n, trials in found.items()}
@@ -55,7 +55,7 @@ def standings_of(
 
 
 def confirmed(found: Mapping[str, Sequence[Trial]]) -> Confirmation:
-    """Return how the first of two strategies does beside the second, the baseline."""
+    """Return how the first of two strategies compares with the second, the baseline."""
     drawn = bootstrap(_outcomes(found))
     name, baseline = found
     means = {name: statistics.mean(t.test for t in trials) for name, trials in found.items()}
@@ -69,8 +69,9 @@ def _outcomes(found: Mapping[str, Sequence[Trial]]) -> dict[str, Floats]:
         for trial in trials:
             if trial.diverged:
                 raise DivergenceError(
-                    f"{trial.strategy}: at lr={trial.lr:g}, the best with another seed, the loss "
-                    f"diverged with seed={trial.seed}; begin lower: compare(..., "
-                    f"lr={trial.lr / 10:g})"
+                    f"with a learning rate of {trial.lr:g}, the best with another seed, the loss "
+                    f"diverged with seed {trial.seed}",
+                    where=trial.strategy,
+                    remedy=("start lower: ", Option("lr", float(f"{trial.lr / 10:g}"))),
                 )
     return {name: np.stack([t.parts for t in trials]) for name, trials in found.items()}
