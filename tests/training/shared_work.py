@@ -1,4 +1,4 @@
-"""What each process of a run does in tests of several: `torchrun shared_work.py FILES FOLDER`."""
+"""What each process does in tests of several: `torchrun shared_work.py FILES FOLDER`."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from finetune_embed.training import steps
 
 @dataclass(frozen=True)
 class EveryThird(fe.Strategy):
-    """Train every third row of the table, the others stay."""
+    """Train every third row of the table."""
 
     def rows(self, weight: torch.nn.Parameter, vocab: fe.Vocabulary | None) -> fe.RowRule:
         return fe.RowRule(train=torch.arange(len(weight)) % 3 == 0)
 
 
 class NowAndThen(torch.nn.Module):
-    """A mean of vectors and two layers, of which one is used in every third step only."""
+    """A mean of vectors and two layers, one of which is only used in every third step."""
 
     def __init__(self, embedding: torch.nn.Embedding, classes: int) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class NowAndThen(torch.nn.Module):
 
 
 class WithPositions(torch.nn.Module):
-    """A mean of vectors and of those of positions, a second table with sparse gradients."""
+    """A mean of vectors and of positions, which are a second table with sparse gradients."""
 
     def __init__(self, embedding: torch.nn.Embedding, classes: int) -> None:
         super().__init__()
@@ -96,7 +96,7 @@ RUNS: dict[str, dict[str, Any]] = {
     "a layer seldom used": {"head": NowAndThen, "weight_decay": 2.0},
     "a second table": {"head": WithPositions, "weight_decay": 0.1},
 }
-#: Runs that are stopped in mid-epoch and gone on with; streams behind their first block.
+#: Runs that are stopped in mid-epoch and resumed; streams after their first block.
 RESUMED: dict[str, dict[str, Any]] = {
     "full tune": RUNS["full tune"],
     "a stream of one file": {"streaming": True},
@@ -118,8 +118,8 @@ def options_of(name: str, files: dict[str, str], folder: Path) -> dict[str, Any]
     }
 
 
-def stop_and_go_on(options: dict[str, Any]) -> None:
-    """Stop a run in its second epoch, on all processes at the same step, and go on with it."""
+def stop_and_resume(options: dict[str, Any]) -> None:
+    """Stop a run in its second epoch, on all processes at the same step, and resume it."""
     options = {**options, "checkpoint_steps": 2}
     steps, real = 0, fe.RowAdamW.step
 
@@ -145,12 +145,12 @@ def stop_and_go_on(options: dict[str, Any]) -> None:
         shutil.copytree(folder, folder.with_name(f"{folder.name}, unfinished"))
     torch.distributed.barrier()
     fe.finetune(**options, resume=True)
-    again = fe.finetune(**options, resume=True)  # finished: as it is, in every process
+    again = fe.finetune(**options, resume=True)  # finished: returned unchanged in every process
     assert again.metrics["epochs"] == 3
 
 
 def main() -> None:
-    """Do every run, some of them a second time with a stop."""
+    """Make every run, and some of them again with a stop."""
     files, folder = json.loads(sys.argv[1]), Path(sys.argv[2])
     torch.set_num_threads(1)
     steps.BLOCK = 8  # examples of a process: two steps
@@ -161,8 +161,8 @@ def main() -> None:
         bits[name] = weight.detach().numpy().tobytes().hex()
     (folder / f"bits-{os.environ['RANK']}.json").write_text(json.dumps(bits))
     for name in RESUMED:
-        stop_and_go_on(options_of(name, files, folder / "resumed"))
-    # what one process can't do, all refuse
+        stop_and_resume(options_of(name, files, folder / "resumed"))
+    # an error of one process is raised in all
     try:
         fe.finetune(**options_of("full tune", files, folder))
     except fe.DataError as error:
@@ -177,8 +177,8 @@ def main() -> None:
         try:
             fe.finetune(**{**options, "dataset": unlike})
         except fe.DataError as error:
-            told = f"refused-data-{streamed}-{os.environ['RANK']}.txt"
-            (folder / told).write_text(str(error))
+            name = f"refused-data-{streamed}-{os.environ['RANK']}.txt"
+            (folder / name).write_text(str(error))
 
 
 if __name__ == "__main__":

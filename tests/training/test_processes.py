@@ -120,7 +120,7 @@ def test_two_processes_do_what_one_does(name, shared, alone):
 
 
 @pytest.mark.slow
-def test_the_tables_of_both_processes_are_the_same_bits(shared):
+def test_the_tables_of_both_processes_have_the_same_bits(shared):
     one, two = (json.loads((shared / f"bits-{rank}.json").read_text()) for rank in (0, 1))
     assert one == two
     assert set(one) == {*RUNS, *RESUMED}
@@ -128,7 +128,7 @@ def test_the_tables_of_both_processes_are_the_same_bits(shared):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RESUMED)
-def test_resumed_by_as_many_processes_ends_in_the_same_bits(name, shared):
+def test_resumed_by_the_same_number_of_processes_ends_in_the_same_bits(name, shared):
     for file in ("embedding.safetensors", "model.safetensors"):
         resumed = shared / "resumed" / name / file
         assert resumed.read_bytes() == (shared / name / file).read_bytes()
@@ -138,26 +138,29 @@ def test_resumed_by_as_many_processes_ends_in_the_same_bits(name, shared):
 
 
 @pytest.mark.slow
-def test_each_process_reads_a_shard_of_its_own(shared):
-    """45 and 25 texts by 4 are 12 steps; of one file every process reads every other text, 9."""
+def test_each_process_reads_its_own_shard(shared):
+    """45 and 25 texts by 4 are 12 steps; of one file each process reads every other text, 9."""
     steps = {name: fe.load(shared / name).history[0]["step"] for name in RESUMED}
     assert steps == {"full tune": 9, "a stream of one file": 9, "a stream in shards": 12}
 
 
 @pytest.mark.slow
-def test_what_the_main_process_refuses_all_refuse(shared):
-    told = {(shared / f"refused-{rank}.txt").read_text() for rank in (0, 1)}
-    assert len(told) == 1
-    assert "holds a finished run; choose another output_dir" in told.pop()
+def test_all_processes_raise_the_error_of_the_main_one(shared):
+    messages = {(shared / f"refused-{rank}.txt").read_text() for rank in (0, 1)}
+    assert len(messages) == 1
+    assert messages.pop().endswith(
+        "the folder holds a finished run; choose another output_dir, or start over with "
+        "overwrite=True"
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("streamed", [False, True])
 def test_processes_with_other_data_are_refused(streamed, shared):
     for rank in (0, 1):
-        told = (shared / f"refused-data-{streamed}-{rank}.txt").read_text()
-        assert "the 2 processes were not given the same data in the same order" in told
-        assert told.endswith("shuffle it with a seed: dataset.shuffle(seed=0)")
+        message = (shared / f"refused-data-{streamed}-{rank}.txt").read_text()
+        assert "the 2 processes were not given the same data in the same order" in message
+        assert message.endswith("shuffle it with a seed: dataset.shuffle(seed=0)")
 
 
 @pytest.mark.slow
@@ -165,7 +168,9 @@ def test_processes_with_other_data_are_refused(streamed, shared):
 def test_another_number_of_processes_is_refused(state, files, shared):
     options = options_of("full tune", files, shared)
     options |= {"output_dir": shared / "resumed" / state, "checkpoint_steps": 2}
-    with pytest.raises(fe.DataError, match="written with processes=2, this run has processes=1; "):
+    with pytest.raises(
+        fe.DataError, match="it was written with processes=2, this run has processes=1; "
+    ):
         fe.finetune(**options, resume=True)
 
 
@@ -178,8 +183,8 @@ def test_one_process_reports(shared):
     assert [event.step for event in losses] == list(range(1, 28))
     first = [event.value for event in losses[:9]]
     weights = [8] * 8 + [6]  # 70 texts by 8
-    told = fe.load(shared / "full tune").history[0]["train_loss"]
-    assert np.average(first, weights=weights) == pytest.approx(told, rel=1e-5)
+    expected = fe.load(shared / "full tune").history[0]["train_loss"]
+    assert np.average(first, weights=weights) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.slow
@@ -202,13 +207,17 @@ def test_the_command_line_under_accelerate_launch(files, tmp_path):
     np.testing.assert_allclose(run.table.vectors, one.table.vectors, rtol=0, atol=2e-5)
     wrong = launched([*ACCELERATE, "-m"], *both)
     assert wrong.returncode != 0
-    assert "both holds a finished run; choose another --output-dir" in wrong.stderr
+    assert (
+        f"error: {tmp_path / 'both'}: the folder holds a finished run; choose another "
+        f"--output-dir, "
+        "or start over with --overwrite\n"
+    ) in wrong.stderr
 
 
-# --- in one process, nothing of it costs anything or changes a number -----------------------------
+# --- one process ----------------------------------------------------------------------------------
 
 
-def test_a_process_by_itself():
+def test_one_process():
     processes = Processes("cpu")
     assert (processes.count, processes.index, processes.is_main) == (1, 0, True)
     assert processes.from_main(lambda: object) is object
@@ -221,7 +230,7 @@ def test_a_process_by_itself():
 
 
 @pytest.mark.parametrize(("kind", "expected"), [("cuda", "cuda:0"), ("mps", "cpu")])
-def test_the_accelerator_is_taken_where_it_has_float64(kind, expected, monkeypatch):
+def test_the_accelerator_is_used_if_it_supports_float64(kind, expected, monkeypatch):
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
     monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device(kind, 0))
     assert Processes().device == expected

@@ -17,7 +17,8 @@ import torch
 import finetune_embed as fe
 from finetune_embed.data import EncodedTexts
 from finetune_embed.training import first_pass, prepare, steps
-from finetune_embed.training.steps import Batching, InMemory, Step, Streamed
+from finetune_embed.training.steps import Batching, InMemory, Step
+from finetune_embed.training.streamed import Streamed
 from finetune_embed.training.tasks import SingleLabel, Tagging
 
 TEXTS = 23
@@ -416,7 +417,8 @@ def test_streams_that_cannot_be_trained_on():
         ("text", r"1 of 200 examples have no text in 'text', .* example 130 "),
         (
             "label",
-            r"example 130 \(counted from 0\) has None in 'label'; a label is a string or a whole number; "
+            r"example 130 \(counted from 0\) has None in 'label'; a label is a string or a whole "
+            r"number; "
             r"remove such examples with stream.filter\(\.\.\.\)$",
         ),
     ):

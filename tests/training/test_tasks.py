@@ -170,7 +170,8 @@ def test_class_names_of_a_list_as_older_versions_of_datasets_have_it():
             ["a"],
             [["x"]],
             "tagging",
-            "example 0 .* has a string, 'a', .* needs a list of words, .*; split it with dataset.map",
+            "example 0 .* has a string, 'a', .* needs a list of words, .*; split it with "
+            "dataset.map",
         ),
         (["a", "b"], [["x"], []], None, r"are \['x'\], but a task .*task='single_label'"),
         ([["a"], ["b"]], [["x"], ["x"]], None, r"are \['x'\], but a task needs two"),

@@ -47,9 +47,9 @@ def split(size: int, seed: int, forms: dict[str, list[str]]) -> datasets.Dataset
     return datasets.Dataset.from_dict({"text": texts, "label": labels})
 
 
-#: Words of the training texts: as they stand, found by a step, and lacking. `Zork` is lacking.
+#: Words of the training texts: in the vectors, found by a step, and missing.
 SEEN = {"good": ["Fine", "nice", "Top7", "Zork"], "bad": ["poor", "WORSE", "Low7", "[num]"]}
-#: Further forms that only the other splits have, of rows tuned in training and of rows that aren't.
+#: Other forms of words, in the other splits only: of rows that are tuned and of rows that are not.
 UNSEEN = {
     "good": ["fine", "NICE", "TOP5", "(Superb)", "ZORK", "zork", "xyzzy"],
     "bad": ["Poor", "worse", "low6", "'poor'", "Elsewhere", "qwerty"],
@@ -123,14 +123,14 @@ def test_coverage_by_step_is_in_the_metrics(tuned, dataset):
     assert run.metrics["coverage"]["missing"] == [["Zork", running.count("Zork")]]
 
 
-def test_words_found_under_another_form_get_rows_of_their_own(tuned):
+def test_words_found_under_another_form_get_their_own_rows(tuned):
     _, run = tuned
     base = table()
     new = [word for word in run.table.index_to_key if word not in base]
     assert set(new) == {"Fine", "WORSE", "Top7", "Low7", "Zork", "[num]", "<other>"}
     for word, form in (("Fine", "fine"), ("WORSE", "worse"), ("Top7", "top#")):
         start, end = base[form].astype(np.float64), run.table[word].astype(np.float64)
-        assert run.table[form].tobytes() == base[form].tobytes()  # no word of the training texts
+        assert run.table[form].tobytes() == base[form].tobytes()  # not in the training texts
         at = run.words["word"].index(word)
         moved = np.linalg.norm(end - start) / np.linalg.norm(start)
         assert run.words["movement"][at] == pytest.approx(moved, rel=1e-4)
@@ -167,7 +167,7 @@ def form_in(run: fe.Run, word: str) -> str | None:
 
 
 def test_what_is_measured_is_what_is_exported(tuned, dataset):
-    """Words that training never saw take the rows of the tuned table, tuned ones among them."""
+    """Words that training never saw use the rows of the tuned table, tuned ones too."""
     folder, run = tuned
     loaded = fe.load(folder)
     state = {name: value.numpy() for name, value in run.model.state_dict().items()}
@@ -192,7 +192,7 @@ def test_what_is_measured_is_what_is_exported(tuned, dataset):
 
 
 def test_forms_of_a_row_that_training_made(dataset):
-    """`zork` is no word of the vectors; once the vocabulary has it, its other forms find it."""
+    """`zork` is not in the vectors; once the vocabulary has it, its other forms find it."""
     seen = datasets.Dataset.from_dict({"text": ["zork a", "fine b"] * 8, "label": ["x", "y"] * 8})
     other = datasets.Dataset.from_dict({"text": ["ZORK a", "Fine b"] * 4, "label": ["x", "y"] * 4})
     splits = datasets.DatasetDict(train=seen, validation=other, test=other)
@@ -224,7 +224,7 @@ def test_explain_says_how_a_word_was_found(tuned):
     assert run.explain("Poor").mover == run.drift.word("poor")
 
 
-def test_a_loaded_run_leaves_its_special_tokens_whole(tuned):
+def test_a_loaded_run_does_not_split_its_special_tokens(tuned):
     folder, run = tuned
     loaded = fe.load(folder)
     assert [special.token for special in loaded.vocab.specials] == ["<unk>", "[num]", "<other>"]
@@ -250,7 +250,7 @@ def test_resume_refuses_another_chain_or_other_specials(tuned, dataset, changed)
     assert same.table.vectors.tobytes() == run.table.vectors.tobytes()
 
 
-def test_an_interrupted_run_goes_on_with_the_same_chain_only(tmp_path, dataset, monkeypatch, tuned):
+def test_an_interrupted_run_resumes_with_the_same_chain_only(tmp_path, dataset, monkeypatch, tuned):
     from finetune_embed.training import tuning
 
     real, calls = tuning.write_history, []
@@ -273,14 +273,14 @@ def test_an_interrupted_run_goes_on_with_the_same_chain_only(tmp_path, dataset, 
     assert run.table.vectors.tobytes() == tuned[1].table.vectors.tobytes()
 
 
-def test_one_spelling(dataset):
+def test_fallback_as_a_list_and_as_text(dataset):
     short = {**SETTINGS, "epochs": 1, "specials": ("[num]",)}
     listed = fe.finetune(table(), dataset, **short)
-    spelled = fe.finetune(
+    as_text = fe.finetune(
         table(), dataset, **short | {"fallback": "lower, digits_hash,strip_punctuation"}
     )
-    assert spelled.config["fallback"] == listed.config["fallback"] == list(CHAIN)
-    assert spelled.table.vectors.tobytes() == listed.table.vectors.tobytes()
+    assert as_text.config["fallback"] == listed.config["fallback"] == list(CHAIN)
+    assert as_text.table.vectors.tobytes() == listed.table.vectors.tobytes()
 
 
 def test_mistakes_are_found_before_anything_is_read():
@@ -303,18 +303,18 @@ class Composer:
 
 
 @pytest.mark.parametrize("how", ["fallback", "oov"])
-def test_subwords_in_training_and_not_beyond_it(dataset, tmp_path, how):
+def test_subwords_in_training_and_not_in_prediction(dataset, tmp_path, how):
     base = table()
     base.subwords = Composer()
-    told = {"fallback": ("lower", "subwords")} if how == "fallback" else {"oov": "subwords"}
-    settings = {**SETTINGS, "fallback": ("lower",)} | told | {"strategy": "Freeze"}
+    given = {"fallback": ("lower", "subwords")} if how == "fallback" else {"oov": "subwords"}
+    settings = {**SETTINGS, "fallback": ("lower",)} | given | {"strategy": "Freeze"}
     run = fe.finetune(base, dataset, output_dir=tmp_path, **settings)
     assert run.table["Zork"].tolist() == [2.0] * D
     found = dict(zip(run.words["word"], run.words["found"], strict=True))
     assert found["Zork"] == ("subwords" if how == "fallback" else "missing")
     if how == "fallback":
         assert run.explain("Zork").found == "in the vectors by subwords, a new row"
-    # The rows of subwords are no part of a run, so unseen words are not composed, loaded or not.
+    # The rows of subwords are not part of a run: unseen words are not composed, loaded or not.
     for one in (run, fe.load(tmp_path)):
         both = one.predict_proba(["Zebra", "xyzzy"])
         assert torch.equal(both[0], both[1])
@@ -323,7 +323,7 @@ def test_subwords_in_training_and_not_beyond_it(dataset, tmp_path, how):
         fe.finetune(table(), dataset, **settings)
 
 
-def test_a_module_of_the_callers_holds_the_rows_too(dataset):
+def test_a_custom_module_holds_the_rows_too(dataset):
     own = fe.BagOfEmbeddings(torch.nn.Embedding(3, D), 2)
     run = fe.finetune(table(), dataset, **SETTINGS | {"head": own})
     start = fe.to_embedding(table(), run.vocab, fallback=CHAIN).weight
