@@ -21,8 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """
     if arguments is not None:
         _run(list(arguments))
-    # Nearly all objects live until the command ends, and few are in cycles. Collecting garbage among
-    # all of torch's objects would take a tenth of a short run.
+    # Nearly all objects live until the command ends, and few are in cycles. Looking for garbage
+    # among all of torch's objects would take a tenth of a short run.
     gc.set_threshold(200_000, 30, 30)
     try:
         _run(sys.argv[1:])

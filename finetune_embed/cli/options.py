@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
-from ..training.settings import Choice, settings_fields
+from ..training.ranges import Choice
+from ..training.settings import settings_fields
 
 __all__ = ["data_option", "setting_options", "vectors_option"]
 

@@ -32,7 +32,7 @@ def predict(run: Path, texts: tuple[str, ...], as_json: bool) -> None:
     Texts are arguments, or the lines of standard input. Several labels are separated by commas.
     A tagger prints one line per word with its tag, and an empty line after each text.
     """
-    from ..training.run.run import load
+    from ..training.run.load import load
 
     loaded = load(run)
     if not texts and sys.stdin is None:

@@ -12,10 +12,12 @@ from ..errors import DataError, DivergenceError, Option, StrategyError
 from ..evaluation import evaluate_word_pairs
 from ..strategies import Freeze, Strategy
 from ..table import EmbeddingTable
+from ..training.ranges import WholeNumber
 from ..training.resolve import resolve
 from ..training.runtime.processes import Processes
 from ..training.runtime.progress import CountBar
-from ..training.settings import Keywords, Settings, WholeNumber, document
+from ..training.settings import Keywords, Settings
+from ..training.signatures import document
 from .folder import open_folder
 from .inputs import open_inputs
 from .report import Comparison, Confirmation, Standing

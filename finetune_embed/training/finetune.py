@@ -19,11 +19,13 @@ from .prepare import prepare
 from .resolve import resolve
 from .run.file_names import MARK, TABLE
 from .run.folder import check_folder, tidy_folder
+from .run.load import load
 from .run.record import check_same
-from .run.run import Run, load
+from .run.run import Run
 from .runtime.processes import Processes, check_device
 from .runtime.threads import worthwhile_threads
-from .settings import Keywords, Settings, document
+from .settings import Keywords, Settings
+from .signatures import document
 from .tasks import task_of
 from .tuning import Tuning
 

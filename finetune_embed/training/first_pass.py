@@ -9,7 +9,7 @@ from typing import Any
 
 from ..data import class_names, invalid_labels, kind_of_labels, texts_of
 from ..errors import DataError, Either
-from .steps import BLOCK, as_split, read_examples
+from .streamed import BLOCK, as_split, read_examples
 
 __all__ = ["FirstPass", "place_of"]
 

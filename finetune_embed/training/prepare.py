@@ -16,7 +16,8 @@ from ..vocabulary import Tokenizer, Vocabulary, tokenize_texts
 from .first_pass import FirstPass, place_of
 from .inference import UnseenRows, unseen_rows
 from .settings import Settings
-from .steps import Batching, InMemory, Source, Streamed, as_split
+from .steps import Batching, InMemory, Source
+from .streamed import Streamed, as_split
 from .tasks import Task, task_of
 
 __all__ = ["Prepared", "prepare"]

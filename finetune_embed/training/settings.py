@@ -9,14 +9,13 @@ range checks and the table in docs/training.md are made from it.
 
 from __future__ import annotations
 
-import inspect
-import math
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import Field, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from ..errors import DataError, Option, StrategyError
+from .ranges import Check, Choice, Number, WholeNumber
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,13 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FLOATING",
-    "Check",
-    "Choice",
     "Keywords",
-    "Number",
     "Settings",
-    "WholeNumber",
-    "document",
     "name_of",
     "settings_fields",
 ]
@@ -43,62 +37,6 @@ __all__ = [
 #: them out.
 FLOATING = ("output_dir", "resume", "overwrite", "progress")
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-@dataclass(frozen=True)
-class WholeNumber:
-    """A whole number of `least` or more."""
-
-    least: int = 0
-
-    @property
-    def range(self) -> str:
-        """The legal values, in words."""
-        return f"whole number, {self.least} or more"
-
-    def allows(self, value: Any) -> bool:
-        """Return whether a value is legal."""
-        return isinstance(value, int) and not isinstance(value, bool) and value >= self.least
-
-
-@dataclass(frozen=True)
-class Number:
-    """A number from `low` to below `high`; above `low` where that is `excluded`."""
-
-    low: float = 0.0
-    high: float = math.inf
-    excluded: bool = False
-
-    @property
-    def range(self) -> str:
-        """The legal values, in words."""
-        start = f"above {self.low:g}" if self.excluded else f"{self.low:g} or more"
-        return f"number, {start}" + ("" if self.high == math.inf else f", below {self.high:g}")
-
-    def allows(self, value: Any) -> bool:
-        """Return whether a value is legal."""
-        if not isinstance(value, (int, float)) or isinstance(value, bool):
-            return False
-        return (value > self.low if self.excluded else value >= self.low) and value < self.high
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One of several names."""
-
-    names: tuple[str, ...]
-
-    @property
-    def range(self) -> str:
-        """The legal values, in words."""
-        return "one of " + ", ".join(self.names)
-
-    def allows(self, value: Any) -> bool:
-        """Return whether a value is legal."""
-        return isinstance(value, str) and value in self.names
-
-
-Check = WholeNumber | Number | Choice
 
 
 def setting(
@@ -330,39 +268,6 @@ def name_of(thing: Any) -> str:
 def settings_fields() -> dict[str, Field[Any]]:
     """Return the definition of each setting by name."""
     return {one.name: one for one in fields(Settings)}
-
-
-def document(without: Collection[str] = (), **defaults: Any) -> Callable[[F], F]:
-    """Return a decorator that shows the settings in the signature and docstring of a function.
-
-    They take the places of `**settings` and of `{settings}`.
-
-    Args:
-        without: settings that the function does not take.
-        defaults: defaults of the function that differ.
-    """
-
-    def decorate(function: F) -> F:
-        signature = inspect.signature(function)
-        keyword = inspect.Parameter.KEYWORD_ONLY
-        given = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
-        settings = [one for one in fields(Settings) if one.name not in without]
-        shown = [
-            inspect.Parameter(
-                one.name,
-                keyword,
-                default=defaults.get(one.name, one.default),
-                annotation=one.type,
-            )
-            for one in settings
-        ]
-        lines = [f"{one.name}: {one.metadata['help']}" for one in settings]
-        text = "\n        ".join(lines)
-        function.__doc__ = (function.__doc__ or "").replace("{settings}", text)
-        vars(function)["__signature__"] = signature.replace(parameters=[*given, *shown])
-        return function
-
-    return decorate
 
 
 class Keywords(TypedDict, total=False):

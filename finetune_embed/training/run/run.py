@@ -13,69 +13,22 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import nn
 
 from ...data import EncodedTexts, Label
-from ...embedding import to_embedding
-from ...errors import DataError, Either, Option, Text
+from ...errors import DataError
 from ...evaluation import Drift, Mover
 from ...files import atomic_write, atomic_writes
-from ...formats import load_safetensors
 from ...formats.safetensors import write_safetensors
 from ...table import EmbeddingTable
-from ...vocabulary import EXACT, Vocabulary, look_up, tokenize_texts, without_subwords
-from ..build_model import Head, build_model
+from ...vocabulary import Vocabulary, look_up, tokenize_texts, without_subwords
 from ..inference import forward_all, unseen_rows
-from ..settings import Settings
-from ..tasks import Task, restore_task
-from .checkpoints import latest_checkpoint
-from .file_names import CONFIG, FILES, HISTORY, METRICS, MODEL, RECORD, TABLE, TOKENIZER, WORDS
-from .summary import MISSING, SPECIAL
+from ..tasks import Task
+from .file_names import CONFIG, HISTORY, METRICS, MODEL, RECORD, TABLE, TOKENIZER, WORDS
+from .word_report import FOUND, WordReport
 
-__all__ = ["Run", "files_that_end_a_run", "load", "write_history"]
-
-#: What the column `found` of `words.parquet` means; any other value is a fallback step.
-_FOUND = {
-    EXACT: "in the vectors",
-    MISSING: "not in the vectors, a new row",
-    SPECIAL: "a special token",
-}
-
-
-@dataclass(frozen=True)
-class WordReport:
-    """What became of one word. Prints as two or three lines.
-
-    Attributes:
-        word: the word.
-        found: where its vector came from: the vectors, a new row, or nowhere.
-        count: its number of occurrences in the training texts.
-        movement: the distance it moved, relative to the norm of its initial vector; None without
-            one.
-        cosine: the cosine of its initial and its tuned vector; None without one.
-        neighbours: the nearest words in the tuned table.
-        mover: its neighbours before and after, if the base table is known.
-    """
-
-    word: str
-    found: str
-    count: int
-    movement: float | None
-    cosine: float | None
-    neighbours: tuple[tuple[str, float], ...]
-    mover: Mover | None
-
-    def __str__(self) -> str:
-        text = f"{self.word}: {self.found}, {self.count:,} times in the training texts"
-        if self.mover is not None:
-            return f"{text}\n{self.mover}"
-        if self.movement is not None:
-            text += f", moved {self.movement:.1%}, cosine to its start {self.cosine:.3f}"
-        if self.neighbours:
-            text += "\n  nearest: " + ", ".join(word for word, _ in self.neighbours)
-        return text
+__all__ = ["Run", "contiguous_state", "files_that_end_a_run", "write_history"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,7 +129,7 @@ class Run:
         step = str(self.words["found"][at])
         return WordReport(
             word,
-            _FOUND.get(step) or f"in the vectors by {step}, a new row",
+            FOUND.get(step) or f"in the vectors by {step}, a new row",
             int(self.words["count"][at]),
             self.words["movement"][at],
             self.words["cosine"][at],
@@ -190,7 +143,7 @@ class Run:
         if how.rows[0] < 0:
             return WordReport(word, "unknown", 0, None, None, (), None)
         form, step = self.table.index_to_key[how.rows[0]], how.step_of_each_word("")[0]
-        found = _FOUND.get(step) or f"in the vectors as {form!r} ({step})"
+        found = FOUND.get(step) or f"in the vectors as {form!r} ({step})"
         known = self.words["word"]
         at = known.index(form) if form in known else None
         return WordReport(
@@ -222,7 +175,7 @@ class Run:
 
         self.vocab.save(folder / TOKENIZER)
         with atomic_write(folder / MODEL) as file:
-            file.write(save(_contiguous(self.model)))
+            file.write(save(contiguous_state(self.model)))
         with atomic_write(folder / WORDS) as file:
             pl.DataFrame(dict(self.words)).write_parquet(file)
         settings = yaml.safe_dump(dict(self.settings), sort_keys=False, allow_unicode=True)
@@ -246,7 +199,7 @@ def _json(value: Mapping[str, Any]) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
-def _contiguous(model: nn.Module) -> dict[str, torch.Tensor]:
+def contiguous_state(model: nn.Module) -> dict[str, torch.Tensor]:
     """Return the state of a model without a second copy of tied weights."""
     state = model.state_dict()
     kept: dict[int, str] = {}
@@ -275,72 +228,3 @@ def write_text_file(path: Path, text: str) -> None:
 def write_history(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
     """Write the records of the epochs as JSON lines."""
     write_text_file(path, "\n".join(json.dumps(record) for record in history))
-
-
-def _how_to_continue() -> Text:
-    command = "finetune-embed train ... --resume"
-    return ("continue it with ", Either("finetune(..., resume=True)", command))
-
-
-def load(folder: str | os.PathLike[str], head: Head | None = None) -> Run:
-    """Open the folder of a finished run.
-
-    Args:
-        folder: the `output_dir` of `finetune`.
-        head: the `head` given to `finetune`, if it was a module or a function.
-
-    Raises:
-        DataError: there is no finished run in the folder, or one of its files is damaged.
-    """
-    folder = Path(folder)
-    missing = [name for name in FILES if not (folder / name).is_file()]
-    if missing:
-        remedy: Text = ("pass the ", Option("output_dir"), " of a finished run")
-        state = f"the folder has no {', '.join(missing)}" if folder.is_dir() else "no such folder"
-        if latest_checkpoint(folder) is not None:
-            state, remedy = "the folder holds an unfinished run", _how_to_continue()
-        raise DataError(state, where=folder, remedy=remedy)
-    import polars as pl
-    import yaml
-    from polars.exceptions import PolarsError
-
-    damage = (PolarsError, SafetensorError, yaml.YAMLError)
-
-    try:
-        settings = dict(yaml.safe_load((folder / CONFIG).read_text("utf-8")))
-        record = json.loads((folder / RECORD).read_text("utf-8"))
-        metrics = json.loads((folder / METRICS).read_text("utf-8"))
-        history = [json.loads(line) for line in (folder / HISTORY).read_text("utf-8").splitlines()]
-        weights = load_file(folder / MODEL)
-        words = pl.read_parquet(folder / WORDS).to_dict(as_series=False)
-        task = restore_task(record)
-        path, head_text = str(record["embedding"]), str(record["head"])
-        if absent := Settings().plain().keys() - settings.keys():
-            raise ValueError(f"{CONFIG} has no {', '.join(sorted(absent))}")
-        metrics["warnings"]  # raises if there are none
-        if metrics["validation"].get("threshold") != record.get("threshold"):
-            raise ValueError(f"{RECORD} and {METRICS} have different thresholds")
-        table = load_safetensors(folder / TABLE)
-        vocab = Vocabulary.load(folder / TOKENIZER)
-        vocab.counts[2:] = words["count"]
-    except (ValueError, LookupError, TypeError, OSError, *damage) as error:
-        raise DataError(f"a file of the run is damaged: {error}", where=folder) from error
-    embedding = to_embedding(table, vocab)
-    if head is None and record["custom_head"]:
-        raise DataError(
-            f"the run has a custom head, {head_text}",
-            where=folder,
-            remedy=Either(
-                f"pass one like it: load({str(folder)!r}, head=...)",
-                "load it in Python: fe.load(folder, head=...)",
-            ),
-        )
-    which = path.rpartition(".")[0]
-    model, _ = build_model(head or head_text, embedding, len(task.labels), which)
-    try:
-        if other := weights.keys() ^ _contiguous(model).keys():
-            raise RuntimeError(f"only one of the two has {', '.join(sorted(other))}")
-        model.load_state_dict(weights, strict=False)  # tied weights are in the file once
-    except RuntimeError as error:
-        raise DataError(f"{MODEL} does not fit the head: {error}", where=folder) from error
-    return Run(table, model.eval(), vocab, task, settings, record, metrics, history, words)

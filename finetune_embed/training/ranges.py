@@ -1,0 +1,65 @@
+"""The legal values of a setting."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Check", "Choice", "Number", "WholeNumber"]
+
+
+@dataclass(frozen=True)
+class WholeNumber:
+    """A whole number of `least` or more."""
+
+    least: int = 0
+
+    @property
+    def range(self) -> str:
+        """The legal values, in words."""
+        return f"whole number, {self.least} or more"
+
+    def allows(self, value: Any) -> bool:
+        """Return whether a value is legal."""
+        return isinstance(value, int) and not isinstance(value, bool) and value >= self.least
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number from `low` to below `high`; above `low` where that is `excluded`."""
+
+    low: float = 0.0
+    high: float = math.inf
+    excluded: bool = False
+
+    @property
+    def range(self) -> str:
+        """The legal values, in words."""
+        start = f"above {self.low:g}" if self.excluded else f"{self.low:g} or more"
+        return f"number, {start}" + ("" if self.high == math.inf else f", below {self.high:g}")
+
+    def allows(self, value: Any) -> bool:
+        """Return whether a value is legal."""
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            return False
+        return (value > self.low if self.excluded else value >= self.low) and value < self.high
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of several names."""
+
+    names: tuple[str, ...]
+
+    @property
+    def range(self) -> str:
+        """The legal values, in words."""
+        return "one of " + ", ".join(self.names)
+
+    def allows(self, value: Any) -> bool:
+        """Return whether a value is legal."""
+        return isinstance(value, str) and value in self.names
+
+
+Check = WholeNumber | Number | Choice
