@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ..errors import VectorFileError
 from ..files import Source
 from ..formats.common.kernels import TextRows, parse_text
-from ..formats.common.text import Block, fill_in, line_of_numbers
+from ..formats.common.text import Block, parse_leftovers, parse_numbers
 from .findings import Tally, quoted
 from .scan import Lengths, lengths_of
 
@@ -119,12 +119,12 @@ def _fill_in(rows: TextRows, block: Block, source: Source, lines: Lines) -> npt.
     """Parse the numbers that are not plain digits; return which rows are sound, bool `(n,)`."""
     sound = np.ones(len(rows.vectors), np.bool_)
     try:
-        fill_in(rows, block, source)
+        parse_leftovers(rows, block, source)
     except VectorFileError:
         for row, start, stop in rows.leftovers:
             place = int(lines.places[row])
             try:
-                numbers = line_of_numbers(block.data[start:stop], source, partial(int, place))
+                numbers = parse_numbers(block.data[start:stop], source, partial(int, place))
             except VectorFileError as error:
                 lines.not_numbers.add(f"{quoted(error.value)} (line {place:,})", place)
                 lines.has_commas |= _DECIMAL_COMMA.fullmatch(error.value) is not None

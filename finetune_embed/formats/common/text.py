@@ -22,7 +22,7 @@ from .kernels import TextRows, WordSet, format_text, in_order, parse_text
 from .table_building import RowBuffer, check_limit, join_words, read_first, wanted_bytes
 from .text_layout import BOM, MAX_LINE, TextLayout, quoted
 
-__all__ = ["Block", "blocks", "fill_in", "line_of_numbers", "read_text", "write_text"]
+__all__ = ["Block", "blocks", "parse_leftovers", "parse_numbers", "read_text", "write_text"]
 
 BLOCK = 1 << 22
 WRITE_NUMBERS = 1 << 18  # numbers in a block that is written
@@ -54,7 +54,7 @@ def read_text(
 
     def parse(block: Block) -> tuple[Block, TextRows]:
         parsed = parse_text(block.data, size, block.most, None if block.is_last else wanted)
-        fill_in(parsed, block, source)
+        parse_leftovers(parsed, block, source)
         return block, parsed
 
     for block, parsed in in_order(parse, blocks(source, layout.promised is not None, limit)):
@@ -146,7 +146,7 @@ def _short_line(source: Source, line: int, text: bytes, vector_size: int) -> Vec
     )
 
 
-def fill_in(parsed: TextRows, block: Block, source: Source) -> None:
+def parse_leftovers(parsed: TextRows, block: Block, source: Source) -> None:
     """Parse the lines of a block that have numbers of more than plain digits.
 
     Raises:
@@ -184,11 +184,11 @@ def _numbers(texts: list[bytes], source: Source, line_of: Callable[[int], int]) 
                 return vectors
     except PolarsError:
         pass
-    parsed = [line_of_numbers(text, source, partial(line_of, i)) for i, text in enumerate(texts)]
+    parsed = [parse_numbers(text, source, partial(line_of, i)) for i, text in enumerate(texts)]
     return np.array(parsed, np.float32)
 
 
-def line_of_numbers(text: bytes, source: Source, line: Callable[[], int]) -> list[np.float32]:
+def parse_numbers(text: bytes, source: Source, line: Callable[[], int]) -> list[np.float32]:
     """Parse the numbers of one line, slowly; an error names the field.
 
     Raises:
