@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 import finetune_embed as fe
-from finetune_embed.training import loop, steps
+from finetune_embed.training import loop, streamed
 from finetune_embed.training.run import checkpoints
 
 Death = tuple[str, int]  # where, and at which call
@@ -38,7 +38,7 @@ PLACES: dict[str, tuple[Any, str]] = {
 def tune(options: Mapping[str, Any], threads: int, death: Death | None) -> None:
     """Continue a run; die of SIGKILL on the way if `death` is given."""
     torch.set_num_threads(threads)
-    checkpoints.MIN_SECONDS, steps.BLOCK = 0.0, 16  # several blocks of a stream per epoch
+    checkpoints.MIN_SECONDS, streamed.BLOCK = 0.0, 16  # several blocks of a stream per epoch
     if death is not None:
         where, number = death
         owner, name = PLACES[where]

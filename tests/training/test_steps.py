@@ -16,7 +16,7 @@ import torch
 
 import finetune_embed as fe
 from finetune_embed.data import EncodedTexts
-from finetune_embed.training import first_pass, prepare, steps
+from finetune_embed.training import first_pass, prepare, streamed
 from finetune_embed.training.steps import Batching, InMemory, Step
 from finetune_embed.training.streamed import Streamed
 from finetune_embed.training.tasks import SingleLabel, Tagging
@@ -130,7 +130,7 @@ def streamed(
     source: datasets.IterableDataset | None = None,
     **options: Any,
 ) -> Streamed:
-    monkeypatch.setattr(steps, "BLOCK", block)
+    monkeypatch.setattr(streamed, "BLOCK", block)
 
     def encode(rows: list[Any], start: int) -> EncodedTexts:
         assert len(rows) <= block
@@ -355,7 +355,7 @@ def parts(features: datasets.Features | None = None) -> dict[str, datasets.Itera
 
 
 def test_a_run_on_a_stream_learns_what_a_run_in_memory_learns(monkeypatch):
-    monkeypatch.setattr(steps, "BLOCK", 64)
+    monkeypatch.setattr(streamed, "BLOCK", 64)
     monkeypatch.setattr(first_pass, "BLOCK", 50)
     held: list[int] = []
     real = prepare.texts_of
