@@ -70,7 +70,7 @@ def named(strategy: type[S]) -> type[S]:
 @named
 @dataclass(frozen=True)
 class FullTune(Strategy):
-    """Tune the whole table from the first step, at the rate of the rest of the model.
+    """Tune all rows of the table from the first step, at the rate of the rest of the model.
 
     The identity of composition. Kim (2014) calls it *non-static*. Use it with plenty of training
     data; with little, the table forgets what the vectors knew of the words in the data.

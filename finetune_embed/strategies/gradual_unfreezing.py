@@ -27,8 +27,8 @@ class GradualUnfreeze(Strategy):
     By module it is *gradual unfreezing* of Howard and Ruder (2018, ULMFiT, section 3.3): at first
     only the part nearest the output trains; every `epochs` epochs the next part below it opens,
     the table last. By frequency only the table is affected: its rows open in bands of equal size,
-    the most frequent words first, since their gradients are the least noisy. The table is then
-    never frozen as a whole.
+    the most frequent words first, since their gradients are the least noisy. The first band
+    trains from the start.
 
     Of use in deep models; in one of a table and a linear layer it is `UnfreezeAfter`.
 

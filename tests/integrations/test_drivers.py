@@ -288,7 +288,9 @@ def test_a_checkpoint_of_lightning_in_mid_epoch_owes_no_decay(tmp_path):
     assert torch.equal(table["decay_seen"], table["log_decay"].expand_as(table["decay_seen"]))
 
 
-@pytest.mark.parametrize("strategy", [fe.L2SP(2.0), fe.DeltaShrink(0.2), fe.TrustRegion(0.1)])
+@pytest.mark.parametrize(
+    "strategy", [fe.L2SP(2.0), fe.DeltaShrink(0.2), fe.TrustRegion(0.1)], ids=str
+)
 def test_a_resumed_fit_of_lightning_measures_from_the_start(strategy, tmp_path):
     """Lightning loads a checkpoint before it makes the optimizer, whose groups set the anchors."""
     from lightning.pytorch import LightningModule, Trainer

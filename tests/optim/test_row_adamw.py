@@ -45,7 +45,7 @@ def random_steps(seed: int, steps: int, most: int = V) -> list[Rows]:
     plan = []
     for _ in range(steps):
         rows = rng.choice(V, rng.integers(0, most + 1), replace=False)
-        # eighths, so that sums of parts are exact in whatever order they are added; never 0
+        # eighths, whose sums are exact in any order, and never 0
         grads = rng.integers(1, 9, (len(rows), D)) * rng.choice([-1, 1], (len(rows), D)) / 8
         plan.append({int(row): grad for row, grad in zip(rows, grads, strict=True)})
     return plan

@@ -213,8 +213,8 @@ def test_rules_merge():
 def test_two_rules_that_set_the_same_operation_are_an_error(name, value):
     """Also for custom strategies, whose rules are only known with the table."""
     both = Rows("a", fe.RowRule(**{name: value})) | OtherRows("b", fe.RowRule(**{name: value}))
-    told = rf"^two strategies set the rows' {name}; keep one of them"
-    with pytest.raises(fe.StrategyError, match=told):
+    message = rf"^two strategies set the rows' {name}; keep one of them"
+    with pytest.raises(fe.StrategyError, match=message):
         both.rows(nn.Parameter(torch.zeros(3, 2)), None)
 
 
@@ -343,8 +343,14 @@ KNOWN = (
         ("Freeze(epochs=2)", "Freeze has no option 'epochs'; write Freeze()"),
         ("UnfreezeAfter(**{'epochs': 2})", "options need names; write UnfreezeAfter(epochs="),
         ("UnfreezeAfter(epochs=n)", "n is not a literal; give a plain number or text"),
-        ("UnfreezeAfter(epochs=1 + 1)", "UnfreezeAfter(epochs=1 + 1): 1 + 1 is not a literal; give a plain"),
-        ("UnfreezeAfter(epochs={[]: 1})", "epochs={[]: 1}): {[]: 1} is not a literal; give a plain"),
+        (
+            "UnfreezeAfter(epochs=1 + 1)",
+            "(epochs=1 + 1): 1 + 1 is not a literal; give a plain",
+        ),
+        (
+            "UnfreezeAfter(epochs={[]: 1})",
+            "epochs={[]: 1}): {[]: 1} is not a literal; give a",
+        ),
         ("UnfreezeAfter(epochs='2')", "UnfreezeAfter needs an integer of 0 or more, not '2'"),
         ("UnfreezeAfter", "UnfreezeAfter takes either epochs, steps or fraction"),
         ("DiscriminativeLR(embedding='x')", "DiscriminativeLR(embedding='x'): '<' not supported"),

@@ -98,11 +98,11 @@ def trained(strategy: fe.Strategy, steps: int = 6, lr: float = 0.1) -> tuple[Mod
     ],
     ids=str,
 )
-def test_what_opens_when(strategy, losses, expected):
+def test_each_epoch_opens_its_parts(strategy, losses, expected):
     assert opened(strategy, records(*losses), len(expected)) == expected
 
 
-def test_a_share_of_the_steps():
+def test_unfreezeafter_a_share_of_the_steps():
     strategy = fe.UnfreezeAfter(fraction=0.3)
     gates = [strategy.gate("embedding", fe.Clock(step=step, total_steps=10)) for step in range(6)]
     assert gates == [0, 0, 0, 1, 1, 1]
@@ -112,7 +112,7 @@ def test_a_share_of_the_steps():
         strategy.on_step_start(Model().embedding, 0)
 
 
-def test_head_first_takes_the_rate_of_everything_down():
+def test_headfirst_lowers_the_rate_of_everything():
     model, strategy = Model(), fe.HeadFirst(epochs=1, rate_after=0.25)
     optimizer = fe.RowAdamW(strategy.param_groups(model, model.embedding, lr=0.1), eps=0.0)
     for epoch, share in ((0, 1.0), (1, 0.25), (2, 0.25)):
@@ -129,7 +129,7 @@ def test_head_first_takes_the_rate_of_everything_down():
             )
 
 
-def test_a_share_of_the_rate_that_nobody_claims_is_an_error():
+def test_headfirst_without_a_claim_of_its_share_is_an_error():
     model, strategy = Model(), fe.HeadFirst(epochs=1)
     torch.optim.AdamW(strategy.param_groups(model, model.embedding, lr=0.1))
     strategy.on_epoch_start(model.embedding, 0, model=model)
@@ -139,13 +139,15 @@ def test_a_share_of_the_rate_that_nobody_claims_is_an_error():
         strategy.on_epoch_start(model.embedding, 1, model=model)
 
 
-@pytest.mark.parametrize("strategy", [fe.GradualUnfreeze(), fe.ChainThaw(), fe.ChainThaw(epochs=3)])
+@pytest.mark.parametrize(
+    "strategy", [fe.GradualUnfreeze(), fe.ChainThaw(), fe.ChainThaw(epochs=3)], ids=str
+)
 def test_strategies_of_parts_need_the_model(strategy):
     with pytest.raises(fe.StrategyError, match=r"needs the model; call .*epoch, model=model\)"):
         strategy.on_epoch_start(Model().embedding, 0)
 
 
-def test_plateaus():
+def test_unfreezeonplateau_finds_plateaus():
     losses = [0.9, 0.8, 0.8, 0.85, 0.7, 0.7]
     assert epoch_of_plateau(records(*losses), 1, "loss") == 3
     assert epoch_of_plateau(records(*losses), 2, "loss") == 4
@@ -176,7 +178,7 @@ class ByStep(fe.Strategy):
         return "ByStep"
 
 
-def test_ramps_count_from_the_opening():
+def test_rampup_counts_from_the_opening():
     epochs = [fe.Clock(epoch) for epoch in range(6)]
     steps = [fe.Clock(step=step, total_steps=10) for step in range(8)]
     assert gates(fe.RampUp(epochs=3), epochs) == [0.25, 0.5, 0.75, 1, 1, 1]
@@ -200,7 +202,7 @@ def test_ramps_count_from_the_opening():
 # --- how fast -----------------------------------------------------------------------------------
 
 
-def test_factors_on_layers_by_name():
+def test_discriminativelr_by_name():
     model = Model()
     strategy = fe.DiscriminativeLR(embedding=0.1, decay=0.5, parts={"low": 3.0, "[ho]*": 2})
     groups = strategy.param_groups(model, model.embedding, lr=1.0)
@@ -223,7 +225,7 @@ def test_factors_on_layers_by_name():
     assert len({strategy, fe.DiscriminativeLR(parts={"a": 1, "b": 2})}) == 1
 
 
-def test_rates_by_frequency():
+def test_frequencylr_rates():
     root = rule(fe.FrequencyLR())
     assert root.train.tolist() == [False, False] + [True] * 10
     expected = [1, 1, 0.8, 0.5, 0.3, 0.2, 0.2, 0.1, 0.1, 0.1]
@@ -242,7 +244,7 @@ def names(mask: torch.Tensor) -> list[str]:
 
 
 @pytest.mark.parametrize("default", [0, 1])
-def test_factors_are_floats_even_if_the_default_is_an_integer(default):
+def test_lockrows_factors_are_floats_even_if_the_default_is_an_integer(default):
     scale = rule(fe.LockRows({"w0": 0.5, "w1": 1.7}, default=default)).scale
     assert scale.dtype == torch.float32
     expected = torch.full((len(vocabulary()),), float(default))
@@ -250,7 +252,7 @@ def test_factors_are_floats_even_if_the_default_is_an_integer(default):
     assert torch.equal(scale, expected)
 
 
-def test_which_rows_train(tmp_path):
+def test_trainrows_which_rows(tmp_path):
     lexicon = tmp_path / "words.txt"
     lexicon.write_bytes(b"\xef\xbb\xbfw1 w2\nabsent w9\n")
     assert names(rule(fe.TrainRows(keys=["w3", "w1", "absent"])).train) == ["w1", "w3"]
@@ -285,14 +287,14 @@ def test_rows_that_do_not_train_stay_bit_for_bit(strategy, moved):
     assert names(~same.all(1)) == moved
 
 
-def test_a_factor_of_a_row_is_on_its_step():
+def test_lockrows_factor_is_on_the_step():
     (free, start), (locked, _) = trained(fe.FullTune(), 1), trained(fe.LockRows({"w2": 0.25}), 1)
     row = vocabulary().key_to_index["w2"]
     one = (free.embedding.weight - start)[row]
     torch.testing.assert_close((locked.embedding.weight - start)[row], one / 4, rtol=1e-5, atol=0)
 
 
-def test_bands_of_frequency_open_one_after_the_other():
+def test_gradualunfreeze_opens_bands_of_frequency_one_after_the_other():
     strategy = fe.GradualUnfreeze(by="frequency", bands=3, epochs=2)
     # twelve rows in bands of four; those that never occur come last, in their order
     assert rule(strategy).opens.tolist() == [4, 4, 0, 0, 0, 0, 2, 2, 2, 2, 4, 4]
@@ -388,7 +390,7 @@ def distances(strategy: fe.Strategy, **options: float) -> tuple[torch.Tensor, to
     return (model.embedding.weight - start).detach().norm(dim=1)[2:], start.norm(dim=1)[2:]
 
 
-def test_l2_sp_pulls_back():
+def test_l2sp_pulls_back():
     free, _ = distances(fe.FullTune())
     weak, _ = distances(fe.L2SP(0.5))
     strong, _ = distances(fe.L2SP(4.0))
@@ -397,7 +399,7 @@ def test_l2_sp_pulls_back():
     assert (strong > 0).all()
 
 
-def test_delta_shrink_gives_exact_zeros():
+def test_deltashrink_gives_exact_zeros():
     model, start = trained(fe.DeltaShrink(3.0), 30)
     same = model.embedding.weight.detach().view(torch.int32) == start.view(torch.int32)
     assert same.all()
@@ -407,7 +409,7 @@ def test_delta_shrink_gives_exact_zeros():
     assert some.max() > 0
 
 
-def test_a_trust_region_is_a_share_of_each_rows_length():
+def test_trustregion_is_a_share_of_each_rows_length():
     moved, length = distances(fe.TrustRegion(0.2))
     torch.testing.assert_close(moved.clamp(min=0.2 * length), 0.2 * length, rtol=1e-5, atol=1e-6)
     assert (moved > 0.19 * length).sum() > 5
@@ -419,7 +421,7 @@ def test_a_trust_region_is_a_share_of_each_rows_length():
     assert 0 < unk <= 0.2 * mean * (1 + 1e-5)
 
 
-def test_max_norm_bounds_what_moved():
+def test_maxnorm_bounds_what_moved():
     model, start = trained(fe.MaxNorm(1.5), 30)
     norms = model.embedding.weight.detach().norm(dim=1)
     assert (start.norm(dim=1) > 1.5).any()

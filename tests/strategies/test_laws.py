@@ -205,7 +205,7 @@ def run(
         watch: called after each step with its number, whether the table was open, the table
             before it, and the ids of the batch.
         autocast: do the forward pass in bfloat16.
-        leftover: leave a gradient behind at the end of every epoch, and step with it before the
+        leftover: leave a gradient at the end of every epoch, and step with it before the
             first batch of the next one.
     """
 
@@ -300,8 +300,8 @@ def frozen_means_bit_identical(strategy: fe.Strategy) -> None:
 
 def interrupted_equals_uninterrupted(strategy: fe.Strategy) -> None:
     """In a raw loop, at every epoch boundary, through a safe `torch.save` and new objects."""
-    whole, optimizer = built(strategy, dropout=0.3)
-    run(whole, optimizer, strategy)
+    uninterrupted, optimizer = built(strategy, dropout=0.3)
+    run(uninterrupted, optimizer, strategy)
     for stop in range(1, EPOCHS):
         model, optimizer = built(strategy, dropout=0.3)
         run(model, optimizer, strategy, range(stop))
@@ -315,7 +315,7 @@ def interrupted_equals_uninterrupted(strategy: fe.Strategy) -> None:
         optimizer.load_state_dict(saved["optimizer"])
         run(model, optimizer, strategy, range(stop, EPOCHS))
         for (name, one), (_, other) in zip(
-            whole.named_parameters(), model.named_parameters(), strict=True
+            uninterrupted.named_parameters(), model.named_parameters(), strict=True
         ):
             assert torch.equal(bits(one), bits(other)), (name, stop)
 
