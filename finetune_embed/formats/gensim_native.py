@@ -21,10 +21,11 @@ import numpy.typing as npt
 from ..errors import Either, VectorFileError, missing_extra
 from ..files import STDIN, Source, open_source
 from ..table import EmbeddingTable, Vectors
+from .common.arguments import check_limit
 from .common.composed import with_composed
 from .common.float_rows import as_float32, source_dtype
 from .common.sniff import expect
-from .common.table_building import check_limit, make_table, provenance
+from .common.table_building import make_table, provenance
 
 __all__ = ["load_gensim", "refuse"]
 

@@ -13,8 +13,8 @@ from collections.abc import Collection
 from ..errors import Either, Option, VectorFileError
 from ..files import COMPRESSED, PathOrFile, Source, atomic_write, open_source
 from ..table import EmbeddingTable
+from .common.saving import HOLDS_ANY_WORD, check_keys, join_words
 from .common.sniff import HEAD, expect, starts_like_another
-from .common.table_building import HOLDS_ANY_WORD, check_keys, join_words
 from .common.text import read_text, write_text
 from .common.text_layout import BOM, DETECT_LINES, detect_layout, other_separator
 

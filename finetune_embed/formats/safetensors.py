@@ -29,8 +29,9 @@ import numpy.typing as npt
 from ..errors import Either, VectorFileError
 from ..files import PathOrFile, Source, atomic_write, open_source
 from ..table import EmbeddingTable, Origin, PackedWords, PatchedRows
+from .common.arguments import check_limit, wanted_keys
+from .common.saving import pack_words
 from .common.sniff import expect
-from .common.table_building import check_limit, pack_words, wanted_keys
 from .common.tensors import DTYPES, TensorFile, open_tensors
 from .static_model import STATIC_TENSORS
 

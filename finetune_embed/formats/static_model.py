@@ -30,10 +30,11 @@ import numpy.typing as npt
 from ..errors import VectorFileError
 from ..files import open_source
 from ..table import EmbeddingTable
+from .common.arguments import check_limit, wanted_keys
 from .common.float_rows import as_float32, source_dtype
 from .common.folders import MAX_SIZE, folder_provenance, missing_folder, read_json
 from .common.sniff import expect
-from .common.table_building import check_limit, make_table, wanted_keys
+from .common.table_building import make_table
 from .common.tensors import TensorFile, open_tensors
 
 __all__ = ["STATIC_TENSORS", "load_static"]

@@ -16,16 +16,11 @@ import numpy as np
 from ..errors import Option, Text, VectorFileError
 from ..files import PathOrFile, Source, atomic_write, open_source
 from ..table import EmbeddingTable
+from .common.arguments import check_limit, read_first, wanted_bytes
 from .common.kernels import WordSet, format_binary, in_order, parse_binary
+from .common.saving import check_keys, join_words
 from .common.sniff import W2V_HEADER, expect
-from .common.table_building import (
-    RowBuffer,
-    check_keys,
-    check_limit,
-    join_words,
-    read_first,
-    wanted_bytes,
-)
+from .common.table_building import RowBuffer
 from .common.text import read_text, write_text
 from .common.text_layout import detect_layout
 

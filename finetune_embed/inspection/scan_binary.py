@@ -6,9 +6,9 @@ import numpy as np
 
 from ..errors import Text
 from ..files import Source
+from ..formats.common.arguments import read_first
 from ..formats.common.kernels import parse_binary
 from ..formats.common.sniff import W2V_HEADER
-from ..formats.common.table_building import read_first
 from ..formats.word2vec import BLOCK, MAX_SIZE, MAX_WORD, read_binary
 from .findings import Finding
 from .scan import Header, Lengths, Scan, lengths_of

@@ -11,7 +11,7 @@ from ..errors import VectorFileError
 from ..files import Source
 from ..formats.common.kernels import in_order
 from ..formats.common.sniff import HEAD, W2V_HEADER
-from ..formats.common.text import Block, blocks
+from ..formats.common.text_blocks import Block, blocks
 from ..formats.common.text_layout import BOM, DETECT_LINES, detect_layout
 from .findings import Finding, Tally, finding_from
 from .remedies import WRITE_TEXT

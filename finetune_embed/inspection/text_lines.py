@@ -12,7 +12,8 @@ import numpy.typing as npt
 from ..errors import VectorFileError
 from ..files import Source
 from ..formats.common.kernels import TextRows, parse_text
-from ..formats.common.text import Block, parse_leftovers, parse_numbers
+from ..formats.common.text_blocks import Block
+from ..formats.common.text_numbers import parse_leftovers, parse_numbers
 from .findings import Tally, quoted
 from .scan import Lengths, lengths_of
 

@@ -601,7 +601,7 @@ def test_a_long_word_that_many_rows_share_is_never_repeated(kind, tmp_path, monk
         pq.write_table(pa.table(columns), tmp_path / "x", store_schema=False)
     else:
         written(tmp_path / "x", kind, **columns)
-    monkeypatch.setattr("finetune_embed.formats.arrow.columns._texts", None)
+    monkeypatch.setattr("finetune_embed.formats.arrow.column_data._texts", None)
     message = r"x: [\d,]+ bytes expand to 3,145,728,000 or more, over 200 to 1, which no vectors"
     with pytest.raises(VectorFileError, match=message):
         load_arrow(tmp_path / "x")
@@ -643,7 +643,7 @@ def test_every_encoding_of_words_in_parquet(encoding, kind, tmp_path):
 def test_numbers_that_parquet_repeats_are_counted_before_they_are_read(tmp_path, monkeypatch):
     data = pa.table({"token": ["a", "b"], "vector": pa.array([np.zeros(10_000_000, "f4")] * 2)})
     pq.write_table(data, tmp_path / "x", compression="zstd")
-    monkeypatch.setattr("finetune_embed.formats.arrow.columns._expanded_size", None)
+    monkeypatch.setattr("finetune_embed.formats.arrow.column_data._expanded_size", None)
     with pytest.raises(VectorFileError, match=r"x: [\d,]+ bytes expand to 80,000,[\d,]+ or more"):
         load_arrow(tmp_path / "x")
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from finetune_embed import VectorFileError, load_vectors
 from finetune_embed.formats import word2vec
 from finetune_embed.formats.common import kernels as _kernels
-from finetune_embed.formats.common import text as _text
+from finetune_embed.formats.common import text_blocks
 
 both = pytest.mark.skipif(_kernels.native is None, reason="the compiled loops were not built here")
 
@@ -32,7 +32,7 @@ def loops(native: bool, block: int = 1 << 22) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         if not native:
             patch.setattr(_kernels, "native", None)
-        patch.setattr(_text, "BLOCK", block)
+        patch.setattr(text_blocks, "BLOCK", block)
         patch.setattr(word2vec, "BLOCK", block)
         yield
 

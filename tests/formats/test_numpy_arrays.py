@@ -22,6 +22,7 @@ from finetune_embed import (
     save_numpy,
 )
 from finetune_embed.formats import numpy_arrays
+from finetune_embed.formats.numpy_arrays import archive_words
 
 WORDS = ["the", "café", "a\u00a0b", "日本語", "🙂"]
 BITS = [
@@ -549,7 +550,7 @@ def test_a_bomb_is_refused_before_it_expands(tmp_path):
 
 
 def test_words_that_cannot_belong_to_the_vectors_are_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(numpy_arrays, "array_words", None)
+    monkeypatch.setattr(archive_words, "array_words", None)
     np.savez_compressed(tmp_path / "x.npz", vectors=SMALL, words=np.zeros(1_000_000, "U1"))
     message = r"x.npz#vectors.npy: this holds 3 vectors, but .*#words.npy has 1,000,000 words; pass"
     with pytest.raises(VectorFileError, match=message):

@@ -24,7 +24,7 @@ from finetune_embed.formats import (
     load_static,
     word2vec,
 )
-from finetune_embed.formats.common import text
+from finetune_embed.formats.common import text_blocks
 from finetune_embed.inspection import inspect
 
 __all__ = ["CORPUS", "TARGETS", "check", "pack", "seeds", "unpack"]
@@ -100,13 +100,13 @@ def _folder(load: Callable[..., EmbeddingTable], names: tuple[str, ...]) -> Call
 def _text_in_blocks(data: bytes) -> None:
     """Read text in blocks of a size given by the first byte."""
     block, data = 1 + data[0] % 64 if data else 1, data[1:]
-    before, text.BLOCK = text.BLOCK, block
+    before, text_blocks.BLOCK = text_blocks.BLOCK, block
     try:
         with open_source(io.BytesIO(data)) as source:
             read = word2vec.read if data[:1].isdigit() else glove.read
             _read_all(read(source, **OPTIONS[len(data) % len(OPTIONS)]))
     finally:
-        text.BLOCK = before
+        text_blocks.BLOCK = before
 
 
 def _binary_in_blocks(data: bytes) -> None:

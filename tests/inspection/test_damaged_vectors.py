@@ -64,7 +64,7 @@ def test_damage_is_found_wherever_the_borders_of_blocks_are(write, monkeypatch):
     path = write(damaged())
     expected = inspect(path).to_dict()
     for size in (7, 64, 300):
-        monkeypatch.setattr("finetune_embed.formats.common.text.BLOCK", size)
+        monkeypatch.setattr("finetune_embed.formats.common.text_blocks.BLOCK", size)
         assert inspect(path).to_dict() == expected
 
 

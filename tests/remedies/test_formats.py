@@ -66,7 +66,7 @@ def refused_command(command, *arguments: object) -> str:
 # Arguments of every loader
 
 
-@follows("formats/common/table_building.py", "must be 1 or more")
+@follows("formats/common/arguments.py", "must be 1 or more")
 def test_a_limit_below_1(write, command, tmp_path):
     path, out = write(TEXT), tmp_path / "out.bin"
     assert refused(fe.load_vectors, path, limit=0).endswith("; leave limit out to read all rows")
@@ -76,7 +76,7 @@ def test_a_limit_below_1(write, command, tmp_path):
     assert converts(command, path, out)
 
 
-@follows("formats/common/table_building.py", "is a single string")
+@follows("formats/common/arguments.py", "is a single string")
 def test_keys_as_one_string(write):
     path = write(TEXT)
     message = refused(fe.load_vectors, path, keys="king")
@@ -84,7 +84,7 @@ def test_keys_as_one_string(write):
     assert fe.load_vectors(path, keys=["king"]).index_to_key == ["king"]
 
 
-@follows("formats/common/table_building.py", "is not a collection of words")
+@follows("formats/common/arguments.py", "is not a collection of words")
 def test_a_vocabulary_as_keys(write):
     path, vocab = write(TEXT), fe.Vocabulary.from_texts(["king"])
     message = refused(fe.load_vectors, path, keys=vocab)
@@ -255,7 +255,7 @@ def saves_any_word(words: list[str], save, to: str, folder: Path, command) -> st
     return message
 
 
-@follows("formats/common/table_building.py", "words contain {character!r}")
+@follows("formats/common/saving.py", "words contain {character!r}")
 def test_words_with_spaces_in_word2vec(tmp_path, command):
     words = ["a b", "c"]
     message = saves_any_word(words, fe.save_word2vec, "word2vec", tmp_path, command)
@@ -347,7 +347,7 @@ def test_an_array_followed_by_another(tmp_path, write):
     assert fe.load_numpy(path, words=WORDS).index_to_key == WORDS
 
 
-@follows("formats/numpy_arrays/__init__.py", "can be the {name}")
+@follows("formats/numpy_arrays/archive_words.py", "can be the {name}")
 def test_an_archive_of_several_arrays(tmp_path):
     path = tmp_path / "v.npz"
     np.savez(path, a=VECTORS, b=VECTORS, words=WORDS)
@@ -357,7 +357,7 @@ def test_an_archive_of_several_arrays(tmp_path):
     assert fe.load_vectors(path).index_to_key == WORDS
 
 
-@follows("formats/numpy_arrays/__init__.py", "this holds Python objects")
+@follows("formats/numpy_arrays/archive_words.py", "this holds Python objects")
 def test_an_archive_of_objects(tmp_path, command):
     path, out = tmp_path / "v.npz", tmp_path / "out.bin"
     np.savez(path, vectors=VECTORS, words=np.array(WORDS, object))
@@ -390,7 +390,7 @@ def test_an_array_without_words(tmp_path, command):
     assert converts(command, path, out)
 
 
-@follows("formats/numpy_arrays/__init__.py", 'words",')
+@follows("formats/numpy_arrays/archive_words.py", 'words",')
 def test_a_word_list_of_another_array(tmp_path, command):
     path, listed = saved(tmp_path / "v.npy", VECTORS), tmp_path / "v.words"
     listed.write_text("king")
@@ -416,7 +416,7 @@ def test_a_word_list_of_objects(tmp_path):
 # Arrow
 
 
-@follows("formats/arrow/columns.py", "name the one to read")
+@follows("formats/arrow/column_choice.py", "name the one to read")
 def test_several_columns_of_strings(tmp_path, command):
     columns = {"de": WORDS, "en": WORDS[::-1], "vector": VECTORS.tolist()}
     dataset, path = datasets.Dataset.from_dict(columns), tmp_path / "v.parquet"
@@ -435,7 +435,7 @@ def changed_state(folder: Path, **state: object) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **state}))
 
 
-@follows("formats/arrow/batches.py", "does not list the files")
+@follows("formats/arrow/huggingface.py", "does not list the files")
 def test_a_data_set_without_its_list_of_files(tmp_path, table):
     dataset, path = fe.to_dataset(table), tmp_path / "d"
     dataset.save_to_disk(path)
@@ -446,7 +446,7 @@ def test_a_data_set_without_its_list_of_files(tmp_path, table):
     assert fe.load_vectors(path).index_to_key == WORDS
 
 
-@follows("formats/arrow/batches.py", "a selection of its rows")
+@follows("formats/arrow/huggingface.py", "a selection of its rows")
 def test_a_data_set_saved_with_a_selection(tmp_path, table):
     dataset, path = fe.to_dataset(table).select([2, 0]), tmp_path / "d"
     dataset.save_to_disk(path)

@@ -30,27 +30,16 @@ import numpy as np
 from ...errors import VectorFileError
 from ...files import STDIN, PathOrFile, Source, atomic_write, open_source
 from ...table import EmbeddingTable
+from ..common.arguments import check_limit, wanted_bytes
 from ..common.float_rows import source_dtype
 from ..common.folders import folder_provenance
+from ..common.saving import HOLDS_ANY_WORD, check_keys
 from ..common.sniff import expect, sniff
-from ..common.table_building import (
-    HOLDS_ANY_WORD,
-    check_keys,
-    check_limit,
-    is_utf8,
-    make_table,
-    provenance,
-    wanted_bytes,
-)
-from .batches import (
-    Batches,
-    as_vector_file_error,
-    data_files,
-    join_parts,
-    open_dataset,
-    open_file,
-)
-from .columns import TOKEN, VECTOR, number_type, pick_columns, read_columns
+from ..common.table_building import is_utf8, make_table, provenance
+from .batches import Batches, as_vector_file_error, join_parts, open_file
+from .column_choice import TOKEN, VECTOR, number_type, pick_columns
+from .column_data import read_columns
+from .huggingface import data_files, open_dataset
 
 if TYPE_CHECKING:
     from datasets import Dataset, IterableDataset

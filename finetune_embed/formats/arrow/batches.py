@@ -1,35 +1,19 @@
-"""Opens Arrow data, to be read batch by batch.
-
-The data is in Arrow IPC files and streams, Parquet files, folders of `Dataset.save_to_disk` (Arrow
-streams listed in `state.json`) or Hugging Face data sets in memory.
-"""
+"""Opens Arrow IPC files and streams and Parquet files, to be read batch by batch."""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ...errors import VectorFileError
 from ...files import EXPANSION_FLOOR, MAX_EXPANSION, Source
-from ..common.folders import missing_folder, read_json
 
-__all__ = [
-    "Batches",
-    "as_vector_file_error",
-    "data_files",
-    "join_parts",
-    "open_dataset",
-    "open_file",
-]
+__all__ = ["ROWS", "Batches", "as_vector_file_error", "join_parts", "open_file"]
 
 ROWS = 1 << 14  # rows read at a time, where the data does not decide it
-STATE, SPLITS = "state.json", "dataset_dict.json"
-IN_MEMORY = "the data set"  # its name in messages
 
 
 @dataclass(frozen=True)
@@ -183,91 +167,3 @@ def join_parts(name: str, parts: list[Batches]) -> Batches:
         return itertools.chain.from_iterable(part.read(columns) for part in parts)
 
     return Batches(name, schema, read, sum(part.size for part in parts))
-
-
-def data_files(folder: Path) -> list[Path]:
-    """Return the Arrow streams of a folder that `Dataset.save_to_disk` wrote.
-
-    Raises:
-        VectorFileError: this is not such a folder, contains several data sets, or lists files
-            outside it.
-    """
-    if (folder / SPLITS).is_file():
-        content = read_json(folder / SPLITS)
-        listed = content.get("splits") if isinstance(content, dict) else None
-        splits = [str(split) for split in listed or ["train"]]
-        raise VectorFileError(
-            f"the folder holds several data sets: {', '.join(splits)}",
-            where=folder,
-            remedy=f"pass the folder of one of them, such as {folder / splits[0]}",
-        )
-    if not (folder / STATE).is_file():
-        raise missing_folder(
-            folder, "a saved Hugging Face data set", f"pass the folder that contains {STATE}"
-        )
-    state = read_json(folder / STATE)
-    try:
-        names = [item["filename"] for item in state["_data_files"]]
-        if not names or not all(Path(name).name == name for name in names):
-            raise ValueError(f"it lists {names}")
-    except (ValueError, TypeError, KeyError) as error:
-        raise VectorFileError(
-            f"this does not list the files of the data ({error})",
-            where=folder / STATE,
-            remedy="save the data set again: dataset.save_to_disk(path)",
-        ) from error
-    if state.get("_indices_data_files"):
-        raise VectorFileError(
-            "an old version of datasets saved this folder with a selection of its rows",
-            where=folder,
-            remedy="open it with that version and save the rows: "
-            "dataset.flatten_indices().save_to_disk(new_path)",
-        )
-    return [folder / name for name in names]
-
-
-def open_dataset(dataset: Any) -> Batches | None:
-    """Open a Hugging Face data set; return None for any other object.
-
-    Raises:
-        VectorFileError: it is a dictionary of data sets, or an iterable data set without rows.
-    """
-    datasets = sys.modules.get("datasets")  # imported by whoever made the data set
-    if datasets is None:
-        return None
-    if isinstance(dataset, (datasets.DatasetDict, datasets.IterableDatasetDict)):
-        splits = [str(split) for split in dataset] or ["train"]
-        raise VectorFileError(
-            f"this holds several data sets: {', '.join(splits)}",
-            where=IN_MEMORY,
-            remedy=f"pass one of them, such as dataset[{splits[0]!r}]",
-        )
-    if isinstance(dataset, datasets.Dataset):
-        return _open_rows(dataset)
-    return _open_iterable(dataset) if isinstance(dataset, datasets.IterableDataset) else None
-
-
-def _open_rows(dataset: Any) -> Batches:
-    schema = dataset.features.arrow_schema
-
-    def read(columns: list[int]) -> Iterator[Any]:
-        names = [schema.field(column).name for column in columns]
-        tables = dataset.select_columns(names).with_format("arrow").iter(ROWS)
-        return (batch for table in tables for batch in table.select(names).to_batches())
-
-    return Batches(IN_MEMORY, schema, read)
-
-
-def _open_iterable(dataset: Any) -> Batches:
-    with as_vector_file_error(IN_MEMORY):
-        tables = iter(dataset.with_format("arrow").iter(ROWS))
-        first = next(tables, None)
-    if first is None:
-        raise VectorFileError("this has no rows", where=IN_MEMORY)
-
-    def read(columns: list[int]) -> Iterator[Any]:
-        names = [first.schema.field(column).name for column in columns]
-        for table in itertools.chain([first], tables):
-            yield from table.select(names).to_batches()
-
-    return Batches(IN_MEMORY, first.schema, read)

@@ -1,4 +1,4 @@
-"""From the rows of a file to a table and back: arguments, words, duplicates and metadata."""
+"""Makes a table of the rows of a file: duplicates, words that are not UTF-8, and provenance."""
 
 from __future__ import annotations
 
@@ -9,54 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import Either, Option, VectorFileError
+from ...errors import VectorFileError
 from ...files import Source
-from ...table import EmbeddingTable, PackedWords, Vectors, as_bytes
+from ...table import EmbeddingTable, Vectors
+from .arguments import check_limit, wanted_keys
 
-__all__ = [
-    "HOLDS_ANY_WORD",
-    "RowBuffer",
-    "check_keys",
-    "check_limit",
-    "is_utf8",
-    "join_words",
-    "make_table",
-    "pack_words",
-    "provenance",
-    "read_first",
-    "wanted_bytes",
-    "wanted_keys",
-]
-
-
-#: The remedy for words that a format can't hold.
-HOLDS_ANY_WORD = Either(
-    "use save_safetensors(table, path), which holds any word",
-    ("use ", Option("to", "safetensors"), ", which holds any word"),
-)
-
-
-def read_first(rows: int) -> Either:
-    """Return the remedy that reads the first rows of a damaged file."""
-    return Either(
-        ("read its first rows: load_vectors(path, ", Option("limit", rows), ")"),
-        f"write its first rows to a file: finetune-embed convert FILE NEW_FILE --limit {rows}",
-    )
-
-
-def check_limit(limit: int | None) -> None:
-    """Check a limit on the number of rows.
-
-    Raises:
-        VectorFileError: it is below 1.
-    """
-    if limit is not None and limit < 1:
-        raise VectorFileError(
-            "must be 1 or more",
-            option="limit",
-            value=limit,
-            remedy=("leave ", Option("limit"), " out to read all rows"),
-        )
+__all__ = ["RowBuffer", "is_utf8", "make_table", "provenance"]
 
 
 def provenance(source: Source, source_format: str) -> dict[str, str]:
@@ -171,118 +129,3 @@ def is_utf8(key: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def wanted_bytes(keys: Collection[str] | None) -> frozenset[bytes] | None:
-    """Return the words to read, as bytes in a file; None for all words."""
-    wanted = wanted_keys(keys)
-    if wanted is None:
-        return None
-    return frozenset(word for key in wanted if (word := as_bytes(key)) is not None)
-
-
-def wanted_keys(keys: Collection[str] | None) -> frozenset[str] | None:
-    """Return the words to read as a set; None for all words.
-
-    Raises:
-        VectorFileError: `keys` is a single string, or contains anything but strings.
-    """
-    if keys is None:
-        return None
-    if isinstance(keys, str):
-        raise VectorFileError(
-            "is a single string",
-            option="keys",
-            value=keys,
-            remedy=("pass a list of words: ", Option("keys", [keys])),
-        )
-    try:
-        wanted = frozenset(keys)
-    except TypeError as error:
-        raise VectorFileError(
-            (Option("keys"), f" is not a collection of words ({error})"),
-            value=keys,
-            remedy="pass a list of words, such as list(vocab.key_to_index)",
-        ) from error
-    odd = [key for key in wanted if not isinstance(key, str)]
-    if odd:
-        raise VectorFileError(
-            (Option("keys"), f" contains {odd[0]!r}, which is not a string"),
-            value=odd[0],
-            remedy="pass a list of words",
-        )
-    return wanted
-
-
-def pack_words(table: EmbeddingTable) -> PackedWords:
-    """Return the words as the bytes that read back as them.
-
-    Raises:
-        VectorFileError: a word has lone surrogates that do not represent a byte.
-        VocabularyError: a word is in two rows.
-    """
-    table.rows_of(())  # raises if a word is in two rows
-    if isinstance(table.words, PackedWords):
-        return table.words
-    try:
-        return PackedWords.from_strings(table.words)
-    except UnicodeEncodeError:
-        words = [as_bytes(key) for key in table.words]
-    bad = [key for key, word in zip(table.words, words, strict=True) if word is None]
-    if bad:
-        raise VectorFileError(
-            f"{len(bad):,} of {len(words):,} words have lone surrogates that no bytes in a file "
-            f"represent ({bad[0]!r} is the first)",
-            value=bad[0],
-            remedy="rename or remove these words",
-        )
-    return PackedWords.from_bytes(word for word in words if word is not None)
-
-
-def check_keys(table: EmbeddingTable, target: str, forbidden: str) -> None:
-    """Check that a file can hold all words of a table.
-
-    Args:
-        table: the table.
-        target: the kind of file, for messages.
-        forbidden: ASCII characters that no word may contain.
-
-    Raises:
-        VectorFileError: a word contains a forbidden character or can't be encoded, or the table
-            has no rows or no columns.
-        VocabularyError: a word is in two rows.
-    """
-    if not len(table) or not table.vector_size:
-        raise VectorFileError(
-            f"the table is {len(table):,} x {table.vector_size}, but {target} needs at least one "
-            "word and one number"
-        )
-    table.rows_of(())  # raises if a word is in two rows
-    packed = table.words if isinstance(table.words, PackedWords) else None
-    text = "".join(table.words) if packed is None else ""
-    for character in forbidden:
-        found = character in text if packed is None else ord(character) in packed.data
-        if found:
-            bad = [key for key in table.words if character in key]
-            raise VectorFileError(
-                f"{len(bad):,} of {len(table):,} words contain {character!r}, which {target} "
-                f"can't hold ({bad[0]!r} is the first)",
-                value=bad[0],
-                remedy=(
-                    HOLDS_ANY_WORD,
-                    Either(
-                        ", or remove these words: table.subset(k for k in table.index_to_key if "
-                        f"{character!r} not in k)",
-                        "",
-                    ),
-                ),
-            )
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        pack_words(table)
-
-
-def join_words(keys: list[str], separator: str) -> bytes:
-    """Return checked words as the bytes that read back as them, joined by a separator."""
-    return separator.join(keys).encode("utf-8", "surrogateescape")

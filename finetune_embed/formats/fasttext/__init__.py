@@ -41,9 +41,10 @@ import numpy as np
 from ...files import PathOrFile, Source, open_source
 from ...table import EmbeddingTable
 from .. import word2vec
+from ..common.arguments import check_limit, wanted_keys
 from ..common.composed import with_composed
 from ..common.sniff import expect
-from ..common.table_building import check_limit, make_table, provenance, wanted_keys
+from ..common.table_building import make_table, provenance
 
 if TYPE_CHECKING:
     from .model import Model

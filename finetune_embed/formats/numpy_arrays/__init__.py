@@ -25,24 +25,28 @@ import numpy.typing as npt
 
 from ...errors import Either, VectorFileError
 from ...files import PathOrFile, Source, atomic_write, open_source
-from ...table import EmbeddingTable, PackedWords, Vectors
+from ...table import EmbeddingTable, Vectors
+from ..common.arguments import check_limit, wanted_keys
 from ..common.float_rows import RowStack, as_float32, source_dtype
 from ..common.npy import MAX_SIZE, StoredArray, open_array
+from ..common.saving import check_keys, pack_words
 from ..common.sniff import expect
-from ..common.table_building import (
-    check_keys,
-    check_limit,
-    make_table,
-    pack_words,
-    provenance,
-    wanted_keys,
+from ..common.table_building import make_table, provenance
+from .archive_words import (
+    OFFSETS,
+    UTF8,
+    VECTORS,
+    WORDS,
+    check_count,
+    objects_error,
+    pick_array,
+    words_inside,
 )
 from .npz import ArchiveWriter, open_archive
-from .wordlist import WordList, array_words, beside, places, words_of
+from .wordlist import WordList, beside, places, words_of
 
 __all__ = ["load_numpy", "read", "read_archive", "save_numpy"]
 
-VECTORS, WORDS, UTF8, OFFSETS = "vectors", "words", "words_utf8", "words_offsets"
 WORDS_BYTES = 1 << 26  # that a `U` array of words may always take
 ROWS = 1 << 14  # rows written at a time
 
@@ -100,85 +104,10 @@ def read_archive(
     """Read an `.npz` archive from an open source."""
     with open_archive(source) as arrays:
         matrices = [name for name, array in arrays.items() if array.is_matrix]
-        vectors = _only(source, arrays, VECTORS, matrices)
+        vectors = pick_array(source, arrays, VECTORS, matrices)
         if words is None:
-            words = _words_inside(source, arrays, arrays[vectors])
+            words = words_inside(source, arrays, arrays[vectors])
         return _table(source, "numpy-archive", arrays[vectors], words, keys, limit)
-
-
-def _only(
-    source: Source, arrays: dict[str, StoredArray], name: str, fitting: Collection[str]
-) -> str:
-    """Return `name` if it is among the arrays that fit, or else the only one that fits.
-
-    Raises:
-        VectorFileError: no array fits, or several do.
-    """
-    if name in fitting:
-        return name
-    if len(fitting) == 1:
-        return next(iter(fitting))
-    listed = ", ".join(f"{known} {array}" for known, array in list(arrays.items())[:10])
-    if not fitting and any(array.dtype.hasobject for array in arrays.values()):
-        raise _has_objects(f"{source.name} ({listed})")
-    raise VectorFileError(
-        f"{'several arrays' if fitting else 'no array'} can be the {name}: {listed}",
-        where=source.name,
-        remedy="save it with numpy.savez(path, vectors=vectors, words=words): an array (V, D) of "
-        "floats and an array (V,) of str",
-    )
-
-
-def _has_objects(name: str) -> VectorFileError:
-    return VectorFileError(
-        "this holds Python objects, which need pickle, and a pickle can run any code",
-        where=name,
-        remedy=(
-            "if you trust it, load it with numpy.load(path, allow_pickle=True) and ",
-            Either(
-                "pass EmbeddingTable(list(words), vectors)",
-                "save it with numpy.savez(path, vectors=vectors, words=list(words))",
-            ),
-        ),
-    )
-
-
-def _words_inside(
-    source: Source, arrays: dict[str, StoredArray], vectors: StoredArray
-) -> list[str] | None:
-    """Return the words in an archive; None if there are none."""
-    rows = vectors.shape[0]
-    texts = [name for name, array in arrays.items() if array.is_words]
-    if WORDS not in texts and UTF8 in arrays and OFFSETS in arrays:
-        return _unpacked(arrays[UTF8], arrays[OFFSETS])
-    if len(texts) > 1 and WORDS not in texts:
-        texts = [name for name in texts if arrays[name].shape[0] == rows] or texts
-    if texts:
-        words = arrays[_only(source, arrays, WORDS, texts)]
-        _check_count(vectors, words.shape[0], words.name)  # before they take memory
-        return array_words(words)
-    found = next((array for array in arrays.values() if array.dtype.hasobject), None)
-    if found is not None and beside(source) is None:
-        raise _has_objects(found.name)
-    return None
-
-
-def _unpacked(utf8: StoredArray, offsets: StoredArray) -> list[str]:
-    """Return the words that are stored as UTF-8 and offsets, since they don't fit a `U` array."""
-    for array, dtype in ((utf8, np.uint8), (offsets, np.int64)):
-        if array.dtype != dtype or len(array.shape) != 1:
-            raise VectorFileError(
-                f"this is {array}, but {np.dtype(dtype)} with one dimension is needed",
-                where=array.name,
-            )
-    data, at = utf8.read(), offsets.read()
-    if not len(at) or at[0] != 0 or at[-1] != len(data) or not (at[1:] >= at[:-1]).all():
-        raise VectorFileError(
-            f"this does not divide the {len(data):,} bytes of {UTF8} into words",
-            where=offsets.name,
-            remedy="the file is damaged; fetch it again",
-        )
-    return list(PackedWords(data.tobytes(), at))
 
 
 def _table(
@@ -192,7 +121,7 @@ def _table(
     """Return the table of an array and its words; of duplicate words, the first is kept."""
     check_limit(limit)
     if array.dtype.hasobject:
-        raise _has_objects(array.name)
+        raise objects_error(array.name)
     if not array.is_matrix or 0 in array.shape or array.shape[1] > MAX_SIZE:
         raise VectorFileError(
             f"this is {array}, but a table needs integers or floats of shape [V, D], with at least "
@@ -203,7 +132,7 @@ def _table(
     if words is None and found is None:
         raise _without_words(source)
     listed = words_of(words if words is not None else str(found))
-    _check_count(array, len(listed), str(found or "the list of words"))
+    check_count(array, len(listed), str(found or "the list of words"))
     rows, duplicates = _choose(listed, keys, limit)
     vectors = _vectors(array, rows, limit)
     metadata = provenance(source, source_format) | source_dtype(array.dtype)
@@ -229,20 +158,6 @@ def _without_words(source: Source) -> VectorFileError:
             f"write them to {list_path}, one per line",
         ),
     )
-
-
-def _check_count(vectors: StoredArray, words: int, name: str) -> None:
-    """Check that there is one word for each vector."""
-    if words != vectors.shape[0]:
-        raise VectorFileError(
-            f"this holds {vectors.shape[0]:,} vectors, but {name} has {words:,} words",
-            where=vectors.name,
-            value=words,
-            remedy=Either(
-                "pass the list that belongs to it: load_numpy(path, words=...)",
-                "put the list that belongs to it there",
-            ),
-        )
 
 
 def _choose(

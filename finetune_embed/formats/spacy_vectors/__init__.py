@@ -29,11 +29,12 @@ import numpy.typing as npt
 from ...errors import Either, VectorFileError
 from ...files import Source, open_source
 from ...table import EmbeddingTable, Origin
+from ..common.arguments import check_limit, wanted_keys
 from ..common.float_rows import as_float32, source_dtype
 from ..common.folders import MAX_SIZE, folder_provenance, missing_folder, read_json
 from ..common.npy import open_array
 from ..common.sniff import expect
-from ..common.table_building import check_limit, is_utf8, make_table, wanted_keys
+from ..common.table_building import is_utf8, make_table
 from .saving import CONFIG, KEYS, STRINGS, VECTORS, save_spacy
 
 if TYPE_CHECKING:

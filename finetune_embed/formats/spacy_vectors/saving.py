@@ -12,7 +12,8 @@ import numpy.typing as npt
 from ...errors import VectorFileError
 from ...files import atomic_folder
 from ...table import EmbeddingTable
-from ..common.table_building import HOLDS_ANY_WORD, check_keys, is_utf8
+from ..common.saving import HOLDS_ANY_WORD, check_keys
+from ..common.table_building import is_utf8
 
 __all__ = ["CONFIG", "KEYS", "STRINGS", "VECTORS", "save_spacy"]
 

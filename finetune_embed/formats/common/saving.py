@@ -1,0 +1,88 @@
+"""Checks and encodes the words of a table before it is written."""
+
+from __future__ import annotations
+
+from ...errors import Either, Option, VectorFileError
+from ...table import EmbeddingTable, PackedWords, as_bytes
+
+__all__ = ["HOLDS_ANY_WORD", "check_keys", "join_words", "pack_words"]
+
+#: The remedy for words that a format can't hold.
+HOLDS_ANY_WORD = Either(
+    "use save_safetensors(table, path), which holds any word",
+    ("use ", Option("to", "safetensors"), ", which holds any word"),
+)
+
+
+def pack_words(table: EmbeddingTable) -> PackedWords:
+    """Return the words as the bytes that read back as them.
+
+    Raises:
+        VectorFileError: a word has lone surrogates that do not represent a byte.
+        VocabularyError: a word is in two rows.
+    """
+    table.rows_of(())  # raises if a word is in two rows
+    if isinstance(table.words, PackedWords):
+        return table.words
+    try:
+        return PackedWords.from_strings(table.words)
+    except UnicodeEncodeError:
+        words = [as_bytes(key) for key in table.words]
+    bad = [key for key, word in zip(table.words, words, strict=True) if word is None]
+    if bad:
+        raise VectorFileError(
+            f"{len(bad):,} of {len(words):,} words have lone surrogates that no bytes in a file "
+            f"represent ({bad[0]!r} is the first)",
+            value=bad[0],
+            remedy="rename or remove these words",
+        )
+    return PackedWords.from_bytes(word for word in words if word is not None)
+
+
+def check_keys(table: EmbeddingTable, target: str, forbidden: str) -> None:
+    """Check that a file can hold all words of a table.
+
+    Args:
+        table: the table.
+        target: the kind of file, for messages.
+        forbidden: ASCII characters that no word may contain.
+
+    Raises:
+        VectorFileError: a word contains a forbidden character or can't be encoded, or the table
+            has no rows or no columns.
+        VocabularyError: a word is in two rows.
+    """
+    if not len(table) or not table.vector_size:
+        raise VectorFileError(
+            f"the table is {len(table):,} x {table.vector_size}, but {target} needs at least one "
+            "word and one number"
+        )
+    table.rows_of(())  # raises if a word is in two rows
+    packed = table.words if isinstance(table.words, PackedWords) else None
+    text = "".join(table.words) if packed is None else ""
+    for character in forbidden:
+        found = character in text if packed is None else ord(character) in packed.data
+        if found:
+            bad = [key for key in table.words if character in key]
+            raise VectorFileError(
+                f"{len(bad):,} of {len(table):,} words contain {character!r}, which {target} "
+                f"can't hold ({bad[0]!r} is the first)",
+                value=bad[0],
+                remedy=(
+                    HOLDS_ANY_WORD,
+                    Either(
+                        ", or remove these words: table.subset(k for k in table.index_to_key if "
+                        f"{character!r} not in k)",
+                        "",
+                    ),
+                ),
+            )
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        pack_words(table)
+
+
+def join_words(keys: list[str], separator: str) -> bytes:
+    """Return checked words as the bytes that read back as them, joined by a separator."""
+    return separator.join(keys).encode("utf-8", "surrogateescape")
