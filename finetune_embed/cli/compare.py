@@ -64,7 +64,8 @@ def compare(
     **settings: Any,
 ) -> None:
     """Compare strategies on a task, and recommend one if tuning pays."""
-    from ..comparison import REPRESENTATIVE, compare as run
+    from ..comparison import REPRESENTATIVE
+    from ..comparison import compare as run
 
     found = run(
         strategies or REPRESENTATIVE,

@@ -41,9 +41,9 @@ class UnfreezeAfter(Strategy):
     same). Of no use if the table opens only when the head has finished training.
 
     Attributes:
-        epochs: the table opens at the start of this epoch, counted from 0.
-        steps: the table opens at this optimizer step, counted from 0.
-        fraction: the table opens when this share of all steps is done, 0 to 1. Give one of the
+        epochs: the number of epochs before the table opens; or
+        steps: the number of optimizer steps before it opens; or
+        fraction: the share of all steps before it opens, at least 0 and below 1. Give one of the
             three.
     """
 

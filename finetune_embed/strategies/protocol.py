@@ -22,9 +22,9 @@ __all__ = ["StrategyProtocol"]
 
 @dataclass(frozen=True)
 class StrategyProtocol:
-    """A frozen dataclass of hyper-parameters without run-time state; as such it tunes everything.
+    """A frozen dataclass of hyper-parameters without run-time state.
 
-    A subclass overrides `rate`, `gate` or `rows`. The methods that a training loop calls,
+    Without overrides, everything trains. A subclass overrides `rate`, `gate` or `rows`. The methods that a training loop calls,
     `param_groups`, `on_epoch_start` and `on_step_start`, are written once, here.
     """
 

@@ -40,7 +40,7 @@ class RowRule:
 
     Attributes:
         train: bool `(V,)`, the rows that train; None for all.
-        opens: int `(V,)`, the epoch in which each row starts to train; None for 0.
+        opens: int `(V,)`, the number of epochs before each row trains; None for 0.
         scale: float `(V,)`, a factor on each row's update; None for 1.
         anchor: `(V, D)`, what decay, shrink and radius are measured from; None for zero.
         decay: decoupled decay toward the anchor, times the learning rate. The steps that a row has

@@ -14,7 +14,7 @@ import datasets
 import torch
 
 import finetune_embed as fe
-from finetune_embed.training import streamed
+from finetune_embed.training import streamed as stream_steps
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def main() -> None:
     """Make every run, and some of them again with a stop."""
     files, folder = json.loads(sys.argv[1]), Path(sys.argv[2])
     torch.set_num_threads(1)
-    streamed.BLOCK = 8  # examples of a process: two steps
+    stream_steps.BLOCK = 8  # examples of a process: two steps
     bits = {}
     for name in {**RUNS, **RESUMED}:
         run = fe.finetune(**options_of(name, files, folder))

@@ -397,14 +397,14 @@ def test_a_loaded_run_can_be_saved_again(tuned, tmp_path):
 
 def test_a_folder_without_a_run(folder, tmp_path):
     with pytest.raises(
-        fe.DataError, match=r"nothing: no such folder; pass the output_dir of a finished run$"
+        fe.DataError, match=r"nothing: no such folder; pass the folder of a finished run$"
     ):
         fe.load(tmp_path / "nothing")
     (folder / "words.parquet").unlink()
     (folder / "record.json").unlink()
     with pytest.raises(
         fe.DataError,
-        match=r": the folder has no record.json, words.parquet; pass the output_dir of a finished",
+        match=r": the folder has no record.json, words.parquet; pass the folder of a finished run$",
     ):
         fe.load(folder)
 

@@ -16,7 +16,8 @@ import torch
 
 import finetune_embed as fe
 from finetune_embed.data import EncodedTexts
-from finetune_embed.training import first_pass, prepare, streamed
+from finetune_embed.training import first_pass, prepare
+from finetune_embed.training import streamed as stream_steps
 from finetune_embed.training.steps import Batching, InMemory, Step
 from finetune_embed.training.streamed import Streamed
 from finetune_embed.training.tasks import SingleLabel, Tagging
@@ -130,7 +131,7 @@ def streamed(
     source: datasets.IterableDataset | None = None,
     **options: Any,
 ) -> Streamed:
-    monkeypatch.setattr(streamed, "BLOCK", block)
+    monkeypatch.setattr(stream_steps, "BLOCK", block)
 
     def encode(rows: list[Any], start: int) -> EncodedTexts:
         assert len(rows) <= block
@@ -355,7 +356,7 @@ def parts(features: datasets.Features | None = None) -> dict[str, datasets.Itera
 
 
 def test_a_run_on_a_stream_learns_what_a_run_in_memory_learns(monkeypatch):
-    monkeypatch.setattr(streamed, "BLOCK", 64)
+    monkeypatch.setattr(stream_steps, "BLOCK", 64)
     monkeypatch.setattr(first_pass, "BLOCK", 50)
     held: list[int] = []
     real = prepare.texts_of
