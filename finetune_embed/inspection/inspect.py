@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..data import DataSource, open_splits
 from ..files import STDIN, PathOrFile, open_source
 from ..table import EmbeddingTable
 from ..vocabulary import Tokenizer
 from .report import Inspection
 
 if TYPE_CHECKING:
+    from ..data import DataSource
     from .scan import Scan
 
 __all__ = ["inspect"]
@@ -71,7 +71,7 @@ def inspect(
 def _texts(dataset: DataSource, text: str | Sequence[str]) -> list[str] | list[list[str]] | None:
     if dataset is None:
         return None
-    from ..data import texts_of  # imports torch
+    from ..data import open_splits, texts_of  # imports torch
 
     splits = open_splits(dataset)
     return texts_of(splits.train, text, f"{splits.name} (train)")
