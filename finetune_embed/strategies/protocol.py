@@ -24,8 +24,9 @@ __all__ = ["StrategyProtocol"]
 class StrategyProtocol:
     """A frozen dataclass of hyper-parameters without run-time state.
 
-    Without overrides, everything trains. A subclass overrides `rate`, `gate` or `rows`. The methods that a training loop calls,
-    `param_groups`, `on_epoch_start` and `on_step_start`, are written once, here.
+    Without overrides, everything trains. A subclass overrides `rate`, `gate` or `rows`. The methods
+    that a training loop calls, `param_groups`, `on_epoch_start` and `on_step_start`, are written
+    once, here.
     """
 
     #: Whether the gate counts from when the other strategies of a composition open the table.
