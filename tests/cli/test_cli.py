@@ -1,4 +1,4 @@
-"""The command line, run in this process as the console script runs it."""
+"""The command line, run in this process."""
 
 from __future__ import annotations
 
@@ -34,26 +34,26 @@ def run(*arguments: object) -> int:
 
 @pytest.fixture(scope="module")
 def tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run folder that `train` has written."""
+    """A run folder written by `train`."""
     folder = tmp_path_factory.mktemp("cli") / "tuned"
     assert run("train", "--vectors", VECTORS, "--data", REVIEWS, "-o", folder, "--epochs", 2) == 0
     return folder
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_helps_with_an_example(
+def test_the_help_of_every_command_has_an_example(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(command, "--help") == 0
-    told = capsys.readouterr().out
-    assert f"Example: finetune-embed {command}" in told
-    assert "--json" in told
+    out = capsys.readouterr().out
+    assert f"Example: finetune-embed {command}" in out
+    assert "--json" in out
 
 
 def test_the_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--help") == 0
-    told = capsys.readouterr().out
-    assert all(f"\n  {command} " in told for command in COMMANDS)
+    out = capsys.readouterr().out
+    assert all(f"\n  {command} " in out for command in COMMANDS)
 
 
 @pytest.mark.slow
@@ -66,6 +66,7 @@ def test_train_writes_the_folder_and_says_so(
         "history.jsonl",
         "metrics.json",
         "model.safetensors",
+        "record.json",
         "tokenizer.json",
         "words.parquet",
     ]
@@ -82,7 +83,7 @@ def test_train_prints_json(tuned: Path, capsys: pytest.CaptureFixture[str]) -> N
     again = ("train", "--vectors", VECTORS, "--data", REVIEWS, "-o", tuned, "--resume", "--json")
     assert run(*again, "--epochs", 2) == 0
     metrics = json.loads(capsys.readouterr().out)
-    assert metrics["test"]["accuracy"] > 0.8  # a finished run is returned as it is
+    assert metrics["test"]["accuracy"] > 0.8  # a finished run is returned unchanged
     assert metrics == json.loads((tuned / "metrics.json").read_text())
 
 
@@ -133,9 +134,9 @@ def test_convert_every_format_and_back(
         assert back.index_to_key == table.index_to_key
         assert np.array_equal(back.vectors.view(np.uint32), table.vectors.view(np.uint32))
     assert run("convert", tuned, tmp_path / "few", "--to", "glove", "--limit", 3, "--json") == 0
-    told = json.loads(capsys.readouterr().out.split("words x 50\n")[-1])
+    printed = json.loads(capsys.readouterr().out.split("words x 50\n")[-1])
     few = {"target": str(tmp_path / "few"), "format": "glove", "words": 3, "size": 50}
-    assert told["written"] == few
+    assert printed["written"] == few
 
 
 def test_neighbors(capsys: pytest.CaptureFixture[str]) -> None:
@@ -147,9 +148,9 @@ def test_neighbors(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_drift_by_word_and_json(tuned: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("drift", VECTORS, tuned, "--word", "bad") == 0
-    told = capsys.readouterr().out
-    assert told.startswith("bad: moved ")
-    assert "  before: worse," in told
+    out = capsys.readouterr().out
+    assert out.startswith("bad: moved ")
+    assert "  before: worse," in out
     assert run("drift", VECTORS, tuned, "--top", 2, "--json") == 0
     report = json.loads(capsys.readouterr().out)
     assert report["rows"] == 11_138
@@ -170,7 +171,10 @@ def test_inspect(capsys: pytest.CaptureFixture[str]) -> None:
 
 BAD_INPUT = {
     "no vectors": (("inspect", "no.txt"), "no.txt: no such file"),
-    "a folder": (("inspect", REVIEWS), "is a folder"),
+    "a folder": (
+        ("inspect", REVIEWS),
+        "this folder is not a model or a data set of a known ",
+    ),
     "not vectors": (("inspect", REVIEWS / "train.csv"), "train.csv:1:"),
     "no data": (
         ("train", "--vectors", VECTORS, "--data", "no.csv", "-o", "out"),
@@ -190,18 +194,27 @@ BAD_INPUT = {
     ),
     "no epochs": (
         ("train", "--vectors", VECTORS, "--data", REVIEWS, "-o", "out", "--epochs", "0"),
-        "--epochs 0 must be a whole number of 1 or more",
+        "--epochs 0 must be a whole number, 1 or more",
     ),
     "no step": (
         ("train", "--vectors", VECTORS, "--data", REVIEWS, "-o", "out", "--fallback", "loewer"),
         "such as --fallback lower,digits_zero\n",
     ),
-    "no neighbours": (("neighbors", VECTORS, "bad", "--topn", "0"), "pass --topn 1 or more"),
+    "no neighbours": (("neighbors", VECTORS, "bad", "--topn", "0"), "--topn 0 must be 1 or more"),
     "no epochs to show": (("quickstart", "--epochs", "0"), "0 is not in the range x>=1"),
-    "no member": (("convert", VECTORS, "out.bin", "--member", "x"), "leave --member out"),
-    "no run": (("predict", "nowhere", "text"), "nowhere is no folder"),
+    "no member": (
+        ("convert", VECTORS, "out.bin", "--member", "x"),
+        "no member 'x'; leave out --member\n",
+    ),
+    "no run": (
+        ("predict", "nowhere", "text"),
+        "nowhere: no such folder; pass the folder of a finish",
+    ),
     "no word": (("neighbors", VECTORS, "zxqy"), "'zxqy' is not in the table"),
-    "no format": (("convert", VECTORS, "out.foo"), "say which to write: --to arrow |"),
+    "no format": (
+        ("convert", VECTORS, "out.foo"),
+        "name the format to write: --to arrow | glove",
+    ),
     "no folder": (("convert", VECTORS, "no/out.bin"), "does not exist; create it first"),
     "no option": (("train",), "Missing option '--vectors'; see finetune-embed train --help"),
     "no number": (("quickstart", "--epochs", "x"), "'x' is not a valid integer"),
@@ -296,13 +309,14 @@ def test_every_command_that_reads_vectors_takes_the_member_it_asks_for(
     ]
     for command in commands:
         assert run(*command) == 2
-        assert capsys.readouterr().err.endswith("; name the one to read: --member 'v.txt'\n")
+        assert capsys.readouterr().err.endswith("; name the one to read: --member v.txt\n")
         assert run(*command, "--member", "v.txt") == 0
     config = fe.load(tmp_path / "out").config
     assert (config["vectors"], config["source"]) == (str(packed), "two.zip#v.txt")
     assert run(*train, "--epochs", 1, "--quiet", "--resume", "--member", "w.txt") == 2
-    assert "was written with --member 'v.txt', this run has --member 'w.txt'" in (
-        capsys.readouterr().err
+    assert capsys.readouterr().err.endswith(
+        ": it was written with --member v.txt, this run has --member w.txt; continue with the same "
+        "settings, or start over with --overwrite and without --resume\n"
     )
 
 
@@ -319,7 +333,7 @@ def test_train_reads_standard_input(
     assert config["source_format"] == "safetensors"
 
 
-def test_ctrl_c_says_how_to_go_on(
+def test_ctrl_c_says_how_to_continue(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(*_: object, **__: object) -> None:
@@ -328,15 +342,15 @@ def test_ctrl_c_says_how_to_go_on(
     monkeypatch.setattr("finetune_embed.training.tuning.train", interrupt)
     folder = tmp_path / "out"
     assert run("train", "--vectors", VECTORS, "--data", REVIEWS, "-o", folder, "--quiet") == 130
-    assert "goes on with --resume" in capsys.readouterr().err
+    assert capsys.readouterr().err.endswith("error: interrupted; continue the run with --resume\n")
     assert [path.name for path in folder.iterdir()] == ["checkpoint-0-0"]
 
 
 @pytest.mark.slow
-def test_quickstart_shows_the_whole_way(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_quickstart(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     folder = tmp_path / "quickstart"
     assert run("quickstart", "-o", folder, "--epochs", 3, "--quiet") == 0
-    told = capsys.readouterr().out
+    out = capsys.readouterr().out
     for part in (
         "coverage: 982 of 1,453 words",
         "synthetic",
@@ -345,5 +359,5 @@ def test_quickstart_shows_the_whole_way(capsys: pytest.CaptureFixture[str], tmp_
         "embedding.safetensors",
         "finetune-embed train --vectors glove.6B.50d.txt",
     ):
-        assert part in told
+        assert part in out
     assert fe.load(folder).metrics["test"]["accuracy"] > 0.85

@@ -38,33 +38,37 @@ def test_a_comparison_and_its_recipe(
 ) -> None:
     folder = tmp_path / "which"
     assert compare(folder, "--word-pairs", pairs, "--batch-size", 32) == 0
-    told = capsys.readouterr().out
-    assert "FullTune" in told
-    assert "Freeze" in told
-    assert "people" in told.splitlines()[0]
-    assert "\ntake F" in told
+    out = capsys.readouterr().out
+    assert "FullTune" in out
+    assert "Freeze" in out
+    assert "people" in out.splitlines()[0]
+    assert "\nuse F" in out
     recipe = folder / "recipe.yaml"
-    assert told.endswith(f"next: finetune-embed train --config {recipe} -o tuned\n")
+    assert out.endswith(f"next: finetune-embed train --config {recipe} -o tuned\n")
     assert recipe.read_text().startswith(
-        "# finetune-embed train --config recipe.yaml -o tuned\n# take F"
+        "# finetune-embed train --config recipe.yaml -o tuned\n# use F"
     )
     settings = yaml.safe_load(recipe.read_text())
     assert settings["batch_size"] == 32
-    assert "weight_decay" not in settings  # what is as it is by itself is left out
+    assert "weight_decay" not in settings  # defaults are left out
     assert run("train", "--config", recipe, "-o", tmp_path / "tuned", "--quiet") == 0
     config = fe.load(tmp_path / "tuned").config
     for name, value in settings.items():
         assert config[name] == value
     assert compare(folder, "--word-pairs", pairs, "--batch-size", 32) == 2
-    assert "go on with --resume, or start over with --overwrite" in capsys.readouterr().err
+    assert capsys.readouterr().err.endswith(
+        "which: the folder holds a comparison; choose --resume or --overwrite\n"
+    )
     assert compare(folder, "--word-pairs", pairs, "--batch-size", 32, "--resume", "--json") == 0
     document = json.loads(capsys.readouterr().out)
     assert document == json.loads((folder / "comparison.json").read_text())
     assert compare(folder, "--resume") == 2
-    assert "go on with the same settings" in capsys.readouterr().err
+    assert "; continue with the same settings, or start over with --overwrite" in (
+        capsys.readouterr().err
+    )
 
 
-def test_options_win_over_the_config(tmp_path: Path) -> None:
+def test_options_override_the_config(tmp_path: Path) -> None:
     config = tmp_path / "settings.yaml"
     config.write_text(
         f"vectors: {VECTORS}\ndata: {REVIEWS}\nepochs: 5\nlr: 0.5\ntext: [text]\n"
@@ -72,22 +76,25 @@ def test_options_win_over_the_config(tmp_path: Path) -> None:
     )
     given = ("--config", config, "-o", tmp_path / "out", "--lr", 0.02, "--quiet")
     assert run("train", *given) == 0
-    told = fe.load(tmp_path / "out").config
-    assert (told["epochs"], told["lr"], told["schedule"]) == (5, 0.02, "linear")
-    assert (told["fallback"], told["text"]) == (["lower", "digits_zero"], "text")
-    assert [special["token"] for special in told["specials"]] == ["<url>"]
+    found = fe.load(tmp_path / "out").config
+    assert (found["epochs"], found["lr"], found["schedule"]) == (5, 0.02, "linear")
+    assert (found["fallback"], found["text"]) == (["lower", "digits_zero"], ["text"])
+    assert found["specials"] == ["<url>"]
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("epoch: 5\n", "sets epoch, which is no setting of train; did you mean epochs?"),
-        ("- a\n", "has no settings; a line of it is: epochs: 15"),
-        ("a: [\n", "can't be read"),
+        (
+            "epoch: 5\n",
+            "yaml sets epoch, which train has no option for; did you mean epochs?",
+        ),
+        ("- a\n", "settings.yaml has no settings; one is a line such as epochs: 15"),
+        ("a: [\n", "settings.yaml can't be read"),
         ("epochs: many\n", "'many' is not a valid integer"),
         ("epochs: 2.9\n", "'2.9' is not a valid integer"),
         ("seed: true\n", "'True' is not a valid integer"),
-        (None, "can't be read"),
+        (None, "settings.yaml can't be read"),
     ],
 )
 def test_configs_that_are_refused(
@@ -98,24 +105,24 @@ def test_configs_that_are_refused(
         config.write_text(content)
     words = ("--vectors", VECTORS, "--data", REVIEWS, "-o", tmp_path / "out")
     assert run("train", "--config", config, *words) == 2
-    told = capsys.readouterr().err
-    assert message in told
-    assert told.count("\n") == 1
+    err = capsys.readouterr().err
+    assert message in err
+    assert err.count("\n") == 1
 
 
 def test_bad_input_of_a_comparison(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "which"
     cases = [
-        (("--word-pairs", tmp_path / "none.tsv"), "none.tsv' can't be read"),
-        (("--seeds", 0), "--seeds 0 must be a whole number of 1 or more"),
+        (("--word-pairs", tmp_path / "none.tsv"), "none.tsv: the word pairs can't be read"),
+        (("--seeds", 0), "--seeds 0 must be a whole number, 1 or more"),
         (("--strategy", "Frieze"), "did you mean Freeze?"),
         (("--label", "stars"), "there is no column 'stars'"),
     ]
     for words, message in cases:
         assert compare(folder, *words) == 2
-        told = capsys.readouterr().err
-        assert message in told
-        assert told.count("\n") == 1
+        err = capsys.readouterr().err
+        assert message in err
+        assert err.count("\n") == 1
     empty = tmp_path / "empty.csv"
     empty.write_text("text,label\n")
     given = ("--vectors", VECTORS, "--data", empty, "-o", folder)
@@ -124,8 +131,8 @@ def test_bad_input_of_a_comparison(tmp_path: Path, capsys: pytest.CaptureFixture
     assert not folder.exists()
     bad = tmp_path / "bad.csv"
     bad.write_text("text,label\ngood,a\nbad,b\nawful,\n" * 5)
-    for _ in range(2):  # what failed at its first run is in nobody's way
+    for _ in range(2):  # what failed in its first run leaves nothing behind
         assert run("compare", "--vectors", VECTORS, "--data", bad, "-o", folder, *FAST) == 2
-        assert "bad.csv:4: 5 of 15 examples have a label in 'label' that is not" in (
+        assert "bad.csv:8: 4 of 15 examples have a label in 'label' that is not" in (
             capsys.readouterr().err
         )

@@ -45,15 +45,15 @@ def plain(path: Path) -> Path:
 def test_every_format_can_be_written_and_read_back(name, tmp_path, capsys):
     source, target = plain(tmp_path / "in"), tmp_path / "out"
     assert run("convert", source, target, "--to", name, "--json") == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["read"] == {
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["read"] == {
         "source": str(source),
         "format": "glove",
         "compression": "",
         "duplicates": 0,
         "non_utf8": 0,
     }
-    assert told["written"] == {"target": str(target), "format": name, "words": 3, "size": 2}
+    assert printed["written"] == {"target": str(target), "format": name, "words": 3, "size": 2}
     assert run("convert", target, tmp_path / "back.txt") == 0
     back = fe.load_glove(tmp_path / "back.txt")
     assert sorted(back.index_to_key) == ["a", "of", "the"]
@@ -61,7 +61,7 @@ def test_every_format_can_be_written_and_read_back(name, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("suffix", [*BY_SUFFIX, ".BIN"])
-def test_the_suffix_of_the_target_tells_the_format(suffix, tmp_path, capsys):
+def test_the_suffix_of_the_target_names_the_format(suffix, tmp_path, capsys):
     assert run("convert", plain(tmp_path / "in"), tmp_path / f"out{suffix}", "--json") == 0
     name = BY_SUFFIX[suffix.lower()]
     assert json.loads(capsys.readouterr().out)["written"]["format"] == name
@@ -72,23 +72,23 @@ def test_the_suffix_of_the_target_tells_the_format(suffix, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["read"]["format"] == name
 
 
-def test_what_was_read_is_told(source, tmp_path, capsys):
+def test_what_was_read_is_printed(source, tmp_path, capsys):
     target = tmp_path / "out.npz"
     assert run("convert", source, target, "--json") == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["read"] == {
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["read"] == {
         "source": str(source),
         "format": "glove",
         "compression": "gzip",
         "duplicates": 1,
         "non_utf8": 1,
     }
-    assert told["written"]["words"] == 3
+    assert printed["written"]["words"] == 3
     table = fe.load_vectors(target)
     assert dict(zip(table.index_to_key, table.vectors.tolist(), strict=True)) == ROWS
     assert run("convert", source, tmp_path / "out.safetensors") == 0
     assert capsys.readouterr().out.splitlines() == [
-        f"{source}: glove in gzip, 1 duplicates left out, 1 words not UTF-8",
+        f"{source}: glove in gzip, 1 duplicates skipped, 1 words not UTF-8",
         f"{tmp_path / 'out.safetensors'}: safetensors, 3 words x 2",
     ]
     assert run("convert", tmp_path / "out.safetensors", target, "--json") == 0
@@ -101,13 +101,13 @@ def test_keys_and_limit(source, tmp_path, capsys):
     keys.write_bytes(b"of\nabsent\na\xff\nof\n")
     target = tmp_path / "out.vec"
     assert run("convert", source, target, "--keys", keys, "--json") == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["read"]["missing"] == 1
-    assert told["written"]["words"] == 2
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["read"]["missing"] == 1
+    assert printed["written"]["words"] == 2
     assert fe.load_vectors(target).index_to_key == ["a\udcff", "of"]
     assert run("convert", source, target, "--keys", keys, "--limit", 3) == 0
     out = capsys.readouterr().out.splitlines()
-    assert out[0].endswith(": glove in gzip, 1 words not UTF-8, 2 words missing of those asked for")
+    assert out[0].endswith(": glove in gzip, 1 words not UTF-8, 2 requested words missing")
     assert fe.load_vectors(target).index_to_key == ["a\udcff"]
 
 
@@ -121,21 +121,21 @@ def test_a_member_of_an_archive(tmp_path, capsys):
     target = tmp_path / "out.txt"
     assert run("convert", packed, target) == 2
     error = capsys.readouterr().err
-    assert "holds several files: '1d.txt', '2d.txt'; name the one to read: --member '1d.t" in error
+    assert "holds several files: '1d.txt', '2d.txt'; name the one to read: --member 1d.txt" in error
     assert not target.exists()
     assert run("convert", packed, target, "--member", "2d.txt", "--json") == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["read"]["compression"] == "zip"
-    assert told["written"]["size"] == 2
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["read"]["compression"] == "zip"
+    assert printed["written"]["size"] == 2
 
 
 def test_standard_input(source, tmp_path, capsys, monkeypatch):
     for data, packing in ((TEXT, ""), (source.read_bytes(), "gzip")):
         monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(data)))
         assert run("convert", "-", tmp_path / "out.bin", "--json") == 0
-        told = json.loads(capsys.readouterr().out)
-        assert told["read"]["source"] == "-"
-        assert told["read"]["compression"] == packing
+        printed = json.loads(capsys.readouterr().out)
+        assert printed["read"]["source"] == "-"
+        assert printed["read"]["compression"] == packing
         assert np.array_equal(fe.load_vectors(tmp_path / "out.bin").vectors, [*ROWS.values()])
     data = TEXT.replace(b"\xff", b"")
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(data)))
@@ -144,19 +144,31 @@ def test_standard_input(source, tmp_path, capsys, monkeypatch):
 
 
 BAD = {
-    "standard output": (("-",), "not to standard output; name one: convert SOURCE vectors.txt"),
-    "no suffix": (("out",), "the suffix of out names no format; say which to write: --to arrow |"),
-    "no format": (("out.bin", "--to", "csv"), "no format is called 'csv'; say which to write"),
+    "standard output": (
+        ("-",),
+        "not to standard output; name one: finetune-embed convert SOURCE v",
+    ),
+    "no suffix": (
+        ("out",),
+        "out: the suffix is not that of a format; name the format to wr",
+    ),
+    "no format": (
+        ("out.bin", "--to", "csv"),
+        "'csv' is not a format; name the format to write: ",
+    ),
     "words beyond UTF-8": (("out.parquet",), "1 of 3 words are not UTF-8 ('a\\udcff' is the firs"),
     "no keys file": (("out.bin", "--keys", "nope"), "nope: no such file"),
     "keys of another table": (
         ("out.npz", "--keys", "in.txt.gz"),
-        "not one of the 4 words in in.txt.gz is in ",
+        "in.txt.gz: none of the 4 words is in ",
     ),
-    "a member of none": (("out.bin", "--member", "x"), "not an archive, so it has no member 'x'; leave out --member"),
+    "a member of none": (
+        ("out.bin", "--member", "x"),
+        "not an archive, so it has no member 'x'; leave out --member",
+    ),
     "a limit of none": (
         ("out.bin", "--limit", "0"),
-        "--limit 0: read at least one row, or leave --limit out",
+        "--limit 0 must be 1 or more; leave --limit out to read all rows",
     ),
 }
 
@@ -177,11 +189,11 @@ def test_bad_input_is_one_clear_line_and_writes_nothing(case, source, capsys, mo
 def test_counts_are_those_of_the_file_that_was_read(tmp_path, capsys):
     (tmp_path / "in#1.txt").write_bytes(b"a 1 2\na 3 4\nb 5 6\n")
     assert run("convert", tmp_path / "in#1.txt", tmp_path / "one.arrow") == 0
-    assert "1 duplicates left out" in capsys.readouterr().out
+    assert "1 duplicates skipped" in capsys.readouterr().out
     assert run("convert", tmp_path / "one.arrow", tmp_path / "two.arrow") == 0
     assert run("convert", tmp_path / "two.arrow", tmp_path / "three.arrow") == 0
     assert "duplicates" not in capsys.readouterr().out
-    told = {"source": "odd.safetensors", "source_format": "safetensors", "duplicates": "many"}
-    fe.save_safetensors(fe.EmbeddingTable(["a"], [[1.0]], told), tmp_path / "odd.safetensors")
+    printed = {"source": "odd.safetensors", "source_format": "safetensors", "duplicates": "many"}
+    fe.save_safetensors(fe.EmbeddingTable(["a"], [[1.0]], printed), tmp_path / "odd.safetensors")
     assert run("convert", tmp_path / "odd.safetensors", tmp_path / "out.txt", "--json") == 0
     assert json.loads(capsys.readouterr().out)["read"]["duplicates"] == 0

@@ -69,7 +69,7 @@ def tagger(tmp_path: Path) -> fe.Run:
 
 def test_tags_of_words(tagger, tmp_path, capsys, monkeypatch):
     out = printed(capsys, "predict", tmp_path / "run", "She lives in Rome", "", "Berlin sings")
-    # an empty text is an empty line, ahead of the next
+    # an empty text is an empty line before the next text
     texts = [[line.split("\t") for line in text.splitlines()] for text in out.split("\n\n")]
     assert [[row[:2] for row in text] for text in texts] == [
         [["She", "O"], ["lives", "O"], ["in", "O"], ["Rome", "B-LOC"]],
@@ -77,8 +77,8 @@ def test_tags_of_words(tagger, tmp_path, capsys, monkeypatch):
         [],
     ]  # fmt: skip
     chances = tagger.predict_proba([["She", "lives", "in", "Rome"], ["Berlin", "sings"]])
-    told = [float(row[2]) for text in texts for row in text if len(row) == 3]
-    assert told == pytest.approx(chances.amax(dim=1).tolist(), abs=6e-4)
+    found = [float(row[2]) for text in texts for row in text if len(row) == 3]
+    assert found == pytest.approx(chances.amax(dim=1).tolist(), abs=6e-4)
     monkeypatch.setattr("sys.stdin", io.StringIO("She lives in Rome\n\nBerlin sings\n"))
     assert printed(capsys, "predict", tmp_path / "run") == out
 

@@ -26,16 +26,16 @@ def files(tmp_path: Path) -> tuple[object, ...]:
     fe.save_glove(fe.EmbeddingTable(words, vectors), tmp_path / "v.txt")
     rows = [f"{'FINE' if i % 2 else 'Poor'} Year{i % 7} <sep>b,{i % 2}" for i in range(40)]
     (tmp_path / "d.csv").write_text("\n".join(["text,label", *rows]))
-    told = ("--vectors", tmp_path / "v.txt", "--data", tmp_path / "d.csv", "-o", tmp_path / "out")
-    return ("train", *told, "--tokenizer", "cased", "--epochs", 2, "--lr", 0.2, "--quiet")
+    given = ("--vectors", tmp_path / "v.txt", "--data", tmp_path / "d.csv", "-o", tmp_path / "out")
+    return ("train", *given, "--tokenizer", "cased", "--epochs", 2, "--lr", 0.2, "--quiet")
 
 
 def test_fallback_and_special_tokens(files, tmp_path, capsys):
     assert run(*files, "--fallback", "lower,digits_zero", "--special", "<sep>") == 0
-    told = capsys.readouterr().out
-    assert "\nfound: exact 1 (" in told
-    assert ", lower 3 (" in told
-    assert ", digits_zero 6 (" in told
+    out = capsys.readouterr().out
+    assert "\nfound: exact 1 (" in out
+    assert ", lower 3 (" in out
+    assert ", digits_zero 6 (" in out
     loaded = fe.load(tmp_path / "out")
     assert loaded.config["fallback"] == ["lower", "digits_zero"]
     assert loaded.vocab.index_to_key[2] == "<sep>"

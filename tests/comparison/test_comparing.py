@@ -1,4 +1,4 @@
-"""`compare`: the same chances for all, what it concludes, and that it goes on where it was left."""
+"""`compare`: the same budget for all, what it concludes, and how it resumes."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_every_strategy_has_the_same_budget_and_seeds(found):
     assert comparison.search_seed == 0
 
 
-def test_the_figures_are_those_of_the_runs(found, table):
+def test_the_figures_equal_those_of_the_runs(found, table):
     comparison, folder = found
     made = lines(folder)
     assert comparison.metric == "accuracy"
@@ -97,7 +97,7 @@ def test_the_figures_are_those_of_the_runs(found, table):
     )
 
 
-def test_the_frozen_table_is_as_it_was(found):
+def test_the_frozen_table_is_unchanged(found):
     comparison, _ = found
     frozen = comparison.standing("Freeze")
     assert frozen.rows_moved == frozen.median_movement == frozen.difference == 0
@@ -108,12 +108,14 @@ def test_the_frozen_table_is_as_it_was(found):
     assert 0 < tuned.neighbour_overlap < 1
 
 
-def test_what_is_written(found):
+def test_the_files_of_a_comparison(found):
     comparison, folder = found
-    told = json.loads((folder / "comparison.json").read_text())
-    assert told["verdict"] == comparison.verdict()
-    assert told["recommended"] == str(comparison.recommended)
-    assert [s["strategy"] for s in told["standings"]] == [s.strategy for s in comparison.standings]
+    written = json.loads((folder / "comparison.json").read_text())
+    assert written["verdict"] == comparison.verdict()
+    assert written["recommended"] == str(comparison.recommended)
+    assert [s["strategy"] for s in written["standings"]] == [
+        s.strategy for s in comparison.standings
+    ]
     markdown = (folder / "comparison.md").read_text()
     assert markdown.count("\n| `") == 3
     assert comparison.verdict() in markdown
@@ -133,10 +135,10 @@ def test_what_is_written(found):
 
 
 def without_seconds(comparison: fe.Comparison) -> dict[str, Any]:
-    told = comparison.to_dict()
-    for standing in told["standings"]:
+    found = comparison.to_dict()
+    for standing in found["standings"]:
         del standing["seconds"]
-    return told
+    return found
 
 
 @pytest.mark.parametrize("done", [1, 5, 9])
@@ -160,17 +162,20 @@ def test_interrupted_equals_uninterrupted(found, table, tmp_path, monkeypatch, d
     assert len(lines(tmp_path / "which")) == done
     runs.clear()
     done = 100
-    with pytest.raises(fe.DataError, match="resume=True"):
+    with pytest.raises(
+        fe.DataError,
+        match=r": the folder holds a comparison; choose resume=True or overwrite=True$",
+    ):
         fe.compare(*given, **settings)
     again = fe.compare(*given, resume=True, **settings)
     assert without_seconds(again) == without_seconds(expected)
     assert len(lines(tmp_path / "which")) == len(lines(found[1]))
     count = len(runs)
     fe.compare(*given, resume=True, **settings)
-    assert len(runs) == count  # nothing is run again
+    assert len(runs) == count  # no run is repeated
 
 
-def test_more_of_it_makes_use_of_what_is_there(found, table, tmp_path, monkeypatch):
+def test_a_larger_comparison_reuses_finished_runs(found, table, tmp_path, monkeypatch):
     folder = tmp_path / "which"
     shutil.copytree(found[1], folder)
     before = lines(folder)
@@ -194,9 +199,11 @@ def test_more_of_it_makes_use_of_what_is_there(found, table, tmp_path, monkeypat
 
 def test_other_settings_are_refused(found, table, tmp_path):
     folder = found[1]
-    with pytest.raises(fe.DataError, match=r"epochs=2, this run has epochs=3"):
+    with pytest.raises(
+        fe.DataError, match=r": it was written with epochs=2, this run has epochs=3"
+    ):
         fe.compare([], table, reviews(), output_dir=folder, resume=True, **{**FAST, "epochs": 3})
-    with pytest.raises(fe.DataError, match=r"was written with data_sha256="):
+    with pytest.raises(fe.DataError, match=r": it was written with data_sha256="):
         fe.compare(
             [],
             table,
@@ -208,17 +215,23 @@ def test_other_settings_are_refused(found, table, tmp_path):
         )
     other = fe.EmbeddingTable(table.index_to_key, table.vectors + np.float32(1))
     pairs = [folder.parents[1] / "pairs.tsv"]
-    with pytest.raises(fe.DataError, match=r"was written with table_sha256="):
+    with pytest.raises(fe.DataError, match=r": it was written with table_sha256="):
         fe.compare([], other, reviews(), word_pairs=pairs, output_dir=folder, resume=True, **FAST)
 
 
 def test_folders_of_others_are_left_alone(table, tmp_path):
     (tmp_path / "settings.json").write_text('{"theirs": 1}')
     for how in ({}, {"resume": True}, {"overwrite": True}):
-        with pytest.raises(fe.DataError, match=r"settings\.json, which no comparison"):
+        with pytest.raises(
+            fe.DataError,
+            match=r": the folder holds settings\.json, which no comparison .*; choose another "
+            r"output_dir$",
+        ):
             fe.compare([], table, reviews(), output_dir=tmp_path, **how, **FAST)
     assert (tmp_path / "settings.json").read_text() == '{"theirs": 1}'
-    with pytest.raises(fe.DataError, match="is a file"):
+    with pytest.raises(
+        fe.DataError, match=r"^output_dir=.*settings.json' is a file; name a folder$"
+    ):
         fe.compare([], table, reviews(), output_dir=tmp_path / "settings.json", **FAST)
 
 
@@ -233,18 +246,24 @@ def test_overwriting_starts_over(found, table, tmp_path):
     ("given", "message"),
     [
         ({"strategies": "Freeze"}, r"compare\(\['Freeze'\], \.\.\.\)"),
-        ({"strategies": ["FullTune", fe.FullTune()]}, "FullTune is to be compared with itself"),
+        ({"strategies": ["FullTune", fe.FullTune()]}, "^FullTune.* is given twice; name it once$"),
         ({"strategies": ["Frieze"]}, "did you mean Freeze"),
         ({"seeds": 0}, "seeds=0"),
         ({"budget": True}, "budget=True"),
-        ({"strategy": "Freeze"}, "compare has no strategy="),
+        (
+            {"strategy": "Freeze"},
+            "^compare does not have the setting strategy; pass it to finetune",
+        ),
         ({"resume": True}, "resume=True needs the folder"),
-        ({"resume": True, "overwrite": True}, "choose one"),
+        (
+            {"resume": True, "overwrite": True, "output_dir": "out"},
+            "^resume=True excludes overwrite=T",
+        ),
         ({"batch_size": 0}, "batch_size=0"),
-        ({"test": 0.0}, "there is no test split, and test=0.0"),
+        ({"test": 0.0}, "test=0.0 is not a share .*, and there is no test split; pass test=0.1"),
     ],
 )
-def test_what_is_refused(table, given, message):
+def test_input_that_is_refused(table, given, message):
     strategies = given.pop("strategies", [])
     data = reviews()
     del data["test"]
@@ -252,7 +271,7 @@ def test_what_is_refused(table, given, message):
         fe.compare(strategies, table, data, **{**FAST, **given})
 
 
-def test_without_a_test_split_the_same_rows_are_set_aside_for_all(table, monkeypatch):
+def test_without_a_test_split_the_same_examples_are_held_out_for_all(table, monkeypatch):
     data = reviews()
     del data["test"], data["validation"]
     seen = []
@@ -270,7 +289,7 @@ def test_without_a_test_split_the_same_rows_are_set_aside_for_all(table, monkeyp
     assert sorted(seen[0]["train"] + seen[0]["test"]) == sorted(data["train"]["text"])
 
 
-def test_a_test_split_without_labels_is_none(table):
+def test_a_test_split_without_labels_is_replaced(table):
     data = reviews()
     data["test"] = data["test"].remove_columns("label").add_column("label", [-1] * 200)
     data["train"] = Dataset.from_dict(
@@ -284,21 +303,23 @@ def test_a_test_split_without_labels_is_none(table):
     assert 0.3 < found.standing("Freeze").test <= 1
 
 
-def test_a_rate_with_which_the_loss_diverges_is_passed_by(table):
+def test_a_rate_at_which_the_loss_diverges_is_not_chosen(table):
     found = fe.compare(["FullTune"], table, reviews(), lr=1e30, **{**FAST, "budget": 40})
     tried = found.standing("FullTune").tried
     assert [*tried.values()][:2] == [None, None]
     assert [*tried][1] == pytest.approx(1e29)
     assert tried[found.standing("FullTune").lr] == max(s for s in tried.values() if s is not None)
     with pytest.raises(
-        fe.DivergenceError, match=r"every learning rate tried.*compare\(\.\.\., lr="
+        fe.DivergenceError,
+        match=r"^Freeze: the loss diverged with every learning rate tried: 1e\+38, 1e\+37, 1e\+36; "
+        r"start lower: lr=1e\+34$",
     ):
         fe.compare(
             ["FullTune"], table, reviews(), lr=1e38, loss_fn=_infinite, **{**FAST, "budget": 3}
         )
 
 
-def test_a_rate_at_which_decay_would_turn_rows_over_is_passed_by(table):
+def test_a_rate_at_which_decay_would_overshoot_is_not_chosen(table):
     name = "L2SP(decay=40.0)"
     found = fe.compare([name], table, reviews(), lr=1e-2, **{**FAST, "budget": 3})
     tried = found.standing(name).tried
@@ -312,7 +333,7 @@ def _infinite(logits: Any, targets: Any) -> Any:
     return logits.sum() * float("inf")
 
 
-# What is concluded, from runs that are made up
+# Conclusions from made-up runs
 
 
 def made_up(accuracy: dict[str, float], noise: float = 0.0, examples: int = 400):
@@ -357,11 +378,11 @@ def test_a_strategy_that_is_better_is_recommended(table, monkeypatch):
     assert found.recipe["lr"] == 0.03
     assert found.standing("FullTune").difference == pytest.approx(0.1)
     assert found.standing("FullTune").p < 0.01
-    assert found.verdict().startswith("take FullTune: with 5 fresh seeds FullTune has a test")
+    assert found.verdict().startswith("use FullTune: with 5 fresh seeds FullTune has a test")
     assert [s.strategy for s in found.as_good()] == ["FullTune"]
 
 
-def test_one_that_is_not_better_beyond_chance_gives_way_to_freeze(table, monkeypatch):
+def test_a_strategy_that_is_not_better_beyond_chance_is_not_recommended(table, monkeypatch):
     found = concluded(table, monkeypatch, {"Freeze": 0.7, "FullTune": 0.704}, noise=0.02)
     assert found.standings[0].strategy == "FullTune"
     assert found.confirmation is not None
@@ -369,7 +390,7 @@ def test_one_that_is_not_better_beyond_chance_gives_way_to_freeze(table, monkeyp
     assert found.recommended == fe.Freeze()
     assert found.recipe["strategy"] == "Freeze"
     assert "which is not beyond chance" in found.verdict()
-    assert found.as_good()[0].strategy == "Freeze"  # it kept more
+    assert found.as_good()[0].strategy == "Freeze"  # it kept more neighbours
     assert "Freeze kept most neighbours" in str(found)
 
 
@@ -377,7 +398,7 @@ def test_freeze_that_is_best_is_not_confirmed(table, monkeypatch):
     found = concluded(table, monkeypatch, {"Freeze": 0.8, "FullTune": 0.7})
     assert found.confirmation is None
     assert found.recommended == fe.Freeze()
-    assert "no way of tuning the table was better on validation" in found.verdict()
+    assert "no strategy that tunes the table was better on validation" in found.verdict()
 
 
 # Other strategies and tasks
@@ -385,13 +406,13 @@ def test_freeze_that_is_best_is_not_confirmed(table, monkeypatch):
 
 @dataclass(frozen=True)
 class EverySecond(fe.Strategy):
-    """A strategy of the caller's own, which no spelling is known for."""
+    """A custom strategy, which has no text form that can be parsed."""
 
     def gate(self, name: str, clock: fe.Clock) -> float:
         return float(name != "embedding" or clock.epoch % 2 == 0)
 
 
-def test_a_strategy_of_ones_own(table, tmp_path):
+def test_a_custom_strategy(table, tmp_path):
     found = fe.compare([EverySecond()], table, reviews(), output_dir=tmp_path / "w", **FAST)
     assert found.standing(EverySecond()).rows_moved > 100
     assert found.recommended in (EverySecond(), fe.Freeze())
@@ -417,7 +438,7 @@ def test_several_labels_and_tags_have_their_own_score(table):
     assert 0 < found.standing("Freeze").test <= 1
 
 
-def test_what_no_file_can_hold_is_left_out_of_the_recipe_and_named(table, tmp_path):
+def test_objects_are_left_out_of_the_recipe_and_named(table, tmp_path):
     def head(embedding: Any, num_labels: int) -> fe.BagOfEmbeddings:
         return fe.BagOfEmbeddings(embedding, num_labels)
 
@@ -428,7 +449,7 @@ def test_what_no_file_can_hold_is_left_out_of_the_recipe_and_named(table, tmp_pa
     assert found.recipe["specials"] == ["<x>"]
     assert not found.recipe.keys() & set(found.beside_recipe)
     assert (
-        "\n# given as objects, not in here: vectors, data, head\n"
+        "\n# given as objects, not included: vectors, data, head\n"
         in (tmp_path / "recipe.yaml").read_text()
     )
 
@@ -439,13 +460,13 @@ def test_other_pairs_under_the_same_name_are_refused(table, tmp_path):
         (tmp_path / folder / "pairs.tsv").write_text(f"good\tbad\t{score}\n")
     shared = {"output_dir": tmp_path / "which", **FAST}
     fe.compare([], table, reviews(), word_pairs=[tmp_path / "a" / "pairs.tsv"], **shared)
-    with pytest.raises(fe.DataError, match="was written with word_pairs="):
+    with pytest.raises(fe.DataError, match=": it was written with word_pairs="):
         fe.compare(
             [], table, reviews(), word_pairs=[tmp_path / "b" / "pairs.tsv"], resume=True, **shared
         )
 
 
-def test_the_recipe_makes_the_run_it_was_chosen_by(table, tmp_path):
+def test_the_recipe_reproduces_its_run(table, tmp_path):
     folder = tmp_path / "which"
     fe.compare(["FullTune"], VECTORS, REVIEWS, output_dir=folder, batch_size=32, **FAST)
     import yaml

@@ -1,4 +1,4 @@
-"""The search of a learning rate: within its budget, to where the neighbours are worse."""
+"""The search for a learning rate: within its budget, until both neighbours are worse."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def searched(score: Callable[[int], float], budget: int) -> list[int]:
         (0, 1, [0]),
     ],
 )
-def test_what_is_tried(peak, budget, tried):
+def test_the_rates_that_are_tried(peak, budget, tried):
     assert searched(lambda rung: -abs(rung - peak), budget) == tried
 
 
-def test_where_the_loss_diverges_the_search_goes_down_by_tenths():
+def test_where_the_loss_diverges_the_rate_is_divided_by_ten():
     def score(rung: int) -> float:
         return DIVERGED if rung > -4 else -abs(rung + 5.0)
 
@@ -40,11 +40,11 @@ def test_where_the_loss_diverges_the_search_goes_down_by_tenths():
     assert searched(lambda rung: DIVERGED, 3) == [0, -2, -4]
 
 
-def test_of_equal_rates_the_nearest_to_the_start_is_gone_on_from():
+def test_of_equal_scores_the_rate_nearest_to_the_start_counts():
     assert searched(lambda rung: 0.0, 9) == [0, 1, -1]
 
 
-def test_a_search_goes_on_where_it_was_left():
+def test_a_search_resumes():
     whole = searched(lambda rung: -abs(rung + 3), 9)
     for done in range(len(whole)):
         scores = {rung: -abs(rung + 3.0) for rung in whole[:done]}

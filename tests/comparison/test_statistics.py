@@ -1,4 +1,4 @@
-"""Intervals hold what they should, and p-values are corrected as Holm wrote."""
+"""Intervals have their coverage, and p-values are corrected as in Holm (1979)."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ def right(rng: np.random.Generator, seeds: int, chance: np.ndarray) -> np.ndarra
     return np.stack([hits, np.ones_like(hits)], axis=2).astype(float)
 
 
-def test_the_mean_of_what_is_drawn_is_the_score():
+def test_the_mean_of_the_draws_is_the_score():
     outcomes = {"a": right(np.random.default_rng(0), 4, np.full(300, 0.7))}
     drawn = bootstrap(outcomes)["a"]
     assert drawn.shape == (5_000,)
     assert drawn.mean() == pytest.approx(outcomes["a"][..., 0].mean(), abs=0.002)
 
 
-def test_the_spread_is_that_of_examples_and_seeds():
-    """One seed leaves the examples' spread, known in closed form; equal examples the seeds'."""
+def test_the_spread_over_examples_and_seeds():
+    """With one seed it is that of examples, in closed form; with equal examples that of seeds."""
     one = right(np.random.default_rng(0), 1, np.full(400, 0.8))
     share = one[..., 0].mean()
     drawn = bootstrap({"a": one})["a"]
     assert drawn.std() == pytest.approx(np.sqrt(share * (1 - share) / 400), rel=0.05)
     seeds = np.zeros((4, 200, 2))
     seeds[..., 1] = 1
-    seeds[:2, :, 0] = 1  # two seeds have all right, two nothing
+    seeds[:2, :, 0] = 1  # two seeds have everything right, two nothing
     drawn = bootstrap({"a": seeds})["a"]
     assert drawn.std() == pytest.approx(0.5 / np.sqrt(4), rel=0.05)
 
 
-def test_differences_are_those_of_pairs():
-    """Two runs that miss the same examples but one differ hardly, whatever examples are drawn."""
+def test_differences_are_paired():
+    """Two runs that miss the same examples, except one, hardly differ in any draw."""
     rng = np.random.default_rng(1)
     a = right(rng, 3, np.full(500, 0.6))
     b = a.copy()
@@ -45,7 +45,7 @@ def test_differences_are_those_of_pairs():
     assert (drawn["a"] - drawn["a"]).std() == 0 < drawn["a"].std()
 
 
-def test_the_interval_of_the_difference_covers_the_truth():
+def test_the_interval_of_the_difference_covers_the_true_one():
     rng = np.random.default_rng(2)
     hits = 0
     for _ in range(60):
@@ -72,11 +72,11 @@ def test_scores_are_ratios_of_sums():
     assert len(set(np.round(drawn, 6))) >= 8
 
 
-def test_nothing_to_find_and_nothing_found_is_0():
+def test_a_score_without_anything_to_find_is_0():
     assert bootstrap({"a": np.zeros((2, 5, 2))}, draws=10)["a"].tolist() == [0.0] * 10
 
 
-def test_the_same_is_drawn_every_time():
+def test_draws_are_the_same_every_time():
     outcomes = {"a": right(np.random.default_rng(0), 2, np.full(50, 0.5))}
     np.testing.assert_array_equal(bootstrap(outcomes)["a"], bootstrap(outcomes)["a"])
 
@@ -89,7 +89,7 @@ def test_p_values():
 
 
 def test_holm():
-    """The example of Holm's step-down: 0.01 x 4, 0.02 x 3, 0.03 x 2, 0.04, never falling."""
+    """Holm's step-down: 0.01 x 4, 0.02 x 3, 0.03 x 2, 0.04, never falling."""
     assert holm([0.01, 0.04, 0.03, 0.02]) == pytest.approx([0.04, 0.06, 0.06, 0.06])
     assert holm([0.5, 0.9]) == pytest.approx([1.0, 1.0])
     assert holm([0.001]) == [0.001]

@@ -1,4 +1,4 @@
-"""Runs are kept line by line; what a killed process leaves of one is cut off."""
+"""Runs are kept line by line; the incomplete line of a killed process is removed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_run_is_made_once_and_read_again(tmp_path):
 
 
 @pytest.mark.parametrize("cut", [1, 10, 50])
-def test_half_a_line_is_cut_off_and_run_again(tmp_path, cut):
+def test_half_a_line_is_removed_and_the_run_made_again(tmp_path, cut):
     path, made = tmp_path / "trials.jsonl", []
     first = trials(path, made)
     for seed in (1, 2):
@@ -52,5 +52,10 @@ def test_a_damaged_line_is_named(tmp_path):
     trials(path, []).get("Freeze", 0.1, 1)
     for damage in (b"{}\n", b"nothing\n", json.dumps({"strategy": "Freeze"}).encode() + b"\n"):
         path.write_bytes(path.read_bytes().splitlines(keepends=True)[0] + damage)
-        with pytest.raises(fe.DataError, match=r"trials\.jsonl:2: this is no run"):
+        with pytest.raises(
+            fe.DataError,
+            match=r"trials\.jsonl:2: the line is not a run of a comparison .*; remove the line, "
+            r"and the run is "
+            r"made again$",
+        ):
             trials(path, [])

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from ...embedding import to_embedding
-from ...errors import DataError, Either, Option, Text
+from ...errors import DataError, Either, Text
 from ...formats import load_safetensors
 from ...vocabulary import Vocabulary
 from ..build_model import Head, build_model
@@ -36,7 +36,7 @@ def load(folder: str | os.PathLike[str], head: Head | None = None) -> Run:
     folder = Path(folder)
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
-        remedy: Text = ("pass the ", Option("output_dir"), " of a finished run")
+        remedy: Text = "pass the folder of a finished run"
         state = f"the folder has no {', '.join(missing)}" if folder.is_dir() else "no such folder"
         if latest_checkpoint(folder) is not None:
             state, remedy = "the folder holds an unfinished run", _how_to_continue()
