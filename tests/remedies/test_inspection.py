@@ -128,7 +128,7 @@ def binary(rows: int) -> bytes:
 def test_the_first_rows_of_a_binary_are_read(rows, read, write, capsys):
     path = write(binary(rows), "vectors.bin")
     in_python, on_command_line = remedies(path, "header", capsys)
-    assert f"first {read} rows with limit={read}" in in_python
+    assert f"read its first rows: load_vectors(path, limit={read})" in in_python
     assert f"finetune-embed convert FILE NEW_FILE --limit {read}" in on_command_line
     assert len(fe.load_vectors(path, limit=read)) == read
     run("convert", path, "converted.bin", "--limit", read)
