@@ -80,6 +80,8 @@ def follows(module: str, fragment: str) -> Callable[[Callable[..., None]], Calla
 
             def noted(self: errors.FinetuneEmbedError, *a: Any, **k: Any) -> None:
                 frame = sys._getframe(1)
+                while frame.f_code.co_filename == __file__ and frame.f_back:  # `follows` is stacked
+                    frame = frame.f_back
                 made.append((frame.f_code.co_filename, frame.f_lineno))
                 initialise(self, *a, **k)
 
