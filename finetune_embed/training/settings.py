@@ -218,8 +218,9 @@ class Settings:
     def plain(self) -> dict[str, Any]:
         """Return the settings as YAML and JSON hold them, without the `FLOATING` ones.
 
-        Objects, such as a module given as head, are represented by their names. Settings that the
-        command line does not have are left out where they have their default.
+        An object, such as a module given as head, is represented by its name in angle brackets,
+        which no setting accepts: a run with objects cannot be repeated from its `config.yaml`.
+        Settings that the command line does not have are left out where they have their default.
         """
         found = {}
         for one in fields(self):
@@ -236,7 +237,9 @@ def _plain(value: Any) -> Any:
         return [_plain(one) for one in value]
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    return os.fspath(value) if isinstance(value, os.PathLike) else name_of(value)
+    if hasattr(value, "tolist"):  # the start vector of a special token
+        return value.tolist()
+    return os.fspath(value) if isinstance(value, os.PathLike) else f"<{name_of(value).strip('<>')}>"
 
 
 def _plain_special(special: Any) -> Any:

@@ -835,7 +835,7 @@ def test_loss_fn_is_the_loss_and_is_reported():
         return functional.cross_entropy(logits, labels, weight=weight)
 
     run = tune(loss_fn=leaning)
-    assert run.config["loss_fn"] == "leaning"
+    assert run.config["loss_fn"] == "<leaning>"
     texts, labels = data()["test"]["text"], data()["test"]["label"]
     logits = run.predict_proba(texts).log()
     numbers = torch.tensor([["bad", "good"].index(label) for label in labels])
