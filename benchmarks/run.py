@@ -42,6 +42,7 @@ def main() -> None:
     run("Import", str(HERE / "import_cost.py"))
     run("A training step", str(HERE / "step.py"))
     run("A table of 2.4 GB", str(HERE / "large_table.py"))
+    run("Words looked up", str(HERE / "look_up.py"))
     with tempfile.TemporaryDirectory() as folder:
         quickstart = ("-m", "finetune_embed", "quickstart", "--quiet", "-o", folder)
         run("Quickstart (synthetic reviews)", *quickstart)

@@ -23,6 +23,7 @@ def examples(split: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_the_generator_writes_the_same_files(tmp_path: Path) -> None:
     write_reviews(tmp_path)
     for split in SPLITS:

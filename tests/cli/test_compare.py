@@ -33,6 +33,7 @@ def compare(folder: Path, *words: object) -> int:
     return run("compare", *given, "--strategy", "FullTune", *words)
 
 
+@pytest.mark.slow
 def test_a_comparison_and_its_recipe(
     tmp_path: Path, pairs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

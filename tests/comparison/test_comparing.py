@@ -53,6 +53,7 @@ def lines(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_every_strategy_has_the_same_budget_and_seeds(found):
     comparison, folder = found
     made = lines(folder)
@@ -141,6 +142,7 @@ def without_seconds(comparison: fe.Comparison) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("done", [1, 5, 9])
 def test_interrupted_equals_uninterrupted(found, table, tmp_path, monkeypatch, done):
     expected, _ = found

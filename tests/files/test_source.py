@@ -214,6 +214,7 @@ def test_a_damaged_byte_in_a_compressed_file(write):
                 source.read(len(TEXT) + 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["gzip", "bzip2", "xz", "zstandard", "zip", "gzip+tar"])
 def test_a_bomb_stops_early(write, kind):
     bomb = PACKED[kind](bytes(65 << 20))

@@ -510,6 +510,7 @@ def test_other_formats_and_wrong_options_are_named(golden):
         load_arrow({"token": ABC})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tiny.arrow", "tiny.parquet", "tiny.polars.arrow"])
 def test_truncated_at_any_byte(name, golden, tmp_path):
     data = (golden / name).read_bytes()
@@ -533,6 +534,7 @@ def test_a_stream_truncated_at_any_byte_gives_complete_batches_or_an_error(golde
     assert 1 <= complete <= 9  # the end marker is eight bytes, and optional
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tiny.arrow", "tiny.parquet", "tiny.polars.arrow"])
 def test_damaged_at_any_byte_gives_a_table_or_one_clear_error(name, golden, tmp_path):
     data = (golden / name).read_bytes()
@@ -581,6 +583,7 @@ def test_headers_that_lie(data, write):
         load_vectors(write(data, "x"))
 
 
+@pytest.mark.slow
 def test_rows_that_a_file_repeats_without_end_are_refused(tmp_path):
     row = pa.table({"token": ["a"], "vector": pa.array([[0.0] * 500])})
     index = pa.array(np.zeros(80_000, np.int64))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import struct
-import time
 import tracemalloc
 
 import numpy as np
@@ -262,9 +261,7 @@ def words_model(*words: bytes, own: list[int] | None = None, **args: int):
 
 def test_strange_words():
     words = [b"", b" ", b"\xff\x80\x80", b"a" * 100_000, b"\x80" * 100_000, b"a"]
-    start = time.perf_counter()
     table = load_fasttext(io.BytesIO(words_model(*words)))
-    assert time.perf_counter() - start < 20
     assert table.index_to_key == [word.decode("utf-8", "surrogateescape") for word in words]
     assert table.metadata["non_utf8"] == "2"
     assert not np.isnan(table.vectors).any()

@@ -33,7 +33,7 @@ def test_each_file_gives_its_table_or_error(
         opened.write_bytes(case.made)
     else:
         opened = case.made(tmp_path / "folder")
-    before = sorted(tmp_path.parent.rglob("*"))
+    before = sorted(tmp_path.rglob("*"))
     tracemalloc.start()
     try:
         if isinstance(case.expected, str):
@@ -48,7 +48,7 @@ def test_each_file_gives_its_table_or_error(
     finally:
         tracemalloc.stop()
     assert peak < case.most
-    assert sorted(tmp_path.parent.rglob("*")) == before
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_the_number_of_cases() -> None:

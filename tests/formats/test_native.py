@@ -127,6 +127,7 @@ def test_a_number_too_large_for_float32_is_refused_with_its_place(number, native
     assert re.fullmatch(message, str(read(f"word 1 {number} inf".encode(), native=native)))
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(st.lists(st.one_of(PLAIN.filter(is_float32), ODD), min_size=1, max_size=6))
 def test_every_number_is_read_as_the_nearest_float(numbers):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import struct
-import time
 import tracemalloc
 
 import numpy as np
@@ -143,18 +142,16 @@ def test_a_header_alone(write, header, end):
     ],
 )
 @pytest.mark.parametrize("load", [load_vectors, load_word2vec])
-def test_a_huge_header_costs_neither_time_nor_memory(write, body, message, load):
+def test_a_huge_header_costs_no_memory(write, body, message, load):
     path = write(b"999999999999 999999\n" + body)
     load_vectors(write(b"a 1 2\n", "warm"))
     tracemalloc.start()
-    began = time.perf_counter()
     try:
         with pytest.raises(VectorFileError, match=message):
             load(path)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert time.perf_counter() - began < 2
     assert peak < 32 << 20
 
 

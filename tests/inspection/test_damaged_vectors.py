@@ -147,6 +147,7 @@ def test_bytes_after_the_rows_that_a_binary_promises(write):
     assert report.findings[0].what.endswith("but more bytes follow at 37")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["gzip", "bzip2", "xz"])
 def test_what_comes_before_the_damage_of_a_stream_is_reported(name, write):
     pack = {

@@ -209,6 +209,7 @@ def with_lightning(strategy: fe.Strategy, model: Model | None = None, **options:
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=str)
 def test_law3_every_trainer_gives_the_table_of_a_loop_by_hand(strategy, tmp_path):
     from accelerate import Accelerator
@@ -403,6 +404,7 @@ def test_lightning_may_have_an_optimizer_of_other_parts():
         callback.on_fit_start(trainer, trainer)
 
 
+@pytest.mark.slow
 def test_epochs_of_transformers_over_data_without_a_length(tmp_path):
     from transformers import Trainer, TrainingArguments
 

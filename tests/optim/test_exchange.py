@@ -97,6 +97,7 @@ def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     return [torch.load(Path(folder, f"{rank}.pt"), weights_only=True) for rank in range(2)]
 
 
+@pytest.mark.slow
 def test_the_ranks_have_the_same_bits(ranks):
     one, two = ranks
     for name in ("table", "layer", "norms", "rows", "step", "exp_avg", "exp_avg_sq", "decay_seen"):

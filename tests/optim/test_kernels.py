@@ -459,6 +459,7 @@ def test_a_run_is_the_same_on_every_path(form, size):
     assert torch.equal(state["step"], other["step"])
 
 
+@pytest.mark.slow
 def test_the_loops_work_in_a_forked_process():
     """Threads of the parent are not in the child, which must not wait for them."""
     script = """

@@ -99,6 +99,7 @@ def test_transformers_with_a_sparse_table(with_transformers):
     with_transformers(fe.FullTune())
 
 
+@pytest.mark.slow
 @follows("integrations/transformers.py", "counts epochs, and for data without a length")
 def test_transformers_resumed_on_data_without_a_length(with_transformers):
     options = {"data": Endless(), "max_steps": 4, "save_steps": 2}

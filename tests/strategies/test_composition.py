@@ -107,6 +107,7 @@ def test_the_generators_make_every_strategy_there_is():
 # --- the algebra --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(valid_parts())
 def test_the_order_of_parts_does_not_matter(parts):
     composed = {compose(*order) for order in itertools.permutations(parts)}

@@ -1117,6 +1117,7 @@ def test_a_finished_run_is_returned_wherever_the_same_files_are(files, tmp_path)
         fe.finetune(**there, resume=True)
 
 
+@pytest.mark.slow
 def test_a_folder_is_read_as_utf_8_in_any_locale(tmp_path):
     rows = data()
     for name, part in rows.items():
