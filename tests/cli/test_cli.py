@@ -106,6 +106,7 @@ def test_predict_arguments_and_stdin(
     assert "there is no standard input; give texts as arguments" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_predict_reads_lines_of_any_bytes(tuned: Path) -> None:
     command = [sys.executable, "-m", "finetune_embed", "predict", str(tuned)]
     environment = {**os.environ, "LC_ALL": "C.UTF-8", "PYTHONUTF8": "0"}
@@ -316,7 +317,7 @@ def test_every_command_that_reads_vectors_takes_the_member_it_asks_for(
     assert run(*train, "--epochs", 1, "--quiet", "--resume", "--member", "w.txt") == 2
     assert capsys.readouterr().err.endswith(
         ": it was written with --member v.txt, this run has --member w.txt; continue with the same "
-        "settings, or start over with --overwrite and without --resume\n"
+        "settings, or start over with --overwrite instead of --resume\n"
     )
 
 

@@ -253,7 +253,7 @@ def test_other_settings_are_refused_with_both_values(tmp_path, name, value, mess
     with pytest.raises(
         fe.DataError,
         match=f"checkpoint-2-9: it was written with {message}; continue with the same settings, or "
-        "start over with overwrite=True$",
+        "start over with overwrite=True instead of resume=True$",
     ):
         load_checkpoint(tmp_path / "checkpoint-2-9", model, optimizer, {**SETTINGS, name: value})
     assert torch.equal(model.embedding.weight, before)
@@ -286,7 +286,7 @@ def test_a_checkpoint_of_another_model_is_an_error(tmp_path):
     with pytest.raises(
         fe.DataError,
         match=r"(?s)checkpoint-2-9: the checkpoint belongs to another model: .*; continue with the "
-        "same head, or start over with overwrite=True$",
+        "same head, or start over with overwrite=True instead of resume=True$",
     ):
         load_checkpoint(tmp_path / "checkpoint-2-9", model, optimizer, SETTINGS)
 

@@ -270,6 +270,8 @@ def load_checkpoint(
                 Option("head"),
                 ", or start over with ",
                 Option("overwrite", True),
+                " instead of ",
+                Option("resume", True),
             ),
         ) from error
     torch.set_num_threads(threads)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...errors import DataError, Either, Option
+from ...errors import DataError, Option
 
 __all__ = ["Record", "check_same"]
 
@@ -81,6 +81,7 @@ def check_same(where: object, before: Mapping[str, Any], now: Mapping[str, Any])
                 remedy=(
                     "continue with the same settings, or start over with ",
                     Option("overwrite", True),
-                    Either("", " and without --resume"),
+                    " instead of ",
+                    Option("resume", True),
                 ),
             )

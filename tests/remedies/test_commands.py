@@ -1,0 +1,47 @@
+"""The remedies of commands are followed."""
+
+from __future__ import annotations
+
+import pytest
+from following import follows
+
+import finetune_embed as fe
+from finetune_embed.cli import main
+
+
+@pytest.fixture
+def command(capsys):
+    """Runs a command, and returns its message; nothing if it succeeded."""
+
+    def run(*words: object) -> str:
+        with pytest.raises(SystemExit) as stopped:
+            main(list(map(str, words)))
+        err = capsys.readouterr().err
+        assert stopped.value.code == (2 if err else 0)
+        return err
+
+    return run
+
+
+@pytest.mark.parametrize("given", [("out",), ("out.foo",), ("out.txt", "--to", "csv")])
+@follows("cli/convert.py", "name the format to write")
+def test_a_format_that_is_not_known(table, tmp_path, command, monkeypatch, given):
+    monkeypatch.chdir(tmp_path)
+    fe.save_word2vec(table, "vectors.vec")
+    names = command("convert", "vectors.vec", *given).partition("; name the format to write: ")[2]
+    option, *formats = names.replace(" | ", " ").split()
+    assert (option, len(formats)) == ("--to", 8)
+    for name in formats:
+        assert command("convert", "vectors.vec", f"{name}.out", option, name) == ""
+        assert len(fe.load_vectors(f"{name}.out")) == len(table)
+
+
+@pytest.mark.slow
+@follows("cli/quickstart.py", "a run on other data")
+def test_a_quickstart_in_the_folder_of_a_run(table, tmp_path, command):
+    data = tmp_path / "data.csv"
+    data.write_text("text,label\n" + "a king,x\nthe queen,y\n" * 9)
+    fe.finetune(table, data, epochs=1, output_dir=tmp_path / "mine")
+    given = ("quickstart", "--epochs", 1, "--quiet", "-o")
+    assert command(*given, tmp_path / "mine").endswith("; choose another --output-dir\n")
+    assert command(*given, tmp_path / "another") == ""
