@@ -59,10 +59,11 @@ class CommandLineForm(PythonForm):
         known = self._options.get(PARAMETERS.get(option.name, option.name))
         if known is None:
             return super().option(option)
-        flag = max(known.opts, key=len)
+        flag, value = max(known.opts, key=len), option.value
+        if option.has_value and (value is None or value is False):
+            return f"no {flag}"
         if not option.has_value or known.is_flag:
             return flag
-        value = option.value
         if isinstance(value, (list, tuple)):
             value = ",".join(map(str, value))
         return f"{flag} {'...' if value is ... else shlex.quote(str(value))}"

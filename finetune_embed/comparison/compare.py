@@ -230,7 +230,7 @@ def _by_text(strategies: Sequence[Strategy | str]) -> dict[str, Strategy]:
     for given in strategies:
         one = Strategy.parse(given) if isinstance(given, str) else given
         if str(one) in known:
-            raise StrategyError("is given twice", where=str(one), remedy="name it once")
+            raise StrategyError(f"{one} is given twice", value=one, remedy="name it once")
         known[str(one)] = one
     return {str(baseline): baseline, **known}
 

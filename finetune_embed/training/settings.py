@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import Field, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
+import numpy as np
+
 from ..errors import DataError, Option, StrategyError
 from .ranges import Check, Choice, Number, WholeNumber
 
@@ -184,10 +186,9 @@ class Settings:
     def __post_init__(self) -> None:
         for one in fields(self):  # numbers of numpy become Python's, as files hold them
             value = getattr(self, one.name)
-            if type(value).__module__ == "numpy" and hasattr(value, "item"):
-                object.__setattr__(self, one.name, value.item())
-            elif isinstance(value, list):
-                object.__setattr__(self, one.name, tuple(value))
+            if isinstance(value, (np.generic, np.ndarray)):
+                value = value.tolist()
+            object.__setattr__(self, one.name, tuple(value) if isinstance(value, list) else value)
 
     def check(self) -> None:
         """Check every setting against its legal range.

@@ -247,6 +247,8 @@ def test_bad_input_is_one_clear_line(
         ("train", Option("lr", 0.5), "lr=0.5", "--lr 0.5"),
         ("train", Option("fallback", ["lower"]), "fallback=['lower']", "--fallback lower"),
         ("train", Option("fallback", []), "fallback=[]", "--fallback ''"),
+        ("train", Option("streaming", False), "streaming=False", "no --streaming"),
+        ("train", Option("patience", None), "patience=None", "no --patience"),
         ("train", Option("task", "tagging"), "task='tagging'", "--task tagging"),
         (
             "train",

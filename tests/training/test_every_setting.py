@@ -113,6 +113,12 @@ def test_defaults_are_legal():
     assert resolve(Settings()).plain().keys() | {*FLOATING} == OPTIONS.keys() | {"progress"}
 
 
+def test_values_of_numpy_become_those_of_python():
+    found = Settings(lr=np.float32(0.5), seed=np.int64(3), text=np.array(["title", "body"]))
+    assert (found.lr, found.seed, found.text) == (0.5, 3, ("title", "body"))
+    assert [type(value) for value in (found.lr, found.seed, found.text[0])] == [float, int, str]
+
+
 # --- ranges ---------------------------------------------------------------------------------------
 
 
