@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 import torch
@@ -31,22 +31,25 @@ from torch.nn import functional
 
 import finetune_embed as fe
 from finetune_embed.formats.common import kernels as files
-from finetune_embed.optim import bag
+from finetune_embed.optim import adam, bag
 from finetune_embed.optim import kernels as steps
 from finetune_embed.vocabulary import tokenization
 
 KEPT = 20_000
 CONVENTIONS = ("glove", "cased", "whitespace")
-#: The functions of `optim/kernels.py` that have a fallback of their own.
-STEP_LOOPS = (
-    "group_rows",
-    "nonzero_rows",
-    "row_squares",
-    "find_slots",
-    "count_steps",
-    "adam_rows",
-    "adam_dense",
-)
+#: The loops of a training step that have a fallback of their own.
+STEP_LOOPS: dict[str, Callable[..., Any]] = {
+    function.__name__: function
+    for function in (
+        steps.group_rows,
+        steps.nonzero_rows,
+        steps.row_squares,
+        steps.find_slots,
+        adam.count_steps,
+        adam.adam_rows,
+        adam.adam_dense,
+    )
+}
 
 Call = Callable[[], Any]
 Without = Callable[[], contextlib.AbstractContextManager[Any]]
@@ -84,6 +87,12 @@ def everywhere(function: Callable[..., Any], other: Callable[..., Any]) -> Itera
         yield
 
 
+def current(name: str) -> Callable[..., Any]:
+    """Return what the package has under the name of a loop of a step now."""
+    found = getattr(adam, name, None) or getattr(steps, name)
+    return cast(Callable[..., Any], found)
+
+
 @contextlib.contextmanager
 def clocked(spent: Times) -> Iterator[None]:
     """Add up the time in each loop of a step, in `spent`, whatever it is done with."""
@@ -100,7 +109,7 @@ def clocked(spent: Times) -> Iterator[None]:
 
     with contextlib.ExitStack() as stack:
         for name in (*STEP_LOOPS, "mean_bags"):
-            function = getattr(steps, name)
+            function = current(name)
             stack.enter_context(everywhere(function, clock(name, function)))
         yield
 
@@ -115,7 +124,7 @@ def without_step_loop(name: str) -> Iterator[None]:
         with replaced(bag, "is_native", lambda *tensors: False):
             yield
     else:
-        function = getattr(steps, name)
+        function = STEP_LOOPS[name]
 
         def slowly(*args: Any, **kwargs: Any) -> Any:
             groups = next((i for i, one in enumerate(args) if isinstance(one, steps.Groups)), None)
