@@ -29,6 +29,7 @@ from torch import nn
 from torch.nn import functional
 
 import finetune_embed as fe
+from finetune_embed.optim import adam
 from finetune_embed.optim import kernels as _kernels
 
 TEXTS, WORDS, CLASSES, VOCABULARY = 512, 40, 10, 400_000
@@ -179,7 +180,7 @@ def one_loop(rows: int, size: int, ids: list[torch.Tensor]) -> Alone:
         rate, eps = torch.full((len(at),), -1e-3), torch.full((len(at),), 1e-8)
         given = (weight, its.rows, gradient, its, *moments, at, rate, eps)
         started = time.perf_counter()
-        _kernels.adam_rows(*given, clip=None, decay=None, betas=betas)
+        adam.adam_rows(*given, clip=None, decay=None, betas=betas)
         return time.perf_counter() - started
 
     return Alone("one loop", rows, part)

@@ -16,7 +16,7 @@ from ..training.ranges import WholeNumber
 from ..training.resolve import resolve
 from ..training.runtime.processes import Processes
 from ..training.runtime.progress import CountBar
-from ..training.settings import Keywords, Settings
+from ..training.settings import Keywords, Settings, settings_from
 from ..training.signatures import document
 from .folder import open_folder
 from .inputs import open_inputs
@@ -253,7 +253,7 @@ def _check(settings: Keywords, seeds: int, budget: int) -> Settings:
                 remedy="pass it to finetune, with the recipe",
             )
     values: dict[str, Any] = {"lr": START_LR, **settings}
-    given = resolve(Settings(**values))
+    given = resolve(settings_from("compare", values))
     if Processes(given.device).count > 1:
         raise DataError(
             "compare runs in one process", remedy="start it without accelerate and torchrun"

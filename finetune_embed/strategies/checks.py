@@ -75,6 +75,9 @@ def check_moved(embedding: nn.Module, before: torch.Tensor, lr: float) -> int:
     elif weight.grad is None:
         reason = "it has no gradient, so the loss does not depend on it"
         remedy = "use the embedding in the model's forward pass"
+    elif not bool(weight.grad.to_dense().any()):
+        reason = "its gradient is exactly 0, as after units that no longer activate"
+        remedy = "use a smaller learning rate, or another head"
     else:
         reason = "it has a gradient, so no optimizer steps it"
         remedy = "find out why with check_optimizer(optimizer, embedding)"

@@ -24,7 +24,7 @@ from .run.record import check_same
 from .run.run import Run
 from .runtime.processes import Processes, check_device
 from .runtime.threads import worthwhile_threads
-from .settings import Keywords, Settings
+from .settings import Keywords, Settings, settings_from
 from .signatures import document
 from .tasks import task_of
 from .tuning import Tuning
@@ -61,7 +61,7 @@ def finetune(
         FinetuneEmbedError: the vectors, the data set, a setting or the folder cannot be used, or
             the strategy tunes the table and no row moved. See `errors`.
     """
-    given = resolve(Settings(**settings))
+    given = resolve(settings_from("finetune", settings))
     processes = Processes(given.device)
     check_device(processes.device)
     config = {

@@ -9,8 +9,9 @@ range checks and the table in docs/training.md are made from it.
 
 from __future__ import annotations
 
+import difflib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
@@ -33,6 +34,7 @@ __all__ = [
     "Settings",
     "name_of",
     "settings_fields",
+    "settings_from",
 ]
 
 #: Settings of where and how a run is made. They do not change its result, and `config.yaml` leaves
@@ -272,6 +274,21 @@ def name_of(thing: Any) -> str:
 def settings_fields() -> dict[str, Field[Any]]:
     """Return the definition of each setting by name."""
     return {one.name: one for one in fields(Settings)}
+
+
+def settings_from(function: str, keywords: Mapping[str, Any]) -> Settings:
+    """Return the settings that a function was called with.
+
+    Raises:
+        TypeError: one is not a setting.
+    """
+    known = [one.name for one in fields(Settings)]
+    for name in keywords:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise TypeError(f"{function}() got an unexpected keyword argument {name!r}{hint}")
+    return Settings(**keywords)
 
 
 class Keywords(TypedDict, total=False):
