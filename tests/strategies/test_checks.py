@@ -125,6 +125,16 @@ def test_a_row_mask_that_leaves_no_row():
         fe.check_moved(model.embedding, before, 0.1)
 
 
+def test_a_gradient_of_exactly_zero():
+    model = Model()
+    with torch.no_grad():
+        model.output.weight.zero_()
+    before = model.embedding.weight.detach().clone()
+    train_one(model, torch.optim.SGD(model.embedding.parameters(), lr=0.1))
+    with pytest.raises(fe.StrategyError, match="exactly 0, .*; use a smaller learning rate"):
+        fe.check_moved(model.embedding, before, 0.1)
+
+
 def test_an_optimizer_without_the_table():
     model = Model()
     before = model.embedding.weight.detach().clone()
