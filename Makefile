@@ -39,7 +39,7 @@ quickstart: $(VENV)/installed
 	$(BIN)/finetune-embed quickstart
 
 check: $(VENV)/installed-dev
-	$(PYTEST) -m 'not slow'
+	$(PYTEST) -m 'not slow' --hypothesis-profile fast
 
 test: $(VENV)/installed-dev
 	$(PYTEST)

@@ -14,11 +14,12 @@ from hypothesis import settings
 from finetune_embed import EmbeddingTable
 
 settings.register_profile("suite", deadline=None, max_examples=100, database=None)
-settings.load_profile("suite")
+settings.register_profile("fast", settings.get_profile("suite"), max_examples=15)  # make check
 
 
-def pytest_configure() -> None:
-    """Let Ctrl-C interrupt: what a shell starts in the background is born deaf to it."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the number of examples, and let Ctrl-C interrupt, which background jobs ignore."""
+    settings.load_profile(config.getoption("--hypothesis-profile") or "suite")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
