@@ -81,6 +81,7 @@ WITHOUT_TORCH = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", WITHOUT_TORCH, ids=lambda words: words[0])
 def test_files_are_read_and_written_without_torch(words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -468,6 +468,7 @@ def test_other_pairs_under_the_same_name_are_refused(table, tmp_path):
         )
 
 
+@pytest.mark.slow
 def test_the_recipe_reproduces_its_run(table, tmp_path):
     folder = tmp_path / "which"
     fe.compare(["FullTune"], VECTORS, REVIEWS, output_dir=folder, batch_size=32, **FAST)

@@ -191,6 +191,7 @@ OPTIONS = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(NOISE, OPTIONS, st.integers(1, 40))
 @example(b"a 1 2\nb 3 4\n\n\nc 5 6\n", {}, 7)

@@ -214,6 +214,7 @@ def test_a_number_too_large_for_float32_is_named(write):
         load_numpy(path, keys=["w1", "w290000", "w290001"], words=words)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["in place", "columns", "doubles", "stream", "deflated"])
 def test_keys_limit_and_duplicates_over_many_blocks(how, tmp_path):
     count = 70_000

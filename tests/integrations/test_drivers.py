@@ -225,6 +225,7 @@ def test_every_strategy_is_driven():
     assert driven == set(KNOWN)
 
 
+@pytest.mark.slow
 def test_sparse_gradients_that_a_trainer_can_not_clip_are_errors(tmp_path):
     with pytest.raises(
         fe.StrategyError, match=r"; make the table without sparse=True: to_embedding\("

@@ -105,6 +105,7 @@ def test_the_ranks_have_the_same_bits(ranks):
     assert all(torch.equal(a, b) for a, b in zip(*(r["exchanged"] for r in ranks), strict=True))
 
 
+@pytest.mark.slow
 def test_the_table_is_that_of_one_process_with_both_halves_of_the_batch(ranks):
     table, layer, groups = parameters()
     optimizer = fe.RowAdamW(groups, **OPTIONS)
@@ -123,6 +124,7 @@ def test_the_table_is_that_of_one_process_with_both_halves_of_the_batch(ranks):
     assert (table - random(V, D, seed=99)).abs().max() > 0.3
 
 
+@pytest.mark.slow
 def test_the_norm_is_that_of_the_mean_gradient(ranks):
     clipped, everything = [], []
     for step in range(STEPS):
@@ -139,11 +141,13 @@ def test_the_norm_is_that_of_the_mean_gradient(ranks):
     )
 
 
+@pytest.mark.slow
 def test_rows_whose_halves_cancel_are_not_touched(ranks):
     rows, last = ranks[0]["rows"], ranks[0]["last rows"]
     assert sorted(rows[last].tolist()) == [5, 6]
 
 
+@pytest.mark.slow
 def test_the_mean_over_ranks_by_hand(ranks):
     rows, values = ranks[0]["exchanged"]
     one, two = random(3, D, seed=0), random(1, D, seed=1)

@@ -102,6 +102,7 @@ def test_a_folder_with_files_of_others(compare, command, tmp_path):
     assert command(out="another") == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["resume", "overwrite"])
 @follows("comparison/folder.py", "the folder holds a comparison")
 def test_a_folder_with_a_comparison(compare, command, tmp_path, how):
@@ -114,6 +115,7 @@ def test_a_folder_with_a_comparison(compare, command, tmp_path, how):
     assert command(f"--{how}") == ""
 
 
+@pytest.mark.slow
 @follows("training/run/record.py", "it was written with")
 def test_a_comparison_with_other_settings(compare, command, tmp_path):
     compare(output_dir=tmp_path / "a", batch_size=8)

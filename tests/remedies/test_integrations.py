@@ -85,6 +85,7 @@ def with_transformers(tmp_path):
     return train
 
 
+@pytest.mark.slow
 @follows("integrations/transformers.py", "needs validation scores")
 def test_transformers_without_evaluation(with_transformers):
     with pytest.raises(StrategyError, match=r"TrainingArguments\(\.\.\., eval_strategy='epoch'\)$"):
@@ -92,6 +93,7 @@ def test_transformers_without_evaluation(with_transformers):
     with_transformers(PLATEAU, eval_strategy="epoch")
 
 
+@pytest.mark.slow
 @follows("integrations/transformers.py", "computes the norm of all gradients")
 def test_transformers_with_a_sparse_table(with_transformers):
     with pytest.raises(StrategyError, match=r"without sparse=True: to_embedding\(table, vocab\);"):
