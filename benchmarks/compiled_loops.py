@@ -153,7 +153,7 @@ def seconds(call: Call) -> float:
     return time.perf_counter() - started
 
 
-def told(times: list[float]) -> str:
+def cell(times: list[float]) -> str:
     """Return the median and the range of some times."""
     return f"{statistics.median(times):8.3f} s ({min(times):.3f} to {max(times):.3f})"
 
@@ -166,7 +166,7 @@ def beside(operation: str, loop: str, call: Call, slow: Without, runs: int) -> N
         with slow():
             python.append(seconds(call))
     ratio = statistics.median(python) / statistics.median(compiled)
-    print(f"{operation:<34}{loop:<14}{told(compiled)}  {told(python)} {ratio:7.2f}x", flush=True)
+    print(f"{operation:<34}{loop:<14}{cell(compiled)}  {cell(python)} {ratio:7.2f}x", flush=True)
 
 
 def vector_files(glove: str, folder: Path, runs: int) -> None:
@@ -234,7 +234,7 @@ def training(glove: str, data: Path, head: str, runs: int) -> None:
             with slow():
                 python = [spent_in()[name] for _ in range(runs)]
             ratio = statistics.median(python) / statistics.median(compiled)
-            print(f"{'  in the loop':<48}{told(compiled)}  {told(python)} {ratio:7.2f}x")
+            print(f"{'  in the loop':<48}{cell(compiled)}  {cell(python)} {ratio:7.2f}x")
     beside("training run", "tokenization", train, partial(without, tokenization), runs)
     beside("training run", "all of a step", train, partial(without, steps), runs)
     beside("training run", "all", train, partial(without, steps, tokenization, files), runs)

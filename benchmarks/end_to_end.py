@@ -4,18 +4,19 @@
 
 DIR has a folder for each data set (20newsgroups, imdb, banking77, sst2, trec6) with train, test and
 perhaps validation files in Parquet, columns text and label. `benchmarks/peers.py` says how to make
-the environment of the peers. `--json` keeps a line for each run; what is in it is not run again, so
-that the whole can be run in pieces (`--sets`, `--tools`, `--seeds`).
+the environment of the peers. `--json` keeps a line for each run and finished runs are not
+repeated, so you can run the benchmark in parts (`--sets`, `--tools`, `--seeds`).
 
-What is held equal: the rows of the three splits (a seeded tenth of the training rows where there is
-no validation split), their shuffled order, two threads, whole processes timed from start to end,
-and accuracy of the predicted labels of the test split, which none sees while it is timed. fastText
-cuts words at blanks alone, so it is given the words as `Tokenizer` cuts them, lower-cased as GloVe
-has them: its best case, made beforehand and not timed, as is the header line that it wants in a
-vector file. It gets every row of that file, as a user would give it; it can't stop early, so its
-settings were chosen by validation accuracy beforehand (`--search fasttext`) and only the run with
-them is timed. model2vec has its defaults and its early stopping, and cuts lower-cased texts as
-BERT's tokenizer does before it looks for pieces: our cut gave it the same accuracy in more time.
+Equal for all tools: the examples of the three splits (a seeded tenth of the training examples is
+the validation split of a data set without one), their shuffled order, two threads, the time of the
+process from start to end, and the accuracy of the predicted labels of the test split, which no tool
+sees while it is timed. fastText splits texts at blanks only, so it gets the tokens of `Tokenizer`,
+lower-cased like the words of GloVe: its best case. Making them is not timed, nor is adding the
+header line that it requires in a vector file. It gets every row of that file, as a user would give
+it. It can't stop early, so its settings were chosen by validation accuracy beforehand (`--search
+fasttext`), and only the run with them is timed. model2vec has its defaults and its early stopping,
+and splits lower-cased texts into words as BERT's tokenizer does before it looks for pieces: with our
+tokenizer it had the same accuracy in more time.
 """
 
 from __future__ import annotations

@@ -83,8 +83,8 @@ def make_texts(folder: Path, rows: int) -> None:
     for name, count in (("train", TEXTS), ("validation", HELD_OUT)):
         labels = random.integers(0, 2, count)
         drawn = random.choice(len(seen), (count, LENGTH), p=chance / chance.sum())
-        telling = random.random((count, LENGTH)) < 0.1  # words of one class, 100 for each
-        drawn[telling] = (random.integers(0, 100, (count, LENGTH)) + 100 * labels[:, None])[telling]
+        typical = random.random((count, LENGTH)) < 0.1  # words of one class, 100 for each
+        drawn[typical] = (random.integers(0, 100, (count, LENGTH)) + 100 * labels[:, None])[typical]
         if name == "train":  # every word once
             drawn.reshape(-1)[-len(seen) :] = random.permutation(len(seen))
         with open(folder / f"{name}.jsonl", "w") as file:
@@ -96,7 +96,7 @@ def make_texts(folder: Path, rows: int) -> None:
 
 
 def stage(name: str) -> None:
-    """Tell the process that measures what comes next."""
+    """Print the name of the next stage for the process that measures."""
     print(f"stage {name}", flush=True)
 
 

@@ -37,7 +37,7 @@ def fasttext_train(output: Path, train: str, seed: int, **settings: Any) -> None
 
 
 def fasttext_predict(output: Path, texts: Path) -> list[str]:
-    """Return the label of each line; its own label, which it starts with, is cut off."""
+    """Predict a label for each line, without the line's own label at its start."""
     import fasttext
 
     lines = [line.partition(" ")[2] for line in texts.read_text().split("\n")[:-1]]
@@ -62,7 +62,7 @@ def model2vec_train(output: Path, vectors: str, data: str, seed: int, **settings
 
 
 def _read_glove(path: str) -> tuple[list[str], Any]:
-    """Return the words and rows of a GloVe file, by the fastest reader at hand there."""
+    """Return the words and rows of a GloVe file, by the fastest reader in that environment."""
     import numpy as np
     from pyarrow import csv
 

@@ -1,10 +1,10 @@
-"""The whole way on real input, from a GloVe text file to a tuned file, by the command line.
+"""From a GloVe text file and real reviews to a tuned file, on the command line.
 
     python benchmarks/pros_cons.py glove.6B.50d.txt DIR
 
-DIR holds the pros-and-cons reviews: train, validation and test files with columns text and label.
-Prints accuracy over seeds, the wall time of the whole command, and whether the exported table has
-the very bits of the imported one in every row outside the training vocabulary.
+DIR has the pros-and-cons reviews: train, validation and test files with columns text and label.
+Prints the accuracy over seeds, the wall time of the command, and whether every row outside the
+training vocabulary is bit-identical in the imported and the exported table.
 """
 
 from __future__ import annotations

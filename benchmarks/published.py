@@ -8,7 +8,7 @@ the vectors of both stand in the table:
 
 - We have GloVe 6B in 100 dimensions; the papers have 300, of GloVe (Iyyer et al. 2015) or of
   word2vec (Kim 2014).
-- Stanford's treebank (sst2, sst5) is at hand as sentences; both papers train on its phrases too.
+- Stanford's treebank (sst2, sst5) is used as sentences only; both papers train on its phrases too.
 - mr is one split of ten; the papers report cross-validation.
 - We train with RowAdamW and choose the epoch by validation accuracy, on a tenth of the training
   split where a set has no validation split; Iyyer et al. have Adagrad, Kim has Adadelta and a

@@ -43,7 +43,7 @@ def seconds(call: Call) -> float:
     return time.perf_counter() - started
 
 
-def told(times: list[float]) -> str:
+def cell(times: list[float]) -> str:
     """Return the median and the range of some times."""
     return f"{statistics.median(times):8.3f} s ({min(times):.3f} to {max(times):.3f})"
 
@@ -56,9 +56,9 @@ def against(name: str, ours: Call, peers: dict[str, Call], runs: int) -> None:
         own.append(seconds(ours))
         for peer, call in peers.items():
             others[peer].append(seconds(call))
-    line = f"{name:<34}{told(own)}"
+    line = f"{name:<34}{cell(own)}"
     for peer, times in others.items():
-        line += f"   {peer} {told(times)} {statistics.median(times) / statistics.median(own):5.1f}x"
+        line += f"   {peer} {cell(times)} {statistics.median(times) / statistics.median(own):5.1f}x"
     print(line, flush=True)
 
 
@@ -149,7 +149,7 @@ def memory(gloves: list[str], folder: Path) -> None:
     for _ in range(9):
         by_number.append(seconds(lambda: np.array(fe.load_vectors(saved).vectors[rows // 2])))
         by_word.append(seconds(lambda: np.array(fe.load_vectors(saved)["the"])))
-    print(f"{'first row by number':<34}{told(by_number)}\n{'first word':<34}{told(by_word)}")
+    print(f"{'first row by number':<34}{cell(by_number)}\n{'first word':<34}{cell(by_word)}")
     mapped = fe.load_vectors(saved).vectors
     print(f"{'the table is a view of the file':<34}{not mapped.flags.owndata}; {peak(saved)}")
 

@@ -62,15 +62,15 @@ def main() -> None:
         run("Texts", str(HERE / "tokenize_texts.py"), str(texts))
     if options.vectors and options.data:
         last = options.vectors[-1]
-        told = (last, str(options.data), *seeds)
-        run("Published references", str(HERE / "published.py"), *told, *kept("published"))
+        arguments = (last, str(options.data), *seeds)
+        run("Published references", str(HERE / "published.py"), *arguments, *kept("published"))
         if options.tasks:
             script = str(HERE / "tasks.py")
-            run("Further tasks", script, last, options.tasks, *seeds, *kept("tasks"))
+            run("Other tasks", script, last, options.tasks, *seeds, *kept("tasks"))
         if options.peers:
             script = str(HERE / "end_to_end.py")
-            told = (*told, "--peers", options.peers, *kept("end_to_end"))
-            run("fastText and model2vec", script, *told)
+            arguments = (*arguments, "--peers", options.peers, *kept("end_to_end"))
+            run("fastText and model2vec", script, *arguments)
 
 
 if __name__ == "__main__":

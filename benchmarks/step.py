@@ -210,8 +210,8 @@ def race(cases: Sequence[Case | Alone]) -> None:
         frozen, *peers = (middles.get((peer, case.rows)) for peer in (FROZEN, SPARSE, DENSE))
         cells.append(f"{middle / frozen:>12.1f}" if frozen else f"{'':>12}")
         cells += [f"{peer / middle:>12.1f}" if peer else f"{'':>12}" for peer in peers]
-        told = f"{case.name}, {case.rows:,}"
-        print(f"{told:<34}" + "".join(cells) + f"{case.state_bytes() / 1e6:>12.1f}", flush=True)
+        label = f"{case.name}, {case.rows:,}"
+        print(f"{label:<34}" + "".join(cells) + f"{case.state_bytes() / 1e6:>12.1f}", flush=True)
     for case in cases:
         if isinstance(case, Alone) and (peer := middles.get((SPARSE, case.rows))):
             least = middles[FROZEN, case.rows] + median(case.warm)
@@ -249,8 +249,8 @@ def parts(size: int, ids: list[torch.Tensor]) -> None:
             loop: median(every) * len(every) / len(steps) for loop, every in clocked.seconds.items()
         }
         of_step["all else"] = median(steps) - sum(of_step.values())
-        told = ", ".join(f"{loop} {1000 * seconds:.2f}" for loop, seconds in of_step.items())
-        print(f"{name}, x {size}: {1000 * median(steps):.2f} ms: {told}", flush=True)
+        per_loop = ", ".join(f"{loop} {1000 * seconds:.2f}" for loop, seconds in of_step.items())
+        print(f"{name}, x {size}: {1000 * median(steps):.2f} ms: {per_loop}", flush=True)
 
 
 def main() -> None:

@@ -89,9 +89,9 @@ def main() -> None:
                 key = {"set": job.data, "head": job.head, "strategy": strategy, "seed": seed}
                 key |= {"epochs": job.epochs, "vectors": options.vectors.name}
                 found.append(runs.get(key, partial(train, base, folder, job, strategy, seed)))
-            told = "  ".join(f"{n} {spread([one[n] for one in found])}" for n in job.scores)
+            shown = "  ".join(f"{n} {spread([one[n] for one in found])}" for n in job.scores)
             seconds = statistics.median(one["seconds"] for one in found)
-            print(f"{job.data:<18}{job.head:<17}{strategy:<10}{told}  {seconds:.0f} s", flush=True)
+            print(f"{job.data:<18}{job.head:<17}{strategy:<10}{shown}  {seconds:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
-"""Cutting texts into words and mapping them to ids, beside the tokenizers library.
+"""Tokenize texts and map them to ids, compared with the tokenizers library.
 
 python benchmarks/tokenize_texts.py imdb/train.parquet [--column text] [--runs 5]
 
 Ours and the peer take turns; each figure is the median of the runs, with their range. The peer is
-given the vocabulary and maps texts to ids on all cores; ours collects the vocabulary from the same
-cut as well, or is given it, or is given the texts as they were cut before. All find the same ids,
-which is checked.
+given the vocabulary and maps texts to ids on all cores. Ours also collects the vocabulary, or is
+given the vocabulary, or is given the tokenized texts too. The script checks that all ids are equal.
 """
 
 from __future__ import annotations
