@@ -15,8 +15,8 @@ lower-cased like the words of GloVe: its best case. Making them is not timed, no
 header line that it requires in a vector file. It gets every row of that file, as a user would give
 it. It can't stop early, so its settings were chosen by validation accuracy beforehand (`--search
 fasttext`), and only the run with them is timed. model2vec has its defaults and its early stopping,
-and splits lower-cased texts into words as BERT's tokenizer does before it looks for pieces: with our
-tokenizer it had the same accuracy in more time.
+and splits lower-cased texts into words as BERT's tokenizer does before it looks for pieces: with
+our tokenizer it had the same accuracy in more time.
 """
 
 from __future__ import annotations
