@@ -1,14 +1,17 @@
-"""Which strategy wins where: data sets, whole and a tenth of them, by `fe.compare`.
+"""Compare strategies with `fe.compare` on several data sets, with 10% and 100% of the examples.
 
     python recipes/which_strategy.py --vectors glove.6B.50d.txt --data DIR --output-dir which
 
-DIR has a folder for each data set (sst2, mr, trec6, banking77, clinc150), with files named by split
+DIR has a folder for each data set (sst2, mr, trec6, banking77, clinc150), with one file per split
 and columns `text` and `label`. Every strategy has the same budget: its learning rate is searched
-with one seed, and it is judged by five others; see `compare`. The tenth is one stratified sample of
-the training rows, the same for all; validation and test splits stay as they are, and where there is
-no validation split, a tenth of the rows that are trained on is one. `--word-pairs` names files of
-pairs of words with people's scores. What is finished is not run again. `--smoke` runs in a minute,
-offline, on the embedded demo.
+with one seed, and it is scored with five other seeds; see `compare`. The 10% are one stratified
+sample of the training examples, the same for all strategies. The validation and test splits are
+unchanged; without a validation split, a tenth of the sampled training examples is held out.
+`--word-pairs` names files of word pairs with human similarity scores. Finished runs are not
+repeated. `--smoke` takes a minute, offline, on the included demo.
+
+Prints Markdown: each comparison, then a table of all test scores and one of the effect of tuning on
+the vectors.
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ Results = dict[tuple[str, float], fe.Comparison]
 
 
 def part_of(folder: Path, share: float) -> Any:
-    """Return a data set with a share of its training rows, as many of each class as there are."""
+    """Return a data set with a share of its training examples, stratified by class."""
     if share == 1:
         return folder
     splits = open_splits(folder)
@@ -41,7 +44,7 @@ def part_of(folder: Path, share: float) -> Any:
 
 
 def main(options: argparse.Namespace) -> Results:
-    """Run what is missing, print each comparison, and return all."""
+    """Run the comparisons that are not finished yet, print each, and return all."""
     found: Results = {}
     for name in options.sets:
         for share in options.shares:
@@ -57,16 +60,16 @@ def main(options: argparse.Namespace) -> Results:
                 output_dir=options.output_dir / f"{name}-{share:.0%}".replace("%", ""),
                 resume=True,
             )
-            print(f"\n## {name}, {share:.0%} of the training rows\n", flush=True)
-            print(found[name, share], flush=True)
+            print(f"\n## {name}, {share:.0%} of the training examples\n", flush=True)
+            print(found[name, share].markdown(), flush=True)
     return found
 
 
 def table(found: Results) -> str:
     """Return test scores of all strategies on all data sets as a Markdown table.
 
-    Bold: the best on validation and all that the test texts can't tell from it. An arrow: what the
-    comparison recommends.
+    Bold: the best on validation, and every strategy whose test score does not differ significantly
+    from it. Arrow: what the comparison recommends.
     """
     cases = list(found)
     heads = ["strategy", *(f"{name} {share:.0%}" for name, share in cases)]
@@ -83,19 +86,20 @@ def table(found: Results) -> str:
     return "\n".join(lines)
 
 
-def kept(found: Results) -> str:
-    """Return what each strategy keeps, as a Markdown table of means over all comparisons."""
+def effects(found: Results) -> str:
+    """Return how each strategy changes the vectors: means over all comparisons, in Markdown."""
     pairs = list(next(iter(found.values())).word_pairs)
-    heads = ["strategy", "gain over Freeze", "gain of FullTune kept", "movement", "neighbours kept"]
-    lines = [f"| {' | '.join([*heads, *pairs])} |", "|---" * (len(heads) + len(pairs)) + "|"]
+    heads = ["strategy", "gain over Freeze", "share of FullTune's gain", "movement"]
+    heads += ["neighbours kept", *pairs]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    full_gain = fmean([one.standing("FullTune").difference for one in found.values()])
     for strategy in next(iter(found.values())).standings:
         name = strategy.strategy
-        all_of_it = [one.standing(name) for one in found.values()]
-        whole = [one.standing("FullTune") for one in found.values()]
-        gain, most = fmean([s.difference for s in all_of_it]), fmean([s.difference for s in whole])
-        cells = [f"{100 * gain:+.1f}", f"{gain / most:.0%}"]
-        cells.append(f"{fmean([s.median_movement for s in all_of_it]):.1%}")
-        cells.append(f"{fmean([s.neighbour_overlap for s in all_of_it]):.1%}")
+        standings = [one.standing(name) for one in found.values()]
+        gain = fmean([s.difference for s in standings])
+        cells = [f"{100 * gain:+.1f}", f"{gain / full_gain:.0%}"]
+        cells.append(f"{fmean([s.median_movement for s in standings]):.1%}")
+        cells.append(f"{fmean([s.neighbour_overlap for s in standings]):.1%}")
         for pair in pairs:
             changes = [
                 one.standing(name).word_pairs[pair] - one.word_pairs[pair] for one in found.values()
@@ -106,7 +110,7 @@ def kept(found: Results) -> str:
 
 
 def command_line(arguments: Sequence[str] | None = None) -> None:
-    """Read the command line, run, print the tables."""
+    """Read the command line, run the comparisons and print the tables."""
     parser = argparse.ArgumentParser(description="Compare strategies on several data sets.")
     parser.add_argument("--vectors", type=Path)
     parser.add_argument("--data", type=Path)
@@ -118,7 +122,7 @@ def command_line(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--budget", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--smoke", action="store_true", help="a few runs on the embedded demo")
+    parser.add_argument("--smoke", action="store_true", help="a few runs on the included demo")
     options = parser.parse_args(arguments)
     if options.smoke:
         options.vectors, options.data, options.sets = VECTORS, REVIEWS.parent, [REVIEWS.name]
@@ -127,7 +131,7 @@ def command_line(arguments: Sequence[str] | None = None) -> None:
     if options.vectors is None or options.data is None:
         parser.error("give --vectors FILE and --data DIR, or --smoke")
     found = main(options)
-    print(f"\n## Test scores\n\n{table(found)}\n\n## What is kept\n\n{kept(found)}")
+    print(f"\n## Test scores\n\n{table(found)}\n\n## Effect on the vectors\n\n{effects(found)}")
 
 
 if __name__ == "__main__":
