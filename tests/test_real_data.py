@@ -1,8 +1,7 @@
-"""The whole way on real data sets and real vectors, where they are at hand.
+"""From vectors and a data set to a tuned file, on real data; skipped without it.
 
-The data sets are looked for in the folder that FINETUNE_EMBED_DATA names, or in `shared/data`
-beside the project; a whole GloVe 6B 50d text file at FINETUNE_EMBED_GLOVE. Without the file, the
-embedded slice of it stands in.
+The environment variable FINETUNE_EMBED_DATA names the folder of data sets, and FINETUNE_EMBED_GLOVE
+the complete GloVe 6B 50d text file. Without that file, only the included slice of it is used.
 """
 
 from __future__ import annotations
@@ -16,14 +15,17 @@ import pytest
 import finetune_embed as fe
 from finetune_embed.demo import VECTORS
 
-DATA = Path(os.environ.get("FINETUNE_EMBED_DATA", Path(__file__).parents[2] / "shared" / "data"))
+DATA = os.environ.get("FINETUNE_EMBED_DATA", "")
 GLOVE = os.environ.get("FINETUNE_EMBED_GLOVE", "")
-PROS_CONS = DATA / "text" / "pros_cons"
+PROS_CONS = Path(DATA, "text", "pros_cons")
 
 pytestmark = [
     pytest.mark.realdata,
     pytest.mark.slow,
-    pytest.mark.skipif(not PROS_CONS.is_dir(), reason=f"the real data sets are not at {DATA}"),
+    pytest.mark.skipif(
+        not (DATA and PROS_CONS.is_dir()),
+        reason="FINETUNE_EMBED_DATA names no folder with text/pros_cons",
+    ),
 ]
 
 
@@ -34,7 +36,7 @@ pytestmark = [
         pytest.param(
             GLOVE,
             0.87,
-            id="whole",
+            id="complete",
             marks=pytest.mark.skipif(not GLOVE, reason="FINETUNE_EMBED_GLOVE names no file"),
         ),
     ],

@@ -8,7 +8,7 @@ A test in this folder makes an error happen, does what its remedy says, and pass
             fe.load_glove(path, limit=0)
         fe.load_glove(path, limit=1)
 
-The fragment is a part of the source of the call that makes the error, by which it is told apart.
+The fragment is a part of the source of the call that makes the error, and identifies that call.
 """
 
 from __future__ import annotations
