@@ -1,4 +1,4 @@
-# make quickstart   install into .venv and run the main job on the embedded demo
+# make quickstart   install into .venv and run the main job on the included demo
 # make check        install the test tools too and run the fast tests
 # make test         run every test
 # make lint         style and types

@@ -1,9 +1,9 @@
 """How little word vectors move in training: four words by hand, then a real run, then an analogy.
 
-    python recipes/how_little_they_move.py                                  # the embedded demo
+    python recipes/how_little_they_move.py                                  # the included demo
     python recipes/how_little_they_move.py --vectors glove.6B.50d.txt --data DIR --plot out.png
 
-Without options it runs on the embedded demo, whose reviews are synthetic. It prints its tables and
+Without options it runs on the included demo, whose reviews are synthetic. It prints its tables and
 writes a plot; `tests/recipes/test_how_little_they_move.py` asserts what it claims.
 """
 

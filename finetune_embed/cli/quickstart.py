@@ -41,7 +41,7 @@ LR = 0.01
 @quiet_option
 @as_json_option
 def quickstart(output_dir: Path, epochs: int, quiet: bool, as_json: bool) -> None:
-    """Tune a slice of GloVe on the embedded demo reviews with four strategies."""
+    """Tune a slice of GloVe on the included demo reviews with four strategies."""
     started = time.perf_counter()
     from ..data import open_splits
     from ..demo import REVIEWS, VECTORS
