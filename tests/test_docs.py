@@ -24,7 +24,7 @@ PAGES = {
     "docs/migration.md": (10, "locked/metrics.json"),
     "docs/strategies.md": (8, "fitted.safetensors"),
     "docs/training.md": (3, "streamed/metrics.json"),
-    "docs/which-strategy.md": (1, "which/recipe.yaml"),
+    "docs/which_strategy.md": (1, "which/recipe.yaml"),
     "docs/words.md": (4, "glove.6B.50d.txt"),
 }
 #: Pages with other libraries' trainers.
@@ -108,7 +108,7 @@ def test_the_commands_of_the_readme_run(
 def test_inspect_still_prints_the_lines_that_the_page_shows(
     reader_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ((_, shown),) = blocks_of("docs/doctor.md", "console")
+    ((_, shown),) = blocks_of("docs/inspect.md", "console")
     labels = set(re.findall(r"^(?:  )?[a-z_]+", shown, flags=re.M)) - {"  note"}
     assert len(labels) > 15
     with pytest.raises(SystemExit):
