@@ -1,8 +1,6 @@
 """`load_vectors`, which detects the format of a file, and the tables of all readers and writers.
 
-To add a format, write a module with its specification as the docstring, a `load_*` and a `save_*`
-function. Add it to `FORMATS` in `common/sniff.py`, with the code that recognises it, to `READERS`
-here, and to `SAVERS` if it can be written.
+CONTRIBUTING.md lists the steps to add a format.
 """
 
 from __future__ import annotations
