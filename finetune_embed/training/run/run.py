@@ -42,8 +42,9 @@ class Run:
         task: the task, with its labels in the order of the model's outputs.
         settings: the settings and the names of the inputs, as `config.yaml` holds them.
         record: what the run found out about its inputs, as `record.json` holds it.
-        metrics: `metrics["test"]["accuracy"]` and the like.
-        history: one record per epoch.
+        metrics: `metrics["test"]["accuracy"]` and the like. `metrics["best_epoch"]` counts from 0;
+            everything printed counts epochs from 1.
+        history: one record per epoch, whose `"epoch"` counts from 0.
         words: what became of each word of the vocabulary, as columns.
         drift: what moved; None after `load`, because a folder does not hold the base table.
         outcomes: float64 `(texts, 2)`, what each text of the test split adds to the numerator and
