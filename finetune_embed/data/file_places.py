@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,6 +56,19 @@ def _line_of_record(records: Iterator[bytes], separator: bytes, number: int) -> 
     return None
 
 
+def _line_of_unclosed_quote(records: Iterator[bytes], separator: bytes) -> int | None:
+    """Return the first line of a CSV file with a quotation mark that does not close, if any."""
+    field = rb'(?:"[^"]*(?:""[^"]*)*"|[^"%b]*)' % separator
+    fields = re.compile(rb"%b(?:%b%b)*" % (field, separator, field))
+    line = 1
+    for record in records:
+        is_open = record.split(b"\n", 1)[0].count(b'"') % 2
+        if is_open and not fields.fullmatch(record.rstrip(b"\r\n")):
+            return line
+        line += record.count(b"\n")
+    return None
+
+
 def unreadable(path: Path, error: Exception) -> DataError:
     """Return the error about a file that cannot be read, with the line if it can be found."""
     reason = str(error).strip().split("\n")[0] or type(error).__name__
@@ -65,12 +79,12 @@ def unreadable(path: Path, error: Exception) -> DataError:
                     json.loads(line.strip() or b"null")
                 except ValueError as first:
                     return DataError(f"cannot be read: {first}", where=f"{path}:{number}")
-        elif kind_of(path) in SEPARATORS and "malformed" in reason:
-            odd = next((n for n, line in enumerate(file, 1) if line.count(b'"') % 2), None)
-            if odd is not None:
+        elif kind_of(path) in SEPARATORS:
+            line = _line_of_unclosed_quote(csv_records(file), SEPARATORS[kind_of(path)].encode())
+            if line is not None:
                 return DataError(
                     "cannot be read: a quotation mark is not closed",
-                    where=f"{path}:{odd}",
+                    where=f"{path}:{line}",
                     remedy=(
                         'quote the field that holds the mark, and double the mark: "a 5"" disk"'
                     ),

@@ -48,7 +48,7 @@ def has_hidden_labels(split: Dataset | LocalDataset, column: str) -> bool:
         return False
     values = split[column][:]
     flat = chain.from_iterable(v if isinstance(v, list) else [v] for v in values)
-    return set(flat) <= {-1, None}
+    return all(label is None or label == -1 for label in flat)
 
 
 def label_lists(split: Dataset | LocalDataset, column: str, where: str) -> list[list[Any]]:

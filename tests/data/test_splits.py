@@ -291,6 +291,21 @@ def test_a_missing_file_is_never_searched_for_on_the_hub(monkeypatch, name):
             r"""a\.tsv:3: cannot be read: a quotation mark is not closed; .*: "a 5"" disk\"""",
         ),
         (
+            "a.tsv",
+            b'text\tlabel\n"a\nb"\tx\n5" disk\ty\n6" disk\tx\n',
+            r"a\.tsv:4: cannot be read: a quotation mark is not closed",
+        ),
+        (
+            "a.csv",
+            b'text,label\na,x\n"b,y\nc,x\n',
+            r"a\.csv:3: cannot be read: a quotation mark is not closed",
+        ),
+        (
+            "a.csv",
+            b'text,label\n"a\nb",x\nc,y,z\n',
+            r"a\.csv: cannot be read: found more fields",
+        ),
+        (
             "a.jsonl",
             b'{"text": "a"}\n{"text": "cut \\ud83d emoji"}\n',
             r"a\.jsonl:2: 'text' has half of a surrogate pair, as of an emoji that was cut in two",

@@ -96,6 +96,12 @@ def test_the_task_is_inferred_from_the_columns(texts, labels, name, expected):
     assert inferred(texts, labels, name) == task
 
 
+@pytest.mark.parametrize("labels", [[{"x": 1}, {"x": 2}], [[["x"]], [["y"]]]])
+def test_labels_that_are_objects_or_lists_in_lists(labels):
+    with pytest.raises(fe.DataError, match="a label in 'label' that is not a string or a whole"):
+        inferred(["a", "b"], labels)
+
+
 def test_words_and_tags_can_be_labels_of_the_text_when_asked_for():
     assert inferred(WORDS, TAGS, "multi_label") == MultiLabel(["B-X", "I-X", "O"])
 
@@ -262,6 +268,8 @@ def test_tags_that_do_not_fit_the_words_of_a_split():
         ([[], []], True),
         ([None, [-1]], True),
         ([["x"], []], False),
+        ([[["x"]], [["y"]]], False),
+        ([{"x": 1}, {"x": 2}], False),
     ],
 )
 def test_hidden_labels(labels, expected):

@@ -73,7 +73,7 @@ def _inferred(splits: Splits, text: str | Sequence[str], label: str, where: str)
     """Return the name of the task that the columns look like."""
     values = list(column_of(splits.train, label, where, "label"))
     if not any(isinstance(value, list) for value in values):
-        if values and all(_is_written_list(value) for value in set(values)):
+        if values and all(_is_written_list(value) for value in values):
             in_python = (
                 "make lists of them: dataset.map(lambda example: "
                 f"{{{label!r}: ast.literal_eval(example[{label!r}])}})"
