@@ -71,22 +71,11 @@ def check_state(entries: State, weight: torch.Tensor, number: int) -> None:
     """Check entries that are about to be loaded for a weight `(V, D)`.
 
     Raises:
-        StrategyError: they have an older layout with a slot for each row of the table, or they
-            don't fit the weight.
+        StrategyError: they don't fit the weight.
     """
-    where = f"optimizer state of parameter {number}"
     if "rows" not in entries:
-        step = entries.get("step")
-        if isinstance(step, torch.Tensor) and step.ndim:
-            raise StrategyError(
-                f"a slot for each of {len(step):,} rows, the layout of an older version; this one "
-                "has slots for touched rows only",
-                where=where,
-                value=len(step),
-                remedy="start the run over, or continue without the old moments: build "
-                "RowAdamW(groups) and do not load its state",
-            )
         return
+    where = f"optimizer state of parameter {number}"
     rows = entries["rows"]
     for name in BY_ROW:
         if name in entries or name != "decay_seen":

@@ -275,8 +275,8 @@ class RowAdamW(PlainOptimizer):
             state_dict: the state of an optimizer over the same parameters.
 
         Raises:
-            StrategyError: the state has a slot for every row of a table, as older versions had, or
-                comes from parameters of other shapes or from an optimizer of another class.
+            StrategyError: the state comes from parameters of other shapes or from an optimizer of
+                another class.
         """
         check_states(state_dict, self.param_groups)
         super().load_state_dict(state_dict)  # which casts all state to the parameter's dtype

@@ -148,16 +148,6 @@ def loaded(weight: nn.Parameter, change: Any) -> None:
         assert not resumed.state
 
 
-def test_state_of_the_old_layout_is_an_error_that_says_so():
-    def old(entries: dict[str, torch.Tensor]) -> None:
-        del entries["rows"]
-        entries["step"] = torch.ones(V, dtype=torch.int64)
-        entries["exp_avg"] = entries["exp_avg_sq"] = torch.zeros(V, D)
-
-    with pytest.raises(fe.StrategyError, match=r"parameter 0: a slot for each of 50 rows, the lay"):
-        loaded(nn.Parameter(start()), old)
-
-
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [

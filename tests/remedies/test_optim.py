@@ -74,14 +74,3 @@ def test_sparse_gradients_after_dense_ones():
         else:
             with pytest.raises(StrategyError, match=r"RowAdamW\(\[\{'params': \[weight\], 'row_w"):
                 optimizer.step()
-
-
-@follows("optim/checks.py", "a slot for each of")
-def test_state_of_an_older_version():
-    weight = table_weight()
-    groups = [{"params": [weight], "row_wise": True}]
-    saved = fe.RowAdamW(groups).state_dict()
-    saved["state"][0] = {"step": torch.ones(4, dtype=torch.int64)}
-    with pytest.raises(StrategyError, match=r"build RowAdamW\(groups\) and do not load its state$"):
-        fe.RowAdamW(groups).load_state_dict(saved)
-    fe.RowAdamW(groups).step()
