@@ -46,7 +46,8 @@ class BagOfEmbeddings(nn.Module):
         super().__init__()
         if layers < 1:
             raise DataError(
-                f"layers={layers} must be 1 or more",
+                "must be 1 or more",
+                option="layers",
                 value=layers,
                 remedy="for no hidden layer give hidden=0",
             )

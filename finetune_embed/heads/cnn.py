@@ -46,10 +46,11 @@ def check_filters(filters: int, widths: Sequence[int]) -> None:
         DataError: there is none, or a window has no words.
     """
     if filters < 1:
-        raise DataError(f"filters={filters} must be 1 or more", value=filters)
+        raise DataError("must be 1 or more", option="filters", value=filters)
     if not widths or min(widths) < 1:
         raise DataError(
-            f"widths={widths} must be one or more numbers of words",
+            "must be one or more numbers of words",
+            option="widths",
             value=widths,
             remedy="give, for example, widths=(3, 5)",
         )
@@ -91,7 +92,8 @@ class KimCNN(nn.Module):
         super().__init__()
         if channels not in (1, 2):
             raise DataError(
-                f"channels={channels} must be 1, or 2 for a second one that keeps the start",
+                "must be 1, or 2 for a second one that keeps the start",
+                option="channels",
                 value=channels,
             )
         check_filters(filters, widths)

@@ -45,7 +45,7 @@ class BiLSTMTagger(nn.Module):
         super().__init__()
         for name, value in (("hidden", hidden), ("layers", layers)):
             if value < 1:
-                raise DataError(f"{name}={value} must be 1 or more", value=value)
+                raise DataError("must be 1 or more", option=name, value=value)
         self.embedding = embedding
         self.dropout = nn.Dropout(dropout)
         self.lstm = nn.LSTM(
@@ -106,10 +106,11 @@ class CNNTagger(nn.Module):
         super().__init__()
         check_filters(filters, widths)
         if layers < 1:
-            raise DataError(f"layers={layers} must be 1 or more", value=layers)
+            raise DataError("must be 1 or more", option="layers", value=layers)
         if not all(width % 2 for width in widths):
             raise DataError(
-                f"widths={widths} must be odd, for a window around each word",
+                "must be odd, for a window around each word",
+                option="widths",
                 value=widths,
                 remedy="give, for example, widths=(3, 5)",
             )

@@ -325,3 +325,21 @@ def test_heads_from_text_forms(embedding):
 def test_wrong_text_forms(embedding, text, message):
     with pytest.raises(DataError, match=message):
         build_head(text, embedding, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "option", "value"),
+    [
+        ("bag(layers=0)", "layers", 0),
+        ("cnn(filters=0)", "filters", 0),
+        ("cnn(widths=())", "widths", ()),
+        ("cnn(channels=3)", "channels", 3),
+        ("bilstm(hidden=0)", "hidden", 0),
+        ("cnn_tagger(layers=0)", "layers", 0),
+        ("cnn_tagger(widths=(2,))", "widths", (2,)),
+    ],
+)
+def test_errors_name_the_option_of_the_head(embedding, text, option, value):
+    with pytest.raises(DataError) as raised:
+        build_head(text, embedding, 2)
+    assert (raised.value.option, raised.value.value) == (option, value)
