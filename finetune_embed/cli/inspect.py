@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
+from .options import Names
 from .output import (
     CommandLineForm,
     as_json_option,
-    columns_of,
     member_option,
     print_json,
     vector_file,
@@ -23,6 +23,7 @@ __all__ = ["inspect"]
 @click.option("--data", help="Data set whose coverage to report, with recommended settings.")
 @click.option(
     "--text",
+    type=Names(one=True),
     default="text",
     show_default=True,
     help="Its column of texts, or several separated by commas.",
@@ -35,7 +36,7 @@ def inspect(
     context: click.Context,
     file: Path,
     data: str | None,
-    text: str,
+    text: str | list[str],
     member: str | None,
     strict: bool,
     as_json: bool,
@@ -46,7 +47,7 @@ def inspect(
     """
     from ..inspection import inspect as inspect_file
 
-    report = inspect_file(vector_file(file), data, columns_of(text), member=member)
+    report = inspect_file(vector_file(file), data, text, member=member)
     form = CommandLineForm(context.command)
     if as_json:
         print_json(report.to_dict(form))

@@ -21,7 +21,6 @@ from ..training.run.file_names import TABLE
 __all__ = [
     "CommandLineForm",
     "as_json_option",
-    "columns_of",
     "member_option",
     "open_table",
     "print_json",
@@ -109,9 +108,3 @@ def read_file(
 ) -> Loaded:
     """Open a table, or a part of it, with the format of its file."""
     return read_vectors(vector_file(path), keys, limit, member=member)
-
-
-def columns_of(text: str) -> str | list[str]:
-    """Return the column that an option names, or the columns, if it names several by commas."""
-    names = [name.strip() for name in text.split(",")]
-    return names[0] if len(names) == 1 else names

@@ -100,3 +100,11 @@ def test_standard_input_and_members(write, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(SOUND)))
     assert run("-") == 0
     assert capsys.readouterr().out.startswith("<stdin>: glove, 3 words x 2\n")
+
+
+@pytest.mark.parametrize("columns", ["text", " text ", "title,text", "title, text,"])
+def test_columns_of_texts(columns, write, tmp_path, capsys):
+    data = tmp_path / "data.csv"
+    data.write_text("title,text,label\na,b,x\nc,c,y\n")
+    assert run(write(SOUND), "--data", data, "--text", columns) == 0
+    assert "coverage" in capsys.readouterr().out.lower()
