@@ -2,16 +2,16 @@
 
 ```
 FinetuneEmbedError(Exception)
-├── VectorFileError(ValueError)        a vector file that cannot be read, or a table it cannot hold
+├── VectorFileError(ValueError)        a vector file that cannot be read or written
 ├── VocabularyError(ValueError)        tokens, ids and tables that do not belong together
-├── StrategyError(ValueError)          a strategy that contradicts itself, or trains nothing
+├── StrategyError(ValueError)          a strategy or an optimizer's setting that cannot be used
 ├── DataError(ValueError)              a data set, column, label or run folder that cannot be used
 ├── DivergenceError(ArithmeticError)   a learning rate at which training diverges
 └── MissingPackageError(ImportError)   an optional package that is not installed
 ```
 
 `str(error)` is the message for a Python caller; the command line renders the same fields with its
-own spelling of options. No code reads a message.
+own form of options. No code reads a message.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ __all__ = [
 
 
 class _Unset:
-    """The value of an option that is mentioned by name only; a class can be pickled."""
+    """Stands for no value of an option; a class, since copies and pickles of it stay identical."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class FinetuneEmbedError(Exception):
     Attributes:
         what: what is wrong, in words. With `option`, the predicate of a sentence whose subject is
             the option and its value.
-        where: where it is wrong: `file:line`, a file, a folder or a split of a data set.
+        where: where it is wrong: `file:line`, a file, a folder, a split of a data set, a strategy.
         value: the value that is wrong. Only shown with `option`; otherwise `what` mentions it where
             it helps.
         remedy: what to do about it.
@@ -142,7 +142,7 @@ class FinetuneEmbedError(Exception):
 
 
 class VectorFileError(FinetuneEmbedError, ValueError):
-    """A vector file is missing, damaged or of another format, or cannot hold a table."""
+    """A vector file cannot be read or written, or its format cannot hold the table."""
 
 
 class VocabularyError(FinetuneEmbedError, ValueError):
@@ -150,7 +150,7 @@ class VocabularyError(FinetuneEmbedError, ValueError):
 
 
 class StrategyError(FinetuneEmbedError, ValueError):
-    """A strategy contradicts itself, meets the wrong optimizer, or trains nothing."""
+    """A strategy cannot be used, or a setting of it or of the optimizer is out of its range."""
 
 
 class DataError(FinetuneEmbedError, ValueError):

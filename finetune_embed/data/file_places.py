@@ -80,11 +80,12 @@ def unreadable(path: Path, error: Exception) -> DataError:
                 except ValueError as first:
                     return DataError(f"cannot be read: {first}", where=f"{path}:{number}")
         elif kind_of(path) in SEPARATORS:
-            line = _line_of_unclosed_quote(csv_records(file), SEPARATORS[kind_of(path)].encode())
-            if line is not None:
+            separator = SEPARATORS[kind_of(path)].encode()
+            start = _line_of_unclosed_quote(csv_records(file), separator)
+            if start is not None:
                 return DataError(
                     "cannot be read: a quotation mark is not closed",
-                    where=f"{path}:{line}",
+                    where=f"{path}:{start}",
                     remedy=(
                         'quote the field that holds the mark, and double the mark: "a 5"" disk"'
                     ),

@@ -28,9 +28,9 @@ def hold_out(
     """Hold out training examples for validation, or for a test, if there is no such split.
 
     Each class gives about the same share of its examples, and keeps at least one for training. If
-    examples have lists of labels, or of tags, examples are drawn until there are enough, except the
-    last one left for training with one of its labels. Both parts keep the order of the examples.
-    The choice depends only on the labels, the share and the seed.
+    examples have lists of labels, or of tags, they are drawn at random until there are enough; an
+    example stays in training if no other example there has one of its labels. Both parts keep the
+    order of the examples. The choice depends only on the labels, the share and the seed.
 
     Args:
         splits: the splits; returned unchanged if they have the split.

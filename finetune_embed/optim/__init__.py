@@ -1,4 +1,4 @@
-"""An optimizer that updates only the rows of the batch, and a bag with such a gradient."""
+"""An optimizer that updates only the batch's rows, and a mean whose gradient has only its rows."""
 
 from .bag import mean_bag
 from .exchange import broadcast_table, exchange_rows

@@ -76,7 +76,7 @@ class ChainThaw(Strategy):
     *Chain-thaw* of Felbo et al. (2017, DeepMoji, section 3.3), against overfitting with little
     data: each part adapts while the others stay fixed. The paper trains each part until its
     validation loss stops falling; here each has the same number of epochs, which gives the run a
-    known length: `epochs` times (the number of parts, and two).
+    known length: `epochs` times two more than the number of parts.
 
     Attributes:
         epochs: the number of epochs that each part trains.

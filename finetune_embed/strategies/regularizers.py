@@ -49,10 +49,10 @@ class L2SP(Anchored):
 class DeltaShrink(Anchored):
     """Shorten every row's distance from its start, small distances to exactly zero.
 
-    *Delta embedding learning* of Zhang et al. (2019, "Delta embedding learning", which learns
-    `w = w0 + delta` with the norm of each row's delta as a penalty). Here the penalty's proximal
-    step follows the optimizer's: a row's delta loses `lr * shrink` of its length, down to exactly
-    zero, which leaves words that the task does not need unchanged, bit for bit.
+    *Delta embedding learning* (Zhang et al. 2019) learns `w = w0 + delta`, with the norm of each
+    row's delta as a penalty. Here the penalty's proximal step follows the optimizer's: a row's
+    delta loses `lr * shrink` of its length, down to exactly zero, which leaves words that the task
+    does not need unchanged, bit for bit.
 
     Attributes:
         shrink: what a row loses in a step, in units of the learning rate.

@@ -54,7 +54,7 @@ def prepare(
         splits: the data set, with a validation split.
         base: the table in which words of held-out texts are looked up that training did not see.
         settings: the settings of the run.
-        tokenizer: the tokenizer, which leaves the special tokens whole.
+        tokenizer: the tokenizer, which keeps each special token as one token.
 
     Raises:
         DataError: a column is missing or not what the task needs.

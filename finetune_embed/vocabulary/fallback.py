@@ -92,7 +92,7 @@ class LookupResult:
             no step did.
         step_names: `exact` and the steps of the chain.
         composed: `(k, D)`, the vectors of the words found by `subwords`, in their order; None if
-            the chain does not have that step.
+            the chain does not have that step, or no word was left for it.
     """
 
     rows: npt.NDArray[np.int64]

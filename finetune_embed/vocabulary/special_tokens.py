@@ -1,4 +1,4 @@
-"""Special tokens: tokens that stay whole in a text, and where their rows start."""
+"""Special tokens: strings that stay one token in a text, and where their rows start."""
 
 from __future__ import annotations
 

@@ -44,8 +44,8 @@ class Tokenizer:
         lowercase: whether tokens are lower-cased.
         pattern: a regular expression (Oniguruma syntax) whose matches are the tokens.
         normalize: whether Unicode is composed (NFC) and curly apostrophes are made straight.
-        specials: tokens that are matched first, as written, and stay whole; the longest wins where
-            several begin at the same position.
+        specials: tokens that are matched first, as written, each as one token; the longest wins
+            where several begin at the same position.
     """
 
     lowercase: bool = True

@@ -39,7 +39,7 @@ class Vocabulary:
         index_to_key: the tokens in the order of their ids: `<pad>`, `<unk>`, the special tokens,
             then the words, the first of which has the id `first_word`.
         counts: int64 array `(V,)`, how often each token occurs in the data set.
-        tokenizer: how texts are split into tokens; it keeps the special tokens whole.
+        tokenizer: how texts are split into tokens; it keeps each special token as one token.
         specials: the special tokens, in the order of their ids; `<unk>` may be among them.
         first_word: the id of the first word.
     """
@@ -81,9 +81,9 @@ class Vocabulary:
             tokenizer: how to split texts into tokens; by default GloVe's convention.
                 `Tokenizer.for_table(table)` returns the one that fits a table.
             min_count: rarer words count as `<unk>`.
-            specials: tokens that stay whole in a text and get the ids after `<unk>`, even if they
-                do not occur: `Special(token, start, trainable)`, or just the token. `<unk>` may be
-                among them, to set how it starts and whether it trains.
+            specials: strings that stay one token in a text and get the ids after `<unk>`, even if
+                they do not occur: `Special(token, start, trainable)`, or just the token. `<unk>`
+                may be among them, to set how it starts and whether it trains.
 
         Raises:
             VocabularyError: several splits were passed, a column is missing, an example has no
@@ -134,7 +134,7 @@ class Vocabulary:
 
         Args:
             counts: how often each token occurs, as in `tokenize_texts(texts, tokenizer).counts`.
-            tokenizer: the tokenizer they come from; it keeps `specials` whole.
+            tokenizer: the tokenizer they come from; it keeps each of `specials` as one token.
             min_count: rarer words count as `<unk>`.
             specials: tokens that get the ids after `<unk>`.
 
@@ -221,7 +221,7 @@ class Vocabulary:
         if missing := [token for token in given if token not in known and token != UNK]:
             raise VocabularyError(
                 f"{missing[0]!r} is not a special token of the vocabulary, which does not keep it "
-                "whole in texts",
+                "as one token in texts",
                 value=missing[0],
                 remedy=(
                     "make the vocabulary with it: Vocabulary.from_texts(texts, ",

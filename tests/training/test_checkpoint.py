@@ -1,4 +1,4 @@
-"""Checkpoints: written whole or not at all, exact, and refused where they don't belong."""
+"""Checkpoints: written complete or not at all, exact, and refused where they don't belong."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class Lengths:
 SPECIALS = ("<mask>", Special("[Num]", trainable=False), "<mask>>", "İ x")
 
 
-def test_special_tokens_follow_unk_and_stay_whole():
+def test_special_tokens_follow_unk_and_stay_one_token():
     texts = ["A <mask>b [Num] B.", ["[Num]", "[num]", "B"], "x<mask>>İ xi̇ x"]
     vocab = Vocabulary.from_texts(texts, specials=SPECIALS)
     assert vocab.index_to_key[:6] == ["<pad>", "<unk>", "<mask>", "[Num]", "<mask>>", "İ x"]
