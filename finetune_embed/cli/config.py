@@ -9,6 +9,8 @@ from typing import Any
 import click
 
 from ..training.run.file_names import MARK
+from ..training.settings import settings_fields
+from .options import Names
 
 __all__ = ["config_option"]
 
@@ -35,20 +37,33 @@ def _read(context: click.Context, _: click.Parameter, path: Path | None) -> None
         for p in context.command.params
         if isinstance(p, click.Option) and p.name != "config"
     }
-    unknown = [str(name) for name in found if str(name) not in options]
-    if unknown:
-        close = difflib.get_close_matches(unknown[0], options, 1)
-        raise click.BadParameter(
-            f"{path} sets {', '.join(unknown)}, which {context.command.name} has no option for"
-            + (f"; did you mean {close[0]}?" if close else "")
-        )
-    defaults = {name: _as_option(options[name], value) for name, value in found.items()}
+    python_only = settings_fields().keys() - options.keys()
+    defaults = {}
+    for name, value in found.items():
+        if name in options:
+            defaults[str(name)] = _as_option(options[name], value, path)
+        elif name not in python_only or value is not None:
+            close = difflib.get_close_matches(str(name), options, 1)
+            raise click.BadParameter(
+                f"{path} sets {name}, which {context.command.name} has no option for"
+                + (f"; did you mean {close[0]}?" if close and name not in python_only else "")
+            )
     context.default_map = {**(context.default_map or {}), **defaults}
 
 
-def _as_option(option: click.Option, value: Any) -> Any:
-    """Return a value as on the command line, where numbers are text: click would make 2 of 2.9."""
-    return value if option.is_flag or value is None or isinstance(value, list) else str(value)
+def _as_option(option: click.Option, value: Any, path: Path) -> Any:
+    """Return a value as on the command line, where numbers are text: click would make 2 of 2.9.
+
+    Raises:
+        click.BadParameter: it is a list or a mapping, and the option takes one value.
+    """
+    if option.multiple:
+        return value if isinstance(value, list) else [] if value is None else [value]
+    if isinstance(value, list) and isinstance(option.type, Names):
+        return value
+    if isinstance(value, (list, dict)):
+        raise click.BadParameter(f"{path} sets {option.name} to {value!r}; give one value")
+    return value if option.is_flag or value is None else str(value)
 
 
 config_option = click.option(

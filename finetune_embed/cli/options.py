@@ -12,7 +12,7 @@ import click
 from ..training.ranges import Choice
 from ..training.settings import settings_fields
 
-__all__ = ["data_option", "setting_options", "vectors_option"]
+__all__ = ["Names", "data_option", "setting_options", "vectors_option"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -121,6 +121,7 @@ def _is_demo(folder: Path) -> bool:
     import yaml
 
     from ..demo import REVIEWS
+    from ..training.run.file_names import CONFIG
 
-    config = folder / "config.yaml"
+    config = folder / CONFIG
     return config.is_file() and yaml.safe_load(config.read_text("utf-8"))["data"] == str(REVIEWS)

@@ -40,13 +40,13 @@ def train(
     """
     from ..training.finetune import finetune
     from ..training.runtime.processes import Processes
-    from ..vocabulary import Coverage, Special
+    from ..vocabulary import Coverage
 
     run = finetune(
         vector_file(vectors),
         data,
         output_dir=output_dir,
-        specials=[Special(**one) if isinstance(one, Mapping) else one for one in specials],
+        specials=[_special(one) for one in specials],
         fallback=fallback or (),
         progress=not quiet,
         **settings,
@@ -63,3 +63,17 @@ def train(
         f"\nwritten to {output_dir}: " + ", ".join(p.name for p in sorted(output_dir.iterdir()))
     )
     click.echo(f"next: finetune-embed predict {output_dir} 'a text of yours'")
+
+
+def _special(given: Any) -> Any:
+    """Return a special token, from a text or from a mapping in a config file."""
+    from ..vocabulary import Special
+
+    if not isinstance(given, Mapping):
+        return given
+    if "token" not in given or given.keys() - {"token", "start", "trainable"}:
+        raise click.BadParameter(
+            f"specials has {dict(given)}; an entry is a token, or a mapping of token, start and "
+            "trainable"
+        )
+    return Special(**given)

@@ -98,7 +98,7 @@ def compare(
     """
     known = _by_text(strategies)
     given = _check(settings, seeds, budget)
-    inputs = open_inputs(vectors, dataset, settings, given, test, word_pairs)
+    inputs = open_inputs(vectors, dataset, given, test, word_pairs)
     path = open_folder(given.output_dir, inputs.identity, given.resume, given.overwrite)
     plan = Plan(tuple(known), budget, given.lr, given.seed, seeds)
     with CountBar(given.progress, plan.most_runs) as bar:

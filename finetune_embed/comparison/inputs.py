@@ -15,9 +15,13 @@ from ..evaluation import read_word_pairs
 from ..evaluation.word_pairs import Pair
 from ..table import EmbeddingTable, sha256_of_table
 from ..training.finetune import open_vectors, source_name
-from ..training.settings import FLOATING, Settings, name_of, settings_fields
+from ..training.settings import FLOATING, Settings, settings_fields
+from ..vocabulary import Vocabulary
 
 __all__ = ["Inputs", "open_inputs"]
+
+#: Settings that differ between the runs of a comparison, or that its runs do not need.
+OF_EACH_RUN = ("strategy", "lr", "seed", "member")
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,8 @@ class Inputs:
         dataset: the data set as given.
         base: the table.
         splits: the data, with a test split.
-        shared: the settings of every run that differ from the defaults.
+        shared: the settings of every run.
+        plain: the same as plain values.
         seed: the seed of the search.
         pairs: word pairs with human scores, by name.
         identity: plain values that identify all of this; a comparison continues with the same only.
@@ -42,30 +47,40 @@ class Inputs:
     base: EmbeddingTable
     splits: Splits
     shared: Mapping[str, Any]
+    plain: Mapping[str, Any]
     seed: int
     pairs: Mapping[str, Sequence[Pair]]
     identity: Mapping[str, Any]
 
     def recipe(self, strategy: str, lr: float) -> tuple[dict[str, Any], tuple[str, ...]]:
         """Return the settings of the recommended run, and the names of those no file can hold."""
-        settings = {
-            "vectors": self.vectors,
-            **({"member": self.member} if self.member is not None else {}),
-            "data": self.dataset,
-            "strategy": strategy,
-            "lr": lr,
-            **self.shared,
-            "seed": self.seed,
+        given = {"vectors": self.vectors, "data": self.dataset}
+        paths = {n: os.fspath(v) for n, v in given.items() if isinstance(v, (str, os.PathLike))}
+        member = {"member": self.member} if self.member is not None else {}
+        defaults = Settings().plain()
+        changed = {
+            name: value
+            for name, value in self.plain.items()
+            if name in ("text", "label", "epochs") or value != defaults[name]
         }
-        plain = {name: _shown(value) for name, value in settings.items() if _is_plain(value)}
-        return plain, tuple(name for name in settings if name not in plain)
+        objects = [name for name in given if name not in paths]
+        objects += [name for name, value in changed.items() if _is_object(name, value)]
+        settings = {**paths, **member, "strategy": strategy, "lr": lr, **changed}
+        settings = {name: value for name, value in settings.items() if name not in objects}
+        return {**settings, "seed": self.seed}, tuple(objects)
+
+
+def _is_object(name: str, value: Any) -> bool:
+    """Return whether a plain setting stands for an object, which only Python can give."""
+    if name == "specials":  # a token such as <url> is a text
+        return any(_is_object("start", one["start"]) for one in value if isinstance(one, dict))
+    return isinstance(value, str) and value.startswith("<") and value.endswith(">")
 
 
 def open_inputs(
     vectors: str | os.PathLike[str] | EmbeddingTable,
     dataset: DataSource,
-    settings: Mapping[str, Any],
-    resolved: Settings,
+    settings: Settings,
     test: float,
     word_pairs: Sequence[str | os.PathLike[str]],
 ) -> Inputs:
@@ -74,26 +89,19 @@ def open_inputs(
     Args:
         vectors: as for `compare`.
         dataset: as for `compare`.
-        settings: the settings as the caller gave them.
-        resolved: the same, resolved.
+        settings: the resolved settings.
         test: the share of training examples to hold out for testing.
         word_pairs: as for `compare`.
 
     Raises:
         FinetuneEmbedError: something cannot be read.
     """
-    text, label = resolved.text, resolved.label
-    splits = _with_test(open_splits(dataset), label, test, resolved.seed)
-    base, source = open_vectors(vectors, resolved.member)
+    text, label = settings.text, settings.label
+    splits = _with_test(open_splits(dataset), label, test, settings.seed)
+    base, source = open_vectors(vectors, settings.member)
     pairs = {Path(path).stem: read_word_pairs(path) for path in word_pairs}
-    excluded = ("lr", "seed", "member", *FLOATING)
-    defaults = {name: one.default for name, one in settings_fields().items()}
-    shared = {
-        name: value
-        for name, value in settings.items()
-        if name not in excluded and value != defaults[name]
-    }
-    shared = {"text": text, "label": label, "epochs": resolved.epochs, **shared}
+    names = [name for name in settings_fields() if name not in (*FLOATING, *OF_EACH_RUN)]
+    plain = {name: value for name, value in settings.plain().items() if name in names}
     identity = {
         "vectors": source_name(vectors),
         **source,
@@ -101,12 +109,21 @@ def open_inputs(
         "data": source_name(dataset),
         "data_sha256": _sha256_of_splits(splits, text, label),
         "test": test,
-        **{name: _shown(value) for name, value in shared.items()},
+        **plain,
+        **_identity_of(settings.vocab),
         "word_pairs": {name: _sha256_of(rows) for name, rows in pairs.items()},
     }
-    return Inputs(
-        vectors, resolved.member, dataset, base, splits, shared, resolved.seed, pairs, identity
-    )
+    shared = {name: getattr(settings, name) for name in names}
+    member, seed = settings.member, settings.seed
+    return Inputs(vectors, member, dataset, base, splits, shared, plain, seed, pairs, identity)
+
+
+def _identity_of(vocab: Vocabulary | None) -> dict[str, str]:
+    """Return what identifies a given vocabulary."""
+    if vocab is None:
+        return {}
+    values = [vocab.index_to_key, vocab.counts.tolist(), repr(vocab.tokenizer)]
+    return {"vocab_sha256": _sha256_of(values)}
 
 
 def _with_test(splits: Splits, label: str, share: float, seed: int) -> Splits:
@@ -139,19 +156,3 @@ def _sha256_of_splits(splits: Splits, text: str | Sequence[str], label: str) -> 
 def _sha256_of(values: Any) -> str:
     """Return a hash of lists of texts and numbers."""
     return hashlib.sha256(repr(values).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _is_plain(value: Any) -> bool:
-    """Return whether YAML and JSON can hold a setting."""
-    if isinstance(value, (list, tuple)):
-        return all(map(_is_plain, value))
-    return value is None or isinstance(value, (str, int, float, os.PathLike))
-
-
-def _shown(value: Any) -> Any:
-    """Return a setting as YAML and JSON hold it; of an object that they cannot hold, its name."""
-    if isinstance(value, (list, tuple)):
-        return [_shown(one) for one in value]
-    if _is_plain(value):
-        return os.fspath(value) if isinstance(value, os.PathLike) else value
-    return name_of(value)

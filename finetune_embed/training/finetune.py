@@ -73,7 +73,7 @@ def finetune(
     finished = _finished_run(given, processes)
     if finished is not None and _was_tuned_in_place(given, vectors, finished):
         # the vectors that were tuned are gone: the tuned table has taken their place
-        return _unchanged(given, finished, _resolved_as(finished, config), processes)
+        return _unchanged(given, finished, _as_settings(finished, config), config, processes)
     splits = _open_splits(dataset, given)
     base, source = open_vectors(vectors, given.member)
     if given.output_dir is not None and vectors is base:  # there is no file with a hash
@@ -83,7 +83,8 @@ def finetune(
         torch.manual_seed(given.seed)
         tuning = Tuning(base, source, data, given, config, processes)
         if finished is not None:
-            return _unchanged(given, finished, tuning.identity, processes)
+            before = {**finished.config, MARK: config[MARK]}
+            return _unchanged(given, finished, before, tuning.identity, processes)
         with worthwhile_threads(tuning.head_work()):
             return tuning.run()
 
@@ -98,7 +99,7 @@ def _open_splits(dataset: DataSource, settings: Settings) -> Splits:
 
 
 def _tokenizer(settings: Settings, base: EmbeddingTable) -> Tokenizer:
-    """Return the tokenizer of a run, which leaves the special tokens whole."""
+    """Return the tokenizer of a run, which does not split special tokens."""
     if settings.vocab is not None:
         tokenizer = settings.vocab.tokenizer
     elif isinstance(settings.tokenizer, Tokenizer):
@@ -135,17 +136,27 @@ def _was_tuned_in_place(settings: Settings, vectors: Any, finished: Run) -> bool
     )
 
 
-def _resolved_as(finished: Run, config: dict[str, Any]) -> dict[str, Any]:
-    """Return settings with those that are left out as a finished run found them."""
+def _as_settings(finished: Run, config: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a finished run as a caller may give them for the same run.
+
+    What the run found out itself may be given or left out.
+    """
     found = ("task", "tokenizer", "device", "mixed_precision")
-    return {**config, **{name: config[name] or finished.config[name] for name in found}}
+    either = {n: config[n] for n in found if config[n] in (None, finished.config[n])}
+    return {**finished.settings, **either, MARK: config[MARK]}
 
 
-def _unchanged(settings: Settings, finished: Run, now: dict[str, Any], processes: Processes) -> Run:
+def _unchanged(
+    settings: Settings,
+    finished: Run,
+    before: dict[str, Any],
+    now: dict[str, Any],
+    processes: Processes,
+) -> Run:
     """Return a finished run, if it was made with the settings and inputs of this one."""
     assert settings.output_dir is not None
     folder = Path(settings.output_dir)
-    check_same(folder, {**finished.config, MARK: now[MARK]}, now)
+    check_same(folder, before, now)
     processes.wait()
     if processes.is_main:
         tidy_folder(folder)  # what a process left that was killed at the very end

@@ -159,7 +159,7 @@ def train(run: Training, progress: Progress, best: Tensors, checkpoints: Checkpo
         run.bar.epoch(record, run.task.metric)
         run.trackers.log(record, progress.step)
         checkpoints.after_epoch(progress, best)
-    run.bar.finish()
+    run.bar.finish(progress.step)
     return best
 
 

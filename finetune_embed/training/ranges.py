@@ -18,7 +18,7 @@ class WholeNumber:
     @property
     def range(self) -> str:
         """The legal values, in words."""
-        return f"whole number, {self.least} or more"
+        return f"whole number of {self.least} or more"
 
     def allows(self, value: Any) -> bool:
         """Return whether a value is legal."""
@@ -36,8 +36,8 @@ class Number:
     @property
     def range(self) -> str:
         """The legal values, in words."""
-        start = f"above {self.low:g}" if self.excluded else f"{self.low:g} or more"
-        return f"number, {start}" + ("" if self.high == math.inf else f", below {self.high:g}")
+        start = f"above {self.low:g}" if self.excluded else f"of {self.low:g} or more"
+        return f"number {start}" + ("" if self.high == math.inf else f" and below {self.high:g}")
 
     def allows(self, value: Any) -> bool:
         """Return whether a value is legal."""

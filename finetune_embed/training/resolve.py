@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import torch
 from torch import nn
 
 from ..errors import DataError, Option, StrategyError
+from ..heads import build_head
 from ..strategies import FullTune, Strategy
 from ..vocabulary import Tokenizer, Vocabulary, as_specials, parse_fallback
+from ..vocabulary.start_values import check_start
 from .settings import Settings, name_of
 
 __all__ = ["resolve"]
@@ -31,6 +34,10 @@ def resolve(settings: Settings) -> Settings:
             value=settings.embedding,
             remedy="leave embedding out",
         )
+    if isinstance(settings.head, str):
+        with torch.random.fork_rng(devices=[]):
+            build_head(settings.head, nn.Embedding(1, 1), 2)  # its text form is checked early
+    check_start(settings.oov)
     tokenizer, trackers = settings.tokenizer, settings.trackers
     if isinstance(tokenizer, str):
         tokenizer = Tokenizer.named(tokenizer)
@@ -75,9 +82,14 @@ def _with_specials(vocab: Vocabulary, settings: Settings) -> Vocabulary:
     tokenizer = settings.tokenizer
     if settings.min_count != 1:
         raise _made_already("min_count", settings.min_count)
-    if isinstance(tokenizer, Tokenizer) and tokenizer.name != vocab.tokenizer.name:
+    if isinstance(tokenizer, Tokenizer) and _plain(tokenizer) != _plain(vocab.tokenizer):
         raise _made_already("tokenizer", tokenizer.name)
     return vocab.with_specials(settings.specials) if settings.specials else vocab
+
+
+def _plain(tokenizer: Tokenizer) -> Tokenizer:
+    """Return a tokenizer without special tokens, which a vocabulary adds to its own."""
+    return replace(tokenizer, specials=())
 
 
 def _made_already(name: str, value: object) -> DataError:

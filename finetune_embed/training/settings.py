@@ -13,7 +13,7 @@ import difflib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
@@ -40,7 +40,6 @@ __all__ = [
 #: Settings of where and how a run is made. They do not change its result, and `config.yaml` leaves
 #: them out.
 FLOATING = ("output_dir", "resume", "overwrite", "progress")
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 def setting(
@@ -223,15 +222,12 @@ class Settings:
 
         An object, such as a module given as head, is represented by its name in angle brackets,
         which no setting accepts: a run with objects cannot be repeated from its `config.yaml`.
-        Settings that the command line does not have are left out where they have their default.
         """
-        found = {}
-        for one in fields(self):
-            value = getattr(self, one.name)
-            hidden = one.metadata["option"] is None and value is one.default
-            if one.name not in FLOATING and not hidden:
-                found[one.name] = _AS_TEXT.get(one.name, _plain)(value)
-        return found
+        return {
+            one.name: _AS_TEXT.get(one.name, _plain)(getattr(self, one.name))
+            for one in fields(self)
+            if one.name not in FLOATING
+        }
 
 
 def _plain(value: Any) -> Any:
@@ -258,10 +254,15 @@ def _plain_special(special: Any) -> Any:
     }
 
 
+def _plain_tokenizer(tokenizer: Any) -> str:
+    """Return the name of a tokenizer; of a custom one, what it is made of."""
+    return f"<{tokenizer!r}>" if tokenizer.name == "custom" else str(tokenizer.name)
+
+
 #: Settings whose objects have a text form.
 _AS_TEXT: dict[str, Callable[[Any], Any]] = {
     "strategy": str,
-    "tokenizer": lambda one: one if one is None or isinstance(one, str) else one.name,
+    "tokenizer": lambda one: one if one is None or isinstance(one, str) else _plain_tokenizer(one),
     "specials": lambda given: [_plain_special(one) for one in given],
 }
 

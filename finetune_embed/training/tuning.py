@@ -35,6 +35,7 @@ from .run.checkpoints import (
     load_checkpoint,
     save_checkpoint,
 )
+from .run.file_names import HISTORY
 from .run.folder import clear_folder, tidy_folder
 from .run.record import Record
 from .run.run import Run, files_that_end_a_run, write_history
@@ -52,7 +53,7 @@ from .tasks import Task
 
 __all__ = ["Tuning"]
 
-MISSING = 20  # words that the vectors lack, reported by a run
+MISSING_SHOWN = 20  # words that the vectors lack, reported by a run
 
 
 class Tuning:
@@ -109,7 +110,7 @@ class Tuning:
             processes=processes.count,
         )
         #: What two runs must share for one to continue the other.
-        self.identity = {**config, **self.record.plain()}
+        self.identity = {**config, **self.record.identity()}
 
     def head_work(self) -> float:
         """Return about how many floating-point operations the head takes in a step."""
@@ -156,11 +157,13 @@ class Tuning:
     def _train(self, training: Training, progress: Progress, best: Tensors, write: Any) -> Tensors:
         """Run the loop, with its progress bar, checkpoints and interrupts."""
         settings, processes = self.settings, self.processes
-        shown, steps = settings.progress and processes.is_main, training.source.steps_of_run(1)
+        shown = settings.progress and processes.is_main
+        steps = total_steps(training.source.steps_of_run(settings.epochs), settings.max_steps)
         with (
             Interrupts(active=processes.count == 1) as interrupts,
-            ProgressBar(shown, settings.epochs, steps, progress.epoch) as training.bar,
+            ProgressBar(shown, settings.epochs, steps, progress.epoch, progress.step) as bar,
         ):
+            training.bar = bar
             when = (settings.checkpoint_steps, settings.checkpoint_minutes)
             return train(training, progress, best, Checkpoints(write, *when, interrupts))
 
@@ -176,7 +179,7 @@ class Tuning:
         scaler = precision.state()
         save_checkpoint(folder, self.model, optimizer, best, progress, self.identity, scaler)
         if progress.history:
-            write_history(folder / "history.jsonl", progress.history)
+            write_history(folder / HISTORY, progress.history)
 
     def _optimizer(self) -> RowAdamW:
         settings = self.settings
@@ -280,7 +283,7 @@ class Tuning:
             "seconds": round(time.perf_counter() - self.started, 3),
             "coverage": {
                 **asdict(replace(self.coverage, missing=())),
-                "missing": [list(pair) for pair in self.coverage.missing[:MISSING]],
+                "missing": [list(pair) for pair in self.coverage.missing[:MISSING_SHOWN]],
             },
             "drift": moved.summary(),
             "warnings": warnings_of(self.strategy, progress, self.coverage, moved),

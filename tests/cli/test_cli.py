@@ -195,7 +195,7 @@ BAD_INPUT = {
     ),
     "no epochs": (
         ("train", "--vectors", VECTORS, "--data", REVIEWS, "-o", "out", "--epochs", "0"),
-        "--epochs 0 must be a whole number, 1 or more",
+        "--epochs 0 must be a whole number of 1 or more",
     ),
     "no step": (
         ("train", "--vectors", VECTORS, "--data", REVIEWS, "-o", "out", "--fallback", "loewer"),

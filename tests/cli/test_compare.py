@@ -115,7 +115,7 @@ def test_bad_input_of_a_comparison(tmp_path: Path, capsys: pytest.CaptureFixture
     folder = tmp_path / "which"
     cases = [
         (("--word-pairs", tmp_path / "none.tsv"), "none.tsv: the word pairs can't be read"),
-        (("--seeds", 0), "--seeds 0 must be a whole number, 1 or more"),
+        (("--seeds", 0), "--seeds 0 must be a whole number of 1 or more"),
         (("--strategy", "Frieze"), "did you mean Freeze?"),
         (("--label", "stars"), "there is no column 'stars'"),
     ]
@@ -137,3 +137,19 @@ def test_bad_input_of_a_comparison(tmp_path: Path, capsys: pytest.CaptureFixture
         assert "bad.csv:8: 4 of 15 examples have a label in 'label' that is not" in (
             capsys.readouterr().err
         )
+
+
+def test_the_defaults_of_the_command_are_those_of_the_function() -> None:
+    import inspect
+
+    from finetune_embed.cli.app import app
+
+    defaults = {name: p.default for name, p in inspect.signature(fe.compare).parameters.items()}
+    options = [p for p in app.commands["compare"].params if p.name in defaults and p.name != "text"]
+    checked = 0
+    for option in options:
+        default = defaults[option.name]
+        if isinstance(default, (int, float)) and not isinstance(default, bool):
+            assert option.default == default, option.name
+            checked += 1
+    assert checked >= 10

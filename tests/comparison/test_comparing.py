@@ -480,3 +480,15 @@ def test_the_recipe_reproduces_its_run(table, tmp_path):
     run = fe.finetune(recipe.pop("vectors"), recipe.pop("data"), **recipe)
     kept = next(t for t in lines(folder) if (t["strategy"], t["lr"], t["seed"]) == chosen)
     assert kept["test"] == run.metrics["test"]["accuracy"]
+
+
+def test_a_comparison_is_not_resumed_without_its_settings(table, tmp_path):
+    given = ([], table, reviews(60))
+    fe.compare(*given, output_dir=tmp_path, max_length=3, **FAST)
+    with pytest.raises(fe.DataError, match=r"max_length=3, this run has max_length=None"):
+        fe.compare(*given, output_dir=tmp_path, resume=True, **FAST)
+    tokenizer = fe.Tokenizer(pattern="[a-z]+")
+    with pytest.raises(fe.DataError, match=r"tokenizer=None, this run has tokenizer=\S<Tokenizer"):
+        fe.compare(
+            *given, output_dir=tmp_path, resume=True, max_length=3, tokenizer=tokenizer, **FAST
+        )

@@ -424,16 +424,17 @@ def test_without_progress_nothing_is_written(capfd):
 def test_a_bar_counts_steps_and_shows_epochs():
     stream = io.StringIO()
     with redirect_stderr(stream):
-        bar = ProgressBar(True, epochs=4, steps=5, done=1)
+        bar = ProgressBar(True, epochs=4, steps=20, epoch=1, step=5)
         with bar:
             for _ in range(5):
                 bar.advance()
-            bar.epoch({"epoch": 1, "train_loss": 0.25, "validation_accuracy": 0.875}, "accuracy")
+            record = {"epoch": 1, "step": 10, "train_loss": 0.25, "validation_accuracy": 0.875}
+            bar.epoch(record, "accuracy")
             (task,) = bar._bar.tasks
             assert (task.completed, task.total) == (10, 20)
             assert task.description == "epoch 2/4"
-            bar.finish()
-            assert task.completed == 20
+            bar.finish(15)  # early
+            assert (task.completed, task.total) == (15, 15)
     assert "loss 0.2500, validation accuracy 87.5%" in stream.getvalue()
 
 

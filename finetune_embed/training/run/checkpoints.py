@@ -1,4 +1,4 @@
-"""Checkpoints: folders of safetensors and JSON that appear whole or not at all."""
+"""Checkpoints: folders of safetensors and JSON that appear complete or not at all."""
 
 from __future__ import annotations
 

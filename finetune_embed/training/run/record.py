@@ -48,6 +48,10 @@ class Record:
     mixed_precision: str
     processes: int
 
+    def identity(self) -> dict[str, Any]:
+        """Return what two runs must share: the record without what decoding learnt."""
+        return {name: value for name, value in self.plain().items() if name != "threshold"}
+
     def plain(self) -> dict[str, Any]:
         """Return the record as one flat mapping of plain values."""
         found = dict(vars(self))

@@ -162,7 +162,7 @@ class Run:
         return self.drift.word(word, topn) if self.drift is not None and in_base else None
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write the files of the run to a folder; each appears whole or not at all."""
+        """Write the files of the run to a folder; each appears complete or not at all."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         with files_that_end_a_run(folder) as (table, metrics):
@@ -221,7 +221,7 @@ def files_that_end_a_run(folder: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
 
 
 def write_text_file(path: Path, text: str) -> None:
-    """Write a text file that appears whole or not at all."""
+    """Write a text file that appears complete or not at all."""
     with atomic_write(path) as file:
         file.write(text.rstrip("\n").encode() + b"\n")
 

@@ -59,35 +59,32 @@ class ProgressBar(_Bar):
     Args:
         shown: whether the bar is shown.
         epochs: the number of epochs.
-        steps: the steps per epoch, None if unknown.
-        done: the number of finished epochs.
+        steps: the number of steps of the run, None if unknown.
+        epoch: the number of finished epochs.
+        step: the number of finished steps.
     """
 
-    def __init__(self, shown: bool, epochs: int, steps: int | None, done: int = 0) -> None:
-        total = None if steps is None else epochs * steps
-        super().__init__(shown, f"epoch {done}/{epochs}", total, done * (steps or 0))
+    def __init__(
+        self, shown: bool, epochs: int, steps: int | None, epoch: int = 0, step: int = 0
+    ) -> None:
+        super().__init__(shown, f"epoch {epoch}/{epochs}", steps, step)
         self._epochs = epochs
-        self._steps = steps
 
     def epoch(self, record: dict[str, Any], metric: str) -> None:
         """Show the record of a finished epoch."""
         if self._bar is not None:
-            done = record["epoch"] + 1
             note = (
                 f"loss {record['train_loss']:.4f}, "
                 f"validation {metric.replace('_', ' ')} {record[f'validation_{metric}']:.1%}"
             )
-            self._bar.update(
-                self._task,
-                description=f"epoch {done}/{self._epochs}",
-                note=note,
-                **({} if self._steps is None else {"completed": done * self._steps}),
-            )
+            description = f"epoch {record['epoch'] + 1}/{self._epochs}"
+            completed = record["step"]
+            self._bar.update(self._task, description=description, note=note, completed=completed)
 
-    def finish(self) -> None:
-        """Fill the bar of a run that stopped early."""
-        if self._bar is not None and self._steps is not None:
-            self._bar.update(self._task, completed=self._epochs * self._steps)
+    def finish(self, steps: int) -> None:
+        """Show that a run is over after a number of steps, perhaps early."""
+        if self._bar is not None:
+            self._bar.update(self._task, total=steps, completed=steps)
 
 
 class CountBar(_Bar):

@@ -47,7 +47,7 @@ def worthwhile_threads(work: float) -> Iterator[None]:
     """
     most = torch.get_num_threads()
     try:
-        if work < WORTH and torch.get_num_threads() > 1:
+        if work < WORTH and most > 1:
             torch.set_num_threads(1)
             with own_threads(most):
                 yield
