@@ -24,7 +24,7 @@ from finetune_embed.training.run import checkpoints
 Death = tuple[str, int]  # where, and at which call
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["datasets", "polars", "yaml", "finetune_embed"])
+_CONTEXT.set_forkserver_preload(["polars", "tokenizers", "finetune_embed.training.finetune"])
 
 PLACES: dict[str, tuple[Any, str]] = {
     "before a step": (loop, "take_step"),
