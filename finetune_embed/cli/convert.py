@@ -54,6 +54,12 @@ def convert(
     SOURCE may be compressed, the folder of a model or a run, or - for standard input.
     """
     name = _format_of(target, to)
+    if source.is_file() and target.exists() and target.samefile(source):
+        raise VectorFileError(
+            "the target is the source, which would be lost",
+            where=target,
+            remedy="name another target",
+        )
     wanted = None if keys is None else words_of(str(keys))
     found = read_file(source, limit, wanted, member)
     if wanted and not len(found.table):

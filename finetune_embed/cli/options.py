@@ -93,6 +93,8 @@ def _option(name: str, definition: Field[Any], default: Any) -> Callable[[F], F]
         options["type"] = click.Choice(check.names)
     elif name in _TYPES:
         options["type"] = _TYPES[name]
+        if isinstance(_TYPES[name], Names):
+            options["help"] = f"{options['help']} Separate several with commas."
     elif kind.startswith(("int", "float")):
         options["type"] = int if kind.startswith("int") else float
     return click.option(*names, **options)

@@ -197,3 +197,15 @@ def test_counts_are_those_of_the_file_that_was_read(tmp_path, capsys):
     fe.save_safetensors(fe.EmbeddingTable(["a"], [[1.0]], printed), tmp_path / "odd.safetensors")
     assert run("convert", tmp_path / "odd.safetensors", tmp_path / "out.txt", "--json") == 0
     assert json.loads(capsys.readouterr().out)["read"]["duplicates"] == 0
+
+
+def test_the_source_is_not_replaced(tmp_path, capsys):
+    source = plain(tmp_path / "in.txt")
+    before = source.read_bytes()
+    (tmp_path / "link.txt").symlink_to(source)
+    for target in (source, tmp_path / "link.txt"):
+        assert run("convert", source, target, "--limit", 1) == 2
+        assert "the target is the source, which would be lost; name another target" in (
+            capsys.readouterr().err
+        )
+    assert source.read_bytes() == before

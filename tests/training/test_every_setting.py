@@ -32,6 +32,7 @@ from finetune_embed.training.settings import FLOATING, Keywords, Settings, setti
 from finetune_embed.training.tasks import TASKS
 
 FIELDS = settings_fields()
+COMMAS = " Separate several with commas."
 CHECKED = {name: one.metadata["check"] for name, one in FIELDS.items() if one.metadata["check"]}
 OPTIONS = {name: one for name, one in FIELDS.items() if one.metadata["option"] is not None}
 
@@ -224,7 +225,7 @@ def test_every_option_of_train_comes_from_a_setting():
     for name, one in OPTIONS.items():
         option = options[name]
         repeatable = " Repeatable." if option.multiple else ""
-        assert option.help == one.metadata["help"] + repeatable
+        assert option.help.removesuffix(COMMAS) == one.metadata["help"] + repeatable
         flag = one.metadata["option"] or f"--{name.replace('_', '-')}"
         assert option.opts == [flag, "-o"] if name == "output_dir" else [flag]
         number = isinstance(one.default, (int, float))
@@ -241,7 +242,10 @@ def test_the_options_of_compare_come_from_settings():
         if name in EXCLUDED:
             assert name not in options
         elif name not in ("resume", "overwrite"):  # of the comparison
-            assert options[name].help.removesuffix(" Repeatable.") == one.metadata["help"]
+            assert (
+                options[name].help.removesuffix(" Repeatable.").removesuffix(COMMAS)
+                == one.metadata["help"]
+            )
     assert options["lr"].default == 0.01
 
 
