@@ -92,9 +92,7 @@ def test_special_rows_of_the_table():
 
 def test_a_row_that_is_not_finite(table, vocab):
     table.vectors[0, 1] = np.nan
-    with pytest.raises(
-        VocabularyError, match=r"1 words have .* not finite, .* 'king' \(row 0"
-    ):
+    with pytest.raises(VocabularyError, match=r"1 words have .* not finite, .* 'king' \(row 0"):
         to_embedding(table, vocab)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ..errors import DataError
 from ..training.run.file_names import WORDS
 from .output import as_json_option, member_option, open_table, print_json
 
@@ -59,4 +60,8 @@ def _counts(tuned: Path) -> dict[str, int] | None:
         return None
     import polars as pl
 
-    return dict(pl.read_parquet(words, columns=["word", "count"]).iter_rows())
+    try:
+        with open(words, "rb") as file:  # polars would take a path for a pattern
+            return dict(pl.read_parquet(file, columns=["word", "count"]).iter_rows())
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"the file is damaged: {error}", where=words) from error

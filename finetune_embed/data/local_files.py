@@ -8,6 +8,7 @@ value, and lines without any value are skipped.
 from __future__ import annotations
 
 import contextlib
+import gzip
 import io
 import os
 from collections.abc import Iterable, Iterator
@@ -106,7 +107,8 @@ def _read(path: Path) -> pl.DataFrame:
     kind = kind_of(path)
     with _naming(path):
         if kind == ".parquet":
-            return pl.read_parquet(path)
+            with open(path, "rb") as file:  # polars would take a path for a pattern
+                return pl.read_parquet(file)
         if kind in SEPARATORS:
             return _read_csv(path, SEPARATORS[kind])
         with open_data(path) as file:
@@ -162,17 +164,33 @@ def _grouped(parts: Iterable[bytes]) -> Iterator[list[bytes]]:
     yield group
 
 
+@contextlib.contextmanager
+def _as_file(source: Path | BinaryIO) -> Iterator[BinaryIO]:
+    """Open a file, gzip-compressed or not; polars would take a path for a pattern."""
+    if not isinstance(source, Path):
+        yield source
+        return
+    if source.name.lower().endswith(".gz"):
+        with gzip.open(source, "rb") as packed:
+            yield io.BytesIO(packed.read())
+        return
+    with open(source, "rb") as file:
+        yield file
+
+
 def _read_csv(source: Path | BinaryIO, separator: str) -> pl.DataFrame:
     import polars as pl
 
-    frame = pl.read_csv(source, separator=separator, infer_schema=False)
+    with _as_file(source) as file:
+        frame = pl.read_csv(file, separator=separator, infer_schema=False)
     return frame.filter(~pl.all_horizontal(pl.all().is_null()))  # polars reads blank lines
 
 
 def _read_lines(source: Path | BinaryIO) -> pl.DataFrame:
     import polars as pl
 
-    return pl.read_ndjson(source, infer_schema_length=10_000)
+    with _as_file(source) as file:
+        return pl.read_ndjson(file, infer_schema_length=10_000)
 
 
 def _read_array(file: BinaryIO, path: Path) -> pl.DataFrame:

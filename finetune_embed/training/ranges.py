@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Check", "Choice", "Number", "WholeNumber"]
+__all__ = ["Check", "Choice", "Flag", "Number", "WholeNumber"]
 
 
 @dataclass(frozen=True)
@@ -62,4 +62,15 @@ class Choice:
         return isinstance(value, str) and value in self.names
 
 
-Check = WholeNumber | Number | Choice
+@dataclass(frozen=True)
+class Flag:
+    """True or False."""
+
+    range = "True or False"
+
+    def allows(self, value: Any) -> bool:
+        """Return whether a value is legal."""
+        return isinstance(value, bool)
+
+
+Check = WholeNumber | Number | Choice | Flag

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import numpy as np
 
 from ..errors import DataError, Option, StrategyError
-from .ranges import Check, Choice, Number, WholeNumber
+from .ranges import Check, Choice, Flag, Number, WholeNumber
 
 if TYPE_CHECKING:
     from torch import nn
@@ -80,7 +80,7 @@ class Settings:
         Choice(("single_label", "multi_label", "tagging")),
         error=DataError,
     )
-    streaming: bool = setting(False, "Stream the training data, and never hold all of it.")
+    streaming: bool = setting(False, "Stream the training data, and never hold all of it.", Flag())
     validation: float = setting(
         0.1,
         "Share of the training data to hold out where there is no validation split.",
@@ -180,9 +180,9 @@ class Settings:
     trackers: Sequence[str] = setting(
         (), "Report to tensorboard, wandb or another tracker of Accelerate.", option="--tracker"
     )
-    resume: bool = setting(False, "Continue from the last checkpoint in output_dir.")
-    overwrite: bool = setting(False, "Replace the run in output_dir.")
-    progress: bool = setting(False, "Show a progress bar.", option=None)
+    resume: bool = setting(False, "Continue from the last checkpoint in output_dir.", Flag())
+    overwrite: bool = setting(False, "Replace the run in output_dir.", Flag())
+    progress: bool = setting(False, "Show a progress bar.", Flag(), option=None)
 
     def __post_init__(self) -> None:
         for one in fields(self):  # numbers of numpy become Python's, as files hold them
@@ -202,13 +202,10 @@ class Settings:
             value, check = getattr(self, one.name), one.metadata["check"]
             optional = value is None and one.default is None
             if check is not None and not optional and not check.allows(value):
-                what = (
-                    f"must be a {check.range}"
-                    if not isinstance(check, Choice)
-                    else (f"is not {check.range}")
-                )
+                article = "a " if isinstance(check, (Number, WholeNumber)) else ""
                 none = ", or None" if one.default is None else ""
-                raise one.metadata["error"](f"{what}{none}", option=one.name, value=value)
+                what = f"must be {article}{check.range}{none}"
+                raise one.metadata["error"](what, option=one.name, value=value)
         if self.resume and self.output_dir is None:
             raise DataError(
                 "needs the folder of the run",

@@ -131,7 +131,7 @@ def test_a_gradient_of_exactly_zero():
         model.output.weight.zero_()
     before = model.embedding.weight.detach().clone()
     train_one(model, torch.optim.SGD(model.embedding.parameters(), lr=0.1))
-    with pytest.raises(fe.StrategyError, match="exactly 0, .*; use a smaller learning rate"):
+    with pytest.raises(fe.StrategyError, match=r"exactly 0, .*; use a smaller learning rate"):
         fe.check_moved(model.embedding, before, 0.1)
 
 

@@ -233,7 +233,7 @@ def test_precisions_that_a_device_does_not_support(monkeypatch):
     ):
         Precision("fp16", "cuda", 2)
     with pytest.raises(
-        fe.StrategyError, match=r"^mixed_precision='fp8' is not one of no, bf16, fp16, or None$"
+        fe.StrategyError, match=r"^mixed_precision='fp8' must be one of no, bf16, fp16, or None$"
     ):
         tune(mixed_precision="fp8")
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")

@@ -25,7 +25,7 @@ from finetune_embed.cli.app import app
 from finetune_embed.comparison.compare import EXCLUDED
 from finetune_embed.errors import DataError
 from finetune_embed.training import finetune as module
-from finetune_embed.training.ranges import Choice, Number, WholeNumber
+from finetune_embed.training.ranges import Choice, Flag, Number, WholeNumber
 from finetune_embed.training.resolve import resolve
 from finetune_embed.training.schedule import SCHEDULES
 from finetune_embed.training.settings import FLOATING, Keywords, Settings, settings_fields
@@ -128,6 +128,8 @@ def test_values_of_numpy_become_those_of_python():
 def legal_values(name: str) -> st.SearchStrategy[Any]:
     """Return legal values of a setting, its bounds among them."""
     check = CHECKED[name]
+    if isinstance(check, Flag):
+        return st.just(False) if name == "resume" else st.booleans()  # it needs an output_dir
     if isinstance(check, Choice):
         values: Any = st.sampled_from(check.names)
     elif isinstance(check, WholeNumber):
@@ -146,6 +148,8 @@ def illegal_values(name: str) -> st.SearchStrategy[Any]:
     values: Any = st.sampled_from([True, False, [1], {}, b"1"])
     if FIELDS[name].default is not None:
         values |= st.none()
+    if isinstance(check, Flag):
+        return st.sampled_from(["no", None, 0, 1, 1.0])
     if isinstance(check, Choice):
         names = st.text().filter(lambda text: text not in check.names)
         return values | names | st.sampled_from([check.names[0].upper(), "", 1])
@@ -161,7 +165,7 @@ def illegal_values(name: str) -> st.SearchStrategy[Any]:
 
 def test_the_number_of_settings_with_a_range():
     kinds = [type(check) for check in CHECKED.values()]
-    assert [kinds.count(kind) for kind in (WholeNumber, Number, Choice)] == [10, 7, 3]
+    assert [kinds.count(kind) for kind in (WholeNumber, Number, Choice, Flag)] == [10, 7, 3, 4]
 
 
 @pytest.mark.parametrize("name", CHECKED)
@@ -177,7 +181,7 @@ def test_values_outside_the_range_are_refused_with_option_and_value(name, data):
     assert error.option == name
     # an illegal list is held as a tuple
     assert error.value is value or error.value == tuple(value)
-    verb = "is not" if isinstance(check, Choice) else "must be a"
+    verb = "must be a" if isinstance(check, (Number, WholeNumber)) else "must be"
     none = ", or None" if FIELDS[name].default is None else ""
     assert str(error) == f"{name}={error.value!r} {verb} {check.range}{none}"
 
@@ -193,7 +197,7 @@ def test_values_in_the_range_and_its_bounds_are_accepted(name, data):
     assert type(getattr(given, name)) is type(value)
 
 
-@pytest.mark.parametrize("name", CHECKED)
+@pytest.mark.parametrize("name", [n for n, one in CHECKED.items() if not isinstance(one, Flag)])
 def test_an_illegal_value_of_an_option_is_one_line(name, capsys, tmp_path):
     given = ("--vectors", "absent.txt", "--data", "absent.csv", "-o", tmp_path / "out")
     flag = f"--{name.replace('_', '-')}"
@@ -411,7 +415,7 @@ SPECIALS = st.builds(
 SETTINGS = st.fixed_dictionaries(
     {},
     optional={
-        **{name: legal_values(name) for name in CHECKED},
+        **{name: legal_values(name) for name in CHECKED if name not in FLOATING},
         "text": COLUMNS | st.lists(COLUMNS, min_size=1, max_size=3),
         "label": COLUMNS,
         "streaming": st.booleans(),

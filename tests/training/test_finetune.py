@@ -1155,6 +1155,7 @@ def test_a_loss_that_is_not_finite_is_an_error_and_leaves_the_last_good_checkpoi
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"overwrite": "no"}, "^overwrite='no' must be True or False$"),
         ({"epochs": 0}, "^epochs=0 must be a whole number of 1 or more"),
         ({"batch_size": 0}, "^batch_size=0 must be a whole number of 1 or more"),
         ({"epochs": 1.5}, "^epochs=1.5 must be a whole number of 1 or more"),
@@ -1172,7 +1173,7 @@ def test_a_loss_that_is_not_finite_is_an_error_and_leaves_the_last_good_checkpoi
         ({"lr": True}, "^lr=True must be a number of 0 or more$"),
         ({"warmup": "0.1"}, "^warmup='0.1' must be a number of 0 or more and below 1, or None$"),
         ({"max_grad_norm": "1"}, "^max_grad_norm='1' must be a number above 0, or None$"),
-        ({"schedule": "step"}, "^schedule='step' is not one of constant, linear, "),
+        ({"schedule": "step"}, "^schedule='step' must be one of constant, linear, "),
         ({"warmup": 2.0}, "^warmup=2.0 must be a number of 0 or more and below 1, or None$"),
         ({"strategy": "Thaw"}, "no strategy is called 'Thaw'"),
         ({"tokenizer": "bpe"}, "tokenizer='bpe' is not a known tokenizer"),

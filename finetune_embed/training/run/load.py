@@ -53,7 +53,8 @@ def load(folder: str | os.PathLike[str], head: Head | None = None) -> Run:
         metrics = json.loads((folder / METRICS).read_text("utf-8"))
         history = [json.loads(line) for line in (folder / HISTORY).read_text("utf-8").splitlines()]
         weights = load_file(folder / MODEL)
-        words = pl.read_parquet(folder / WORDS).to_dict(as_series=False)
+        with open(folder / WORDS, "rb") as file:  # polars would take a path for a pattern
+            words = pl.read_parquet(file).to_dict(as_series=False)
         task = restore_task(record)
         path, head_text = str(record["embedding"]), str(record["head"])
         if absent := Settings().plain().keys() - settings.keys():
