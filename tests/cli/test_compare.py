@@ -132,7 +132,7 @@ def test_bad_input_of_a_comparison(tmp_path: Path, capsys: pytest.CaptureFixture
     assert not folder.exists()
     bad = tmp_path / "bad.csv"
     bad.write_text("text,label\ngood,a\nbad,b\nawful,\n" * 5)
-    for _ in range(2):  # what failed in its first run leaves nothing behind
+    for _ in range(2):  # what failed in its first run leaves nothing
         assert run("compare", "--vectors", VECTORS, "--data", bad, "-o", folder, *FAST) == 2
         assert "bad.csv:8: 4 of 15 examples have a label in 'label' that is not" in (
             capsys.readouterr().err

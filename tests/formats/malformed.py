@@ -211,7 +211,7 @@ TEXT_CASES = [
     Case("full-width digits", "a １ 2\nb 3 4\n".encode(), NO_NUMBER.format("'１'")),
     Case("a bracket", b"a [1 2]\nb [3 4]\n", NO_NUMBER.format(r"'\[1'")),
     Case("null", b"a null 2\nb 3 4\n", NO_NUMBER.format("'null'")),
-    Case("a tab behind a number", b"a 1\t 2\nb 3 \t4\n", TABLE),
+    Case("a tab after a number", b"a 1\t 2\nb 3 \t4\n", TABLE),
     Case("words that are numbers", b"1 2 3\n4 5 6\n", {"1": [2.0, 3.0], "4": [5.0, 6.0]}),
     Case("a row like a header", b"10 3\n11 4\n12 5\n", {"10": [3.0], "11": [4.0], "12": [5.0]}),
     Case("a word of 100 KB", f"a 1 2\n{LONG} 3 4\n".encode(), {"a": [1.0, 2.0], LONG: [3.0, 4.0]}),
