@@ -26,7 +26,7 @@ $(BIN)/python:
 		{ echo "Python 3.11 or newer is needed; choose one: make PYTHON=python3.12 ..." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/installed: $(BIN)/python pyproject.toml constraints.txt $(shell find finetune_embed -name '*.c')
+$(VENV)/installed: $(BIN)/python pyproject.toml constraints.txt $(shell find finetune_embed -name '*.[ch]')
 	$(PIP) --editable .
 	@touch $@
 

@@ -62,6 +62,7 @@ def test_the_wheel(tmp_path: Path) -> None:
     )
     assert sum(demo.values()) < 3_000_000
     assert not any(name.startswith(("tests/", "recipes/", "benchmarks/")) for name in sizes)
+    assert not any(name.endswith((".c", ".h")) for name in sizes)
 
 
 def test_one_version() -> None:

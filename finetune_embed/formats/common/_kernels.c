@@ -13,6 +13,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "../../_hash.h"
+
 typedef const uint8_t *bytes_t;
 
 #define MAX_SIZE (PY_SSIZE_T_MAX / 32) /* numbers in a vector: a row's bytes can be counted */
@@ -25,30 +27,62 @@ static const double POWERS[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  
 /* ---------------------------------------------------------------- words to read */
 
 /* A set of 64-bit hashes, open addressing, a power of two of slots, 0 for an empty one. */
-static uint64_t hash_bytes(bytes_t at, bytes_t end) {
-    uint64_t hash = 0xcbf29ce484222325u;
-    for (; at < end; at++) hash = (hash ^ *at) * 0x100000001b3u;
-    hash ^= hash >> 32;
+typedef struct {
+    const uint8_t *slots; /* NULL if every word is wanted */
+    uint64_t count;
+    Py_buffer buffer;
+} set_t;
+
+static uint64_t hash_word(bytes_t at, bytes_t end) {
+    uint64_t hash = hash_bytes(at, (size_t)(end - at));
     return hash ? hash : 1;
 }
 
-static int holds(const uint64_t *slots, uint64_t count, uint64_t hash) {
-    for (uint64_t i = hash & (count - 1);; i = (i + 1) & (count - 1)) {
-        if (slots[i] == hash) return 1;
-        if (!slots[i]) return 0;
+/* Returns the slot that holds a hash, or the empty one where it belongs; `count` if there is neither. */
+static uint64_t slot_of(const uint8_t *slots, uint64_t count, uint64_t hash) {
+    uint64_t at = hash & (count - 1), slot;
+    for (uint64_t tried = 0; tried < count; tried++, at = (at + 1) & (count - 1)) {
+        memcpy(&slot, slots + 8 * at, 8); /* the buffer may begin anywhere */
+        if (slot == hash || !slot) return at;
     }
+    return count;
+}
+
+static int holds(const set_t *set, uint64_t hash) {
+    uint64_t at = slot_of(set->slots, set->count, hash), slot = 0;
+    if (at < set->count) memcpy(&slot, set->slots + 8 * at, 8);
+    return slot == hash;
+}
+
+/* Opens a set from `word_set`, or None. Returns 0 and sets an error if it is neither. */
+static int open_set(PyObject *object, set_t *set) {
+    memset(set, 0, sizeof *set);
+    if (object == Py_None) return 1;
+    if (PyObject_GetBuffer(object, &set->buffer, PyBUF_SIMPLE) < 0) return 0;
+    set->slots = set->buffer.buf;
+    set->count = (uint64_t)set->buffer.len / 8;
+    if (set->count && !(set->count & (set->count - 1)) && !(set->buffer.len % 8)) return 1;
+    PyErr_SetString(PyExc_ValueError, "the words are not a set that word_set returned");
+    return 0;
+}
+
+static void close_set(set_t *set) {
+    if (set->buffer.obj) PyBuffer_Release(&set->buffer);
 }
 
 /* word_set(words: list[bytes]) -> bytes: the hashes of the words' first fields, up to a space. */
 static PyObject *word_set(PyObject *self, PyObject *list) {
     (void)self;
+    if (!PyList_Check(list)) {
+        PyErr_SetString(PyExc_TypeError, "a list of bytes is expected");
+        return NULL;
+    }
     Py_ssize_t n = PyList_Size(list);
-    if (n < 0) return NULL;
     uint64_t count = 16;
     while (count < 2 * (uint64_t)n) count *= 2;
     PyObject *result = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(count * 8));
     if (!result) return NULL;
-    uint64_t *slots = (uint64_t *)PyBytes_AsString(result);
+    uint8_t *slots = (uint8_t *)PyBytes_AsString(result);
     memset(slots, 0, count * 8);
     for (Py_ssize_t i = 0; i < n; i++) {
         char *word;
@@ -58,11 +92,8 @@ static PyObject *word_set(PyObject *self, PyObject *list) {
             return NULL;
         }
         const char *space = memchr(word, ' ', (size_t)size);
-        uint64_t hash = hash_bytes((bytes_t)word, (bytes_t)(space ? space : word + size));
-        if (holds(slots, count, hash)) continue;
-        uint64_t slot = hash & (count - 1);
-        while (slots[slot]) slot = (slot + 1) & (count - 1);
-        slots[slot] = hash;
+        uint64_t hash = hash_word((bytes_t)word, (bytes_t)(space ? space : word + size));
+        memcpy(slots + 8 * slot_of(slots, count, hash), &hash, 8);
     }
     return result;
 }
@@ -188,15 +219,16 @@ typedef struct {
  * without enough fields, or -1. With a word set, rows whose word can't be in it are skipped. */
 static PyObject *parse_text(PyObject *self, PyObject *args) {
     (void)self;
-    Py_buffer data, set = {0};
+    Py_buffer data;
+    set_t set = {0};
     Py_ssize_t size, most;
     PyObject *wanted, *result = NULL;
     if (!PyArg_ParseTuple(args, "y*nnO", &data, &size, &most, &wanted)) return NULL;
-    if (size < 1 || size > data.len + 1) {
-        PyErr_SetString(PyExc_ValueError, "vector_size out of range");
+    if (size < 1 || size > data.len + 1 || most < 0) {
+        PyErr_SetString(PyExc_ValueError, "vector_size or the number of rows is out of range");
         goto done;
     }
-    if (wanted != Py_None && PyObject_GetBuffer(wanted, &set, PyBUF_SIMPLE) < 0) goto done;
+    if (!open_set(wanted, &set)) goto done;
     Py_ssize_t room = data.len / (size + 1) + 1; /* a row takes at least its spaces and a newline */
     if (room > most) room = most;
     PyObject *vectors = PyByteArray_FromStringAndSize(NULL, room * size * 4);
@@ -207,8 +239,6 @@ static PyObject *parse_text(PyObject *self, PyObject *args) {
         float *out = (float *)PyByteArray_AsString(vectors);
         char *word_out = PyByteArray_AsString(words);
         leftover_t *leftovers = (leftover_t *)PyByteArray_AsString(rest);
-        const uint64_t *slots = set.buf;
-        uint64_t slot_count = (uint64_t)set.len / 8;
         Py_BEGIN_ALLOW_THREADS;
         bytes_t begin = data.buf, end = begin + data.len, line = begin;
         Py_ssize_t number = 0;
@@ -227,7 +257,7 @@ static PyObject *parse_text(PyObject *self, PyObject *args) {
                 break;
             }
             bytes_t space = memchr(line, ' ', (size_t)(stop - line));
-            if (slots && !holds(slots, slot_count, hash_bytes(line, space ? space : stop))) {
+            if (set.slots && !holds(&set, hash_word(line, space ? space : stop))) {
                 lines++;
                 line = next;
                 continue;
@@ -266,7 +296,7 @@ static PyObject *parse_text(PyObject *self, PyObject *args) {
     Py_XDECREF(words);
     Py_XDECREF(rest);
 done:
-    if (set.obj) PyBuffer_Release(&set);
+    close_set(&set);
     PyBuffer_Release(&data);
     return result;
 }
@@ -280,15 +310,16 @@ done:
  * whose word can't be in the set, and `used` the bytes that they take. */
 static PyObject *parse_binary(PyObject *self, PyObject *args) {
     (void)self;
-    Py_buffer data, set = {0};
+    Py_buffer data;
+    set_t set = {0};
     Py_ssize_t size, most;
     PyObject *wanted, *result = NULL;
     if (!PyArg_ParseTuple(args, "y*nnO", &data, &size, &most, &wanted)) return NULL;
-    if (size < 1 || size > MAX_SIZE) {
-        PyErr_SetString(PyExc_ValueError, "vector_size out of range");
+    if (size < 1 || size > MAX_SIZE || most < 0) {
+        PyErr_SetString(PyExc_ValueError, "vector_size or the number of rows is out of range");
         goto done;
     }
-    if (wanted != Py_None && PyObject_GetBuffer(wanted, &set, PyBUF_SIMPLE) < 0) goto done;
+    if (!open_set(wanted, &set)) goto done;
     Py_ssize_t width = 4 * size, room = data.len / width + 1;
     if (room > most) room = most;
     PyObject *vectors = PyByteArray_FromStringAndSize(NULL, room * width);
@@ -296,15 +327,13 @@ static PyObject *parse_binary(PyObject *self, PyObject *args) {
     Py_ssize_t rows = 0, passed = 0, used = 0, taken = 0;
     if (vectors && words) {
         char *out = PyByteArray_AsString(vectors), *word_out = PyByteArray_AsString(words);
-        const uint64_t *slots = set.buf;
-        uint64_t slot_count = (uint64_t)set.len / 8;
         Py_BEGIN_ALLOW_THREADS;
         bytes_t begin = data.buf, end = begin + data.len, at = begin;
         while (passed < most) {
             bytes_t space = at < end ? memchr(at, ' ', (size_t)(end - at)) : NULL;
             if (!space || end - space - 1 < width) break;
             while (at < space && *at == '\n') at++;
-            if (!slots || holds(slots, slot_count, hash_bytes(at, space))) {
+            if (!set.slots || holds(&set, hash_word(at, space))) {
                 memcpy(out + rows * width, space + 1, (size_t)width);
                 memcpy(word_out + used, at, (size_t)(space - at));
                 used += space - at;
@@ -322,7 +351,7 @@ static PyObject *parse_binary(PyObject *self, PyObject *args) {
     Py_XDECREF(vectors);
     Py_XDECREF(words);
 done:
-    if (set.obj) PyBuffer_Release(&set);
+    close_set(&set);
     PyBuffer_Release(&data);
     return result;
 }
@@ -488,8 +517,15 @@ static PyMethodDef methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+static int prepare(PyObject *self) {
+    (void)self;
+    return draw_hash_key();
+}
+
+static PyModuleDef_Slot module_slots[] = {{Py_mod_exec, (void *)prepare}, {0, NULL}};
+
 static struct PyModuleDef module = {
-    PyModuleDef_HEAD_INIT, "_kernels", "Inner loops of reading and writing vector files.", 0, methods, NULL, NULL, NULL, NULL,
+    PyModuleDef_HEAD_INIT, "_kernels", "Inner loops of reading and writing vector files.", 0, methods, module_slots, NULL, NULL, NULL,
 };
 
 PyMODINIT_FUNC PyInit__kernels(void) { return PyModuleDef_Init(&module); }
