@@ -11,12 +11,15 @@ FinetuneEmbedError(Exception)
 ```
 
 `str(error)` is the message for a Python caller; the command line renders the same fields with its
-own form of options. No code reads a message.
+own form of options. No code reads a message. A message has fewer than 500 characters, in one line,
+all of them printable, whatever names and values it shows.
 """
 
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -34,7 +37,13 @@ __all__ = [
     "VectorFileError",
     "VocabularyError",
     "missing_extra",
+    "one_line",
+    "shown",
 ]
+
+#: The most characters of a message, and those that its remedy and its place keep when it is longer.
+#: On the command line `error: ` comes before it.
+LONGEST, REMEDY, WHERE = 490, 200, 150
 
 
 class _Unset:
@@ -93,11 +102,46 @@ class PythonForm:
         """Return an option as a keyword argument."""
         if not option.has_value:
             return option.name
-        return f"{option.name}={'...' if option.value is ... else repr(option.value)}"
+        return f"{option.name}={'...' if option.value is ... else shown(option.value)}"
 
     def either(self, either: Either) -> str:
         """Return the text for Python."""
         return self.render(either.python)
+
+
+def one_line(text: str, length: int | None = LONGEST) -> str:
+    """Return a message in one line of printable characters.
+
+    Lines are joined by spaces; other characters that do not print, or that change the direction of
+    text, are escaped as in `repr`.
+
+    Args:
+        text: the message.
+        length: the most characters, above which the middle is left out; None for any number.
+    """
+    line = _escaped(re.sub(r"\s*[\r\n]\s*", " ", text.strip()))
+    return line if length is None else _shortened(line, length)
+
+
+def shown(value: Any, form: Callable[[Any], str] = repr) -> str:
+    """Return a value as text, or the name of its type where Python gives no text."""
+    try:
+        return form(value)
+    except (ValueError, RecursionError):  # an integer of many digits, deep nesting
+        return f"<{type(value).__name__}>"
+
+
+def _escaped(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def _shortened(text: str, length: int) -> str:
+    if len(text) <= length:
+        return text
+    end = (length - 3) // 2
+    return f"{text[: length - 3 - end]}...{text[len(text) - end :]}"
 
 
 class FinetuneEmbedError(Exception):
@@ -129,13 +173,18 @@ class FinetuneEmbedError(Exception):
         self.remedy, self.option = remedy, option
 
     def render(self, form: PythonForm) -> str:
-        """Return the message in a form."""
+        """Return the message in a form: one line of fewer than 500 printable characters."""
         message = form.render(self.what)
         if self.option is not None:
             message = f"{form.render(Option(self.option, self.value))} {message}"
-        if self.where is not None:
-            message = f"{os.fspath(self.where)}: {message}"
-        return message if self.remedy is None else f"{message}; {form.render(self.remedy)}"
+        message = one_line(message, None)
+        where = "" if self.where is None else f"{_escaped(os.fsdecode(self.where))}: "
+        remedy = "" if self.remedy is None else f"; {one_line(form.render(self.remedy), None)}"
+        if len(where) + len(message) + len(remedy) > LONGEST:
+            remedy = _shortened(remedy, REMEDY)
+            where = _shortened(where, max(WHERE, LONGEST - len(message) - len(remedy)))
+            message = _shortened(message, LONGEST - len(where) - len(remedy))
+        return f"{where}{message}{remedy}"
 
     def __str__(self) -> str:
         return self.render(PythonForm())

@@ -66,5 +66,7 @@ def _run(words: list[str]) -> NoReturn:
 
 
 def _fail(message: str, code: int = 2) -> NoReturn:
-    print(f"error: {' '.join(message.splitlines())}", file=sys.stderr)
+    from ..errors import one_line
+
+    print(f"error: {one_line(message)}", file=sys.stderr)
     sys.exit(code)

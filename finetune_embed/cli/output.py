@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from ..errors import Either, Option, PythonForm
+from ..errors import Either, Option, PythonForm, shown
 from ..files import STDIN
 from ..formats.load import Loaded, read_vectors
 from ..table import EmbeddingTable
@@ -64,8 +64,8 @@ class CommandLineForm(PythonForm):
         if not option.has_value or known.is_flag:
             return flag
         if isinstance(value, (list, tuple)):
-            value = ",".join(map(str, value))
-        return f"{flag} {'...' if value is ... else shlex.quote(str(value))}"
+            value = ",".join(shown(one, str) for one in value)
+        return f"{flag} {'...' if value is ... else shlex.quote(shown(value, str))}"
 
     def either(self, either: Either) -> str:
         """Return the text for the command line."""

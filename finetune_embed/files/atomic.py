@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import hashlib
 import io
 import os
 import re
@@ -15,10 +17,19 @@ from typing import Any, BinaryIO, cast
 
 from ..errors import VectorFileError
 
-__all__ = ["atomic_folder", "atomic_write", "atomic_writes", "remove_partial_files"]
+__all__ = [
+    "atomic_folder",
+    "atomic_write",
+    "atomic_writes",
+    "errors_of_writing",
+    "remove_partial_files",
+    "sync",
+]
 
 CHUNK = 1 << 20
 FLUSHED = 1 << 24  # bytes flushed to the disk together
+LONG_NAME = 128  # bytes of a name that a hidden name may contain
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextlib.contextmanager
@@ -30,7 +41,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     link, the file it points to is replaced. The new file has the permissions of the old one.
 
     Raises:
-        VectorFileError: `path` is a folder, a device or a pipe, or no file can be created there.
+        VectorFileError: `path` is a folder, a device or a pipe, no file can be created there, or
+            the disk is full.
     """
     with atomic_writes(path) as (file,):
         yield file
@@ -45,35 +57,35 @@ def atomic_writes(*paths: str | os.PathLike[str]) -> Iterator[list[BinaryIO]]:
     """
     targets = [Path(os.path.realpath(path) if os.path.islink(path) else path) for path in paths]
     hidden: list[Path] = []
-    try:
-        with contextlib.ExitStack() as opened:
-            files = []
-            for path in targets:
-                if os.path.exists(path) and not os.path.isfile(path):
-                    raise VectorFileError(
-                        "can't be written: it exists and is not a regular file",
-                        where=path,
-                        remedy="give another path",
-                    )
-                temporary = _hidden_beside(path)
-                with _errors_of_writing(path):
+    with errors_of_writing(*targets):
+        try:
+            with contextlib.ExitStack() as opened:
+                files = []
+                for path in targets:
+                    if os.path.exists(path) and not os.path.isfile(path):
+                        raise VectorFileError(
+                            "can't be written: it exists and is not a regular file",
+                            where=path,
+                            remedy="give another path",
+                        )
+                    temporary = _hidden_beside(path)
                     raw = open(temporary, "xb", buffering=0)  # noqa: SIM115  (`opened` closes it)
-                hidden.append(temporary)
-                files.append(opened.enter_context(_FlushingWriter(raw)))
-            yield [cast(BinaryIO, file) for file in files]
-            for file in files:
-                file.sync()
-        for path, temporary in zip(targets, hidden, strict=True):
-            with contextlib.suppress(OSError):  # no file to copy from, or no permissions to copy
-                shutil.copymode(path, temporary)
-        for path, temporary in zip(targets, hidden, strict=True):
-            os.replace(temporary, path)
-    except BaseException:
-        for temporary in hidden:
-            temporary.unlink(missing_ok=True)
-        raise
-    for folder in {path.parent for path in targets}:
-        _sync(folder)
+                    hidden.append(temporary)
+                    files.append(opened.enter_context(_FlushingWriter(raw)))
+                yield [cast(BinaryIO, file) for file in files]
+                for file in files:
+                    file.sync()
+            for path, temporary in zip(targets, hidden, strict=True):
+                with contextlib.suppress(OSError):  # no file to copy from, or no permissions
+                    shutil.copymode(path, temporary)
+            for path, temporary in zip(targets, hidden, strict=True):
+                os.replace(temporary, path)
+        except BaseException:
+            for temporary in hidden:
+                temporary.unlink(missing_ok=True)
+            raise
+        for folder in {path.parent for path in targets}:
+            sync(folder)
 
 
 class _FlushingWriter(io.BufferedWriter):
@@ -115,26 +127,30 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Fill a folder that appears at `path` complete, or not at all; `path` must not exist yet.
 
     Raises:
-        VectorFileError: no folder can be created there.
+        VectorFileError: no folder can be created there, or the disk is full.
     """
     path = Path(path)
     temporary = _hidden_beside(path)
-    with _errors_of_writing(path):
+    with errors_of_writing(path):
         temporary.mkdir()
-    try:
-        yield temporary
-        for file in temporary.iterdir():
-            _sync(file)
-        os.replace(temporary, path)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    _sync(path.parent)
+        try:
+            yield temporary
+            for file in temporary.iterdir():
+                sync(file)
+            sync(temporary)
+            os.replace(temporary, path)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        sync(path.parent)
 
 
 def _hidden_beside(path: Path) -> Path:
-    """Return a new hidden name in the same folder."""
-    return path.parent / f".{path.name}.{secrets.token_hex(4)}"
+    """Return a new hidden name in the same folder, which is not too long where `path` is not."""
+    name = path.name
+    if len(os.fsencode(name)) > LONG_NAME:
+        name = hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
+    return path.parent / f".{name}.{secrets.token_hex(4)}"
 
 
 def remove_partial_files(folder: Path, names: Collection[str]) -> None:
@@ -146,22 +162,35 @@ def remove_partial_files(folder: Path, names: Collection[str]) -> None:
 
 
 @contextlib.contextmanager
-def _errors_of_writing(path: Path) -> Iterator[None]:
-    """Turn errors about the hidden file into errors about `path`."""
+def errors_of_writing(*paths: Path) -> Iterator[None]:
+    """Turn what the system raises while something is written into errors that name `paths`.
+
+    Raises:
+        VectorFileError: it cannot be written.
+    """
+    where = ", ".join(map(str, paths))
     try:
         yield
-    except FileNotFoundError as error:
-        raise VectorFileError(
-            f"can't be written: the folder {path.parent} does not exist",
-            where=path,
-            remedy="create it first",
-        ) from error
-    except (OSError, ValueError) as error:  # ValueError: a null character
-        reason = getattr(error, "strerror", None) or error
-        raise VectorFileError(f"can't be written: {reason}", where=path) from error
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and not paths[0].parent.is_dir():
+            raise VectorFileError(
+                f"can't be written: the folder {paths[0].parent} does not exist",
+                where=where,
+                remedy="create it first",
+            ) from error
+        reason = f"can't be written: {error.strerror or error}"
+        if error.errno in _NO_ROOM:
+            raise VectorFileError(
+                reason, where=where, remedy="make room, or choose another place"
+            ) from error
+        raise VectorFileError(reason, where=where) from error
+    except ValueError as error:
+        if any("\0" in str(path) for path in paths):
+            raise VectorFileError(f"can't be written: {error}", where=where) from error
+        raise
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Flush a file, or the entries of a folder, so that a rename survives a power cut."""
     if os.name == "posix" or path.is_file():
         handle = os.open(path, os.O_RDONLY)

@@ -80,7 +80,7 @@ def test_atomic_write_replaces_no_device_or_pipe(tmp_path):
         ("file/out", "Not a directory"),
         ("nowhere/out", "the folder .*nowhere does not exist; create it first"),
         ("a\0b", "embedded null"),
-        ("x" * 300, "File name too long"),
+        ("x" * 256, "File name too long"),
     ],
 )
 def test_paths_that_can_not_be_written(tmp_path, write, name, message):
@@ -125,6 +125,19 @@ def test_a_link_and_permissions_stay(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
 
 
+@pytest.mark.parametrize("name", ["x" * 246, "x" * 255, "\u00e9" * 127, "\U0001f600" * 63])
+@pytest.mark.parametrize("suffix", ["", os.fsdecode(b"\xff\xfe")])
+def test_long_names_and_names_that_are_not_utf_8(tmp_path, name, suffix):
+    name = os.fsdecode(os.fsencode(name)[: 255 - len(os.fsencode(suffix))] + os.fsencode(suffix))
+    for _ in range(2):
+        with atomic_write(tmp_path / name) as file:
+            file.write(b"x")
+    (tmp_path / name).unlink()
+    with atomic_folder(tmp_path / name) as folder:
+        (folder / name).write_bytes(b"x")
+    assert os.listdir(tmp_path) == os.listdir(tmp_path / name) == [name]
+
+
 def test_atomic_folder_appears_complete(tmp_path):
     path = tmp_path / "run"
     with atomic_folder(path) as folder:
@@ -145,7 +158,8 @@ def test_atomic_folder_does_not_replace_a_folder_with_files(tmp_path):
     path = tmp_path / "run"
     path.mkdir()
     (path / "a").write_bytes(b"old")
-    with pytest.raises(OSError, match="run"), atomic_folder(path) as folder:
+    message = r"run: can't be written: Directory not empty$"
+    with pytest.raises(VectorFileError, match=message), atomic_folder(path) as folder:
         (folder / "a").write_bytes(b"new")
     assert (path / "a").read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["run"]
@@ -171,6 +185,7 @@ def test_an_error_while_flushing_leaves_no_file(tmp_path, monkeypatch):
 
     monkeypatch.setattr(atomic, "FLUSHED", 1 << 10)
     monkeypatch.setattr(atomic.os, "fsync", fail_once)
-    with pytest.raises(OSError, match="Input/output"), atomic_write(tmp_path / "x") as file:
+    message = r"x: can't be written: Input/output error$"
+    with pytest.raises(VectorFileError, match=message), atomic_write(tmp_path / "x") as file:
         file.write(bytes(1 << 21))
     assert list(tmp_path.iterdir()) == []

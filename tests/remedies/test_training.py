@@ -308,7 +308,7 @@ def test_a_run_with_other_settings(tune, train, tmp_path):
     assert train("--overwrite", "--seed", 2) == ""
 
 
-@follows("training/run/checkpoints.py", "cannot be written")
+@follows("training/run/checkpoints.py", "make room")
 def test_a_full_disk(tune, train, tmp_path, monkeypatch):
     real, calls = checkpoints.save_file, []
 

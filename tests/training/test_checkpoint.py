@@ -198,7 +198,7 @@ def test_a_save_that_fails_half_way_leaves_the_one_before(tmp_path, monkeypatch,
     monkeypatch.setattr(module, "save_file", failing)
     with pytest.raises(
         fe.DataError,
-        match=r"checkpoint-2-9: the checkpoint cannot be written: .*No space left on device; make "
+        match=r"checkpoint-2-9: the checkpoint can't be written: .*No space left on device; make "
         r"room, then continue with resume=True$",
     ):
         saved(tmp_path, 2)
@@ -212,7 +212,7 @@ def test_a_limit_on_the_size_of_files(tmp_path):
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (64, limits[1]))
         with pytest.raises(
-            fe.DataError, match=r"checkpoint-1-9: the checkpoint cannot be written: .*File too larg"
+            fe.DataError, match=r"checkpoint-1-9: the checkpoint can't be written: .*File too larg"
         ):
             saved(tmp_path, 1)
     finally:

@@ -35,9 +35,9 @@ def save_spacy(table: EmbeddingTable, path: str | os.PathLike[str]) -> None:
     keys = table.index_to_key
     hashes = _distinct_hashes(keys)
     path = Path(path)
-    if path.exists():
+    if os.path.lexists(path):
         raise VectorFileError("this already exists", where=path, remedy="choose another path")
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         raise VectorFileError(
             f"there is no folder {path.parent}", where=path, remedy="make that folder first"
         )

@@ -168,9 +168,10 @@ def save_checkpoint(
                 save_file(_owned(best), folder / "best.safetensors")
             save_file(tensors, folder / "optimizer.safetensors")
             (folder / "state.json").write_text(json.dumps(state_of_run, indent=1), "utf-8")
-    except (OSError, SafetensorError, VectorFileError) as error:
+    except (SafetensorError, VectorFileError) as error:
+        what = f"can't be written: {error}" if isinstance(error, SafetensorError) else error.what
         raise DataError(
-            f"the checkpoint cannot be written: {error}",
+            ("the checkpoint ", what),
             where=path,
             remedy=("make room, then continue with ", Option("resume", True)),
         ) from error
