@@ -3,6 +3,7 @@
 from .atomic import atomic_folder, atomic_write, atomic_writes, remove_partial_files
 from .hashing import sha256_of
 from .opening import STDIN, PathOrFile, open_source
+from .parquet import ParquetBomb, ParquetReader, read_parquet
 from .source import EXPANSION_FLOOR, MAX_EXPANSION, Source
 from .streams import COMPRESSED
 
@@ -11,12 +12,15 @@ __all__ = [
     "EXPANSION_FLOOR",
     "MAX_EXPANSION",
     "STDIN",
+    "ParquetBomb",
+    "ParquetReader",
     "PathOrFile",
     "Source",
     "atomic_folder",
     "atomic_write",
     "atomic_writes",
     "open_source",
+    "read_parquet",
     "remove_partial_files",
     "sha256_of",
 ]

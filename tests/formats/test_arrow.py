@@ -590,7 +590,7 @@ def test_rows_that_a_file_repeats_without_end_are_refused(tmp_path):
     pq.write_table(row.take(index), tmp_path / "x", compression="zstd")
     size = (tmp_path / "x").stat().st_size
     assert size < 300_000
-    message = rf"x: {size:,} bytes expand to [\d,]+ or more, over 200 to 1, which no vectors do"
+    message = rf"x: {size:,} bytes expand to [\d,]+ or more, over 200 to 1"
     with pytest.raises(VectorFileError, match=message):
         load_arrow(tmp_path / "x")
 
@@ -604,8 +604,11 @@ def test_a_long_word_that_many_rows_share_is_never_repeated(kind, tmp_path, monk
         pq.write_table(pa.table(columns), tmp_path / "x", store_schema=False)
     else:
         written(tmp_path / "x", kind, **columns)
-    monkeypatch.setattr("finetune_embed.formats.arrow.column_data._texts", None)
-    message = r"x: [\d,]+ bytes expand to 3,145,728,000 or more, over 200 to 1, which no vectors"
+    expanded = r"[\d,]+"  # Parquet is read in batches of 64 MB
+    if "parquet" not in kind:
+        monkeypatch.setattr("finetune_embed.formats.arrow.column_data._texts", None)
+        expanded = "3,145,728,000"
+    message = rf"x: [\d,]+ bytes expand to {expanded} or more, over 200 to 1"
     with pytest.raises(VectorFileError, match=message):
         load_arrow(tmp_path / "x")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...errors import VectorFileError
-from ...files import EXPANSION_FLOOR, MAX_EXPANSION, Source
+from ...files import EXPANSION_FLOOR, MAX_EXPANSION, ParquetBomb, ParquetReader, Source
 
 __all__ = ["ROWS", "Batches", "as_vector_file_error", "join_parts", "open_file"]
 
@@ -58,6 +58,8 @@ def as_vector_file_error(name: str) -> Iterator[None]:
         yield
     except VectorFileError:
         raise
+    except ParquetBomb as error:
+        raise VectorFileError(str(error), where=name, remedy=error.remedy) from error
     except damage as error:
         reason = " ".join(str(error).split())[:300]
         raise VectorFileError(
@@ -84,45 +86,12 @@ def open_file(source: Source, source_format: str) -> Batches:
 
 
 def _open_parquet(name: str, data: Any) -> Batches:
-    import pyarrow.parquet as pq
-
-    file = pq.ParquetFile(data)
-    schema = file.schema_arrow
+    reader = ParquetReader(data)
 
     def read(columns: list[int]) -> Iterator[Any]:
-        names = [schema.field(column).name for column in columns]
-        words, numbers = (_chunks(file.metadata, data, name) for name in names)
-        claimed = (max(chunk.total_uncompressed_size, 4 * chunk.num_values) for chunk in numbers)
-        batches.refuse_bomb(sum(claimed) + sum(chunk.total_uncompressed_size for chunk in words))
-        encoded = names[:1] if _is_dictionary(words) else []
-        opened = pq.ParquetFile(data, read_dictionary=encoded) if encoded else file
-        return (batch.select(names) for batch in opened.iter_batches(ROWS, columns=names))
+        return reader.batches([reader.schema.field(column).name for column in columns])
 
-    batches = Batches(name, schema, read, data.size)
-    return batches
-
-
-def _chunks(metadata: Any, data: Any, name: str) -> list[Any]:
-    """Return the metadata of all chunks of a column in a Parquet file.
-
-    Raises:
-        pyarrow.ArrowException: a chunk is damaged.
-    """
-    import pyarrow.parquet as pq
-
-    # Reading a damaged chunk alone aborts the process; with all chunks buffered, pyarrow raises.
-    next(pq.ParquetFile(data, pre_buffer=True).iter_batches(1, columns=[name]), None)
-    paths = [metadata.schema.column(at).path for at in range(metadata.num_columns)]
-    wanted = [at for at, path in enumerate(paths) if f"{path}.".startswith(f"{name}.")]
-    groups = [metadata.row_group(at) for at in range(metadata.num_row_groups)]
-    return [group.column(at) for group in groups for at in wanted]
-
-
-def _is_dictionary(chunks: list[Any]) -> bool:
-    """Return whether words are in a dictionary that pyarrow can keep."""
-    encodings = {encoding for chunk in chunks for encoding in chunk.encodings}
-    texts = all(chunk.physical_type == "BYTE_ARRAY" for chunk in chunks)
-    return texts and "DICTIONARY" in str(encodings) and "DELTA" not in str(encodings)
+    return Batches(name, reader.schema, read, data.size)
 
 
 def _open_ipc_file(name: str, data: Any) -> Batches:

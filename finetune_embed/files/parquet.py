@@ -1,0 +1,218 @@
+"""Parquet files, read by pyarrow after every size that they claim was checked.
+
+A damaged page makes some readers end the process, and a page of a few bytes can claim gigabytes. So
+the footer and the header of each page are read here first.
+
+Specification: https://parquet.apache.org/docs/file-format/ and `parquet.thrift`.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ..errors import DataError
+from .source import EXPANSION_FLOOR, MAX_EXPANSION
+from .thrift import Fields, read_structure
+
+__all__ = ["DAMAGE", "ParquetBomb", "ParquetReader", "read_parquet"]
+
+ROWS = 1 << 14  # rows read at a time
+PAGE_HEAD = 1 << 24  # bytes that the header of a page may take, statistics included
+_MAGIC = b"PAR1"
+_TAIL = 8  # bytes after the footer: its length and the magic number
+_CONTAINERS = 1_000_000  # items of a list in the footer, pyarrow's own limit
+# Fields of the structures in `parquet.thrift`.
+_GROUPS, _CHUNKS, _CHUNK = 4, 1, 3
+_ENCODINGS, _VALUES, _DATA_PAGE, _DICTIONARY_PAGE = 2, 5, 9, 11  # of a chunk
+_UNPACKED, _PACKED, _VALUE_PAGES = 2, 3, (5, 8)  # of the header of a page
+_PAGE_VALUES = 1
+_DICTIONARIES = {2, 8}  # encodings that refer to a dictionary
+#: What reading a damaged file raises, besides `pyarrow.ArrowException`.
+DAMAGE = (OSError, ValueError, TypeError, KeyError, IndexError, MemoryError, OverflowError)
+
+
+class ParquetBomb(ValueError):
+    """A file expands too much."""
+
+    remedy = "if you trust it, read it with its own library"
+
+
+def read_parquet(path: str | os.PathLike[str], columns: Sequence[str] | None = None) -> Any:
+    """Return the columns of a Parquet file, all of them by default, as a `pyarrow.Table`.
+
+    The path is never a pattern, and what is damaged never ends the process.
+
+    Raises:
+        DataError: the file can't be read, is damaged, lacks a column, or expands too much.
+    """
+    import pyarrow as pa
+
+    try:
+        with open(path, "rb") as file:
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        reader = ParquetReader(pa.py_buffer(data))
+        names = reader.schema.names if columns is None else list(columns)
+        schema = pa.schema([reader.schema.field(name) for name in names], reader.schema.metadata)
+        return pa.Table.from_batches(reader.batches(names), schema)
+    except ParquetBomb as error:
+        raise DataError(str(error), where=path, remedy=error.remedy) from error
+    except (pa.ArrowException, *DAMAGE) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(
+            f"this Parquet file can't be read: {reason}", where=path, remedy="fetch it again"
+        ) from error
+
+
+class ParquetReader:
+    """A Parquet file in memory or in a memory map.
+
+    Args:
+        data: the file, a `pyarrow.Buffer`.
+
+    Attributes:
+        schema: its `pyarrow.Schema`.
+
+    Raises:
+        pyarrow.ArrowException, or one of `DAMAGE`: its footer is damaged.
+    """
+
+    def __init__(self, data: Any) -> None:
+        self._buffer = data
+        self._data = memoryview(data).cast("B")
+        self._groups = _row_groups(self._data)
+        self._file = self._open([])
+        self.schema = self._file.schema_arrow
+
+    def _open(self, encoded: list[str]) -> Any:
+        import pyarrow.parquet as pq
+
+        # pyarrow buffers all of a column first: it ends the process for some damage if it doesn't.
+        return pq.ParquetFile(
+            self._buffer,
+            pre_buffer=True,
+            read_dictionary=encoded,
+            thrift_container_size_limit=min(len(self._data), _CONTAINERS),
+        )
+
+    def batches(self, names: Sequence[str]) -> Iterator[Any]:
+        """Yield `pyarrow.RecordBatch`es of some columns, in the order of `names`.
+
+        Raises:
+            pyarrow.ArrowException, or one of `DAMAGE`: the data is damaged, or expands too much.
+        """
+        import pyarrow as pa
+
+        wanted = pa.schema([self.schema.field(name) for name in names])
+        rows, encoded = self._check_pages(names)
+        file = self._open(encoded)
+        expanded = 0
+        for group in range(len(self._groups)):  # pyarrow can't join nested dictionaries of two
+            for batch in file.iter_batches(rows, row_groups=[group], columns=list(names)):
+                columns = batch.select(list(names)).columns
+                expanded += sum(map(_expanded_size, columns))
+                self._refuse_bomb(expanded)
+                parts = [
+                    column if column.type == kind else column.cast(kind)
+                    for column, kind in zip(columns, wanted.types, strict=True)
+                ]
+                yield pa.RecordBatch.from_arrays(parts, schema=wanted)
+
+    def _check_pages(self, names: Sequence[str]) -> tuple[int, list[str]]:
+        """Check the headers of all pages of some columns.
+
+        Many rows can have the same text from a page or a dictionary, which holds it once.
+
+        Returns:
+            The number of rows to read at a time, so that they take at most `EXPANSION_FLOOR` bytes
+            if each has a text as long as a page, and the columns of nested texts, where a row can
+            have many, to be read as dictionaries.
+        """
+        schema = self._file.schema
+        claimed, rows, nested = 0, ROWS, []
+        for at in range(len(schema)):
+            column = schema.column(at)
+            if not any(f"{column.path}.".startswith(f"{name}.") for name in names):
+                continue
+            is_text = column.physical_type == "BYTE_ARRAY"
+            is_encoded = False
+            for chunks in self._groups:
+                chunk = chunks[at].structure(_CHUNK)
+                is_encoded |= not _DICTIONARIES.isdisjoint(chunk.numbers(_ENCODINGS))
+                size, largest = self._size_of(chunk)
+                claimed += max(size, max(column.length or 0, 8) * chunk.count(_VALUES))
+                self._refuse_bomb(claimed)
+                if is_text:
+                    rows = min(rows, max(1, EXPANSION_FLOOR // max(largest, 1)))
+            if is_text and is_encoded and column.max_repetition_level:
+                nested.append(column.path)
+        return rows, nested
+
+    def _size_of(self, chunk: Fields) -> tuple[int, int]:
+        """Return the size of all decompressed pages of a column chunk, and of the largest one."""
+        at = chunk.count(_DATA_PAGE)
+        if _DICTIONARY_PAGE in chunk:
+            at = min(at, chunk.count(_DICTIONARY_PAGE) or at)
+        values = total = largest = 0
+        while values < chunk.count(_VALUES):
+            page, length = read_structure(self._data[at : at + PAGE_HEAD])
+            at += length + page.count(_PACKED)
+            if at > len(self._data):
+                raise ValueError(f"a page ends at byte {at:,} of {len(self._data):,}")
+            total += page.count(_UNPACKED)
+            largest = max(largest, page.count(_UNPACKED))
+            self._refuse_bomb(total)
+            for kind in _VALUE_PAGES:
+                if kind in page:
+                    values += page.structure(kind).count(_PAGE_VALUES)
+        if values != chunk.count(_VALUES):
+            raise ValueError(f"pages of {values:,} values claim {chunk.count(_VALUES):,}")
+        return total, largest
+
+    def _refuse_bomb(self, expanded: int) -> None:
+        size = len(self._data)
+        if expanded > max(MAX_EXPANSION * size, EXPANSION_FLOOR):
+            raise ParquetBomb(
+                f"{size:,} bytes expand to {expanded:,} or more, over {MAX_EXPANSION} to 1"
+            )
+
+
+def _row_groups(data: memoryview) -> list[list[Fields]]:
+    """Return the column chunks of each group of rows, read from the footer.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    if len(data) < 2 * _TAIL or data[:4] != _MAGIC or data[-4:] != _MAGIC:
+        raise ValueError("it does not start and end with PAR1")
+    length = int.from_bytes(data[-_TAIL:-4], "little")
+    if length > len(data) - _TAIL:
+        raise ValueError(f"its footer claims {length:,} bytes of {len(data):,}")
+    footer, _ = read_structure(data[len(data) - _TAIL - length : len(data) - _TAIL])
+    groups = [group.structures(_CHUNKS) for group in footer.structures(_GROUPS)]
+    widths = {len(chunks) for chunks in groups}
+    if len(widths) > 1:
+        raise ValueError("its groups of rows differ in columns")
+    return groups
+
+
+def _expanded_size(column: Any) -> int:
+    """Return the bytes that a column takes, its dictionaries resolved."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        if pa.types.is_primitive(kind.value_type):
+            return int(column.nbytes)
+        lengths = pc.binary_length(column.dictionary).take(column.indices)
+        return int(pc.sum(lengths).as_py() or 0)
+    if pa.types.is_struct(kind):
+        return sum(map(_expanded_size, column.flatten()))
+    if pa.types.is_map(kind):
+        return _expanded_size(column.keys) + _expanded_size(column.items)
+    if pa.types.is_nested(kind) and hasattr(kind, "value_type"):
+        return _expanded_size(column.flatten())
+    return int(column.nbytes)
