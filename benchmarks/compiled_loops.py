@@ -26,8 +26,6 @@ from types import ModuleType
 from typing import Any, cast
 
 import polars as pl
-import torch
-from torch.nn import functional
 
 import finetune_embed as fe
 from finetune_embed.formats.common import kernels as files
@@ -44,10 +42,7 @@ STEP_LOOPS: dict[str, Callable[..., Any]] = {
         steps.group_rows,
         steps.nonzero_rows,
         steps.row_squares,
-        steps.find_slots,
-        adam.count_steps,
         adam.adam_rows,
-        adam.adam_dense,
     )
 }
 
@@ -108,7 +103,7 @@ def clocked(spent: Times) -> Iterator[None]:
         return timed
 
     with contextlib.ExitStack() as stack:
-        for name in (*STEP_LOOPS, "mean_bags"):
+        for name in STEP_LOOPS:
             function = current(name)
             stack.enter_context(everywhere(function, clock(name, function)))
         yield
@@ -117,10 +112,7 @@ def clocked(spent: Times) -> Iterator[None]:
 @contextlib.contextmanager
 def without_step_loop(name: str) -> Iterator[None]:
     """Do without one compiled loop of a training step."""
-    if name == "mean_bags":
-        with everywhere(steps.mean_bags, _means):
-            yield
-    elif name == "bag":  # means, and their gradient by rows
+    if name == "bag":  # the gradient of means by rows
         with replaced(bag, "is_native", lambda *tensors: False):
             yield
     else:
@@ -137,12 +129,6 @@ def without_step_loop(name: str) -> Iterator[None]:
 
         with everywhere(function, slowly):
             yield
-
-
-def _means(weight: torch.Tensor, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-    """Return what `mean_bags` returns, by torch."""
-    offsets = lengths.cumsum(0) - lengths
-    return functional.embedding_bag(ids, weight.detach(), offsets, mode="mean")
 
 
 def seconds(call: Call) -> float:
@@ -225,8 +211,8 @@ def training(glove: str, data: Path, head: str, runs: int) -> None:
     print(f"\nfinetune on {data.name}, head {head}, 2 epochs")
     train()
     used = {name for name, time in spent_in().items() if time}
-    loops = [name for name in (*STEP_LOOPS, "mean_bags") if name in used]
-    for name in [*loops, *(["bag"] if "mean_bags" in used else [])]:
+    loops = [name for name in STEP_LOOPS if name in used]
+    for name in [*loops, *(["bag"] if head == "bag" else [])]:
         slow = partial(without_step_loop, name)
         beside("training run", name, train, slow, runs)
         if name in loops:

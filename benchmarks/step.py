@@ -31,6 +31,7 @@ from torch.nn import functional
 import finetune_embed as fe
 from finetune_embed.optim import adam
 from finetune_embed.optim import kernels as _kernels
+from finetune_embed.optim.row_state import RowState
 
 TEXTS, WORDS, CLASSES, VOCABULARY = 512, 40, 10, 400_000
 EPOCH, TURNS, IN_A_TURN, UNCOUNTED = 8, 6, 8, 2
@@ -167,13 +168,12 @@ def traffic_alone(rows: int, size: int, ids: list[torch.Tensor]) -> Alone:
 
 def one_loop(rows: int, size: int, ids: list[torch.Tensor]) -> Alone:
     """Return the row in which the touched rows are summed and updated where they lie."""
-    bags, index, known = torch.full((TEXTS,), WORDS), torch.full((rows,), -1, dtype=torch.int32), 0
-    groups, slots = [_kernels.Groups.of(one, rows, bags) for one in ids], []
-    for its in groups:
-        found, known = _kernels.find_slots(its.rows, index, known)
-        slots.append(found)
+    bags = torch.full((TEXTS,), WORDS)
+    groups = [_kernels.Groups.of(one, rows, bags) for one in ids]
     weight, gradient = torch.randn(rows, size), torch.randn(TEXTS, size)
-    moments, betas = (torch.zeros(known, size), torch.zeros(known, size)), (0.9, 0.999)
+    state, betas = RowState(weight, {}), (0.9, 0.999)
+    slots = [state.slots(its.rows) for its in groups]
+    moments = state.entries["exp_avg"], state.entries["exp_avg_sq"]
 
     def part(batch: int) -> float:
         its, at = groups[batch], slots[batch]

@@ -1,4 +1,4 @@
-/* The inner loops of a training step by rows: means of bags, grouping ids, summing rows, Adam in place.
+/* The inner loops of a training step by rows: grouping ids, summing rows, Adam in place.
  *
  * Everything here has a slower counterpart in torch that gives the same numbers within rounding;
  * `kernels.py` and `adam.py` choose. Functions take buffers, release the interpreter lock while they
@@ -405,69 +405,6 @@ done:
     return result;
 }
 
-/* ---------------------------------------------------------------- means */
-
-FOR_EACH_CPU static void mean_range(const void *argument, Py_ssize_t first, Py_ssize_t last) {
-    const sum_job_t *job = argument;
-    const int64_t *starts = job->from.starts;
-    Py_ssize_t size = job->from.size, ahead = rows_ahead(size);
-    for (Py_ssize_t bag = first; bag < last; bag++) {
-        float *restrict out = job->out + bag * size, length = (float)(starts[bag + 1] - starts[bag]);
-        sum_row(&job->from, bag, starts[last], ahead, 0, size, out);
-        if (length != 0)
-            for (Py_ssize_t i = 0; i < size; i++) out[i] /= length;
-    }
-}
-
-/* mean_bags(weight, ids, lengths, out, size, threads) -> None
- *
- * Writes to each row of `out` float32 (B, size) the mean of the rows of `weight` float32 (V, size) of
- * a bag, zeros for an empty one. ids int64 (N,) has the rows of the first bag, then those of the
- * second, and so on; lengths int64 (B,) the number of rows of each. */
-static PyObject *mean_bags(PyObject *self, PyObject *args) {
-    (void)self;
-    Py_buffer weight, ids, lengths, out;
-    Py_ssize_t size, bad = 0;
-    int threads;
-    PyObject *result = NULL;
-    if (!PyArg_ParseTuple(args, "y*y*y*w*ni", &weight, &ids, &lengths, &out, &size, &threads)) return NULL;
-    Py_ssize_t bytes = row_bytes(size), table = bytes ? weight.len / bytes : 0;
-    Py_ssize_t count = ids.len / 8, bags = lengths.len / 8;
-    const int64_t *length = lengths.buf;
-    int64_t *starts = NULL;
-    if (!bytes || !holds(&weight, table, bytes, "weight") || !holds(&ids, count, 8, "ids") ||
-        !holds(&lengths, bags, 8, "lengths") || !holds(&out, bags, bytes, "out"))
-        goto done;
-    if (!in_range(ids.buf, count, table, &bad)) {
-        out_of_range(ids.buf, bad, table);
-        goto done;
-    }
-    if (!(starts = malloc((size_t)(bags + 1) * 8))) {
-        PyErr_NoMemory();
-        goto done;
-    }
-    starts[0] = 0;
-    Py_ssize_t bag = 0;
-    for (; bag < bags && length[bag] >= 0 && length[bag] <= count - starts[bag]; bag++)
-        starts[bag + 1] = starts[bag] + length[bag];
-    if (bag < bags || starts[bags] != count) {
-        PyErr_SetString(PyExc_ValueError, "lengths do not add up to the number of ids");
-        goto done;
-    }
-    Py_BEGIN_ALLOW_THREADS;
-    sum_job_t job = {{weight.buf, ids.buf, starts, NULL, size}, out.buf};
-    run(mean_range, &job, bags, starts, threads_for(threads, (double)count * (double)size));
-    Py_END_ALLOW_THREADS;
-    result = Py_NewRef(Py_None);
-done:
-    free(starts);
-    PyBuffer_Release(&weight);
-    PyBuffer_Release(&ids);
-    PyBuffer_Release(&lengths);
-    PyBuffer_Release(&out);
-    return result;
-}
-
 /* ---------------------------------------------------------------- norms and zeros of rows */
 
 #define LANES 8
@@ -583,93 +520,6 @@ done:
 }
 
 /* ---------------------------------------------------------------- Adam */
-
-/* find_slots(rows, index, slots, count) -> int
- *
- * Writes index[rows] to `slots` int64 (U,), for `rows` int64 (U,) and `index` int32 (V,). Rows without a
- * slot, whose entry is negative, get the next ones, `count` being the first, also in the index.
- * Returns the new count. */
-static PyObject *find_slots(PyObject *self, PyObject *args) {
-    (void)self;
-    Py_buffer rows, index, slots;
-    Py_ssize_t count, bad = 0;
-    PyObject *result = NULL;
-    if (!PyArg_ParseTuple(args, "y*w*w*n", &rows, &index, &slots, &count)) return NULL;
-    Py_ssize_t number = rows.len / 8, end = index.len / 4;
-    const int64_t *row = rows.buf;
-    int64_t *slot = slots.buf;
-    int32_t *at = index.buf;
-    if (!holds(&rows, number, 8, "rows") || !holds(&slots, number, 8, "slots") || !holds(&index, end, 4, "index"))
-        goto done;
-    if (!in_range(row, number, end, &bad)) {
-        out_of_range(row, bad, end);
-        goto done;
-    }
-    if (count < 0 || count > INT32_MAX - number) {
-        PyErr_SetString(PyExc_ValueError, "slots are too many to be counted in 32 bits");
-        goto done;
-    }
-    for (Py_ssize_t i = 0; i < number; i++) {
-        PREFETCH(at + row[least(i + LINE, number - 1)]);
-        if (at[row[i]] < 0) at[row[i]] = (int32_t)count++;
-        slot[i] = at[row[i]];
-    }
-    result = PyLong_FromSsize_t(count);
-done:
-    PyBuffer_Release(&rows);
-    PyBuffer_Release(&index);
-    PyBuffer_Release(&slots);
-    return result;
-}
-
-#define KNOWN 256 /* step counts whose corrections are cached; a batch has few different ones */
-
-/* count_steps(steps, slots, beta1, beta2, lr, eps, rates, epsilons) -> None
- *
- * Adds 1 to `steps` int64 (S,) in the slots int64 (U,), and writes for each, with n the result and
- * c = sqrt(1 - beta2^n), the rate -lr c / (1 - beta1^n) and eps c, both float32 (U,). */
-static PyObject *count_steps(PyObject *self, PyObject *args) {
-    (void)self;
-    Py_buffer steps, slots, rates, epsilons;
-    double beta1, beta2, lr, eps;
-    Py_ssize_t bad = 0;
-    PyObject *result = NULL;
-    if (!PyArg_ParseTuple(args, "w*y*ddddw*w*", &steps, &slots, &beta1, &beta2, &lr, &eps, &rates, &epsilons))
-        return NULL;
-    Py_ssize_t number = slots.len / 8, end = steps.len / 8;
-    const int64_t *slot = slots.buf;
-    int64_t *step = steps.buf;
-    float *rate = rates.buf, *epsilon = epsilons.buf;
-    if (!holds(&slots, number, 8, "slots") || !holds(&steps, end, 8, "steps") || !holds(&rates, number, 4, "rates") ||
-        !holds(&epsilons, number, 4, "epsilons"))
-        goto done;
-    if (!in_range(slot, number, end, &bad)) {
-        out_of_range(slot, bad, end);
-        goto done;
-    }
-    Py_BEGIN_ALLOW_THREADS;
-    struct { int64_t n; float rate, eps; } known[KNOWN] = {0};
-    for (Py_ssize_t i = 0; i < number; i++) {
-        int64_t n = ++step[slot[i]];
-        size_t at = (uint64_t)n % KNOWN;
-        if (known[at].n != n) {
-            double root = sqrt(1 - pow(beta2, (double)n));
-            known[at].n = n;
-            known[at].rate = (float)(-lr * root / (1 - pow(beta1, (double)n)));
-            known[at].eps = (float)(eps * root);
-        }
-        rate[i] = known[at].rate;
-        epsilon[i] = known[at].eps;
-    }
-    Py_END_ALLOW_THREADS;
-    result = Py_NewRef(Py_None);
-done:
-    PyBuffer_Release(&steps);
-    PyBuffer_Release(&slots);
-    PyBuffer_Release(&rates);
-    PyBuffer_Release(&epsilons);
-    return result;
-}
 
 typedef struct {
     float rate, eps, clip, decay, beta1, rest1, beta2, rest2;
@@ -801,60 +651,13 @@ done:
     return result;
 }
 
-typedef struct {
-    float *weight, *exp_avg, *exp_avg_sq;
-    const float *grad;
-    step_t by;
-} dense_t;
-
-FOR_EACH_CPU static void dense_range(const void *argument, Py_ssize_t first, Py_ssize_t last) {
-    const dense_t *job = argument;
-    numbers_t at = {job->weight + first, job->exp_avg + first, job->exp_avg_sq + first};
-    update(at, from_column(at, LINE), job->grad + first, job->by, last - first);
-}
-
-/* adam_dense(weight, grad, exp_avg, exp_avg_sq, rate, eps, decay, beta1, beta2, threads) -> None
- *
- * Updates all of a weight and its moments, all float32 and of one length. */
-static PyObject *adam_dense(PyObject *self, PyObject *args) {
-    (void)self;
-    Py_buffer weight, grad, first, second;
-    double rate, eps, decay, beta1, beta2;
-    int threads;
-    PyObject *result = NULL;
-    if (!PyArg_ParseTuple(args, "w*y*w*w*dddddi", &weight, &grad, &first, &second, &rate, &eps, &decay, &beta1,
-                          &beta2, &threads))
-        return NULL;
-    Py_ssize_t count = weight.len / 4;
-    if (!holds(&weight, count, 4, "weight") || !holds(&grad, count, 4, "grad") ||
-        !holds(&first, count, 4, "exp_avg") || !holds(&second, count, 4, "exp_avg_sq"))
-        goto done;
-    Py_BEGIN_ALLOW_THREADS;
-    step_t by = {(float)rate,  (float)eps,         1,            (float)decay,
-                 (float)beta1, (float)(1 - beta1), (float)beta2, (float)(1 - beta2)};
-    dense_t job = {weight.buf, first.buf, second.buf, grad.buf, by};
-    run(dense_range, &job, count, NULL, threads_for(threads, (double)count));
-    Py_END_ALLOW_THREADS;
-    result = Py_NewRef(Py_None);
-done:
-    PyBuffer_Release(&weight);
-    PyBuffer_Release(&grad);
-    PyBuffer_Release(&first);
-    PyBuffer_Release(&second);
-    return result;
-}
-
 static PyMethodDef methods[] = {
     {"group", group, METH_VARARGS, "group(ids, end, lengths, rows, order, starts) -> int"},
     {"increasing", increasing, METH_VARARGS, "increasing(ids, end) -> bool"},
     {"sum_rows", sum_rows, METH_VARARGS, "sum_rows(values, source, starts, lengths, out, size, threads)"},
-    {"mean_bags", mean_bags, METH_VARARGS, "mean_bags(weight, ids, lengths, out, size, threads)"},
     {"squares", squares, METH_VARARGS, "squares(values, out, size, threads)"},
     {"nonzero_rows", nonzero_rows, METH_VARARGS, "nonzero_rows(values, source, starts, lengths, out, ...) -> int"},
-    {"find_slots", find_slots, METH_VARARGS, "find_slots(rows, index, slots, count) -> int"},
-    {"count_steps", count_steps, METH_VARARGS, "count_steps(steps, slots, beta1, beta2, lr, eps, ...)"},
     {"adam", adam, METH_VARARGS, "adam(weight, rows, grad, source, starts, lengths, ...)"},
-    {"adam_dense", adam_dense, METH_VARARGS, "adam_dense(weight, grad, exp_avg, exp_avg_sq, rate, ...)"},
     {NULL, NULL, 0, NULL},
 };
 

@@ -14,9 +14,6 @@ def sum_rows(
     threads: int,
     /,
 ) -> None: ...
-def mean_bags(
-    weight: Buffer, ids: Buffer, lengths: Buffer, out: Buffer, size: int, threads: int, /
-) -> None: ...
 def squares(values: Buffer, out: Buffer, size: int, threads: int, /) -> None: ...
 def nonzero_rows(
     values: Buffer,
@@ -28,18 +25,6 @@ def nonzero_rows(
     threads: int,
     /,
 ) -> int: ...
-def find_slots(rows: Buffer, index: Buffer, slots: Buffer, count: int, /) -> int: ...
-def count_steps(
-    steps: Buffer,
-    slots: Buffer,
-    beta1: float,
-    beta2: float,
-    lr: float,
-    eps: float,
-    rates: Buffer,
-    epsilons: Buffer,
-    /,
-) -> None: ...
 def adam(
     weight: Buffer,
     rows: Buffer,
@@ -57,19 +42,6 @@ def adam(
     beta1: float,
     beta2: float,
     size: int,
-    threads: int,
-    /,
-) -> None: ...
-def adam_dense(
-    weight: Buffer,
-    grad: Buffer,
-    exp_avg: Buffer,
-    exp_avg_sq: Buffer,
-    rate: float,
-    eps: float,
-    decay: float,
-    beta1: float,
-    beta2: float,
     threads: int,
     /,
 ) -> None: ...

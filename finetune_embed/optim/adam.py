@@ -1,4 +1,4 @@
-"""The update of AdamW, of rows and of dense parameters: compiled (`_kernels.c`), or in torch."""
+"""The update of AdamW by rows: compiled (`_kernels.c`), or in torch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 from . import kernels
 from .kernels import Groups, is_native, sum_groups, thread_count
 
-__all__ = ["adam_dense", "adam_rows", "count_steps"]
+__all__ = ["adam_rows", "count_steps"]
 
 
 def count_steps(
@@ -32,12 +32,6 @@ def count_steps(
         dtype: of the result.
     """
     beta1, beta2 = betas
-    if kernels.native is not None and steps.device.type == "cpu" and dtype == torch.float32:
-        rate, epsilon = torch.empty(len(slots)), torch.empty(len(slots))
-        kernels.native.count_steps(
-            steps.numpy(), slots.numpy(), beta1, beta2, lr, eps, rate.numpy(), epsilon.numpy()
-        )
-        return rate, epsilon
     n = steps.index_select(0, slots) + 1
     steps.index_copy_(0, slots, n)
     n = n.to(torch.float64)
@@ -113,45 +107,3 @@ def adam_rows(
     if decay is not None:
         values.mul_(decay[:, None])
     weight.index_copy_(0, rows, values.add_(first.mul_(rate[:, None])))
-
-
-def adam_dense(
-    weight: torch.Tensor,
-    grad: torch.Tensor,
-    exp_avg: torch.Tensor,
-    exp_avg_sq: torch.Tensor,
-    rate: float,
-    eps: float,
-    decay: float,
-    betas: tuple[float, float],
-) -> None:
-    """Update all of a weight and its moments in place, by the formula of `adam_rows`.
-
-    Args:
-        weight: of any shape, as are the next three.
-        grad: the gradient.
-        exp_avg: the first moments.
-        exp_avg_sq: the second moments.
-        rate: the factor on an update.
-        eps: added to the root of the second moments.
-        decay: the factor on the weight.
-        betas: the decay rates of the moments.
-    """
-    beta1, beta2 = betas
-    if is_native(weight, grad, exp_avg, exp_avg_sq):
-        kernels.native.adam_dense(
-            weight.detach().numpy(),
-            grad.detach().numpy(),
-            exp_avg.numpy(),
-            exp_avg_sq.numpy(),
-            rate,
-            eps,
-            decay,
-            beta1,
-            beta2,
-            thread_count(),
-        )
-        return
-    exp_avg.lerp_(grad, 1 - beta1)
-    exp_avg_sq.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
-    weight.mul_(decay).addcdiv_(exp_avg, exp_avg_sq.sqrt().add_(eps), value=rate)

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from ..errors import DataError
-from .kernels import Groups, is_native, mean_bags, sum_groups
+from .kernels import Groups, is_native, sum_groups
 
 __all__ = ["mean_bag"]
 
@@ -66,7 +66,7 @@ class _MeanBag(torch.autograd.Function):
         ids, lengths = ids.contiguous(), lengths.contiguous()
         ctx.save_for_backward(ids, lengths)
         ctx.shape = weight.shape
-        return mean_bags(weight, ids, lengths)
+        return _means(weight.detach(), ids, lengths, sparse=False)
 
     @staticmethod
     @torch.autograd.function.once_differentiable

@@ -7,7 +7,6 @@ import math
 import torch
 
 from ..strategies.gates import gate_of
-from .adam import adam_dense
 from .row_state import State
 
 __all__ = ["step_dense"]
@@ -20,8 +19,10 @@ def step_dense(parameter: torch.Tensor, grad: torch.Tensor, state: State, group:
         state["exp_avg"] = torch.zeros_like(parameter)
         state["exp_avg_sq"] = torch.zeros_like(parameter)
     state["step"] += 1
-    betas, n, lr = group["betas"], int(state["step"]), group["lr"] * gate_of(parameter)
-    root = math.sqrt(1 - betas[1] ** n)
-    rate, decay = -lr * root / (1 - betas[0] ** n), 1 - lr * group["weight_decay"]
-    moments = state["exp_avg"], state["exp_avg_sq"]
-    adam_dense(parameter, grad, *moments, rate, group["eps"] * root, decay, betas)
+    (beta1, beta2), n = group["betas"], int(state["step"])
+    lr, root = group["lr"] * gate_of(parameter), math.sqrt(1 - beta2**n)
+    first = state["exp_avg"].lerp_(grad, 1 - beta1)
+    second = state["exp_avg_sq"].mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
+    parameter.mul_(1 - lr * group["weight_decay"])
+    scale = second.sqrt().add_(group["eps"] * root)
+    parameter.addcdiv_(first, scale, value=-lr * root / (1 - beta1**n))

@@ -16,10 +16,8 @@ import torch
 
 __all__ = [
     "Groups",
-    "find_slots",
     "group_rows",
     "is_native",
-    "mean_bags",
     "nonzero_rows",
     "own_threads",
     "row_squares",
@@ -126,29 +124,6 @@ def sum_groups(values: torch.Tensor, groups: Groups) -> torch.Tensor:
     return out
 
 
-def mean_bags(weight: torch.Tensor, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-    """Return the means `(B, D)` of the rows of each bag, compiled; an empty bag's is zero.
-
-    Args:
-        weight: `(V, D)`.
-        ids: int64 `(N,)`, the rows of all bags.
-        lengths: int64 `(B,)`, the number of rows in each bag.
-
-    Raises:
-        IndexError: an id is out of range.
-    """
-    out = weight.new_empty(len(lengths), weight.shape[1])
-    native.mean_bags(
-        weight.detach().numpy(),
-        ids.numpy(),
-        lengths.numpy(),
-        out.numpy(),
-        weight.shape[1],
-        thread_count(),
-    )
-    return out
-
-
 def group_rows(grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, Groups | None]:
     """Return the rows `(U,)`, ascending, of a sparse gradient `(V, D)`, and their values.
 
@@ -193,25 +168,3 @@ def row_squares(values: torch.Tensor) -> torch.Tensor:
     out = torch.empty(len(values), dtype=torch.float64)
     native.squares(values.numpy(), out.numpy(), values.shape[1], thread_count())
     return out
-
-
-def find_slots(rows: torch.Tensor, index: torch.Tensor, count: int) -> tuple[torch.Tensor, int]:
-    """Return the slots `(U,)` of different rows; new rows get the next free ones.
-
-    Args:
-        rows: int64 `(U,)`.
-        index: int32 `(V,)`, the slot of each row, -1 for none; updated in place.
-        count: the number of slots in use, which is the first free one.
-
-    Returns:
-        The slots, and the number in use now.
-    """
-    if native is not None and rows.device.type == "cpu":
-        slots = torch.empty_like(rows)
-        return slots, native.find_slots(rows.numpy(), index.numpy(), slots.numpy(), count)
-    slots = index.index_select(0, rows)
-    new = (slots < 0).nonzero().squeeze(1)
-    fresh = torch.arange(count, count + len(new), dtype=index.dtype, device=index.device)
-    slots.index_copy_(0, new, fresh)
-    index.index_copy_(0, rows.index_select(0, new), fresh)
-    return slots.to(torch.int64), count + len(new)

@@ -6,8 +6,6 @@ from typing import Any
 
 import torch
 
-from .kernels import find_slots
-
 __all__ = ["BY_ROW", "RowState", "State", "exact"]
 
 State = dict[str, Any]
@@ -53,17 +51,19 @@ class RowState:
     def slots(self, rows: torch.Tensor) -> torch.Tensor:
         """Return the slots `(U,)` of rows; rows without a slot get new ones, filled with zeros."""
         before = len(self.entries["rows"])
-        slots, count = find_slots(rows, self._index, before)
-        if count > before:
-            new = rows[slots >= before]
+        new = rows[self._index.index_select(0, rows) < 0]
+        if len(new):
+            count = before + len(new)
             try:
                 self._show(count)
-            except BaseException:  # out of memory, perhaps between two buffers: restore everything
+                self.entries["rows"][before:] = new
+                free = torch.arange(before, count, dtype=torch.int32, device=rows.device)
+                self._index.index_copy_(0, new, free)
+            except BaseException:  # out of memory, or interrupted: restore everything
                 self._index[new] = -1
                 self._show(before)
                 raise
-            self.entries["rows"][before:] = new
-        return slots
+        return self._index.index_select(0, rows).to(torch.int64)
 
     def advance_decay(self, today: float) -> None:
         """Add a step to the running log of decay."""

@@ -184,33 +184,6 @@ def test_ascending_rows_are_not_grouped():
 # --- means --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_means_of_bags(size, threads):
-    lengths = torch.tensor([3, 0, 1, 200, 6, 0, 41])
-    ids = torch.randint(0, 900, (251,), generator=torch.Generator().manual_seed(3))
-    weight, found = random(900, size), {}
-    for count in (1, 2, 3, 8):
-        torch.set_num_threads(count)
-        found[count] = kernels.mean_bags(weight, ids, lengths)
-    bags = weight.double()[ids].split(lengths.tolist())
-    expected = torch.stack([bag.sum(0) / max(1, len(bag)) for bag in bags])
-    torch.testing.assert_close(found[1].double(), expected, rtol=1e-5, atol=1e-6)
-    assert all(torch.equal(one, found[1]) for one in found.values())
-    assert kernels.mean_bags(weight, ids[:0], lengths[:0]).shape == (0, size)
-
-
-@pytest.mark.parametrize("lengths", [[2], [4], [5, -2], [-1, 4], [2**62, 2**62], [2**63 - 1, 4]])
-def test_means_of_bags_of_other_lengths_are_an_error(lengths):
-    with pytest.raises(ValueError, match="do not add up"):
-        kernels.mean_bags(random(5, 2), torch.tensor([0, 1, 2]), torch.tensor(lengths))
-
-
-@pytest.mark.parametrize("bad", [-1, 5, 2**40, -(2**63)])
-def test_means_of_rows_that_are_not_there_are_an_error(bad):
-    with pytest.raises(IndexError, match=f"row {bad} is out of range for a table of 5 rows"):
-        kernels.mean_bags(random(5, 2), torch.tensor([0, bad]), torch.tensor([2]))
-
-
 # --- norms and zeros of rows --------------------------------------------------------------------
 
 
@@ -246,41 +219,6 @@ def test_sums_that_come_to_zero_are_seen_without_summing(size, threads):
     for count in (1, 2):
         torch.set_num_threads(count)
         assert torch.equal(kernels.nonzero_rows(values, groups), expected)
-
-
-# --- slots and steps ----------------------------------------------------------------------------
-
-
-def test_slots_in_the_order_of_the_first_touch():
-    def both(rows: list[int], index: torch.Tensor, count: int) -> tuple[list[int], int]:
-        other, asked = index.clone(), torch.tensor(rows, dtype=torch.int64)
-        theirs, now = by_torch(kernels.find_slots, asked, other, count)
-        slots, found = kernels.find_slots(asked, index, count)
-        assert (slots.tolist(), found, index.tolist()) == (theirs.tolist(), now, other.tolist())
-        return slots.tolist(), found
-
-    index = torch.full((6,), -1, dtype=torch.int32)
-    assert both([1, 4], index, 0) == ([0, 1], 2)
-    assert both([0, 1, 4, 5], index, 2) == ([2, 0, 1, 3], 4)
-    assert both([], index, 4) == ([], 4)
-    with pytest.raises(IndexError, match="row 6 is out of range for a table of 6 rows"):
-        kernels.find_slots(torch.tensor([6]), index, 4)
-
-
-@pytest.mark.parametrize("betas", [(0.9, 0.999), (0.0, 0.5), (0.999, 0.9)])
-def test_bias_corrections_of_any_step_count(betas):
-    steps = torch.tensor([0, 1, 2, 255, 256, 257, 10**6, 2**40, 1])
-    slots = torch.tensor([8, 0, 3, 1, 2, 5, 4, 7])
-    other = steps.clone()
-    options = (slots, betas, 0.01, 1e-8, torch.float32)
-    rate, epsilon = adam.count_steps(steps, *options)
-    expected = by_torch(adam.count_steps, other, *options)
-    assert torch.equal(steps, other)
-    assert steps.tolist() == [1, 2, 3, 256, 257, 258, 10**6, 2**40 + 1, 2]
-    torch.testing.assert_close(rate, expected[0], rtol=3e-7, atol=0)
-    torch.testing.assert_close(epsilon, expected[1], rtol=3e-7, atol=0)
-    with pytest.raises(IndexError):
-        adam.count_steps(steps, torch.tensor([9]), *options[1:])
 
 
 # --- Adam ---------------------------------------------------------------------------------------
@@ -359,35 +297,6 @@ def test_to_sum_where_it_is_used_gives_the_bits_of_summing_first(size, bags, thr
     by_torch_too[1:4] = groups.rows, kernels.sum_groups(values, groups), None
     by_torch(adam.adam_rows, *by_torch_too, (0.9, 0.999))
     torch.testing.assert_close(by_torch_too[0], ends[0][0], rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.parametrize("shape", [(), (1,), (3, 5), (200, 1000)])
-@pytest.mark.parametrize("betas", [(0.9, 0.999), (0.2, 0.7)])
-def test_a_dense_weight_is_updated_as_by_torch(shape, betas, threads):
-    def case() -> list[torch.Tensor]:
-        return [
-            random(*shape),
-            random(*shape, seed=1),
-            random(*shape, seed=2),
-            random(*shape).abs(),
-        ]
-
-    options, ends = (-0.01, 1e-8, 0.99, betas), []
-    for count in (1, 2, 5):
-        torch.set_num_threads(count)
-        ends.append(case())
-        adam.adam_dense(*ends[-1], *options)
-    theirs = case()
-    by_torch(adam.adam_dense, *theirs, *options)
-    assert not torch.equal(theirs[0], case()[0])
-    for at in (0, 2, 3):
-        assert all(torch.equal(end[at], ends[0][at]) for end in ends)
-        torch.testing.assert_close(ends[0][at], theirs[at], rtol=2e-6, atol=1e-6)
-
-
-def test_a_dense_weight_and_moments_of_another_length_are_an_error():
-    with pytest.raises(ValueError, match="exp_avg has 16 bytes, not 3 x 4"):
-        adam.adam_dense(random(3), random(3), random(4), random(3), -0.1, 1e-8, 1.0, (0.9, 0.999))
 
 
 def test_no_rows_no_change():

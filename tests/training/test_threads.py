@@ -65,11 +65,11 @@ def test_a_run_trains_with_them_and_restores_what_was_set(head, threads, monkeyp
 @pytest.mark.skipif(kernels.native is None, reason="the compiled loops were not built here")
 def test_loops_give_the_same_bits_with_any_number_of_threads():
     random = np.random.default_rng(0)
-    weight = torch.from_numpy(random.normal(size=(5_000, 300)).astype(np.float32))
+    values = torch.from_numpy(random.normal(size=(300, 300)).astype(np.float32))
     ids = torch.from_numpy(random.integers(0, 5_000, 60_000))
-    lengths = torch.full((300,), 200)
-    found = [kernels.mean_bags(weight, ids, lengths)]
+    groups = kernels.Groups.of(ids, 5_000, torch.full((300,), 200))
+    found = [kernels.sum_groups(values, groups)]
     for count in (1, 2, 3, 8):
         with own_threads(count):
-            found.append(kernels.mean_bags(weight, ids, lengths))
+            found.append(kernels.sum_groups(values, groups))
     assert all(torch.equal(found[0], one) for one in found[1:])
