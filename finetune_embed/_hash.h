@@ -32,24 +32,37 @@ static int draw_hash_key(void) {
     return bytes ? 0 : -1;
 }
 
+/* Bytes are hashed four at a time, then the last one to three: begin, step for each, end. */
+static inline uint64_t hash_begin(size_t size) { return hash_start + size; }
+
 /* hash * point + next, modulo 2^61 - 1; the result is below 2^63, as `hash` may be. */
-static inline uint64_t hash_step(uint64_t hash, uint64_t point, uint64_t next) {
+static inline uint64_t hash_step(uint64_t hash, uint64_t point, uint32_t next) {
     const uint64_t prime = ((uint64_t)1 << 61) - 1;
     uint64_t low = (hash & 0xffffffff) * point, high = (hash >> 32) * point;
     return (low & prime) + (low >> 61) + ((high & 0x1fffffff) << 32) + (high >> 29) + next;
 }
 
-static inline uint64_t hash_bytes(const uint8_t *at, size_t size) {
-    uint64_t hash = hash_start + size, point = hash_point;
-    for (; size >= 4; at += 4, size -= 4) {
-        uint32_t four;
-        memcpy(&four, at, 4);
-        hash = hash_step(hash, point, four);
-    }
-    if (size) hash = hash_step(hash, point, at[0] | (uint64_t)at[size / 2] << 8 | (uint64_t)at[size - 1] << 16);
-    hash ^= hash >> 32; /* spread what is left of patterns over the low bits, which choose a slot */
-    hash *= 0x9e3779b97f4a7c15u;
+/* Spreads what is left of patterns over the low bits, which choose a slot. */
+static inline uint64_t hash_end(uint64_t hash) {
+    hash = (hash ^ hash >> 32) * 0x9e3779b97f4a7c15u;
     return hash ^ hash >> 32;
+}
+
+static inline uint32_t four_bytes(const uint8_t *at) {
+    uint32_t four;
+    memcpy(&four, at, 4);
+    return four;
+}
+
+/* One to three bytes; some of them twice. */
+static inline uint32_t last_bytes(const uint8_t *at, size_t size) {
+    return at[0] | (uint32_t)at[size / 2] << 8 | (uint32_t)at[size - 1] << 16;
+}
+
+static inline uint64_t hash_bytes(const uint8_t *at, size_t size) {
+    uint64_t hash = hash_begin(size), point = hash_point;
+    for (; size >= 4; at += 4, size -= 4) hash = hash_step(hash, point, four_bytes(at));
+    return hash_end(size ? hash_step(hash, point, last_bytes(at, size)) : hash);
 }
 
 #endif

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../_hash.h"
+
 typedef const uint8_t *bytes_t;
 
 /* ---------------------------------------------------------------- numbered strings */
@@ -61,8 +63,9 @@ static int grow(strings_t *s) {
     return 1;
 }
 
+/* After it, `data` is not NULL, even for `more` 0: memcmp and memcpy require that for no bytes too. */
 static int make_room(strings_t *s, size_t more) {
-    if (s->room - s->used >= more) return 1;
+    if (s->data && s->room - s->used >= more) return 1;
     size_t room = 2 * s->room + more + (1 << 16);
     uint8_t *data = realloc(s->data, room);
     if (!data) return 0;
@@ -71,19 +74,38 @@ static int make_room(strings_t *s, size_t more) {
     return 1;
 }
 
+/* Lower-cases four bytes of ASCII. */
+static inline uint32_t lowered(uint32_t four) {
+    uint32_t from_a = four + 0x3f3f3f3f, after_z = four + 0x25252525; /* the high bit of each byte */
+    return four | (from_a & ~after_z & 0x80808080) >> 2;
+}
+
+/* Copies a string, lower-cased if `lower`, and returns the hash of the copy. */
+static inline uint32_t copy_and_hash(uint8_t *to, bytes_t at, size_t size, int lower) {
+    uint64_t hash = hash_begin(size), point = hash_point; /* which `to` can't alias */
+    for (; size >= 4; to += 4, at += 4, size -= 4) {
+        uint32_t four = four_bytes(at);
+        if (lower) four = lowered(four);
+        memcpy(to, &four, 4);
+        hash = hash_step(hash, point, four);
+    }
+    if (size) {
+        uint32_t last = last_bytes(at, size);
+        if (lower) last = lowered(last);
+        to[0] = (uint8_t)last;
+        to[size / 2] = (uint8_t)(last >> 8);
+        to[size - 1] = (uint8_t)(last >> 16);
+        hash = hash_step(hash, point, last);
+    }
+    return (uint32_t)hash_end(hash);
+}
+
 /* Returns the number of a string, lower-cased if `lower`, or NO_MEMORY. Adds a new string. */
 static int32_t number_of(strings_t *s, bytes_t at, size_t size, int lower) {
     if ((!s->slots || 2 * s->count > s->mask) && !grow(s)) return NO_MEMORY;
     if (s->count > INT32_MAX / 2 || !make_room(s, size)) return NO_MEMORY;
     uint8_t *copy = s->data + s->used;
-    uint64_t mixed = 0xcbf29ce484222325u;
-    for (size_t i = 0; i < size; i++) {
-        uint8_t byte = at[i];
-        if (lower && (uint8_t)(byte - 'A') < 26) byte |= 0x20;
-        copy[i] = byte;
-        mixed = (mixed ^ byte) * 0x100000001b3u;
-    }
-    uint32_t hash = (uint32_t)(mixed ^ (mixed >> 32));
+    uint32_t hash = copy_and_hash(copy, at, size, lower);
     for (size_t i = hash & s->mask;; i = (i + 1) & s->mask) {
         struct slot *slot = s->slots + i;
         if (slot->number < 0) {
@@ -268,6 +290,16 @@ static int tokenize_text(state_t *s, bytes_t at, bytes_t end) {
 
 /* ---------------------------------------------------------------- the type */
 
+/* Every method claims the tokenizer until it returns: others may run whenever the interpreter lock is
+ * released, or when a garbage collection runs Python code. Returns 0 and sets an error if it is taken. */
+static int claim(state_t *s) {
+    if (s->busy) {
+        PyErr_SetString(PyExc_RuntimeError, "the tokenizer is in use by another thread");
+        return 0;
+    }
+    return s->busy = 1;
+}
+
 /* Returns the bytes of an ASCII str or of bytes, which the item owns. */
 static int span_of(PyObject *item, span_t *out) {
     Py_ssize_t size;
@@ -356,20 +388,15 @@ static void free_tokenizer(PyObject *object) {
  * the pieces that are new. A str must be ASCII, bytes UTF-8. */
 static PyObject *tokenizer_tokenize(PyObject *object, PyObject *list) {
     state_t *s = &((TextTokenizer *)object)->state;
-    if (s->busy) {
-        PyErr_SetString(PyExc_RuntimeError, "texts are being tokenized in another thread");
-        return NULL;
-    }
     PyObject *result = NULL, *texts = PySequence_List(list); /* a list that nobody changes meanwhile */
     if (!texts) return NULL;
     Py_ssize_t count, done = 0;
     span_t *spans = spans_of(texts, &count);
     PyObject *lengths = spans ? PyBytes_FromStringAndSize(NULL, 4 * count) : NULL;
-    if (!lengths) goto end;
+    if (!lengths || !claim(s)) goto end;
     int32_t *length = (int32_t *)PyBytes_AsString(lengths);
     size_t first = s->pieces.count;
     s->used = 0;
-    s->busy = 1;
     Py_BEGIN_ALLOW_THREADS;
     for (; done < count; done++) {
         size_t before = s->used;
@@ -377,15 +404,11 @@ static PyObject *tokenizer_tokenize(PyObject *object, PyObject *list) {
         length[done] = (int32_t)(s->used - before);
     }
     Py_END_ALLOW_THREADS;
-    s->busy = 0;
-    if (done < count) {
-        PyErr_NoMemory();
-        goto end;
-    }
-    PyObject *pieces = strings_from(&s->pieces, first, 0);
+    PyObject *pieces = done < count ? PyErr_NoMemory() : strings_from(&s->pieces, first, 0);
     const char *found = s->found ? (const char *)s->found : "";
     if (pieces) result = Py_BuildValue("(y#OO)", found, (Py_ssize_t)(4 * s->used), lengths, pieces);
     Py_XDECREF(pieces);
+    s->busy = 0;
 end:
     Py_XDECREF(lengths);
     free(spans);
@@ -397,10 +420,7 @@ end:
 static PyObject *tokenizer_numbers(PyObject *object, PyObject *list) {
     state_t *s = &((TextTokenizer *)object)->state;
     Py_ssize_t count;
-    if (s->busy) {
-        PyErr_SetString(PyExc_RuntimeError, "texts are being tokenized in another thread");
-        return NULL;
-    }
+    if (!claim(s)) return NULL;
     span_t *spans = spans_of(list, &count);
     PyObject *result = spans ? PyBytes_FromStringAndSize(NULL, 4 * count) : NULL;
     int32_t *out = result ? (int32_t *)PyBytes_AsString(result) : NULL;
@@ -412,18 +432,25 @@ static PyObject *tokenizer_numbers(PyObject *object, PyObject *list) {
         }
     }
     free(spans);
+    s->busy = 0;
     return result;
 }
 
 static PyObject *tokenizer_tokens(PyObject *object, PyObject *unused) {
     (void)unused;
-    return strings_from(&((TextTokenizer *)object)->state.tokens, 0, 1);
+    state_t *s = &((TextTokenizer *)object)->state;
+    if (!claim(s)) return NULL;
+    PyObject *tokens = strings_from(&s->tokens, 0, 1);
+    s->busy = 0;
+    return tokens;
 }
 
 static PyObject *tokenizer_forget(PyObject *object, PyObject *unused) {
     (void)unused;
     state_t *s = &((TextTokenizer *)object)->state;
-    if (!s->busy) free_strings(&s->pieces);
+    if (!claim(s)) return NULL;
+    free_strings(&s->pieces);
+    s->busy = 0;
     return Py_NewRef(Py_None);
 }
 
@@ -445,14 +472,15 @@ static PyType_Slot slots[] = {
 
 static PyType_Spec spec = {"finetune_embed.vocabulary._tokenization.TextTokenizer", sizeof(TextTokenizer), 0, Py_TPFLAGS_DEFAULT, slots};
 
-static int add_type(PyObject *module) {
+static int prepare(PyObject *module) {
+    if (draw_hash_key() < 0) return -1;
     PyObject *type = PyType_FromSpec(&spec);
     int failed = !type || PyModule_AddObjectRef(module, "TextTokenizer", type) < 0;
     Py_XDECREF(type);
     return failed ? -1 : 0;
 }
 
-static PyModuleDef_Slot module_slots[] = {{Py_mod_exec, (void *)add_type}, {0, NULL}};
+static PyModuleDef_Slot module_slots[] = {{Py_mod_exec, (void *)prepare}, {0, NULL}};
 
 static struct PyModuleDef module = {
     PyModuleDef_HEAD_INIT, "_tokenization", "Tokenizes texts and numbers their tokens.", 0, NULL, module_slots, NULL, NULL, NULL,

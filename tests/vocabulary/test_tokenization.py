@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+import threading
+import time
 import unicodedata
 from dataclasses import replace
 from itertools import product
@@ -144,6 +147,113 @@ def test_many_tokens_are_numbered():
     found = tokenization.tokenize_texts([" ".join(words), " ".join(words[::-1])], GLOVE)
     assert found.tokens == words
     assert found.numbers.tolist() == [*range(50_000), *range(49_999, -1, -1)]
+
+
+@needs_compiled_loop
+def test_words_that_collide_in_a_hash_without_a_key_take_no_longer_than_others():
+    few, others = colliding_words(20_000)
+    assert seconds(few) < 10 * seconds(others)  # 150 times as long without a key
+
+
+def seconds(words: list[bytes]) -> float:
+    text = b" ".join(words).decode()
+    times = []
+    for _ in range(3):
+        loop = tokenization.native.TextTokenizer(False, False, [])
+        start = time.thread_time()
+        loop.tokenize([text])
+        times.append(time.thread_time() - start)
+        assert len(loop.tokens()) == len(words)
+    return min(times)
+
+
+def colliding_words(count: int) -> tuple[list[bytes], list[bytes]]:
+    """Return words that FNV-1a puts in one 64th of 65,536 slots, and as many others."""
+    letters = np.random.default_rng(0).integers(97, 123, (70 * count, 8), dtype=np.uint8)
+    hashes = np.full(len(letters), 0xCBF29CE484222325, np.uint64)
+    for column in letters.T:
+        hashes = (hashes ^ column) * np.uint64(0x100000001B3)
+    close = (hashes ^ hashes >> np.uint64(32)) % np.uint64(1 << 16) < 1024
+    some, others = ([bytes(word) for word in letters[rows][:count]] for rows in (close, ~close))
+    assert len(set(some)) == len(set(others)) == count
+    return some, others
+
+
+PRINT_RESULTS = r"""
+import hashlib
+from finetune_embed.formats.common import _kernels
+from finetune_embed.vocabulary._tokenization import TextTokenizer
+
+words = [b"%d" % (i * i) for i in range(5000)] + [b"a", b"ab", b"abc", b"\xff" * 9]
+hashes = _kernels.word_set(words[::3])
+loop = TextTokenizer(True, True, [b"<s>"])
+text = b" ".join(words[:-1]).decode()
+results = [loop.tokenize([text, text.upper(), "\xe9 <s> \xe9"]), loop.numbers(words[:-1])]
+results.append(loop.tokens())
+text = b"".join(word + b" 1\n" for word in words)
+results.append(_kernels.parse_text(text, 1, 9999, hashes))
+binary = b"".join(word + b" 1234" for word in words)
+results.append(_kernels.parse_binary(binary, 1, 9999, hashes))
+print(hashlib.sha256(repr(results).encode()).hexdigest(), hashlib.sha256(hashes).hexdigest())
+"""
+
+
+@needs_compiled_loop
+def test_results_do_not_depend_on_the_key_of_the_hash():
+    command = [sys.executable, "-c", PRINT_RESULTS]
+    runs = [subprocess.run(command, check=True, capture_output=True) for _ in range(2)]
+    (first, first_key), (second, second_key) = (run.stdout.split() for run in runs)
+    assert first == second
+    assert first_key != second_key
+
+
+@needs_compiled_loop
+def test_a_tokenizer_in_use_by_another_thread_is_refused_or_right():
+    loop = tokenization.native.TextTokenizer(True, True, [])
+    text = " ".join(f"w{i}" for i in range(300_000))
+    calls = {
+        "tokenize": lambda: loop.tokenize(["a b"]),
+        "numbers": lambda: loop.numbers([b"a"]),
+        "tokens": lambda: loop.tokens(),
+        "forget": lambda: loop.forget(),
+    }
+    refused: dict[str, set[str]] = {name: set() for name in calls}
+    results = []
+    thread = threading.Thread(target=lambda: results.append(loop.tokenize([text])))
+    thread.start()
+    while thread.is_alive():
+        for name, call in calls.items():
+            try:
+                call()
+            except RuntimeError as error:
+                refused[name].add(str(error))
+    thread.join()
+    assert refused == dict.fromkeys(calls, {"the tokenizer is in use by another thread"})
+    words = loop.tokens()
+    numbers = np.frombuffer(results[0][0], np.int32).tolist()
+    assert " ".join(words[number] for number in numbers) == text
+
+
+@needs_compiled_loop
+def test_a_tokenizer_that_is_used_while_its_texts_are_read_works():
+    loop = tokenization.native.TextTokenizer(True, True, [])
+
+    def texts():
+        yield "a b"
+        assert loop.tokenize(["c a"])[0] == np.array([0, 1], np.int32).tobytes()
+        yield "b c"
+
+    assert loop.tokenize(texts())[0] == np.array([1, 2, 2, 0], np.int32).tobytes()
+    assert loop.tokens() == ["c", "a", "b"]
+
+
+@pytest.mark.parametrize("texts", [[["", ""]], [["", "a", ""], "a"], ["", ["", ""], "b"]])
+def test_empty_tokens_are_tokens(texts):
+    found = tokenized(texts, GLOVE)
+    assert tokens_of(found) == [[*text] for text in texts]
+    assert Vocabulary.from_texts(texts).encode(texts)[0].tolist() == [
+        Vocabulary.from_texts(texts).key_to_index[word] for text in texts for word in text
+    ]
 
 
 SPACED = [
