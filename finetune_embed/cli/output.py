@@ -16,7 +16,6 @@ from ..errors import Either, Option, PythonForm, shown
 from ..files import STDIN
 from ..formats.load import Loaded, read_vectors
 from ..table import EmbeddingTable
-from ..training.run.file_names import TABLE
 
 __all__ = [
     "CommandLineForm",
@@ -90,9 +89,8 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
 
 
 def vector_file(path: Path) -> Path | str:
-    """Return a vector file, or the tuned table of a run folder; `-` is standard input."""
-    inside = path / TABLE
-    return STDIN if str(path) == STDIN else inside if inside.is_file() else path
+    """Return a vector file or folder; `-` is standard input."""
+    return STDIN if str(path) == STDIN else path
 
 
 def open_table(path: Path, member: str | None = None) -> EmbeddingTable:

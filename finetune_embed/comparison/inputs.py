@@ -55,7 +55,7 @@ class Inputs:
     def recipe(self, strategy: str, lr: float) -> tuple[dict[str, Any], tuple[str, ...]]:
         """Return the settings of the recommended run, and the names of those no file can hold."""
         given = {"vectors": self.vectors, "data": self.dataset}
-        paths = {n: os.fspath(v) for n, v in given.items() if isinstance(v, (str, os.PathLike))}
+        paths = {n: source_name(v) for n, v in given.items() if isinstance(v, (str, os.PathLike))}
         member = {"member": self.member} if self.member is not None else {}
         defaults = Settings().plain()
         changed = {

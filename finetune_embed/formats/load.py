@@ -16,6 +16,7 @@ from ..files import STDIN, PathOrFile, Source, open_source
 from ..table import EmbeddingTable
 from . import arrow, fasttext, gensim_native, numpy_arrays, safetensors, word2vec
 from .arrow import save_arrow, save_parquet
+from .common.run_folder import file_in_run
 from .common.sniff import refuse_unread, sniff, sniff_folder
 from .common.text import read_text
 from .common.text_layout import detect_layout
@@ -74,7 +75,8 @@ def load_vectors(
 
     Args:
         path: the file, plain or compressed (gzip, bzip2, xz, zstandard, zip, tar), the folder of a
-            model, a binary file object, or `"-"` for standard input.
+            model, the folder of a run, whose tuned table is read, a binary file object, or `"-"`
+            for standard input.
         keys: read only these words; other rows are not parsed. Rows keep the file's order.
         limit: read only the first rows of the file.
         vector_size: the number of values in a line of text; detected if not given.
@@ -113,6 +115,7 @@ def read_vectors(
     member: str | None = None,
 ) -> Loaded:
     """Load vectors as `load_vectors` does; return them with the detected format."""
+    path = file_in_run(path)
     if isinstance(path, (str, os.PathLike)) and path != STDIN and os.path.isdir(path):
         name = sniff_folder(Path(path))
         if member is not None:

@@ -31,6 +31,7 @@ from ..files import PathOrFile, Source, atomic_write, open_source
 from ..table import EmbeddingTable, Origin, PackedWords, PatchedRows
 from .common.arguments import check_limit, wanted_keys
 from .common.saving import pack_words
+from .common.run_folder import file_in_run
 from .common.sniff import expect
 from .common.tensors import DTYPES, TensorFile, open_tensors
 from .static_model import STATIC_TENSORS
@@ -110,7 +111,7 @@ def load_safetensors(
     compressed file, they are read into memory.
 
     Args:
-        path: the file, a binary file object, or `"-"` for standard input.
+        path: the file, the folder of a run, a binary file object, or `"-"` for standard input.
         keys: load only these words, copied into memory. Rows keep the file's order.
         limit: load only the first rows.
 
@@ -118,7 +119,7 @@ def load_safetensors(
         VectorFileError: the file is missing or damaged, holds tensors but no words, or is of
             another format.
     """
-    with open_source(path) as source:
+    with open_source(file_in_run(path)) as source:
         expect(source, "safetensors")
         return read(source, keys, limit)
 

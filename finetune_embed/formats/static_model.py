@@ -33,6 +33,7 @@ from ..table import EmbeddingTable
 from .common.arguments import check_limit, wanted_keys
 from .common.float_rows import as_float32, source_dtype
 from .common.folders import MAX_SIZE, folder_provenance, missing_folder, read_json
+from .common.run_folder import file_in_run
 from .common.sniff import expect
 from .common.table_building import make_table
 from .common.tensors import TensorFile, open_tensors
@@ -69,6 +70,12 @@ def load_static(
     check_limit(limit)
     path = Path(path)
     path = path.parent if path.is_file() and path.name == TENSORS else path
+    if file_in_run(path) != path:
+        raise VectorFileError(
+            "this is the folder of a run, whose model has the rows of the training vocabulary alone",
+            where=path,
+            remedy="read its tuned table: load_vectors(path)",
+        )
     folder = _module_folder(path)
     with open_source(folder / TENSORS) as source:
         expect(source, "safetensors")

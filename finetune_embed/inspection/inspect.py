@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..files import STDIN, PathOrFile, open_source
+from ..formats.common.run_folder import file_in_run
 from ..table import EmbeddingTable
 from ..vocabulary import Tokenizer
 from .report import Inspection
@@ -43,7 +44,7 @@ def inspect(
 
     Args:
         path: a vector file of any format that `load_vectors` reads, plain or compressed, the folder
-            of a model, a binary file object, or `"-"` for standard input.
+            of a model or of a run, a binary file object, or `"-"` for standard input.
         dataset: a data set, as for `finetune`. The report then has the coverage of its training
             split, and recommended settings.
         text: the name of its column of texts, or several names.
@@ -56,6 +57,7 @@ def inspect(
     """
     from .scan_file import scan_file, scan_folder
 
+    path = file_in_run(path)
     texts = _texts(dataset, text)
     if isinstance(path, (str, os.PathLike)) and path != STDIN and Path(path).is_dir():
         scan = scan_folder(Path(path))

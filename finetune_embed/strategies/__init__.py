@@ -9,7 +9,13 @@ from .layout import EMBEDDING, model_layout
 from .learning_rates import DiscriminativeLR, RampUp
 from .regularizers import L2SP, DeltaShrink, MaxNorm, TrustRegion
 from .row_rules import RowRule
-from .row_selection import FrequencyLR, LockRows, TrainRows
+from .row_selection import (
+    FrequencyLR,
+    LockRows,
+    TrainRows,
+    lexicon_of,
+    with_absolute_paths,
+)
 from .words import Words
 
 __all__ = [
@@ -40,6 +46,8 @@ __all__ = [
     "check_moved",
     "check_optimizer",
     "is_timed",
+    "lexicon_of",
     "model_layout",
     "parts_of",
+    "with_absolute_paths",
 ]

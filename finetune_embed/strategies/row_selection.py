@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import nn
 
 from ..errors import StrategyError
 from .arguments import check_count, check_number, check_text, factors_of
-from .base import Strategy, named
+from .base import Strategy, compose, named, parts_of
 from .row_rules import RowRule
 from .words import Words
 
-__all__ = ["FrequencyLR", "LockRows", "TrainRows", "needed_counts"]
+__all__ = [
+    "FrequencyLR",
+    "LockRows",
+    "TrainRows",
+    "lexicon_of",
+    "needed_counts",
+    "with_absolute_paths",
+]
 
 
 @named
@@ -216,6 +223,27 @@ def needed_found(strategy: Strategy, weight: nn.Parameter) -> torch.Tensor:
             remedy="make it with to_embedding(table, vocab), and use it itself: a copy loses this",
         )
     return torch.as_tensor(found, device=weight.device)
+
+
+def with_absolute_paths(strategy: Strategy) -> Strategy:
+    """Return a strategy that means the same in every folder: a lexicon has its absolute path."""
+    parts = [
+        replace(part, lexicon=os.path.abspath(part.lexicon))
+        if isinstance(part, TrainRows) and part.lexicon is not None
+        else part
+        for part in parts_of(strategy)
+    ]
+    return strategy if parts == list(parts_of(strategy)) else compose(*parts)
+
+
+def lexicon_of(strategy: Strategy) -> list[str]:
+    """Return the distinct words, sorted, of the file from which a strategy takes them.
+
+    Raises:
+        StrategyError: it can't be read.
+    """
+    paths = [p.lexicon for p in parts_of(strategy) if isinstance(p, TrainRows)]
+    return sorted({word for path in paths if path is not None for word in _words_in(path)})
 
 
 def _words_in(path: str) -> list[str]:

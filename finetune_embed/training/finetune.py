@@ -13,6 +13,7 @@ from ..data import DataSource, Splits, hold_out, open_splits, texts_of
 from ..errors import DataError, Option
 from ..files import STDIN, sha256_of
 from ..formats import read_vectors
+from ..formats.common.run_folder import file_in_run
 from ..table import EmbeddingTable, sha256_of_table
 from ..vocabulary import Tokenizer, Vocabulary
 from .prepare import prepare
@@ -37,7 +38,7 @@ _SOURCE = ("source", "source_sha256", "source_format")
 
 @document()
 def finetune(
-    vectors: str | os.PathLike[str] | EmbeddingTable,
+    vectors: str | os.PathLike[str] | EmbeddingTable | Run,
     dataset: DataSource,
     **settings: Unpack[Keywords],
 ) -> Run:
@@ -49,7 +50,8 @@ def finetune(
     share every batch, and the main one writes.
 
     Args:
-        vectors: a vector file of any format that `load_vectors` reads, or a table.
+        vectors: a vector file of any format that `load_vectors` reads, the folder of a run, a run,
+            or a table.
         dataset: a `Dataset`, a `DatasetDict`, a local file or folder, or the name of a data set on
             the Hugging Face Hub; see `open_splits`.
         {settings}
@@ -61,6 +63,8 @@ def finetune(
         FinetuneEmbedError: the vectors, the data set, a setting or the folder cannot be used, or
             the strategy tunes the table and no row moved. See `errors`.
     """
+    if isinstance(vectors, Run):
+        vectors = vectors.table
     given = resolve(settings_from("finetune", settings))
     processes = Processes(given.device)
     check_device(processes.device)
@@ -131,9 +135,15 @@ def _was_tuned_in_place(settings: Settings, vectors: Any, finished: Run) -> bool
     assert settings.output_dir is not None
     table = (Path(settings.output_dir) / TABLE).resolve()
     return all(
-        isinstance(one, (str, os.PathLike)) and Path(one).resolve() == table
+        isinstance(one, (str, os.PathLike)) and _resolved(one) == table
         for one in (vectors, finished.config["vectors"])
     )
+
+
+def _resolved(vectors: str | os.PathLike[str]) -> Path:
+    """Return the path of a vector file, or of the tuned table in the folder of a run."""
+    inside = Path(vectors) / TABLE
+    return (inside if inside.is_file() else Path(vectors)).resolve()
 
 
 def _as_settings(finished: Run, config: dict[str, Any]) -> dict[str, Any]:
@@ -176,6 +186,7 @@ def open_vectors(
                 remedy=("leave ", Option("member"), " out"),
             )
         return vectors, {n: vectors.metadata[n] for n in _SOURCE if n in vectors.metadata}
+    vectors = file_in_run(vectors)
     base, kind, _ = read_vectors(vectors, member=member)
     if "vectors" in base.__dict__:
         base.vectors.flags.writeable = False  # so that the tuned table shares what did not move
@@ -191,8 +202,12 @@ def open_vectors(
 
 
 def source_name(source: Any) -> str:
-    """Return a path or a Hub name unchanged, and the kind of any other object."""
+    """Return the absolute path of a file or folder, a Hub name, or the kind of any other object.
+
+    Paths are absolute so that a run's `config.yaml` means the same in every folder.
+    """
     if isinstance(source, (str, os.PathLike)):
-        return os.fspath(source)
+        is_here = source != STDIN and os.path.exists(source)
+        return os.path.abspath(source) if is_here else os.fspath(source)
     kind = type(source).__name__
     return f"{'an' if kind[0] in 'AEIO' else 'a'} {kind}"

@@ -251,6 +251,15 @@ def _plain_special(special: Any) -> Any:
     }
 
 
+def _plain_strategy(strategy: Any) -> str:
+    """Return the text form of a strategy, with the absolute path of its lexicon."""
+    if strategy is None or isinstance(strategy, str):
+        return str(strategy)
+    from ..strategies import with_absolute_paths  # imports torch
+
+    return str(with_absolute_paths(strategy))
+
+
 def _plain_tokenizer(tokenizer: Any) -> str:
     """Return the name of a tokenizer; of a custom one, what it is made of."""
     return f"<{tokenizer!r}>" if tokenizer.name == "custom" else str(tokenizer.name)
@@ -258,7 +267,7 @@ def _plain_tokenizer(tokenizer: Any) -> str:
 
 #: Settings whose objects have a text form.
 _AS_TEXT: dict[str, Callable[[Any], Any]] = {
-    "strategy": str,
+    "strategy": _plain_strategy,
     "tokenizer": lambda one: one if one is None or isinstance(one, str) else _plain_tokenizer(one),
     "specials": lambda given: [_plain_special(one) for one in given],
 }

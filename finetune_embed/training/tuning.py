@@ -38,7 +38,7 @@ from .run.checkpoints import (
 from .run.file_names import HISTORY
 from .run.folder import clear_folder, tidy_folder
 from .run.record import Record
-from .run.run import Run, files_that_end_a_run, write_history
+from .run.run import Run, files_that_end_a_run, write_config, write_history
 from .run.summary import metadata_of, warnings_of, words_of
 from .runtime.interrupts import Interrupts
 from .runtime.precision import Precision, chosen_precision
@@ -142,6 +142,8 @@ class Tuning:
             if main is not None and write is not None and checkpoint is None:
                 clear_folder(main)
                 write(progress, best)
+            if main is not None:
+                write_config(main, self.config)  # to continue or repeat it after an interruption
             best = self._train(training, progress, best, write)
         self.model.load_state_dict(best)
         self.embedding.sparse = False  # from here on it is the caller's, for any optimizer
@@ -254,7 +256,8 @@ class Tuning:
             metrics["test"] = self.task.scores(*outputs)
             self.outcomes = self.task.outcomes(*outputs)
         self.record = replace(self.record, task=self.task.settings())
-        tuned.metadata = metadata_of(self.base, self.config, self.record.vectors, metrics)
+        config = {**self.config, "strategy": str(self.strategy)}  # without folders of this machine
+        tuned.metadata = metadata_of(self.base, config, self.record.vectors, metrics)
         return tuned, metrics
 
     def _saved(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from ...formats.common.run_folder import CONFIG, RECORD, RUN_TABLE
+
 __all__ = ["CONFIG", "FILES", "HISTORY", "MARK", "METRICS", "MODEL", "TABLE", "TOKENIZER", "WORDS"]
 
-CONFIG, RECORD, METRICS, HISTORY = "config.yaml", "record.json", "metrics.json", "history.jsonl"
+METRICS, HISTORY = "metrics.json", "history.jsonl"
 TABLE, MODEL, TOKENIZER, WORDS = (
-    "embedding.safetensors",
+    RUN_TABLE,
     "model.safetensors",
     "tokenizer.json",
     "words.parquet",

@@ -28,7 +28,7 @@ from ..tasks import Task
 from .file_names import CONFIG, HISTORY, METRICS, MODEL, RECORD, TABLE, TOKENIZER, WORDS
 from .word_report import FOUND, WordReport
 
-__all__ = ["Run", "contiguous_state", "files_that_end_a_run", "write_history"]
+__all__ = ["Run", "contiguous_state", "files_that_end_a_run", "write_config", "write_history"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,15 +172,13 @@ class Run:
     def save_beside_table(self, folder: Path, metrics: BinaryIO) -> None:
         """Write all files of the run except the table; the metrics go to an open file."""
         import polars as pl
-        import yaml
 
         self.vocab.save(folder / TOKENIZER)
         with atomic_write(folder / MODEL) as file:
             file.write(save(contiguous_state(self.model)))
         with atomic_write(folder / WORDS) as file:
             pl.DataFrame(dict(self.words)).write_parquet(file)
-        settings = yaml.safe_dump(dict(self.settings), sort_keys=False, allow_unicode=True)
-        write_text_file(folder / CONFIG, settings)
+        write_config(folder, self.settings)
         write_text_file(folder / RECORD, _json(self.record))
         write_history(folder / HISTORY, self.history)
         metrics.write(_json(self.metrics).encode() + b"\n")
@@ -224,6 +222,14 @@ def write_text_file(path: Path, text: str) -> None:
     """Write a text file that appears complete or not at all."""
     with atomic_write(path) as file:
         file.write(text.rstrip("\n").encode() + b"\n")
+
+
+def write_config(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Write `config.yaml`, the settings of a run and the names of its inputs."""
+    import yaml
+
+    text = yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True)
+    write_text_file(folder / CONFIG, text)
 
 
 def write_history(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
