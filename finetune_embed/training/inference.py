@@ -8,7 +8,8 @@ subwords are not part of a run, and what is evaluated must be what is exported.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 
@@ -16,14 +17,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
-from torch.func import functional_call
 
 from ..data import EncodedTexts, split_by_tokens
 from ..table import EmbeddingTable
 from ..vocabulary import LookupResult, Vocabulary, apply_fallback, check_finite, without_subwords
 from .tasks import real_positions
 
-__all__ = ["UnseenRows", "forward_all", "table_path", "unseen_rows"]
+__all__ = ["UnseenRows", "forward_all", "look_up_both", "table_path", "unseen_rows"]
 
 #: The most texts in a batch, and the most tokens with padding; a longer text is a batch of its own.
 BATCH, TOKENS = 512, 1 << 16
@@ -56,7 +56,7 @@ class UnseenRows:
         return joined
 
 
-def _look_up(
+def look_up_both(
     words: Sequence[str], table: EmbeddingTable, vocab: Vocabulary, fallback: Sequence[str]
 ) -> LookupResult:
     """Look words up in a vocabulary, then in the table that its rows belong to.
@@ -94,7 +94,7 @@ def unseen_rows(
     """
     known = vocab.key_to_index
     words = [word for word in dict.fromkeys(words) if word not in known]
-    row = _look_up(words, table, vocab, fallback).rows
+    row = look_up_both(words, table, vocab, fallback).rows
     unseen = [words[at] for at in np.flatnonzero(row >= 0).tolist()]
     row = row[row >= 0]
     rows = np.zeros((len(row), table.vector_size), np.float32)
@@ -103,6 +103,31 @@ def unseen_rows(
     check_finite(rows, unseen, row - len(vocab))
     ids = torch.from_numpy(np.where(row < len(vocab), row, -1))
     return vocab.extended(unseen), UnseenRows(ids, torch.from_numpy(rows))
+
+
+@contextlib.contextmanager
+def _evaluating(model: nn.Module, path: str, weight: torch.Tensor) -> Iterator[None]:
+    """Put a model in evaluation mode, with other rows in its table, and put back what it had."""
+    table = model.get_parameter(path)
+    modules = list(model.modules())
+    training = [module for module in modules if module.training]
+    places = [
+        (module._parameters, name)
+        for module in modules
+        for name, parameter in module._parameters.items()
+        if parameter is table
+    ]
+    try:
+        for module in training:
+            module.training = False
+        for parameters, name in places:
+            parameters[name] = weight  # type: ignore[assignment]  # as torch.func does
+        yield
+    finally:
+        for parameters, name in places:
+            parameters[name] = table
+        for module in training:
+            module.training = True
 
 
 @torch.no_grad()
@@ -121,18 +146,20 @@ def forward_all(
         weight: `(rows, D)`, the rows that the ids of `data` index.
         data: the encoded texts.
     """
-    training = model.training
-    model.eval()
     packed = bool(getattr(model, "packed", False))
-    shortest_first = data.lengths.argsort(stable=True)
-    batches = split_by_tokens(shortest_first, data.lengths, TOKENS, not packed, BATCH)
+    batches = [torch.zeros(1, dtype=torch.int64)]
+    if len(data) > 1:
+        shortest_first = data.lengths.argsort(stable=True)
+        batches = split_by_tokens(shortest_first, data.lengths, TOKENS, not packed, BATCH)
     parts = []
-    for rows in batches:
-        ids, lengths = data.packed(rows) if packed else data.padded(rows)
-        inputs = (ids.to(weight.device), lengths.to(weight.device))
-        logits = functional_call(model, {path: weight}, inputs).float().cpu()
-        parts.append(real_positions(logits, data.lengths[rows]) if logits.dim() == 3 else logits)
-    model.train(training)
+    with _evaluating(model, path, weight):
+        for rows in batches:
+            ids, lengths = data.packed(rows) if packed else data.padded(rows)
+            logits = model(ids.to(weight.device), lengths.to(weight.device)).float().cpu()
+            is_tagger = logits.dim() == 3
+            parts.append(real_positions(logits, data.lengths[rows]) if is_tagger else logits)
+    if len(data) == 1:
+        return parts[0]
     order, joined = torch.cat(batches), torch.cat(parts)
     if logits.dim() < 3:
         return joined[order.argsort()]

@@ -13,7 +13,7 @@ from pathlib import Path
 from ...errors import Either, VectorFileError
 from ...files import STDIN, PathOrFile
 
-__all__ = ["CONFIG", "RECORD", "RUN_TABLE", "STATE", "file_in_run"]
+__all__ = ["CONFIG", "RECORD", "RUN_TABLE", "STATE", "file_in_run", "how_to_continue"]
 
 RUN_TABLE = "embedding.safetensors"
 CONFIG, RECORD = "config.yaml", "record.json"
@@ -36,13 +36,13 @@ def file_in_run(given: PathOrFile) -> PathOrFile:
         raise VectorFileError(
             "this is a checkpoint of a run that has not finished, which has no tuned vectors yet",
             where=path,
-            remedy=_how_to_continue(path.parent),
+            remedy=how_to_continue(path.parent),
         )
     if any(path.glob(f"checkpoint-*/{STATE}")):
         raise VectorFileError(
             "this folder holds an unfinished run, which has no tuned vectors yet",
             where=path,
-            remedy=_how_to_continue(path),
+            remedy=how_to_continue(path),
         )
     if (path / RECORD).is_file() and (path / CONFIG).is_file():
         raise VectorFileError(
@@ -53,7 +53,7 @@ def file_in_run(given: PathOrFile) -> PathOrFile:
     return given
 
 
-def _how_to_continue(folder: Path) -> Either:
+def how_to_continue(folder: Path) -> Either:
     """Return how to continue the run in a folder."""
     name, config = shlex.quote(str(folder)), shlex.quote(str(folder / CONFIG))
     return Either(

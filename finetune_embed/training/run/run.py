@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,14 +17,14 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from ...data import EncodedTexts, Label
+from ...data import Label
 from ...errors import DataError
 from ...evaluation import Drift, Mover
 from ...files import atomic_write, atomic_writes
 from ...formats.safetensors import write_safetensors
 from ...table import EmbeddingTable
-from ...vocabulary import Vocabulary, look_up, tokenize_texts, without_subwords
-from ..inference import forward_all, unseen_rows
+from ...vocabulary import Vocabulary, look_up, without_subwords
+from ..predictor import Predictor
 from ..tasks import Task
 from .file_names import CONFIG, HISTORY, METRICS, MODEL, RECORD, TABLE, TOKENIZER, WORDS
 from .word_report import FOUND, WordReport
@@ -106,16 +107,30 @@ class Run:
             The logits `(units, C)` of each text or of each word, and the number of tokens of each
             text, int64 `(texts,)`, at most `max_length`.
         """
+        return self.logits_and_unknown(texts)[:2]
+
+    def logits_and_unknown(
+        self, texts: Sequence[Any]
+    ) -> tuple[torch.Tensor, torch.Tensor, npt.NDArray[np.int64]]:
+        """Return what `logits` returns, and how many tokens of each text the run does not know."""
         if isinstance(texts, str):
             raise DataError("predict takes a list of texts", remedy=f"call predict([{texts!r}])")
         if not len(texts):
-            return torch.zeros(0, len(self.labels)), torch.zeros(0, dtype=torch.int64)
-        path = str(self.record["embedding"])
-        weight = self.model.get_parameter(path).detach()
-        found = tokenize_texts(texts, self.vocab.tokenizer)
-        vocab, further = unseen_rows(self.table, self.vocab, found.tokens, self._fallback)
-        data = EncodedTexts.of(found, vocab, max_length=self.settings["max_length"])
-        return forward_all(self.model, path, further.after(weight), data), data.lengths
+            empty = torch.zeros(0, dtype=torch.int64)
+            return torch.zeros(0, len(self.labels)), empty, empty.numpy()
+        return self._predictor(texts)
+
+    @cached_property
+    def _predictor(self) -> Predictor:
+        return Predictor(
+            self.model,
+            str(self.record["embedding"]),
+            self.table,
+            self.vocab,
+            self._fallback,
+            self.settings["max_length"],
+            only_looks_up=not self.record["custom_head"],
+        )
 
     @property
     def _fallback(self) -> Sequence[str]:

@@ -1,0 +1,188 @@
+"""Predictions of a run: the same time for a text whatever the vocabulary, from any thread.
+
+A ready-made head only looks rows up, so it gets a small table of the rows of the texts' words. A
+head of the caller may do more with ids, which then keep their numbers: words that only the run's
+table has come after those of the vocabulary, in a copy of its rows that is made once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from itertools import repeat
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from ..data import EncodedTexts
+from ..table import EmbeddingTable, Vectors
+from ..vocabulary import Vocabulary, check_finite, tokenize_texts
+from .inference import forward_all, look_up_both
+
+__all__ = ["Predictor"]
+
+Numbers = npt.NDArray[np.int64]
+#: Held in turn by whoever runs a model, since its table is exchanged for the time of a pass.
+_LOCKS: WeakKeyDictionary[nn.Module, threading.RLock] = WeakKeyDictionary()
+_LOCK = threading.Lock()
+
+
+class _Known(NamedTuple):
+    """The distinct tokens of some texts, as ids of the vocabulary and as rows of the table.
+
+    Attributes:
+        ids: int64 `(T,)`, the id whose row a token uses; that of `<unk>` where there is none.
+        only_in_table: int64 `(W,)`, which of the tokens only the table has.
+        rows: float32 `(W, D)`, the rows of these.
+        unknown: bool `(T,)`, which of the tokens neither has.
+    """
+
+    ids: Numbers
+    only_in_table: Numbers
+    rows: Vectors
+    unknown: npt.NDArray[np.bool_]
+
+
+class Predictor:
+    """A model that is run on texts with every row of a table.
+
+    Args:
+        model: the model.
+        path: the name of the table's weight in it.
+        table: the table in which words are looked up that the vocabulary lacks.
+        vocab: the vocabulary, whose rows the model has.
+        fallback: the steps of the fallback chain, for words that neither has.
+        max_length: the number of tokens to which texts are truncated.
+        only_looks_up: whether all that the model does with an id is to look up its row, and to
+            compare it with that of padding.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        path: str,
+        table: EmbeddingTable,
+        vocab: Vocabulary,
+        fallback: Sequence[str],
+        max_length: int | None,
+        only_looks_up: bool,
+    ) -> None:
+        self._model, self._path, self._table, self._vocab = model, path, table, vocab
+        self._fallback, self._max_length = fallback, max_length
+        self._only_looks_up = only_looks_up
+        self._copy: _Copy | None = None
+
+    def __call__(self, texts: Sequence[object]) -> tuple[torch.Tensor, torch.Tensor, Numbers]:
+        """Return the logits of texts, or of lists of words.
+
+        Returns:
+            The logits `(units, C)`; the number of tokens of each text, int64 `(texts,)`, at most
+            `max_length`; and how many of these neither the vocabulary nor the table has, int64
+            `(texts,)`.
+        """
+        found = tokenize_texts(texts, self._vocab.tokenizer)  # type: ignore[arg-type]
+        known = self._look_up(found.tokens)
+        lengths = torch.from_numpy(found.lengths.astype(np.int64))
+        offsets = lengths.cumsum(0) - lengths
+        if self._max_length is not None:
+            lengths = lengths.clamp(max=self._max_length)
+        with _lock_of(self._model):
+            weight = self._model.get_parameter(self._path).detach()
+            if self._only_looks_up:
+                weight, ids = _small(weight, known, self._vocab.padding_idx)
+            elif len(known.only_in_table):
+                ids = known.ids.copy()
+                ids[known.only_in_table] = len(weight) + np.arange(len(known.only_in_table))
+                self._copy = self._copy or _Copy()
+                weight = self._copy.extended(weight, known)
+            else:
+                ids = known.ids
+            data = EncodedTexts(torch.from_numpy(ids[found.numbers]), offsets, lengths)
+            logits = forward_all(self._model, self._path, weight, data)
+        return logits, lengths, _sums(known.unknown[found.numbers], offsets, lengths)
+
+    def _look_up(self, tokens: Sequence[str]) -> _Known:
+        vocab = self._vocab
+        get, unk = vocab.key_to_index.get, vocab.unk_idx
+        ids = np.fromiter(map(get, tokens, repeat(-1)), np.int64, len(tokens))
+        unknown = ids == unk
+        missing = np.flatnonzero(ids < 0)
+        words = [tokens[at] for at in missing.tolist()]
+        if not words:
+            return _Known(ids, missing, np.zeros((0, self._table.vector_size), np.float32), unknown)
+        rows = look_up_both(words, self._table, vocab, self._fallback).rows
+        ids[missing] = np.where((rows >= 0) & (rows < len(vocab)), rows, unk)
+        unknown[missing] = rows < 0
+        only = rows >= len(vocab)
+        vectors = self._table.rows(rows[only] - len(vocab))
+        check_finite(vectors, [words[at] for at in np.flatnonzero(only)], rows[only] - len(vocab))
+        return _Known(ids, missing[only], vectors, unknown)
+
+
+def _small(weight: torch.Tensor, known: _Known, padding: int) -> tuple[torch.Tensor, Numbers]:
+    """Return the rows of tokens alone, and the number of the row of each token.
+
+    Padding keeps its number; so does a token that has the id of padding.
+
+    Args:
+        weight: `(V, D)`, the rows of the vocabulary.
+        known: the `T` tokens.
+        padding: the id of padding.
+    """
+    first = padding + 1
+    used = np.full(first + len(known.ids), padding)
+    used[first:] = known.ids
+    rows = weight.index_select(0, torch.from_numpy(used).to(weight.device))
+    if len(known.only_in_table):
+        at = torch.from_numpy(known.only_in_table + first).to(weight.device)
+        rows[at] = torch.from_numpy(known.rows).to(weight)
+    numbers = np.arange(first, len(used))
+    numbers[known.ids == padding] = padding
+    return rows, numbers
+
+
+class _Copy:
+    """A copy of a weight `(V, D)`, with room for more rows."""
+
+    def __init__(self) -> None:
+        self._rows = torch.zeros(0, 0)
+        self._of: tuple[int, int] | None = None  # the weight that was copied, and its version
+
+    def extended(self, weight: torch.Tensor, known: _Known) -> torch.Tensor:
+        """Return the rows of a weight, then those of the tokens that only the table has.
+
+        The rows of the tokens are copied again, and so are all if the weight changed as far as
+        torch knows.
+        """
+        size, more = len(weight), len(known.only_in_table)
+        version = (weight.data_ptr(), weight._version)
+        room = len(self._rows) - size
+        if version != self._of or self._rows.device != weight.device or room < more:
+            self._rows = weight.new_empty(size + max(64, 2 * more), weight.shape[1])
+            self._rows[:size] = weight
+            self._of = version
+        used = torch.from_numpy(known.ids).to(weight.device)
+        self._rows[used] = weight[used]
+        self._rows[size : size + more] = torch.from_numpy(known.rows).to(weight)
+        return self._rows[: size + more]
+
+
+def _sums(
+    which: npt.NDArray[np.bool_], offsets: torch.Tensor, lengths: torch.Tensor
+) -> Numbers:
+    """Return how many tokens of each text are among those marked, bool `(N,)`."""
+    starts = offsets.numpy()
+    if not which.any():
+        return np.zeros_like(starts)
+    before = np.concatenate([[0], np.cumsum(which)])
+    counts: Numbers = before[starts + lengths.numpy()] - before[starts]
+    return counts
+
+
+def _lock_of(model: nn.Module) -> threading.RLock:
+    with _LOCK:
+        return _LOCKS.setdefault(model, threading.RLock())

@@ -1,0 +1,204 @@
+"""Predictions: the same from any thread, and no more work for a larger vocabulary."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset
+from torch import nn
+
+import finetune_embed as fe
+from finetune_embed.training import predictor
+from finetune_embed.training.inference import forward_all
+from finetune_embed.vocabulary import tokenize_texts
+
+SEEN, UNSEEN = [f"w{i}" for i in range(30)], [f"x{i}" for i in range(300)]
+TEXTS = ["w0 w1 w2", "w3 x4 nowhere", "", "x5 x6", "nowhere at all", "w7 w7 W8 <unk> x9", "<pad> w1"]
+
+
+class OwnHead(nn.Module):
+    """A head of a caller's own that also weighs each word of the vocabulary by its id."""
+
+    def __init__(self, embedding: nn.Embedding, labels: int) -> None:
+        super().__init__()
+        self.embedding, self.output = embedding, nn.Linear(embedding.embedding_dim, labels)
+
+    def forward(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        weights = torch.where(ids < 10, 2.0, 1.0)[..., None]
+        centre = self.embedding.weight[:5].mean(dim=0)  # other rows than those of the text
+        return self.output((self.embedding(ids) * weights).mean(dim=1) + centre)
+
+
+class Twice(OwnHead):
+    """A head that has its table under two names."""
+
+    def __init__(self, embedding: nn.Embedding, labels: int) -> None:
+        super().__init__(embedding, labels)
+        self.again = nn.Embedding.from_pretrained(embedding.weight, freeze=False)
+        self.again.weight = embedding.weight
+
+    def forward(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        return super().forward(ids, lengths) + self.output(self.again(ids).sum(dim=1))
+
+
+def run_with(head: Any = "bag", **settings: Any) -> fe.Run:
+    vectors = np.random.default_rng(0).standard_normal((330, 6)).astype(np.float32)
+    texts = [" ".join(SEEN[i : i + 3]) for i in range(28)]
+    labels: list[Any] = ["a", "b"] * 14
+    if "tagger" in str(head):
+        texts, labels = [text.split() for text in texts], [["O", "B-x", "I-x"]] * 28
+    data = Dataset.from_dict({"text": texts, "label": labels})
+    return fe.finetune(
+        fe.EmbeddingTable([*SEEN, *UNSEEN], vectors), data, head=head,
+        **{"epochs": 1, "lr": 0.1, "fallback": ("lower",), **settings},
+    )  # fmt: skip
+
+
+def expected(run: fe.Run, texts: list[Any]) -> torch.Tensor:
+    """The logits of a plain forward pass over the vocabulary's rows, then all rows of the table."""
+    model, vocab = copy.deepcopy(run.model), run.vocab
+    table = model.embedding
+    every = torch.cat([table.weight.detach(), torch.from_numpy(np.array(run.table.vectors))])
+    found = tokenize_texts(texts, vocab.tokenizer)
+    ids = []
+    for word in found.tokens:
+        rows = run.table.rows_of([word, word.lower()])
+        far = next((len(vocab) + int(row) for row in rows if row >= 0), vocab.unk_idx)
+        ids.append(vocab.key_to_index.get(word, far))
+    lengths = torch.from_numpy(found.lengths.astype(np.int64))
+    flat = torch.tensor(ids, dtype=torch.int64)[torch.from_numpy(found.numbers.astype(np.int64))]
+    data = fe.data.EncodedTexts(flat, lengths.cumsum(0) - lengths, lengths)
+    path = str(run.record["embedding"])
+    return forward_all(model, path, every, data)
+
+
+HEADS = ["bag", "bag(hidden=4)", "cnn", OwnHead, Twice]
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_logits_are_those_of_a_model_with_every_row(head):
+    run = run_with(head)
+    for texts in (TEXTS, *([text] for text in TEXTS), TEXTS * 40, ["w1"], TEXTS):
+        assert torch.equal(run.logits(texts)[0], expected(run, texts))
+    with torch.no_grad():  # the rows of a run that is trained further
+        run.model.embedding.weight.mul_(1.5)
+        run.model.embedding.weight[3] += 1
+    assert torch.equal(run.logits(TEXTS)[0], expected(run, TEXTS))
+
+
+def test_logits_of_words():
+    run = run_with("cnn_tagger")
+    texts = [["w0", "x1", "nowhere"], ["W3"], [], ["x4", "x4"]]
+    assert torch.equal(run.logits(texts)[0], expected(run, texts))
+    assert [len(tags) for tags in run.predict(texts)] == [3, 1, 0, 2]
+
+
+@pytest.fixture
+def _hurried_threads() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("_hurried_threads")
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "logits"])
+def test_many_threads_get_what_one_does(head, method):
+    run = run_with(head)
+    call: Callable[[Any], Any] = getattr(run, method)
+    right = [call([text]) for text in TEXTS]
+    wrong: list[Any] = []
+
+    def work(first: int) -> None:
+        for at in range(first, first + 14):
+            try:
+                found = call([TEXTS[at % len(TEXTS)]])
+                if str(found) != str(right[at % len(TEXTS)]):
+                    wrong.append(found)
+            except Exception as error:
+                wrong.append(error)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    weight = run.model.embedding.weight
+    assert isinstance(weight, nn.Parameter) and len(weight) == len(run.vocab)
+
+
+@pytest.mark.parametrize("words", [100, 20_000])
+def test_a_ready_made_head_gets_only_the_rows_of_the_texts(monkeypatch, words):
+    names = [f"w{i}" for i in range(words)]
+    table = fe.EmbeddingTable([*names, "x0"], np.ones((words + 1, 2), np.float32))
+    texts = [" ".join(names[i : i + 10]) for i in range(0, words, 10)]
+    data = Dataset.from_dict({"text": texts, "label": [i % 2 for i in range(len(texts))]})
+    run = fe.finetune(table, data, epochs=1, batch_size=1000)
+    rows: list[int] = []
+
+    def watched(model: Any, path: str, weight: torch.Tensor, given: Any) -> torch.Tensor:
+        rows.append(len(weight))
+        return forward_all(model, path, weight, given)
+
+    monkeypatch.setattr(predictor, "forward_all", watched)
+    monkeypatch.setattr(fe.Vocabulary, "extended", None)  # it copies the vocabulary
+    run.predict(["w1 w2 x0 nowhere w1"])
+    assert rows == [5]  # padding and four tokens
+
+
+def test_the_rows_of_a_head_of_ones_own_are_copied_once(monkeypatch):
+    run = run_with(OwnHead)
+    sizes: list[int] = []
+    monkeypatch.setattr(
+        predictor, "forward_all",
+        lambda model, path, weight, data: sizes.append(weight.data_ptr())
+        or forward_all(model, path, weight, data),
+    )  # fmt: skip
+    for text in ("w1", "x1 w2", "x2 x3", "nowhere", "x4", "w1"):
+        run.predict([text])
+    own = run.model.embedding.weight.data_ptr()
+    assert [size == own for size in sizes] == [True, False, False, True, False, True]
+    assert len(set(sizes)) == 2
+
+
+def test_a_failed_pass_leaves_the_model_as_it_was():
+    run = run_with(OwnHead)
+    before = run.predict_proba(["x1"])
+    run.model.output.weight.data = torch.zeros(2, 3)
+    with pytest.raises(RuntimeError):
+        run.predict(["x1"])
+    run.model.output.weight.data = torch.zeros(2, 6)
+    assert len(run.model.embedding.weight) == len(run.vocab)
+    assert run.predict_proba(["x1"]).shape == before.shape
+
+
+def test_evaluation_mode_is_that_of_each_module_again():
+    run = run_with("bag(dropout=0.5)")
+    run.model.train()
+    run.model.output.eval()
+    assert torch.equal(run.predict_proba(["w1 x2"]), run.predict_proba(["w1 x2"]))
+    assert run.model.training and run.model.dropout.training and not run.model.output.training
+
+
+def test_unknown_words_are_counted():
+    run = run_with(max_length=3)
+    found = run.logits_and_unknown(["w0 x1", "nowhere", "nowhere w1 at all", "", "W2 zzz w1"])
+    assert found[2].tolist() == [0, 1, 2, 0, 1]
+    assert run.logits_and_unknown([])[2].tolist() == []
+
+
+def test_a_run_can_be_copied_after_a_prediction():
+    run = run_with()
+    right = run.predict_proba(["w1 x2 x3"])
+    for other in (copy.deepcopy(run), pickle.loads(pickle.dumps(run))):
+        assert torch.equal(other.predict_proba(["w1 x2 x3"]), right)
