@@ -30,8 +30,8 @@ from ..errors import Either, VectorFileError
 from ..files import PathOrFile, Source, atomic_write, open_source
 from ..table import EmbeddingTable, Origin, PackedWords, PatchedRows
 from .common.arguments import check_limit, wanted_keys
-from .common.saving import pack_words
 from .common.run_folder import file_in_run
+from .common.saving import pack_words
 from .common.sniff import expect
 from .common.tensors import DTYPES, TensorFile, open_tensors
 from .static_model import STATIC_TENSORS

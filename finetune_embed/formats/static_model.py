@@ -72,7 +72,7 @@ def load_static(
     path = path.parent if path.is_file() and path.name == TENSORS else path
     if file_in_run(path) != path:
         raise VectorFileError(
-            "this is the folder of a run, whose model has the rows of the training vocabulary alone",
+            "this is the folder of a run; its model has the rows of the training vocabulary alone",
             where=path,
             remedy="read its tuned table: load_vectors(path)",
         )

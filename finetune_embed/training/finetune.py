@@ -186,16 +186,16 @@ def open_vectors(
                 remedy=("leave ", Option("member"), " out"),
             )
         return vectors, {n: vectors.metadata[n] for n in _SOURCE if n in vectors.metadata}
-    vectors = file_in_run(vectors)
-    base, kind, _ = read_vectors(vectors, member=member)
+    file = file_in_run(vectors)
+    base, kind, _ = read_vectors(file, member=member)
     if "vectors" in base.__dict__:
         base.vectors.flags.writeable = False  # so that the tuned table shares what did not move
     source = {name: base.metadata.get(name, "") for name in _SOURCE}
     if kind in _KEEP_METADATA:
         # a file of ours names the file it was made from; the source of this run is it itself
-        name, sha256 = "<stdin>" if vectors == STDIN else source_name(vectors), ""
-        if isinstance(vectors, (str, os.PathLike)) and vectors != STDIN:
-            name, sha256 = Path(vectors).name + (f"#{member}" if member else ""), sha256_of(vectors)
+        name, sha256 = "<stdin>" if file == STDIN else source_name(file), ""
+        if isinstance(file, (str, os.PathLike)) and file != STDIN:
+            name, sha256 = Path(file).name + (f"#{member}" if member else ""), sha256_of(file)
         if sha256 != source["source_sha256"]:
             source = dict(zip(_SOURCE, (name, sha256, kind), strict=True))
     return base, source

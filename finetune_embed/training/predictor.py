@@ -171,9 +171,7 @@ class _Copy:
         return self._rows[: size + more]
 
 
-def _sums(
-    which: npt.NDArray[np.bool_], offsets: torch.Tensor, lengths: torch.Tensor
-) -> Numbers:
+def _sums(which: npt.NDArray[np.bool_], offsets: torch.Tensor, lengths: torch.Tensor) -> Numbers:
     """Return how many tokens of each text are among those marked, bool `(N,)`."""
     starts = offsets.numpy()
     if not which.any():

@@ -355,10 +355,12 @@ def test_folders_without_a_finished_run(tune, tmp_path, monkeypatch, command):
     assert command("predict", tmp_path, "a king").endswith("; pass the folder of a finished run\n")
     interrupt(monkeypatch, lambda: tune(output_dir=folder))
     assert message_of(DataError, lambda: fe.load(folder)).endswith(
-        "the folder holds an unfinished run; continue it with finetune(..., resume=True)"
+        "the folder holds an unfinished run; continue it: "
+        f"finetune(..., output_dir={str(folder)!r}, resume=True)"
     )
     assert command("predict", folder, "a king").endswith(
-        "; continue it with finetune-embed train ... --resume\n"
+        f"; continue it: finetune-embed train --config {folder / 'config.yaml'} -o {folder} "
+        "--resume\n"
     )
     tune(output_dir=folder, resume=True)
     assert fe.load(folder).predict(["a king"])

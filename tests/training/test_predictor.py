@@ -21,7 +21,15 @@ from finetune_embed.training.inference import forward_all
 from finetune_embed.vocabulary import tokenize_texts
 
 SEEN, UNSEEN = [f"w{i}" for i in range(30)], [f"x{i}" for i in range(300)]
-TEXTS = ["w0 w1 w2", "w3 x4 nowhere", "", "x5 x6", "nowhere at all", "w7 w7 W8 <unk> x9", "<pad> w1"]
+TEXTS = [
+    "w0 w1 w2",
+    "w3 x4 nowhere",
+    "",
+    "x5 x6",
+    "nowhere at all",
+    "w7 w7 W8 <unk> x9",
+    "<pad> w1",
+]
 
 
 class OwnHead(nn.Module):
@@ -134,7 +142,8 @@ def test_many_threads_get_what_one_does(head, method):
         thread.join()
     assert wrong == []
     weight = run.model.embedding.weight
-    assert isinstance(weight, nn.Parameter) and len(weight) == len(run.vocab)
+    assert isinstance(weight, nn.Parameter)
+    assert len(weight) == len(run.vocab)
 
 
 @pytest.mark.parametrize("words", [100, 20_000])
@@ -187,7 +196,8 @@ def test_evaluation_mode_is_that_of_each_module_again():
     run.model.train()
     run.model.output.eval()
     assert torch.equal(run.predict_proba(["w1 x2"]), run.predict_proba(["w1 x2"]))
-    assert run.model.training and run.model.dropout.training and not run.model.output.training
+    model = run.model
+    assert [m.training for m in (model, model.dropout, model.output)] == [True, True, False]
 
 
 def test_unknown_words_are_counted():

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from ...formats.common.run_folder import CONFIG, RECORD, RUN_TABLE
 
-__all__ = ["CONFIG", "FILES", "HISTORY", "MARK", "METRICS", "MODEL", "TABLE", "TOKENIZER", "WORDS"]
+__all__ = [
+    "CONFIG",
+    "FILES",
+    "HISTORY",
+    "MARK",
+    "METRICS",
+    "MODEL",
+    "RECORD",
+    "TABLE",
+    "TOKENIZER",
+    "WORDS",
+]
 
 METRICS, HISTORY = "metrics.json", "history.jsonl"
 TABLE, MODEL, TOKENIZER, WORDS = (

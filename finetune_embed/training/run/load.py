@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from ...embedding import to_embedding
 from ...errors import DataError, Either, Text
 from ...formats import load_safetensors
+from ...formats.common.run_folder import how_to_continue
 from ...vocabulary import Vocabulary
 from ..build_model import Head, build_model
 from ..settings import Settings
@@ -39,7 +40,7 @@ def load(folder: str | os.PathLike[str], head: Head | None = None) -> Run:
         remedy: Text = "pass the folder of a finished run"
         state = f"the folder has no {', '.join(missing)}" if folder.is_dir() else "no such folder"
         if latest_checkpoint(folder) is not None:
-            state, remedy = "the folder holds an unfinished run", _how_to_continue()
+            state, remedy = "the folder holds an unfinished run", how_to_continue(folder)
         raise DataError(state, where=folder, remedy=remedy)
     import polars as pl
     import yaml
@@ -86,8 +87,3 @@ def load(folder: str | os.PathLike[str], head: Head | None = None) -> Run:
     except RuntimeError as error:
         raise DataError(f"{MODEL} does not fit the head: {error}", where=folder) from error
     return Run(table, model.eval(), vocab, task, settings, record, metrics, history, words)
-
-
-def _how_to_continue() -> Text:
-    command = "finetune-embed train ... --resume"
-    return ("continue it with ", Either("finetune(..., resume=True)", command))
