@@ -46,12 +46,14 @@ def quickstart(output_dir: Path, epochs: int, quiet: bool, as_json: bool) -> Non
     from ..data import open_splits
     from ..demo import REVIEWS, VECTORS
     from ..errors import DataError, Option
+    from ..files import locked
     from ..formats import load_vectors
     from ..training.finetune import finetune
     from ..training.run.folder import check_folder
     from ..vocabulary import Tokenizer, Vocabulary
 
-    state = check_folder(output_dir, resume=False, overwrite=True)
+    with locked(output_dir):
+        state = check_folder(output_dir, resume=False, overwrite=True)
     if state != "empty" and not _is_demo(output_dir):
         raise DataError(
             "the folder holds a run on other data",

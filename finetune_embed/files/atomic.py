@@ -20,7 +20,6 @@ from ..errors import VectorFileError
 __all__ = [
     "atomic_folder",
     "atomic_write",
-    "atomic_writes",
     "errors_of_writing",
     "remove_partial_files",
     "sync",
@@ -33,59 +32,46 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextlib.contextmanager
-def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+def atomic_write(path: str | os.PathLike[str], *, through_links: bool = True) -> Iterator[BinaryIO]:
     """Open a file for writing that appears at `path` complete, or not at all.
 
     The bytes go to a hidden file beside `path`. When the block ends without an error, they are
-    flushed to the disk and the file is renamed over `path`; on an error the file is removed. Of a
-    link, the file it points to is replaced. The new file has the permissions of the old one.
+    flushed to the disk and the file is renamed over `path`; on an error the file is removed. The
+    new file has the permissions of the old one.
+
+    Args:
+        path: the file.
+        through_links: of a link, replace the file it points to instead of the link.
 
     Raises:
         VectorFileError: `path` is a folder, a device or a pipe, no file can be created there, or
             the disk is full.
     """
-    with atomic_writes(path) as (file,):
-        yield file
-
-
-@contextlib.contextmanager
-def atomic_writes(*paths: str | os.PathLike[str]) -> Iterator[list[BinaryIO]]:
-    """Open several files as `atomic_write` does; they are renamed in direct succession.
-
-    Raises:
-        VectorFileError: see `atomic_write`.
-    """
-    targets = [Path(os.path.realpath(path) if os.path.islink(path) else path) for path in paths]
-    hidden: list[Path] = []
-    with errors_of_writing(*targets):
+    is_link = os.path.islink(path)
+    target = Path(os.path.realpath(path) if is_link and through_links else path)
+    if os.path.exists(target) and not os.path.isfile(target):
+        raise VectorFileError(
+            "can't be written: it exists and is not a regular file",
+            where=target,
+            remedy="give another path",
+        )
+    temporary, created = _hidden_beside(target), False
+    with errors_of_writing(target):
         try:
-            with contextlib.ExitStack() as opened:
-                files = []
-                for path in targets:
-                    if os.path.exists(path) and not os.path.isfile(path):
-                        raise VectorFileError(
-                            "can't be written: it exists and is not a regular file",
-                            where=path,
-                            remedy="give another path",
-                        )
-                    temporary = _hidden_beside(path)
-                    raw = open(temporary, "xb", buffering=0)  # noqa: SIM115  (`opened` closes it)
-                    hidden.append(temporary)
-                    files.append(opened.enter_context(_FlushingWriter(raw)))
-                yield [cast(BinaryIO, file) for file in files]
-                for file in files:
-                    file.sync()
-            for path, temporary in zip(targets, hidden, strict=True):
+            raw = open(temporary, "xb", buffering=0)  # noqa: SIM115  (the writer closes it)
+            created = True
+            with _FlushingWriter(raw) as file:
+                yield cast(BinaryIO, file)
+                file.sync()
+            if through_links or not is_link:
                 with contextlib.suppress(OSError):  # no file to copy from, or no permissions
-                    shutil.copymode(path, temporary)
-            for path, temporary in zip(targets, hidden, strict=True):
-                os.replace(temporary, path)
+                    shutil.copymode(target, temporary)
+            os.replace(temporary, target)
         except BaseException:
-            for temporary in hidden:
+            if created:
                 temporary.unlink(missing_ok=True)
             raise
-        for folder in {path.parent for path in targets}:
-            sync(folder)
+        sync(target.parent)
 
 
 class _FlushingWriter(io.BufferedWriter):

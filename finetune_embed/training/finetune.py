@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from importlib.metadata import version
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 
 from ..data import DataSource, Splits, hold_out, open_splits, texts_of
 from ..errors import DataError, Option
-from ..files import STDIN, sha256_of
+from ..files import STDIN, locked, sha256_of
 from ..formats import read_vectors
 from ..formats.common.run_folder import file_in_run
 from ..table import EmbeddingTable, sha256_of_table
@@ -74,7 +75,20 @@ def finetune(
         "data": source_name(dataset),
         **given.plain(),
     }
-    finished = _finished_run(given, processes)
+    with contextlib.ExitStack() as held:
+        finished = _finished_run(given, processes, held)
+        return _tuned(vectors, dataset, given, config, finished, processes)
+
+
+def _tuned(
+    vectors: str | os.PathLike[str] | EmbeddingTable,
+    dataset: DataSource,
+    given: Settings,
+    config: dict[str, Any],
+    finished: Run | None,
+    processes: Processes,
+) -> Run:
+    """Return the finished run if it is this one; otherwise make it."""
     if finished is not None and _was_tuned_in_place(given, vectors, finished):
         # the vectors that were tuned are gone: the tuned table has taken their place
         return _unchanged(given, finished, _as_settings(finished, config), config, processes)
@@ -113,17 +127,30 @@ def _tokenizer(settings: Settings, base: EmbeddingTable) -> Tokenizer:
     return Vocabulary({}, tokenizer, settings.specials).tokenizer
 
 
-def _finished_run(settings: Settings, processes: Processes) -> Run | None:
+def _finished_run(
+    settings: Settings, processes: Processes, held: contextlib.ExitStack
+) -> Run | None:
     """Return the finished run in the output folder, if `resume` asks for it.
 
+    Args:
+        settings: the settings.
+        processes: the processes; the main one locks the folder.
+        held: ends the lock when it is closed.
+
     Raises:
-        DataError: the folder holds a run, and the settings do not say what to do with it.
+        DataError: the folder holds a run, and the settings do not say what to do with it; or
+            another process is writing to it.
     """
     if settings.output_dir is None:
         return None
     folder, head = Path(settings.output_dir), settings.head
     resume, overwrite = settings.resume, settings.overwrite
-    state = processes.from_main(lambda: check_folder(folder, resume, overwrite))
+
+    def opened() -> str:
+        held.enter_context(locked(folder))
+        return check_folder(folder, resume, overwrite)
+
+    state = processes.from_main(opened)
     if state != "finished" or not resume:
         return None
     with torch.random.fork_rng():

@@ -18,7 +18,7 @@ import torch
 from ..embedding import embedding_from_lookup, to_table
 from ..errors import DataError, Either
 from ..evaluation import drift
-from ..formats.safetensors import write_safetensors
+from ..formats import save_safetensors
 from ..optim import RowAdamW
 from ..strategies import Strategy, check_optimizer
 from ..table import EmbeddingTable
@@ -35,10 +35,10 @@ from .run.checkpoints import (
     load_checkpoint,
     save_checkpoint,
 )
-from .run.file_names import HISTORY
-from .run.folder import clear_folder, tidy_folder
+from .run.file_names import HISTORY, METRICS, TABLE
+from .run.folder import new_run, tidy_folder
 from .run.record import Record
-from .run.run import Run, files_that_end_a_run, write_config, write_history
+from .run.run import Run, write_config, write_history
 from .run.summary import metadata_of, warnings_of, words_of
 from .runtime.interrupts import Interrupts
 from .runtime.precision import Precision, chosen_precision
@@ -140,9 +140,8 @@ class Tuning:
             processes.wait()  # until all have read the checkpoint that the main one replaces
             write = None if main is None else partial(self._write, main, optimizer, precision)
             if main is not None and write is not None and checkpoint is None:
-                clear_folder(main)
-                write(progress, best)
-            if main is not None:
+                write(progress, best, first=True)
+            if main is not None and not (main / METRICS).exists():
                 write_config(main, self.config)  # to continue or repeat it after an interruption
             best = self._train(training, progress, best, write)
         self.model.load_state_dict(best)
@@ -176,12 +175,20 @@ class Tuning:
         precision: Precision,
         progress: Progress,
         best: Tensors,
+        *,
+        first: bool = False,
     ) -> None:
         """Write a checkpoint and the history so far."""
         scaler = precision.state()
-        save_checkpoint(folder, self.model, optimizer, best, progress, self.identity, scaler)
+        save_checkpoint(
+            folder, self.model, optimizer, best, progress, self.identity, scaler, first=first
+        )
+        if (folder / METRICS).exists():
+            return  # of a run that stays until this one replaces it
         if progress.history:
             write_history(folder / HISTORY, progress.history)
+        else:
+            (folder / HISTORY).unlink(missing_ok=True)
 
     def _optimizer(self) -> RowAdamW:
         settings = self.settings
@@ -264,14 +271,11 @@ class Tuning:
         self, folder: Path, progress: Progress, tuned: EmbeddingTable, metrics: dict[str, Any]
     ) -> Run:
         """Return the run, once all its files are written."""
-        with (
-            files_that_end_a_run(folder) as (table_file, metrics_file),
-            ThreadPoolExecutor(1) as pool,
-        ):
+        with new_run(folder) as new, ThreadPoolExecutor(1) as pool:
             # the table takes as long to write as all that comes after it
-            written = pool.submit(write_safetensors, tuned, table_file)
+            written = pool.submit(save_safetensors, tuned, new / TABLE)
             result = self._result(progress, tuned, metrics)
-            result.save_beside_table(folder, metrics_file)
+            result.save_beside_table(new)
             written.result()
         return result
 

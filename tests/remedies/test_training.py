@@ -18,6 +18,7 @@ import finetune_embed as fe
 from finetune_embed import DataError, DivergenceError, StrategyError
 from finetune_embed.cli import main
 from finetune_embed.data import EncodedTexts
+from finetune_embed.files import locked
 from finetune_embed.training.run import checkpoints
 from finetune_embed.training.runtime.precision import Precision
 from finetune_embed.training.runtime.progress import ProgressBar
@@ -306,6 +307,20 @@ def test_a_run_with_other_settings(tune, train, tmp_path):
     )
     assert train("--resume", "--seed", 1) == ""
     assert train("--overwrite", "--seed", 2) == ""
+
+
+@pytest.mark.parametrize("how", ["wait", "another"])
+@follows("files/replacing.py", "another process is writing")
+def test_a_folder_that_another_process_uses(tune, train, tmp_path, how):
+    with locked(tmp_path / "out"):
+        message = message_of(DataError, lambda: tune(output_dir=tmp_path / "out"))
+        assert message.endswith("; wait until it ends, or choose another output_dir")
+        assert train().endswith("; wait until it ends, or choose another --output-dir\n")
+        if how == "another":
+            assert tune(output_dir=tmp_path / "b")
+            assert train(out="c") == ""
+    if how == "wait":
+        assert train() == ""
 
 
 @follows("training/run/checkpoints.py", "make room")

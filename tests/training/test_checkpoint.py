@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 from collections.abc import Iterator
 from pathlib import Path
@@ -127,10 +128,6 @@ def make_checkpoint(folder):
         (folder / name).write_text("{}")
 
 
-def kept(names):
-    return [*names, "checkpoint-500", "checkpoint-x", "mine"]
-
-
 def test_the_newest_checkpoint_has_the_highest_numbers(tmp_path):
     assert latest_checkpoint(tmp_path) is None
     for name in (
@@ -148,17 +145,64 @@ def test_the_newest_checkpoint_has_the_highest_numbers(tmp_path):
 
 
 def test_only_checkpoints_and_parts_of_them_are_removed(tmp_path):
-    for name in ("checkpoint-1-9", "checkpoint-2-9", "checkpoint-x", ".checkpoint-3.abc", "mine"):
+    ours = (
+        "checkpoint-1-9",
+        "checkpoint-2-9",
+        ".checkpoint-3-9.0123abcd",
+        ".checkpoint-3-9.0a1b2c3d",
+    )
+    theirs = (
+        ".checkpoint-3-9.abc",
+        ".checkpoint-3.0123abcd",
+        ".checkpoint-mine",
+        "checkpoint-x",
+        "mine",
+    )
+    for name in (*ours, *theirs):
         make_checkpoint(tmp_path / name)
-        (tmp_path / name / "file").write_text("content")
     (tmp_path / "checkpoint-500").mkdir()
-    (tmp_path / ".checkpoint-1.removed").mkdir()
-    (tmp_path / ".checkpoint-1.removed" / "file").write_text("left by a killed process")
+    (tmp_path / ".checkpoint-4-9.01234567").mkdir()
+    (tmp_path / ".checkpoint-4-9.01234567" / "state.json").write_text("")
+    (tmp_path / ".checkpoint-4-9.01234567" / "notes.txt").write_text("somebody's")
+    (tmp_path / ".checkpoint-5-9.01234567").symlink_to(tmp_path / "mine")
+    (tmp_path / "checkpoint-5-9").symlink_to(tmp_path / "mine")
+    left = {*theirs, "checkpoint-500", ".checkpoint-4-9.01234567", ".checkpoint-5-9.01234567"}
+    left.add("checkpoint-5-9")
+    assert latest_checkpoint(tmp_path) == tmp_path / "checkpoint-2-9"
     remove_checkpoints(tmp_path, keep=tmp_path / "checkpoint-2-9")
-    assert sorted(p.name for p in tmp_path.iterdir()) == kept(["checkpoint-2-9"])
+    assert {p.name for p in tmp_path.iterdir()} == {*left, "checkpoint-2-9"}
     remove_checkpoints(tmp_path)
-    assert sorted(p.name for p in tmp_path.iterdir()) == kept([])
-    assert (tmp_path / "mine" / "file").read_text() == "content"
+    assert {p.name for p in tmp_path.iterdir()} == left
+    assert len(list((tmp_path / "mine").iterdir())) == 2
+    assert (tmp_path / ".checkpoint-4-9.01234567" / "notes.txt").read_text() == "somebody's"
+
+
+def test_what_somebody_put_into_a_checkpoint_stays(tmp_path):
+    saved(tmp_path, 1)
+    (tmp_path / "checkpoint-1-9" / "notes.txt").write_text("somebody's")
+    saved(tmp_path, 2)
+    assert latest_checkpoint(tmp_path) == tmp_path / "checkpoint-2-9"
+    assert os.listdir(tmp_path / "checkpoint-1-9") == ["notes.txt"]
+
+
+@pytest.mark.parametrize("there", ["link", "file", "folder"])
+def test_a_checkpoint_does_not_replace_what_is_not_one(tmp_path, there):
+    run, other = tmp_path / "run", tmp_path / "other"
+    for folder in (run, other):
+        folder.mkdir()
+    (other / "notes.txt").write_text("somebody's")
+    path = run / "checkpoint-1-9"
+    if there == "link":
+        path.symlink_to(other)
+    elif there == "file":
+        path.write_text("somebody's")
+    else:
+        other.rename(path)
+        other = path
+    with pytest.raises(fe.DataError, match=r"checkpoint-1-9: the checkpoint can't be written: "):
+        saved(run, 1)
+    assert os.listdir(run) == ["checkpoint-1-9"]
+    assert os.listdir(other) == ["notes.txt"]
 
 
 def test_saving_leaves_only_the_newest(tmp_path):
@@ -224,12 +268,13 @@ def test_a_limit_on_the_size_of_files(tmp_path):
 def test_a_checkpoint_disappears_at_once(tmp_path, monkeypatch):
     """If a process dies while it removes one, the rest is not taken for a checkpoint."""
     saved(tmp_path)
+    real = Path.unlink
 
-    def dying(path):
-        (path / "state.json").unlink()
+    def dying(path, **options: bool):
+        real(path, **options)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module.shutil, "rmtree", dying)
+    monkeypatch.setattr(Path, "unlink", dying)
     with pytest.raises(KeyboardInterrupt):
         remove_checkpoints(tmp_path)
     assert latest_checkpoint(tmp_path) is None

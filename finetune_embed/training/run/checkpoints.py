@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import shutil
 import time
 from collections.abc import Callable
@@ -18,8 +19,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from ...errors import DataError, Option, VectorFileError
-from ...files import atomic_folder
+from ...files import atomic_folder, errors_of_writing, remove_own_folder
 from ..runtime.interrupts import Interrupts
+from .file_names import CHECKPOINT_FILES
 from .record import check_same
 
 __all__ = [
@@ -33,7 +35,8 @@ __all__ = [
 
 #: No checkpoint follows an epoch within so many seconds after the last checkpoint.
 MIN_SECONDS = 10.0
-_NAME = re.compile(r"checkpoint-(\d+)-(\d+)")  # finished epochs and steps
+_NAME = re.compile(r"checkpoint-[0-9]+-[0-9]+")  # finished epochs and steps
+_PART = re.compile(r"\.(checkpoint-[0-9]+-[0-9]+)\.[0-9a-f]{8}")  # half written or removed
 Tensors = dict[str, torch.Tensor]
 
 
@@ -124,6 +127,8 @@ def save_checkpoint(
     progress: Progress,
     identity: dict[str, Any],
     scaler: dict[str, Any] | None = None,
+    *,
+    first: bool = False,
 ) -> None:
     """Write `checkpoint-<epochs>-<steps>`, then remove the one before it.
 
@@ -135,6 +140,7 @@ def save_checkpoint(
         progress: the progress of the run.
         identity: its settings and inputs, which a run that continues must share.
         scaler: the state of the loss scaler.
+        first: whether those in the folder are of a run that this one replaces.
 
     Raises:
         DataError: it cannot be written, for instance on a full disk; the one before it stays.
@@ -154,9 +160,7 @@ def save_checkpoint(
         "threads": torch.get_num_threads(),
     }
     path = output_dir / f"checkpoint-{progress.epoch}-{progress.step}"
-    if path.exists():
-        shutil.rmtree(path)
-    before = latest_checkpoint(output_dir)
+    before = None if first else latest_checkpoint(output_dir)
     try:
         with atomic_folder(path) as folder:
             save_file(_owned(model.state_dict()), folder / "model.safetensors")
@@ -168,6 +172,8 @@ def save_checkpoint(
                 save_file(_owned(best), folder / "best.safetensors")
             save_file(tensors, folder / "optimizer.safetensors")
             (folder / "state.json").write_text(json.dumps(state_of_run, indent=1), "utf-8")
+            if _is_ours(path):
+                _remove(path)
     except (SafetensorError, VectorFileError) as error:
         what = f"can't be written: {error}" if isinstance(error, SafetensorError) else error.what
         raise DataError(
@@ -203,8 +209,9 @@ def latest_checkpoint(output_dir: Path) -> Path | None:
 
 def _checkpoints(output_dir: Path) -> list[Path]:
     """Return the folders of a run's checkpoints, oldest first."""
-    found = [path for path in output_dir.glob("checkpoint-*") if _is_ours(path)]
-    return sorted(found, key=_numbers)
+    if not os.path.isdir(output_dir):
+        return []
+    return sorted((path for path in output_dir.iterdir() if _is_ours(path)), key=_numbers)
 
 
 def _numbers(path: Path) -> list[int]:
@@ -214,19 +221,35 @@ def _numbers(path: Path) -> list[int]:
 
 def _is_ours(path: Path) -> bool:
     """Return whether a folder is a checkpoint of ours, not of another library's trainer."""
-    files = ("state.json", "best.safetensors")
-    return _NAME.fullmatch(path.name) is not None and all((path / f).is_file() for f in files)
+    if _NAME.fullmatch(path.name) is None or os.path.islink(path):
+        return False
+    return all(os.path.isfile(path / name) for name in ("state.json", "best.safetensors"))
 
 
 def remove_checkpoints(output_dir: Path, keep: Path | None = None) -> None:
-    """Remove the checkpoints of a run except one, and what killed processes left of others."""
-    for path in output_dir.glob(".checkpoint-*"):
-        shutil.rmtree(path)
-    for path in _checkpoints(output_dir):
-        if path != keep:
-            hidden = path.with_name(f".{path.name}.removed")
-            path.rename(hidden)  # so that nobody finds half a checkpoint
-            shutil.rmtree(hidden)
+    """Remove the checkpoints of a run except one, and what killed processes left of others.
+
+    Folders with such names that hold anything else stay.
+    """
+    with errors_of_writing(output_dir):
+        for path in list(output_dir.iterdir()):
+            if _PART.fullmatch(path.name):
+                remove_own_folder(path, CHECKPOINT_FILES)
+        for path in _checkpoints(output_dir):
+            if path != keep:
+                _remove(path)
+
+
+def _remove(path: Path) -> None:
+    """Remove the files of a checkpoint, and its folder unless somebody put others into it."""
+    hidden = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    path.rename(hidden)  # so that nobody finds half a checkpoint
+    for name in CHECKPOINT_FILES:
+        (hidden / name).unlink(missing_ok=True)
+    try:
+        hidden.rmdir()
+    except OSError:
+        hidden.rename(path)
 
 
 def load_checkpoint(

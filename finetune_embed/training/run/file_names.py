@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...formats.common.run_folder import CONFIG, RECORD, RUN_TABLE
 
 __all__ = [
+    "CHECKPOINT_FILES",
     "CONFIG",
     "FILES",
     "HISTORY",
@@ -25,5 +26,12 @@ TABLE, MODEL, TOKENIZER, WORDS = (
     "words.parquet",
 )
 FILES = (CONFIG, RECORD, METRICS, HISTORY, TABLE, MODEL, TOKENIZER, WORDS)
+#: The files of a checkpoint.
+CHECKPOINT_FILES = (
+    "state.json",
+    "model.safetensors",
+    "best.safetensors",
+    "optimizer.safetensors",
+)
 #: The first key of a run's config.yaml; its value is the version of the library.
 MARK = "finetune_embed"

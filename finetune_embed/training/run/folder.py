@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal
 
 from ...errors import DataError, Option
-from ...files import remove_partial_files
+from ...files import finish_replacing, remove_partial_files, replaced_together, settle
 from .checkpoints import latest_checkpoint, remove_checkpoints
-from .file_names import CONFIG, FILES, HISTORY, MARK, METRICS
+from .file_names import CONFIG, FILES, MARK, METRICS
 
-__all__ = ["check_folder", "clear_folder", "state_of", "tidy_folder"]
+__all__ = ["check_folder", "new_run", "settle_run", "state_of", "tidy_folder"]
 
 State = Literal["empty", "unfinished", "finished"]
 
 
 def state_of(folder: Path) -> State:
-    """Return the state of the run in a folder.
+    """Return the state of the run in a folder that the caller has locked.
+
+    A run that replaces a finished one has checkpoints beside its files until it is finished itself.
 
     Raises:
-        DataError: it is a file, or holds files with the names of a run's files that no run of this
-            library wrote.
+        DataError: it holds files with the names of a run's files that no run of this library wrote.
     """
-    if folder.exists() and not folder.is_dir():
-        raise DataError("is a file", option="output_dir", value=str(folder), remedy="name a folder")
-    if latest_checkpoint(folder) is not None and not (folder / METRICS).exists():
+    finish_replacing(folder, FILES, remove_checkpoints)
+    if latest_checkpoint(folder) is not None:
         return "unfinished"
-    present = [name for name in FILES if (folder / name).exists()]
+    present = [name for name in FILES if os.path.lexists(folder / name)]
     if not present:
         return "empty"
     if not _is_marked(folder / CONFIG):
@@ -84,16 +86,17 @@ def check_folder(folder: Path, resume: bool, overwrite: bool) -> State:
     return state
 
 
-def clear_folder(folder: Path) -> None:
-    """Make a folder ready for a new run.
+def new_run(folder: Path) -> AbstractContextManager[Path]:
+    """Return the context of a hidden folder whose files replace the run in `folder` together.
 
-    The checkpoints, the history and the metrics, which mark a run as finished, are removed. The
-    other files stay until new ones replace them: one may be the table that is being tuned.
+    The run's checkpoints are removed with the old files. The caller has `folder` locked.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in (METRICS, HISTORY):
-        (folder / name).unlink(missing_ok=True)
-    tidy_folder(folder)
+    return replaced_together(folder, FILES, remove_checkpoints)
+
+
+def settle_run(folder: Path) -> None:
+    """Finish the replacing of a run, if a process was killed that had begun it."""
+    settle(folder, FILES, remove_checkpoints)
 
 
 def tidy_folder(folder: Path) -> None:

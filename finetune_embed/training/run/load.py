@@ -19,6 +19,7 @@ from ..settings import Settings
 from ..tasks import restore_task
 from .checkpoints import latest_checkpoint
 from .file_names import CONFIG, FILES, HISTORY, METRICS, MODEL, RECORD, TABLE, TOKENIZER, WORDS
+from .folder import settle_run
 from .run import Run, contiguous_state
 
 __all__ = ["load"]
@@ -35,6 +36,7 @@ def load(folder: str | os.PathLike[str], head: Head | None = None) -> Run:
         DataError: there is no finished run in the folder, or one of its files is damaged.
     """
     folder = Path(folder)
+    settle_run(folder)
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
         remedy: Text = "pass the folder of a finished run"

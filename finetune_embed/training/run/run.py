@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,16 +19,17 @@ from torch import nn
 from ...data import Label
 from ...errors import DataError
 from ...evaluation import Drift, Mover
-from ...files import atomic_write, atomic_writes
-from ...formats.safetensors import write_safetensors
+from ...files import atomic_write, locked
+from ...formats import save_safetensors
 from ...table import EmbeddingTable
 from ...vocabulary import Vocabulary, look_up, without_subwords
 from ..predictor import Predictor
 from ..tasks import Task
 from .file_names import CONFIG, HISTORY, METRICS, MODEL, RECORD, TABLE, TOKENIZER, WORDS
+from .folder import new_run, state_of
 from .word_report import FOUND, WordReport
 
-__all__ = ["Run", "contiguous_state", "files_that_end_a_run", "write_config", "write_history"]
+__all__ = ["Run", "contiguous_state", "write_config", "write_history"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,15 +177,24 @@ class Run:
         return self.drift.word(word, topn) if self.drift is not None and in_base else None
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write the files of the run to a folder; each appears complete or not at all."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        with files_that_end_a_run(folder) as (table, metrics):
-            write_safetensors(self.table, table)
-            self.save_beside_table(folder, metrics)
+        """Write the files of the run to a folder; all of them appear, or none.
 
-    def save_beside_table(self, folder: Path, metrics: BinaryIO) -> None:
-        """Write all files of the run except the table; the metrics go to an open file."""
+        A run that is in the folder already is replaced. If the process is killed, the folder holds
+        the old run or the new one, never a mix.
+
+        Raises:
+            FinetuneEmbedError: the folder holds files of these names that no run wrote, another
+                process is writing to it, or it cannot be written.
+        """
+        folder = Path(folder)
+        with locked(folder):
+            state_of(folder)
+            with new_run(folder) as new:
+                save_safetensors(self.table, new / TABLE)
+                self.save_beside_table(new)
+
+    def save_beside_table(self, folder: Path) -> None:
+        """Write all files of the run except the table."""
         import polars as pl
 
         self.vocab.save(folder / TOKENIZER)
@@ -196,7 +205,7 @@ class Run:
         write_config(folder, self.settings)
         write_text_file(folder / RECORD, _json(self.record))
         write_history(folder / HISTORY, self.history)
-        metrics.write(_json(self.metrics).encode() + b"\n")
+        write_text_file(folder / METRICS, _json(self.metrics))
 
     def __str__(self) -> str:
         shown = self.task.metric.replace("_", " ")
@@ -222,20 +231,9 @@ def contiguous_state(model: nn.Module) -> dict[str, torch.Tensor]:
     return {name: state[name].contiguous() for name in kept.values()}
 
 
-@contextlib.contextmanager
-def files_that_end_a_run(folder: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
-    """Open the files of the table and of the metrics, which appear last.
-
-    The metrics mark a run as finished. The table may replace the vectors that were tuned, and
-    without them a run that ended before could not be resumed.
-    """
-    with atomic_writes(folder / TABLE, folder / METRICS) as (table, metrics):
-        yield table, metrics
-
-
 def write_text_file(path: Path, text: str) -> None:
-    """Write a text file that appears complete or not at all."""
-    with atomic_write(path) as file:
+    """Write a text file that appears complete or not at all, in place of a link if there is one."""
+    with atomic_write(path, through_links=False) as file:
         file.write(text.rstrip("\n").encode() + b"\n")
 
 
