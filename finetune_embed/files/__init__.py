@@ -4,7 +4,14 @@ from .atomic import atomic_folder, atomic_write, errors_of_writing, remove_parti
 from .hashing import sha256_of
 from .opening import STDIN, PathOrFile, open_source
 from .parquet import ParquetBomb, ParquetReader, read_parquet
-from .replacing import finish_replacing, locked, remove_own_folder, replaced_together, settle
+from .replacing import (
+    finish_replacing,
+    locked,
+    place_of,
+    remove_own_folder,
+    replaced_together,
+    settle,
+)
 from .source import EXPANSION_FLOOR, MAX_EXPANSION, Source
 from .streams import COMPRESSED
 
@@ -23,6 +30,7 @@ __all__ = [
     "finish_replacing",
     "locked",
     "open_source",
+    "place_of",
     "read_parquet",
     "remove_own_folder",
     "remove_partial_files",

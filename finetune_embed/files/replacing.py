@@ -24,7 +24,14 @@ from .atomic import atomic_folder, errors_of_writing, sync
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["finish_replacing", "locked", "remove_own_folder", "replaced_together", "settle"]
+__all__ = [
+    "finish_replacing",
+    "locked",
+    "place_of",
+    "remove_own_folder",
+    "replaced_together",
+    "settle",
+]
 
 NEW = ".new-files"
 PATIENCE = 10.0  # seconds for which a reader waits until another process has moved its files
@@ -165,6 +172,12 @@ def settle(folder: Path, names: Collection[str], cleanup: Cleanup | None = None)
             if time.monotonic() > end:
                 raise
         time.sleep(0.01)
+
+
+def place_of(folder: Path, name: str) -> Path:
+    """Return where a file of a folder is, for who reads only that one; see `replaced_together`."""
+    new = folder / NEW / name
+    return new if new.is_file() else folder / name
 
 
 def remove_own_folder(path: Path, names: Collection[str]) -> bool:

@@ -13,7 +13,7 @@ import pytest
 
 import finetune_embed as fe
 from finetune_embed.errors import DataError, VectorFileError
-from finetune_embed.files import locked, replaced_together, replacing, settle
+from finetune_embed.files import locked, place_of, replaced_together, replacing, settle
 
 NAMES = ("a", "b", "c")
 
@@ -22,7 +22,7 @@ NAMES = ("a", "b", "c")
 KILLS = """
 import os, signal, sys
 from pathlib import Path
-from finetune_embed.files import locked, replaced_together, settle
+from finetune_embed.files import locked, place_of, replaced_together, settle
 
 STEPS = ("open", "fsync", "replace", "unlink", "rmdir", "mkdir", "scandir", "stat", "chmod")
 NAMES = ("a", "b", "c")
@@ -284,8 +284,11 @@ def test_a_reader_waits_while_files_are_moved(tmp_path, monkeypatch):
         monkeypatch.setattr(replacing, "PATIENCE", 0.05)
         with pytest.raises(DataError, match=BUSY):
             settle(tmp_path, NAMES)
+        assert place_of(tmp_path, "a").read_bytes() == b"new"
+        assert place_of(tmp_path, "b") == tmp_path / "b"
     settle(tmp_path, NAMES)
     assert files_in(tmp_path) == {"a": b"new"}
+    assert place_of(tmp_path, "a") == tmp_path / "a"
 
 
 @pytest.mark.parametrize(

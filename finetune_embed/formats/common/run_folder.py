@@ -11,7 +11,7 @@ import shlex
 from pathlib import Path
 
 from ...errors import Either, VectorFileError
-from ...files import STDIN, PathOrFile
+from ...files import STDIN, PathOrFile, place_of
 
 __all__ = ["CONFIG", "RECORD", "RUN_TABLE", "STATE", "file_in_run", "how_to_continue"]
 
@@ -30,8 +30,8 @@ def file_in_run(given: PathOrFile) -> PathOrFile:
     if not isinstance(given, (str, os.PathLike)) or given == STDIN or not os.path.isdir(given):
         return given
     path = Path(given)
-    if (path / RUN_TABLE).is_file():
-        return path / RUN_TABLE
+    if (table := place_of(path, RUN_TABLE)).is_file():
+        return table
     if path.name.startswith("checkpoint-") and (path / STATE).is_file():
         raise VectorFileError(
             "this is a checkpoint of a run that has not finished, which has no tuned vectors yet",
