@@ -453,7 +453,7 @@ def test_a_decay_that_would_overshoot_is_an_error_before_training(decay, tmp_pat
         fe.DivergenceError, match=r"L2SP\(.*: the learning rate 0.05 times the decay .* smaller lr"
     ):
         tune(strategy=decay, lr=0.05, output_dir=tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-0-0"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint-0-0", "config.yaml"]
 
 
 def test_decay_is_checked_at_rates_at_which_the_table_is_open():
