@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..data import DataSource, Splits, column_of, has_hidden_labels, hold_out, open_splits, texts_of
+from ..data import (
+    DataSource,
+    Label,
+    Splits,
+    column_of,
+    has_hidden_labels,
+    hold_out,
+    ignored_labels,
+    open_splits,
+    texts_of,
+)
 from ..errors import DataError, Option
 from ..evaluation import read_word_pairs
 from ..evaluation.word_pairs import Pair
@@ -97,7 +107,8 @@ def open_inputs(
         FinetuneEmbedError: something cannot be read.
     """
     text, label = settings.text, settings.label
-    splits = _with_test(open_splits(dataset), label, test, settings.seed)
+    ignored = ignored_labels(settings.ignore_label)
+    splits = _with_test(open_splits(dataset), label, test, settings.seed, ignored)
     base, source = open_vectors(vectors, settings.member)
     pairs = {Path(path).stem: read_word_pairs(path) for path in word_pairs}
     names = [name for name in settings_fields() if name not in (*FLOATING, *OF_EACH_RUN)]
@@ -126,7 +137,9 @@ def _identity_of(vocab: Vocabulary | None) -> dict[str, str]:
     return {"vocab_sha256": _sha256_of(values)}
 
 
-def _with_test(splits: Splits, label: str, share: float, seed: int) -> Splits:
+def _with_test(
+    splits: Splits, label: str, share: float, seed: int, ignored: Collection[Label]
+) -> Splits:
     """Return splits with a labelled test split, held out where there is none.
 
     Raises:
@@ -138,7 +151,7 @@ def _with_test(splits: Splits, label: str, share: float, seed: int) -> Splits:
             where=splits.name,
             remedy=("load it without ", Option("streaming", True)),
         )
-    if splits.test is not None and has_hidden_labels(splits.test, label):
+    if splits.test is not None and has_hidden_labels(splits.test, label, ignored):
         splits = replace(splits, test=None)
     return hold_out(splits, label, share, seed, "test")
 

@@ -5,22 +5,29 @@ from .columns import column_of, texts_of
 from .encoded import EncodedTexts, collate_bag, collate_packed, collate_padded, encode
 from .hold_out import hold_out
 from .labels import (
+    IGNORED,
+    IGNORED_LABELS,
     Label,
     class_names,
     distinct_classes,
     distinct_labels,
+    distinct_tags,
     has_hidden_labels,
+    ignored_labels,
     invalid_labels,
     kind_of_labels,
     label_lists,
     label_numbers,
     numbers_of_lists,
+    without_ignored,
 )
 from .local_dataset import LocalDataset
 from .splits import DataSource, Splits, open_splits
 from .word_dropout import drop_words
 
 __all__ = [
+    "IGNORED",
+    "IGNORED_LABELS",
     "DataSource",
     "EncodedTexts",
     "Label",
@@ -34,10 +41,12 @@ __all__ = [
     "column_of",
     "distinct_classes",
     "distinct_labels",
+    "distinct_tags",
     "drop_words",
     "encode",
     "has_hidden_labels",
     "hold_out",
+    "ignored_labels",
     "invalid_labels",
     "kind_of_labels",
     "label_lists",
@@ -47,4 +56,5 @@ __all__ = [
     "split_by_tokens",
     "texts_of",
     "token_batches",
+    "without_ignored",
 ]

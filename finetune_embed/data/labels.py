@@ -1,17 +1,21 @@
 """Labels: one for each text, or a list of labels or tags, read from a column and numbered.
 
-A column of single labels is treated as lists of one.
+A column of single labels is treated as lists of one. A whole number may be written as a float
+(1.0), as other libraries do in a column that had gaps. -100, the index that torch's losses ignore,
+is not a label, and neither is the value of the setting `ignore_label`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from decimal import Decimal
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from ..errors import DataError, Either, Option, Text
+from ..vocabulary import column_values
 from .columns import column_of, invalid_examples
 from .local_dataset import LocalDataset
 
@@ -19,20 +23,60 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 __all__ = [
+    "IGNORED",
+    "IGNORED_LABELS",
     "Label",
     "class_names",
     "distinct_classes",
     "distinct_labels",
+    "distinct_tags",
     "has_hidden_labels",
+    "ignored_labels",
     "invalid_labels",
     "kind_of_labels",
     "label_lists",
     "label_numbers",
     "numbers_of_lists",
+    "without_ignored",
 ]
 
 Label = str | int | bool
 Lists = Sequence[Sequence[Any]]
+
+#: The target of a unit that does not count, as `ignore_index` of torch's losses.
+IGNORED = -100
+#: The labels that never count; a CSV file has them as text.
+IGNORED_LABELS: frozenset[Label] = frozenset({IGNORED, str(IGNORED)})
+
+
+def ignored_labels(
+    also: Label | None = None, names: Sequence[str] | None = None
+) -> frozenset[Label]:
+    """Return the labels that do not count: `IGNORED_LABELS`, and one more, as text and as number.
+
+    Args:
+        also: the label that a caller names, which the command line gives as text.
+        names: the class names of the column, if it has any; `also` may be the number of one.
+    """
+    if also is None:
+        return IGNORED_LABELS
+    found: set[Label] = {also, str(also)}
+    if isinstance(also, str) and also.strip().lstrip("-").isdecimal():
+        found.add(int(also))
+    if names and also not in names:
+        found |= {_name_of(label, list(names)) for label in found}
+    return IGNORED_LABELS | found
+
+
+def is_ignored(label: Any, ignored: Collection[Label]) -> bool:
+    """Return whether a label, as `label_lists` returns it, does not count."""
+    label = _whole(label)
+    return isinstance(label, (str, int)) and label in ignored
+
+
+def without_ignored(lists: Lists, ignored: Collection[Label]) -> list[list[Any]]:
+    """Return lists of labels without those that do not count."""
+    return [[label for label in given if not is_ignored(label, ignored)] for given in lists]
 
 
 def class_names(split: Any, column: str) -> list[str] | None:
@@ -42,13 +86,15 @@ def class_names(split: Any, column: str) -> list[str] | None:
     return getattr(inner, "names", None)
 
 
-def has_hidden_labels(split: Dataset | LocalDataset, column: str) -> bool:
-    """Return whether all labels of a split are -1 or missing."""
+def has_hidden_labels(
+    split: Dataset | LocalDataset, column: str, ignored: Collection[Label] = IGNORED_LABELS
+) -> bool:
+    """Return whether all labels of a split are -1, missing or ignored."""
     if column not in split.column_names:
         return False
-    values = split[column][:]
+    values = column_values(split, column)
     flat = chain.from_iterable(v if isinstance(v, list) else [v] for v in values)
-    return all(label is None or label == -1 for label in flat)
+    return all(one is None or one == -1 or is_ignored(_whole(one), ignored) for one in flat)
 
 
 def label_lists(split: Dataset | LocalDataset, column: str, where: str) -> list[list[Any]]:
@@ -79,20 +125,26 @@ def _single_labels(split: Dataset | LocalDataset, column: str, where: str) -> li
 
 def _with_names(lists: Lists, names: list[str] | None) -> list[list[Any]]:
     """Return lists with names instead of the numbers that have one."""
-    if not names:
-        return [list(labels) for labels in lists]
     return [[_name_of(label, names) for label in labels] for labels in lists]
 
 
-def _name_of(label: Any, names: list[str]) -> Any:
-    return names[label] if isinstance(label, int) and 0 <= label < len(names) else label
+def _name_of(label: Any, names: list[str] | None) -> Any:
+    label = _whole(label)
+    is_number = names and isinstance(label, int) and 0 <= label < len(names)
+    return names[label] if names and is_number else label
+
+
+def _whole(label: Any) -> Any:
+    """Return a whole number that is a float or a decimal as an integer, and all else unchanged."""
+    if isinstance(label, (float, Decimal)) and label == label and abs(label) != float("inf"):
+        return int(label) if label == int(label) else label
+    return label
 
 
 def invalid_labels(labels: Sequence[Any], names: list[str] | None) -> list[Any]:
     """Return the values of a list that are not labels; see `kind_of_labels`."""
-    if names:
-        return [label for label in labels if not isinstance(_name_of(label, names), str)]
-    return [label for label in labels if not isinstance(label, (str, int))]
+    kind = str if names else (str, int)
+    return [label for label in labels if not isinstance(_name_of(label, names), kind)]
 
 
 def kind_of_labels(names: list[str] | None) -> str:
@@ -100,7 +152,12 @@ def kind_of_labels(names: list[str] | None) -> str:
     return "one of the column's class names" if names else "a string or a whole number"
 
 
-def distinct_classes(split: Dataset | LocalDataset, column: str, where: str) -> list[Label]:
+def distinct_classes(
+    split: Dataset | LocalDataset,
+    column: str,
+    where: str,
+    ignored: Collection[Label] = IGNORED_LABELS,
+) -> list[Label]:
     """Return the labels of a column of single labels, in the order of their numbers.
 
     The names of a `ClassLabel` keep their order; other labels are sorted.
@@ -110,43 +167,94 @@ def distinct_classes(split: Dataset | LocalDataset, column: str, where: str) -> 
             there are fewer than two labels.
     """
     lists = _single_labels(split, column, where)
-    return _distinct(split, column, where, lists, "add examples with another label")
+    values = [value for (value,) in lists]
+    if values and all(isinstance(value, list) for value in values):
+        _check_not_flags(_with_names(values, None), column, where)
+    more = "add examples with another label"
+    return _distinct(split, column, where, without_ignored(lists, ignored), more, ignored)
 
 
-def distinct_labels(split: Dataset | LocalDataset, column: str, where: str) -> list[Label]:
-    """Return the labels of a column of lists of labels; see `distinct_classes`."""
-    lists = label_lists(split, column, where)
-    _check_not_multi_hot(lists, column, where)
-    return _distinct(
-        split,
-        column,
-        where,
-        lists,
-        (
-            "add examples with other labels, or mark in a column of True and False whether a text "
-            "has the label, and pass ",
-            Option("task", "single_label"),
-        ),
-    )
+def distinct_labels(
+    split: Dataset | LocalDataset,
+    column: str,
+    where: str,
+    ignored: Collection[Label] = IGNORED_LABELS,
+    inferred: bool = True,
+) -> list[Label]:
+    """Return the labels of a column of lists of labels; see `distinct_classes`.
+
+    Args:
+        split: the split.
+        column: the column.
+        where: the name of the split in messages.
+        ignored: labels that do not count.
+        inferred: whether nobody has said that the lists are labels. If so, lists such as `[0, 1]`
+            and `[1, 0]` may not be labels, though none is there twice.
+
+    Raises:
+        DataError: also if the lists mark each possible label by 0 or 1.
+    """
+    lists = without_ignored(label_lists(split, column, where), ignored)
+    if inferred or any(len(set(labels)) < len(labels) for labels in lists if _are_plain(labels)):
+        _check_not_flags(lists, column, where)
+    return _distinct(split, column, where, lists, _OTHER_LABELS, ignored)
+
+
+def _are_plain(labels: Sequence[Any]) -> bool:
+    """Return whether labels are strings and numbers, which can be compared."""
+    return all(isinstance(label, (str, int)) for label in labels)
+
+
+def distinct_tags(
+    split: Dataset | LocalDataset,
+    column: str,
+    where: str,
+    ignored: Collection[Label] = IGNORED_LABELS,
+) -> list[Label]:
+    """Return the tags of a column of lists of tags, one per word; see `distinct_classes`."""
+    lists = without_ignored(label_lists(split, column, where), ignored)
+    return _distinct(split, column, where, lists, "add examples with other tags", ignored)
+
+
+_OTHER_LABELS: Text = (
+    "add examples with other labels, or mark in a column of True and False whether a text "
+    "has the label, and pass ",
+    Option("task", "single_label"),
+)
 
 
 def _distinct(
-    split: Dataset | LocalDataset, column: str, where: str, lists: Lists, if_too_few: Text
+    split: Dataset | LocalDataset,
+    column: str,
+    where: str,
+    lists: Lists,
+    if_too_few: Text,
+    ignored: Collection[Label],
 ) -> list[Any]:
     names = class_names(split, column)
     bad = [i for i, labels in enumerate(lists) if invalid_labels(labels, names)]
     if bad:
         value = invalid_labels(lists[bad[0]], names)[0]
         fault = f"a label in {column!r} that is not {kind_of_labels(names)}"
-        raise invalid_examples(split, where, bad, fault, value)
+        if isinstance(value, float) and value == value and not names:  # a score
+            rounded = f"dataset.map(lambda example: {{{column!r}: round(example[{column!r}])}})"
+            otherwise: Text = Either(
+                f", or make classes of scores: {rounded}", ", or make classes of scores"
+            )
+        elif isinstance(value, list):
+            otherwise = (", or pass ", Option("task", "multi_label"), " if a text has several")
+        else:
+            otherwise = ""
+        raise invalid_examples(split, where, bad, fault, value, otherwise)
     try:
-        distinct = list(names or sorted(set(chain.from_iterable(lists))))
+        found = names or sorted(set(chain.from_iterable(lists)))
     except TypeError as error:
         raise DataError(
             f"the labels in {column!r} are partly text, partly numbers",
             where=where,
             remedy="use one kind for all",
         ) from error
+    distinct = [label for label in found if not is_ignored(label, ignored)]
     if len(distinct) < 2:
         raise DataError(
             f"the labels in {column!r} are {distinct}, but a task needs two or more",
@@ -157,45 +265,70 @@ def _distinct(
     return distinct
 
 
-def _check_not_multi_hot(lists: Lists, column: str, where: str) -> None:
+def _check_not_flags(lists: Lists, column: str, where: str) -> None:
     """Check that lists hold the labels of a text, not a 0 or 1 for each possible label.
 
     Raises:
-        DataError: all lists have the same length and hold only 0 and 1, and some repeat one of
-            the two.
+        DataError: all lists have the same length, two or more, and hold only 0 and 1: read as
+            labels, some would be there twice, or every text would have both.
     """
-    same_length = len({len(labels) for labels in lists}) == 1
-    is_binary = same_length and all(label in (0, 1) for label in chain.from_iterable(lists))
-    if is_binary and any(len(set(labels)) < len(labels) for labels in lists):
+    size = len(lists[0]) if lists else 0
+    if size < 2 or any(len(labels) != size for labels in lists):
+        return
+    if not all(label in (0, 1) for label in chain.from_iterable(lists)):
+        return
+    if all(sum(labels) == 1 for labels in lists):
         raise DataError(
-            f"the lists in {column!r} look like a 0 or 1 for each of {len(lists[0])} labels",
+            f"each list in {column!r} is a 1 among {size - 1} 0: it marks one of {size} labels",
             where=where,
             value=list(lists[0]),
             remedy=(
-                "write the labels of each text instead",
+                "write that label instead",
                 Either(
-                    f": dataset.map(lambda example: {{{column!r}: [name for name, is_set in "
-                    f"zip(names, example[{column!r}]) if is_set]}})",
-                    f", such as {{{column!r}: ['sport', 'news']}}",
+                    f": dataset.map(lambda example: {{{column!r}: "
+                    f"list(example[{column!r}]).index(1)}})",
+                    f", such as {{{column!r}: 'sport'}}",
                 ),
             ),
         )
+    raise DataError(
+        f"the lists in {column!r} look like a 0 or 1 for each of {size} labels",
+        where=where,
+        value=list(lists[0]),
+        remedy=(
+            "write the labels of each text instead",
+            Either(
+                f": dataset.map(lambda example: {{{column!r}: [name for name, is_set in "
+                f"zip(names, example[{column!r}]) if is_set]}})",
+                f", such as {{{column!r}: ['sport', 'news']}}",
+            ),
+        ),
+    )
 
 
 def label_numbers(
-    split: Dataset | LocalDataset, column: str, labels: Sequence[Label], where: str
+    split: Dataset | LocalDataset,
+    column: str,
+    labels: Sequence[Label],
+    where: str,
+    ignored: Collection[Label] = IGNORED_LABELS,
 ) -> torch.Tensor:
-    """Return the number of each example's single label, int64 `(examples,)`.
+    """Return the number of each example's single label, int64 `(examples,)`, or `IGNORED`.
 
     Raises:
         DataError: the column is missing, or a label is not among `labels`.
     """
     lists = _single_labels(split, column, where)
-    return torch.tensor(numbers_of_lists(split, lists, labels, where), dtype=torch.int64)
+    numbers = numbers_of_lists(split, lists, labels, where, ignored)
+    return torch.tensor(numbers, dtype=torch.int64)
 
 
 def numbers_of_lists(
-    split: Dataset | LocalDataset, lists: Lists, labels: Sequence[Label], where: str
+    split: Dataset | LocalDataset,
+    lists: Lists,
+    labels: Sequence[Label],
+    where: str,
+    ignored: Collection[Label] = IGNORED_LABELS,
 ) -> list[int]:
     """Return the numbers of the labels in all lists of a split, one list after the other.
 
@@ -204,11 +337,13 @@ def numbers_of_lists(
         lists: the labels of each example.
         labels: the labels of the training split, in the order of their numbers.
         where: the name of the split in messages.
+        ignored: labels that do not count; their number is `IGNORED`.
 
     Raises:
         DataError: a label is not among `labels`.
     """
-    numbers = {label: number for number, label in enumerate(labels)}
+    numbers = dict.fromkeys(ignored, IGNORED)
+    numbers |= {label: number for number, label in enumerate(labels)}
 
     def is_known(label: Any) -> bool:
         return not isinstance(label, (list, dict)) and label in numbers

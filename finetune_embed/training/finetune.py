@@ -112,7 +112,8 @@ def _open_splits(dataset: DataSource, settings: Settings) -> Splits:
     splits = open_splits(dataset, settings.streaming)
     if not splits.streamed:  # checked before holding out changes the numbers of examples
         texts_of(splits.train, settings.text, f"{splits.name} (train)")
-        task_of(settings.task, splits, settings.text, settings.label)
+        ignored = settings.ignore_label
+        task_of(settings.task, splits, settings.text, settings.label, ignore_label=ignored)
     return hold_out(splits, settings.label, settings.validation, settings.seed)
 
 

@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from ..data import EncodedTexts, Splits, class_names, has_hidden_labels, texts_of
+from ..data import (
+    EncodedTexts,
+    Splits,
+    class_names,
+    has_hidden_labels,
+    ignored_labels,
+    texts_of,
+)
 from ..errors import DataError
 from ..table import EmbeddingTable
 from ..vocabulary import Tokenizer, Vocabulary, tokenize_texts
@@ -35,6 +42,7 @@ class Prepared:
             with the words that training did not see.
         unseen: the rows of those words.
         sha256: a hash of the encoded data: a run resumes on the same data only.
+        warnings: what is odd about the labels.
     """
 
     task: Task
@@ -43,6 +51,7 @@ class Prepared:
     held_out: Mapping[str, EncodedTexts]
     unseen: UnseenRows
     sha256: str
+    warnings: list[str]
 
 
 def prepare(
@@ -62,7 +71,8 @@ def prepare(
     train = _prepare_stream if splits.streamed else _prepare_in_memory
     task, vocab, source, train_data = train(splits, settings, tokenizer)
     given = {"validation": splits.validation, "test": splits.test}
-    if splits.test is not None and has_hidden_labels(splits.test, settings.label):
+    ignored = task.ignored
+    if splits.test is not None and has_hidden_labels(splits.test, settings.label, ignored):
         del given["test"]
     names = {name: f"{splits.name} ({name})" for name in given}
     kept = {name: split for name, split in given.items() if split is not None}
@@ -80,7 +90,14 @@ def prepare(
                 where=names[name],
                 remedy="pass a split with words",
             )
-    return Prepared(task, vocab, source, held_out, unseen, _sha256(train_data, *held_out.values()))
+        if not bool(task.counted(targets).any()):
+            raise DataError(
+                f"no label of the {len(split):,} texts counts: all are ignored",
+                where=names[name],
+                remedy="pass a split with labels",
+            )
+    sha256, odd = _sha256(train_data, *held_out.values()), _odd_labels(task, train_data)
+    return Prepared(task, vocab, source, held_out, unseen, sha256, odd)
 
 
 #: The task, the vocabulary, what makes the source of steps, and what identifies the data.
@@ -90,7 +107,7 @@ Train = tuple[Task, Vocabulary, Callable[[Batching], Source], EncodedTexts | str
 def _prepare_in_memory(splits: Splits, settings: Settings, tokenizer: Tokenizer) -> Train:
     """Prepare a training split that is held in memory."""
     where, label = f"{splits.name} (train)", settings.label
-    task = task_of(settings.task, splits, settings.text, label, settings.loss_fn)
+    task = _task(settings, splits)
     texts = texts_of(splits.train, settings.text, where)
     targets = task.targets(splits.train, label, where, texts)
     tokens = tokenize_texts(texts, tokenizer)
@@ -107,7 +124,8 @@ def _prepare_stream(splits: Splits, settings: Settings, tokenizer: Tokenizer) ->
     """
     label, where = settings.label, f"{splits.name} (train)"
     stream = splits.train.with_format(None)  # plain values
-    first = FirstPass(stream, settings.text, label, where)
+    ignored = ignored_labels(settings.ignore_label, class_names(stream, label))
+    first = FirstPass(stream, settings.text, label, where, ignored)
     counts: Counter[str] = Counter()
     if settings.vocab is not None and class_names(stream, label):
         next(first.blocks(), None)
@@ -120,7 +138,7 @@ def _prepare_stream(splits: Splits, settings: Settings, tokenizer: Tokenizer) ->
     first.check_not_empty()
     vocab = _vocabulary(settings, tokenizer, counts)
     sample = Splits(as_split(first.sample, stream.features, where), None, None, splits.name)
-    task = task_of(settings.task, sample, settings.text, label, settings.loss_fn)
+    task = _task(settings, sample)
 
     def encode(block: list[Any], start: int) -> EncodedTexts:
         place = place_of(where, start)
@@ -136,12 +154,35 @@ def _prepare_stream(splits: Splits, settings: Settings, tokenizer: Tokenizer) ->
     return task, vocab, source, identity
 
 
+def _task(settings: Settings, splits: Splits) -> Task:
+    """Return the task of a data set with these settings."""
+    text, label = settings.text, settings.label
+    return task_of(settings.task, splits, text, label, settings.loss_fn, settings.ignore_label)
+
+
 def _vocabulary(settings: Settings, tokenizer: Tokenizer, counts: Mapping[str, int]) -> Vocabulary:
     """Return the given vocabulary, with counts if it has none, or one of the counted tokens."""
     vocab = settings.vocab
     if vocab is None:
         return Vocabulary.from_counts(counts, tokenizer, settings.min_count, settings.specials)
     return vocab if vocab.counts.any() else vocab.with_counts(counts)
+
+
+def _odd_labels(task: Task, data: EncodedTexts | str) -> list[str]:
+    """Return warnings about the labels of a training split in memory."""
+    if isinstance(data, str):
+        return []
+    assert data.labels is not None
+    left_out = int((~task.counted(data.labels)).sum())
+    warnings = []
+    if left_out:
+        warnings.append(
+            f"{left_out:,} of {len(data.labels):,} training labels are ignored: they are -100 or "
+            "ignore_label"
+        )
+    if data.labels.dim() == 2 and len(data) > 1 and bool((data.labels == data.labels[0]).all()):
+        warnings.append("all training texts have the same labels, so there is nothing to learn")
+    return warnings
 
 
 def _sha256(*parts: EncodedTexts | str) -> str:

@@ -80,6 +80,9 @@ class Settings:
         Choice(("single_label", "multi_label", "tagging")),
         error=DataError,
     )
+    ignore_label: str | int | None = setting(
+        None, "Label, besides -100, that is neither trained on nor scored."
+    )
     streaming: bool = setting(False, "Stream the training data, and never hold all of it.", Flag())
     validation: float = setting(
         0.1,
@@ -304,6 +307,7 @@ class Keywords(TypedDict, total=False):
     text: str | Sequence[str]
     label: str
     task: str | None
+    ignore_label: str | int | None
     streaming: bool
     validation: float
     member: str | None

@@ -105,8 +105,8 @@ class Batching:
         return sum(math.ceil(number / self.accumulation) for number in batches)
 
     def units(self, data: EncodedTexts, rows: torch.Tensor) -> int:
-        """Return the number of units of some texts."""
-        return int(data.lengths[rows].sum().item()) if self.task.per_word else len(rows)
+        """Return the number of units of some texts that count."""
+        return int(self.task.counted(self.task.batch_targets(data, rows)).sum())
 
     def step(self, data: EncodedTexts, group: list[torch.Tensor]) -> Step:
         """Return this process' share of a step over some batches of texts."""

@@ -293,7 +293,10 @@ class Tuning:
                 "missing": [list(pair) for pair in self.coverage.missing[:MISSING_SHOWN]],
             },
             "drift": moved.summary(),
-            "warnings": warnings_of(self.strategy, progress, self.coverage, moved),
+            "warnings": [
+                *self.data.warnings,
+                *warnings_of(self.strategy, progress, self.coverage, moved),
+            ],
         }
         words = words_of(self.vocab, self.found, self.start.cpu(), self.weight.detach().cpu())
         return Run(

@@ -1,5 +1,6 @@
 """From texts to tokens, ids and initial vectors."""
 
+from .columns import column_values, plain
 from .combine import average, concatenate, extend
 from .coverage import Coverage
 from .fallback import (
@@ -41,12 +42,14 @@ __all__ = [
     "as_specials",
     "average",
     "check_finite",
+    "column_values",
     "concatenate",
     "extend",
     "forms_of",
     "look_up",
     "look_up_vectors",
     "parse_fallback",
+    "plain",
     "special_vector",
     "tokenize_texts",
     "vectors_for",

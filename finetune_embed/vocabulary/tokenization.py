@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import VocabularyError
+from .columns import plain
 from .tokenizer import TREEBANK, Tokenizer, well_formed
 
 __all__ = ["Text", "TokenizedTexts", "tokenize_texts"]
@@ -216,6 +217,8 @@ def _tokens_of(text: Text, tokenizer: Tokenizer) -> list[str]:
     """
     if isinstance(text, str):
         return tokenizer.tokenize(text)
+    if not isinstance(text, list):
+        text = plain(text)  # an array of words
     if isinstance(text, Sequence) and all(isinstance(token, str) for token in text):
         tokens = [well_formed(token) for token in text]
         lowercase, specials = tokenizer.lowercase, tokenizer.specials

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from ..errors import Option, VocabularyError
 from ..files import atomic_write
 from ..table import EmbeddingTable
+from .columns import column_values
 from .coverage import Coverage
 from .fallback import LookupResult
 from .initial_vectors import look_up
@@ -105,7 +106,7 @@ class Vocabulary:
                         Option("columns", ...),
                     ),
                 )
-        texts = chain.from_iterable(dataset[name][:] for name in names)
+        texts = chain.from_iterable(column_values(dataset, name) for name in names)
         return cls.from_texts(texts, tokenizer, min_count, specials)
 
     @classmethod

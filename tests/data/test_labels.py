@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 from datasets import ClassLabel, Dataset, Features, List, Value
@@ -10,7 +14,9 @@ from finetune_embed import DataError
 from finetune_embed.data import (
     distinct_classes,
     distinct_labels,
+    distinct_tags,
     hold_out,
+    ignored_labels,
     label_lists,
     label_numbers,
     numbers_of_lists,
@@ -196,7 +202,141 @@ def test_a_flag_for_each_possible_label_is_not_a_list_of_labels():
         r"the lists in 'label' look like a 0 or 1 for each of 3 labels; write the labels of each "
         r"text instead: dataset\.map\("
     )
+    for values in ([[0, 1, 1], [1, 0, 0]], [[0, 0], [1, 1]], [[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]]):
+        with pytest.raises(DataError, match=message.replace("3", str(len(values[0])))):
+            distinct_labels(rows(values), "label", TRAIN)
+    flags = rows([[True, False, True], [False, False, False]])
     with pytest.raises(DataError, match=message):
-        distinct_labels(rows([[0, 1, 1], [1, 0, 0]]), "label", TRAIN)
-    assert distinct_labels(rows([[0, 1], [1, 0]]), "label", TRAIN) == [0, 1]
+        distinct_labels(flags, "label", TRAIN)
     assert distinct_labels(rows([[0, 0], [1]]), "label", TRAIN) == [0, 1]
+    assert distinct_labels(rows([[0], [1]]), "label", TRAIN) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [[0, 1], [1, 0]],
+        [[1, 0], [1, 0], [0, 1]],
+        [[0, 0, 1], [1, 0, 0], [0, 1, 0]],
+        [[0.0, 1.0], [1.0, 0.0]],
+        [[True, False], [False, True]],
+    ],
+)
+@pytest.mark.parametrize("kind", [None, "numpy", "torch"])
+@pytest.mark.parametrize("read", [distinct_labels, distinct_classes])
+def test_a_one_among_zeros_is_not_a_list_of_labels(values, kind, read):
+    dataset = rows(values).with_format(kind)
+    with pytest.raises(DataError, match=rf"it marks one of {len(values[0])} labels; write that"):
+        read(dataset, "label", TRAIN)
+    mapped = dataset.map(lambda example: {"label": list(example["label"]).index(1)})
+    assert distinct_classes(mapped, "label", TRAIN) == list(range(len(values[0])))
+
+
+def test_lists_that_someone_says_are_labels_are_read_as_they_are():
+    for values in ([[0, 1], [1, 0]], [[0, 1], [0, 1], [1, 0]], [[1.0, 0.0], [0.0, 1.0]]):
+        assert distinct_labels(rows(values), "label", TRAIN, inferred=False) == [0, 1]
+    with pytest.raises(DataError, match="it marks one of 3 labels"):  # 0 would be there twice
+        distinct_labels(rows([[0, 1, 0], [1, 0, 0]]), "label", TRAIN, inferred=False)
+
+
+def test_tags_of_0_and_1_are_tags():
+    for values in ([[0, 1, 1], [1, 0, 0]], [[0, 1], [1, 0]], [[0, 1], [0, 1]]):
+        assert distinct_tags(rows(values), "label", TRAIN) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("values", "labels", "numbers"),
+    [
+        ([1.0, 2.0, 1.0], [1, 2], [0, 1, 0]),
+        (np.array([3, 1], np.float32), [1, 3], [1, 0]),
+        ([-1.0, 0.0, 1.0], [-1, 0, 1], [0, 1, 2]),
+        ([Decimal("1.00"), Decimal("4.00")], [1, 4], [0, 1]),
+        (pd.Series([1, None, 0]).dropna(), [0, 1], [1, 0]),
+        ([2.0**53, 5e9], [5 * 10**9, 2**53], [1, 0]),
+    ],
+)
+@pytest.mark.parametrize("lists", [False, True])
+def test_whole_numbers_that_are_floats(values, labels, numbers, lists):
+    given = [[value] for value in values] if lists else values
+    dataset = rows(given)
+    read = distinct_tags if lists else distinct_classes
+    found = read(dataset, "label", TRAIN)
+    assert found == labels
+    assert {type(label) for label in found} == {int}
+    if lists:
+        lists_of = label_lists(dataset, "label", TRAIN)
+        assert numbers_of_lists(dataset, lists_of, labels, TRAIN) == numbers
+    else:
+        assert label_numbers(dataset, "label", labels, TRAIN).tolist() == numbers
+
+
+@pytest.mark.parametrize("bad", [0.5, 1e-9, float("nan"), float("inf"), float("-inf")])
+def test_other_floats_are_not_labels(bad):
+    message = r"1 of 3 examples have a label in 'label' that is not .*, the first is example 1 "
+    with pytest.raises(DataError, match=message):
+        distinct_classes(rows([1.0, bad, 2.0]), "label", TRAIN)
+
+
+def test_floats_of_another_split_are_the_same_labels():
+    numbers = label_numbers(rows([1.0, 0.0]), "label", [0, 1], "here")
+    assert numbers.tolist() == [1, 0]
+    names = ["neg", "pos"]
+    assert label_numbers(rows(["pos"]), "label", names, "here").tolist() == [1]
+
+
+@pytest.mark.parametrize("kind", ["numpy", "torch", "pandas", "polars", "arrow", None])
+def test_labels_of_a_data_set_in_another_format(kind):
+    def of(values):
+        return rows(values).with_format(kind)
+
+    for values in ([2, 1], ["b", "a"], [True, False], [1.0, 0.0]):
+        expected = sorted(int(v) if isinstance(v, float) else v for v in values)
+        found = distinct_classes(of(values), "label", TRAIN)
+        assert found == expected
+        assert [type(label) for label in found] == [type(label) for label in expected]
+    lists = [["b"], ["a", "b"]]
+    assert label_lists(of(lists), "label", TRAIN) == lists
+    assert distinct_labels(of([[1], [2, 1]]), "label", TRAIN) == [1, 2]
+    named = with_names([1, 0], ["neg", "pos"]).with_format(kind)
+    assert label_numbers(named, "label", ["neg", "pos"], "here").tolist() == [1, 0]
+
+
+def test_labels_that_a_transform_makes_arrays():
+    dataset = rows([0, 1]).with_transform(lambda batch: {"label": np.array(batch["label"])})
+    assert distinct_classes(dataset, "label", TRAIN) == [0, 1]
+    dataset = rows([[0], [1, 0]]).with_transform(
+        lambda batch: {"label": [torch.tensor(one) for one in batch["label"]]}
+    )
+    assert label_lists(dataset, "label", TRAIN) == [[0], [1, 0]]
+
+
+@pytest.mark.parametrize(
+    ("values", "also", "labels", "numbers"),
+    [
+        ([0, -100, 1], None, [0, 1], [0, -100, 1]),
+        ([0.0, -100.0, 1.0], None, [0, 1], [0, -100, 1]),
+        (["a", "-100", "b"], None, ["a", "b"], [0, -100, 1]),
+        ([0, -1, 1], -1, [0, 1], [0, -100, 1]),
+        ([0, -1, 1], "-1", [0, 1], [0, -100, 1]),
+        (["a", "_", "b", "-100"], "_", ["a", "b"], [0, -100, 1, -100]),
+        (["1", "0", "9"], 9, ["0", "1"], [1, 0, -100]),
+    ],
+)
+def test_labels_that_do_not_count(values, also, labels, numbers):
+    ignored, dataset = ignored_labels(also), rows(values)
+    assert distinct_classes(dataset, "label", TRAIN, ignored) == labels
+    assert label_numbers(dataset, "label", labels, TRAIN, ignored).tolist() == numbers
+    lists = rows([values, values[::-1]])
+    assert distinct_tags(lists, "label", TRAIN, ignored) == labels
+    found = numbers_of_lists(lists, label_lists(lists, "label", TRAIN), labels, TRAIN, ignored)
+    assert found == [*numbers, *numbers[::-1]]
+
+
+def test_a_class_name_that_does_not_count():
+    dataset = with_names([0, 2, 1], ["x", "y", "pad"])
+    for also in ("pad", 2, "2"):
+        ignored = ignored_labels(also, ["x", "y", "pad"])
+        assert distinct_classes(dataset, "label", TRAIN, ignored) == ["x", "y"]
+        numbers = label_numbers(dataset, "label", ["x", "y"], TRAIN, ignored)
+        assert numbers.tolist() == [0, -100, 1]
+    assert ignored_labels("0", ["1", "0"]) == {-100, "-100", 0, "0"}

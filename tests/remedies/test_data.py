@@ -138,6 +138,49 @@ def test_too_few_labels(table, train, csv):
     train(path, "--task", "single_label", "--json")
 
 
+@follows("data/labels.py", "it marks one of {size} labels")
+def test_a_one_among_zeros(table, train, csv):
+    hot = [[1, 0] if label == "x" else [0, 1] for label in ROWS["label"]]
+    dataset = Dataset.from_dict({"text": ROWS["text"], "label": hot})
+    message = r"; write that label instead: dataset\.map\(lambda example: \{'label': .*\}\)$"
+    with pytest.raises(DataError, match=message):
+        tune(table, dataset)
+    for kind in (None, "numpy", "torch"):
+        given = dataset.with_format(kind)
+        mapped = given.map(lambda example: {"label": list(example["label"]).index(1)})
+        assert tune(table, mapped).labels == [0, 1]
+    line = '{"text": "a king", "label": [1, 0]}\n{"text": "the queen", "label": [0, 1]}\n'
+    assert "write that label instead, such as {'label': 'sport'}" in train(
+        csv(line * 9, "data.jsonl")
+    )
+    words = line.replace("[1, 0]", '"sport"').replace("[0, 1]", '"news"')
+    train(csv(words * 9, "words.jsonl"), "--json")
+
+
+@follows("data/columns.py", "examples have {fault}")
+def test_scores_are_not_labels(table, train, csv):
+    scores = [4.0, 0.5] * 10
+    dataset = Dataset.from_dict({"text": ROWS["text"], "label": scores})
+    message = r", or make classes of scores: dataset\.map\(lambda example: \{'label': round\(.*$"
+    with pytest.raises(DataError, match=message):
+        tune(table, dataset)
+    mapped = dataset.map(lambda example: {"label": round(example["label"])})
+    assert tune(table, mapped).labels == [0, 4]
+    lines = '{"text": "a king", "label": 4.0}\n{"text": "the queen", "label": 0.5}\n' * 9
+    assert ", or make classes of scores" in train(csv(lines, "data.jsonl"))
+    train(csv(lines.replace("0.5", "0.0"), "classes.jsonl"), "--json")
+
+
+@follows("data/columns.py", "examples have {fault}")
+def test_lists_of_labels_for_a_single_label(table):
+    lists = [["x"], ["x", "y"]] * 10
+    dataset = Dataset.from_dict({"text": ROWS["text"], "label": lists})
+    message = r", or pass task='multi_label' if a text has several$"
+    with pytest.raises(DataError, match=message):
+        tune(table, dataset, task="single_label")
+    assert tune(table, dataset, task="multi_label").labels == ["x", "y"]
+
+
 @follows("data/labels.py", "look like a 0 or 1 for each of")
 def test_a_flag_for_each_possible_label(train, csv):
     names = ["sport", "news", "art"]

@@ -747,12 +747,15 @@ def test_the_threshold_of_a_run_is_the_best_on_validation_and_used_everywhere(tm
 def test_a_number_for_each_label_is_not_a_list_of_labels(kind):
     hot = [[kind(i == 0), kind(i == 1), kind(i == 2)] for i in (0, 1, 2, 3)]
     splits = splits_of(rows(text=["a", "b", "c", "d"], label=hot))
-    with pytest.raises(
-        fe.DataError, match=r"look like a 0 or 1 for each of 3 labels; .*zip\(names"
-    ):
-        task_of("multi_label", splits, "text", "label")
+    for name in (None, "multi_label"):
+        with pytest.raises(
+            fe.DataError, match=r"look like a 0 or 1 for each of 3 labels; .*zip\(names"
+        ):
+            task_of(name, splits, "text", "label")
     sets = splits_of(rows(text=["a", "b"], label=[[0, 1], [1, 0]]))  # both of both
     assert task_of("multi_label", sets, "text", "label").labels == [0, 1]
+    with pytest.raises(fe.DataError, match=r"it marks one of 2 labels; .*\.index\(1\)"):
+        task_of(None, sets, "text", "label")
 
 
 def test_held_out_texts_without_words_cannot_be_tagged():

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from ...data import EncodedTexts, Label
+from ...data import IGNORED, IGNORED_LABELS, EncodedTexts, Label
 from ...errors import DataError, Option, Part
 from ...heads import HEADS
 
@@ -36,12 +36,14 @@ class Task(ABC):
     Attributes:
         labels: the labels in the order of the head's outputs.
         loss_fn: the mean loss of logits `(units, C)` and the targets of these units.
+        ignored: labels that do not count: units with one are not trained on or scored.
         name: the name of the task in settings.
         per_word: whether each word has a prediction; the head must be a tagger.
     """
 
     labels: list[Label]
     loss_fn: LossFunction
+    ignored: frozenset[Label] = IGNORED_LABELS
 
     name: ClassVar[str]
     per_word: ClassVar[bool] = False
@@ -73,6 +75,10 @@ class Task(ABC):
         assert data.labels is not None
         return data.labels[rows]
 
+    def counted(self, targets: torch.Tensor) -> torch.Tensor:
+        """Return which units `(units,)` count, by their targets: those with a label."""
+        return targets != IGNORED
+
     def units(self, logits: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """Return the logits `(units, C)` of a batch.
 
@@ -92,7 +98,31 @@ class Task(ABC):
                 ),
                 value=tuple(logits.shape),
             )
+        self.check_outputs(logits, len(lengths))
         return logits
+
+    def check_outputs(self, logits: torch.Tensor, texts: int) -> None:
+        """Check that a head has an output for each label, and logits for each text.
+
+        Raises:
+            DataError: it has more or fewer.
+        """
+        outputs, labels = logits.shape[-1], len(self.labels)
+        if outputs != labels:
+            raise DataError(
+                f"the head has {outputs:,} outputs, but there are {labels:,} labels",
+                value=outputs,
+                remedy=(
+                    f"build it with {labels:,}, or pass a function that gets their number: ",
+                    Option("head"),
+                    "=lambda embedding, num_labels: ...",
+                ),
+            )
+        if len(logits) != texts:
+            raise DataError(
+                f"the head returned logits for {len(logits):,} texts, but the batch has {texts:,}",
+                value=len(logits),
+            )
 
     def check_head(self, model: nn.Module, ready_made: bool) -> None:
         """Check that a head fits the task, as far as it says.
@@ -118,8 +148,16 @@ class Task(ABC):
             )
 
     def loss(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Return the mean loss of units; 0 without any, as in a batch of empty texts."""
+        """Return the mean loss of the units that count; 0 without any, as for empty texts."""
+        logits, targets = self.only_counted(logits, targets)
         return self.loss_fn(logits, targets) if len(targets) else logits.sum()
+
+    def only_counted(
+        self, logits: torch.Tensor, targets: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the logits and targets of the units that count."""
+        counted = self.counted(targets)
+        return (logits, targets) if bool(counted.all()) else (logits[counted], targets[counted])
 
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         """Return the probability of each label for each unit, `(units, C)`."""
@@ -166,7 +204,12 @@ class Task(ABC):
 
     def settings(self) -> dict[str, Any]:
         """Return the task as plain values, from which `restore_task` restores it."""
-        return {"task": self.name, "labels": list(self.labels)}
+        more = sorted(self.ignored - IGNORED_LABELS, key=repr)
+        return {
+            "task": self.name,
+            "labels": list(self.labels),
+            **({"ignored": more} if more else {}),
+        }
 
 
 def _joined(options: Sequence[Option]) -> list[Part]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from ...data import Label, label_lists, numbers_of_lists
+from ...data import Label, label_lists, numbers_of_lists, without_ignored
 from .base import LossFunction, Task
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ __all__ = ["MultiLabel"]
 class MultiLabel(Task):
     """Any number of labels per text: a sigmoid and binary cross-entropy per label.
 
-    A label that a text has twice counts once.
+    A label that a text has twice counts once; one that is ignored is left out.
 
     Attributes:
         threshold: labels with this probability or more are predicted.
@@ -45,14 +45,17 @@ class MultiLabel(Task):
         self, split: Dataset | LocalDataset, column: str, where: str, texts: Sequence[Any]
     ) -> torch.Tensor:
         """Return 1 where a text has a label, else 0, float32 `(texts, C)`; see `Task`."""
-        lists = label_lists(split, column, where)
+        lists = without_ignored(label_lists(split, column, where), self.ignored)
         numbers = torch.tensor(
             numbers_of_lists(split, lists, self.labels, where), dtype=torch.int64
         )
         rows = torch.arange(len(lists)).repeat_interleave(torch.tensor([len(row) for row in lists]))
-        targets = torch.zeros(len(lists), len(self.labels))
+        targets = torch.zeros(len(lists), len(self.labels), dtype=torch.float32)
         targets[rows, numbers] = 1.0
         return targets
+
+    def counted(self, targets: torch.Tensor) -> torch.Tensor:
+        return torch.ones(len(targets), dtype=torch.bool, device=targets.device)
 
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         return logits.sigmoid()

@@ -8,10 +8,15 @@ from dataclasses import replace
 from typing import Any
 
 from ...data import (
+    IGNORED_LABELS,
+    Label,
     Splits,
+    class_names,
     column_of,
     distinct_classes,
     distinct_labels,
+    distinct_tags,
+    ignored_labels,
     label_lists,
     texts_of,
 )
@@ -35,6 +40,7 @@ def task_of(
     text: str | Sequence[str],
     label: str,
     loss_fn: LossFunction | None = None,
+    ignore_label: Label | None = None,
 ) -> Task:
     """Return the task of a data set, with the labels of its training split.
 
@@ -47,31 +53,34 @@ def task_of(
         text: the column of texts, or several.
         label: the column of labels or of lists of labels.
         loss_fn: the loss of logits `(units, C)` and targets; the task's own when left out.
+        ignore_label: a label that does not count, besides -100.
 
     Raises:
         DataError: the name is unknown, a column is missing or not what the task needs, there are
             too few labels, or it is not clear which task is meant.
     """
     where = f"{splits.name} (train)"
+    ignored, inferred = ignored_labels(ignore_label, class_names(splits.train, label)), False
     if name is None:
-        name = _inferred(splits, text, label, where)
+        name, inferred = _inferred(splits, text, label, where), True
     elif name not in TASKS:
         raise _unknown_task(name)
     task: Task
     if name == SingleLabel.name:
-        task = SingleLabel(distinct_classes(splits.train, label, where))
+        task = SingleLabel(distinct_classes(splits.train, label, where, ignored), ignored=ignored)
     elif name == MultiLabel.name:
-        task = MultiLabel(distinct_labels(splits.train, label, where))
+        labels = distinct_labels(splits.train, label, where, ignored, inferred)
+        task = MultiLabel(labels, ignored=ignored)
     else:
         tags = label_lists(splits.train, label, where)
         check_aligned(texts_of(splits.train, text, where), tags, where)
-        task = Tagging(distinct_labels(splits.train, label, where))
+        task = Tagging(distinct_tags(splits.train, label, where, ignored), ignored=ignored)
     return task if loss_fn is None else replace(task, loss_fn=loss_fn)
 
 
 def _inferred(splits: Splits, text: str | Sequence[str], label: str, where: str) -> str:
     """Return the name of the task that the columns look like."""
-    values = list(column_of(splits.train, label, where, "label"))
+    values = column_of(splits.train, label, where, "label")
     if not any(isinstance(value, list) for value in values):
         if values and all(_is_written_list(value) for value in values):
             in_python = (
@@ -136,9 +145,10 @@ def restore_task(settings: Mapping[str, Any]) -> Task:
     name = settings["task"]
     if name not in TASKS:
         raise _unknown_task(name)
+    labels, ignored = list(settings["labels"]), IGNORED_LABELS | set(settings.get("ignored", ()))
     if name == MultiLabel.name:
-        return MultiLabel(list(settings["labels"]), threshold=float(settings["threshold"]))
-    return TASKS[name](list(settings["labels"]))
+        return MultiLabel(labels, threshold=float(settings["threshold"]), ignored=ignored)
+    return TASKS[name](labels, ignored=ignored)
 
 
 def _unknown_task(name: str) -> DataError:

@@ -38,12 +38,13 @@ class SingleLabel(Task):
         self, split: Dataset | LocalDataset, column: str, where: str, texts: Sequence[Any]
     ) -> torch.Tensor:
         """Return the class number of each text, int64 `(texts,)`; see `Task`."""
-        return label_numbers(split, column, self.labels, where)
+        return label_numbers(split, column, self.labels, where, self.ignored)
 
     def scores(
         self, logits: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor
     ) -> dict[str, float]:
         """Return accuracy, which equals micro-averaged F1 here, and macro-averaged F1."""
+        logits, targets = self.only_counted(logits, targets)
         found = logits.argmax(dim=1)
         return {
             "accuracy": (found == targets).double().mean().item(),
@@ -55,7 +56,7 @@ class SingleLabel(Task):
         self, logits: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor
     ) -> npt.NDArray[np.float64]:
         right = (logits.argmax(dim=1) == targets).double()
-        return torch.stack([right, torch.ones_like(right)], dim=1).numpy()
+        return torch.stack([right, self.counted(targets).double()], dim=1).numpy()
 
     def decode(self, logits: torch.Tensor, lengths: torch.Tensor) -> list[Label]:
         return [self.labels[number] for number in logits.argmax(dim=1).tolist()]

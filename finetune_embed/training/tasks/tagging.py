@@ -63,7 +63,8 @@ class Tagging(Task):
             list_loader()  # a missing package is an error before training, not after an epoch
         lists = label_lists(split, column, where)
         check_aligned(texts, lists, where)
-        return torch.tensor(numbers_of_lists(split, lists, self.labels, where), dtype=torch.int64)
+        numbers = numbers_of_lists(split, lists, self.labels, where, self.ignored)
+        return torch.tensor(numbers, dtype=torch.int64)
 
     def batch_targets(self, data: EncodedTexts, rows: torch.Tensor) -> torch.Tensor:
         assert data.labels is not None
@@ -80,12 +81,14 @@ class Tagging(Task):
                 value=tuple(logits.shape),
                 remedy=("use ", Option("head", "bilstm")),
             )
+        self.check_outputs(logits, len(lengths))
         return real_positions(logits, lengths)
 
     def scores(
         self, logits: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor
     ) -> dict[str, float]:
         """Return accuracy and macro-averaged F1 of words, and F1 of entities for BIO tags."""
+        logits, targets, lengths = self._counted_words(logits, targets, lengths)
         found = logits.argmax(dim=1)
         scores = {
             "accuracy": (found == targets).double().mean().item(),
@@ -100,6 +103,7 @@ class Tagging(Task):
     def outcomes(
         self, logits: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor
     ) -> npt.NDArray[np.float64]:
+        logits, targets, lengths = self._counted_words(logits, targets, lengths)
         found = logits.argmax(dim=1)
         if self.is_bio:
             return entity_outcomes(self._tags(targets, lengths), self._tags(found, lengths))
@@ -110,6 +114,15 @@ class Tagging(Task):
 
     def decode(self, logits: torch.Tensor, lengths: torch.Tensor) -> list[list[Label]]:
         return self._tags(logits.argmax(dim=1), lengths)
+
+    def _counted_words(
+        self, logits: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return the logits and targets of the words that count, and how many each text has."""
+        counted = self.counted(targets)
+        texts = torch.arange(len(lengths)).repeat_interleave(lengths)
+        left = torch.zeros_like(lengths).index_add_(0, texts, counted.to(lengths.dtype))
+        return *self.only_counted(logits, targets), left
 
     def _tags(self, numbers: torch.Tensor, lengths: torch.Tensor) -> list[list[Any]]:
         tags = [self.labels[number] for number in numbers.tolist()]
