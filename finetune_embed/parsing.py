@@ -67,7 +67,9 @@ def parse_call(
             remedy=cause.remedy,
             option=cause.option,
         ) from cause
-    except (TypeError, ValueError, RuntimeError) as cause:
+    except (MemoryError, RuntimeError) as cause:  # torch raises the second
+        raise error(f"{text} is too large to build", value=text) from cause
+    except (TypeError, ValueError, OverflowError) as cause:
         raise error(f"{text}: {cause}", value=text) from cause
 
 

@@ -53,7 +53,7 @@ def _kept(
     lengths: npt.NDArray[np.int64], p: float, generator: torch.Generator | None
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
     """Return which tokens `(N,)` are kept, and how many of each text `(B,)`."""
-    draws = torch.rand(int(lengths.sum()), generator=generator).numpy()
+    draws = torch.rand(int(lengths.sum()), generator=generator, dtype=torch.float32).numpy()
     left = np.zeros_like(lengths)
     if not len(draws):
         return np.zeros(0, np.bool_), left

@@ -9,6 +9,7 @@ from torch import nn
 
 from ..errors import DataError
 from ..optim import mean_bag
+from .options import check_dropout, check_size, check_table, dtype_of
 
 __all__ = ["BagOfEmbeddings"]
 
@@ -30,7 +31,7 @@ class BagOfEmbeddings(nn.Module):
         packed: True, since it takes texts one after the other without padding.
 
     Raises:
-        DataError: `layers` is below 1.
+        DataError: an option is not a number or out of its range.
     """
 
     packed = True
@@ -44,23 +45,29 @@ class BagOfEmbeddings(nn.Module):
         layers: int = 1,
     ) -> None:
         super().__init__()
-        if layers < 1:
+        check_table(embedding, num_labels)
+        check_size("hidden", hidden, least=0)
+        if layers == 0:
             raise DataError(
                 "must be 1 or more",
                 option="layers",
                 value=layers,
                 remedy="for no hidden layer give hidden=0",
             )
+        check_size("layers", layers)
+        check_dropout(dropout)
         self.embedding = embedding
         self.dropout = nn.Dropout(dropout)
-        size = embedding.embedding_dim
-        self.hidden: nn.Module | None = nn.Linear(size, hidden) if hidden else None
+        size, dtype = embedding.embedding_dim, dtype_of(embedding)
+        self.hidden: nn.Module | None = nn.Linear(size, hidden, dtype=dtype) if hidden else None
         if self.hidden is not None and layers > 1:
             upper = (
-                part for _ in range(layers - 1) for part in (nn.ReLU(), nn.Linear(hidden, hidden))
+                part
+                for _ in range(layers - 1)
+                for part in (nn.ReLU(), nn.Linear(hidden, hidden, dtype=dtype))
             )
             self.hidden = nn.Sequential(self.hidden, *upper)
-        self.output = nn.Linear(hidden or size, num_labels)
+        self.output = nn.Linear(hidden or size, num_labels, dtype=dtype)
 
     def forward(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """Return logits `(B, C)`; padding does not count in the mean.

@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from ..errors import DataError, Option
+from .options import check_dropout, check_size, check_table, dtype_of
 
 __all__ = ["KimCNN", "check_filters"]
 
@@ -20,12 +21,15 @@ class ConvolutionBank(nn.Module):
         size: the dimension `D` of the word vectors.
         filters: the number of feature maps of each width.
         widths: the window sizes in words.
+        dtype: the number type; torch's default when left out.
     """
 
-    def __init__(self, size: int, filters: int, widths: Sequence[int]) -> None:
+    def __init__(
+        self, size: int, filters: int, widths: Sequence[int], dtype: torch.dtype | None = None
+    ) -> None:
         super().__init__()
         self.widths = nn.ModuleList(
-            nn.Conv1d(size, filters, width, padding=width - 1) for width in widths
+            nn.Conv1d(size, filters, width, padding=width - 1, dtype=dtype) for width in widths
         )
 
     def forward(self, words: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
@@ -45,15 +49,17 @@ def check_filters(filters: int, widths: Sequence[int]) -> None:
     Raises:
         DataError: there is none, or a window has no words.
     """
-    if filters < 1:
-        raise DataError("must be 1 or more", option="filters", value=filters)
-    if not widths or min(widths) < 1:
+    check_size("filters", filters)
+    is_list = isinstance(widths, (list, tuple)) and len(widths) > 0
+    if not is_list or any(isinstance(width, int) and width < 1 for width in widths):
         raise DataError(
             "must be one or more numbers of words",
             option="widths",
             value=widths,
             remedy="give, for example, widths=(3, 5)",
         )
+    for width in widths:
+        check_size("widths", width)
 
 
 class KimCNN(nn.Module):
@@ -74,8 +80,7 @@ class KimCNN(nn.Module):
         channels: 1, or 2 for the multichannel model.
 
     Raises:
-        DataError: there is no filter, no window, or a window of no words; or there are not one or
-            two channels.
+        DataError: an option is not a number or out of its range; there are no windows.
     """
 
     start: torch.Tensor | None
@@ -90,17 +95,19 @@ class KimCNN(nn.Module):
         channels: int = 1,
     ) -> None:
         super().__init__()
-        if channels not in (1, 2):
+        check_table(embedding, num_labels)
+        if isinstance(channels, bool) or channels not in (1, 2):
             raise DataError(
                 "must be 1, or 2 for a second one that keeps the start",
                 option="channels",
                 value=channels,
             )
         check_filters(filters, widths)
-        self.embedding = embedding
-        self.convolutions = ConvolutionBank(embedding.embedding_dim, filters, widths)
+        check_dropout(dropout)
+        self.embedding, dtype = embedding, dtype_of(embedding)
+        self.convolutions = ConvolutionBank(embedding.embedding_dim, filters, widths, dtype)
         self.dropout = nn.Dropout(dropout)
-        self.output = nn.Linear(filters * len(widths), num_labels)
+        self.output = nn.Linear(filters * len(widths), num_labels, dtype=dtype)
         start = embedding.weight.detach().clone() if channels == 2 else None
         self.register_buffer("start", start)
 

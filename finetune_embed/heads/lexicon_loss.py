@@ -75,7 +75,8 @@ class LexiconLoss(nn.Module):
 
     def forward(self) -> torch.Tensor:
         """Return the loss of sampled pairs, a scalar."""
-        loss = torch.zeros((), device=self._embedding[0].weight.device)
+        weight = self._embedding[0].weight
+        loss = torch.zeros((), dtype=weight.dtype, device=weight.device)
         if len(self.attract):
             one, other = self._sample(self.attract)
             if self.by == "distance":

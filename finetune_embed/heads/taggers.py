@@ -10,6 +10,7 @@ from torch import nn
 
 from ..errors import DataError
 from .cnn import check_filters
+from .options import check_dropout, check_size, check_table, dtype_of
 
 __all__ = ["BiLSTMTagger", "CNNTagger"]
 
@@ -29,7 +30,7 @@ class BiLSTMTagger(nn.Module):
             output.
 
     Raises:
-        DataError: there is no unit or no layer.
+        DataError: an option is not a number or out of its range.
     """
 
     per_word: ClassVar[bool] = True
@@ -43,10 +44,11 @@ class BiLSTMTagger(nn.Module):
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
-        for name, value in (("hidden", hidden), ("layers", layers)):
-            if value < 1:
-                raise DataError("must be 1 or more", option=name, value=value)
-        self.embedding = embedding
+        check_table(embedding, num_labels)
+        check_size("hidden", hidden)
+        check_size("layers", layers)
+        check_dropout(dropout)
+        self.embedding, dtype = embedding, dtype_of(embedding)
         self.dropout = nn.Dropout(dropout)
         self.lstm = nn.LSTM(
             embedding.embedding_dim,
@@ -55,14 +57,17 @@ class BiLSTMTagger(nn.Module):
             batch_first=True,
             bidirectional=True,
             dropout=dropout if layers > 1 else 0.0,
+            dtype=dtype,
         )
-        self.output = nn.Linear(2 * hidden, num_labels)
+        self.output = nn.Linear(2 * hidden, num_labels, dtype=dtype)
 
     def forward(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """Return logits `(B, L, C)` for ids `(B, L)`; ignore those of padding."""
         words = self.dropout(self.embedding(ids))
         if not words.numel():
-            return torch.zeros(*ids.shape, self.output.out_features, device=ids.device)
+            return torch.zeros(
+                *ids.shape, self.output.out_features, dtype=words.dtype, device=ids.device
+            )
         packed = nn.utils.rnn.pack_padded_sequence(
             words, lengths.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False
         )
@@ -89,7 +94,8 @@ class CNNTagger(nn.Module):
         dropout: the dropout rate on the word vectors and on each layer's output.
 
     Raises:
-        DataError: there is no filter, no layer, no window, or an even one.
+        DataError: an option is not a number or out of its range; there is no window, or an even
+            one.
     """
 
     per_word: ClassVar[bool] = True
@@ -104,9 +110,10 @@ class CNNTagger(nn.Module):
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
+        check_table(embedding, num_labels)
         check_filters(filters, widths)
-        if layers < 1:
-            raise DataError("must be 1 or more", option="layers", value=layers)
+        check_size("layers", layers)
+        check_dropout(dropout)
         if not all(width % 2 for width in widths):
             raise DataError(
                 "must be odd, for a window around each word",
@@ -114,12 +121,14 @@ class CNNTagger(nn.Module):
                 value=widths,
                 remedy="give, for example, widths=(3, 5)",
             )
-        self.embedding = embedding
+        self.embedding, dtype = embedding, dtype_of(embedding)
         self.dropout = nn.Dropout(dropout)
         size = filters * len(widths)
         sizes = [embedding.embedding_dim, *[size] * (layers - 1)]
-        self.layers = nn.ModuleList(CenteredWindows(given, filters, widths) for given in sizes)
-        self.output = nn.Linear(size, num_labels)
+        self.layers = nn.ModuleList(
+            CenteredWindows(given, filters, widths, dtype) for given in sizes
+        )
+        self.output = nn.Linear(size, num_labels, dtype=dtype)
 
     def forward(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """Return logits `(B, L, C)` for ids `(B, L)`; ignore those of padding."""
@@ -139,12 +148,15 @@ class CenteredWindows(nn.Module):
         size: the dimension `D` of the word vectors.
         filters: the number of feature maps of each width.
         widths: the window sizes in words.
+        dtype: the number type; torch's default when left out.
     """
 
-    def __init__(self, size: int, filters: int, widths: Sequence[int]) -> None:
+    def __init__(
+        self, size: int, filters: int, widths: Sequence[int], dtype: torch.dtype | None = None
+    ) -> None:
         super().__init__()
         self.widths = nn.ModuleList(
-            nn.Conv1d(size, filters, width, padding=width // 2) for width in widths
+            nn.Conv1d(size, filters, width, padding=width // 2, dtype=dtype) for width in widths
         )
 
     def forward(self, words: torch.Tensor) -> torch.Tensor:

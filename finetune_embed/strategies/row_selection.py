@@ -107,12 +107,10 @@ class LockRows(Strategy):
         check_number(self, "default", self.default, zero=True)
 
     def rows(self, weight: nn.Parameter, vocab: Words | None) -> RowRule:
-        scale = torch.full((len(weight),), float(self.default), device=weight.device)
+        scale = torch.full_like(weight[:, 0], float(self.default), requires_grad=False)
         row_of = needed_rows(self, vocab, weight, self.factors) if self.factors else {}
         factors = [self.factors[word] for word in row_of]
-        scale[list(row_of.values())] = torch.tensor(
-            factors, dtype=scale.dtype, device=weight.device
-        )
+        scale[list(row_of.values())] = scale.new_tensor(factors)
         return RowRule(train=scale > 0, scale=scale)
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Iterator
 
+import torch
 from torch import nn
 
 from ..errors import DataError
 from ..heads import build_head
 
-__all__ = ["Head", "build_model", "fill_module", "weight_of"]
+__all__ = ["Head", "build_model", "fill_module", "float32_by_default", "weight_of"]
 
 Head = str | nn.Module | Callable[[nn.Embedding, int], nn.Module]
 Table = nn.Embedding | nn.EmbeddingBag
@@ -30,13 +33,27 @@ def build_model(
         which: the embedding of a module that has several, or its dotted name.
 
     Raises:
-        DataError: the module does not hold the table, or it is not clear where.
+        DataError: the module does not hold the table, or it is not clear where; or the function
+            does not take these arguments, or does not return a module.
     """
+    with float32_by_default():
+        return _build(head, embedding, num_labels, which)
+
+
+def _build(
+    head: Head, embedding: nn.Embedding, num_labels: int, which: str | nn.Module | None
+) -> tuple[nn.Module, Table]:
     if isinstance(head, str):
         return build_head(head, embedding, num_labels), embedding
     if isinstance(head, nn.Module):
         return fill_module(head, embedding, which)
+    _check_takes_two(head)
     model = head(embedding, num_labels)
+    if not isinstance(model, nn.Module):
+        raise DataError(
+            f"head(embedding, num_labels) returned a {type(model).__name__}, not an nn.Module",
+            remedy="let it return the module it builds",
+        )
     if not any(parameter is embedding.weight for parameter in model.parameters()):
         raise DataError(
             f"head(embedding, num_labels) returned a {type(model).__name__} that does not hold the "
@@ -55,7 +72,7 @@ def fill_module(
     """
     if isinstance(which, nn.Module):
         which = next((n for n, m in model.named_modules() if m is which), "")
-    model = copy.deepcopy(model)
+    model = copy.deepcopy(model)  # its table and parts of the same type become that of the rows
     tables = {name: module for name, module in model.named_modules() if isinstance(module, Table)}
     chosen = tables if which is None else {n: m for n, m in tables.items() if n == which}
     if len(chosen) != 1:
@@ -66,6 +83,8 @@ def fill_module(
         )
     name, module = next(iter(chosen.items()))
     _check_fits(model, name, module, embedding)
+    if module.weight.dtype != embedding.weight.dtype:
+        model.to(embedding.weight.dtype)
     module.weight = embedding.weight
     module.num_embeddings = embedding.num_embeddings
     module.padding_idx = embedding.padding_idx
@@ -81,8 +100,14 @@ def _check_fits(model: nn.Module, name: str, module: Table, embedding: nn.Embedd
     Raises:
         DataError: it shares its weight, has another dimension, or changes rows by itself.
     """
-    shared = [n for n, p in model.named_parameters(remove_duplicate=False) if p is module.weight]
-    if len(shared) > 1:
+    shared = [
+        f"{path}.{attribute}".lstrip(".")
+        for path, other in model.named_modules(remove_duplicate=False)
+        for attribute, parameter in other.named_parameters(recurse=False, remove_duplicate=False)
+        if parameter is module.weight and other is not module
+    ]
+    if shared:
+        shared.insert(0, f"{name}.weight")
         raise DataError(
             f"{' and '.join(shared)} share one weight, which replacing the rows would separate",
             remedy=(
@@ -104,6 +129,40 @@ def _check_fits(model: nn.Module, name: str, module: Table, embedding: nn.Embedd
             "without the strategy",
             remedy="build it without them",
         )
+
+
+def _check_takes_two(head: Callable[..., object]) -> None:
+    """Check that a function can be called with the embedding and the number of labels.
+
+    Raises:
+        DataError: it takes other arguments.
+    """
+    try:
+        signature = inspect.signature(head)
+    except ValueError:  # some built-in functions have none
+        return
+    try:
+        signature.bind(None, None)
+    except TypeError as error:
+        raise DataError(
+            f"the head is a function that cannot be called with two arguments: {error}",
+            value=head,
+            remedy="write it as head(embedding, num_labels), which returns a module",
+        ) from error
+
+
+@contextlib.contextmanager
+def float32_by_default() -> Iterator[None]:
+    """Make float32, the type of the vectors, the type of new layers, whatever torch's default."""
+    before = torch.get_default_dtype()
+    if before == torch.float32:
+        yield
+        return
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def weight_of(module: nn.Module) -> nn.Parameter:

@@ -17,6 +17,7 @@ from ..formats import read_vectors
 from ..formats.common.run_folder import file_in_run
 from ..table import EmbeddingTable, sha256_of_table
 from ..vocabulary import Tokenizer, Vocabulary
+from .build_model import float32_by_default
 from .prepare import prepare
 from .resolve import resolve
 from .run.file_names import MARK, TABLE
@@ -97,7 +98,7 @@ def _tuned(
     if given.output_dir is not None and vectors is base:  # there is no file with a hash
         source["table_sha256"] = sha256_of_table(base)
     data = prepare(splits, base, given, _tokenizer(given, base))
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), float32_by_default():
         torch.manual_seed(given.seed)
         tuning = Tuning(base, source, data, given, config, processes)
         if finished is not None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from types import NoneType
+from typing import Any
 
 import torch
 from torch import nn
@@ -17,15 +21,37 @@ from .settings import Settings, name_of
 __all__ = ["resolve"]
 
 
+#: What a setting must be where `Settings` has no range for it: in words, and its types.
+_KINDS: Mapping[str, tuple[str, Any]] = {
+    "text": ("the name of a column, or a list of names", (str, tuple)),
+    "label": ("the name of a column", str),
+    "tokenizer": ("a name or a Tokenizer", (str, Tokenizer, NoneType)),
+    "vocab": ("a Vocabulary", (Vocabulary, NoneType)),
+    "specials": ("a list of tokens", Iterable),
+    "fallback": ("a list of steps", Iterable),
+    "head": (
+        "the text form of a head, an nn.Module, or a function (embedding, num_labels) of one",
+        (str, Callable),
+    ),
+    "loss_fn": ("a function of logits and targets", (Callable, NoneType)),
+    "output_dir": ("a path", (str, os.PathLike, NoneType)),
+    "trackers": ("a list of names", Iterable),
+}
+
+
 def resolve(settings: Settings) -> Settings:
     """Return settings with their values checked and their text forms parsed.
 
     Raises:
         StrategyError: a setting is out of range, or the strategy cannot be parsed.
-        DataError: settings contradict each other.
+        DataError: settings contradict each other, or one is of another type.
         VocabularyError: the tokenizer, a fallback step or a special token is not known.
     """
     settings.check()
+    for name, (kind, types) in _KINDS.items():
+        value = getattr(settings, name)
+        if not isinstance(value, types) or (name == "text" and not len(value)):
+            raise DataError(f"must be {kind}", option=name, value=value)
     if settings.embedding is not None and not isinstance(settings.head, nn.Module):
         head = settings.head if isinstance(settings.head, str) else name_of(settings.head)
         raise DataError(

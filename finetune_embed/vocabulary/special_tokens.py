@@ -87,7 +87,7 @@ def as_specials(specials: Sequence[Special | str]) -> tuple[Special, ...]:
             value=specials,
             remedy=("pass ", Option("specials", [specials])),
         )
-    found = tuple(Special(one) if isinstance(one, str) else one for one in specials)
+    found = tuple(one if isinstance(one, Special) else Special(one) for one in specials)
     tokens = [one.token for one in found]
     for token in tokens:
         if tokens.count(token) > 1:

@@ -155,7 +155,10 @@ def test_taggers_from_text_forms(embedding):
     [
         ("bilstm(hidden=0)", "hidden=0 must be 1 or more"),
         ("bilstm(layers=0)", "layers=0 must be 1 or more"),
-        ("bilstm(dropout=2)", "dropout probability has to be between 0 and 1"),
+        ("bilstm(dropout=2)", "dropout=2 must be a number of 0 or more and below 1$"),
+        ("bilstm(hidden=2.0)", r"hidden=2\.0 must be a whole number"),
+        ("cnn_tagger(layers=None)", "layers=None must be a whole number"),
+        ("cnn_tagger(dropout='x')", "dropout='x' must be a number"),
         ("cnn_tagger(filters=0)", "filters=0 must be 1 or more"),
         ("cnn_tagger(layers=0)", "layers=0 must be 1 or more"),
         ("cnn_tagger(widths=())", r"widths=\(\) must be one or more .*, widths=\(3, 5\)"),

@@ -60,7 +60,7 @@ def test_the_keywords_are_the_settings():
     assert types == {name: one.type for name, one in FIELDS.items()}
     assert list(types) == list(FIELDS)
     assert Keywords.__required_keys__ == frozenset()
-    assert len(FIELDS) == 39
+    assert len(FIELDS) == 40
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_every_option_of_train_comes_from_a_setting():
     options = options_of("train")
     own = {"config", "vectors", "data", "quiet", "as_json"}
     assert options.keys() - own == OPTIONS.keys()
-    assert len(OPTIONS) == 35
+    assert len(OPTIONS) == 36
     assert FIELDS.keys() - OPTIONS.keys() == {"vocab", "embedding", "loss_fn", "progress"}
     for name, one in OPTIONS.items():
         option = options[name]
@@ -258,6 +258,7 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "text": ("title, body", ["title", "body"]),
     "label": ("stars", "stars"),
     "task": ("tagging", "tagging"),
+    "ignore_label": ("-1", "-1"),
     "validation": ("0.25", 0.25),
     "member": ("v.txt", "v.txt"),
     "tokenizer": ("cased", "cased"),
