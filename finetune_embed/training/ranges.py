@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Check", "Choice", "Flag", "Number", "OneLabel", "WholeNumber"]
+__all__ = ["Check", "Choice", "Flag", "Number", "WholeNumber"]
 
 
 @dataclass(frozen=True)
@@ -73,15 +73,4 @@ class Flag:
         return isinstance(value, bool)
 
 
-@dataclass(frozen=True)
-class OneLabel:
-    """A label: a string or a whole number."""
-
-    range = "a string or a whole number"
-
-    def allows(self, value: Any) -> bool:
-        """Return whether a value is legal."""
-        return isinstance(value, (str, int))
-
-
-Check = WholeNumber | Number | Choice | Flag | OneLabel
+Check = WholeNumber | Number | Choice | Flag

@@ -25,6 +25,7 @@ __all__ = ["resolve"]
 _KINDS: Mapping[str, tuple[str, Any]] = {
     "text": ("the name of a column, or a list of names", (str, tuple)),
     "label": ("the name of a column", str),
+    "ignore_label": ("a label: a string or a whole number", (str, int, NoneType)),
     "tokenizer": ("a name or a Tokenizer", (str, Tokenizer, NoneType)),
     "vocab": ("a Vocabulary", (Vocabulary, NoneType)),
     "specials": ("a list of tokens", Iterable),

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import numpy as np
 
 from ..errors import DataError, Option, StrategyError
-from .ranges import Check, Choice, Flag, Number, OneLabel, WholeNumber
+from .ranges import Check, Choice, Flag, Number, WholeNumber
 
 if TYPE_CHECKING:
     from torch import nn
@@ -81,10 +81,7 @@ class Settings:
         error=DataError,
     )
     ignore_label: str | int | None = setting(
-        None,
-        "Label, besides -100, that is neither trained on nor scored.",
-        OneLabel(),
-        error=DataError,
+        None, "Label, besides -100, that is neither trained on nor scored."
     )
     streaming: bool = setting(False, "Stream the training data, and never hold all of it.", Flag())
     validation: float = setting(
