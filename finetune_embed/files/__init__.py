@@ -1,8 +1,12 @@
 """Read vector files (paths, archives, streams), and write files atomically."""
 
+from .archives import folder_kind, is_clutter
 from .atomic import atomic_folder, atomic_write, errors_of_writing, remove_partial_files
+from .foreign import foreign_kind, is_binary, is_plain
+>>>>>>> 580facf (Foreign files are named at every entrance; archives propose what holds vectors; sizes are checked before memory is taken)
 from .hashing import sha256_of
-from .opening import STDIN, PathOrFile, open_source
+from .mapped import refuse_changed
+from .opening import STDIN, PathOrFile, as_folder, open_source
 from .parquet import ParquetBomb, ParquetReader, read_parquet
 from .replacing import (
     finish_replacing,
@@ -13,7 +17,7 @@ from .replacing import (
     settle,
 )
 from .source import EXPANSION_FLOOR, MAX_EXPANSION, Source
-from .streams import COMPRESSED
+from .streams import COMPRESSED, open_member
 
 __all__ = [
     "COMPRESSED",
@@ -24,15 +28,23 @@ __all__ = [
     "ParquetReader",
     "PathOrFile",
     "Source",
+    "as_folder",
     "atomic_folder",
     "atomic_write",
     "errors_of_writing",
     "finish_replacing",
     "locked",
+    "folder_kind",
+    "foreign_kind",
+    "is_binary",
+    "is_clutter",
+    "is_plain",
+    "open_member",
     "open_source",
     "place_of",
     "read_parquet",
     "remove_own_folder",
+    "refuse_changed",
     "remove_partial_files",
     "replaced_together",
     "settle",

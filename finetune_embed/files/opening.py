@@ -10,14 +10,27 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
 from ..errors import VectorFileError
+from .archives import folder_kind, only_file
 from .source import Source
 
-__all__ = ["STDIN", "PathOrFile", "open_source"]
+__all__ = ["STDIN", "PathOrFile", "as_folder", "open_source"]
 
 PathOrFile = str | os.PathLike[str] | BinaryIO
 
 #: The path that stands for standard input.
 STDIN = "-"
+
+
+def as_folder(path: object) -> Path | None:
+    """Return a path as the folder of a model or a data set; None for files and file objects.
+
+    A folder that holds a single file, besides those that a system adds, stands for this file.
+    """
+    if not isinstance(path, (str, os.PathLike)) or path == STDIN or not os.path.isdir(path):
+        return None
+    folder = Path(path)
+    is_whole = folder_kind(lambda inside: (folder / inside).exists()) or not only_file(folder)
+    return folder if is_whole else None
 
 
 @contextlib.contextmanager
@@ -28,7 +41,8 @@ def open_source(
 
     Args:
         path: a path, a binary file object, read from its current position, or `"-"` for standard
-            input.
+            input. Of a folder, its only file; files that a system adds, such as `.DS_Store`, don't
+            count, in folders as in archives.
         member: the file to read of a zip or tar archive; by default its only one.
         salvage: end at damaged compressed data instead of raising; `Source.damage` then holds the
             error.
@@ -42,6 +56,8 @@ def open_source(
             raw, on_disk, name = cast(IO[bytes], sys.stdin.buffer), None, "<stdin>"
         elif isinstance(path, (str, os.PathLike)):
             on_disk = Path(path)
+            if os.path.isdir(on_disk):
+                on_disk = only_file(on_disk) or on_disk
             raw, name = stack.enter_context(_open_file(on_disk)), str(on_disk)
         else:
             raw, on_disk = _checked(path), None

@@ -30,14 +30,13 @@ _ENCODINGS, _VALUES, _DATA_PAGE, _DICTIONARY_PAGE = 2, 5, 9, 11  # of a chunk
 _UNPACKED, _PACKED, _VALUE_PAGES = 2, 3, (5, 8)  # of the header of a page
 _PAGE_VALUES = 1
 _DICTIONARIES = {2, 8}  # encodings that refer to a dictionary
+_NARROW = ("FLOAT", "INT32", "BOOLEAN")  # types of numbers of up to four bytes
 #: What reading a damaged file raises, besides `pyarrow.ArrowException`.
 DAMAGE = (OSError, ValueError, TypeError, KeyError, IndexError, MemoryError, OverflowError)
 
 
 class ParquetBomb(ValueError):
     """A file expands too much."""
-
-    remedy = "if you trust it, read it with its own library"
 
 
 def read_parquet(path: str | os.PathLike[str], columns: Sequence[str] | None = None) -> Any:
@@ -58,7 +57,9 @@ def read_parquet(path: str | os.PathLike[str], columns: Sequence[str] | None = N
         schema = pa.schema([reader.schema.field(name) for name in names], reader.schema.metadata)
         return pa.Table.from_batches(reader.batches(names), schema)
     except ParquetBomb as error:
-        raise DataError(str(error), where=path, remedy=error.remedy) from error
+        raise DataError(
+            str(error), where=path, remedy="if you trust it, read it with its own library"
+        ) from error
     except (pa.ArrowException, *DAMAGE) as error:
         reason = " ".join(str(error).split())[:200]
         raise DataError(
@@ -71,6 +72,7 @@ class ParquetReader:
 
     Args:
         data: the file, a `pyarrow.Buffer`.
+        size: the bytes that it takes on disk, fewer if it is compressed as a whole; 0 for all.
 
     Attributes:
         schema: its `pyarrow.Schema`.
@@ -79,8 +81,8 @@ class ParquetReader:
         pyarrow.ArrowException, or one of `DAMAGE`: its footer is damaged.
     """
 
-    def __init__(self, data: Any) -> None:
-        self._buffer = data
+    def __init__(self, data: Any, size: int = 0) -> None:
+        self._buffer, self._size = data, size or data.size
         self._data = memoryview(data).cast("B")
         self._groups = _row_groups(self._data)
         self._file = self._open([])
@@ -137,12 +139,13 @@ class ParquetReader:
             if not any(f"{column.path}.".startswith(f"{name}.") for name in names):
                 continue
             is_text = column.physical_type == "BYTE_ARRAY"
+            width = max(column.length or 0, 4 if column.physical_type in _NARROW else 8)
             is_encoded = False
             for chunks in self._groups:
                 chunk = chunks[at].structure(_CHUNK)
                 is_encoded |= not _DICTIONARIES.isdisjoint(chunk.numbers(_ENCODINGS))
                 size, largest = self._size_of(chunk)
-                claimed += max(size, max(column.length or 0, 8) * chunk.count(_VALUES))
+                claimed += max(size, width * chunk.count(_VALUES))
                 self._refuse_bomb(claimed)
                 if is_text:
                     rows = min(rows, max(1, EXPANSION_FLOOR // max(largest, 1)))
@@ -172,7 +175,7 @@ class ParquetReader:
         return total, largest
 
     def _refuse_bomb(self, expanded: int) -> None:
-        size = len(self._data)
+        size = self._size
         if expanded > max(MAX_EXPANSION * size, EXPANSION_FLOOR):
             raise ParquetBomb(
                 f"{size:,} bytes expand to {expanded:,} or more, over {MAX_EXPANSION} to 1"

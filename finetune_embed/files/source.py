@@ -9,19 +9,28 @@ from __future__ import annotations
 
 import contextlib
 import io
-import mmap
 import os
 import tarfile
 import zipfile
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import IO, Any, cast
 
 from ..errors import Option, VectorFileError
-from .archives import is_clutter, pick_member
+from .archives import HEAD, Member, is_clutter, pick_member
+from .foreign import ANSWER, Foreign, foreign_in, foreign_kind
 from .hashing import CHUNK, HashingReader
-from .streams import ARCHIVES, DAMAGE, KIND_BYTES, PrefixedReader, decompressor, kind_of
+from .mapped import MappedFile
+from .streams import (
+    ARCHIVES,
+    DAMAGE,
+    KIND_BYTES,
+    PrefixedReader,
+    decompressor,
+    kind_of,
+    open_member,
+    zstd_window,
+)
 
 __all__ = ["EXPANSION_FLOOR", "MAX_EXPANSION", "Source"]
 
@@ -30,6 +39,8 @@ __all__ = ["EXPANSION_FLOOR", "MAX_EXPANSION", "Source"]
 MAX_EXPANSION = 200
 EXPANSION_FLOOR = 1 << 26  # below 64 MB nothing is a bomb
 MAX_LAYERS = 3  # a tar in a gzip in a zip
+FIRST = 1 << 24  # bytes of the first file of a tar archive held to look for a second one
+MEMBERS = 10_000  # of an archive that are looked at
 SALVAGED = 1 << 14  # bytes read at a time where everything before the damage is wanted
 
 
@@ -61,13 +72,15 @@ class Source:
         self._on_disk = HashingReader(raw)
         self._stream: Any = self._on_disk
         self._layers = contextlib.ExitStack()  # closes what was opened to decompress
-        self._unchecked_tar: tarfile.TarFile | None = None  # may hold a second member
-        self._member_size = 0  # compressed size of the member of a zip archive
-        self._all: bytearray | mmap.mmap | None = None
+        self._unchecked_tar: tuple[tarfile.TarFile, Member] | None = None  # its first member
+        self._member_size: int | None = None  # compressed size of the member of a zip archive
+        self._window = 0  # the logarithm of the memory that zstandard needs
+        self._all: bytearray | MappedFile | None = None
         self._returned = 0
         self._peeked = b""
         try:
             self._decompress(member)
+            self._refuse_foreign()
         except BaseException:
             self.close()
             raise
@@ -88,9 +101,9 @@ class Source:
                     parts.append(part)
                     wanted -= len(part)
                     self._returned += len(part)
-                    self._refuse_bomb(self._returned)
+                    self.refuse_bomb(self._returned)
                 if wanted > 0 and self._unchecked_tar is not None:
-                    self._refuse_second_member(self._unchecked_tar)
+                    self._refuse_second_member(*self._unchecked_tar)
         except VectorFileError as error:
             if not self._salvage:
                 raise
@@ -123,8 +136,7 @@ class Source:
         """
         if self._all is None:
             if self._is_file and self._stream is self._on_disk:
-                with open(cast(Path, self.path), "rb") as file:
-                    self._all = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                self._all = MappedFile.open(cast(Path, self.path))
             else:
                 data = bytearray()  # grows in place; joining parts would take twice the memory
                 while part := self.read(CHUNK):
@@ -151,6 +163,7 @@ class Source:
             if kind == "tar":
                 self._open_tar(member)
             elif kind != "zip":
+                self._window = zstd_window(self.peek(HEAD)) if kind == "zstandard" else 0
                 self._stream = self._layers.enter_context(decompressor(kind, self._rest()))
             member = None if kind in ARCHIVES else member
             self.compression += f"+{kind}" if self.compression else kind
@@ -177,7 +190,7 @@ class Source:
         """Return the current stream with the peeked bytes put back."""
         head, self._peeked = self._peeked, b""
         self._returned = 0
-        return io.BufferedReader(PrefixedReader(head, self._stream, self._refuse_bomb), CHUNK)
+        return io.BufferedReader(PrefixedReader(head, self._stream, self.refuse_bomb), CHUNK)
 
     def _open_zip(self, member: str | None) -> bool:
         """Continue with a member of a zip archive; leave a numpy archive alone (False)."""
@@ -185,50 +198,117 @@ class Source:
         file = self.path if outermost else io.BytesIO(self.read_all())
         with self._errors_of_reading("zip"):
             archive = self._layers.enter_context(zipfile.ZipFile(cast(Path, file)))
-            names = [item.filename for item in archive.infolist() if not item.is_dir()]
-            if member is None and names and all(name.endswith(".npy") for name in names):
+            members = [item for item in archive.infolist() if not item.is_dir()]
+            names = [item.filename for item in members]
+            own = [name for name in names if not is_clutter(name)]
+            if member is None and own and all(name.endswith(".npy") for name in own):
                 archive.close()
                 if not outermost:
                     self._peeked = bytes(cast(bytearray, self._all))  # put back what was read
                 return False
-            chosen = archive.getinfo(pick_member(self.name, names, member))
-            self._stream = self._layers.enter_context(archive.open(chosen))
-        self._member_size = chosen.compress_size
+            self._refuse(foreign_in(names))
+            heads = member not in names and (member is not None or len(own) > 1)
+            listed = [
+                Member(item.filename, item.file_size, self._head(archive, item) if heads else b"")
+                for item in members[:MEMBERS]
+            ]
+            if member in names[MEMBERS:]:
+                listed.append(Member(member, 0))
+            chosen = archive.getinfo(pick_member(self.name, listed, member))
+            self._stream = self._layers.enter_context(open_member(archive, chosen))
+        whole = cast(Path, self.path).stat().st_size if outermost else self._on_disk.count
+        self._member_size = min(chosen.compress_size, whole)
         self._peeked, self._all, self._returned = b"", None, 0
         self.name += f"#{chosen.filename}"
         return True
 
+    @staticmethod
+    def _head(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+        """Return the first bytes of a member, none if it is damaged."""
+        try:
+            with open_member(archive, member) as file:
+                return cast(bytes, file.read(HEAD))
+        except DAMAGE:
+            return b""
+
     def _open_tar(self, member: str | None) -> None:
-        """Continue with a member of a tar archive: the one asked for, or the first file."""
-        seen = []
+        """Continue with a member of a tar archive: the one asked for, or the only file."""
         with self._errors_of_reading("tar"):
             archive = tarfile.open(fileobj=self._rest(), mode="r|")  # noqa: SIM115  (`_layers` closes)
             self._layers.callback(archive.close)
-            for item in archive:
-                if item.isfile() and not is_clutter(item.name):
-                    seen.append(item.name)
-                    if member in (None, item.name):
-                        self._stream = archive.extractfile(item)
-                        break
-            else:
-                pick_member(self.name, seen, member)  # raises
-        self._unchecked_tar = archive if member is None else None
-        self.name += f"#{seen[-1]}"
+            seen: list[Member] = []
+            for item in _files(archive):
+                if member is None and not is_clutter(item.name):
+                    self._open_first(archive, item)
+                    return
+                if member == item.name:
+                    self._stream = archive.extractfile(item)
+                    self.name += f"#{item.name}"
+                    return
+                seen.append(Member(item.name, item.size, _tar_head(archive, item)))
+            pick_member(self.name, seen, member)  # raises
 
-    def _refuse_second_member(self, archive: tarfile.TarFile) -> None:
+    def _open_first(self, archive: tarfile.TarFile, item: tarfile.TarInfo) -> None:
+        """Continue with the first file of a tar archive, if no other one follows it.
+
+        If it is large, it is read before the archive is searched for others.
+        """
+        stream = cast(IO[bytes], archive.extractfile(item))
+        start = stream.read(FIRST)
+        first = Member(item.name, item.size, start[:HEAD])
+        if len(start) < FIRST:
+            self._refuse_second_member(archive, first)
+            self._stream = io.BytesIO(start)
+        else:
+            self._stream = io.BufferedReader(PrefixedReader(start, stream, self.refuse_bomb), CHUNK)
+            self._unchecked_tar = archive, first
+        self.name += f"#{item.name}"
+
+    def _refuse_second_member(self, archive: tarfile.TarFile, first: Member) -> None:
         self._unchecked_tar = None
-        files = (item.name for item in archive if item.isfile() and not is_clutter(item.name))
-        if len(first_two := list(islice(files, 2))) == 2:
-            pick_member(self.name.rpartition("#")[0], first_two, None)  # raises
+        members = [first]
+        for item in _files(archive):
+            if not is_clutter(item.name) and len(members) < MEMBERS:
+                members.append(Member(item.name, item.size, _tar_head(archive, item)))
+        if len(members) > 1:
+            self._refuse(foreign_in([one.name for one in members]))
+            pick_member(self.name.removesuffix(f"#{first.name}"), members, None)  # raises
 
-    def _refuse_bomb(self, returned: int) -> None:
-        packed = self._member_size or self._on_disk.count
-        if self.compression and returned > max(MAX_EXPANSION * packed, EXPANSION_FLOOR):
+    @property
+    def packed(self) -> int:
+        """The bytes on disk that the content is made from, as far as they were read."""
+        if self._member_size is not None:
+            return self._member_size
+        return self._on_disk.count if self.size is None else self.size
+
+    def refuse_bomb(self, expanded: int) -> None:
+        """Refuse compressed data that takes too much memory for its size.
+
+        Args:
+            expanded: the bytes that it takes, decompressed or as what is made of it.
+
+        Raises:
+            VectorFileError: they are more than `MAX_EXPANSION` to 1.
+        """
+        packed = self.packed
+        if self.compression and expanded > max(MAX_EXPANSION * packed, EXPANSION_FLOOR):
             raise VectorFileError(
-                f"{packed:,} compressed bytes grew beyond {returned:,}, over {MAX_EXPANSION} to 1, "
+                f"{packed:,} compressed bytes grew beyond {expanded:,}, over {MAX_EXPANSION} to 1, "
                 "which no vector file does",
                 where=self.name,
                 remedy="decompress it yourself if you trust it",
+            )
+
+    def _refuse_foreign(self) -> None:
+        head = self.peek(ANSWER)
+        self._refuse(foreign_kind(head, is_whole=len(head) < ANSWER))
+
+    def _refuse(self, kind: Foreign | None) -> None:
+        if kind is not None:
+            raise VectorFileError(
+                f"this is {kind.title}, which is not read here",
+                where=self.name,
+                remedy=kind.remedy,
             )
 
     @contextlib.contextmanager
@@ -246,6 +326,13 @@ class Source:
             kind = kind or self.compression
             if not kind or (isinstance(error, OSError) and error.errno):
                 raise VectorFileError(f"can't be read: {error}", where=self.name) from error
+            if "memory" in str(error).lower():
+                command = f"zstd -d --long={self._window}" if self._window else "xz -d"
+                raise VectorFileError(
+                    f"the {kind} data needs more memory than is given to it here ({error})",
+                    where=self.name,
+                    remedy=f"decompress it first: {command} FILE",
+                ) from error
             if isinstance(error, RuntimeError):  # encrypted, or a rare method of compression
                 raise VectorFileError(
                     f"the {kind} data can't be decompressed here ({error})",
@@ -259,3 +346,16 @@ class Source:
                 where=self.name,
                 remedy="fetch the file again",
             ) from error
+
+
+def _files(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """Yield the files of a tar archive that is read once, without keeping those passed."""
+    while (item := archive.next()) is not None:
+        if item.isfile():
+            yield item
+        archive.members.clear()  # type: ignore[attr-defined]
+
+
+def _tar_head(archive: tarfile.TarFile, item: tarfile.TarInfo) -> bytes:
+    file = archive.extractfile(item)
+    return b"" if file is None else file.read(HEAD)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import Option, VectorFileError
-from ..files import STDIN, PathOrFile, Source, open_source
+from ..files import PathOrFile, Source, as_folder, open_source
 from ..table import EmbeddingTable
 from . import arrow, fasttext, gensim_native, numpy_arrays, safetensors, word2vec
 from .arrow import save_arrow, save_parquet
@@ -116,16 +116,17 @@ def read_vectors(
 ) -> Loaded:
     """Load vectors as `load_vectors` does; return them with the detected format."""
     path = file_in_run(path)
-    if isinstance(path, (str, os.PathLike)) and path != STDIN and os.path.isdir(path):
-        name = sniff_folder(Path(path))
+    folder = as_folder(path)
+    if folder is not None:
+        name = sniff_folder(folder)
         if member is not None:
             raise VectorFileError(
                 f"this is a folder, not an archive, so it has no member {member!r}",
-                where=path,
+                where=folder,
                 value=member,
                 remedy=("leave out ", Option("member")),
             )
-        return Loaded(FOLDER_READERS[name](Path(path), keys, limit), name, "")
+        return Loaded(FOLDER_READERS[name](folder, keys, limit), name, "")
     with open_source(path, member) as source:
         name = sniff(source)
         refuse_unread(source, name)

@@ -33,6 +33,7 @@ from .common.arguments import check_limit, wanted_keys
 from .common.run_folder import file_in_run
 from .common.saving import pack_words
 from .common.sniff import expect
+from .common.table_building import ROW
 from .common.tensors import DTYPES, TensorFile, open_tensors
 from .static_model import STATIC_TENSORS
 
@@ -135,6 +136,7 @@ def read(
     if missing:
         raise _without_words(file, missing)
     weight = file.read(WEIGHT, "F32", 2)
+    source.refuse_bomb(len(weight) * (ROW + 4 * weight.shape[1]))
     words = _packed_words(file, len(weight))
     origin = file.read(ORIGIN, "U8", 1) if ORIGIN in file.tensors else None
     if origin is not None and (len(origin) != len(weight) or (origin > max(Origin)).any()):

@@ -35,7 +35,7 @@ from .common.float_rows import as_float32, source_dtype
 from .common.folders import MAX_SIZE, folder_provenance, missing_folder, read_json
 from .common.run_folder import file_in_run
 from .common.sniff import expect
-from .common.table_building import make_table
+from .common.table_building import ROW, make_table
 from .common.tensors import TensorFile, open_tensors
 
 __all__ = ["STATIC_TENSORS", "load_static"]
@@ -97,6 +97,7 @@ def load_static(
                 where=file.name,
                 remedy="the file is damaged; fetch it again",
             )
+        source.refuse_bomb(count * (ROW + 4 * embeddings.shape[1]))
         tokens, ids = _tokens(folder / TOKENIZER, count)
         rows = _wanted(tokens, keys, limit)
         vectors = _vectors(embeddings, mapping, weights, ids[rows], file.name)

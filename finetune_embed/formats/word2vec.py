@@ -112,7 +112,7 @@ def read_binary(
     words = wanted_bytes(keys)
     wanted = None if words is None else WordSet(words)
     total = promised if limit is None else min(promised, limit)
-    rows = RowBuffer(vector_size, b" ")
+    rows = RowBuffer(vector_size, b" ", source)
     data, seen = b"", 0
     while seen < total:
         block = source.read(BLOCK)
@@ -141,7 +141,7 @@ def read_binary(
             where=source.name,
             remedy=_or_read_first("correct the header", promised),
         )
-    return rows.table(source, "word2vec-binary", seen)
+    return rows.table("word2vec-binary", seen)
 
 
 def _or_read_first(remedy: str, rows: int) -> Text:

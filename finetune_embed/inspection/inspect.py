@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..files import STDIN, PathOrFile, open_source
+from ..files import PathOrFile, as_folder, open_source
 from ..formats.common.run_folder import file_in_run
 from ..table import EmbeddingTable
 from ..vocabulary import Tokenizer
@@ -59,9 +57,9 @@ def inspect(
 
     path = file_in_run(path)
     texts = _texts(dataset, text)
-    if isinstance(path, (str, os.PathLike)) and path != STDIN and Path(path).is_dir():
-        scan = scan_folder(Path(path))
-        total = sum(file.stat().st_size for file in Path(path).rglob("*") if file.is_file())
+    if (folder := as_folder(path)) is not None:
+        scan = scan_folder(folder)
+        total = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
         return _report(scan, str(path), "", total, None, texts)
     with open_source(path, member, salvage=True) as source:
         scan = scan_file(source)

@@ -9,6 +9,7 @@ from ..files import Source
 from ..formats.common.arguments import read_first
 from ..formats.common.kernels import parse_binary
 from ..formats.common.sniff import W2V_HEADER
+from ..formats.common.table_building import ROW
 from ..formats.word2vec import BLOCK, MAX_SIZE, MAX_WORD, read_binary
 from .findings import Finding
 from .scan import Header, Lengths, Scan, lengths_of
@@ -38,6 +39,7 @@ def scan_binary(source: Source) -> Scan:
         if rows.passed:
             words.append(rows.words)
             lengths.append(lengths_of(rows.vectors))
+            source.refuse_bomb((seen + rows.passed) * ROW)
         seen, offset, data = seen + rows.passed, offset + rows.used, data[rows.used :]
         if not block or (not rows.passed and len(data) > MAX_WORD + 4 * size + BLOCK):
             break

@@ -11,6 +11,7 @@ from ..errors import VectorFileError
 from ..files import Source
 from ..formats.common.kernels import in_order
 from ..formats.common.sniff import HEAD, W2V_HEADER
+from ..formats.common.table_building import ROW
 from ..formats.common.text_blocks import Block, blocks
 from ..formats.common.text_layout import BOM, DETECT_LINES, detect_layout
 from .findings import Finding, Tally, finding_from
@@ -37,12 +38,15 @@ def scan_text(source: Source) -> Scan:
 
     total, words = Lines(), []
     lengths, places = [total.lengths], [total.places]
+    seen = 0
     for lines in in_order(read, _blocks(source, promised is not None, findings)):
         total.count(lines)
         if len(lines.lengths):
             words.append(lines.words)
             lengths.append(lines.lengths)
             places.append(lines.places)
+            seen += len(lines.lengths)
+            source.refuse_bomb(seen * ROW)
     scan = Scan(
         source_format="glove" if promised is None else "word2vec",
         lengths=np.concatenate(lengths),

@@ -121,7 +121,7 @@ def test_a_member_of_an_archive(tmp_path, capsys):
     target = tmp_path / "out.txt"
     assert run("convert", packed, target) == 2
     error = capsys.readouterr().err
-    assert "holds several files: '1d.txt', '2d.txt'; name the one to read: --member 1d.txt" in error
+    assert "holds several files: '1d.txt', '2d.txt'; name the one to read: --member 2d.txt" in error
     assert not target.exists()
     assert run("convert", packed, target, "--member", "2d.txt", "--json") == 0
     printed = json.loads(capsys.readouterr().out)

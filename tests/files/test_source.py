@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import io
 import lzma
+import mmap
 import os
 import subprocess
 import sys
@@ -83,7 +84,7 @@ def test_a_plain_file_is_memory_mapped(write):
     with open_source(path) as source:
         view = source.read_all()
     assert view.readonly
-    assert type(view.obj).__name__ == "mmap"
+    assert isinstance(view.obj, mmap.mmap)
     assert bytes(view) == TEXT  # also after the source is closed
 
 

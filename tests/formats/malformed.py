@@ -224,7 +224,7 @@ TEXT_CASES = [
         {"\udce9": [1.0, 2.0], "\udcff\udcff": [3.0, 4.0]},
     ),
     Case("a no-break space", "a\u00a0b 1 2\n".encode(), {"a\u00a0b": [1.0, 2.0]}),
-    Case("noise", bytes(range(256)) * 16, "vectors:1: 0 of 1 numbers in "),
+    Case("noise", bytes(range(256)) * 16, "vectors: this is a binary file of unknown"),
     Case(
         "too large a vector size",
         b"a 1 2\n",
@@ -349,7 +349,7 @@ TENSOR_CASES = [
     Case(
         "a header of 4 exabytes",
         struct.pack("<Q", 1 << 62) + b"{}",
-        "vectors: this is not a safetensors file, nor any other known format; .* fetch it again",
+        "vectors: this is a binary file of unknown kind, not a safetensors file; .* fetch the",
         load_safetensors,
     ),
     Case(
@@ -466,7 +466,9 @@ COMPRESSED_CASES = [
         tarred(("a", ROWS), ("b", ROWS), mode="w:gz"),
         "several files: 'a', 'b'; .*member='a'",
     ),
-    Case("tar of nothing", tarred() + bytes(1024), "vectors:1: .* is not a word and numbers sep"),
+    Case(
+        "tar of nothing", tarred() + bytes(1024), "vectors: this is a binary file of unknown kind"
+    ),
     Case(
         "tar of a folder",
         tarred(("d", b""), kind=tarfile.DIRTYPE),
@@ -498,7 +500,7 @@ COMPRESSED_CASES = [
     Case(
         "gzip bomb",
         gzip.compress(bytes(200 * MB)),
-        "no line of text in the first 4,194,304 bytes",
+        "vectors: this is a binary file of unknown kind",
         most=200 * MB,
     ),
     Case(

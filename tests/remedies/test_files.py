@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import shutil
 
+import numpy as np
 import pytest
+import torch
 from following import follows
 from packing import tarred, zipped
 
@@ -63,3 +66,37 @@ def test_a_closed_file_object(write):
         fe.load_vectors(closed)
     with open(path, "rb") as file:
         assert len(fe.load_vectors(file)) == 2
+
+
+@pytest.mark.parametrize("new", [False, True])
+@follows("files/source.py", "kind.title")
+def test_a_file_written_by_torch_save(tmp_path, capsys, new):
+    path = tmp_path / "cache.pt"
+    words, vectors = ["king", "queen"], torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    index = {"king": 0, "queen": 1}
+    torch.save((words, index, vectors, 2), path, _use_new_zipfile_serialization=new)  # torchtext's
+    message = r"torch\.load\(path\) and pass EmbeddingTable\(words, vectors\)$"
+    with pytest.raises(fe.VectorFileError, match=message):
+        fe.load_vectors(path)
+    words, _, vectors, _ = torch.load(path)
+    table = fe.EmbeddingTable(words, vectors)
+    assert table["queen"].tolist() == [3.0, 4.0]
+    assert run("neighbors", path, "king") == 2
+    command = "save it with numpy.savez('vectors.npz', vectors=vectors, words=words)"
+    assert capsys.readouterr().err.endswith(f"torch.load(path) and {command}\n")
+    np.savez(tmp_path / "vectors.npz", vectors=vectors, words=words)
+    assert run("neighbors", tmp_path / "vectors.npz", "king") == 0
+
+
+def test_the_folder_in_an_archive_is_unpacked(tmp_path):
+    table = fe.EmbeddingTable(["king", "queen"], np.ones((2, 3), np.float32))
+    fe.save_spacy(table, tmp_path / "v")
+    files = [(f"v/{path.name}", path.read_bytes()) for path in (tmp_path / "v").iterdir()]
+    for pack in (zipped, tarred):
+        packed = tmp_path / "v.archive"
+        packed.write_bytes(pack(*files))
+        with pytest.raises(fe.VectorFileError, match=r"unpack it and pass the folder$"):
+            fe.load_vectors(packed)
+        shutil.unpack_archive(packed, tmp_path / "out", "zip" if pack is zipped else "tar")
+        assert fe.load_vectors(tmp_path / "out" / "v").index_to_key == ["king", "queen"]
+        shutil.rmtree(tmp_path / "out")

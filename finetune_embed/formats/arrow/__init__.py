@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import VectorFileError
-from ...files import STDIN, PathOrFile, Source, atomic_write, open_source
+from ...files import PathOrFile, Source, as_folder, atomic_write, open_source
 from ...table import EmbeddingTable
 from ..common.arguments import check_limit, wanted_bytes
 from ..common.float_rows import source_dtype
@@ -84,8 +84,8 @@ def load_arrow(
         VectorFileError: the file is missing, damaged or of another format; a column is missing, or
             several fit; a value is null; or vectors differ in length.
     """
-    if isinstance(source, (str, os.PathLike)) and source != STDIN and Path(source).is_dir():
-        return read_folder(Path(source), keys, limit, token, vector)
+    if (folder := as_folder(source)) is not None:
+        return read_folder(folder, keys, limit, token, vector)
     batches = open_dataset(source)
     if batches is not None:
         return _table(batches, {"source_format": "dataset"}, keys, limit, token, vector)

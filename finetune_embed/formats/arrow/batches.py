@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from ...errors import VectorFileError
 from ...files import EXPANSION_FLOOR, MAX_EXPANSION, ParquetBomb, ParquetReader, Source
+from .ipc_sizes import claimed_size
 
 __all__ = ["ROWS", "Batches", "as_vector_file_error", "join_parts", "open_file"]
 
@@ -25,7 +27,7 @@ class Batches:
         schema: its `pyarrow.Schema`.
         read: a function of column positions that yields `pyarrow.RecordBatch`es of these columns,
             in that order.
-        size: the size of its file in bytes; 0 without a file.
+        size: the size of its file on disk in bytes; 0 without a file.
     """
 
     name: str
@@ -53,13 +55,24 @@ def as_vector_file_error(name: str) -> Iterator[None]:
     """Turn the errors that pyarrow raises for a damaged file into `VectorFileError`."""
     import pyarrow as pa
 
-    damage = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, IndexError, MemoryError)
+    damage = (
+        pa.ArrowException,
+        OSError,
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        MemoryError,
+        struct.error,
+    )
     try:
         yield
     except VectorFileError:
         raise
     except ParquetBomb as error:
-        raise VectorFileError(str(error), where=name, remedy=error.remedy) from error
+        raise VectorFileError(
+            str(error), where=name, remedy="if you trust it, read it with its own library"
+        ) from error
     except damage as error:
         reason = " ".join(str(error).split())[:300]
         raise VectorFileError(
@@ -79,22 +92,24 @@ def open_file(source: Source, source_format: str) -> Batches:
 
     is_stream = source.peek(6) != b"ARROW1"
     with as_vector_file_error(source.name):
-        data = pa.py_buffer(source.read_all())
+        content = source.read_all()
+        data, size = pa.py_buffer(content), source.packed
         if source_format == "parquet":
-            return _open_parquet(source.name, data)
-        return (_open_ipc_stream if is_stream else _open_ipc_file)(source.name, data)
+            return _open_parquet(source.name, data, size)
+        Batches(source.name, None, iter, size).refuse_bomb(claimed_size(content))
+        return (_open_ipc_stream if is_stream else _open_ipc_file)(source.name, data, size)
 
 
-def _open_parquet(name: str, data: Any) -> Batches:
-    reader = ParquetReader(data)
+def _open_parquet(name: str, data: Any, size: int) -> Batches:
+    reader = ParquetReader(data, size)
 
     def read(columns: list[int]) -> Iterator[Any]:
         return reader.batches([reader.schema.field(column).name for column in columns])
 
-    return Batches(name, reader.schema, read, data.size)
+    return Batches(name, reader.schema, read, size)
 
 
-def _open_ipc_file(name: str, data: Any) -> Batches:
+def _open_ipc_file(name: str, data: Any, size: int) -> Batches:
     import pyarrow as pa
 
     reader = pa.ipc.open_file(data)
@@ -102,10 +117,10 @@ def _open_ipc_file(name: str, data: Any) -> Batches:
     def read(columns: list[int]) -> Iterator[Any]:
         return (reader.get_batch(i).select(columns) for i in range(reader.num_record_batches))
 
-    return Batches(name, reader.schema, read, data.size)
+    return Batches(name, reader.schema, read, size)
 
 
-def _open_ipc_stream(name: str, data: Any) -> Batches:
+def _open_ipc_stream(name: str, data: Any, size: int) -> Batches:
     import pyarrow as pa
 
     reader = pa.ipc.open_stream(data)
@@ -113,7 +128,7 @@ def _open_ipc_stream(name: str, data: Any) -> Batches:
     def read(columns: list[int]) -> Iterator[Any]:
         return (batch.select(columns) for batch in reader)
 
-    return Batches(name, reader.schema, read, data.size)
+    return Batches(name, reader.schema, read, size)
 
 
 def join_parts(name: str, parts: list[Batches]) -> Batches:

@@ -8,10 +8,12 @@ from typing import Any
 
 from ...errors import Text, VectorFileError
 from ...files import Source, open_source
+from .sniff import expect_text
 from .table_building import provenance
 
-__all__ = ["MAX_SIZE", "folder_provenance", "missing_folder", "read_json"]
+__all__ = ["JSON_SIZE", "MAX_SIZE", "folder_provenance", "missing_folder", "read_json"]
 
+JSON_SIZE = 32  # bytes that a byte of JSON takes at most
 MAX_SIZE = 1 << 16  # numbers in a vector; lower because a few stored rows can serve many words
 
 
@@ -22,8 +24,11 @@ def read_json(path: Path) -> Any:
         VectorFileError: the file is missing, truncated or not JSON.
     """
     with open_source(path) as source:
+        expect_text(source, "JSON")
+        data = source.read_all()
+        source.refuse_bomb(JSON_SIZE * len(data))
         try:
-            return json.loads(bytes(source.read_all()))
+            return json.loads(bytes(data))
         except (ValueError, RecursionError) as error:
             raise VectorFileError(
                 f"this is not valid JSON ({error})",

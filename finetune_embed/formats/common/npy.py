@@ -19,10 +19,11 @@ import numpy.typing as npt
 
 from ...errors import VectorFileError
 
-__all__ = ["MAX_SIZE", "Readable", "StoredArray", "open_array"]
+__all__ = ["MAX_SIZE", "WORD", "Readable", "StoredArray", "open_array"]
 
 MAX_SIZE = 1 << 20  # numbers in a vector, characters in a word
 BLOCK = 1 << 22  # bytes of an array converted at a time
+WORD = 64  # bytes that a short word takes in memory
 HEADER = 1 << 16  # bytes that a header may take
 #: What numpy, and the Python modules that it uses, raise for a damaged header.
 _DAMAGE = (
@@ -57,6 +58,7 @@ class StoredArray:
         fortran: whether it is stored column by column.
         data: the bytes after the header, if they are in memory or in a mapped file; else None.
         file: the stream to read them from if `data` is None.
+        most: the bytes that its numbers or words may take; 0 for any number.
     """
 
     name: str
@@ -65,6 +67,7 @@ class StoredArray:
     fortran: bool
     data: memoryview | None
     file: Readable
+    most: int = 0
 
     @property
     def is_matrix(self) -> bool:
@@ -79,6 +82,36 @@ class StoredArray:
     def __str__(self) -> str:
         kind = "object" if self.dtype.hasobject else self.dtype.str
         return f"{kind} {list(self.shape)}"
+
+    def check_claim(self, stored: int) -> None:
+        """Check the sizes that the header claims, before memory is taken for them.
+
+        Words of a fixed width may be mostly padding, so only their number counts here.
+
+        Args:
+            stored: the bytes that the file claims to have, header included.
+
+        Raises:
+            VectorFileError: the header promises more, or the array takes more than `most`.
+        """
+        count = math.prod(self.shape)
+        if count * self.dtype.itemsize > stored:
+            raise self._wrong_length(stored)
+        self.check_size(count * (WORD if self.dtype.kind in "US" else max(4, self.dtype.itemsize)))
+
+    def check_size(self, expanded: int) -> None:
+        """Check the bytes that the array takes in memory.
+
+        Raises:
+            VectorFileError: they are more than `most`.
+        """
+        if self.most and expanded > self.most:
+            raise VectorFileError(
+                f"{self} takes {expanded:,} bytes or more, but is compressed to so few that only "
+                f"{self.most:,} are allowed",
+                where=self.name,
+                remedy="decompress it yourself if you trust it",
+            )
 
     def read(self) -> npt.NDArray[Any]:
         """Return the array, in place and read-only if its bytes are in memory or mapped.

@@ -5,13 +5,12 @@ The suffix of a file plays no part.
 
 from __future__ import annotations
 
-import codecs
 import re
 from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import Either, Text, VectorFileError
-from ...files import Source
+from ...files import Source, folder_kind, foreign_kind, is_binary, is_clutter, is_plain
 from .fasttext_header import is_unsigned
 
 __all__ = [
@@ -20,6 +19,7 @@ __all__ = [
     "MAX_SAFETENSORS_HEADER",
     "W2V_HEADER",
     "expect",
+    "expect_text",
     "refuse_unread",
     "sniff",
     "sniff_folder",
@@ -31,7 +31,6 @@ SAMPLE = 1 << 16  # bytes inspected to distinguish text from binary
 MAX_SAFETENSORS_HEADER = 100_000_000  # the limit of the format itself
 W2V_HEADER = re.compile(rb"(\d{1,18}) (\d{1,18})[ \r]*\n")
 _NUMBER = re.compile(rb"[-+.0-9eEnNaAiIfFtTyY]+")
-_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 
 
 class Known(NamedTuple):
@@ -62,20 +61,9 @@ FORMATS = {
     "dataset": Known("a saved Hugging Face data set", "load_arrow(path)"),
     "spacy": Known("a folder of spaCy vectors", "load_spacy(path)"),
     "gensim": Known("a Python pickle", "load_gensim(path, allow_pickle=True)"),
-    "hdf5": Known(
-        "an HDF5 file",
-        remedy=(
-            "read it with h5py and ",
-            Either(
-                "pass EmbeddingTable(words, vectors)",
-                "save it with numpy.savez('vectors.npz', vectors=vectors, words=words)",
-            ),
-        ),
+    "binary": Known(
+        "a binary file of unknown kind", remedy="find out what wrote it, or fetch the file again"
     ),
-    "sqlite": Known("an SQLite database", remedy="export it with the library that wrote it"),
-    "finalfusion": Known("a finalfusion file", remedy="export it as word2vec with finalfusion"),
-    "lfs": Known("a Git LFS pointer", remedy="fetch the file itself with git lfs pull"),
-    "html": Known("a web page", remedy="download the file that the page links to"),
     "utf-16": Known(
         "UTF-16 text", remedy="convert it to UTF-8: iconv -f UTF-16 -t UTF-8 FILE > NEW_FILE"
     ),
@@ -95,28 +83,10 @@ _MAGIC = (
     (b"PAR1", "parquet"),
     (b"ARROW1", "arrow"),
     (b"\xff\xff\xff\xff", "arrow"),  # an Arrow stream
-    (b"\x89HDF\r\n\x1a\n", "hdf5"),
-    (b"SQLite format 3\x00", "sqlite"),
-    (b"FiFu", "finalfusion"),
-    (b"version https://git-lfs.github.com/", "lfs"),
-    (b"<!DOCTYPE html", "html"),
-    (b"<!doctype html", "html"),
 )
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 _FLORET = re.compile(rb"(?:\d{1,18} ){6}[^\s\d.+-]\S* [^\s\d.+-]\S*[ \r]*\n")
 _UTF16 = re.compile(rb"\xff\xfe[^\0]\0|\xfe\xff\0")
-#: The files that identify a kind of folder; the first line whose files all exist decides.
-_FOLDERS = (
-    (("dataset_info.json", "state.json"), "dataset"),
-    (("dataset_dict.json",), "dataset"),
-    (("key2row", "vectors"), "spacy"),
-    (("vocab/strings.json",), "spacy"),
-    (("vocab/key2row", "vocab/vectors"), "spacy"),
-    (("__init__.py", "meta.json"), "spacy"),  # the package of a pipeline
-    (("modules.json",), "static"),
-    (("tokenizer.json", "model.safetensors"), "static"),
-    (("0_StaticEmbedding/model.safetensors",), "static"),
-)
 
 
 def sniff(source: Source) -> str:
@@ -135,7 +105,9 @@ def sniff(source: Source) -> str:
         return "utf-16"
     if _FLORET.match(head):
         return "floret"
-    return "word2vec-binary" if W2V_HEADER.match(head) and _is_binary(source.peek(HEAD)) else "text"
+    if W2V_HEADER.match(head) and _is_binary(source.peek(HEAD)):
+        return "word2vec-binary"
+    return "binary" if is_binary(head) else "text"
 
 
 def sniff_folder(path: Path) -> str:
@@ -144,10 +116,9 @@ def sniff_folder(path: Path) -> str:
     Raises:
         VectorFileError: the folder is not of a known format.
     """
-    for files, name in _FOLDERS:
-        if all((path / file).exists() for file in files):
-            return name
-    inside = sorted(item.name for item in path.iterdir())
+    if name := folder_kind(lambda inside: (path / inside).exists()):
+        return name
+    inside = sorted(item.name for item in path.iterdir() if not is_clutter(item.name))
     if not inside:
         raise VectorFileError("this folder is empty", where=path, remedy="pass a vector file")
     listed = ", ".join(inside[:10]) + (", ..." if len(inside) > 10 else "")
@@ -168,7 +139,7 @@ def expect(source: Source, *names: str) -> str:
     if found in names:
         return found
     wanted = " or ".join(FORMATS[name].title for name in names)
-    if found == "text" and not _is_plain(source.peek(SAMPLE)):
+    if found == "text" and not is_plain(source.peek(SAMPLE)):
         raise VectorFileError(
             f"this is not {wanted}, nor any other known format",
             where=source.name,
@@ -184,6 +155,21 @@ def expect(source: Source, *names: str) -> str:
             "pass this file itself",
         ),
     )
+
+
+def expect_text(source: Source, wanted: str) -> None:
+    """Check that a file is text in UTF-8, such as a list of words or JSON.
+
+    Raises:
+        VectorFileError: it is a file of another format; the message names it.
+    """
+    found = sniff(source)
+    if found not in ("text", "utf-16"):
+        raise VectorFileError(
+            f"this is {FORMATS[found].title}, not {wanted}",
+            where=source.name,
+            remedy=f"save {wanted} as text in its place",
+        )
 
 
 def refuse_unread(source: Source, name: str) -> None:
@@ -208,6 +194,7 @@ def starts_like_another(word: bytes) -> bool:
         or _PICKLE.match(word) is not None
         or _UTF16.match(word) is not None
         or _is_safetensors(word)
+        or foreign_kind(word + b" 0\n", is_whole=False) is not None
     )
 
 
@@ -239,13 +226,4 @@ def _is_binary(head: bytes) -> bool:
     ):
         return False
     first = max(rows.find(b" "), 0)
-    return not _is_plain(rows[first : first + SAMPLE])
-
-
-def _is_plain(sample: bytes) -> bool:
-    """Return whether bytes are UTF-8 without control characters; the last one may be cut off."""
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(sample)
-    except UnicodeDecodeError:
-        return False
-    return _CONTROL.search(sample) is None
+    return not is_plain(rows[first : first + SAMPLE])

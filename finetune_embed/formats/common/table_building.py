@@ -14,7 +14,10 @@ from ...files import Source
 from ...table import EmbeddingTable, Vectors
 from .arguments import check_limit, wanted_keys
 
-__all__ = ["RowBuffer", "is_utf8", "make_table", "provenance"]
+__all__ = ["ROW", "RowBuffer", "is_utf8", "make_table", "provenance"]
+
+
+ROW = 100  # bytes that a row of a table takes besides its vector
 
 
 def provenance(source: Source, source_format: str) -> dict[str, str]:
@@ -77,10 +80,12 @@ class RowBuffer:
     Args:
         vector_size: numbers in a row.
         separator: one byte that no word contains.
+        source: the file.
     """
 
-    def __init__(self, vector_size: int, separator: bytes) -> None:
+    def __init__(self, vector_size: int, separator: bytes, source: Source) -> None:
         self._separator = separator
+        self._source = source
         self._words: list[bytes] = []
         self._vectors = np.empty((0, vector_size), np.float32)
         self._rows = 0
@@ -98,6 +103,7 @@ class RowBuffer:
         if not len(vectors):
             return
         start, stop = self._rows, self._rows + len(vectors)
+        self._source.refuse_bomb(stop * (ROW + 4 * vectors.shape[1]))
         if stop > len(self._vectors):
             capacity = max(stop, len(self._vectors) + len(self._vectors) // 4)
             self._vectors.resize((capacity, self._vectors.shape[1]), refcheck=False)
@@ -105,7 +111,7 @@ class RowBuffer:
         self._words.append(bytes(words))
         self._rows = stop
 
-    def table(self, source: Source, source_format: str, rows_read: int) -> EmbeddingTable:
+    def table(self, source_format: str, rows_read: int) -> EmbeddingTable:
         """Return the table. Bytes of words that are not UTF-8 are kept.
 
         Raises:
@@ -113,13 +119,13 @@ class RowBuffer:
         """
         if not rows_read:
             raise VectorFileError(
-                "the file holds no vectors", where=source.name, remedy="fetch it again"
+                "the file holds no vectors", where=self._source.name, remedy="fetch it again"
             )
         self._vectors.resize((self._rows, self._vectors.shape[1]), refcheck=False)
         joined = self._separator.join(self._words).decode("utf-8", "surrogateescape")
         self._words.clear()
         words = joined.split(self._separator.decode()) if self._rows else []
-        return make_table(words, self._vectors, provenance(source, source_format))
+        return make_table(words, self._vectors, provenance(self._source, source_format))
 
 
 def is_utf8(key: str) -> bool:

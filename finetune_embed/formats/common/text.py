@@ -46,7 +46,7 @@ def read_text(
     words = wanted_bytes(keys)
     wanted = None if words is None else WordSet(words)
     size = layout.vector_size
-    rows = RowBuffer(size, b"\n")
+    rows = RowBuffer(size, b"\n", source)
     seen, blank = 0, 0
 
     def parse(block: Block) -> tuple[Block, TextRows]:
@@ -76,7 +76,7 @@ def read_text(
             value=seen,
             remedy=("fetch the file again, or ", read_first(seen)),
         )
-    return rows.table(source, source_format, seen)
+    return rows.table(source_format, seen)
 
 
 def _short_line(source: Source, line: int, text: bytes, vector_size: int) -> VectorFileError:

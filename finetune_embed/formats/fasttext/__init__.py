@@ -44,7 +44,7 @@ from .. import word2vec
 from ..common.arguments import check_limit, wanted_keys
 from ..common.composed import with_composed
 from ..common.sniff import expect
-from ..common.table_building import make_table, provenance
+from ..common.table_building import ROW, make_table, provenance
 
 if TYPE_CHECKING:
     from .model import Model
@@ -99,6 +99,7 @@ def read(
     check_limit(limit)
     wanted = wanted_keys(keys)
     model = read_model(source)
+    source.refuse_bomb(model.dictionary.nwords * (ROW + 4 * model.args.dim))
     count = model.dictionary.nwords if limit is None else min(limit, model.dictionary.nwords)
     missing: list[bytes] = []
     if keys is None or wanted is None:

@@ -21,6 +21,7 @@ from .matrix import Cursor, Matrix, read_matrix
 __all__ = ["UNSIGNED", "Args", "Model", "read_model"]
 
 VERSIONS = (11, 12)
+SENT2VEC = 4  # the kind of model that sent2vec added to its copy of fastText
 UNSIGNED = 10  # the version assigned to a file of the first fastText, which stores none
 
 
@@ -97,6 +98,13 @@ def _read_args(cursor: Cursor, version: int) -> Args:
     start = cursor.at
     fields = cursor.unpack("<12id", "the arguments")
     dim, word_ngrams, model, bucket, minn, maxn = (fields[at] for at in (0, 5, 7, 8, 9, 10))
+    if model == SENT2VEC:
+        raise cursor.error(
+            "this is a sent2vec model, which is not read here",
+            at=start + 28,
+            value=model,
+            remedy="export its vectors with sent2vec: get_unigram_embeddings()",
+        )
     if model not in MODELS:
         what = f"the model is of kind {model}, but only 1, 2 and 3 exist"
         raise cursor.error(what, at=start + 28, value=model)

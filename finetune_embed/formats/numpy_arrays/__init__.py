@@ -28,7 +28,7 @@ from ...files import PathOrFile, Source, atomic_write, open_source
 from ...table import EmbeddingTable, Vectors
 from ..common.arguments import check_limit, wanted_keys
 from ..common.float_rows import RowStack, as_float32, source_dtype
-from ..common.npy import MAX_SIZE, StoredArray, open_array
+from ..common.npy import MAX_SIZE, WORD, StoredArray, open_array
 from ..common.saving import check_keys, pack_words
 from ..common.sniff import expect
 from ..common.table_building import make_table, provenance
@@ -128,6 +128,7 @@ def _table(
             f"one row and D from 1 to {MAX_SIZE:,}",
             where=array.name,
         )
+    source.refuse_bomb((4 * array.shape[1] + WORD) * array.shape[0])
     found = beside(source) if words is None else None
     if words is None and found is None:
         raise _without_words(source)

@@ -13,6 +13,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from lzma import LZMAError
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -20,7 +21,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 
 from ...errors import VectorFileError
-from ...files import EXPANSION_FLOOR, MAX_EXPANSION, Source
+from ...files import EXPANSION_FLOOR, MAX_EXPANSION, Source, is_clutter, open_member
 from ..common.npy import StoredArray, open_array
 
 __all__ = ["ArchiveWriter", "open_archive"]
@@ -52,7 +53,7 @@ def open_archive(source: Source) -> Iterator[dict[str, StoredArray]]:
     mapped = isinstance(data.obj, mmap.mmap) and source.path is not None
     try:
         with zipfile.ZipFile(cast(Path, source.path) if mapped else io.BytesIO(data)) as archive:
-            yield dict(_arrays(source.name, data, archive))
+            yield dict(_arrays(source, data, archive))
     except VectorFileError:
         raise
     except _DAMAGE as error:
@@ -64,18 +65,21 @@ def open_archive(source: Source) -> Iterator[dict[str, StoredArray]]:
 
 
 def _arrays(
-    name: str, data: memoryview, archive: zipfile.ZipFile
+    source: Source, data: memoryview, archive: zipfile.ZipFile
 ) -> Iterator[tuple[str, StoredArray]]:
     for info in archive.infolist():
-        file = archive.open(info)
+        if is_clutter(info.filename):
+            continue
+        file = open_member(archive, info)
         inside = None
         if info.compress_type == zipfile.ZIP_STORED:
             lengths = struct.unpack_from("<HH", data, info.header_offset + _LOCAL - 4)
             begin = info.header_offset + _LOCAL + sum(lengths)
             inside = data[begin : begin + info.file_size]
-        array = open_array(f"{name}#{info.filename}", file, inside)
-        if not array.is_words:  # words of a fixed width may compress this well
-            _refuse_bomb(array.name, info)
+        array = open_array(f"{source.name}#{info.filename}", file, inside)
+        packed = min(info.compress_size, source.packed)
+        array = replace(array, most=max(MAX_EXPANSION * packed, EXPANSION_FLOOR))
+        array.check_claim(info.file_size)
         if len(array.shape) < 2 and inside is not None and zlib.crc32(inside) != info.CRC:
             raise VectorFileError(
                 "the array is damaged: its CRC-32 differs from the archive's",
@@ -83,16 +87,6 @@ def _arrays(
                 remedy="fetch the file again",
             )
         yield info.filename.removesuffix(".npy"), array
-
-
-def _refuse_bomb(name: str, info: zipfile.ZipInfo) -> None:
-    if info.file_size > max(MAX_EXPANSION * info.compress_size, EXPANSION_FLOOR):
-        raise VectorFileError(
-            f"{info.compress_size:,} compressed bytes claim to expand to {info.file_size:,}, more "
-            f"than {MAX_EXPANSION} to 1, which no vectors do",
-            where=name,
-            remedy="decompress it yourself if you trust it",
-        )
 
 
 class ArchiveWriter:

@@ -8,6 +8,7 @@ kept). Lines end in `\n`, or all of them in `\r\n`.
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import sys
@@ -20,7 +21,9 @@ import numpy.typing as npt
 
 from ...errors import VectorFileError
 from ...files import Source, open_source
-from ..common.npy import MAX_SIZE, StoredArray, open_array
+from ..common.folders import JSON_SIZE
+from ..common.npy import MAX_SIZE, WORD, StoredArray, open_array
+from ..common.sniff import expect_text
 from ..common.text_layout import quoted
 
 __all__ = ["SIDECARS", "WordList", "array_words", "beside", "places", "words_of"]
@@ -31,6 +34,7 @@ WordList = str | os.PathLike[str] | Sequence[str] | Mapping[str, int] | npt.NDAr
 SIDECARS = ("{}.words", "{}.words.txt", "{}.vocab", "words.txt", "vocab.txt", "vocab.json")
 
 _BOM = b"\xef\xbb\xbf"
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _NPY = b"\x93NUMPY"
 _ARRAY_SUFFIX = re.compile(r"\.np[yz](\.\w+)?$", re.IGNORECASE)
 _COUNTED = re.compile(rb".*[ \t]\d+\r?")
@@ -76,6 +80,7 @@ def array_words(array: StoredArray) -> list[str]:
             where=array.name,
         )
     words: list[str] = []
+    length = 0
     try:
         for block in array.blocks():
             if array.dtype.kind == "S":
@@ -83,6 +88,8 @@ def array_words(array: StoredArray) -> list[str]:
             else:
                 _check_codes(block)
                 words += block.tolist()
+            length += sum(map(len, words[-len(block) :]))
+            array.check_size(length + WORD * len(words))
     except VectorFileError:
         raise
     except (ValueError, SystemError) as error:  # a code beyond Unicode
@@ -106,6 +113,7 @@ def _read(path: str | os.PathLike[str]) -> list[str]:
     with open_source(path) as source:
         if source.peek(len(_NPY)) == _NPY:
             array = open_array(source.name, source)
+            source.refuse_bomb(WORD * math.prod(array.shape))
             if not array.is_words:
                 raise VectorFileError(
                     f"this is {array}, not an array of words",
@@ -113,8 +121,15 @@ def _read(path: str | os.PathLike[str]) -> list[str]:
                     remedy="save it as one: numpy.save(path, numpy.array(words, dtype=str))",
                 )
             return array_words(array)
+        if source.peek(2) in _UTF16:
+            raise VectorFileError(
+                "this is UTF-16", where=source.name, remedy="save the words as UTF-8"
+            )
+        expect_text(source, "a list of words")
         data = bytes(source.read_all()).removeprefix(_BOM)
+        source.refuse_bomb(WORD * data.count(b"\n"))
         if data.lstrip()[:1] in (b"[", b"{"):
+            source.refuse_bomb(JSON_SIZE * len(data))
             try:
                 found = json.loads(data.decode("utf-8", "surrogateescape"))
             except (ValueError, RecursionError):
@@ -129,10 +144,8 @@ def _lines(data: bytes, name: str) -> list[str]:
     """Return the words of a text file, one per line.
 
     Raises:
-        VectorFileError: it is UTF-16, or each line ends in a number.
+        VectorFileError: each line ends in a number.
     """
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise VectorFileError("this is UTF-16", where=name, remedy="save the words as UTF-8")
     lines = data.removesuffix(b"\n").split(b"\n")
     if len(lines) > 1 and all(map(_COUNTED.fullmatch, lines)):
         raise VectorFileError(

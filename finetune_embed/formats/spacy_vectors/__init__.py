@@ -84,6 +84,7 @@ def load_spacy(
         )
     with open_source(folder / VECTORS) as source:
         matrix = _matrix(source)
+        source.refuse_bomb(4 * matrix.size)
         metadata = folder_provenance(source, path, "spacy") | source_dtype(matrix.dtype)
     if mode == "floret":
         words = list(dict.fromkeys(_strings(folder) if keys is None else keys))

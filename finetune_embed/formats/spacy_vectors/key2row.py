@@ -17,6 +17,7 @@ from ...files import Source, open_source
 
 __all__ = ["pack_key2row", "read_key2row"]
 
+PAIR = 64  # bytes that a key and its row take at most
 #: Bytes of the big-endian integer after each msgpack tag.
 _WIDTHS = {0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8}
 _MAP4, _MAP16, _MAP32 = 0x80, 0xDE, 0xDF
@@ -35,6 +36,7 @@ def read_key2row(path: Path) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int
             raise _damaged(source, 0)
         at = 1 + width
         count = int.from_bytes(data[1:at], "big") if width else tag & 0x0F
+        source.refuse_bomb(PAIR * count)
         if len(data) - at < 2 * count:
             raise _damaged(source, len(data))
         numbers = array("Q")
