@@ -3,7 +3,6 @@
 from .archives import folder_kind, is_clutter
 from .atomic import atomic_folder, atomic_write, errors_of_writing, remove_partial_files
 from .foreign import foreign_kind, is_binary, is_plain
->>>>>>> 580facf (Foreign files are named at every entrance; archives propose what holds vectors; sizes are checked before memory is taken)
 from .hashing import sha256_of
 from .mapped import refuse_changed
 from .opening import STDIN, PathOrFile, as_folder, open_source
@@ -33,18 +32,18 @@ __all__ = [
     "atomic_write",
     "errors_of_writing",
     "finish_replacing",
-    "locked",
     "folder_kind",
     "foreign_kind",
     "is_binary",
     "is_clutter",
     "is_plain",
+    "locked",
     "open_member",
     "open_source",
     "place_of",
     "read_parquet",
-    "remove_own_folder",
     "refuse_changed",
+    "remove_own_folder",
     "remove_partial_files",
     "replaced_together",
     "settle",

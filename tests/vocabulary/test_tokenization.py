@@ -228,7 +228,7 @@ def test_a_tokenizer_in_use_by_another_thread_is_refused_or_right():
             except RuntimeError as error:
                 refused[name].add(str(error))
     thread.join()
-    assert refused == dict.fromkeys(calls, {"the tokenizer is in use by another thread"})
+    assert refused == {name: {"the tokenizer is in use by another thread"} for name in calls}
     words = loop.tokens()
     numbers = np.frombuffer(results[0][0], np.int32).tolist()
     assert " ".join(words[number] for number in numbers) == text
