@@ -72,11 +72,12 @@ def test_a_file_object_and_standard_input_give_the_same_bytes(monkeypatch, kind)
 
 @pytest.mark.parametrize("kind", PACKED)
 def test_read_all_gives_all_bytes_at_once(write, kind):
-    with open_source(write(PACKED[kind](TEXT))) as source:
+    data = PACKED[kind](TEXT)
+    with open_source(write(data)) as source:
         assert source.peek(5) == TEXT[:5]
         assert bytes(source.read_all()) == TEXT
         assert bytes(source.read_all()) == TEXT
-        assert source.sha256() == hashlib.sha256(PACKED[kind](TEXT)).hexdigest()
+        assert source.sha256() == hashlib.sha256(data).hexdigest()
 
 
 def test_a_plain_file_is_memory_mapped(write):
