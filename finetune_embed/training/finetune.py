@@ -18,6 +18,7 @@ from ..formats.common.run_folder import file_in_run
 from ..table import EmbeddingTable, sha256_of_table
 from ..vocabulary import Tokenizer, Vocabulary
 from .build_model import float32_by_default
+from .given_objects import objects_of
 from .prepare import prepare
 from .resolve import resolve
 from .run.file_names import MARK, TABLE
@@ -92,7 +93,8 @@ def _tuned(
     """Return the finished run if it is this one; otherwise make it."""
     if finished is not None and _was_tuned_in_place(given, vectors, finished):
         # the vectors that were tuned are gone: the tuned table has taken their place
-        return _unchanged(given, finished, _as_settings(finished, config), config, processes)
+        now = {**config, **objects_of(given)[0]}
+        return _unchanged(given, finished, _as_settings(finished, now), now, processes)
     splits = _open_splits(dataset, given)
     base, source = open_vectors(vectors, given.member)
     if given.output_dir is not None and vectors is base:  # there is no file with a hash
@@ -182,7 +184,7 @@ def _as_settings(finished: Run, config: dict[str, Any]) -> dict[str, Any]:
     """
     found = ("task", "tokenizer", "device", "mixed_precision")
     either = {n: config[n] for n in found if config[n] in (None, finished.config[n])}
-    return {**finished.settings, **either, MARK: config[MARK]}
+    return {**finished.record, **finished.settings, **either, MARK: config[MARK]}
 
 
 def _unchanged(

@@ -33,6 +33,7 @@ __all__ = [
     "Keywords",
     "Settings",
     "name_of",
+    "plain_tokenizer",
     "settings_fields",
     "settings_from",
 ]
@@ -263,7 +264,7 @@ def _plain_strategy(strategy: Any) -> str:
     return str(with_absolute_paths(strategy))
 
 
-def _plain_tokenizer(tokenizer: Any) -> str:
+def plain_tokenizer(tokenizer: Any) -> str:
     """Return the name of a tokenizer; of a custom one, what it is made of."""
     return f"<{tokenizer!r}>" if tokenizer.name == "custom" else str(tokenizer.name)
 
@@ -271,7 +272,7 @@ def _plain_tokenizer(tokenizer: Any) -> str:
 #: Settings whose objects have a text form.
 _AS_TEXT: dict[str, Callable[[Any], Any]] = {
     "strategy": _plain_strategy,
-    "tokenizer": lambda one: one if one is None or isinstance(one, str) else _plain_tokenizer(one),
+    "tokenizer": lambda one: one if one is None or isinstance(one, str) else plain_tokenizer(one),
     "specials": lambda given: [_plain_special(one) for one in given],
 }
 

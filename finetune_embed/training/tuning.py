@@ -24,6 +24,7 @@ from ..strategies import Strategy, check_optimizer
 from ..table import EmbeddingTable
 from ..vocabulary import look_up
 from .build_model import build_model, weight_of
+from .given_objects import objects_of
 from .inference import forward_all, table_path
 from .loop import Training, train
 from .prepare import Prepared
@@ -47,7 +48,7 @@ from .runtime.progress import ProgressBar
 from .runtime.threads import head_work
 from .runtime.trackers import Trackers
 from .schedule import build_scheduler, total_steps
-from .settings import Settings, name_of
+from .settings import Settings, name_of, plain_tokenizer
 from .steps import Batching
 from .tasks import Task
 
@@ -96,10 +97,11 @@ class Tuning:
         self.weight = weight_of(self.embedding)
         self.start = self.weight.detach().clone()
         device = processes.device
+        objects, self.not_compared = objects_of(settings)
         self.record = Record(
             task=self.task.settings(),
             vectors=vectors,
-            tokenizer=self.vocab.tokenizer.name,
+            tokenizer=plain_tokenizer(self.vocab.tokenizer),
             head=head if isinstance(head, str) else name_of(head),
             custom_head=not isinstance(head, str),
             embedding=table_path(self.model, self.embedding),
@@ -108,6 +110,7 @@ class Tuning:
             device=torch.device(device).type if processes.count > 1 else device,
             mixed_precision=chosen_precision(settings.mixed_precision),
             processes=processes.count,
+            objects=objects,
         )
         #: What two runs must share for one to continue the other.
         self.identity = {**config, **self.record.identity()}
@@ -279,6 +282,14 @@ class Tuning:
             written.result()
         return result
 
+    def _warnings_of_objects(self) -> list[str]:
+        """Return warnings about objects that a run which continues may not share."""
+        if self.settings.output_dir is None:
+            return []
+        return [
+            f"resume cannot tell whether all of {one}" for one in self.not_compared
+        ]
+
     def _result(self, progress: Progress, tuned: EmbeddingTable, metrics: dict[str, Any]) -> Run:
         """Measure what moved, and put the run together."""
         counts = dict(zip(self.vocab.index_to_key, self.vocab.counts.tolist(), strict=True))
@@ -296,6 +307,7 @@ class Tuning:
             "warnings": [
                 *self.data.warnings,
                 *warnings_of(self.strategy, progress, self.coverage, moved),
+                *self._warnings_of_objects(),
             ],
         }
         words = words_of(self.vocab, self.found, self.start.cpu(), self.weight.detach().cpu())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 from datasets import ClassLabel, Dataset, IterableDataset
 from following import follows
 from torch import nn
+from torch.nn import functional
 
 import finetune_embed as fe
 from finetune_embed import DataError, DivergenceError, StrategyError
@@ -323,6 +325,32 @@ def test_a_folder_that_another_process_uses(tune, train, tmp_path, how):
         assert train() == ""
 
 
+@follows("training/run/record.py", "it was written with another")
+def test_a_run_with_another_loss_or_head(tune, tmp_path):
+    def loss(weight: float) -> Any:
+        return partial(functional.cross_entropy, weight=torch.tensor([1.0, weight]))
+
+    tune(output_dir=tmp_path / "a", loss_fn=loss(1.0))
+    again = {"output_dir": tmp_path / "a", "resume": True}
+    message = message_of(DataError, lambda: tune(loss_fn=loss(5.0), **again))
+    assert message.endswith(
+        "it was written with another loss_fn: its code or the values that it uses differ; continue "
+        "with the same loss_fn, or start over with overwrite=True instead of resume=True"
+    )
+    assert tune(loss_fn=loss(1.0), **again)
+    assert tune(loss_fn=loss(5.0), output_dir=tmp_path / "a", overwrite=True)
+
+    def head(seed: int) -> nn.Module:
+        torch.manual_seed(seed)
+        return fe.BagOfEmbeddings(nn.Embedding(2, 3, padding_idx=0), 2)
+
+    again = {"output_dir": tmp_path / "b", "resume": True}
+    tune(output_dir=tmp_path / "b", head=head(0))
+    message = message_of(DataError, lambda: tune(head=head(1), **again))
+    assert "; continue with the same head (seed torch before you build it), or" in message
+    assert tune(head=head(0), **again)
+
+
 @follows("training/run/checkpoints.py", "make room")
 def test_a_full_disk(tune, train, tmp_path, monkeypatch):
     real, calls = checkpoints.save_file, []
@@ -346,10 +374,14 @@ def test_a_full_disk(tune, train, tmp_path, monkeypatch):
 
 @follows("training/run/checkpoints.py", "belongs to another model")
 def test_a_checkpoint_of_another_head(tune, tmp_path, monkeypatch):
-    def one(hidden: int) -> Any:
-        def head(embedding: nn.Embedding, num_labels: int) -> nn.Module:
-            return fe.BagOfEmbeddings(embedding, num_labels, hidden=hidden)
+    """The size is not in the code of the function, nor in a value that it names."""
 
+    def head(embedding: nn.Embedding, num_labels: int) -> nn.Module:
+        hidden = int(os.environ["TEST_HIDDEN"])
+        return fe.BagOfEmbeddings(embedding, num_labels, hidden=hidden)
+
+    def one(hidden: int) -> Any:
+        monkeypatch.setenv("TEST_HIDDEN", str(hidden))
         return head
 
     interrupt(monkeypatch, lambda: tune(output_dir=tmp_path, head=one(4)))

@@ -6,12 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...errors import DataError, Option
+from ...errors import DataError, Option, Text
 
 __all__ = ["Record", "check_same"]
 
 #: Where an input is. Hashes say what it is.
 _PLACES = frozenset({"vectors", "data", "source"})
+#: What differs where the fingerprint of an object does.
+_DIFFERENCES = {
+    "head_sha256": "its code, the values that it uses or its initial weights differ",
+    "loss_fn_sha256": "its code or the values that it uses differ",
+    "strategy_sha256": "its code or the words of its lexicon differ",
+    "tokenizer_sha256": "its code or the values that it uses differ",
+    "vocab_sha256": "its words, their counts, or its tokenizer differ",
+}
 #: What is written and reported while a run goes on; the result does not depend on it.
 _ON_THE_WAY = frozenset({"checkpoint_steps", "checkpoint_minutes", "trackers"})
 
@@ -34,6 +42,7 @@ class Record:
         device: the device, or its type where there are several processes.
         mixed_precision: `no`, `bf16` or `fp16`.
         processes: the number of processes.
+        objects: a fingerprint of each object among the settings, such as `head_sha256`.
     """
 
     task: Mapping[str, Any]
@@ -47,6 +56,7 @@ class Record:
     device: str
     mixed_precision: str
     processes: int
+    objects: Mapping[str, str]
 
     def identity(self) -> dict[str, Any]:
         """Return what two runs must share: the record without what decoding learnt."""
@@ -55,7 +65,7 @@ class Record:
     def plain(self) -> dict[str, Any]:
         """Return the record as one flat mapping of plain values."""
         found = dict(vars(self))
-        return {**found.pop("vectors"), **found, **found.pop("task")}
+        return {**found.pop("vectors"), **found.pop("objects"), **found, **found.pop("task")}
 
 
 def check_same(where: object, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
@@ -73,6 +83,8 @@ def check_same(where: object, before: Mapping[str, Any], now: Mapping[str, Any])
     """
     for name in sorted(now, key=lambda name: (name.endswith("_sha256"), name)):  # causes first
         if name not in _ON_THE_WAY | _PLACES and before.get(name) != now[name]:
+            if name in _DIFFERENCES:
+                raise _another_object(where, name.removesuffix("_sha256"), _DIFFERENCES[name])
             raise DataError(
                 (
                     "it was written with ",
@@ -89,3 +101,21 @@ def check_same(where: object, before: Mapping[str, Any], now: Mapping[str, Any])
                     Option("resume", True),
                 ),
             )
+
+
+def _another_object(where: object, name: str, difference: str) -> DataError:
+    """Return the error about a setting that is not the object that the run was started with."""
+    seeded: Text = " (seed torch before you build it)" if name == "head" else ""
+    return DataError(
+        ("it was written with another ", Option(name), f": {difference}"),
+        where=str(where),
+        remedy=(
+            "continue with the same ",
+            Option(name),
+            seeded,
+            ", or start over with ",
+            Option("overwrite", True),
+            " instead of ",
+            Option("resume", True),
+        ),
+    )
