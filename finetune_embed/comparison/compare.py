@@ -12,6 +12,7 @@ from ..errors import DataError, DivergenceError, Option, StrategyError
 from ..evaluation import evaluate_word_pairs
 from ..strategies import Freeze, Strategy
 from ..table import EmbeddingTable
+from ..training.given_objects import strategy_sha256
 from ..training.ranges import WholeNumber
 from ..training.resolve import resolve
 from ..training.runtime.processes import Processes
@@ -101,8 +102,9 @@ def compare(
     inputs = open_inputs(vectors, dataset, given, test, word_pairs)
     path = open_folder(given.output_dir, inputs.identity, given.resume, given.overwrite)
     plan = Plan(tuple(known), budget, given.lr, given.seed, seeds)
+    hashes = {name: strategy_sha256(strategy) for name, strategy in known.items()}
     with CountBar(given.progress, plan.most_runs) as bar:
-        results = _run(plan, Trials(Runner(known, inputs).run, bar, path), bar)
+        results = _run(plan, Trials(Runner(known, inputs).run, bar, path, hashes), bar)
     standings, confirmation, rates = results.standings, results.confirmation, results.rates
     holds = confirmation is not None and confirmation.holds
     chosen = standings[0].strategy if holds else plan.baseline

@@ -25,8 +25,8 @@ from ..evaluation import read_word_pairs
 from ..evaluation.word_pairs import Pair
 from ..table import EmbeddingTable, sha256_of_table
 from ..training.finetune import open_vectors, source_name
+from ..training.given_objects import objects_of
 from ..training.settings import FLOATING, Settings, settings_fields
-from ..vocabulary import Vocabulary
 
 __all__ = ["Inputs", "open_inputs"]
 
@@ -121,20 +121,12 @@ def open_inputs(
         "data_sha256": _sha256_of_splits(splits, text, label),
         "test": test,
         **plain,
-        **_identity_of(settings.vocab),
+        **objects_of(settings)[0],
         "word_pairs": {name: _sha256_of(rows) for name, rows in pairs.items()},
     }
     shared = {name: getattr(settings, name) for name in names}
     member, seed = settings.member, settings.seed
     return Inputs(vectors, member, dataset, base, splits, shared, plain, seed, pairs, identity)
-
-
-def _identity_of(vocab: Vocabulary | None) -> dict[str, str]:
-    """Return what identifies a given vocabulary."""
-    if vocab is None:
-        return {}
-    values = [vocab.index_to_key, vocab.counts.tolist(), repr(vocab.tokenizer)]
-    return {"vocab_sha256": _sha256_of(values)}
 
 
 def _with_test(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ class Trial:
         neighbour_overlap: the share of nearest neighbours that frequent words kept.
         word_pairs: Spearman's correlation with human scores, by data set.
         outcomes: what each test text adds to the numerator and the denominator of the score.
+        strategy_sha256: what the strategy is beyond its text form, such as the words of a lexicon.
     """
 
     strategy: str
@@ -53,6 +55,7 @@ class Trial:
     neighbour_overlap: float = 1.0
     word_pairs: Mapping[str, float] = field(default_factory=dict)
     outcomes: tuple[list[float], list[float]] = ([], [])
+    strategy_sha256: str = ""
 
     @property
     def parts(self) -> npt.NDArray[np.float64]:
@@ -60,7 +63,7 @@ class Trial:
         return np.array(self.outcomes, np.float64).T
 
 
-Key = tuple[str, float, int]
+Key = tuple[str, float, int, str]
 
 
 class Trials:
@@ -72,26 +75,33 @@ class Trials:
         run: makes a run from a strategy, a learning rate and a seed.
         bar: shows each run.
         path: the file to read and append to.
+        objects: what each strategy is beyond its text form, empty if the text says all.
 
     Raises:
         DataError: a line of the file is damaged.
     """
 
     def __init__(
-        self, run: Callable[[str, float, int], Trial], bar: CountBar, path: Path | None
+        self,
+        run: Callable[[str, float, int], Trial],
+        bar: CountBar,
+        path: Path | None,
+        objects: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        self._run, self._bar, self._path = run, bar, path
+        self._run, self._bar, self._path, self._objects = run, bar, path, objects
         self._known: dict[Key, Trial] = {}
         if path is not None and path.exists():
             for trial in _read(path):
-                self._known[trial.strategy, trial.lr, trial.seed] = trial
+                key = (trial.strategy, trial.lr, trial.seed, trial.strategy_sha256)
+                self._known[key] = trial
 
     def get(self, strategy: str, lr: float, seed: int) -> Trial:
         """Return a run; make and keep it if it is not known."""
-        key = (strategy, lr, seed)
+        what = self._objects.get(strategy, "")
+        key = (strategy, lr, seed, what)
         self._bar.begin(f"{strategy}, lr={lr:g}, seed={seed}")
         if key not in self._known:
-            self._known[key] = self._run(*key)
+            self._known[key] = replace(self._run(strategy, lr, seed), strategy_sha256=what)
             self._keep(self._known[key])
         self._bar.advance()
         return self._known[key]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +22,7 @@ from .build_model import float32_by_default
 from .given_objects import objects_of
 from .prepare import prepare
 from .resolve import resolve
-from .run.file_names import MARK, TABLE
+from .run.file_names import MARK, RECORD, TABLE
 from .run.folder import check_folder, tidy_folder
 from .run.load import load
 from .run.record import check_same
@@ -157,8 +158,23 @@ def _finished_run(
     state = processes.from_main(opened)
     if state != "finished" or not resume:
         return None
+    _check_objects(settings, folder)  # before a head is built that does not fit
     with torch.random.fork_rng():
         return load(folder, None if isinstance(head, str) else head)
+
+
+def _check_objects(settings: Settings, folder: Path) -> None:
+    """Check that a finished run was made with the objects among the settings.
+
+    Raises:
+        DataError: one is another.
+    """
+    try:
+        record = dict(json.loads((folder / RECORD).read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return  # `load` says what is wrong with it
+    objects, _ = objects_of(settings)
+    check_same(folder, {name: record.get(name) for name in objects}, objects)
 
 
 def _was_tuned_in_place(settings: Settings, vectors: Any, finished: Run) -> bool:

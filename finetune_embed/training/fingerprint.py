@@ -36,9 +36,25 @@ _INSTALLED = tuple(
 )
 #: Attributes that don't change what a class, a function or an object is.
 _IGNORED = frozenset(
-    "__dict__ __weakref__ __doc__ __module__ __qualname__ __annotations__ __firstlineno__ "
-    "__static_attributes__ __annotate__ __annotate_func__ __annotations_cache__ __parameters__ "
-    "__orig_bases__ __abstractmethods__ _abc_impl __dataclass_fields__ __wrapped__".split()
+    [
+        "__dict__",
+        "__weakref__",
+        "__doc__",
+        "__module__",
+        "__qualname__",
+        "__annotations__",
+        "__firstlineno__",
+        "__static_attributes__",
+        "__annotate__",
+        "__annotate_func__",
+        "__annotations_cache__",
+        "__parameters__",
+        "__orig_bases__",
+        "__abstractmethods__",
+        "_abc_impl",
+        "__dataclass_fields__",
+        "__wrapped__",
+    ]
 )
 _DESCRIPTORS = (types.GetSetDescriptorType, types.MethodDescriptorType, types.WrapperDescriptorType)
 _OF_MODULES = frozenset(vars(nn.Module()))  # what torch keeps in every module
@@ -115,10 +131,14 @@ class Fingerprint:
     def _array(self, array: Any) -> bytes:
         if array.dtype.hasobject:
             return self._all("objects", array.tolist())
-        return _digest("array", f"{array.dtype} {array.shape}", np.ascontiguousarray(array).tobytes())
+        return _digest(
+            "array", f"{array.dtype} {array.shape}", np.ascontiguousarray(array).tobytes()
+        )
 
     def _mapping(self, mapping: Mapping[Any, Any]) -> bytes:
-        pairs = sorted(((self.of(key), value) for key, value in mapping.items()), key=lambda p: p[0])
+        pairs = sorted(
+            ((self.of(key), value) for key, value in mapping.items()), key=lambda p: p[0]
+        )
         return _digest("mapping", *(part for key, value in pairs for part in (key, self.of(value))))
 
     def _cell(self, cell: types.CellType) -> bytes:
@@ -169,7 +189,7 @@ class Fingerprint:
         own = {name: one for name, one in vars(module).items() if name not in _OF_MODULES}
         hooks = {n: list(one.values()) for n, one in vars(module).items() if n.endswith("_hooks")}
         parts = (module._parameters, module._buffers, module._modules)
-        return self._all("torch module", type(module), own, hooks, *map(dict, parts))
+        return self._all("torch module", type(module), own, hooks, *(dict(part) for part in parts))
 
     def _object(self, value: Any) -> bytes:
         """Return the digest of an object of any other class, by its attributes."""

@@ -54,7 +54,9 @@ def _tables_of(settings: Settings) -> list[object]:
     """Return the weights in a module that the rows of the vocabulary will replace."""
     head, which = settings.head, settings.embedding
     assert isinstance(head, nn.Module)
-    tables = {n: m for n, m in head.named_modules() if isinstance(m, nn.Embedding | nn.EmbeddingBag)}
+    tables = {
+        n: m for n, m in head.named_modules() if isinstance(m, nn.Embedding | nn.EmbeddingBag)
+    }
     if which is not None:
         tables = {name: module for name, module in tables.items() if which in (name, module)}
     return [module.weight for module in tables.values()] if len(tables) == 1 else []

@@ -286,9 +286,7 @@ class Tuning:
         """Return warnings about objects that a run which continues may not share."""
         if self.settings.output_dir is None:
             return []
-        return [
-            f"resume cannot tell whether all of {one}" for one in self.not_compared
-        ]
+        return [f"resume cannot tell whether all of {one}" for one in self.not_compared]
 
     def _result(self, progress: Progress, tuned: EmbeddingTable, metrics: dict[str, Any]) -> Run:
         """Measure what moved, and put the run together."""

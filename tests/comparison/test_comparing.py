@@ -14,8 +14,10 @@ from datasets import Dataset
 
 import finetune_embed as fe
 from finetune_embed.comparison import runner as module
-from finetune_embed.comparison.trials import Trial
+from finetune_embed.comparison.trials import Trial, Trials
 from finetune_embed.demo import REVIEWS, VECTORS
+from finetune_embed.training.given_objects import strategy_sha256
+from finetune_embed.training.runtime.progress import CountBar
 
 FAST: dict[str, Any] = {"epochs": 2, "seeds": 2, "budget": 2, "max_steps": 8}
 TUNED = "DiscriminativeLR(embedding=0.5)"
@@ -492,3 +494,24 @@ def test_a_comparison_is_not_resumed_without_its_settings(table, tmp_path):
         fe.compare(
             *given, output_dir=tmp_path, resume=True, max_length=3, tokenizer=tokenizer, **FAST
         )
+
+
+def test_resume_makes_the_runs_of_another_lexicon_again(tmp_path):
+    """What a strategy is counts, not its text: the file of a lexicon may change."""
+    lexicon = tmp_path / "words.txt"
+    found = []
+    for words in ("w1 w2", "w1 w2", "w1 w3"):
+        lexicon.write_text(words)
+        made = []
+
+        def run(strategy: str, lr: float, seed: int, made: list[Any] = made) -> Trial:
+            made.append((strategy, lr, seed))
+            return Trial(strategy, lr, seed)
+
+        one = fe.TrainRows(lexicon=str(lexicon))
+        objects = {str(one): strategy_sha256(one)}
+        trials = Trials(run, CountBar(False, 0), tmp_path / "trials.jsonl", objects)
+        trials.get(str(one), 0.1, 0)
+        trials.get("Freeze", 0.1, 0)
+        found.append([name.partition("(")[0] for name, _, _ in made])
+    assert found == [["TrainRows", "Freeze"], [], ["TrainRows"]]

@@ -138,7 +138,7 @@ DIFFERENT = {
 #: Pairs of what is the same.
 SAME = {
     "a docstring": ("def it(l, t):\n  'one'\n  return l", "def it(l, t):\n  'two'\n  return l"),
-    "lines and comments": ("def it(l, t): return l", "# a loss\n\ndef it(l, t):  # of l\n\n  return l"),
+    "lines and comments": ("def it(l, t): return l", "# l\n\ndef it(l, t):  # l\n  return l"),
     "a value that is not used": ("W = 1\ndef it(l, t): return l", "W = 2\ndef it(l, t): return l"),
     "the name of an attribute and of a value": (
         "sum = 1\ndef it(l, t): return l.sum()", "sum = 2\ndef it(l, t): return l.sum()",
@@ -189,7 +189,7 @@ def test_what_cannot_be_looked_at_is_reported():
     assert fingerprint.unknown == ["_thread.lock"]
     assert one == Fingerprint().of(lambda logits, targets: lock)
     fingerprint = Fingerprint()
-    fingerprint.of((n for n in range(3)))
+    fingerprint.of(n for n in range(3))
     fingerprint.of(list(range(1_000_000, 1_200_000)))
     assert fingerprint.unknown == ["builtins.generator", "more than 100,000 objects"]
 
@@ -207,7 +207,11 @@ def test_the_same_in_every_process(tmp_path):
     found = set()
     for seed, how in (("0", ["users_script.py"]), ("7", ["users_script.py"]), ("9", ["-c",
         "import users_script as u; print(u.Fingerprint().of(u.it).hex())"])):  # fmt: skip
-        environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)}
+        environment = {
+            **os.environ,
+            "PYTHONHASHSEED": seed,
+            "PYTHONPATH": os.pathsep.join(sys.path),
+        }
         done = subprocess.run([sys.executable, *how], cwd=tmp_path, env=environment, check=True,
                               capture_output=True, text=True)  # fmt: skip
         found.add(done.stdout)
@@ -321,7 +325,9 @@ def test_resume_with_other_words_in_a_lexicon(tmp_path):
     lexicon.write_text("c\na a")  # the same words
     assert tune(tmp_path / "run", resume=True, **settings)
     lexicon.write_text("a c b")
-    with pytest.raises(fe.DataError, match="another strategy: its code or the words of its lexicon"):
+    with pytest.raises(
+        fe.DataError, match="another strategy: its code or the words of its lexicon"
+    ):
         tune(tmp_path / "run", resume=True, **settings)
 
 
