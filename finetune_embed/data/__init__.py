@@ -22,7 +22,10 @@ from .labels import (
     without_ignored,
 )
 from .local_dataset import LocalDataset
+from .missing import Missing, without_missing
+from .similar_labels import similar_labels
 from .splits import DataSource, Splits, open_splits
+from .whole_labels import are_whole, as_whole, with_whole_labels
 from .word_dropout import drop_words
 
 __all__ = [
@@ -32,7 +35,10 @@ __all__ = [
     "EncodedTexts",
     "Label",
     "LocalDataset",
+    "Missing",
     "Splits",
+    "are_whole",
+    "as_whole",
     "batch_indices",
     "class_names",
     "collate_bag",
@@ -53,8 +59,11 @@ __all__ = [
     "label_numbers",
     "numbers_of_lists",
     "open_splits",
+    "similar_labels",
     "split_by_tokens",
     "texts_of",
     "token_batches",
+    "with_whole_labels",
     "without_ignored",
+    "without_missing",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,9 @@ from .local_dataset import LocalDataset
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+#: Names of columns in a message.
+SHOWN = 6
 
 __all__ = ["column_of", "invalid_examples", "texts_of"]
 
@@ -29,20 +33,33 @@ def column_of(split: Dataset | LocalDataset, name: str, where: str, option: str)
         DataError: the column is missing.
     """
     if name not in split.column_names:
-        raise DataError(
-            f"there is no column {name!r}",
-            where=where,
-            value=name,
-            remedy=(
-                f"choose from {', '.join(map(repr, split.column_names))}: ",
-                Option(option, ...),
-            ),
-        )
+        raise missing_column(split.column_names, name, where, option)
     return column_values(split, name)
+
+
+def missing_column(names: Sequence[str], name: str, where: str, option: str) -> DataError:
+    """Return the error about a column that is not there; it proposes the one most like it."""
+    plain = {one.strip().lower(): one for one in reversed(names)}
+    close = difflib.get_close_matches(name.strip().lower(), plain, 1)
+    others = [one for one in names if one]
+    likely = plain[close[0]] if close else others[-1 if option == "label" else 0] if others else ""
+    shown = ", ".join(repr(one[:40]) for one in names[:SHOWN])
+    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    return DataError(
+        f"there is no column {name[:60]!r}",
+        where=where,
+        value=name,
+        remedy=(
+            f"choose from {shown}{more}",
+            (", such as ", Option(option, likely)) if close or len(others) > 1 else "",
+        ),
+    )
 
 
 def texts_of(split: Dataset | LocalDataset, columns: str | Sequence[str], where: str) -> list[Any]:
     """Return the texts of a split, or its lists of tokens; several columns are joined.
+
+    Of several columns, an example may lack some.
 
     Args:
         split: the split.
@@ -56,15 +73,21 @@ def texts_of(split: Dataset | LocalDataset, columns: str | Sequence[str], where:
     parts = []
     for name in names:
         values = column_of(split, name, where, "text")
-        bad = [i for i, value in enumerate(values) if not isinstance(value, (str, list))]
+        allowed = (str, list) if len(names) == 1 else (str, list, type(None))
+        bad = [i for i, value in enumerate(values) if not isinstance(value, allowed)]
         if bad:
-            raise invalid_examples(split, where, bad, f"no text in {name!r}", values[bad[0]])
+            other = _other_texts(split, names) if len(bad) == len(values) else ""
+            raise invalid_examples(split, where, bad, f"no text in {name!r}", values[bad[0]], other)
         parts.append(values)
     if len(parts) == 1:
         return parts[0]
-    lists = [all(isinstance(value, list) for value in values) for values in parts]
-    if all(lists):
-        return [list(chain.from_iterable(example)) for example in zip(*parts, strict=True)]
+    examples = [[v for v in example if v is not None] for example in zip(*parts, strict=True)]
+    bad = [i for i, example in enumerate(examples) if not example]
+    if bad:
+        fault = f"no text in any of {', '.join(map(repr, names))}"
+        raise invalid_examples(split, where, bad, fault, None)
+    if all(isinstance(value, list) for example in examples for value in example):
+        return [list(chain.from_iterable(example)) for example in examples]
     if any(isinstance(value, list) for values in parts for value in values):
         raise DataError(
             f"the columns {', '.join(map(repr, names))} hold both texts and lists of words, which "
@@ -73,7 +96,14 @@ def texts_of(split: Dataset | LocalDataset, columns: str | Sequence[str], where:
             value=names,
             remedy=("choose columns of one kind: ", Option("text", ...)),
         )
-    return [" ".join(example) for example in zip(*parts, strict=True)]
+    return [" ".join(example) for example in examples]
+
+
+def _other_texts(split: Dataset | LocalDataset, names: Sequence[str]) -> Text:
+    """Return the advice to choose another column of texts, if there is one."""
+    others = [name for name in split.column_names if name not in names]
+    likely = next((name for name in others if isinstance(split[name][0], str)), None)
+    return "" if likely is None else ("choose another column: ", Option("text", likely))
 
 
 def invalid_examples(
@@ -96,8 +126,9 @@ def invalid_examples(
     """
     place = split.place_of(bad[0]) if isinstance(split, LocalDataset) else None
     first = f"the first is example {bad[0]} (counted from 0)" if place is None else "the first here"
-    remove: Text = "remove them from the file"
-    if not isinstance(split, LocalDataset):
+    if isinstance(split, LocalDataset):
+        remove: Text = "remove them from the file" if split.files else "remove them from the frame"
+    else:
         remove = Either(
             "remove them with dataset.filter(...)",
             ("write the others to a file and pass it: ", Option("dataset", ...)),
@@ -106,5 +137,5 @@ def invalid_examples(
         f"{len(bad):,} of {len(split):,} examples have {fault}, {first}: {value!r}",
         where=where if place is None else place,
         value=value,
-        remedy=(remove, otherwise),
+        remedy=(remove, otherwise) if len(bad) < len(split) else otherwise or None,
     )

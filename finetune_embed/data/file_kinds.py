@@ -10,22 +10,30 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 __all__ = [
+    "ARROW",
+    "EXCEL",
     "LINES",
     "READ_ERRORS",
     "SEPARATORS",
     "SUFFIXES",
+    "blocks_of",
     "csv_records",
     "is_json_array",
     "kind_of",
     "open_data",
+    "open_file",
 ]
 
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
+#: What the name of a file promises to be between its fields.
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 LINES = (".jsonl", ".ndjson")
+ARROW = (".parquet", ".arrow", ".feather")
+EXCEL = ".xlsx"
+SUFFIXES = (*SEPARATORS, *LINES, ".json", *ARROW, EXCEL)
 #: What reading a damaged file raises.
 READ_ERRORS = (OSError, EOFError, ValueError, zlib.error)
 _BOM = b"\xef\xbb\xbf"
+_BLOCK = 1 << 18
 
 
 def kind_of(path: Path) -> str:
@@ -33,14 +41,27 @@ def kind_of(path: Path) -> str:
     return Path(path.name.lower().removesuffix(".gz")).suffix
 
 
+def open_file(path: Path) -> BinaryIO:
+    """Open a file, gzip-compressed or not."""
+    opener: Any = gzip.open if path.name.lower().endswith(".gz") else open
+    file: BinaryIO = opener(path, "rb")
+    return file
+
+
 @contextlib.contextmanager
 def open_data(path: Path) -> Iterator[BinaryIO]:
     """Open a file, gzip-compressed or not, after its byte order mark."""
-    opener: Any = gzip.open if path.name.lower().endswith(".gz") else open
-    with opener(path, "rb") as file:
+    with open_file(path) as file:
         if file.read(len(_BOM)) != _BOM:
             file.seek(0)
         yield file
+
+
+def blocks_of(path: Path) -> Iterator[bytes]:
+    """Yield the bytes of a file, decompressed."""
+    with open_file(path) as file:
+        while block := file.read(_BLOCK):
+            yield block
 
 
 def is_json_array(file: BinaryIO) -> bool:

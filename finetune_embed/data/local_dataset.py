@@ -1,20 +1,39 @@
-"""`LocalDataset`: the examples of local files, without the library `datasets`."""
+"""`LocalDataset`: the examples of local files or of a frame, without the library `datasets`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from .csv_layout import CsvLayout
 from .file_places import place_of_example
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["LocalDataset"]
+__all__ = ["FilePart", "LocalDataset"]
+
+
+class FilePart(NamedTuple):
+    """A file of a data set.
+
+    Attributes:
+        path: the file.
+        examples: the number of examples in it.
+        layout: how it is written, for CSV and TSV.
+        rows: the row of each example, for a workbook.
+        notes: what to report about it.
+    """
+
+    path: Path
+    examples: int = 0
+    layout: CsvLayout | None = None
+    rows: Sequence[int] = ()
+    notes: tuple[str, ...] = ()
 
 
 class LocalDataset:
@@ -24,49 +43,69 @@ class LocalDataset:
 
     Args:
         columns: the examples.
-        files: the files they were read from, each with its number of examples.
+        files: the files they were read from.
         numbers: int64 `(examples,)`, the number of each example in the files; by default all of
             them in order.
+        features: what a file of the library `datasets` says about its columns, such as the names
+            of classes.
     """
 
     def __init__(
         self,
         columns: pl.DataFrame,
-        files: Sequence[tuple[Path, int]] = (),
+        files: Sequence[FilePart] = (),
         numbers: npt.NDArray[np.int64] | None = None,
+        features: Mapping[str, Any] | None = None,
     ) -> None:
-        self._columns, self._files, self._numbers = columns, files, numbers
+        self.columns, self.files = columns, files
+        self._numbers, self._features = numbers, features or {}
 
     @property
     def column_names(self) -> list[str]:
         """The names of the columns, in order."""
-        return self._columns.columns
+        return self.columns.columns
 
     @property
-    def features(self) -> dict[str, None]:
-        """What a `Dataset` knows about each column, such as names of classes: nothing here."""
-        return dict.fromkeys(self.column_names)
+    def features(self) -> dict[str, Any]:
+        """What a `Dataset` knows about each column, such as names of classes."""
+        return {name: self._features.get(name) for name in self.column_names}
+
+    @property
+    def is_as_written(self) -> bool:
+        """Whether every value is a field of a text file as written."""
+        return bool(self.files) and all(part.layout is not None for part in self.files)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to report about the files."""
+        return tuple(note for part in self.files for note in part.notes)
 
     def __len__(self) -> int:
-        return len(self._columns)
+        return len(self.columns)
 
     def __getitem__(self, name: str) -> list[Any]:
         """Return the values of a column."""
-        return self._columns[name].to_list()
+        return self.columns[name].to_list()
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        return self._columns.iter_rows(named=True)
+        return self.columns.iter_rows(named=True)
 
     def select(self, indices: npt.NDArray[np.int64]) -> LocalDataset:
         """Return some of the examples."""
         numbers = np.asarray(indices) if self._numbers is None else self._numbers[indices]
-        return LocalDataset(self._columns[indices], self._files, numbers)
+        return LocalDataset(self.columns[indices], self.files, numbers, self._features)
+
+    def with_columns(self, columns: pl.DataFrame) -> LocalDataset:
+        """Return the same examples with other values."""
+        return LocalDataset(columns, self.files, self._numbers, self._features)
 
     def place_of(self, index: int) -> str | None:
         """Return where an example is in its file, such as `file:line`; None if not known."""
         number = index if self._numbers is None else int(self._numbers[index])
-        for path, examples in self._files:
-            if number < examples:
-                return place_of_example(path, number)
-            number -= examples
+        for part in self.files:
+            if number < part.examples:
+                if part.rows:
+                    return f"{part.path} row {part.rows[number]}"
+                return place_of_example(part.path, number, part.layout)
+            number -= part.examples
         return None

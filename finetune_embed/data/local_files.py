@@ -1,33 +1,38 @@
-"""Local files of examples: CSV, TSV, JSON, JSON Lines and Parquet, read at once or in blocks.
+"""Local files of examples: CSV, TSV, JSON, JSON Lines, Parquet, Arrow and Excel workbooks.
 
-Both ways give the same examples, except for the types of JSON Lines, which are inferred for each
-block. In CSV and TSV every field is text as written, an empty field without quotes is a missing
-value, and lines without any value are skipped.
+They are read at once or in blocks. Both ways give the same examples, except for the types of JSON
+Lines, which are inferred for each block. In CSV and TSV every field is text as written, an empty
+field without quotes is a missing value, and lines without any value are skipped.
 """
 
 from __future__ import annotations
 
 import contextlib
-import gzip
 import io
-import os
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ..errors import DataError
+from ..errors import DataError, FinetuneEmbedError
+from ..files.parquet import DAMAGE
+from .arrow_files import arrow_blocks, features_of, read_arrow
+from .csv_layout import CsvLayout, layout_of
+from .excel import read_excel
 from .file_kinds import (
+    ARROW,
+    EXCEL,
     READ_ERRORS,
     SEPARATORS,
     SUFFIXES,
-    csv_records,
+    blocks_of,
     is_json_array,
     kind_of,
     open_data,
 )
-from .file_places import unreadable
+from .file_places import records_of, unreadable
 from .json_checks import check_array, check_lines
-from .local_dataset import LocalDataset
+from .local_dataset import FilePart, LocalDataset
 
 if TYPE_CHECKING:
     import polars as pl
@@ -37,47 +42,76 @@ __all__ = ["read_files", "stream_files"]
 BLOCK = 1 << 22  # bytes of a file that are read and parsed together
 
 
-def read_files(paths: list[Path]) -> LocalDataset:
+def read_files(
+    paths: list[Path], delimiter: str | None = None, encoding: str | None = None
+) -> LocalDataset:
     """Read the files of one split.
+
+    Args:
+        paths: the files.
+        delimiter: what is between the fields of CSV and TSV files; found when left out.
+        encoding: their encoding; found when left out.
 
     Raises:
         DataError: one cannot be read, or they differ in columns.
     """
     import polars as pl
 
-    frames = [_read(path) for path in paths]
+    frames, parts = [], []
+    for path in paths:
+        _check_file(path)
+        with _naming(path):
+            frame, part = _read(path, delimiter, encoding)
+        frames.append(frame)
+        parts.append(part)
     try:
         columns = pl.concat(frames)
     except pl.exceptions.PolarsError as error:
         raise DataError(
             f"the files of a split differ in columns: {error}", where=paths[0].parent
         ) from error
-    return LocalDataset(columns, [(path, len(f)) for path, f in zip(paths, frames, strict=True)])
+    return LocalDataset(columns, parts, features=_features(paths))
 
 
-def stream_files(paths: list[Path]) -> Any:
+def stream_files(
+    paths: list[Path], delimiter: str | None = None, encoding: str | None = None
+) -> tuple[Any, list[FilePart]]:
     """Return the files of one split as a `datasets.IterableDataset` with one shard per file.
 
-    A JSON file that is one array is held in memory while it is read.
+    A JSON file that is one array and a workbook are held in memory while they are read.
+
+    Args:
+        paths: the files.
+        delimiter: as for `read_files`.
+        encoding: as for `read_files`.
+
+    Returns:
+        The stream, and its files.
 
     Raises:
-        DataError: one is of another kind, or empty. Other errors are raised when they are reached.
+        DataError: one is of another kind, or empty, or a CSV file is not as its layout says. Other
+            errors are raised when they are reached.
     """
-    from datasets import IterableDataset, load_dataset
+    from datasets import DatasetInfo, Features, IterableDataset
+    from datasets.iterable_dataset import ExamplesIterable
 
+    parts = []
     for path in paths:
         _check_file(path)
-    files = [os.fspath(path) for path in paths]
-    if kind_of(paths[0]) == ".parquet":  # which may have names of classes
-        with _naming(paths[0]):
-            return load_dataset("parquet", data_files=files, split="train", streaming=True)
-    return IterableDataset.from_generator(_examples_of, gen_kwargs={"paths": files})
+        with _naming(path):
+            parts.append(_part(path, delimiter, encoding))
+    features = _features(paths)
+    info = DatasetInfo(features=Features(features) if features else None)
+    # `from_generator` would make a folder in the cache of the library
+    return IterableDataset(ExamplesIterable(_examples_of, {"parts": parts}), info=info), parts
 
 
-def _examples_of(paths: list[str]) -> Iterator[dict[str, Any]]:
-    for path in map(Path, paths):
-        for frame in _blocks(path):
-            yield from frame.iter_rows(named=True)
+def _examples_of(parts: list[FilePart]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the examples of files with the key that `datasets` wants for each."""
+    for part in parts:
+        rows = chain.from_iterable(frame.iter_rows(named=True) for frame in _blocks(part))
+        for number, row in enumerate(rows):
+            yield f"{part.path}_{number}", row
 
 
 def _check_file(path: Path) -> None:
@@ -91,53 +125,100 @@ def _check_file(path: Path) -> None:
 def _naming(path: Path) -> Iterator[None]:
     """Turn any error of reading a file into one that names the file, and the line if possible."""
     import polars as pl
+    import pyarrow as pa
 
+    known = (pl.exceptions.PolarsError, pa.ArrowException, RuntimeError, *DAMAGE, *READ_ERRORS)
     try:
         yield
-    except DataError:
+    except FinetuneEmbedError:
         raise
-    except (pl.exceptions.PolarsError, RuntimeError, *READ_ERRORS) as error:
+    except known as error:
+        raise unreadable(path, error) from error
+    except BaseException as error:  # a panic of polars is no `Exception`
+        if type(error).__name__ != "PanicException":
+            raise
         raise unreadable(path, error) from error
 
 
-def _read(path: Path) -> pl.DataFrame:
+def _part(path: Path, delimiter: str | None, encoding: str | None) -> FilePart:
+    """Return a file and, for CSV and TSV, how it is written."""
+    kind = kind_of(path)
+    if kind not in SEPARATORS:
+        return FilePart(path)
+    layout = layout_of(lambda: blocks_of(path), path, SEPARATORS[kind], delimiter, encoding)
+    return FilePart(path, layout=layout, notes=layout.notes)
+
+
+def _features(paths: list[Path]) -> dict[str, Any]:
+    """Return what files written by the library `datasets` say about their columns."""
+    if kind_of(paths[0]) not in ARROW:
+        return {}
+    with _naming(paths[0]):
+        return features_of(paths[0])
+
+
+def _read(path: Path, delimiter: str | None, encoding: str | None) -> tuple[pl.DataFrame, FilePart]:
+    part, kind = _part(path, delimiter, encoding), kind_of(path)
+    if kind in ARROW:
+        frame = read_arrow(path)
+    elif kind == EXCEL:
+        frame, rows, notes = read_excel(path)
+        part = part._replace(rows=rows, notes=notes)
+    elif part.layout is not None:
+        frame = _read_csv(path, part.layout)
+    else:
+        frame = _read_json(path)
+    return frame, part._replace(examples=len(frame))
+
+
+def _read_csv(path: Path, layout: CsvLayout) -> pl.DataFrame:
+    if layout.is_plain and not path.name.lower().endswith(".gz"):
+        with open(path, "rb") as file:  # polars would take a path for a pattern
+            return _parse_csv(file, layout)
+    return _parse_csv(b"".join(layout.text(blocks_of(path))), layout)
+
+
+def _parse_csv(source: BinaryIO | bytes, layout: CsvLayout) -> pl.DataFrame:
     import polars as pl
 
-    _check_file(path)
-    kind = kind_of(path)
+    quote = '"' if layout.is_quoted else None
+    frame = pl.read_csv(source, separator=layout.delimiter, quote_char=quote, infer_schema=False)
+    return frame.filter(~pl.all_horizontal(pl.all().is_null()))  # polars reads blank lines
+
+
+def _read_json(path: Path) -> pl.DataFrame:
+    with open_data(path) as file:
+        if kind_of(path) == ".json" and is_json_array(file):
+            return _read_array(file, path)
+        frame = _read_lines(file.read())
+    with open_data(path) as file:
+        check_lines(frame, file, path)
+    return frame
+
+
+def _blocks(part: FilePart) -> Iterator[pl.DataFrame]:
+    """Yield the examples of a file in blocks."""
+    path, kind = part.path, kind_of(part.path)
     with _naming(path):
-        if kind == ".parquet":
-            with open(path, "rb") as file:  # polars would take a path for a pattern
-                return pl.read_parquet(file)
-        if kind in SEPARATORS:
-            return _read_csv(path, SEPARATORS[kind])
-        with open_data(path) as file:
-            has_bom = file.tell() > 0  # polars cannot read it
-            if kind == ".json" and is_json_array(file):
-                return _read_array(file, path)
-            frame = _read_lines(io.BytesIO(file.read()) if has_bom else path)
-        with open_data(path) as file:
-            check_lines(frame, file, path)
-        return frame
-
-
-def _blocks(path: Path) -> Iterator[pl.DataFrame]:
-    """Yield the examples of a file that is not a Parquet file, in blocks."""
-    kind = kind_of(path)
-    with _naming(path), open_data(path) as file:
-        if kind in SEPARATORS:
-            yield from _blocks_of_csv(file, SEPARATORS[kind])
-        elif kind == ".json" and is_json_array(file):
-            yield _read_array(file, path)
+        if kind in ARROW:
+            yield from arrow_blocks(path)
+        elif kind == EXCEL:
+            yield read_excel(path)[0]
+        elif part.layout is not None:
+            yield from _blocks_of_csv(path, part.layout)
         else:
-            yield from _blocks_of_lines(file, path)
+            with open_data(path) as file:
+                if kind == ".json" and is_json_array(file):
+                    yield _read_array(file, path)
+                else:
+                    yield from _blocks_of_lines(file, path)
 
 
-def _blocks_of_csv(file: BinaryIO, separator: str) -> Iterator[pl.DataFrame]:
-    records = csv_records(file)
-    header = next((record for record in records if record.strip()), b"")
+def _blocks_of_csv(path: Path, layout: CsvLayout) -> Iterator[pl.DataFrame]:
+    records = records_of(path, layout)
+    header = next(records, b"")
     for block in _grouped(records):
-        yield _read_csv(io.BytesIO(header + b"".join(block)), separator)
+        yield _parse_csv(header + b"".join(block), layout)
 
 
 def _blocks_of_lines(file: BinaryIO, path: Path) -> Iterator[pl.DataFrame]:
@@ -145,7 +226,7 @@ def _blocks_of_lines(file: BinaryIO, path: Path) -> Iterator[pl.DataFrame]:
     before = 0
     for lines in _grouped(file):
         if any(line.strip() for line in lines):
-            frame = _read_lines(io.BytesIO(b"".join(lines)))
+            frame = _read_lines(b"".join(lines))
             check_lines(frame, lines, path, before)
             yield frame
         before += len(lines)
@@ -164,33 +245,10 @@ def _grouped(parts: Iterable[bytes]) -> Iterator[list[bytes]]:
     yield group
 
 
-@contextlib.contextmanager
-def _as_file(source: Path | BinaryIO) -> Iterator[BinaryIO]:
-    """Open a file, gzip-compressed or not; polars would take a path for a pattern."""
-    if not isinstance(source, Path):
-        yield source
-        return
-    if source.name.lower().endswith(".gz"):
-        with gzip.open(source, "rb") as packed:
-            yield io.BytesIO(packed.read())
-        return
-    with open(source, "rb") as file:
-        yield file
-
-
-def _read_csv(source: Path | BinaryIO, separator: str) -> pl.DataFrame:
+def _read_lines(data: bytes) -> pl.DataFrame:
     import polars as pl
 
-    with _as_file(source) as file:
-        frame = pl.read_csv(file, separator=separator, infer_schema=False)
-    return frame.filter(~pl.all_horizontal(pl.all().is_null()))  # polars reads blank lines
-
-
-def _read_lines(source: Path | BinaryIO) -> pl.DataFrame:
-    import polars as pl
-
-    with _as_file(source) as file:
-        return pl.read_ndjson(file, infer_schema_length=10_000)
+    return pl.read_ndjson(data, infer_schema_length=10_000)
 
 
 def _read_array(file: BinaryIO, path: Path) -> pl.DataFrame:

@@ -7,19 +7,22 @@ import re
 from collections.abc import Mapping, Sized
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import DataError, Either
-from .file_kinds import SUFFIXES, kind_of
-from .local_dataset import LocalDataset
+from .file_kinds import SUFFIXES
+from .frames import as_local, is_frame
+from .hub import check_not_a_path, load_from_hub
+from .local_dataset import FilePart, LocalDataset
 from .local_files import read_files, stream_files
+from .saved import saved_files
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 __all__ = ["DataSource", "Splits", "open_splits"]
 
-DataSource = Any  # Dataset | DatasetDict | str | os.PathLike[str] | Splits
+DataSource = Any  # Dataset | DatasetDict | DataFrame | str | os.PathLike[str] | Splits
 _SPLIT_NAMES = {
     "train": ("train", "training"),
     "validation": ("validation", "valid", "val", "dev"),
@@ -37,17 +40,22 @@ class Splits:
     """The splits of a data set.
 
     Attributes:
-        train: the training split: a `Dataset`, a `LocalDataset` if it was read from local files, or
-            an `IterableDataset`, which is streamed.
+        train: the training split: a `Dataset`, a `LocalDataset` if it was read from local files or
+            a frame, or an `IterableDataset`, which is streamed.
         validation: the validation split, or None.
         test: the test split, or None.
         name: the name of the data set in messages.
+        notes: what to report about how it was read.
+        is_as_written: whether every value of the training split is a field of a text file as
+            written.
     """
 
     train: Any
     validation: Dataset | LocalDataset | None
     test: Dataset | LocalDataset | None
     name: str
+    notes: tuple[str, ...] = ()
+    is_as_written: bool = False
 
     @property
     def streamed(self) -> bool:
@@ -55,32 +63,54 @@ class Splits:
         return not isinstance(self.train, Sized)
 
 
-def open_splits(dataset: DataSource, streaming: bool = False) -> Splits:
+def open_splits(
+    dataset: DataSource,
+    streaming: bool = False,
+    *,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+) -> Splits:
     """Open a data set and name its splits.
 
     Args:
-        dataset: a `datasets.Dataset` or `DatasetDict`, or their streamed counterparts; a CSV, TSV,
-            JSON, JSONL or Parquet file, gzip-compressed or not; a folder; or the name of a data set
-            on the Hugging Face Hub, which is passed to `datasets.load_dataset`. A folder is one
-            that `save_to_disk` wrote, or has such files, itself or in its subfolder `data`: one for
-            each split, named `train` (or `training`), `validation` (or `valid`, `val`, `dev`) or
-            `test`, or its shards, such as `train-00000-of-00002.parquet`. Other files are ignored.
-            In CSV and TSV every field is text as written, an empty field without quotes is a
-            missing value, and lines without any value are skipped. `Splits` are returned unchanged.
+        dataset: a `datasets.Dataset` or `DatasetDict`, or their streamed counterparts; a pandas or
+            polars `DataFrame`, or a dictionary of them; a CSV, TSV, JSON, JSONL, Parquet or Arrow
+            file, the first five gzip-compressed or not, or an Excel workbook; a folder; or the name
+            of a data set on the Hugging Face Hub, which is passed to `datasets.load_dataset`. A
+            folder is one that `save_to_disk` wrote, or has such files, itself or in its subfolder
+            `data`: one for each split, named `train` (or `training`), `validation` (or `valid`,
+            `val`, `dev`) or `test`, or its shards, such as `train-00000-of-00002.parquet`. Other
+            files are ignored. In CSV and TSV every field is text as written, an empty field without
+            quotes is a missing value, and lines without any value are skipped. `Splits` are
+            returned unchanged.
         streaming: whether files and data sets of the Hub are streamed. The training split is then
-            never held in memory (except a JSON file that is one array); the other splits are.
+            never held in memory (except a JSON file that is one array, and a workbook); the other
+            splits are.
+        delimiter: what is between the fields of CSV and TSV files, such as `";"` or `"tab"`; found
+            in each file when left out.
+        encoding: the encoding of CSV and TSV files; found in each file when left out.
 
     Raises:
         DataError: nothing is found there, it cannot be read, or a split is missing or empty.
+        MissingPackageError: the data is a workbook, and openpyxl is not installed.
     """
     if isinstance(dataset, Splits):
         return dataset
-    opened, name = _open(dataset, streaming)
+    opened, name = _open(dataset, _Reader(streaming, delimiter, encoding))
     found: dict[str, Any] = {}
+    notes: list[str] = []
+    is_as_written = False
     for role, names in _SPLIT_NAMES.items():
         split = next((opened[n] for n in names if n in opened), None)
+        if isinstance(split, _StreamedFiles):
+            notes += [note for part in split.parts for note in part.notes]
+            is_as_written = all(part.layout is not None for part in split.parts)
+            split = split.stream
         if split is not None:
             found[role] = _checked(split, role, name)
+        if isinstance(split, LocalDataset):
+            notes += split.notes
+            is_as_written |= role == "train" and split.is_as_written
     if "train" not in found:
         raise DataError(
             f"there is no training split; there are {', '.join(map(repr, opened))}",
@@ -91,7 +121,8 @@ def open_splits(dataset: DataSource, streaming: bool = False) -> Splits:
                 "a file train.csv in a folder",
             ),
         )
-    return Splits(found["train"], found.get("validation"), found.get("test"), name)
+    others = found.get("validation"), found.get("test")
+    return Splits(found["train"], *others, name, tuple(notes), is_as_written)
 
 
 def _checked(split: Any, role: str, name: str) -> Any:
@@ -115,68 +146,58 @@ def _checked(split: Any, role: str, name: str) -> Any:
     return split
 
 
-def _open(dataset: DataSource, streaming: bool) -> tuple[Mapping[str, Any], str]:
+class _StreamedFiles(NamedTuple):
+    """A stream of local files, and the files."""
+
+    stream: Any
+    parts: list[FilePart]
+
+
+class _Reader(NamedTuple):
+    """How files are read; see `open_splits`."""
+
+    streaming: bool
+    delimiter: str | None
+    encoding: str | None
+
+    def open(self, files: Mapping[str, list[Path]]) -> Mapping[str, Any]:
+        """Open the files of each split; only a training split can be streamed."""
+        return {role: self._open_split(role, paths) for role, paths in files.items()}
+
+    def _open_split(self, role: str, paths: list[Path]) -> Any:
+        if self.streaming and role == "train":
+            return _StreamedFiles(*stream_files(paths, self.delimiter, self.encoding))
+        return read_files(paths, self.delimiter, self.encoding)
+
+
+def _open(dataset: DataSource, reader: _Reader) -> tuple[Mapping[str, Any], str]:
     """Return the splits of a data set as it names them, and its name."""
     if isinstance(dataset, Mapping):
-        return {str(name): split for name, split in dataset.items()}, "the data set"
+        names = {name: f"the data set ({name})" for name in dataset}
+        return {
+            str(name): as_local(split, names[name]) if is_frame(split) else split
+            for name, split in dataset.items()
+        }, "the data set"
+    if is_frame(dataset):
+        return {"train": as_local(dataset, "the data set")}, "the data set"
     if not isinstance(dataset, (str, os.PathLike)):
         from datasets import Dataset, IterableDataset
 
         if isinstance(dataset, (Dataset, IterableDataset)):
             return {"train": dataset}, dataset.info.dataset_name or "the data set"
         raise DataError(
-            "a data set is a datasets.Dataset, a DatasetDict, a path or a Hub name, not "
-            f"{type(dataset).__name__}",
+            "a data set is a datasets.Dataset, a DatasetDict, a pandas or polars DataFrame, a path "
+            f"or a Hub name, not {type(dataset).__name__}",
             value=dataset,
             remedy="wrap columns: datasets.Dataset.from_dict(...)",
         )
     path = Path(dataset)
     if path.is_dir():
-        return _open_saved(path, streaming) or _open_files(_files_of(path), streaming), str(dataset)
+        return reader.open(saved_files(path) or _files_of(path)), str(dataset)
     if path.is_file():
-        return _open_files({"train": [path]}, streaming), str(dataset)
-    is_local = kind_of(path) in SUFFIXES or path.is_absolute() or str(dataset).startswith(".")
-    if is_local or str(dataset).count("/") > 1:
-        raise DataError(f"there is no such file or folder (looked in {Path.cwd()})", where=path)
-    return _open_hub(str(dataset), streaming), str(dataset)
-
-
-def _open_hub(name: str, streaming: bool) -> Mapping[str, Any]:
-    from datasets import load_dataset
-    from datasets.exceptions import DatasetsError
-
-    try:
-        loaded: Mapping[str, Any] = load_dataset(name, streaming=streaming)
-    except (DatasetsError, OSError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise DataError(
-            f"is neither a file or folder here nor a data set that the Hub returns: {reason}",
-            option="dataset",
-            value=name,
-        ) from error
-    return loaded
-
-
-def _open_saved(folder: Path, streaming: bool) -> Mapping[str, Any]:
-    """Open a folder that `save_to_disk` wrote; return nothing for another folder."""
-    has_splits = (folder / "dataset_dict.json").is_file()
-    if not has_splits and not (folder / "dataset_info.json").is_file():
-        return {}
-    from datasets import load_from_disk
-
-    loaded: Any = load_from_disk(os.fspath(folder))
-    saved = dict(loaded) if has_splits else {"train": loaded}
-    if streaming:
-        saved = {name: split.to_iterable_dataset() for name, split in saved.items()}
-    return saved
-
-
-def _open_files(files: Mapping[str, list[Path]], streaming: bool) -> Mapping[str, Any]:
-    """Open the files of each split; only a training split can be streamed."""
-    return {
-        role: stream_files(paths) if streaming and role == "train" else read_files(paths)
-        for role, paths in files.items()
-    }
+        return reader.open({"train": [path]}), str(dataset)
+    check_not_a_path(os.fspath(dataset))
+    return load_from_hub(str(dataset), reader.streaming), str(dataset)
 
 
 def _files_of(folder: Path) -> dict[str, list[Path]]:

@@ -11,7 +11,15 @@ from typing import Any, Unpack
 
 import torch
 
-from ..data import DataSource, Splits, hold_out, open_splits, texts_of
+from ..data import (
+    DataSource,
+    Splits,
+    hold_out,
+    open_splits,
+    texts_of,
+    with_whole_labels,
+    without_missing,
+)
 from ..errors import DataError, Option
 from ..files import STDIN, locked, sha256_of
 from ..formats import read_vectors
@@ -113,7 +121,12 @@ def _tuned(
 
 def _open_splits(dataset: DataSource, settings: Settings) -> Splits:
     """Open a data set, check its columns, and hold out a validation split where there is none."""
-    splits = open_splits(dataset, settings.streaming)
+    splits = open_splits(
+        dataset, settings.streaming, delimiter=settings.delimiter, encoding=settings.encoding
+    )
+    splits = without_missing(splits, settings.text, settings.label, settings.missing)
+    if not splits.streamed:
+        splits = with_whole_labels(splits, settings.label)
     if not splits.streamed:  # checked before holding out changes the numbers of examples
         texts_of(splits.train, settings.text, f"{splits.name} (train)")
         ignored = settings.ignore_label

@@ -15,6 +15,7 @@ from ..data import (
     class_names,
     has_hidden_labels,
     ignored_labels,
+    similar_labels,
     texts_of,
 )
 from ..errors import DataError
@@ -42,7 +43,7 @@ class Prepared:
             with the words that training did not see.
         unseen: the rows of those words.
         sha256: a hash of the encoded data: a run resumes on the same data only.
-        warnings: what is odd about the labels.
+        warnings: what to report about the data.
     """
 
     task: Task
@@ -96,8 +97,9 @@ def prepare(
                 where=names[name],
                 remedy="pass a split with labels",
             )
-    sha256, odd = _sha256(train_data, *held_out.values()), _odd_labels(task, train_data)
-    return Prepared(task, vocab, source, held_out, unseen, sha256, odd)
+    sha256, similar = _sha256(train_data, *held_out.values()), similar_labels(task.labels)
+    warnings = [*splits.notes, *([similar] if similar else []), *_odd_labels(task, train_data)]
+    return Prepared(task, vocab, source, held_out, unseen, sha256, warnings)
 
 
 #: The task, the vocabulary, what makes the source of steps, and what identifies the data.

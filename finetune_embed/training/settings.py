@@ -84,6 +84,18 @@ class Settings:
     ignore_label: str | int | None = setting(
         None, "Label, besides -100, that is neither trained on nor scored."
     )
+    delimiter: str | None = setting(
+        None, "What is between the fields of CSV and TSV files; found when left out."
+    )
+    encoding: str | None = setting(
+        None, "Encoding of CSV and TSV files, such as cp1252; found when left out."
+    )
+    missing: str = setting(
+        "drop",
+        "Leave out examples without a text or a label, or keep a missing text as an empty one.",
+        Choice(("drop", "keep")),
+        error=DataError,
+    )
     streaming: bool = setting(False, "Stream the training data, and never hold all of it.", Flag())
     validation: float = setting(
         0.1,
@@ -309,6 +321,9 @@ class Keywords(TypedDict, total=False):
     label: str
     task: str | None
     ignore_label: str | int | None
+    delimiter: str | None
+    encoding: str | None
+    missing: str
     streaming: bool
     validation: float
     member: str | None

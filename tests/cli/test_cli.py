@@ -183,7 +183,7 @@ BAD_INPUT = {
     ),
     "no column": (
         ("train", "--vectors", VECTORS, "--data", REVIEWS, "-o", "out", "--text", "body"),
-        "there is no column 'body'; choose from 'text', 'label': --text ...",
+        "there is no column 'body'; choose from 'text', 'label', such as --text text",
     ),
     "no strategy": (
         ("train", "--vectors", VECTORS, "--data", REVIEWS, "-o", "out", "--strategy", "Frieze"),

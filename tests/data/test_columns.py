@@ -52,6 +52,6 @@ def test_invalid_texts():
         texts_of(dataset, "text", "here")
     with pytest.raises(DataError, match=r"4 of 4 examples have no text in 'n', .* 0 \(.*\): 1;"):
         texts_of(dataset, "n", "here")
-    message = r"here: there is no column 'body'; choose from 'text', 'n': text=\.\.\."
+    message = r"here: there is no column 'body'; choose from 'text', 'n', such as text='text'"
     with pytest.raises(DataError, match=message):
         texts_of(dataset, "body", "here")

@@ -83,15 +83,14 @@ def test_class_labels_of_another_split_are_matched_by_name_not_by_number():
     [
         (["pos", "odd", "x"], "2 of 3", 1, "odd"),
         (["pos", None], "1 of 2", 1, None),
-        ([["pos"], ["neg"]], "2 of 2", 0, ["pos"]),
+        ([["pos"], []], "2 of 2", 0, ["pos"]),
     ],
 )
 def test_labels_that_the_training_split_lacks(lists, values, counts, first, value):
     given = [["neg", one] for one in values] if lists else values
     message = (
         rf"data \(test\): {counts} examples have a label that is not among the 2 of the training "
-        rf"split, the first is example {first} \(counted from 0\): .*; remove them with "
-        r"dataset\.filter"
+        rf"split, the first is example {first} \(counted from 0\): "
     )
     if lists:
         with pytest.raises(DataError, match=message) as raised:
@@ -181,7 +180,7 @@ def test_examples_are_counted_before_any_is_held_out():
 
 def test_a_missing_column():
     dataset = Dataset.from_dict({"text": ["a"]})
-    message = r"data \(train\): there is no column 'label'; choose from 'text': label=\.\.\."
+    message = r"data \(train\): there is no column 'label'; choose from 'text'$"
     for read in (distinct_classes, distinct_labels, label_lists):
         with pytest.raises(DataError, match=message):
             read(dataset, "label", TRAIN)

@@ -54,14 +54,14 @@ GOOD = "text,label\n" + "a king,x\nthe queen,y\n" * 10
 @follows("data/columns.py", "there is no column")
 def test_a_missing_column(table, train, csv):
     dataset = Dataset.from_dict({"body": ROWS["text"], "stars": ROWS["label"]})
-    with pytest.raises(DataError, match=r"; choose from 'body', 'stars': text=\.\.\.$"):
+    with pytest.raises(DataError, match=r"; choose from 'body', 'stars', such as text='body'$"):
         tune(table, dataset)
-    with pytest.raises(DataError, match=r"; choose from 'body', 'stars': label=\.\.\.$"):
+    with pytest.raises(DataError, match=r"; choose from 'body', 'stars', such as label='stars'$"):
         tune(table, dataset, text="body")
     tune(table, dataset, text="body", label="stars")
     path = csv(GOOD.replace("text,label", "body,stars"))
-    assert "; choose from 'body', 'stars': --text ..." in train(path)
-    assert "; choose from 'body', 'stars': --label ..." in train(path, "--text", "body")
+    assert "; choose from 'body', 'stars', such as --text body" in train(path)
+    assert "; choose from 'body', 'stars', such as --label stars" in train(path, "--text", "body")
     train(path, "--text", "body", "--label", "stars", "--json")
 
 
@@ -75,11 +75,11 @@ def test_columns_of_different_kinds(table):
 
 @follows("data/columns.py", "examples have {fault}")
 def test_examples_without_a_text_in_a_data_set(table):
-    rows = {"text": [*ROWS["text"], None], "label": [*ROWS["label"], "x"]}
+    rows = {"text": [*ROWS["text"], "a man"], "label": [*ROWS["label"], None]}
     dataset = Dataset.from_dict(rows)
     with pytest.raises(DataError, match=r"; remove them with dataset\.filter\(\.\.\.\)$"):
-        tune(table, dataset)
-    tune(table, dataset.filter(lambda example: example["text"] is not None))
+        tune(table, dataset, missing="keep")
+    tune(table, dataset.filter(lambda example: example["label"] is not None), missing="keep")
 
 
 @follows("data/columns.py", "examples have {fault}")
@@ -87,22 +87,41 @@ def test_examples_without_a_label_in_a_file(table, train, csv):
     path = csv(GOOD + "a man,\n")
     message = r"data\.csv:22: 1 of 21 examples have .*; remove them from the file$"
     with pytest.raises(DataError, match=message):
-        tune(table, path)
-    assert "data.csv:22: 1 of 21 examples have a label in 'label' that is not" in train(path)
+        tune(table, path, missing="keep")
+    shown = train(path, "--missing", "keep")
+    assert "data.csv:22: 1 of 21 examples have a label in 'label' that is not" in shown
     lines = path.read_text().splitlines(keepends=True)
     del lines[21]
     path.write_text("".join(lines))
-    tune(table, path)
-    train(path, "--json")
+    tune(table, path, missing="keep")
+    train(path, "--missing", "keep", "--json")
 
 
 @follows("data/columns.py", "examples have {fault}")
-def test_examples_without_a_text_in_a_saved_data_set(train, tmp_path, csv):
-    rows = {"text": [*ROWS["text"], None], "label": [*ROWS["label"], "x"]}
-    Dataset.from_dict(rows).save_to_disk(tmp_path / "saved")
-    shown = train(tmp_path / "saved")
-    assert "; write the others to a file and pass it: --data ..." in shown
-    train(csv(GOOD), "--json")
+def test_numbers_instead_of_texts(table, train, csv):
+    columns = {"id": [1, 2] * 10, **ROWS}
+    with pytest.raises(DataError, match=r"20 of 20 .*; choose another column: text='text'$"):
+        tune(table, Dataset.from_dict(columns), text="id")
+    tune(table, Dataset.from_dict(columns), text="text")
+    path = csv(
+        '{"id": 1, "text": "a", "label": "x"}\n{"id": 2, "text": "b", "label": "y"}\n' * 9,
+        "data.jsonl",
+    )
+    assert "; choose another column: --text text" in train(path, "--text", "id")
+    train(path, "--text", "text", "--json")
+
+
+@follows("data/missing.py", "examples have {_WORDS[kind]} in")
+def test_a_column_without_any_value(table, train, csv):
+    path = csv("title,text,label\n" + "NA,a king,x\n,the queen,y\n" * 10)
+    message = r"all 20 examples have no text in 'title'; choose another column: text='text'$"
+    with pytest.raises(DataError, match=message):
+        tune(table, path, text="title")
+    tune(table, path, text="text")
+    assert "no text in 'title'; choose another column: --text text" in train(
+        path, "--text", "title"
+    )
+    train(path, "--text", "text", "--json")
 
 
 @follows("data/columns.py", "examples have {fault}")

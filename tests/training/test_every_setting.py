@@ -60,7 +60,7 @@ def test_the_keywords_are_the_settings():
     assert types == {name: one.type for name, one in FIELDS.items()}
     assert list(types) == list(FIELDS)
     assert Keywords.__required_keys__ == frozenset()
-    assert len(FIELDS) == 40
+    assert len(FIELDS) == 43
 
 
 @pytest.mark.parametrize(
@@ -104,6 +104,7 @@ def test_the_names_of_choices_are_those_that_exist():
     choices = {name: check.names for name, check in CHECKED.items() if isinstance(check, Choice)}
     assert choices == {
         "task": tuple(TASKS),
+        "missing": ("drop", "keep"),
         "schedule": tuple(SCHEDULES),
         "mixed_precision": ("no", "bf16", "fp16"),
     }
@@ -165,7 +166,7 @@ def illegal_values(name: str) -> st.SearchStrategy[Any]:
 
 def test_the_number_of_settings_with_a_range():
     kinds = [type(check) for check in CHECKED.values()]
-    assert [kinds.count(kind) for kind in (WholeNumber, Number, Choice, Flag)] == [10, 7, 3, 4]
+    assert [kinds.count(kind) for kind in (WholeNumber, Number, Choice, Flag)] == [10, 7, 4, 4]
 
 
 @pytest.mark.parametrize("name", CHECKED)
@@ -224,7 +225,7 @@ def test_every_option_of_train_comes_from_a_setting():
     options = options_of("train")
     own = {"config", "vectors", "data", "quiet", "as_json"}
     assert options.keys() - own == OPTIONS.keys()
-    assert len(OPTIONS) == 36
+    assert len(OPTIONS) == 39
     assert FIELDS.keys() - OPTIONS.keys() == {"vocab", "embedding", "loss_fn", "progress"}
     for name, one in OPTIONS.items():
         option = options[name]
@@ -259,6 +260,9 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "label": ("stars", "stars"),
     "task": ("tagging", "tagging"),
     "ignore_label": ("-1", "-1"),
+    "delimiter": ("tab", "tab"),
+    "encoding": ("cp1252", "cp1252"),
+    "missing": ("keep", "keep"),
     "validation": ("0.25", 0.25),
     "member": ("v.txt", "v.txt"),
     "tokenizer": ("cased", "cased"),
@@ -528,7 +532,7 @@ OBJECTS: dict[str, tuple[dict[str, Any], str]] = {
                 {"body": ["good1", "bad1"] * 9, "stars": [1, 0] * 9}
             )
         },
-        "--data 'a Dataset' is neither a file or folder here nor a data set",
+        "a Dataset: there is no such file or folder",
     ),
 }
 

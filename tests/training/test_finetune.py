@@ -1176,7 +1176,7 @@ def test_a_loss_that_is_not_finite_is_an_error_and_leaves_the_last_good_checkpoi
         ({"strategy": "Thaw"}, "no strategy is called 'Thaw'"),
         ({"tokenizer": "bpe"}, "tokenizer='bpe' is not a known tokenizer"),
         ({"oov": "random"}, "oov='random' is not a start value"),
-        ({"text": "txt"}, "there is no column 'txt'; choose from 'text', 'label': text="),
+        ({"text": "txt"}, "there is no column 'txt'; choose from 'text', 'label', such as text="),
         ({"label": "y"}, "there is no column 'y'"),
         ({"vectors": "absent.txt"}, "absent.txt: no such file"),
         ({"dataset": "absent.csv"}, "absent.csv: there is no such file or folder"),

@@ -1,0 +1,107 @@
+"""The first sheet of an Excel workbook, `.xlsx`."""
+
+from __future__ import annotations
+
+import datetime
+import warnings
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import DataError, missing_extra
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["read_excel"]
+
+ROWS = 1 << 20  # of a sheet, the maximum of Excel
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others can expand without bounds
+
+
+def read_excel(path: Path) -> tuple[pl.DataFrame, list[int], tuple[str, ...]]:
+    """Read the first sheet of a workbook; its first row that is not empty has the names.
+
+    Cells of formulas have the values that were saved with them. A column of texts and other values
+    is read as texts.
+
+    Returns:
+        The examples, the row of each in the sheet, and what to report.
+
+    Raises:
+        DataError: the workbook is damaged, or a row has more cells than the header.
+        MissingPackageError: openpyxl is not installed.
+    """
+    import polars as pl
+
+    try:
+        import openpyxl
+    except ImportError as error:
+        raise missing_extra("openpyxl", "excel") from error
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if any(one.compress_type not in _METHODS for one in archive.infolist()):
+                raise ValueError("it is compressed in a way that Excel does not use")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            book = openpyxl.load_workbook(path.open("rb"), read_only=True, data_only=True)
+            sheets = book.sheetnames
+            rows = list(_filled(book.worksheets[0].iter_rows(values_only=True)))
+            book.close()
+    except (DataError, MemoryError):
+        raise
+    except Exception as error:  # openpyxl raises anything for a damaged workbook
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise DataError(f"this workbook cannot be read: {reason}", where=path) from error
+    if not rows:
+        raise DataError(f"the sheet {sheets[0]!r} is empty", where=path)
+    (header, names), *rows = rows
+    where = f"{path} row {header}"
+    columns = ["" if name is None else str(name) for name in names]
+    twice = next((name for name in columns if name and columns.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(f"two columns have the name {twice!r}", where=where, value=twice)
+    for number, row in rows:
+        if len(row) > len(columns):
+            raise DataError(
+                f"there are {len(row):,} cells here, and {len(columns):,} in the header",
+                where=f"{path} row {number}",
+            )
+    cells = [[row[at] if at < len(row) else None for _, row in rows] for at in range(len(columns))]
+    named = {name: _column(values) for name, values in zip(columns, cells, strict=True) if name}
+    note = f"{path.name} is read from its first sheet, {sheets[0]!r}"
+    return pl.DataFrame(named), [n for n, _ in rows], (note,) if len(sheets) > 1 else ()
+
+
+def _filled(rows: Iterator[Sequence[Any]]) -> Iterator[tuple[int, list[Any]]]:
+    """Yield the rows with a value, with their numbers, up to the last value."""
+    for number, row in enumerate(rows, 1):
+        if number > ROWS:
+            raise ValueError(f"it has more than {ROWS:,} rows")
+        values = [None if value in ("", "#N/A") else value for value in row]
+        while values and values[-1] is None:
+            values.pop()
+        if values:
+            yield number, values
+
+
+def _column(values: list[Any]) -> pl.Series:
+    """Return the values of a column, all of one type."""
+    import polars as pl
+
+    kinds = {type(value) for value in values} - {type(None)}
+    if kinds <= {int, float} and all(value == int(value) for value in values if value is not None):
+        return pl.Series(values=[None if v is None else int(v) for v in values], dtype=pl.Int64)
+    if kinds <= {int, float}:
+        return pl.Series(values=values, dtype=pl.Float64)
+    if kinds == {bool}:
+        return pl.Series(values=values, dtype=pl.Boolean)
+    return pl.Series(values=[None if v is None else _as_text(v) for v in values], dtype=pl.String)
+
+
+def _as_text(value: Any) -> str:
+    """Return a cell as a text; whole numbers are floats in some workbooks."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return value.isoformat() if isinstance(value, (datetime.date, datetime.time)) else str(value)

@@ -1,0 +1,89 @@
+"""Names of data sets on the Hugging Face Hub, and mistyped paths that look like one."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import DataError, Option
+
+__all__ = ["check_not_a_path", "load_from_hub"]
+
+#: `name` or `owner/name`, where the name does not end like that of a file.
+_HUB_NAME = re.compile(r"(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*", re.ASCII)
+_FILE_SUFFIX = re.compile(r"\.[A-Za-z]\w*$")
+_TIMEOUT = 10  # seconds
+
+
+def check_not_a_path(name: str) -> None:
+    """Check that a name of which there is no file or folder can be one on the Hub.
+
+    Raises:
+        DataError: it looks like a path: of a file, in a folder that exists, or nearly that of a
+            file or folder here.
+    """
+    path = Path(name)
+    can_be_on_hub = bool(_HUB_NAME.fullmatch(name)) and not _FILE_SUFFIX.search(name)
+    near = _near(path, name)
+    if can_be_on_hub and not ("/" in name and path.parent.is_dir()) and near is None:
+        return
+    parent = path.parent
+    while not parent.is_dir() and parent != parent.parent:
+        parent = parent.parent
+    if parent != path.parent:
+        where = f"; there is no folder {path.parent}"
+    else:
+        where = "" if path.is_absolute() else f" (looked in {Path.cwd()})"
+    raise DataError(
+        f"there is no such file or folder{where}",
+        where=name,
+        remedy=None if near is None else ("did you mean ", Option("dataset", near), "?"),
+    )
+
+
+def _near(path: Path, name: str) -> str | None:
+    """Return the path of a file or folder whose name differs a little."""
+    if name.startswith("~") and os.path.exists(os.path.expanduser(name)):
+        return os.path.expanduser(name)
+    try:
+        names = os.listdir(path.parent)
+    except OSError:
+        return None
+    same_stem = [one for one in names if one.split(".")[0] == path.name]
+    close = same_stem[:1] or difflib.get_close_matches(path.name, names, 1, 0.8)
+    return str(path.parent / close[0]) if close else None
+
+
+def load_from_hub(name: str, streaming: bool) -> Mapping[str, Any]:
+    """Return a data set of the Hub, after asking once whether there is one of that name.
+
+    Raises:
+        DataError: the Hub has none, or cannot be reached, or the data set cannot be loaded.
+    """
+    from datasets import config, load_dataset
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    cached = Path(config.HF_DATASETS_CACHE) / name.replace("/", "___")
+    try:
+        if not cached.is_dir():
+            HfApi(endpoint=config.HF_ENDPOINT).dataset_info(name, timeout=_TIMEOUT)
+        loaded: Mapping[str, Any] = load_dataset(name, streaming=streaming)
+    except RepositoryNotFoundError as error:
+        raise DataError(
+            "is neither a file or folder here nor a data set on the Hub",
+            option="dataset",
+            value=name,
+        ) from error
+    except Exception as error:  # of the network libraries, whatever they are
+        reason = str(error).strip().split("\n")[0][:200] or type(error).__name__
+        raise DataError(
+            f"is neither a file or folder here nor a data set that the Hub returns: {reason}",
+            option="dataset",
+            value=name,
+        ) from error
+    return loaded

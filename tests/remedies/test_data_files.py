@@ -1,0 +1,93 @@
+"""The remedies for files of data sets are followed."""
+
+from __future__ import annotations
+
+import pytest
+from following import follows
+
+from finetune_embed import DataError
+from finetune_embed.data import open_splits
+
+ROWS = "text,label\ngrüße,x\nnaïve tree,y\n"
+
+
+def texts(path, **options: object) -> list[str]:
+    return open_splits(path, **options).train["text"]
+
+
+@follows("data/csv_layout.py", "is not one ASCII character")
+@pytest.mark.parametrize("delimiter", ["::", "§", '"', "", "\n"])
+def test_a_delimiter_that_cannot_be_one(tmp_path, delimiter):
+    (tmp_path / "a.csv").write_text("text;label\na, b;x\n")
+    with pytest.raises(DataError, match=r"; pass delimiter=';', or leave it out$"):
+        open_splits(tmp_path / "a.csv", delimiter=delimiter)
+    assert texts(tmp_path / "a.csv", delimiter=";") == texts(tmp_path / "a.csv") == ["a, b"]
+
+
+@follows("data/text_encoding.py", "is not an encoding that Python knows")
+@pytest.mark.parametrize("encoding", ["cp125", "base64", "x\0", "été"])
+def test_an_encoding_that_does_not_exist(tmp_path, encoding):
+    (tmp_path / "a.csv").write_bytes(ROWS.encode("cp1252"))
+    with pytest.raises(DataError, match=r"; pass one, such as encoding='cp1252'$"):
+        open_splits(tmp_path / "a.csv", encoding=encoding)
+    assert texts(tmp_path / "a.csv", encoding="cp1252") == ["grüße", "naïve tree"]
+
+
+@follows("data/text_encoding.py", "is not the encoding of this line")
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "utf-16"])
+def test_an_encoding_that_is_not_that_of_the_file(tmp_path, encoding):
+    (tmp_path / "a.csv").write_bytes(ROWS.encode("cp1252"))
+    message = rf"a\.csv:\d+: encoding='{encoding}' is not the encoding of this line; name the "
+    with pytest.raises(DataError, match=message + r"right one, or leave encoding out$"):
+        open_splits(tmp_path / "a.csv", encoding=encoding)
+    assert texts(tmp_path / "a.csv", encoding="latin-1") == ["grüße", "naïve tree"]
+    assert texts(tmp_path / "a.csv") == ["grüße", "naïve tree"]
+
+
+@follows("data/text_encoding.py", "contradicts the byte order mark")
+@pytest.mark.parametrize(("stated", "given"), [("utf-8-sig", "cp1252"), ("utf-16", "utf-8")])
+def test_an_encoding_that_contradicts_the_file(tmp_path, stated, given):
+    (tmp_path / "a.csv").write_bytes(ROWS.encode(stated))
+    with pytest.raises(DataError, match=r"; leave encoding out$"):
+        open_splits(tmp_path / "a.csv", encoding=given)
+    assert texts(tmp_path / "a.csv") == ["grüße", "naïve tree"]
+
+
+@follows("data/text_encoding.py", "this looks like UTF-16 without")
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf16_without_a_byte_order_mark(tmp_path, encoding):
+    (tmp_path / "a.csv").write_bytes(ROWS.encode(encoding))
+    with pytest.raises(DataError, match=rf"; pass encoding='{encoding}'$"):
+        open_splits(tmp_path / "a.csv")
+    assert texts(tmp_path / "a.csv", encoding=encoding) == ["grüße", "naïve tree"]
+
+
+@follows("data/text_encoding.py", "this line is not UTF-8")
+@pytest.mark.parametrize(
+    ("words", "encoding"),
+    [("хорошая книга", "cp1251"), ("素晴らしい本", "shift-jis"), ("很好的书", "gbk")],
+)
+def test_an_encoding_that_is_not_clear(tmp_path, words, encoding):
+    (tmp_path / "a.csv").write_bytes(f"text,label\n{words},x\n{words},y\n".encode(encoding))
+    with pytest.raises(DataError, match=r"a\.csv:2: .*name the encoding of the file: encoding="):
+        open_splits(tmp_path / "a.csv")
+    assert texts(tmp_path / "a.csv", encoding=encoding) == [words, words]
+
+
+@follows("data/csv_scan.py", "there are {fields:,} fields here")
+def test_a_field_that_holds_the_delimiter(tmp_path):
+    (tmp_path / "a.csv").write_text("text,label\na,x\na, b,y\n")
+    with pytest.raises(DataError, match=r'a\.csv:3: .*; quote a field that .*: "a, b"$'):
+        open_splits(tmp_path / "a.csv")
+    (tmp_path / "a.csv").write_text('text,label\na,x\n"a, b",y\n')
+    assert texts(tmp_path / "a.csv") == ["a", "a, b"]
+
+
+@follows("data/hub.py", "there is no such file or folder")
+@pytest.mark.parametrize("name", ["reveiws.csv", "reviews", "review.csv", "Reviews.tsv"])
+def test_a_name_that_is_nearly_that_of_a_file(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "reviews.csv").write_text(ROWS)
+    with pytest.raises(DataError, match=r"looked in .*\); did you mean dataset='reviews\.csv'\?$"):
+        open_splits(name)
+    assert len(texts("reviews.csv")) == 2
