@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -20,9 +21,11 @@ from torch import nn
 
 from ...errors import DataError, Option, VectorFileError
 from ...files import atomic_folder, errors_of_writing, remove_own_folder
+from ...formats.common.run_folder import STATE
 from ..runtime.interrupts import Interrupts
 from .file_names import CHECKPOINT_FILES
 from .record import check_same
+from .stored import DAMAGE
 
 __all__ = [
     "Checkpoints",
@@ -151,13 +154,14 @@ def save_checkpoint(
         for i, entries in state["state"].items()
         for name, value in entries.items()
     }
-    state_of_run = {
+    state_of_run: dict[str, Any] = {
         "progress": asdict(progress),
         "identity": identity,
         "param_groups": state["param_groups"],
         "scaler": scaler or {},
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
+        "tensors": [_sizes(one) for one in (tensors, best, model.state_dict())],
     }
     path = output_dir / f"checkpoint-{progress.epoch}-{progress.step}"
     before = None if first else latest_checkpoint(output_dir)
@@ -171,7 +175,8 @@ def save_checkpoint(
             else:
                 save_file(_owned(best), folder / "best.safetensors")
             save_file(tensors, folder / "optimizer.safetensors")
-            (folder / "state.json").write_text(json.dumps(state_of_run, indent=1), "utf-8")
+            state_of_run["sha256"] = _sha256(state_of_run)
+            (folder / STATE).write_text(json.dumps(state_of_run, indent=1), "utf-8")
             if _is_ours(path):
                 _remove(path)
     except (SafetensorError, VectorFileError) as error:
@@ -223,7 +228,7 @@ def _is_ours(path: Path) -> bool:
     """Return whether a folder is a checkpoint of ours, not of another library's trainer."""
     if _NAME.fullmatch(path.name) is None or os.path.islink(path):
         return False
-    return all(os.path.isfile(path / name) for name in ("state.json", "best.safetensors"))
+    return all(os.path.isfile(path / name) for name in (STATE, "best.safetensors"))
 
 
 def remove_checkpoints(output_dir: Path, keep: Path | None = None) -> None:
@@ -266,26 +271,32 @@ def load_checkpoint(
         DataError: the checkpoint is damaged, or was written with other settings or another head.
     """
     try:
-        found = json.loads((path / "state.json").read_text("utf-8"))
-        groups, threads = found["param_groups"], int(found["threads"])
-        progress, before = Progress(**found["progress"]), dict(found["identity"])
-        scaler = dict(found["scaler"])
-        saved = load_file(path / "optimizer.safetensors")
-        best = load_file(path / "best.safetensors")
-        weights = load_file(path / "model.safetensors")
-    except (OSError, ValueError, LookupError, TypeError, SafetensorError) as error:
+        found = json.loads((path / STATE).read_bytes())
+        if found.pop("sha256") != _sha256(found):
+            raise ValueError(f"{STATE} was changed or is damaged")
+        progress, before = Progress(**found["progress"]), found["identity"]
+        saved, best, weights = (
+            load_file(path / f"{name}.safetensors") for name in ("optimizer", "best", "model")
+        )
+        if found["tensors"] != [_sizes(tensors) for tensors in (saved, best, weights)]:
+            raise ValueError("its tensors have other names, sizes or types than were written")
+        state: dict[int, Tensors] = {}
+        for name, value in saved.items():
+            index, _, entry = name.partition(".")
+            state.setdefault(int(index), {})[entry] = value
+    except (*DAMAGE, SafetensorError) as error:
         raise DataError(
-            f"the checkpoint cannot be read: {error}", where=path, remedy="remove it to start over"
+            f"the checkpoint cannot be read: {str(error) or type(error).__name__}",
+            where=path,
+            remedy="remove it to start over",
         ) from error
     check_same(path, before, identity)
-    state: dict[int, Tensors] = {}
-    for name, value in saved.items():
-        index, _, entry = name.partition(".")
-        state.setdefault(int(index), {})[entry] = value
     try:
+        if _sizes(weights) != _sizes(model.state_dict()):
+            raise ValueError("its weights have other names, sizes or types")
         model.load_state_dict(weights)
-        optimizer.load_state_dict({"state": state, "param_groups": groups})
-    except (RuntimeError, ValueError) as error:
+        optimizer.load_state_dict({"state": state, "param_groups": found["param_groups"]})
+    except DAMAGE as error:
         raise DataError(
             f"the checkpoint belongs to another model: {error}",
             where=path,
@@ -298,5 +309,18 @@ def load_checkpoint(
                 Option("resume", True),
             ),
         ) from error
-    torch.set_num_threads(threads)
-    return progress, best, scaler
+    torch.set_num_threads(found["threads"])
+    return progress, best, found["scaler"]
+
+
+def _sizes(tensors: Tensors) -> dict[str, str]:
+    """Return the type and the shape of each tensor."""
+    return {name: f"{value.dtype} {list(value.shape)}" for name, value in tensors.items()}
+
+
+def _sha256(state: dict[str, Any]) -> str:
+    """Return a hash of what a checkpoint has beside tensors, which is read only as it was written.
+
+    So wrong types in it need no checks of their own.
+    """
+    return hashlib.sha256(json.dumps(state).encode()).hexdigest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...formats.common.run_folder import CONFIG, RECORD, RUN_TABLE
+from ...formats.common.run_folder import CONFIG, RECORD, RUN_TABLE, STATE
 
 __all__ = [
     "CHECKPOINT_FILES",
@@ -28,7 +28,7 @@ TABLE, MODEL, TOKENIZER, WORDS = (
 FILES = (CONFIG, RECORD, METRICS, HISTORY, TABLE, MODEL, TOKENIZER, WORDS)
 #: The files of a checkpoint.
 CHECKPOINT_FILES = (
-    "state.json",
+    STATE,
     "model.safetensors",
     "best.safetensors",
     "optimizer.safetensors",

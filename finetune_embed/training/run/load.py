@@ -5,22 +5,34 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
-from safetensors import SafetensorError
+import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from ...embedding import to_embedding
 from ...errors import DataError, Either, Text
+from ...files import read_parquet
 from ...formats import load_safetensors
 from ...formats.common.run_folder import how_to_continue
 from ...vocabulary import Vocabulary
 from ..build_model import Head, build_model
-from ..settings import Settings
 from ..tasks import restore_task
-from .checkpoints import latest_checkpoint
+from .checkpoints import Tensors, latest_checkpoint
 from .file_names import CONFIG, FILES, HISTORY, METRICS, MODEL, RECORD, TABLE, TOKENIZER, WORDS
 from .folder import settle_run
 from .run import Run, contiguous_state
+from .stored import (
+    HISTORY_SHAPE,
+    METRICS_SHAPE,
+    RECORD_SHAPE,
+    check_shape,
+    is_number,
+    read_json,
+    reading,
+    settings_shape,
+)
 
 __all__ = ["load"]
 
@@ -36,40 +48,42 @@ def load(folder: str | os.PathLike[str], head: Head | None = None) -> Run:
         DataError: there is no finished run in the folder, or one of its files is damaged.
     """
     folder = Path(folder)
-    settle_run(folder)
-    missing = [name for name in FILES if not (folder / name).is_file()]
+    with reading(folder, "the folder cannot be read"):
+        settle_run(folder)
+        missing = [name for name in FILES if not (folder / name).is_file()]
+        unfinished = latest_checkpoint(folder) is not None
     if missing:
         remedy: Text = "pass the folder of a finished run"
         state = f"the folder has no {', '.join(missing)}" if folder.is_dir() else "no such folder"
-        if latest_checkpoint(folder) is not None:
+        if unfinished:
             state, remedy = "the folder holds an unfinished run", how_to_continue(folder)
         raise DataError(state, where=folder, remedy=remedy)
-    import polars as pl
-    import yaml
-    from polars.exceptions import PolarsError
-
-    damage = (PolarsError, SafetensorError, yaml.YAMLError)
-
-    try:
-        settings = dict(yaml.safe_load((folder / CONFIG).read_text("utf-8")))
-        record = json.loads((folder / RECORD).read_text("utf-8"))
-        metrics = json.loads((folder / METRICS).read_text("utf-8"))
-        history = [json.loads(line) for line in (folder / HISTORY).read_text("utf-8").splitlines()]
-        weights = load_file(folder / MODEL)
-        with open(folder / WORDS, "rb") as file:  # polars would take a path for a pattern
-            words = pl.read_parquet(file).to_dict(as_series=False)
+    settings = _settings_in(folder / CONFIG)
+    record = read_json(folder / RECORD, RECORD_SHAPE)
+    metrics = read_json(folder / METRICS, METRICS_SHAPE)
+    with reading(folder / HISTORY):
+        history = [json.loads(line) for line in (folder / HISTORY).read_bytes().splitlines()]
+        check_shape(history, HISTORY_SHAPE, "the history")
+    with reading(folder / RECORD):
         task = restore_task(record)
-        path, head_text = str(record["embedding"]), str(record["head"])
-        if absent := Settings().plain().keys() - settings.keys():
-            raise ValueError(f"{CONFIG} has no {', '.join(sorted(absent))}")
-        metrics["warnings"]  # raises if there are none
+        if not task.labels:
+            raise ValueError("it has no labels")
+    with reading(folder / METRICS):
+        for name in ("validation", "test"):
+            if name in metrics:
+                check_shape(metrics[name], {task.metric: is_number}, name)
         if metrics["validation"].get("threshold") != record.get("threshold"):
-            raise ValueError(f"{RECORD} and {METRICS} have different thresholds")
+            raise ValueError(f"it has another threshold than {RECORD}")
+    with reading(folder / MODEL):
+        weights = load_file(folder / MODEL)
+    with reading(folder / TABLE):
         table = load_safetensors(folder / TABLE)
+    with reading(folder / TOKENIZER):
         vocab = Vocabulary.load(folder / TOKENIZER)
+    with reading(folder / WORDS):
+        words = _words_in(folder / WORDS)
         vocab.counts[2:] = words["count"]
-    except (ValueError, LookupError, TypeError, OSError, *damage) as error:
-        raise DataError(f"a file of the run is damaged: {error}", where=folder) from error
+    path, head_text = record["embedding"], record["head"]
     embedding = to_embedding(table, vocab)
     if head is None and record["custom_head"]:
         raise DataError(
@@ -81,11 +95,72 @@ def load(folder: str | os.PathLike[str], head: Head | None = None) -> Run:
             ),
         )
     which = path.rpartition(".")[0]
+    if head is None:
+        with reading(folder / RECORD), torch.device("meta"):  # sizes first, memory later
+            sizes, _ = build_model(head_text, embedding, len(task.labels), which)
+        _check_fits(folder / MODEL, weights, _own_state(sizes))
     model, _ = build_model(head or head_text, embedding, len(task.labels), which)
-    try:
-        if other := weights.keys() ^ contiguous_state(model).keys():
-            raise RuntimeError(f"only one of the two has {', '.join(sorted(other))}")
+    _check_fits(folder / MODEL, weights, contiguous_state(model))
+    with reading(folder / MODEL):
         model.load_state_dict(weights, strict=False)  # tied weights are in the file once
-    except RuntimeError as error:
-        raise DataError(f"{MODEL} does not fit the head: {error}", where=folder) from error
+    with reading(folder / RECORD):
+        model.get_parameter(path)
     return Run(table, model.eval(), vocab, task, settings, record, metrics, history, words)
+
+
+def _settings_in(path: Path) -> dict[str, Any]:
+    """Return the settings in a `config.yaml`."""
+    import yaml
+
+    with reading(path):
+        settings: dict[str, Any] = yaml.safe_load(path.read_bytes())
+        check_shape(settings, settings_shape())
+    return settings
+
+
+def _words_in(path: Path) -> dict[str, list[Any]]:
+    """Return the columns of a `words.parquet`."""
+    import pyarrow.types as kinds
+
+    table = read_parquet(path, list(_COLUMNS))
+    for name, allowed in _COLUMNS.items():
+        kind, column = table.schema.field(name).type, table.column(name)
+        if not any(getattr(kinds, f"is_{one}")(kind) for one in allowed):
+            raise ValueError(f"the column {name} is of the type {kind}")
+        if column.null_count and "floating" not in allowed:
+            raise ValueError(f"the column {name} lacks {column.null_count:,} values")
+    words: dict[str, list[Any]] = table.to_pydict()
+    return words
+
+
+#: The columns of `words.parquet` and their types.
+_COLUMNS = {
+    "word": ("string", "large_string", "string_view"),
+    "count": ("integer",),
+    "found": ("string", "large_string", "string_view"),
+    "movement": ("floating",),
+    "cosine": ("floating",),
+}
+
+
+def _check_fits(path: Path, weights: Tensors, expected: Tensors) -> None:
+    """Check that a model has weights of the same names and sizes.
+
+    Raises:
+        DataError: it has not.
+    """
+    if other := weights.keys() ^ expected.keys():
+        what = f"only one of the two has {', '.join(sorted(other))}"
+    else:
+        sizes = {n: (tuple(weights[n].shape), tuple(expected[n].shape)) for n in expected}
+        what = "; ".join(
+            f"{n} is {ours}, not {its}" for n, (ours, its) in sizes.items() if ours != its
+        )
+    if what:
+        raise DataError(f"{MODEL} does not fit the head: {what}", where=path)
+
+
+def _own_state(model: nn.Module) -> Tensors:
+    """Return the state of a model that may be on `meta`, without a second name of tied weights."""
+    own = dict(model.named_parameters()).keys() | dict(model.named_buffers()).keys()
+    return {name: value for name, value in model.state_dict().items() if name in own}
