@@ -116,7 +116,7 @@ def test_a_folder_with_a_comparison(compare, command, tmp_path, how):
 
 
 @pytest.mark.slow
-@follows("training/run/record.py", "it was written with")
+@follows("training/run/record.py", '"it was written with ",')
 def test_a_comparison_with_other_settings(compare, command, tmp_path):
     compare(output_dir=tmp_path / "a", batch_size=8)
     other = {"output_dir": tmp_path / "a", "batch_size": 9}

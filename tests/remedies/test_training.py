@@ -291,7 +291,7 @@ def test_a_folder_with_an_unfinished_run(tune, train, tmp_path, monkeypatch, how
     assert train(f"--{how}") == ""
 
 
-@follows("training/run/record.py", "it was written with")
+@follows("training/run/record.py", '"it was written with ",')
 def test_a_run_with_other_settings(tune, train, tmp_path):
     tune(output_dir=tmp_path / "a", seed=1)
     message = message_of(DataError, lambda: tune(output_dir=tmp_path / "a", resume=True, seed=2))
