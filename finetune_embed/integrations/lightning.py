@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict, dataclass
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import nn
+from torch.utils.hooks import RemovableHandle
 
 from ..errors import StrategyError
 from ..optim import RowAdamW
@@ -26,7 +29,12 @@ class StrategyCallback(Callback):
             return RowAdamW(groups, max_grad_norm=1.0)
 
     Leave `gradient_clip_val` out of `Trainer`, which can't clip sparse gradients. Strategies that
-    need validation scores get what `validation_step` passes to `self.log`, once per epoch.
+    need validation scores get what `validation_step` passes to `self.log`, one record for each
+    epoch: the last.
+
+    With manual optimization, steps are those of the optimizer that holds the table, and a change
+    takes effect at the start of the next batch. Their number in the whole run is taken from how
+    often that optimizer has stepped so far.
 
     Args:
         strategy: the strategy that made the optimizer's groups.
@@ -36,15 +44,22 @@ class StrategyCallback(Callback):
     def __init__(self, strategy: Strategy, embedding: nn.Embedding) -> None:
         self.strategy, self.embedding = strategy, embedding
         self._scores: dict[int, dict[str, float]] = {}  # the record of each epoch that has one
+        self._steps = _Steps()
+        self._counting: RemovableHandle | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Keep the table's start, since Lightning loads checkpoints before it makes optimizers."""
         if stage == "fit":
             keep_start(self.embedding)
+            if trainer.global_step == 0:  # not a fit that goes on
+                self._steps, self._scores = _Steps(), {}
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Drop the start, if the fit ended before using it."""
+        """Drop the start, if the fit ended before using it, and stop counting steps."""
         forget_start(self.embedding)
+        if self._counting is not None:
+            self._counting.remove()
+            self._counting = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Check that an optimizer trains the table, that only it clips, and that scores will exist.
@@ -61,12 +76,23 @@ class StrategyCallback(Callback):
         ]
         for optimizer in with_table or trainer.optimizers:
             check_optimizer(optimizer, self.embedding, self.strategy)
-        if self.strategy.needs_scores and not trainer.enable_validation:
+        if len(with_table) > 1:
+            raise StrategyError(
+                f"the embedding {tuple(self.embedding.weight.shape)} is in {len(with_table)} "
+                "optimizers, so its steps are not defined",
+                value=len(with_table),
+                remedy="give the others the groups without it: [g for g in groups if g['name'] != "
+                "'embedding']",
+            )
+        self._counting = with_table[0].register_step_post_hook(self._count)
+        every, most = trainer.check_val_every_n_epoch or 1, trainer.max_epochs
+        never = most is not None and 0 <= most < every
+        if self.strategy.needs_scores and (never or not trainer.enable_validation):
             raise StrategyError(
                 f"{self.strategy} needs validation scores, and there will be none",
                 value=self.strategy,
                 remedy="add a validation_step to the module, and pass validation data: "
-                "trainer.fit(module, loader, validation_loader)",
+                "trainer.fit(module, loader, validation_loader), with check_val_every_n_epoch=1",
             )
         if trainer.gradient_clip_val and self.embedding.sparse:
             raise StrategyError(
@@ -77,6 +103,25 @@ class StrategyCallback(Callback):
                 f"RowAdamW(groups, max_grad_norm={trainer.gradient_clip_val})",
             )
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Open or freeze the table if the fit resumes in mid-epoch, which is no start of one.
+
+        Raises:
+            StrategyError: the checkpoint was saved before the validation at the end of its epoch,
+                which Lightning does not make up for, and the strategy needs its score.
+        """
+        done, every = trainer.current_epoch, trainer.check_val_every_n_epoch
+        due = done > 0 and every is not None and done % every == 0
+        if self.strategy.needs_scores and due and done - 1 not in self._scores:
+            raise StrategyError(
+                f"{self.strategy} needs the score of epoch {done}, which the checkpoint lacks, "
+                "since it was saved before the validation",
+                value=self.strategy,
+                remedy="resume from an earlier one, and save after the validation: "
+                "ModelCheckpoint(every_n_epochs=1)",
+            )
+        self.on_train_epoch_start(trainer, pl_module)
+
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Open or freeze the table for an epoch, if the strategy is timed by epoch."""
         if self.strategy.timing == "epoch":
@@ -84,21 +129,23 @@ class StrategyCallback(Callback):
                 self.embedding,
                 trainer.current_epoch,
                 model=pl_module,
-                scores=list(self._scores.values()),
+                scores=self._records(trainer),
             )
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Open or freeze the table for a step, if the strategy is timed by step."""
+        self._steps.batches += 1
         if self.strategy.timing == "step":
+            manual = not pl_module.automatic_optimization
             self.strategy.on_step_start(
                 self.embedding,
-                trainer.global_step,
+                self._steps.done if manual else trainer.global_step,
                 epoch=trainer.current_epoch,
-                total_steps=_total_steps(trainer),
+                total_steps=self._steps.total(trainer) if manual else _total_steps(trainer),
                 model=pl_module,
-                scores=list(self._scores.values()),
+                scores=self._records(trainer),
             )
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -128,12 +175,65 @@ class StrategyCallback(Callback):
         checkpoint["optimizer_states"] = [take(optimizer) for optimizer in trainer.optimizers]
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the records for a checkpoint."""
-        return {"scores": self._scores}
+        """Return the records and the count of steps for a checkpoint."""
+        return {"scores": self._scores, "steps": asdict(self._steps)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the records of a checkpoint."""
+        """Restore the records and the count of steps of a checkpoint."""
         self._scores = dict(state_dict["scores"])
+        self._steps = _Steps(**state_dict.get("steps", {}))
+
+    def _count(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        """Count a step of the table's optimizer."""
+        self._steps.count()
+
+    def _records(self, trainer: Trainer) -> list[dict[str, float]]:
+        """Return the record of each finished epoch, empty for one without validation."""
+        return [self._scores.get(epoch, {}) for epoch in range(trainer.current_epoch)]
+
+
+@dataclass
+class _Steps:
+    """The steps of the table's optimizer, with manual optimization.
+
+    Attributes:
+        done: finished steps.
+        batches: begun batches, over all epochs.
+        with_step: the number of batches with a step.
+        first: the number of the first of them, 0 if there is none.
+        last: the number of the last of them.
+    """
+
+    done: int = 0
+    batches: int = 0
+    with_step: int = 0
+    first: int = 0
+    last: int = 0
+
+    def count(self) -> None:
+        """Count a step in the current batch."""
+        self.done += 1
+        if self.last != self.batches:
+            self.with_step += 1
+            self.first, self.last = self.first or self.batches, self.batches
+
+    def total(self, trainer: Trainer) -> int | None:
+        """Return the steps of a whole fit, if the optimizer keeps stepping as often as so far.
+
+        None if the fit has no known end.
+        """
+        ends = []
+        most, epochs = trainer.max_steps, trainer.max_epochs
+        if most is not None and most >= 0:  # counts the steps of all optimizers
+            ends.append(self.done * most // max(1, trainer.global_step) if self.done else most)
+        if epochs is not None and epochs >= 0 and trainer.num_training_batches < math.inf:
+            left = int(trainer.num_training_batches) * epochs - self.last
+            if self.done:
+                gaps = self.with_step - 1
+                every = (self.last - self.first) / gaps if gaps else self.last
+                left = round(left // every * self.done / self.with_step)
+            ends.append(self.done + left)
+        return min(ends, default=None)
 
 
 def _total_steps(trainer: Trainer) -> int | None:

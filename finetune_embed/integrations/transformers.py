@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
 from typing import Any
 
 import torch
@@ -11,7 +13,7 @@ from transformers.trainer_utils import has_length
 
 from ..errors import StrategyError
 from ..optim import RowAdamW
-from ..strategies import Strategy, check_optimizer, is_timed
+from ..strategies import Strategy, check_optimizer, parts_of
 
 __all__ = ["StrategyCallback"]
 
@@ -34,8 +36,9 @@ class StrategyCallback(TrainerCallback):
     table without `sparse=True`; `RowAdamW` still updates by rows. (`Trainer` clips that norm to 1.0
     unless you pass `TrainingArguments(max_grad_norm=0)`.)
 
-    Strategies that need validation scores get the records of `trainer.evaluate`, one per epoch with
-    `eval_strategy="epoch"`.
+    Strategies that need validation scores get one record for each epoch, whatever the number of
+    evaluations and of evaluation sets: the last value of each metric. With several sets, a metric
+    is named with its set: `UnfreezeOnPlateau(metric="news_loss")`.
 
     Args:
         strategy: the strategy that made the optimizer's groups.
@@ -44,7 +47,7 @@ class StrategyCallback(TrainerCallback):
 
     def __init__(self, strategy: Strategy, embedding: nn.Embedding) -> None:
         self.strategy, self.embedding = strategy, embedding
-        self._begun: int | None = None  # begun epochs, if the data has no length
+        self._starts: list[int] | None = None  # the first step of each epoch of data without length
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
@@ -56,15 +59,13 @@ class StrategyCallback(TrainerCallback):
                 without a length, whose epochs `Trainer` does not record; or the strategy needs
                 scores and there will be none.
         """
-        self._begun = None if has_length(given["train_dataloader"]) else 0
-        if self.strategy.needs_scores and args.eval_strategy == "no":
-            raise StrategyError(
-                f"{self.strategy} needs validation scores, and there will be none",
-                value=self.strategy,
-                remedy="let the trainer evaluate: TrainingArguments(..., eval_strategy='epoch')",
-            )
-        by_epoch = self.strategy.timing == "epoch" and self.strategy.tunes
-        if self._begun is not None and state.global_step and by_epoch and is_timed(self.strategy):
+        self._starts = None if has_length(given["train_dataloader"]) else []
+        if self.strategy.needs_scores:
+            self._check_scores(args, state)
+        by_epoch = any(
+            part.timed and part.timing == "epoch" for part in parts_of(self.strategy) if part.tunes
+        )
+        if self._starts is not None and state.global_step and by_epoch:
             raise StrategyError(
                 f"{self.strategy} counts epochs, and for data without a length "
                 "transformers.Trainer does not record in which one it wrote a checkpoint",
@@ -84,14 +85,14 @@ class StrategyCallback(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
         """Open or freeze the table for an epoch, if the strategy is timed by epoch."""
-        if self._begun is not None:
-            self._begun += 1
+        if self._starts is not None:
+            self._starts.append(state.global_step)
         if self.strategy.timing == "epoch":
             self.strategy.on_epoch_start(
                 self.embedding,
                 self._epochs_of(state),
                 model=given["model"],
-                scores=_records_of(state),
+                scores=self._records_of(state),
             )
 
     def on_step_begin(
@@ -105,7 +106,7 @@ class StrategyCallback(TrainerCallback):
                 epoch=self._epochs_of(state),
                 total_steps=state.max_steps,
                 model=given["model"],
-                scores=_records_of(state),
+                scores=self._records_of(state),
             )
 
     def on_epoch_end(
@@ -123,9 +124,47 @@ class StrategyCallback(TrainerCallback):
 
     def _epochs_of(self, state: TrainerState) -> int:
         """Return the number of finished epochs."""
-        if self._begun is not None:  # here `state.epoch` is the share of all steps that are done
-            return self._begun - 1
+        if self._starts is not None:  # here `state.epoch` is the share of all steps that are done
+            return len(self._starts) - 1
         return int((state.epoch or 0) + 1e-6)
+
+    def _records_of(self, state: TrainerState) -> list[dict[str, float]]:
+        """Return the record of each finished epoch: the last value of each metric, if any."""
+        records: dict[int, dict[str, float]] = {}
+        for record in state.log_history:
+            if any(name.startswith("eval_") for name in record):
+                if self._starts is None:
+                    epoch = math.ceil(record["epoch"] - 1e-6) - 1
+                else:
+                    epoch = bisect_left(self._starts, record["step"]) - 1
+                records.setdefault(epoch, {}).update(record)  # before the first step: epoch -1
+        return [records.get(epoch, {}) for epoch in range(self._epochs_of(state))]
+
+    def _check_scores(self, args: TrainingArguments, state: TrainerState) -> None:
+        """Check that there will be scores, and that a checkpoint has those before it.
+
+        Raises:
+            StrategyError: there will be none; or `Trainer` saved by steps before it evaluated by
+                epochs, an evaluation that it does not make up for.
+        """
+        by_epoch, delay = args.eval_strategy == "epoch", args.eval_delay or 0
+        first = max(1 if by_epoch else state.eval_steps, delay)
+        most = state.num_train_epochs if by_epoch else state.max_steps
+        if args.eval_strategy == "no" or (self._starts is None and first > most):
+            raise StrategyError(
+                f"{self.strategy} needs validation scores, and there will be none",
+                value=self.strategy,
+                remedy="let the trainer evaluate: TrainingArguments(..., eval_strategy='epoch')",
+            )
+        at_end = by_epoch and self._starts is None and (state.epoch or 0) >= max(1, delay)
+        if at_end and float(state.epoch or 0).is_integer() and not self._records_of(state)[-1]:
+            raise StrategyError(
+                f"{self.strategy} needs the score of epoch {state.epoch:g}, which the checkpoint "
+                "lacks, since it was saved before the evaluation",
+                value=self.strategy,
+                remedy="resume from an earlier one, and save after the evaluation: "
+                "TrainingArguments(..., eval_strategy='epoch', save_strategy='epoch')",
+            )
 
 
 def _flush(optimizer: Any) -> None:
@@ -138,8 +177,3 @@ def _plain(optimizer: Any) -> torch.optim.Optimizer:
     """Return an optimizer without Accelerate's wrapper."""
     inner: torch.optim.Optimizer = getattr(optimizer, "optimizer", optimizer)
     return inner
-
-
-def _records_of(state: TrainerState) -> list[dict[str, float]]:
-    """Return the validation records so far, oldest first."""
-    return [record for record in state.log_history if any(k.startswith("eval_") for k in record)]

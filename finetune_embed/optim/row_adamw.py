@@ -83,6 +83,8 @@ class RowAdamW(PlainOptimizer):
         StrategyError: an option is out of its range. It is also a `ValueError`.
     """
 
+    applies_row_rules = True  #: for the check before a step of any optimizer
+
     def __init__(
         self,
         params: ParamsT,

@@ -1,6 +1,6 @@
 """Small classes that define which part of a model trains, when, and how fast."""
 
-from .base import STRATEGIES, Anchored, Composition, FullTune, Strategy, is_timed, parts_of
+from .base import STRATEGIES, Anchored, Composition, FullTune, Strategy, parts_of
 from .checks import check_moved, check_optimizer
 from .clock import Clock
 from .freezing import Freeze, HeadFirst, UnfreezeAfter, UnfreezeOnPlateau
@@ -45,7 +45,6 @@ __all__ = [
     "Words",
     "check_moved",
     "check_optimizer",
-    "is_timed",
     "lexicon_of",
     "model_layout",
     "parts_of",

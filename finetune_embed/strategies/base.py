@@ -27,7 +27,6 @@ __all__ = [
     "FullTune",
     "Strategy",
     "compose",
-    "is_timed",
     "named",
     "parse",
     "parts_of",
@@ -72,8 +71,9 @@ def named(strategy: type[S]) -> type[S]:
 class FullTune(Strategy):
     """Tune all rows of the table from the first step, at the rate of the rest of the model.
 
-    The identity of composition. Kim (2014) calls it *non-static*. Use it with plenty of training
-    data; with little, the table forgets what the vectors knew of the words in the data.
+    Combined with another strategy it adds nothing; with `Freeze` it is an error. Kim (2014) calls
+    it *non-static*. Use it with plenty of training data; with little, the table forgets what the
+    vectors knew of the words in the data.
     """
 
 
@@ -125,6 +125,10 @@ class Composition(Strategy):
         return "step" if any(part.timing == "step" for part in self.parts) else "epoch"
 
     @property
+    def timed(self) -> bool:
+        return any(part.timed for part in self.parts)
+
+    @property
     def tunes(self) -> bool:
         return all(part.tunes for part in self.parts)
 
@@ -145,22 +149,17 @@ def parts_of(strategy: Strategy) -> tuple[Strategy, ...]:
     return strategy.parts if isinstance(strategy, Composition) else (strategy,)
 
 
-def is_timed(strategy: Strategy) -> bool:
-    """Return whether what trains changes in the course of a run."""
-    return any(type(part).gate is not Strategy.gate for part in parts_of(strategy))
-
-
 def compose(*strategies: Strategy) -> Strategy:
-    """Return strategies as one; commutative, with `FullTune()` as the identity.
+    """Return strategies as one; commutative, with `FullTune()` as the identity except to `Freeze`.
 
     Raises:
-        StrategyError: a class is given twice, `Freeze` meets a strategy about the table, two parts
-            measure from where rows start, or a ramp counts in another unit than what opens the
-            table.
+        StrategyError: a class is given twice, `Freeze` meets a strategy about the table or
+            `FullTune`, two parts measure from where rows start, or a ramp counts in another unit
+            than what opens the table.
     """
-    parts = [part for s in strategies for part in parts_of(s) if part != FullTune()]
-    parts.sort(key=str)
-    for pair in combinations(parts, 2):
+    given = sorted((part for s in strategies for part in parts_of(s)), key=str)
+    parts = [part for part in given if part != FullTune()]
+    for pair in combinations(parts if all(part.tunes for part in parts) else given, 2):
         _check_pair(*pair)
     if not parts:
         return FullTune()
@@ -192,9 +191,9 @@ def _check_pair(a: Strategy, b: Strategy) -> None:
 
 
 def _concerns_table(strategy: Strategy) -> bool:
-    cls = type(strategy)
-    overrides = cls.gate is not Strategy.gate or cls.rows is not Strategy.rows
-    return overrides or strategy.rate(EMBEDDING, 0) != 1
+    has_rows = type(strategy).rows is not Strategy.rows
+    changes = strategy.timed or has_rows or strategy.rate(EMBEDDING, 0) != 1
+    return changes or strategy == FullTune()
 
 
 def _starts_shut(strategy: Strategy) -> bool:

@@ -184,7 +184,8 @@ def needed_scores(strategy: Strategy, clock: Clock) -> Sequence[Record]:
     """Return the validation records.
 
     Raises:
-        StrategyError: the hook was not given any, not even an empty list.
+        StrategyError: the hook was not given any, not even an empty list, or not one for each
+            finished epoch.
     """
     if clock.scores is None:
         raise StrategyError(
@@ -192,5 +193,13 @@ def needed_scores(strategy: Strategy, clock: Clock) -> Sequence[Record]:
             value=strategy,
             remedy="give the records so far, one for each epoch: "
             "strategy.on_epoch_start(embedding, epoch, scores=history)",
+        )
+    if len(clock.scores) != clock.epoch:
+        raise StrategyError(
+            f"{strategy} takes one validation record for each finished epoch, and there are "
+            f"{len(clock.scores)} after {clock.epoch}",
+            value=len(clock.scores),
+            remedy="keep the last record of each epoch, {} for one without validation: "
+            "strategy.on_epoch_start(embedding, len(history), scores=history)",
         )
     return clock.scores

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import torch
@@ -10,11 +10,12 @@ from torch import nn
 
 from ..errors import StrategyError
 from .clock import Clock
-from .layout import EMBEDDING, model_layout
+from .layout import EMBEDDING, Part, model_layout
 from .row_rules import rule_of
-from .weights import table_weight
+from .watch import Watch, freeze_bits, put_watch, was_seen
+from .weights import check_not_renormed, table_weight
 
-__all__ = ["apply_gates", "attach_gate", "gate_of", "open_or_close"]
+__all__ = ["apply_gates", "attach_gate", "forget_gates", "gate_of", "open_or_close"]
 
 
 def apply_gates(
@@ -22,7 +23,7 @@ def apply_gates(
     model: nn.Module | None,
     clock: Clock,
     gate_at: Callable[[str, Clock], float],
-    strategy: str,
+    new: Watch,
 ) -> None:
     """Open or freeze the table and, if the model is given, its other parts.
 
@@ -31,21 +32,63 @@ def apply_gates(
         model: the model, or None for the table alone.
         clock: the current moment.
         gate_at: the gate of a part at a moment.
-        strategy: the text form of the strategy, for messages.
+        new: the watch that a weight gets which `param_groups` has not seen.
+
+    Raises:
+        StrategyError: `param_groups` has seen another weight, a module would change frozen rows in
+            the forward pass, nothing of the model is open, or no optimizer would apply the gate.
     """
-    weight = table_weight(embedding)
+    weight, strategy = table_weight(embedding), new.strategy
+    watch: Watch = vars(weight).get("row_watch", new)
+    if watch is new:
+        if any(was_seen(module) for module in (embedding, model)):
+            raise StrategyError(
+                f"the embedding's weight {tuple(weight.shape)} is not the one that param_groups "
+                "saw; a copy of a model has another, and so has a model after "
+                "load_state_dict(assign=True) or embedding.weight = ...",
+                value=tuple(weight.shape),
+                remedy="build the optimizer again: strategy.param_groups(model, embedding, lr=lr)",
+            )
+        put_watch(weight, watch)
+    check_not_renormed(embedding, [weight])
     parts = model_layout(model, weight) if model is not None else []
     deepest = parts[0].depth if parts else None
     gate = gate_at(EMBEDDING, replace(clock, depth=deepest, deepest=deepest))
     weight.requires_grad_(gate > 0)
-    if gate <= 0:
-        weight.grad = None  # a leftover gradient would still move the table
+    vars(weight)["closed_by_strategy"] = gate <= 0
     attach_gate(weight, gate, strategy, clock.epoch)
+    watch.gate = gate
+    if gate > 0:
+        watch.frozen = None
+    else:
+        weight.grad = None  # a leftover gradient would still move the table
+        freeze_bits(weight, watch)
+    closed = [weight] if gate <= 0 else []
     for part in parts[1:]:
         gate = gate_at(part.name, replace(clock, depth=part.depth, deepest=deepest))
         open_or_close(part.params, gate > 0)
         for parameter in part.params:
             attach_gate(parameter, gate, strategy, clock.epoch)
+        closed += part.params if gate <= 0 else []
+    if model is not None:
+        check_not_renormed(model, [weight, *closed])
+        _check_some_open(model, parts, strategy, clock)
+
+
+def _check_some_open(model: nn.Module, parts: Sequence[Part], strategy: str, clock: Clock) -> None:
+    """Check that a model with more than a table has something to train.
+
+    Raises:
+        StrategyError: all its parts are frozen.
+    """
+    if len(parts) > 1 and not any(p.requires_grad for part in parts for p in part.params):
+        raise StrategyError(
+            f"every part of {type(model).__name__} is frozen in epoch {clock.epoch + 1}, so "
+            f"nothing would train: {', '.join(part.name for part in parts)}",
+            where=strategy,
+            value=clock.epoch,
+            remedy="let the gate of one part be above 0, and don't freeze all others yourself",
+        )
 
 
 def attach_gate(weight: nn.Parameter, gate: float, strategy: str, epoch: int) -> None:
@@ -70,6 +113,15 @@ def attach_gate(weight: nn.Parameter, gate: float, strategy: str, epoch: int) ->
             value=strategy,
             remedy="use RowAdamW(strategy.param_groups(...))",
         )
+
+
+def forget_gates(params: Iterable[nn.Parameter]) -> None:
+    """Take off the gates that an earlier strategy has put on parameters, and open what it froze."""
+    for parameter in params:
+        if vars(parameter).pop("closed_by_strategy", False):
+            parameter.requires_grad_(True)
+        for name in ("row_gate", "row_epoch"):
+            vars(parameter).pop(name, None)
 
 
 def gate_of(weight: torch.Tensor) -> float:

@@ -11,10 +11,11 @@ from torch import nn
 from ..errors import StrategyError
 from .arguments import text_of
 from .clock import Clock, Record, Timing
-from .gates import apply_gates
+from .gates import apply_gates, forget_gates
 from .layout import EMBEDDING, model_layout
 from .row_rules import RowRule, attach_rule
-from .weights import hold_rows, start_of, table_weight
+from .watch import Watch, put_watch, see
+from .weights import check_not_renormed, hold_rows, start_of, table_weight
 from .words import Words
 
 __all__ = ["StrategyProtocol"]
@@ -58,6 +59,11 @@ class StrategyProtocol:
         return "epoch"
 
     @property
+    def timed(self) -> bool:
+        """Whether there is a gate, so that what trains depends on the hooks."""
+        return type(self).gate is not StrategyProtocol.gate
+
+    @property
     def tunes(self) -> bool:
         """Whether the table opens, now or later in a run that is long enough."""
         return True
@@ -96,15 +102,23 @@ class StrategyProtocol:
             weight_decay: for all parts except the table.
             vocab: the vocabulary, for strategies that choose rows by word or by count.
 
+        The first step of an optimizer is an error if the strategy has a gate and none of the two
+        hooks below has run on the table.
+
         Raises:
-            StrategyError: the embedding is not part of the model, the strategy does not fit the
-                model, or it needs the vocabulary.
+            StrategyError: the embedding is not part of the model, it has a `max_norm`, the strategy
+                does not fit the model, or it needs the vocabulary.
         """
         weight = table_weight(embedding)
         layout = model_layout(model, weight)
         self.check_parts([part.name for part in layout])
+        for module in (embedding, model):
+            check_not_renormed(module, [weight])
         hold_rows(embedding, weight)
         attach_rule(weight, self.rows(start_of(weight), vocab))
+        forget_gates(parameter for part in layout for parameter in part.params)
+        put_watch(weight, self._watch())
+        see(embedding, model)
         return [
             {
                 "params": part.params,
@@ -131,10 +145,13 @@ class StrategyProtocol:
             epoch: finished epochs.
             model: the model, for strategies that also freeze other parts. Parameters that you
                 froze yourself stay frozen.
-            scores: the validation records so far, oldest first.
+            scores: the validation record of each finished epoch, oldest first; empty for an epoch
+                without validation.
 
         Raises:
-            StrategyError: the strategy is timed by step.
+            StrategyError: the strategy is timed by step, the weight is not the one that
+                `param_groups` saw, every part of the model would be frozen, or the strategy needs
+                what was not given.
         """
         if self.timing == "step":
             raise StrategyError(
@@ -143,7 +160,7 @@ class StrategyProtocol:
                 remedy="in the batch loop, before the forward pass, call "
                 "strategy.on_step_start(embedding, step, epoch=epoch)",
             )
-        apply_gates(embedding, model, Clock(epoch=epoch, scores=scores), self.gate, str(self))
+        apply_gates(embedding, model, Clock(epoch=epoch, scores=scores), self.gate, self._watch())
 
     def on_step_start(
         self,
@@ -163,10 +180,10 @@ class StrategyProtocol:
             epoch: finished epochs.
             total_steps: steps of the run, if known.
             model: as in `on_epoch_start`.
-            scores: the validation records so far, oldest first.
+            scores: as in `on_epoch_start`.
 
         Raises:
-            StrategyError: the strategy is timed by epoch.
+            StrategyError: the strategy is timed by epoch; and as for `on_epoch_start`.
         """
         if self.timing == "epoch":
             raise StrategyError(
@@ -175,7 +192,10 @@ class StrategyProtocol:
                 remedy="at the start of each epoch call strategy.on_epoch_start(embedding, epoch)",
             )
         clock = Clock(epoch, step, total_steps, scores)
-        apply_gates(embedding, model, clock, self.gate, str(self))
+        apply_gates(embedding, model, clock, self.gate, self._watch())
+
+    def _watch(self) -> Watch:
+        return Watch(str(self), self.timing, self.timed)
 
     def __str__(self) -> str:
         """Return the text form, which `Strategy.parse`, the command line and YAML accept."""

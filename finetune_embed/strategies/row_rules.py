@@ -28,7 +28,14 @@ __all__ = [
 ]
 
 
-_MARKS = ("row_rule", "row_rule_claimed", "row_gate", "row_epoch", "closed_by_strategy")
+_MARKS = (
+    "row_rule",
+    "row_rule_claimed",
+    "row_gate",
+    "row_epoch",
+    "row_watch",
+    "closed_by_strategy",
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,8 @@ def epoch_of_plateau(
     A pure function of the records, so a resumed run finds the same epoch.
 
     Args:
-        scores: a record for each epoch, oldest first.
+        scores: a record for each epoch, oldest first; empty for one without validation, which does
+            not count.
         patience: the number of epochs in a row without improvement.
         metric: `loss`, where less is better, or a score such as `accuracy`, where more is. Records
             have it under this name, or with `validation_`, `val_` or `eval_` before it.
@@ -35,6 +36,8 @@ def epoch_of_plateau(
     sign = -1 if "loss" in metric else 1
     best, waited = float("-inf"), 0
     for epoch, record in enumerate(scores, 1):
+        if not record:
+            continue
         score = sign * _value(record, metric)
         if score > best + min_delta:
             best, waited = score, 0

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
+import torch
 from torch import nn
 
 from ..errors import StrategyError
 
-__all__ = ["forget_start", "hold_rows", "keep_start", "start_of", "table_weight"]
+__all__ = [
+    "check_not_renormed",
+    "forget_start",
+    "hold_rows",
+    "keep_start",
+    "start_of",
+    "table_weight",
+]
 
 
 def table_weight(embedding: nn.Module) -> nn.Parameter:
@@ -18,6 +27,14 @@ def table_weight(embedding: nn.Module) -> nn.Parameter:
         StrategyError: the module has no two-dimensional parameter `weight`.
     """
     weight = getattr(embedding, "weight", None)
+    if isinstance(weight, torch.Tensor) and not isinstance(weight, nn.Parameter):
+        raise StrategyError(
+            f"the weight of {type(embedding).__name__} is no parameter but computed, as by "
+            "weight_norm, pruning or another parametrization, so its rows can't be tuned by rows",
+            value=embedding,
+            remedy="take the parametrization off, such as with "
+            "torch.nn.utils.parametrize.remove_parametrizations(embedding, 'weight')",
+        )
     if not isinstance(weight, nn.Parameter) or weight.ndim != 2:
         raise StrategyError(
             f"{type(embedding).__name__} has no weight of shape (V, D)",
@@ -25,6 +42,25 @@ def table_weight(embedding: nn.Module) -> nn.Parameter:
             remedy="pass the nn.Embedding itself, such as model.embedding",
         )
     return weight
+
+
+def check_not_renormed(model: nn.Module, weights: Collection[nn.Parameter]) -> None:
+    """Check that no module with one of these weights changes its rows in the forward pass.
+
+    Raises:
+        StrategyError: an `nn.Embedding` or `nn.EmbeddingBag` has a `max_norm`.
+    """
+    wanted = set(weights)
+    for name, module in model.named_modules():
+        most = getattr(module, "max_norm", None)
+        if most is not None and not wanted.isdisjoint(module.parameters(recurse=False)):
+            raise StrategyError(
+                f"{name or 'the embedding'} has max_norm={most}, which rescales rows of its table "
+                "in the forward pass, frozen ones too",
+                value=most,
+                remedy=f"build it without max_norm; MaxNorm(max_norm={most:g}) limits rows as they "
+                "train: strategy | MaxNorm(...)",
+            )
 
 
 def hold_rows(embedding: nn.Module, weight: nn.Parameter) -> None:

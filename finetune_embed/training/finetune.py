@@ -36,7 +36,7 @@ from .run.load import load
 from .run.record import check_same
 from .run.run import Run
 from .runtime.processes import Processes, check_device
-from .runtime.threads import worthwhile_threads
+from .runtime.threads import ONE_AT_A_TIME, worthwhile_threads
 from .settings import Keywords, Settings, settings_from
 from .signatures import document
 from .tasks import task_of
@@ -59,7 +59,8 @@ def finetune(
     The vocabulary is made from the training split. Validation and test look words up in every row
     of the table, as `Run.predict` does. The weights of the epoch with the best validation score are
     evaluated, returned and exported. Under `accelerate launch` or `torchrun`, several processes
-    share every batch, and the main one writes.
+    share every batch, and the main one writes. Calls from several threads train one after the
+    other, since they share torch's random numbers.
 
     Args:
         vectors: a vector file of any format that `load_vectors` reads, the folder of a run, a run,
@@ -109,7 +110,7 @@ def _tuned(
     if given.output_dir is not None and vectors is base:  # there is no file with a hash
         source["table_sha256"] = sha256_of_table(base)
     data = prepare(splits, base, given, _tokenizer(given, base))
-    with torch.random.fork_rng(), float32_by_default():
+    with ONE_AT_A_TIME, torch.random.fork_rng(), float32_by_default():
         torch.manual_seed(given.seed)
         tuning = Tuning(base, source, data, given, config, processes)
         if finished is not None:
@@ -172,7 +173,7 @@ def _finished_run(
     if state != "finished" or not resume:
         return None
     _check_objects(settings, folder)  # before a head is built that does not fit
-    with torch.random.fork_rng():
+    with ONE_AT_A_TIME, torch.random.fork_rng():
         return load(folder, None if isinstance(head, str) else head)
 
 

@@ -172,6 +172,7 @@ def take_step(run: Training, step: Step, progress: Progress, rate: float) -> flo
     Raises:
         DivergenceError: the loss is not finite. It is raised in every process, before anything
             moves.
+        StrategyError: the head has written to the table, or nothing of the model is open.
     """
     seed_generators(
         step_seed(run.settings.seed, progress.step, run.processes.index), run.weight.device
@@ -180,6 +181,15 @@ def take_step(run: Training, step: Step, progress: Progress, rate: float) -> flo
     loss = 0.0
     for batch in step.batches:
         part = _loss_of(run, batch) * batch.weight
+        if not part.requires_grad:
+            raise StrategyError(
+                f"nothing trains in epoch {progress.epoch + 1}: the loss depends on no parameter "
+                "that is open",
+                where=str(run.strategy),
+                value=progress.epoch,
+                remedy="let the strategy open a part of the model, or give the head parameters "
+                "that require gradients",
+            )
         run.precision.backward(part)
         loss += part.item()
     loss = run.processes.sum(loss)[0] / run.processes.count
@@ -243,8 +253,17 @@ def _loss_of(run: Training, batch: Batch) -> torch.Tensor:
     if run.settings.word_dropout:
         ids, lengths = drop_words(ids, lengths, run.settings.word_dropout)
     ids, lengths = ids.to(device), lengths.to(device)
+    version = run.weight._version
     with run.precision.autocast():
         logits = run.model(ids, lengths)
+    if run.weight._version != version:
+        raise StrategyError(
+            f"{type(run.model).__name__} writes to the table in its forward pass, as max_norm "
+            "does, so rows change that the strategy has frozen",
+            value=run.settings.head,
+            remedy="leave the table to the optimizer; strategy='MaxNorm(max_norm=3.0)' limits rows "
+            "as they train",
+        )
     logits = run.task.units(logits.float(), batch.words)
     return run.task.loss(logits, batch.targets.to(device))
 

@@ -16,6 +16,7 @@ from ..heads import build_head
 from ..strategies import FullTune, Strategy
 from ..vocabulary import Tokenizer, Vocabulary, as_specials, parse_fallback
 from ..vocabulary.start_values import check_start
+from .runtime.threads import ONE_AT_A_TIME
 from .settings import Settings, name_of
 
 __all__ = ["resolve"]
@@ -62,7 +63,7 @@ def resolve(settings: Settings) -> Settings:
             remedy="leave embedding out",
         )
     if isinstance(settings.head, str):
-        with torch.random.fork_rng(devices=[]):
+        with ONE_AT_A_TIME, torch.random.fork_rng(devices=[]):
             build_head(settings.head, nn.Embedding(1, 1), 2)  # its text form is checked early
     check_start(settings.oov)
     tokenizer, trackers = settings.tokenizer, settings.trackers

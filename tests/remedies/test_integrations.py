@@ -93,6 +93,16 @@ def test_transformers_without_evaluation(with_transformers):
     with_transformers(PLATEAU, eval_strategy="epoch")
 
 
+@follows("integrations/transformers.py", "needs the score of epoch")
+def test_transformers_resumed_from_before_an_evaluation(with_transformers):
+    options = {"eval_strategy": "epoch", "num_train_epochs": 2}
+    with_transformers(PLATEAU, save_strategy="steps", save_steps=2, **options)
+    with pytest.raises(StrategyError, match=r"eval_strategy='epoch', save_strategy='epoch'\)$"):
+        with_transformers(PLATEAU, resume="checkpoint-2", **options)
+    with_transformers(PLATEAU, save_strategy="epoch", **options)
+    with_transformers(PLATEAU, resume="checkpoint-2", **options)
+
+
 @pytest.mark.slow
 @follows("integrations/transformers.py", "computes the norm of all gradients")
 def test_transformers_with_a_sparse_table(with_transformers):
@@ -119,6 +129,7 @@ def with_lightning(
     *,
     max_grad_norm: float | None = None,
     scores: bool = False,
+    resume: Any = None,
     **options: Any,
 ) -> None:
     """Train with Lightning's `Trainer`, with or without validation."""
@@ -144,26 +155,28 @@ def with_lightning(
             return fe.RowAdamW(groups, max_grad_norm=max_grad_norm)
 
     module = Module()
-    trainer = Trainer(
-        accelerator="cpu",
-        devices=1,
-        max_epochs=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        callbacks=[StrategyCallback(strategy, module.inner.embedding)],
-        **options,
-    )
+    callbacks = [StrategyCallback(strategy, module.inner.embedding), *options.pop("keep", ())]
+    settings: dict[str, Any] = {
+        "accelerator": "cpu",
+        "devices": 1,
+        "max_epochs": 1,
+        "logger": False,
+        "enable_checkpointing": len(callbacks) > 1,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+    }
+    trainer = Trainer(callbacks=callbacks, **settings | options)
     loaders = [torch.utils.data.DataLoader([BATCH], batch_size=None) for _ in range(1 + scores)]
-    trainer.fit(module, *loaders)
+    trainer.fit(module, *loaders, ckpt_path=resume, weights_only=False)
 
 
 @follows("integrations/lightning.py", "needs validation scores")
 def test_lightning_without_validation():
-    with pytest.raises(StrategyError, match=r"trainer.fit\(module, loader, validation_loader\)$"):
+    with pytest.raises(
+        StrategyError, match=r"validation_loader\), with check_val_every_n_epoch=1$"
+    ):
         with_lightning(PLATEAU)
-    with_lightning(PLATEAU, scores=True)
+    with_lightning(PLATEAU, scores=True, check_val_every_n_epoch=1)
 
 
 @follows("integrations/lightning.py", "can't clip the sparse")
@@ -171,3 +184,16 @@ def test_lightning_that_clips():
     with pytest.raises(StrategyError, match=r": RowAdamW\(groups, max_grad_norm=1.0\)$"):
         with_lightning(fe.FullTune(), gradient_clip_val=1.0)
     with_lightning(fe.FullTune(), max_grad_norm=1.0)
+
+
+@follows("integrations/lightning.py", "needs the score of epoch")
+def test_lightning_resumed_from_before_a_validation(tmp_path):
+    from lightning.pytorch.callbacks import ModelCheckpoint
+
+    for name, when in (("early", {"every_n_train_steps": 1}), ("late", {"every_n_epochs": 1})):
+        keep = ModelCheckpoint(tmp_path / name, "{step}", save_top_k=-1, **when)
+        with_lightning(PLATEAU, scores=True, max_epochs=2, keep=[keep])
+    options = {"scores": True, "max_epochs": 2}
+    with pytest.raises(StrategyError, match=r"validation: ModelCheckpoint\(every_n_epochs=1\)$"):
+        with_lightning(PLATEAU, resume=tmp_path / "early" / "step=1.ckpt", **options)
+    with_lightning(PLATEAU, resume=tmp_path / "late" / "step=1.ckpt", **options)

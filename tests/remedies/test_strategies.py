@@ -221,3 +221,83 @@ def test_a_table_that_did_not_move(model):
         fe.check_moved(model.embedding, weight.detach().clone(), 0.1)
     with pytest.raises(StrategyError, match="is in none of the optimizer's 1 groups"):
         fe.check_optimizer(optimizer, model.embedding)
+
+
+# What a step, a forward pass and a hook must not do
+
+
+def one_step(model: Model, optimizer: torch.optim.Optimizer) -> None:
+    loss = model.output(model.embedding(torch.tensor([2, 3]))).square().sum()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+
+@follows("strategies/freezing.py", "takes one validation record for each finished epoch")
+def test_more_records_than_epochs(model):
+    strategy, history = fe.UnfreezeOnPlateau(), [{"validation_loss": 0.5}, {}]
+    with pytest.raises(StrategyError, match=r"start\(embedding, len\(history\), scores=history\)$"):
+        strategy.on_epoch_start(model.embedding, 1, scores=history)
+    strategy.on_epoch_start(model.embedding, len(history), scores=history)
+
+
+@follows("strategies/gates.py", "is not the one that param_groups ")
+def test_a_weight_that_was_replaced(model):
+    strategy = fe.TrainRows(keys=["king"])
+    fe.RowAdamW(model.groups(strategy, vocab=model.vocab))
+    model.embedding.weight = nn.Parameter(model.embedding.weight.detach().clone())
+    with pytest.raises(StrategyError, match=r"strategy.param_groups\(model, embedding, lr=lr\)$"):
+        strategy.on_epoch_start(model.embedding, 0)
+    optimizer = fe.RowAdamW(model.groups(strategy, vocab=model.vocab))
+    strategy.on_epoch_start(model.embedding, 0)
+    one_step(model, optimizer)
+
+
+@follows("strategies/watch.py", "no hook of")
+def test_a_loop_without_a_hook(model):
+    for strategy, remedy in (
+        (fe.Freeze(), r"epoch call strategy.on_epoch_start\(embedding, epoch\)$"),
+        (fe.UnfreezeAfter(steps=1), r"pass call strategy.on_step_start\(embedding, step\)$"),
+    ):
+        optimizer = torch.optim.SGD(model.groups(strategy))
+        with pytest.raises(StrategyError, match=remedy):
+            one_step(model, optimizer)
+        if strategy.timing == "step":
+            strategy.on_step_start(model.embedding, 0)
+        else:
+            strategy.on_epoch_start(model.embedding, 0)
+        one_step(model, optimizer)
+
+
+@follows("strategies/watch.py", "sets single rows or a share of the rate")
+def test_a_step_that_ignores_rows(model):
+    strategy = fe.L2SP()
+    optimizer = torch.optim.AdamW(model.groups(strategy))
+    with pytest.raises(StrategyError, match=r"use RowAdamW\(strategy.param_groups\(\.\.\.\)\)$"):
+        one_step(model, optimizer)
+    one_step(model, fe.RowAdamW(model.groups(strategy)))
+
+
+@follows("strategies/weights.py", "is no parameter but computed")
+def test_a_weight_that_is_computed(model):
+    from torch.nn.utils import parametrizations, parametrize
+
+    parametrizations.weight_norm(model.embedding)
+    with pytest.raises(StrategyError, match=r"remove_parametrizations\(embedding, 'weight'\)$"):
+        model.groups(fe.FullTune())
+    parametrize.remove_parametrizations(model.embedding, "weight")
+    model.groups(fe.FullTune())
+
+
+@follows("strategies/weights.py", "which rescales rows of its table")
+def test_a_table_with_max_norm(model):
+    model.embedding.max_norm = 0.5
+    strategy = fe.DiscriminativeLR(embedding=0.5)
+    with pytest.raises(StrategyError, match=r"MaxNorm\(max_norm=0.5\) limits .*strategy \| MaxNo"):
+        model.groups(strategy)
+    model.embedding.max_norm = None
+    optimizer = fe.RowAdamW(model.groups(strategy | fe.MaxNorm(max_norm=0.5)))
+    one_step(model, optimizer)
+    norms = model.embedding.weight.detach().norm(dim=1)
+    assert norms[2:4].max() <= 0.500001
+    assert norms[4:].max() > 0.6

@@ -180,6 +180,32 @@ def test_a_validation_loss_that_is_infinite(tune, train):
     assert train("--lr", 1e-2, "--max-steps", 1, "--overwrite") == ""
 
 
+class Renormed(nn.Module):
+    """A head that renormalizes the rows it looks up."""
+
+    def __init__(self, embedding: nn.Embedding, num_labels: int) -> None:
+        super().__init__()
+        self.embedding, self.output = embedding, nn.Linear(embedding.embedding_dim, num_labels)
+        self.max_norm: float | None = 0.5
+
+    def forward(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        rows = nn.functional.embedding(ids, self.embedding.weight, max_norm=self.max_norm)
+        return self.output(rows.mean(1))
+
+
+class Plain(Renormed):
+    def __init__(self, embedding: nn.Embedding, num_labels: int) -> None:
+        super().__init__(embedding, num_labels)
+        self.max_norm = None
+
+
+@follows("training/loop.py", "writes to the table in its forward pass")
+def test_a_head_that_writes_to_the_table(tune):
+    message = message_of(StrategyError, lambda: tune(head=Renormed))
+    assert message.endswith("strategy='MaxNorm(max_norm=3.0)' limits rows as they train")
+    assert tune(head=Plain, strategy="MaxNorm(max_norm=3.0)")
+
+
 @follows("training/loop.py", "remedy=error.remedy")
 def test_a_decay_that_overshoots(tune, train):
     given = {"strategy": "L2SP(decay=30)", "lr": 0.1}

@@ -8,6 +8,7 @@ slower: every operation waits until the other process lets its threads run.
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 
 import torch
@@ -15,7 +16,11 @@ from torch import nn
 
 from ...optim import own_threads
 
-__all__ = ["head_work", "worthwhile_threads"]
+__all__ = ["ONE_AT_A_TIME", "head_work", "worthwhile_threads"]
+
+#: Runs share torch's generators, default number type and number of threads, so those of several
+#: Python threads take turns.
+ONE_AT_A_TIME = threading.RLock()
 
 #: Floating-point operations of a step from which torch keeps all threads: an estimate between the
 #: ready-made heads that gain from them (CNN, BiLSTM) and the one that does not (bag).
