@@ -16,7 +16,8 @@ from ..table import EmbeddingTable
 from .common.saving import HOLDS_ANY_WORD, check_keys, join_words
 from .common.sniff import HEAD, expect, starts_like_another
 from .common.text import read_text, write_text
-from .common.text_layout import BOM, DETECT_LINES, detect_layout, other_separator
+from .common.text_layout import BOM, DETECT_LINES, detect_layout
+from .common.text_mistakes import other_separator
 
 __all__ = ["load_glove", "read", "save_glove"]
 

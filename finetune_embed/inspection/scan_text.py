@@ -14,6 +14,7 @@ from ..formats.common.sniff import HEAD, W2V_HEADER
 from ..formats.common.table_building import ROW
 from ..formats.common.text_blocks import Block, blocks
 from ..formats.common.text_layout import BOM, DETECT_LINES, detect_layout
+from ..formats.common.text_mistakes import number_of_numbers
 from .findings import Finding, Tally, finding_from
 from .remedies import WRITE_TEXT
 from .scan import Header, Scan
@@ -24,13 +25,14 @@ __all__ = ["scan_text"]
 MIN_SOUND = 0.1  # share of the lines; with fewer, the file is not text of vectors
 
 
-def scan_text(source: Source) -> Scan:
+def scan_text(source: Source, limit: int | None = None, vector_size: int | None = None) -> Scan:
     """Read the sound lines of a text file, and count the others.
 
     Raises:
         VectorFileError: it is not text of vectors: less than a tenth of its lines are vectors.
     """
-    size, promised, findings = _layout(source)
+    size, promised, error = _layout(source, vector_size)
+    findings = [finding_from(error, "layout", source.name)] if error else []
     findings += _first_line_findings(source)
 
     def read(block: Block) -> Lines:
@@ -39,7 +41,7 @@ def scan_text(source: Source) -> Scan:
     total, words = Lines(), []
     lengths, places = [total.lengths], [total.places]
     seen = 0
-    for lines in in_order(read, _blocks(source, promised is not None, findings)):
+    for lines in in_order(read, _blocks(source, promised is not None, limit, findings)):
         total.count(lines)
         if len(lines.lengths):
             words.append(lines.words)
@@ -57,37 +59,41 @@ def scan_text(source: Source) -> Scan:
         findings=findings,
     )
     if len(scan.lengths) < max(1, MIN_SOUND * total.lines):
-        raise _not_vectors(source, total, len(scan.lengths), size)
+        raise error or _not_vectors(source, total, len(scan.lengths), size)
     scan.words = b"\n".join(words).decode("utf-8", "surrogateescape").split("\n")
     findings += _line_findings(total, size)
     if promised is not None:
-        scan.header = Header(*promised, is_true=promised == (total.lines, size))
-        if promised[0] != total.lines and source.damage is None:
+        rows = total.lines - (total.lines == promised[0] + 1 and scan.words[-1] == "<unk>")
+        rows = promised[0] if total.lines == limit else rows
+        scan.header = Header(*promised, is_true=promised == (rows, size))
+        if promised[0] != rows and source.damage is None:
             findings.append(_wrong_header(promised[0], total.lines, size))
     return scan
 
 
-def _layout(source: Source) -> tuple[int, tuple[int, int] | None, list[Finding]]:
+def _layout(
+    source: Source, vector_size: int | None
+) -> tuple[int, tuple[int, int] | None, VectorFileError | None]:
     """Return the vector size, what the header promises, and what is contradictory about them.
 
     Raises:
         VectorFileError: the first lines are not vectors.
     """
     try:
-        layout = detect_layout(source)
+        layout = detect_layout(source, vector_size)
     except VectorFileError as error:
         head = source.peek(HEAD).removeprefix(BOM)
         lines = [line.rstrip(b" \r") for line in head.split(b"\n")[: DETECT_LINES + 1]]
         lines = [line for line in lines if line]
         header = W2V_HEADER.match(head)
-        sizes = Counter(line.count(b" ") for line in (lines[1:] if header else lines))
+        sizes = Counter(map(number_of_numbers, lines[1:] if header else lines))
         size = max(filter(None, sizes), key=lambda size: (sizes[size], -size), default=0)
-        if 2 * sizes[0] > len(lines) or not size:
+        if error.option is not None or 2 * sizes[0] > len(lines) or not size:
             raise
         promised = (int(header[1]), int(header[2])) if header and size > 1 else None
-        return size, promised, [finding_from(error, "layout", source.name)]
+        return size, promised, error
     size = layout.vector_size
-    return size, None if layout.promised is None else (layout.promised, size), []
+    return size, None if layout.promised is None else (layout.promised, size), None
 
 
 def _first_line_findings(source: Source) -> list[Finding]:
@@ -106,10 +112,12 @@ def _first_line_findings(source: Source) -> list[Finding]:
     )
 
 
-def _blocks(source: Source, has_header: bool, findings: list[Finding]) -> Iterator[Block]:
+def _blocks(
+    source: Source, has_header: bool, limit: int | None, findings: list[Finding]
+) -> Iterator[Block]:
     """Yield the lines of a file up to damage, which is added to the findings."""
     try:
-        yield from blocks(source, has_header, None)
+        yield from blocks(source, has_header, limit)
     except VectorFileError as error:
         findings.append(finding_from(error, "damaged", source.name))
 

@@ -104,7 +104,7 @@ TEXT_CASES = [
     Case("CR alone", b"a 1 2\rb 3 4\r", r"vectors:1: value 2 of the vector is '2\\rb', which is"),
     Case("UTF-16", "a 1 2\n".encode("utf-16"), "vectors: this is UTF-16 text.*: iconv -f UTF-16"),
     Case("UTF-16 BE", b"\xfe\xff\0a\0 \x001\0\n", "vectors: this is UTF-16 text.*: iconv -f UTF"),
-    Case("tabs", b"a\t1\t2\n", NO_LINE.format(1, r"'a\\t1\\t2'")),
+    Case("tabs", b"a\t1\t2\n", r":1: this is tab-separated text: '\\t' is .*replace each '\\t' wi"),
     Case(
         "a tab after the word",
         b"a\t1 2\nb\t3 4\n",
@@ -113,7 +113,7 @@ TEXT_CASES = [
     Case(
         "a comma after the word",
         b"a,1 2\nb,3 4\n",
-        r"',', not a space, .*; replace it with a space, .*load_glove\(path, vector_size=1\)",
+        r"',', not a space, .*; replace it with a space, .*load_vectors\(path, vector_size=1\)",
     ),
     Case(
         "commas in words",
@@ -126,9 +126,9 @@ TEXT_CASES = [
         b"2 2 2 3 2 2166136261 < >\n0 1 2\n1 3 4\n",
         "vectors: this is a floret table, which is not read here; convert it with spacy init vec",
     ),
-    Case("commas", b"a,1,2\n", NO_LINE.format(1, "'a,1,2'")),
-    Case("two spaces", b"a  1 2\nb  3 4\n", NO_NUMBER.format("''")),
-    Case("a space ahead", b" a 1 2\n b 3 4\n", NO_NUMBER.format("'a'")),
+    Case("commas", b"a,1,2\n", ":1: this is CSV: ',' is between .* 'a,1,2'; replace each ',' with a s"),
+    Case("two spaces", b"a  1 2\nb  3 4\n", ":1: several spaces, not one, .* 'b  3 4'; write single"),
+    Case("a space ahead", b" a 1 2\n b 3 4\n", ":1: several spaces, not one, .* ' b 3 4'; write s"),
     Case("a web page", b"<!DOCTYPE html>\n<html>", "vectors: this is a web page, which is not"),
     Case(
         "a Git LFS pointer",

@@ -29,7 +29,7 @@ __all__ = [
 HEAD = 1 << 22  # bytes inspected to find the layout of a text file
 SAMPLE = 1 << 16  # bytes inspected to distinguish text from binary
 MAX_SAFETENSORS_HEADER = 100_000_000  # the limit of the format itself
-W2V_HEADER = re.compile(rb"(\d{1,18}) (\d{1,18})[ \r]*\n")
+W2V_HEADER = re.compile(rb"[ \t]*(\d{1,18})[ \t]+(\d{1,18})[ \t\r]*\n")
 _NUMBER = re.compile(rb"[-+.0-9eEnNaAiIfFtTyY]+")
 
 
@@ -66,6 +66,12 @@ FORMATS = {
     ),
     "utf-16": Known(
         "UTF-16 text", remedy="convert it to UTF-8: iconv -f UTF-16 -t UTF-8 FILE > NEW_FILE"
+    ),
+    "utf-16-le": Known(
+        "UTF-16 text", remedy="convert it to UTF-8: iconv -f UTF-16LE -t UTF-8 FILE > NEW_FILE"
+    ),
+    "utf-16-be": Known(
+        "UTF-16 text", remedy="convert it to UTF-8: iconv -f UTF-16BE -t UTF-8 FILE > NEW_FILE"
     ),
     "floret": Known(
         "a floret table",
@@ -107,7 +113,7 @@ def sniff(source: Source) -> str:
         return "floret"
     if W2V_HEADER.match(head) and _is_binary(source.peek(HEAD)):
         return "word2vec-binary"
-    return "binary" if is_binary(head) else "text"
+    return _utf16_without_mark(head) or ("binary" if is_binary(head) else "text")
 
 
 def sniff_folder(path: Path) -> str:
@@ -164,7 +170,7 @@ def expect_text(source: Source, wanted: str) -> None:
         VectorFileError: it is a file of another format; the message names it.
     """
     found = sniff(source)
-    if found not in ("text", "utf-16"):
+    if not found.startswith(("text", "utf-16")):
         raise VectorFileError(
             f"this is {FORMATS[found].title}, not {wanted}",
             where=source.name,
@@ -196,6 +202,20 @@ def starts_like_another(word: bytes) -> bool:
         or _is_safetensors(word)
         or foreign_kind(word + b" 0\n", is_whole=False) is not None
     )
+
+
+def _utf16_without_mark(head: bytes) -> str:
+    """Return `utf-16-le` or `utf-16-be` if bytes are such text without a byte order mark.
+
+    At least half of its characters, such as spaces and digits, have a zero as their high byte.
+    """
+    pairs = len(head) // 2
+    for name, high in (("utf-16-le", 1), ("utf-16-be", 0)):
+        if pairs and 2 * head[high : 2 * pairs : 2].count(0) >= pairs:
+            text = head[: 2 * pairs].decode(name, "replace")
+            if is_plain(text.encode()) and " " in text:
+                return name
+    return ""
 
 
 def _is_safetensors(head: bytes) -> bool:

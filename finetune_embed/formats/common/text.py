@@ -6,7 +6,7 @@ contain spaces, as in glove.840B, so lines are split from the right, at ASCII sp
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import BinaryIO
 
 import numpy as np
@@ -19,10 +19,11 @@ from .kernels import TextRows, WordSet, format_text, in_order, parse_text
 from .saving import join_words
 from .table_building import RowBuffer
 from .text_blocks import Block, blocks
-from .text_layout import TextLayout, quoted
+from .text_layout import TextLayout
+from .text_mistakes import fits, quoted
 from .text_numbers import parse_leftovers
 
-__all__ = ["read_text", "write_text"]
+__all__ = ["ends_in_unk", "read_text", "write_text"]
 
 WRITE_NUMBERS = 1 << 18  # numbers in a block that is written
 
@@ -47,7 +48,7 @@ def read_text(
     wanted = None if words is None else WordSet(words)
     size = layout.vector_size
     rows = RowBuffer(size, b"\n", source)
-    seen, blank = 0, 0
+    seen, blank, last = 0, 0, b""
 
     def parse(block: Block) -> tuple[Block, TextRows]:
         parsed = parse_text(block.data, size, block.most, None if block.is_last else wanted)
@@ -58,9 +59,10 @@ def read_text(
         if blank and (parsed.lines or parsed.bad >= 0):
             raise _short_line(source, blank, b"", size)
         if parsed.bad >= 0:
-            text = block.data.split(b"\n")[parsed.bad]
-            raise _short_line(source, block.line + parsed.bad, text, size)
+            text, *after = block.data.split(b"\n")[parsed.bad :]
+            raise _short_line(source, block.line + parsed.bad, text, size, after)
         seen += parsed.lines
+        last = block.data if parsed.lines else last
         if not blank and parsed.lines < block.most:
             blank = block.line + parsed.lines
         if wanted is None:
@@ -69,9 +71,10 @@ def read_text(
             rows.extend(parsed.words, parsed.vectors)
         else:
             rows.extend(*wanted.keep(parsed.words, parsed.vectors, b"\n"))
-    if layout.promised is not None and seen != limit and seen != layout.promised:
+    true = layout.promised in (None, seen) or (seen - 1 == layout.promised and ends_in_unk(last))
+    if not true and seen != limit:
         raise VectorFileError(
-            f"the header promises {layout.promised:,} vectors, but the file has {seen:,}",
+            f"the header promises {layout.promised or 0:,} vectors, but the file has {seen:,}",
             where=f"{source.name}:{seen + 2}",
             value=seen,
             remedy=("fetch the file again, or ", read_first(seen)),
@@ -79,8 +82,25 @@ def read_text(
     return rows.table(source_format, seen)
 
 
-def _short_line(source: Source, line: int, text: bytes, vector_size: int) -> VectorFileError:
+def ends_in_unk(block: bytes) -> bool:
+    """Return whether the last row of a block is that of `<unk>`.
+
+    GloVe's own tool adds this row, which the header that it writes with `-write-header` leaves out.
+    """
+    return block.rstrip(b"\n\r ").rpartition(b"\n")[2].startswith(b"<unk> ")
+
+
+def _short_line(
+    source: Source, line: int, text: bytes, vector_size: int, after: Sequence[bytes] = ()
+) -> VectorFileError:
     text = text.rstrip(b" \r")
+    if not text and after and after[0].startswith(b" ") and fits(after[0].rstrip(), vector_size):
+        return VectorFileError(
+            f"this line is blank and the next has {vector_size} numbers but no word: the word is a "
+            "line end, which no text file of vectors can hold",
+            where=f"{source.name}:{line}",
+            remedy="remove both lines, and count one row less in the header if there is one",
+        )
     found = text.count(b" ")
     return VectorFileError(
         f"{found:,} of {vector_size:,} numbers in {quoted(text)}",

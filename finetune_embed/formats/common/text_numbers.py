@@ -14,7 +14,7 @@ from ...files import Source
 from ...table import Vectors
 from .kernels import TextRows
 from .text_blocks import Block
-from .text_layout import quoted
+from .text_mistakes import quoted
 
 __all__ = ["parse_leftovers", "parse_numbers"]
 
