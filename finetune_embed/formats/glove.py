@@ -10,13 +10,16 @@ import os
 from collections import Counter
 from collections.abc import Collection
 
+import numpy as np
+
 from ..errors import Either, Option, VectorFileError
 from ..files import COMPRESSED, PathOrFile, Source, atomic_write, open_source
 from ..table import EmbeddingTable
+from .common.kernels import format_text
 from .common.saving import HOLDS_ANY_WORD, check_keys, join_words
 from .common.sniff import HEAD, expect, starts_like_another
 from .common.text import read_text, write_text
-from .common.text_layout import BOM, DETECT_LINES, detect_layout
+from .common.text_layout import BOM, DETECT_LINES, TextLayout, check_layout, detect_layout
 from .common.text_mistakes import other_separator
 
 __all__ = ["load_glove", "read", "save_glove"]
@@ -109,5 +112,28 @@ def save_glove(table: EmbeddingTable, path: str | os.PathLike[str]) -> None:
             "would take for the first number of the vector",
             remedy=("use ", Either("save_word2vec(table, path)", Option("to", "word2vec"))),
         )
+    _check_layout(table, words)
     with atomic_write(path) as file:
         write_text(table, file)
+
+
+def _check_layout(table: EmbeddingTable, words: list[bytes]) -> None:
+    """Check that readers find the layout of the first lines.
+
+    Raises:
+        VectorFileError: the words look like numbers of the vectors, or like a header.
+    """
+    rows = np.ascontiguousarray(table.rows(slice(0, len(words))), np.float32)
+    head = bytes(format_text(b"\n".join(words), rows))[:HEAD]
+    try:
+        found = check_layout(head, "")
+    except VectorFileError as error:
+        raise VectorFileError(
+            ("readers would refuse such GloVe text: ", error.what), remedy=HOLDS_ANY_WORD
+        ) from error
+    if found != TextLayout(table.vector_size, None):
+        raise VectorFileError(
+            f"readers of GloVe text would take the vector size for {found.vector_size}",
+            value=found.vector_size,
+            remedy=HOLDS_ANY_WORD,
+        )

@@ -17,9 +17,11 @@ from ..errors import Option, Text, VectorFileError
 from ..files import PathOrFile, Source, atomic_write, open_source
 from ..table import EmbeddingTable
 from .common.arguments import check_limit, read_first, wanted_bytes
+from .common.binary_numbers import check_numbers
+from .common.binary_words import fault_error
 from .common.kernels import WordSet, format_binary, in_order, parse_binary
-from .common.saving import check_keys, join_words
-from .common.sniff import W2V_HEADER, expect
+from .common.saving import HOLDS_ANY_WORD, check_keys, join_words
+from .common.sniff import HEAD, W2V_HEADER, expect
 from .common.table_building import RowBuffer
 from .common.text import read_text, write_text
 from .common.text_layout import detect_layout
@@ -105,22 +107,30 @@ def read_binary(
     """Read word2vec binary from an open source, block by block.
 
     Raises:
-        VectorFileError: the file has more or fewer rows than its header promises.
+        VectorFileError: the file has more or fewer rows than its header promises, a word contains
+            a space or can't be one, or the numbers are not float32.
     """
     promised, vector_size, offset = _read_header(source)
     check_limit(limit)
+    head = source.peek(HEAD)
+    check_numbers(head, len(head) < HEAD, promised, vector_size, source.name)
     words = wanted_bytes(keys)
     wanted = None if words is None else WordSet(words)
     total = promised if limit is None else min(promised, limit)
     rows = RowBuffer(vector_size, b" ", source)
-    data, seen = b"", 0
+    data, seen, state = b"", 0, 0
     while seen < total:
         block = source.read(BLOCK)
         data += block
-        parsed = parse_binary(data, vector_size, total - seen, wanted)
+        is_last = len(block) < BLOCK
+        parsed = parse_binary(data, vector_size, total - seen, wanted, is_last, state)
+        state = parsed.after
         kept = parsed.words, parsed.vectors
         rows.extend(*(kept if wanted is None else wanted.keep(*kept, b" ")))
         seen, offset, data = seen + parsed.passed, offset + parsed.used, data[parsed.used :]
+        if parsed.fault:
+            word = data[: parsed.length]
+            raise fault_error(source.name, parsed.fault, seen + 1, offset, word)
         if not parsed.passed and (not block or len(data) > MAX_WORD + 4 * vector_size + BLOCK):
             found = (
                 f"row {seen + 1:,}, at byte {offset:,}, does not start with a word and a space"
@@ -193,5 +203,35 @@ def save_word2vec(
             block = np.ascontiguousarray(table.rows(slice(start, start + step)), "<f4")
             return format_binary(words, block)
 
-        for data in in_order(rows, range(0, len(table), step)):
+        state = 0
+        for start, data in enumerate(in_order(rows, range(0, len(table), step))):
+            state = _check_written(table, start * step, bytes(data), state)
             file.write(data)
+
+
+def _check_written(table: EmbeddingTable, start: int, data: bytes, state: int) -> int:
+    """Check that rows of a binary are read as they are; return the state after them.
+
+    Raises:
+        VectorFileError: a word is so odd, and numbers are so implausible, that they would not be.
+    """
+    size = table.vector_size
+    found = parse_binary(data, size, len(table), WordSet(frozenset()), True, state)
+    if found.fault:
+        row = start + found.passed
+        raise VectorFileError(
+            f"the word {table.words[row]!r} in row {row:,} and the numbers beside it look like "
+            "damage, so readers of a word2vec binary would refuse them",
+            value=table.words[row],
+            remedy=HOLDS_ANY_WORD,
+        )
+    try:
+        if not start:
+            check_numbers(data[:HEAD], found.passed == len(table), len(table), size, "")
+    except VectorFileError as error:
+        raise VectorFileError(
+            f"readers of a word2vec binary would take the numbers for {error.value}",
+            value=error.value,
+            remedy=HOLDS_ANY_WORD,
+        ) from error
+    return found.after

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..files import PathOrFile, as_folder, open_source
+from ..formats.common.arguments import check_limit
 from ..formats.common.run_folder import file_in_run
 from ..table import EmbeddingTable
 from ..vocabulary import Tokenizer
@@ -36,6 +37,8 @@ def inspect(
     dataset: DataSource = None,
     text: str | Sequence[str] = "text",
     *,
+    limit: int | None = None,
+    vector_size: int | None = None,
     member: str | None = None,
 ) -> Inspection:
     """Inspect a vector file. If it is damaged, the report covers what can be read.
@@ -46,6 +49,8 @@ def inspect(
         dataset: a data set, as for `finetune`. The report then has the coverage of its training
             split, and recommended settings.
         text: the name of its column of texts, or several names.
+        limit: inspect only the first rows.
+        vector_size: the number of values in a line of text; detected if not given.
         member: the file to inspect in an archive that holds several.
 
     Raises:
@@ -55,14 +60,15 @@ def inspect(
     """
     from .scan_file import scan_file, scan_folder
 
+    check_limit(limit)
     path = file_in_run(path)
     texts = _texts(dataset, text)
     if (folder := as_folder(path)) is not None:
-        scan = scan_folder(folder)
+        scan = scan_folder(folder, limit)
         total = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
         return _report(scan, str(path), "", total, None, texts)
     with open_source(path, member, salvage=True) as source:
-        scan = scan_file(source)
+        scan = scan_file(source, limit, vector_size)
         sha256 = source.sha256()
         size = None if source.path is None else source.path.stat().st_size
         return _report(scan, source.name, source.compression, size, sha256, texts)

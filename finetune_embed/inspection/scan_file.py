@@ -28,8 +28,8 @@ __all__ = ["scan_file", "scan_folder"]
 BLOCK = 1 << 15  # rows of a table
 
 
-def scan_file(source: Source) -> Scan:
-    """Read a file, past all damage.
+def scan_file(source: Source, limit: int | None = None, vector_size: int | None = None) -> Scan:
+    """Read a file or its first rows, past all damage.
 
     Raises:
         VectorFileError: it is not a vector file, or is of a format that the library does not read.
@@ -37,12 +37,12 @@ def scan_file(source: Source) -> Scan:
     name = sniff(source)
     refuse_unread(source, name)
     if name == "text":
-        scan = scan_text(source)
+        scan = scan_text(source, limit, vector_size)
     elif name == "word2vec-binary":
-        scan = scan_binary(source)
+        scan = scan_binary(source, limit)
     else:
         try:
-            scan = _scan_table(READERS[name](source, None, None), name, source.sha256())
+            scan = _scan_table(READERS[name](source, None, limit), name, source.sha256())
         except VectorFileError as error:
             findings = [finding_from(error, "unreadable", source.name)]
             scan = Scan(name, dtype="unknown", findings=findings)
@@ -51,14 +51,14 @@ def scan_file(source: Source) -> Scan:
     return scan
 
 
-def scan_folder(path: Path) -> Scan:
+def scan_folder(path: Path, limit: int | None = None) -> Scan:
     """Read the folder of a model.
 
     Raises:
         VectorFileError: it is not a folder of vectors, or it is damaged.
     """
     name = sniff_folder(path)
-    return _scan_table(FOLDER_READERS[name](path, None, None), name)
+    return _scan_table(FOLDER_READERS[name](path, None, limit), name)
 
 
 def _scan_table(table: EmbeddingTable, name: str, sha256: str | None = None) -> Scan:

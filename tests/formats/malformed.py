@@ -126,8 +126,14 @@ TEXT_CASES = [
         b"2 2 2 3 2 2166136261 < >\n0 1 2\n1 3 4\n",
         "vectors: this is a floret table, which is not read here; convert it with spacy init vec",
     ),
-    Case("commas", b"a,1,2\n", ":1: this is CSV: ',' is between .* 'a,1,2'; replace each ',' with a s"),
-    Case("two spaces", b"a  1 2\nb  3 4\n", ":1: several spaces, not one, .* 'b  3 4'; write single"),
+    Case(
+        "commas",
+        b"a,1,2\n",
+        ":1: this is CSV: ',' is between .* 'a,1,2'; replace each ',' with a s",
+    ),
+    Case(
+        "two spaces", b"a  1 2\nb  3 4\n", ":1: several spaces, not one, .* 'b  3 4'; write single"
+    ),
     Case("a space ahead", b" a 1 2\n b 3 4\n", ":1: several spaces, not one, .* ' b 3 4'; write s"),
     Case("a web page", b"<!DOCTYPE html>\n<html>", "vectors: this is a web page, which is not"),
     Case(

@@ -179,7 +179,10 @@ def test_a_wrong_checksum_is_damage_though_every_row_can_be_read(write):
 
 
 NO_VECTORS = {
-    "prose": (b"Call me Ishmael.\nSome years ago - never mind how.\n" * 9, ":1: .*'Call me Ishmael.' is"),
+    "prose": (
+        b"Call me Ishmael.\nSome years ago - never mind how.\n" * 9,
+        ":1: .*'Call me Ishmael.' is",
+    ),
     "csv": (b"text,label\nit works,1\nit broke,0\n", ":1: this is CSV: ','"),
     "header only": (b"3 5\n", "no line follows it; fetch the file again"),
     "nothing": (b"", "empty"),

@@ -303,18 +303,107 @@ done:
 
 /* ---------------------------------------------------------------- binary rows */
 
-/* parse_binary(data, vector_size, most, word_set | None) -> (words, vectors, rows, passed, used)
+#define LONGEST_NAME 256 /* bytes of a word with spaces, which the format can't hold */
+#define FEW 3            /* plausible rows, after which an implausible one is a sign of damage */
+enum { SOUND, SPACED, NO_WORD };
+
+/* Returns the bytes of the character at `at`, neither white space nor an ASCII control, as UTF-8; else 0. */
+static int character(bytes_t at, bytes_t end) {
+    if (at == end) return 0;
+    int more = *at < 0x80 ? 0 : *at < 0xC2 ? -1 : *at < 0xE0 ? 1 : *at < 0xF0 ? 2 : *at < 0xF5 ? 3 : -1;
+    if (more < 0 || *at <= ' ' || *at == 0x7F || end - at <= more) return 0;
+    for (int i = 1; i <= more; i++)
+        if ((at[i] & 0xC0) != 0x80) return 0;
+    return more + 1;
+}
+
+/* Whether a word starts with no character, or holds control characters. */
+static int is_odd(bytes_t at, bytes_t end) {
+    if (at == end) return 0;
+    if (!character(at, end)) return 1;
+    for (; at < end; at++)
+        if (*at < ' ' || *at == 0x7F) return 1;
+    return 0;
+}
+
+/* Whether a value of a row is not finite, or of a size that vectors do not have. */
+static int is_wild(bytes_t row, Py_ssize_t size) {
+    for (Py_ssize_t i = 0; i < size; i++) {
+        float value;
+        memcpy(&value, row + 4 * i, 4);
+        value = fabsf(value);
+        if (value != 0 && !(value > 1e-12f && value < 1e6f)) return 1;
+    }
+    return 0;
+}
+
+/* Whether the values of a row are of a size that vectors have, and not all 0. */
+static int is_plausible(bytes_t row, Py_ssize_t size) {
+    if (is_wild(row, size)) return 0;
+    for (Py_ssize_t i = 0; i < size; i++) {
+        float value;
+        memcpy(&value, row + 4 * i, 4);
+        if (value != 0) return 1;
+    }
+    return 0;
+}
+
+/* Returns the bytes that belong to the word before `row` if it has spaces: 0 if it has none, -1 if
+ * more bytes are needed to see that.
+ *
+ * It has if text and a space are at the start of the row, the values after them are plausible and a
+ * word follows them, but the values of the row, or the word after it, are not. */
+static Py_ssize_t rest_of_word(bytes_t row, bytes_t end, Py_ssize_t size, int is_last) {
+    Py_ssize_t width = 4 * size;
+    if (end - row < LONGEST_NAME && !is_last) return -1;
+    bytes_t stop = end - row < LONGEST_NAME ? end : row + LONGEST_NAME;
+    for (bytes_t at = row; at < stop;) {
+        if (*at != ' ') {
+            int bytes = character(at, end);
+            if (!bytes) return 0;
+            at += bytes;
+            continue;
+        }
+        bytes_t values = ++at;
+        if (end - values < width) {
+            if (!is_last) return -1;
+            continue;
+        }
+        if (is_wild(values, size)) continue;
+        bytes_t next = values + width;
+        while (next < end && *next == '\n') next++;
+        if (next < end || !is_last) {
+            int bytes = 0;
+            bytes_t from = next;
+            while (next - from < LONGEST_NAME && (bytes = character(next, end))) next += bytes;
+            if (end - next < 4 && !is_last) return -1;
+            if (next == from || next == end || *next != ' ') continue;
+        }
+        bytes_t word = row + width;
+        while (word < end && *word == '\n') word++;
+        bytes_t space = word < end ? memchr(word, ' ', (size_t)(end - word)) : NULL;
+        if (is_wild(row, size) || is_odd(word, space ? space : end)) return values - row;
+    }
+    return 0;
+}
+
+/* parse_binary(data, vector_size, most, word_set | None, is_last, before)
+ *     -> (words, vectors, rows, passed, used, fault, length, after)
  *
  * Reads complete rows: a word, a space, float32s. Newlines before a word are skipped. `words` are
  * joined by spaces, which no word contains; `passed` counts the rows in `data`, including those
- * whose word can't be in the set, and `used` the bytes that they take. */
+ * whose word can't be in the set, and `used` the bytes that they take. It stops at the first word that
+ * can't be one: SPACED, of `length` bytes with its spaces, or NO_WORD, an odd word where the one before
+ * is not odd, beside implausible values where a few rows were plausible. `before` and `after` are 1 if
+ * the last row is implausible, plus 2 if its word is odd, plus 4 for each of the first plausible rows. */
 static PyObject *parse_binary(PyObject *self, PyObject *args) {
     (void)self;
     Py_buffer data;
     set_t set = {0};
     Py_ssize_t size, most;
+    int is_last = 1, state = 0;
     PyObject *wanted, *result = NULL;
-    if (!PyArg_ParseTuple(args, "y*nnO", &data, &size, &most, &wanted)) return NULL;
+    if (!PyArg_ParseTuple(args, "y*nnO|pi", &data, &size, &most, &wanted, &is_last, &state)) return NULL;
     if (size < 1 || size > MAX_SIZE || most < 0) {
         PyErr_SetString(PyExc_ValueError, "vector_size or the number of rows is out of range");
         goto done;
@@ -324,15 +413,32 @@ static PyObject *parse_binary(PyObject *self, PyObject *args) {
     if (room > most) room = most;
     PyObject *vectors = PyByteArray_FromStringAndSize(NULL, room * width);
     PyObject *words = PyByteArray_FromStringAndSize(NULL, data.len + 1);
-    Py_ssize_t rows = 0, passed = 0, used = 0, taken = 0;
+    Py_ssize_t rows = 0, passed = 0, used = 0, taken = 0, length = 0;
+    int fault = SOUND;
     if (vectors && words) {
         char *out = PyByteArray_AsString(vectors), *word_out = PyByteArray_AsString(words);
         Py_BEGIN_ALLOW_THREADS;
-        bytes_t begin = data.buf, end = begin + data.len, at = begin;
+        bytes_t begin = data.buf, end = begin + data.len, at = begin, last = NULL;
+        int was_odd = state >> 1 & 1, plausible = state >> 2;
         while (passed < most) {
             bytes_t space = at < end ? memchr(at, ' ', (size_t)(end - at)) : NULL;
             if (!space || end - space - 1 < width) break;
             while (at < space && *at == '\n') at++;
+            Py_ssize_t rest = rest_of_word(space + 1, end, size, is_last);
+            if (rest < 0) break;
+            int odd = is_odd(at, space);
+            if (rest) {
+                fault = SPACED;
+                length = space + rest - at;
+            } else if (odd && !was_odd && plausible >= FEW &&
+                       (is_wild(space + 1, size) || (last ? is_wild(last, size) : state & 1))) {
+                fault = NO_WORD;
+                length = space - at;
+            }
+            if (fault) {
+                taken = at - begin;
+                break;
+            }
             if (!set.slots || holds(&set, hash_word(at, space))) {
                 memcpy(out + rows * width, space + 1, (size_t)width);
                 memcpy(word_out + used, at, (size_t)(space - at));
@@ -340,13 +446,17 @@ static PyObject *parse_binary(PyObject *self, PyObject *args) {
                 word_out[used++] = ' ';
                 rows++;
             }
+            if (plausible < FEW) plausible += !odd && is_plausible(space + 1, size);
+            was_odd = odd;
+            last = space + 1;
             at = space + 1 + width;
             taken = at - begin;
             passed++;
         }
+        if (last) state = is_wild(last, size) | was_odd << 1 | plausible << 2;
         Py_END_ALLOW_THREADS;
         if (!PyByteArray_Resize(vectors, rows * width) && !PyByteArray_Resize(words, used ? used - 1 : 0))
-            result = Py_BuildValue("OOnnn", words, vectors, rows, passed, taken);
+            result = Py_BuildValue("OOnnnini", words, vectors, rows, passed, taken, fault, length, state);
     }
     Py_XDECREF(vectors);
     Py_XDECREF(words);
@@ -511,7 +621,7 @@ static PyObject *format_binary(PyObject *self, PyObject *args) {
 static PyMethodDef methods[] = {
     {"word_set", word_set, METH_O, "word_set(words) -> bytes"},
     {"parse_text", parse_text, METH_VARARGS, "parse_text(data, vector_size, most, word_set)"},
-    {"parse_binary", parse_binary, METH_VARARGS, "parse_binary(data, vector_size, most, word_set)"},
+    {"parse_binary", parse_binary, METH_VARARGS, "parse_binary(data, vector_size, most, word_set, is_last, before)"},
     {"format_text", format_text, METH_VARARGS, "format_text(words, vectors, vector_size)"},
     {"format_binary", format_binary, METH_VARARGS, "format_binary(words, vectors, vector_size)"},
     {NULL, NULL, 0, NULL},

@@ -17,6 +17,16 @@ import numpy as np
 import numpy.typing as npt
 
 from ...table import Vectors
+from .binary_words import (
+    FEW,
+    NO_WORD,
+    SOUND,
+    SPACED,
+    is_odd,
+    is_plausible,
+    is_wild,
+    rest_of_word,
+)
 
 __all__ = [
     "BinaryRows",
@@ -165,40 +175,86 @@ class BinaryRows(NamedTuple):
         words: the words' bytes, joined by spaces.
         vectors: little-endian float32 `(n, D)`.
         passed: the number of complete rows in the block, including those of other words.
-        used: the bytes that they take.
+        used: the bytes that they take, and the newlines before a fault.
+        fault: what is wrong with the row after them: `SOUND`, `SPACED` or `NO_WORD`.
+        length: the bytes of its word, with spaces if it is `SPACED`.
+        after: 1 if the last row is implausible, plus 2 if its word is odd, plus 4 for each of the
+            first plausible rows; for the next block.
     """
 
     words: bytes
     vectors: Vectors
     passed: int
     used: int
+    fault: int
+    length: int
+    after: int
 
 
-def parse_binary(data: bytes, vector_size: int, most: int, wanted: WordSet | None) -> BinaryRows:
-    """Parse up to `most` complete rows of a block, only wanted words if given."""
+def parse_binary(
+    data: bytes,
+    vector_size: int,
+    most: int,
+    wanted: WordSet | None,
+    is_last: bool = True,
+    before: int = 0,
+) -> BinaryRows:
+    """Parse up to `most` complete rows of a block, only wanted words if given.
+
+    It stops before the first word that can't be one, wanted or not.
+
+    Args:
+        data: the block.
+        vector_size: the number of values in a row.
+        most: the most rows to parse.
+        wanted: the words to keep; all if not given.
+        is_last: whether the file ends with the block.
+        before: `after` of the block before it.
+    """
     if native is not None:
-        words, numbers, _, passed, used = native.parse_binary(
-            data, vector_size, most, wanted.hashes if wanted else None
+        words, numbers, _, *counts = native.parse_binary(
+            data, vector_size, most, wanted.hashes if wanted else None, is_last, before
         )
         vectors = np.frombuffer(numbers, "<f4").reshape(-1, vector_size)
-        return BinaryRows(bytes(words), vectors, passed, used)
+        return BinaryRows(bytes(words), vectors, *counts)
     width = 4 * vector_size
     keys: list[bytes] = []
     parts: list[bytes] = []
-    position, passed = 0, 0
+    position, passed, fault, length = 0, 0, SOUND, 0
+    last, was_odd, plausible = b"", before >> 1 & 1, before >> 2
     while passed < most:
         space = data.find(b" ", position)
         end = space + 1 + width
         if space < 0 or end > len(data):
             break
         word = data[position:space].lstrip(b"\n")
+        row = data[space + 1 : end]
+        rest = rest_of_word(data, space + 1, width, is_last)
+        if rest < 0:
+            break
+        odd = is_odd(word)
+        if rest:
+            fault, length = SPACED, len(word) + rest
+        elif (
+            odd
+            and not was_odd
+            and plausible >= FEW
+            and (is_wild(row) or (is_wild(last) if last else before & 1))
+        ):
+            fault, length = NO_WORD, len(word)
+        if fault:
+            position = space - len(word)
+            break
         if wanted is None or word in wanted.words:
             keys.append(word)
-            parts.append(data[space + 1 : end])
-        position = end
+            parts.append(row)
+        if plausible < FEW:
+            plausible += not odd and is_plausible(row)
+        position, last, was_odd = end, row, odd
         passed += 1
     vectors = np.frombuffer(b"".join(parts), "<f4").reshape(len(parts), vector_size)
-    return BinaryRows(b" ".join(keys), vectors, passed, position)
+    after = is_wild(last) | was_odd << 1 | plausible << 2 if last else before
+    return BinaryRows(b" ".join(keys), vectors, passed, position, fault, length, after)
 
 
 def format_text(words: bytes, vectors: Vectors) -> bytes | bytearray:

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
-from ...errors import Either, Option, VectorFileError
+from ...errors import Option, VectorFileError
 from ...files import Source
 from .sniff import HEAD, W2V_HEADER
 from .text_mistakes import (
@@ -15,9 +15,9 @@ from .text_mistakes import (
     header_mistake,
     number_of_numbers,
     other_separator,
+    quoted,
     row_mistake,
     vector_size_remedy,
-    quoted,
 )
 
 __all__ = [

@@ -32,7 +32,9 @@ _PAIR = re.compile(rb"\d+:[-+.\deE]+")
 _THREE_NUMBERS = re.compile(rb"(\d{1,18}) (\d{1,18}) \d{1,18}")
 _BASE64 = b"B64:"
 #: Names that tools write above the column of words.
-_WORD_COLUMNS = frozenset(b"|word|words|token|tokens|key|index|term|vocab|label|unnamed: 0".split(b"|"))
+_WORD_COLUMNS = frozenset(
+    b"|word|words|token|tokens|key|index|term|vocab|label|unnamed: 0".split(b"|")
+)
 
 
 def fits(line: bytes, size: int) -> bool:
@@ -119,7 +121,7 @@ def header_mistake(name: str, lines: Sequence[bytes]) -> VectorFileError | None:
         return None
     size = int(header[2])
     is_encoded = 2 * sum(line.startswith(_BASE64) for line in rows) > len(rows)
-    if not is_encoded and (size == 2 or not all(fits(line, size) for line in rows)):
+    if not is_encoded and (size == 2 or usual_size(rows) != size):
         return None
     decode = ", and decode the words from base64, which follows 'B64:'" if is_encoded else ""
     return VectorFileError(
@@ -154,9 +156,7 @@ def _column_names(name: str, line: bytes) -> VectorFileError:
     )
 
 
-def _no_words(
-    name: str, rows: Sequence[bytes], size: int, first: int
-) -> VectorFileError | None:
+def _no_words(name: str, rows: Sequence[bytes], size: int, first: int) -> VectorFileError | None:
     """Return the error for rows of numbers without words.
 
     Words may be numbers. Decimals are taken for values if they have as many digits as the values.
@@ -207,10 +207,13 @@ def _several_spaces(rows: Sequence[bytes]) -> tuple[str, Text] | None:
     usual = usual_size(single)
     if not usual:
         return None
-    remedy = "write single spaces: sed -E 's/^ +//; s/[ \\t]+/ /g' FILE > NEW_FILE"
+    remedy = "write single spaces: sed -E 's/^ +//; s/ +/ /g' FILE > NEW_FILE"
     what = f"several spaces, not one, are between or before the fields, as in {quoted(rows[-1])}"
     if _names_columns(single[0], usual, single[1:]):
-        remedy = "write single spaces and leave line 1 out: sed -E '1d; s/^ +//; s/ +/ /g' FILE > NEW_FILE"
+        remedy = (
+            "write single spaces and leave line 1 out: "
+            "sed -E '1d; s/^ +//; s/ +/ /g' FILE > NEW_FILE"
+        )
         what += ", and line 1 names columns"
     return what, remedy
 
@@ -239,7 +242,7 @@ def _delimited(rows: Sequence[bytes]) -> tuple[str, Text] | None:
         remedy = f"replace each {mark!r} with a space"
         if points != values:
             remedy += " and each ',' with a point"
-        single = [" ".join(row).encode() for row in table]
+        single = [" ".join(row).replace(",", ".").encode() for row in table]
         if _names_columns(single[0], width - 1, single[1:]):
             remedy += ", and remove line 1"
         return what, remedy
