@@ -38,6 +38,7 @@ __all__ = [
     "VocabularyError",
     "missing_extra",
     "one_line",
+    "printable",
     "shown",
 ]
 
@@ -119,7 +120,7 @@ def one_line(text: str, length: int | None = LONGEST) -> str:
         text: the message.
         length: the most characters, above which the middle is left out; None for any number.
     """
-    line = _escaped(re.sub(r"\s*[\r\n]\s*", " ", text.strip()))
+    line = printable(re.sub(r"\s*[\r\n]\s*", " ", text.strip()))
     return line if length is None else _shortened(line, length)
 
 
@@ -131,7 +132,8 @@ def shown(value: Any, form: Callable[[Any], str] = repr) -> str:
         return f"<{type(value).__name__}>"
 
 
-def _escaped(text: str) -> str:
+def printable(text: str) -> str:
+    """Return text whose characters that do not print are escaped as in `repr`."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
@@ -178,7 +180,7 @@ class FinetuneEmbedError(Exception):
         if self.option is not None:
             message = f"{form.render(Option(self.option, self.value))} {message}"
         message = one_line(message, None)
-        where = "" if self.where is None else f"{_escaped(os.fsdecode(self.where))}: "
+        where = "" if self.where is None else f"{printable(os.fsdecode(self.where))}: "
         remedy = "" if self.remedy is None else f"; {one_line(form.render(self.remedy), None)}"
         if len(where) + len(message) + len(remedy) > LONGEST:
             remedy = _shortened(remedy, REMEDY)

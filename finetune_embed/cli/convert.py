@@ -12,7 +12,14 @@ from ..files import STDIN
 from ..formats import SAVERS
 from ..formats.load import Loaded
 from ..formats.numpy_arrays.wordlist import words_of
-from .output import as_json_option, member_option, print_json, read_file
+from .output import (
+    as_json_option,
+    limit_option,
+    member_option,
+    print_json,
+    read_file,
+    vector_size_option,
+)
 
 __all__ = ["convert"]
 
@@ -32,7 +39,8 @@ BY_SUFFIX = {
 @click.argument("source", type=click.Path(path_type=Path))
 @click.argument("target", type=click.Path(path_type=Path))
 @click.option("--to", help=f"{', '.join(SAVERS)}; from the suffix of the target when left out.")
-@click.option("--limit", type=int, help="Read only this number of rows.")
+@limit_option
+@vector_size_option
 @click.option(
     "--keys",
     type=click.Path(path_type=Path),
@@ -45,6 +53,7 @@ def convert(
     target: Path,
     to: str | None,
     limit: int | None,
+    vector_size: int | None,
     keys: Path | None,
     member: str | None,
     as_json: bool,
@@ -61,7 +70,7 @@ def convert(
             remedy="name another target",
         )
     wanted = None if keys is None else words_of(str(keys))
-    found = read_file(source, limit, wanted, member)
+    found = read_file(source, limit, wanted, member, vector_size)
     if wanted and not len(found.table):
         raise VectorFileError(
             f"none of the {len(wanted):,} words is in {source}",

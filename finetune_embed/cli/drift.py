@@ -8,7 +8,14 @@ import click
 
 from ..errors import DataError
 from ..training.run.file_names import WORDS
-from .output import as_json_option, member_option, open_table, print_json
+from .output import (
+    as_json_option,
+    limit_option,
+    member_option,
+    open_table,
+    print_json,
+    vector_size_option,
+)
 
 __all__ = ["drift"]
 
@@ -25,6 +32,8 @@ __all__ = ["drift"]
     help="Number of words in the JSON document.",
 )
 @member_option
+@limit_option
+@vector_size_option
 @as_json_option
 def drift(
     base: Path,
@@ -32,15 +41,21 @@ def drift(
     word: tuple[str, ...],
     top: int,
     member: str | None,
+    limit: int | None,
+    vector_size: int | None,
     as_json: bool,
 ) -> None:
     """Report how far the words of a table have moved, and their new neighbours.
 
-    --member names a file of BASE.
+    --member names a file of BASE; --limit and --vector-size are for both tables.
     """
     from ..evaluation import drift as measure
 
-    report = measure(open_table(base, member), open_table(tuned), _counts(tuned))
+    report = measure(
+        open_table(base, member, limit, vector_size),
+        open_table(tuned, None, limit, vector_size),
+        _counts(tuned),
+    )
     shown = [report.word(one) for one in word]
     if as_json:
         document = report.to_dict(top)

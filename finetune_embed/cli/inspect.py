@@ -10,9 +10,11 @@ from .options import Names
 from .output import (
     CommandLineForm,
     as_json_option,
+    limit_option,
     member_option,
     print_json,
     vector_file,
+    vector_size_option,
 )
 
 __all__ = ["inspect"]
@@ -29,6 +31,8 @@ __all__ = ["inspect"]
     help="Its column of texts, or several separated by commas.",
 )
 @member_option
+@limit_option
+@vector_size_option
 @click.option("--strict", is_flag=True, help="Exit with code 2 if there is an error or a warning.")
 @as_json_option
 @click.pass_context
@@ -38,6 +42,8 @@ def inspect(
     data: str | None,
     text: str | list[str],
     member: str | None,
+    limit: int | None,
+    vector_size: int | None,
     strict: bool,
     as_json: bool,
 ) -> None:
@@ -47,7 +53,9 @@ def inspect(
     """
     from ..inspection import inspect as inspect_file
 
-    report = inspect_file(vector_file(file), data, text, member=member)
+    report = inspect_file(
+        vector_file(file), data, text, limit=limit, vector_size=vector_size, member=member
+    )
     form = CommandLineForm(context.command)
     if as_json:
         print_json(report.to_dict(form))

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import click
 
-from .output import as_json_option, member_option, open_table, print_json
+from ..errors import printable
+from .output import (
+    as_json_option,
+    limit_option,
+    member_option,
+    open_table,
+    print_json,
+    vector_size_option,
+)
 
 __all__ = ["neighbors"]
 
@@ -17,6 +25,8 @@ __all__ = ["neighbors"]
 @click.option("--minus", multiple=True, help="A word to subtract. Repeatable.")
 @click.option("--topn", default=10, show_default=True, help="Number of words to print.")
 @member_option
+@limit_option
+@vector_size_option
 @as_json_option
 def neighbors(
     file: Path,
@@ -24,12 +34,14 @@ def neighbors(
     minus: tuple[str, ...],
     topn: int,
     member: str | None,
+    limit: int | None,
+    vector_size: int | None,
     as_json: bool,
 ) -> None:
     """Print the nearest words by cosine."""
-    found = open_table(file, member).most_similar(list(words), minus, topn)
+    found = open_table(file, member, limit, vector_size).most_similar(list(words), minus, topn)
     if as_json:
         print_json([{"word": word, "cosine": cosine} for word, cosine in found])
         return
     for word, cosine in found:
-        click.echo(f"{cosine:.4f}  {word}")
+        click.echo(f"{cosine:.4f}  {printable(word)}")

@@ -20,6 +20,7 @@ from ..table import EmbeddingTable
 __all__ = [
     "CommandLineForm",
     "as_json_option",
+    "limit_option",
     "member_option",
     "open_table",
     "print_json",
@@ -27,6 +28,7 @@ __all__ = [
     "quiet_option",
     "read_file",
     "vector_file",
+    "vector_size_option",
 ]
 
 #: Parameters whose option has another name.
@@ -35,6 +37,14 @@ PARAMETERS = {"dataset": "data"}
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 member_option = click.option(
     "--member", help="The vector file to read of an archive that holds several."
+)
+limit_option = click.option(
+    "--limit", type=int, help="Read only this number of rows, from the start of the file."
+)
+vector_size_option = click.option(
+    "--vector-size",
+    type=int,
+    help="Number of values in a line of a text file; detected when left out.",
 )
 quiet_option = click.option("--quiet", is_flag=True, help="Show no progress bar.")
 
@@ -93,9 +103,14 @@ def vector_file(path: Path) -> Path | str:
     return STDIN if str(path) == STDIN else path
 
 
-def open_table(path: Path, member: str | None = None) -> EmbeddingTable:
+def open_table(
+    path: Path,
+    member: str | None = None,
+    limit: int | None = None,
+    vector_size: int | None = None,
+) -> EmbeddingTable:
     """Open a vector file, the table of a run folder, or `-`, standard input."""
-    return read_file(path, member=member).table
+    return read_file(path, limit, member=member, vector_size=vector_size).table
 
 
 def read_file(
@@ -103,6 +118,7 @@ def read_file(
     limit: int | None = None,
     keys: Collection[str] | None = None,
     member: str | None = None,
+    vector_size: int | None = None,
 ) -> Loaded:
     """Open a table, or a part of it, with the format of its file."""
-    return read_vectors(vector_file(path), keys, limit, member=member)
+    return read_vectors(vector_file(path), keys, limit, vector_size=vector_size, member=member)

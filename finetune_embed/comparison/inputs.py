@@ -24,14 +24,14 @@ from ..errors import DataError, Option
 from ..evaluation import read_word_pairs
 from ..evaluation.word_pairs import Pair
 from ..table import EmbeddingTable, sha256_of_table
-from ..training.finetune import open_vectors, source_name
+from ..training.finetune import OF_THE_FILE, open_vectors, source_name
 from ..training.given_objects import objects_of
 from ..training.settings import FLOATING, Settings, settings_fields
 
 __all__ = ["Inputs", "open_inputs"]
 
 #: Settings that differ between the runs of a comparison, or that its runs do not need.
-OF_EACH_RUN = ("strategy", "lr", "seed", "member")
+OF_EACH_RUN = ("strategy", "lr", "seed", *OF_THE_FILE)
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Inputs:
 
     Attributes:
         vectors: the vectors as given.
-        member: the member of the archive of vectors.
+        reading: the settings about how the file of vectors is read.
         dataset: the data set as given.
         base: the table.
         splits: the data, with a test split.
@@ -52,7 +52,7 @@ class Inputs:
     """
 
     vectors: Any
-    member: str | None
+    reading: Mapping[str, Any]
     dataset: Any
     base: EmbeddingTable
     splits: Splits
@@ -66,7 +66,6 @@ class Inputs:
         """Return the settings of the recommended run, and the names of those no file can hold."""
         given = {"vectors": self.vectors, "data": self.dataset}
         paths = {n: source_name(v) for n, v in given.items() if isinstance(v, (str, os.PathLike))}
-        member = {"member": self.member} if self.member is not None else {}
         defaults = Settings().plain()
         changed = {
             name: value
@@ -75,7 +74,7 @@ class Inputs:
         }
         objects = [name for name in given if name not in paths]
         objects += [name for name, value in changed.items() if _is_object(name, value)]
-        settings = {**paths, **member, "strategy": strategy, "lr": lr, **changed}
+        settings = {**paths, **self.reading, "strategy": strategy, "lr": lr, **changed}
         settings = {name: value for name, value in settings.items() if name not in objects}
         return {**settings, "seed": self.seed}, tuple(objects)
 
@@ -109,7 +108,7 @@ def open_inputs(
     text, label = settings.text, settings.label
     ignored = ignored_labels(settings.ignore_label)
     splits = _with_test(open_splits(dataset), label, test, settings.seed, ignored)
-    base, source = open_vectors(vectors, settings.member)
+    base, source = open_vectors(vectors, settings)
     pairs = {Path(path).stem: read_word_pairs(path) for path in word_pairs}
     names = [name for name in settings_fields() if name not in (*FLOATING, *OF_EACH_RUN)]
     plain = {name: value for name, value in settings.plain().items() if name in names}
@@ -125,8 +124,10 @@ def open_inputs(
         "word_pairs": {name: _sha256_of(rows) for name, rows in pairs.items()},
     }
     shared = {name: getattr(settings, name) for name in names}
-    member, seed = settings.member, settings.seed
-    return Inputs(vectors, member, dataset, base, splits, shared, plain, seed, pairs, identity)
+    given = {name: getattr(settings, name) for name in OF_THE_FILE}
+    reading = {name: value for name, value in given.items() if value is not None}
+    seed = settings.seed
+    return Inputs(vectors, reading, dataset, base, splits, shared, plain, seed, pairs, identity)
 
 
 def _with_test(

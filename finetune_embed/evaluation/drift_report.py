@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import VocabularyError
-from ..table import EmbeddingTable
+from ..errors import printable
+from ..table import EmbeddingTable, missing_word
 from .bands import Band
 
 __all__ = ["Drift", "Mover"]
@@ -34,10 +34,11 @@ class Mover:
     after: tuple[tuple[str, float], ...]
 
     def __str__(self) -> str:
-        before = ", ".join(word for word, _ in self.before)
-        after = ", ".join(word for word, _ in self.after)
+        before = ", ".join(printable(word) for word, _ in self.before)
+        after = ", ".join(printable(word) for word, _ in self.after)
         return (
-            f"{self.word}: moved {self.movement:.1%}, cosine to its start {self.cosine:.3f}\n"
+            f"{printable(self.word)}: moved {self.movement:.1%}, "
+            f"cosine to its start {self.cosine:.3f}\n"
             f"  before: {before}\n"
             f"  after:  {after}"
         )
@@ -91,11 +92,8 @@ class Drift:
         """
         row = int(self.base.rows_of([word])[0])
         if row < 0:
-            raise VocabularyError(
-                f"{word!r} is not in the base table ({self.base!r})",
-                value=word,
-                remedy="give a word of the base table",
-            )
+            where = f"the base table ({self.base!r})"
+            raise missing_word(word, where, self.base.words, self.base.__contains__)
         return self._movers([row], topn)[0]
 
     def top(self, n: int = 10, topn: int = 8) -> list[Mover]:

@@ -19,7 +19,7 @@ from .common.kernels import format_text
 from .common.saving import HOLDS_ANY_WORD, check_keys, join_words
 from .common.sniff import HEAD, expect, starts_like_another
 from .common.text import read_text, write_text
-from .common.text_layout import BOM, DETECT_LINES, TextLayout, check_layout, detect_layout
+from .common.text_layout import BOM, DETECT_LINES, check_layout, detect_layout
 from .common.text_mistakes import other_separator
 
 __all__ = ["load_glove", "read", "save_glove"]
@@ -126,14 +126,8 @@ def _check_layout(table: EmbeddingTable, words: list[bytes]) -> None:
     rows = np.ascontiguousarray(table.rows(slice(0, len(words))), np.float32)
     head = bytes(format_text(b"\n".join(words), rows))[:HEAD]
     try:
-        found = check_layout(head, "")
+        check_layout(head, "")
     except VectorFileError as error:
         raise VectorFileError(
             ("readers would refuse such GloVe text: ", error.what), remedy=HOLDS_ANY_WORD
         ) from error
-    if found != TextLayout(table.vector_size, None):
-        raise VectorFileError(
-            f"readers of GloVe text would take the vector size for {found.vector_size}",
-            value=found.vector_size,
-            remedy=HOLDS_ANY_WORD,
-        )

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import printable
 from ..table import EmbeddingTable
 from ..vocabulary import CASED, GLOVE, STEPS, SUBWORDS, WHITESPACE, Coverage, Tokenizer, Vocabulary
 
@@ -77,7 +78,9 @@ class Advice:
             share, kinds = self.coverage.tokens_found / tokens, self.coverage.types_found / types
             lines.append(f"  {'with the chain':<18}{share:8.2%}{kinds:19.2%}")
         if self.coverage.missing:
-            shown = ", ".join(f"{word} ({n:,})" for word, n in self.coverage.missing[:10])
+            shown = ", ".join(
+                f"{printable(word)} ({n:,})" for word, n in self.coverage.missing[:10]
+            )
             more = self.coverage.types - self.coverage.types_found > 10
             lines.append(f"not in the table: {shown}{', ...' if more else ''}")
         arguments = ", ".join(f"{name}={value!r}" for name, value in self.settings.items())

@@ -7,6 +7,7 @@ from .neighbours import lengths, nearest_rows, unit
 from .origin import Origin
 from .packed_words import PackedWords, Rows, as_bytes, starts_with
 from .patched_rows import PatchedRows, Vectors
+from .query import missing_word
 from .retrofit import retrofit
 from .subwords import Subwords
 
@@ -21,6 +22,7 @@ __all__ = [
     "Vectors",
     "as_bytes",
     "lengths",
+    "missing_word",
     "nearest_rows",
     "read_lexicon",
     "related_rows",

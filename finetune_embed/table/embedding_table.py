@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import Either, Option, VocabularyError, missing_extra
+from ..errors import Option, VocabularyError, missing_extra, printable
 from .neighbours import nearest_rows, unit
 from .packed_words import PackedWords, Rows, append_words, rows_by_word
 from .patched_rows import PatchedRows, Vectors, is_read_only
-from .query import query_items, query_vector
+from .query import missing_word, query_items, query_vector
 from .subwords import Subwords
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ class EmbeddingTable:
         if missing:
             raise VocabularyError(
                 f"{len(missing):,} of {len(keys):,} words are not in the table; the first is "
-                f"{missing[0]!r}",
+                f"'{printable(missing[0])}'",
                 value=missing[0],
                 remedy="pass only words of the table: table.subset(k for k in keys if k in table)",
             )
@@ -247,14 +247,7 @@ class EmbeddingTable:
     def _row_of_query_word(self, word: str) -> int:
         row = self._row_of(word)
         if row < 0:
-            raise VocabularyError(
-                f"{word!r} is not in the table ({self!r})",
-                value=word,
-                remedy=Either(
-                    "leave out such words: [word for word in words if word in table]",
-                    "give a word of the file",
-                ),
-            )
+            raise missing_word(word, f"the table ({self!r})", self.words, self.__contains__)
         return row
 
     def nearest(

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Callable
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
-from ..errors import VocabularyError
+from ..errors import Either, VocabularyError, printable
 from .patched_rows import Vectors
 
-__all__ = ["query_items", "query_vector"]
+__all__ = ["missing_word", "query_items", "query_vector"]
+
+NEAR = 3  # words that an error suggests
 
 
 def query_items(query: Any) -> list[Any]:
@@ -55,3 +60,51 @@ def query_vector(
                 )
             query += sign * vector
     return query
+
+
+def missing_word(
+    word: str, where: str, words: Iterable[str], has: Callable[[str], bool]
+) -> VocabularyError:
+    """Return the error for a word that a table lacks, with near words that it has.
+
+    Args:
+        word: the word.
+        where: the table, for the message.
+        words: the words of the table.
+        has: whether the table has a word.
+    """
+    near = [form for form in _forms(word) if has(form)] or list(islice(_tagged(word, words), NEAR))
+    shown = " or ".join(f"'{printable(one)}'" for one in near[:NEAR])
+    use = f"use {shown}, which it has, or " if near else ""
+    give = f"give {shown}, which it has" if near else "give a word of the file"
+    return VocabularyError(
+        f"'{printable(word)}' is not in {where}",
+        value=word,
+        remedy=Either(
+            f"{use}leave out such words: [word for word in words if word in table]", give
+        ),
+    )
+
+
+def _forms(word: str) -> list[str]:
+    """Return other forms of a word, the most likely first."""
+    plain = unicodedata.normalize("NFC", word.strip())
+    lower = plain.lower()
+    bare = "".join(c for c in unicodedata.normalize("NFKD", lower) if not unicodedata.combining(c))
+    forms = [plain, lower, plain.capitalize(), plain.upper(), plain.title(), bare]
+    for one in (plain, lower):
+        forms += [re.sub(r"[\s_-]+", mark, one) for mark in ("_", "-", " ", "")]
+    forms += [f"/c/en/{re.sub(r'[ -]+', '_', lower)}", f"\u2581{plain}", f"\u2581{lower}"]
+    return [form for form in dict.fromkeys(forms) if form not in ("", word)]
+
+
+def _tagged(word: str, words: Iterable[str]) -> Iterator[str]:
+    """Yield words that are a word with a tag or a prefix, such as `dog_NN` or `/c/en/dog`."""
+    lower = word.strip().lower()
+    marks = ("_", "|", "/", "::", "#")
+    starts = tuple(f"{lower}{mark}" for mark in marks)
+    ends = tuple(f"{mark}{lower}" for mark in ("/", ":"))
+    for one in words:
+        low = one.lower()
+        if lower and (low.startswith(starts) or low.endswith(ends)):
+            yield one

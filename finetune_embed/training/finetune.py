@@ -42,7 +42,10 @@ from .signatures import document
 from .tasks import task_of
 from .tuning import Tuning
 
-__all__ = ["finetune", "open_vectors", "source_name"]
+__all__ = ["OF_THE_FILE", "finetune", "open_vectors", "source_name"]
+
+#: Settings about how the vector file is read.
+OF_THE_FILE = ("member", "limit", "vector_size")
 
 _KEEP_METADATA = ("safetensors", "arrow", "parquet")  # formats that carry a table's metadata
 _SOURCE = ("source", "source_sha256", "source_format")
@@ -106,7 +109,7 @@ def _tuned(
         now = {**config, **objects_of(given)[0]}
         return _unchanged(given, finished, _as_settings(finished, now), now, processes)
     splits = _open_splits(dataset, given)
-    base, source = open_vectors(vectors, given.member)
+    base, source = open_vectors(vectors, given)
     if given.output_dir is not None and vectors is base:  # there is no file with a hash
         source["table_sha256"] = sha256_of_table(base)
     data = prepare(splits, base, given, _tokenizer(given, base))
@@ -235,20 +238,25 @@ def _unchanged(
 
 
 def open_vectors(
-    vectors: str | os.PathLike[str] | EmbeddingTable, member: str | None
+    vectors: str | os.PathLike[str] | EmbeddingTable, settings: Settings
 ) -> tuple[EmbeddingTable, dict[str, str]]:
     """Return the table, and what identifies the file it is from."""
+    member = settings.member
     if isinstance(vectors, EmbeddingTable):
-        if member is not None:
-            raise DataError(
-                "names a file of an archive, but vectors is a table",
-                option="member",
-                value=member,
-                remedy=("leave ", Option("member"), " out"),
-            )
+        for name in OF_THE_FILE:
+            value = getattr(settings, name)
+            if value is not None:
+                raise DataError(
+                    "is about a vector file, but vectors is a table",
+                    option=name,
+                    value=value,
+                    remedy=("leave ", Option(name), " out"),
+                )
         return vectors, {n: vectors.metadata[n] for n in _SOURCE if n in vectors.metadata}
     file = file_in_run(vectors)
-    base, kind, _ = read_vectors(file, member=member)
+    base, kind, _ = read_vectors(
+        file, limit=settings.limit, vector_size=settings.vector_size, member=member
+    )
     if "vectors" in base.__dict__:
         base.vectors.flags.writeable = False  # so that the tuned table shares what did not move
     source = {name: base.metadata.get(name, "") for name in _SOURCE}

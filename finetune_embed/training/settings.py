@@ -106,6 +106,16 @@ class Settings:
     member: str | None = setting(
         None, "The vector file to read from an archive that holds several."
     )
+    limit: int | None = setting(
+        None,
+        "Number of rows of the vector file to read, from its start; all when left out.",
+        WholeNumber(1),
+    )
+    vector_size: int | None = setting(
+        None,
+        "Number of values in a line of a text file of vectors; detected when left out.",
+        WholeNumber(1),
+    )
     tokenizer: Tokenizer | str | None = setting(
         None, "glove, cased or whitespace; when left out, the one that fits the vectors."
     )
@@ -327,6 +337,8 @@ class Keywords(TypedDict, total=False):
     streaming: bool
     validation: float
     member: str | None
+    limit: int | None
+    vector_size: int | None
     tokenizer: Tokenizer | str | None
     vocab: Vocabulary | None
     min_count: int

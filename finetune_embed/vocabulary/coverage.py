@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import printable
 from .fallback import LookupResult
 
 __all__ = ["Coverage"]
@@ -76,7 +77,9 @@ class Coverage:
                 for step, n in self.by_step.items()
             )
         if self.missing:
-            shown = ", ".join(f"{word} ({n:,})" for word, n in self.missing[:MISSING_SHOWN])
+            shown = ", ".join(
+                f"{printable(word)} ({n:,})" for word, n in self.missing[:MISSING_SHOWN]
+            )
             text += f"\nnot in the table: {shown}"
             text += ", ..." if len(self.missing) > MISSING_SHOWN else ""
         return text

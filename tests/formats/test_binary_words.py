@@ -185,6 +185,17 @@ def test_other_types_of_numbers_are_named(dtype, count, size, newline, write):
         inspect(path)
 
 
+def test_float64_is_written_again_as_gensim_4_does(tmp_path):
+    path, vectors = str(tmp_path / "v.bin"), np.random.default_rng(0).normal(size=(20, 8))
+    (tmp_path / "v.bin").write_bytes(binary(names(20), 8, dtype="<f8"))
+    with pytest.raises(VectorFileError, match="with float32 numbers, as gensim 4 does"):
+        load_vectors(path)
+    keyed = KeyedVectors(8, dtype=np.float64)
+    keyed.add_vectors(names(20), vectors)
+    keyed.save_word2vec_format(path, binary=True)
+    assert np.array_equal(load_vectors(path).vectors, vectors.astype(np.float32))
+
+
 def test_bfloat16_and_int8_are_named(write):
     values = np.random.default_rng(0).normal(size=(20, 8)).astype("<f4")
     brain = (values.view("<u4") >> 16).astype("<u2")

@@ -184,12 +184,15 @@ def test_binary_with_more_rows_than_promised(write, command):
 
 @follows("formats/common/text_layout.py", "separates the word from its numbers")
 def test_another_separator_after_the_word(write, command, tmp_path):
-    path, out = write(b"king,1 2\nqueen,3 4\n"), tmp_path / "out.bin"
+    path, out = write(b"king,1 2\nqueen,3 4\n"), tmp_path / "out.txt"
     message = refused(fe.load_vectors, path)
-    assert message.endswith("or, if it is part of the words, use load_glove(path, vector_size=1)")
-    assert fe.load_glove(path, vector_size=1).index_to_key == ["king,1", "queen,3"]
+    assert message.endswith("or, if it is part of the words, use load_vectors(path, vector_size=1)")
+    assert fe.load_vectors(path, vector_size=1).index_to_key == ["king,1", "queen,3"]
     message = refused_command(command, "convert", path, out)
-    assert message.endswith("; replace it with a space")
+    assert message.endswith(
+        "; replace it with a space, or, if it is part of the words, pass --vector-size 1"
+    )
+    assert converts(command, path, tmp_path / "out.bin", "--vector-size", 1)
     path.write_bytes(path.read_bytes().replace(b",", b" "))
     assert converts(command, path, out)
     assert fe.load_vectors(path).index_to_key == ["king", "queen"]
@@ -197,15 +200,61 @@ def test_another_separator_after_the_word(write, command, tmp_path):
 
 @follows("formats/common/text_layout.py", "the vector size is in doubt")
 def test_two_vector_sizes(write, command, tmp_path):
-    path, out = write(b"new york 1 2\nking 3 4\n"), tmp_path / "out.bin"
+    path, out = write(b"new york 1 2\nking 3 4\n"), tmp_path / "out.safetensors"
     message = refused(fe.load_vectors, path)
     advice = "if words contain spaces, use load_vectors(path, vector_size=2); if not, remove"
     assert f"; {advice} the damaged lines" in message
     assert fe.load_vectors(path, vector_size=2).index_to_key == ["new york", "king"]
     message = refused_command(command, "convert", path, out)
-    assert message.endswith("; remove the damaged lines")
+    assert message.endswith("spaces, pass --vector-size 2; if not, remove the damaged lines")
+    assert converts(command, path, out, "--vector-size", 2)
     path.write_bytes(b"king 3 4\n")
     assert converts(command, path, out)
+
+
+@follows("formats/common/text_mistakes.py", "if words contain spaces, ")
+def test_names_without_a_header(write, command, tmp_path):
+    path, out = write(b"Ada Lovelace 1 2\nAlan Turing 3 4\n"), tmp_path / "out.safetensors"
+    message = refused(fe.load_vectors, path)
+    assert message.endswith("; if words contain spaces, use load_vectors(path, vector_size=2)")
+    assert fe.load_vectors(path, vector_size=2).index_to_key == ["Ada Lovelace", "Alan Turing"]
+    message = refused_command(command, "convert", path, out)
+    assert message.endswith("; if words contain spaces, pass --vector-size 2")
+    assert converts(command, path, out, "--vector-size", 2)
+
+
+@pytest.mark.parametrize(
+    ("data", "remedy", "followed"),
+    [
+        (b"king,1,0.5\nqueen,1,-0.5\n", "replace each ',' with a space", (b",", b" ")),
+        (b"king 1:1 2:0.5\n", "write all values of each row, zeros included", (b"1:1 2:", b"1 ")),
+        (b"king  1  0.5\nqueen  1  -0.5\n", "write single spaces: sed -E", (b"  ", b" ")),
+    ],
+)
+@follows("formats/common/text_mistakes.py", "where=where, remedy=remedy")
+def test_text_that_is_no_text_of_vectors_yet(data, remedy, followed, write):
+    path = write(data)
+    assert f"; {remedy}" in refused(fe.load_vectors, path)
+    assert fe.load_vectors(write(data.replace(*followed))).index_to_key[0] == "king"
+
+
+@follows("formats/common/text_mistakes.py", "there are no words")
+def test_numbers_without_words(write, command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = write(b"1.5 0.5\n1.25 -0.5\n0.25 0.5\n")
+    message = refused(fe.load_vectors, path)
+    saving = "numpy.save('vectors.npy', numpy.loadtxt(path))"
+    assert message.endswith(f"load_numpy('vectors.npy', words=...), after {saving}")
+    np.save("vectors.npy", np.loadtxt(path))
+    assert fe.load_numpy("vectors.npy", words=WORDS).index_to_key == WORDS
+    message = refused_command(command, "convert", path, "out.bin")
+    assert message.endswith(
+        "; put each word before its numbers: paste -d ' ' WORDS FILE > NEW_FILE"
+    )
+    Path("words").write_text("\n".join(WORDS) + "\n")
+    with open("new", "wb") as file:
+        subprocess.run(["paste", "-d", " ", "words", path], stdout=file, check=True)
+    assert converts(command, "new", "out.bin")
 
 
 @follows("formats/common/text_layout.py", "contradicts the header")
@@ -291,6 +340,34 @@ def test_words_that_end_like_numbers(tmp_path, command):
     message = refused_command(command, "convert", path, out)
     assert message.endswith("; use --to word2vec")
     assert converts(command, path, out, "--to", "word2vec")
+
+
+@pytest.mark.parametrize("size", [2, 5])
+@follows("formats/word2vec.py", "look like ")
+def test_words_that_look_like_damage_in_a_binary(tmp_path, size):
+    words = ["a", "b", "c", "d", "\x07x"]
+    vectors = np.full((5, size), 0.5, np.float32)
+    vectors[4] = 1e30
+    table, path = fe.EmbeddingTable(words, vectors), tmp_path / "v.safetensors"
+    message = refused(lambda: fe.save_word2vec(table, tmp_path / "out", binary=True))
+    assert message.endswith("; use save_safetensors(table, path), which holds any word")
+    fe.save_safetensors(table, path)
+    assert fe.load_vectors(path).index_to_key == words
+
+
+@follows("formats/word2vec.py", "would take the numbers for")
+def test_numbers_that_look_like_another_type(tmp_path):
+    vectors = np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32).byteswap()
+    table, path = fe.EmbeddingTable(list("abcd"), vectors), tmp_path / "v.safetensors"
+    message = refused(lambda: fe.save_word2vec(table, tmp_path / "out", binary=True))
+    assert "take the numbers for big-endian float32; use save_safetensors(table" in message
+    fe.save_safetensors(table, path)
+    assert fe.load_vectors(path).vectors.tobytes() == vectors.tobytes()
+
+
+@follows("formats/glove.py", "readers would refuse")
+def test_words_that_look_like_values_in_glove(tmp_path, command):
+    saves_any_word(["1.25", "0.75"], fe.save_glove, "glove", tmp_path, command)
 
 
 # safetensors and static models

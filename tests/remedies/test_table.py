@@ -26,7 +26,7 @@ def test_a_subset_of_missing_words(table):
     assert table.subset(k for k in keys if k in table).index_to_key == ["king"]
 
 
-@follows("table/embedding_table.py", "leave out such words")
+@follows("table/query.py", "leave out such words")
 def test_a_query_with_a_missing_word(table, tmp_path, capsys):
     words = ["king", "pear"]
     with pytest.raises(fe.VocabularyError, match=r"; .*: \[word for word in words if word in ta"):
@@ -38,6 +38,20 @@ def test_a_query_with_a_missing_word(table, tmp_path, capsys):
             main(["neighbors", str(tmp_path / "v.txt"), word])
         assert stopped.value.code == code
     assert capsys.readouterr().err.endswith("; give a word of the file\n")
+
+
+@follows("table/query.py", "leave out such words")
+def test_a_near_form_of_a_missing_word(table, tmp_path, capsys):
+    with pytest.raises(fe.VocabularyError, match=r"'King' is not in .*; use 'king', which it has"):
+        table.most_similar("King")
+    path = str(tmp_path / "v.txt")
+    fe.save_glove(table, path)
+    for command in (["neighbors", path], ["drift", path, path, "--word"]):
+        for word, code in (("king", 0), ("King", 2)):
+            with pytest.raises(SystemExit) as stopped:
+                main([*command, word])
+            assert stopped.value.code == code
+        assert capsys.readouterr().err.endswith("; give 'king', which it has\n")
 
 
 @follows("table/query.py", "the query is empty")

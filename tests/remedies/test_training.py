@@ -128,10 +128,11 @@ def test_resume_without_a_folder(tune, tmp_path):
     assert tune(resume=True, output_dir=tmp_path)
 
 
-@follows("training/finetune.py", "names a file of an archive")
-def test_a_member_of_a_table(tune):
-    message = message_of(DataError, lambda: tune(member="a.txt"))
-    assert message.endswith("but vectors is a table; leave member out")
+@pytest.mark.parametrize(("name", "value"), [("member", "a.txt"), ("limit", 2), ("vector_size", 3)])
+@follows("training/finetune.py", "is about a vector file")
+def test_a_setting_of_a_file_for_a_table(tune, name, value):
+    message = message_of(DataError, lambda: tune(**{name: value}))
+    assert message.endswith(f"but vectors is a table; leave {name} out")
     assert tune()
 
 

@@ -33,8 +33,7 @@ def check_numbers(head: bytes, is_whole: bool, promised: int, vector_size: int, 
             f"the bytes fit {found} numbers, but a word2vec binary has little-endian float32",
             where=f"{name}:1",
             value=found,
-            remedy="write the file again with float32 numbers; gensim does after "
-            "kv.vectors = kv.vectors.astype('float32')",
+            remedy="write the file again with float32 numbers, as gensim 4 does",
         )
 
 
