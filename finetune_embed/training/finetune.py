@@ -246,8 +246,9 @@ def open_vectors(
         for name in OF_THE_FILE:
             value = getattr(settings, name)
             if value is not None:
+                about = "names a file of an archive" if name == "member" else "is about a file"
                 raise DataError(
-                    "is about a vector file, but vectors is a table",
+                    f"{about}, but vectors is a table",
                     option=name,
                     value=value,
                     remedy=("leave ", Option(name), " out"),
