@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Unpack
 
 from ..data import DataSource
 from ..errors import DataError, DivergenceError, Option, StrategyError
 from ..evaluation import evaluate_word_pairs
+from ..files import locked
 from ..strategies import Freeze, Strategy
 from ..table import EmbeddingTable
 from ..training.given_objects import strategy_sha256
@@ -99,12 +102,28 @@ def compare(
     """
     known = _by_text(strategies)
     given = _check(settings, seeds, budget)
-    inputs = open_inputs(vectors, dataset, given, test, word_pairs)
-    path = open_folder(given.output_dir, inputs.identity, given.resume, given.overwrite)
     plan = Plan(tuple(known), budget, given.lr, given.seed, seeds)
+    with contextlib.ExitStack() as held:
+        if given.output_dir is not None:
+            held.enter_context(locked(Path(given.output_dir)))
+        return _compared(known, vectors, dataset, given, test, word_pairs, plan)
+
+
+def _compared(
+    known: Mapping[str, Strategy],
+    vectors: str | os.PathLike[str] | EmbeddingTable,
+    dataset: DataSource,
+    given: Settings,
+    test: float,
+    word_pairs: Sequence[str | os.PathLike[str]],
+    plan: Plan,
+) -> Comparison:
+    """Make the runs of a comparison, in a folder that is locked."""
+    inputs = open_inputs(vectors, dataset, given, test, word_pairs)
+    path, begin = open_folder(given.output_dir, inputs.identity, given.resume, given.overwrite)
     hashes = {name: strategy_sha256(strategy) for name, strategy in known.items()}
     with CountBar(given.progress, plan.most_runs) as bar:
-        results = _run(plan, Trials(Runner(known, inputs).run, bar, path, hashes), bar)
+        results = _run(plan, Trials(Runner(known, inputs).run, bar, path, hashes, begin), bar)
     standings, confirmation, rates = results.standings, results.confirmation, results.rates
     holds = confirmation is not None and confirmation.holds
     chosen = standings[0].strategy if holds else plan.baseline
@@ -122,7 +141,7 @@ def compare(
         objects,
     )
     if given.output_dir is not None:
-        comparison.save(given.output_dir)
+        comparison.write(Path(given.output_dir))
     return comparison
 
 

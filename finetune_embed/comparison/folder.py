@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from ..errors import DataError, Option
-from ..files import atomic_write
+from ..files import errors_of_writing, finish_replacing, place_of, replaced_together
 from ..training.run.file_names import MARK
 from ..training.run.record import check_same
 from .report import COMPARISON, MARKDOWN, PLOT, RECIPE
 
-__all__ = ["open_folder"]
+__all__ = ["FILES", "open_folder"]
 
 SETTINGS, TRIALS = "settings.json", "trials.jsonl"
 FILES = (SETTINGS, TRIALS, COMPARISON, MARKDOWN, PLOT, RECIPE)
@@ -26,8 +26,10 @@ def open_folder(
     identity: Mapping[str, Any],
     resume: bool,
     overwrite: bool,
-) -> Path | None:
-    """Return the file of runs in a folder, made ready for a comparison.
+) -> tuple[Path | None, Callable[[], None] | None]:
+    """Return the file of runs in a folder that the caller has locked, and what begins a comparison.
+
+    A comparison that is in the folder stays until `begin` replaces it, once there is a first run.
 
     Args:
         output_dir: the folder of a new comparison, or of one to continue or to replace; None for no
@@ -35,6 +37,9 @@ def open_folder(
         identity: plain values that identify the inputs and settings of all its runs.
         resume: whether to continue.
         overwrite: whether to replace.
+
+    Returns:
+        The file, and `begin`, None where the comparison continues; None twice without a folder.
 
     Raises:
         DataError: it holds a comparison and neither `resume` nor `overwrite` is set, a comparison
@@ -49,11 +54,10 @@ def open_folder(
             remedy="choose one of the two",
         )
     if output_dir is None:
-        return None
+        return None, None
     folder = Path(output_dir)
-    if folder.exists() and not folder.is_dir():
-        raise DataError("is a file", option="output_dir", value=str(folder), remedy="name a folder")
-    present = [name for name in FILES if (folder / name).exists()]
+    finish_replacing(folder, FILES, _remove_former)
+    present = [name for name in FILES if os.path.lexists(folder / name)]
     before = _settings_of(folder) if present else None
     if present and before is None:
         raise DataError(
@@ -65,20 +69,34 @@ def open_folder(
         raise DataError("the folder holds a comparison", where=folder, remedy=keep_or_replace)
     if before is not None and resume:
         check_same(folder, before, identity)
-        return folder / TRIALS
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in reversed(FILES):
-        (folder / name).unlink(missing_ok=True)
-    with atomic_write(folder / SETTINGS) as file:
-        settings = {MARK: version(MARK), **identity}
-        file.write(json.dumps(settings, indent=2, ensure_ascii=False).encode() + b"\n")
-    return folder / TRIALS
+        if os.path.islink(folder / TRIALS):
+            raise DataError(
+                "is a link, and runs are written to no other folder",
+                where=folder / TRIALS,
+                remedy="put the file in its place",
+            )
+        return folder / TRIALS, None
+    settings = {MARK: version(MARK), **identity}
+
+    def begin() -> None:
+        with replaced_together(folder, FILES, _remove_former) as new:
+            (new / SETTINGS).write_text(json.dumps(settings, indent=2) + "\n", "utf-8")
+
+    return folder / TRIALS, begin
+
+
+def _remove_former(folder: Path) -> None:
+    """Remove the files of a comparison that another one replaces."""
+    if place_of(folder, SETTINGS) != folder / SETTINGS:
+        with errors_of_writing(folder):
+            for name in FILES:
+                (folder / name).unlink(missing_ok=True)
 
 
 def _settings_of(folder: Path) -> dict[str, Any] | None:
     """Return what a comparison was started with; None if the folder holds none of ours."""
     try:
         found = json.loads((folder / SETTINGS).read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) and MARK in found else None

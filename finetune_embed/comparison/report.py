@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import MissingPackageError, missing_extra
-from ..files import atomic_write
+from ..files import atomic_write, locked, replaced_together
 from ..strategies import Strategy
 
 __all__ = ["Comparison", "Confirmation", "Standing"]
@@ -253,24 +253,33 @@ class Comparison:
             figure.savefig(file, format=kind, dpi=120)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write `comparison.json`, `comparison.md`, `recipe.yaml` and, with matplotlib, a plot."""
+        """Write `comparison.json`, `comparison.md`, `recipe.yaml` and, with matplotlib, a plot.
+
+        All of them appear, or none.
+
+        Raises:
+            FinetuneEmbedError: another process is writing to the folder, or it cannot be written.
+        """
+        folder = Path(folder)
+        with locked(folder):
+            self.write(folder)
+
+    def write(self, folder: Path) -> None:
+        """Write what `save` writes to a folder that the caller has locked."""
         import yaml
 
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        with atomic_write(folder / RECIPE) as file:
+        with replaced_together(folder, (RECIPE, MARKDOWN, PLOT, COMPARISON)) as new:
             lines = [f"finetune-embed train --config {RECIPE} -o tuned", self.verdict()]
             if self.beside_recipe:
                 lines.append(f"given as objects, not included: {', '.join(self.beside_recipe)}")
             settings = yaml.safe_dump(dict(self.recipe), sort_keys=False, allow_unicode=True)
-            file.write(("".join(f"# {line}\n" for line in lines) + settings).encode())
-        with atomic_write(folder / MARKDOWN) as file:
-            file.write(self.markdown().encode() + b"\n")
-        with contextlib.suppress(MissingPackageError):
-            self.plot(folder / PLOT)
-        with atomic_write(folder / COMPARISON) as file:
-            document = json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
-            file.write(document.encode() + b"\n")
+            recipe = "".join(f"# {line}\n" for line in lines) + settings
+            (new / RECIPE).write_text(recipe, "utf-8")
+            (new / MARKDOWN).write_text(self.markdown() + "\n", "utf-8", "backslashreplace")
+            with contextlib.suppress(MissingPackageError):
+                self.plot(new / PLOT)
+            document = json.dumps(self.to_dict(), indent=2)
+            (new / COMPARISON).write_text(document + "\n", "utf-8")
 
 
 def _finite(value: Any) -> Any:

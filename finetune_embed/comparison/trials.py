@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError
+from ..files import errors_of_writing
+from ..training.run.stored import Shape, check_shape, is_count, is_flag, is_number, is_text
 from ..training.runtime.progress import CountBar
 
 __all__ = ["Trial", "Trials"]
@@ -63,6 +65,15 @@ class Trial:
         return np.array(self.outcomes, np.float64).T
 
 
+_SHAPE: Shape = {
+    **dict.fromkeys(("strategy", "metric", "strategy_sha256"), is_text),
+    **dict.fromkeys(("seed", "rows_moved"), is_count),
+    **dict.fromkeys(("lr", "validation", "test", "best_epoch", "seconds"), is_number),
+    **dict.fromkeys(("median_movement", "neighbour_overlap"), is_number),
+    "diverged": is_flag,
+    "word_pairs": {str: is_number},
+    "outcomes": [[is_number]],
+}
 Key = tuple[str, float, int, str]
 
 
@@ -76,6 +87,8 @@ class Trials:
         bar: shows each run.
         path: the file to read and append to.
         objects: what each strategy is beyond its text form, empty if the text says all.
+        begin: called before the first run is kept, where the file is of a comparison that this one
+            replaces.
 
     Raises:
         DataError: a line of the file is damaged.
@@ -87,10 +100,12 @@ class Trials:
         bar: CountBar,
         path: Path | None,
         objects: Mapping[str, str] = MappingProxyType({}),
+        begin: Callable[[], None] | None = None,
     ) -> None:
         self._run, self._bar, self._path, self._objects = run, bar, path, objects
+        self._begin = begin
         self._known: dict[Key, Trial] = {}
-        if path is not None and path.exists():
+        if path is not None and begin is None and path.exists():
             for trial in _read(path):
                 key = (trial.strategy, trial.lr, trial.seed, trial.strategy_sha256)
                 self._known[key] = trial
@@ -109,24 +124,29 @@ class Trials:
     def _keep(self, trial: Trial) -> None:
         if self._path is None:
             return
+        if self._begin is not None:
+            self._begin()
+            self._begin = None
         line = json.dumps(asdict(trial)).encode() + b"\n"
-        with open(self._path, "ab") as file:
+        with errors_of_writing(self._path), open(self._path, "ab") as file:
             file.write(line)
             file.flush()
             os.fsync(file.fileno())
 
 
 def _read(path: Path) -> list[Trial]:
-    data = path.read_bytes()
-    whole = data.rfind(b"\n") + 1
-    if whole < len(data):
-        os.truncate(path, whole)
+    with errors_of_writing(path):
+        data = path.read_bytes()
+        whole = data.rfind(b"\n") + 1
+        if whole < len(data):
+            os.truncate(path, whole)
     trials = []
     for number, line in enumerate(data[:whole].splitlines(), 1):
         try:
             fields: dict[str, Any] = json.loads(line)
+            check_shape(fields, _SHAPE)
             trials.append(Trial(**fields))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise DataError(
                 f"the line is not a run of a comparison ({error})",
                 where=f"{path}:{number}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ import finetune_embed as fe
 from finetune_embed.comparison import runner as module
 from finetune_embed.comparison.trials import Trial, Trials
 from finetune_embed.demo import REVIEWS, VECTORS
+from finetune_embed.files import locked
 from finetune_embed.training.given_objects import strategy_sha256
 from finetune_embed.training.runtime.progress import CountBar
 
@@ -237,6 +239,59 @@ def test_folders_of_others_are_left_alone(table, tmp_path):
         fe.DataError, match=r"^output_dir=.*settings.json' is a file; name a folder$"
     ):
         fe.compare([], table, reviews(), output_dir=tmp_path / "settings.json", **FAST)
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("done", [0, 1])
+def test_a_comparison_stays_until_another_has_a_run(found, table, tmp_path, monkeypatch, done):
+    folder, runs, whole = tmp_path / "which", [], module.finetune
+    shutil.copytree(found[1], folder)
+    before = files_in(folder)
+
+    def interrupted(*args: Any, **kwargs: Any) -> fe.Run:
+        if len(runs) == done:
+            raise KeyboardInterrupt
+        runs.append(whole(*args, **kwargs))
+        return runs[0]
+
+    monkeypatch.setattr(module, "finetune", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fe.compare([], table, reviews(), output_dir=folder, overwrite=True, **FAST)
+    if done:
+        assert sorted(files_in(folder)) == ["settings.json", "trials.jsonl"]
+        assert len(lines(folder)) == 1
+    else:
+        assert files_in(folder) == before
+
+
+def test_a_comparison_writes_through_no_links(found, table, tmp_path):
+    folder, elsewhere = tmp_path / "which", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    shutil.copytree(found[1], folder)
+    for path in list(folder.iterdir()):
+        path.rename(elsewhere / path.name)
+        path.symlink_to(elsewhere / path.name)
+    before = files_in(elsewhere)
+    pairs = {"word_pairs": [found[1].parents[1] / "pairs.tsv"]}
+    with pytest.raises(fe.DataError, match=r"trials.jsonl: is a link, and runs are written to no"):
+        fe.compare([], table, reviews(), output_dir=folder, resume=True, **pairs, **FAST)
+    found[0].save(folder)
+    assert {p.name for p in folder.iterdir() if p.is_symlink()} == {"settings.json", "trials.jsonl"}
+    fe.compare([], table, reviews(), output_dir=folder, overwrite=True, **FAST)
+    assert not any(path.is_symlink() for path in folder.iterdir())
+    assert files_in(elsewhere) == before
+
+
+def test_a_comparison_in_use_is_refused(table, tmp_path):
+    with (
+        locked(tmp_path / "which"),
+        pytest.raises(fe.DataError, match="another process is writing"),
+    ):
+        fe.compare([], table, reviews(), output_dir=tmp_path / "which", **FAST)
+    assert os.listdir(tmp_path) == []
 
 
 def test_overwriting_starts_over(found, table, tmp_path):

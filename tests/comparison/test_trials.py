@@ -50,8 +50,20 @@ def test_half_a_line_is_removed_and_the_run_made_again(tmp_path, cut):
 def test_a_damaged_line_is_named(tmp_path):
     path = tmp_path / "trials.jsonl"
     trials(path, []).get("Freeze", 0.1, 1)
-    for damage in (b"{}\n", b"nothing\n", json.dumps({"strategy": "Freeze"}).encode() + b"\n"):
-        path.write_bytes(path.read_bytes().splitlines(keepends=True)[0] + damage)
+    (line,) = path.read_bytes().splitlines()
+    fields = json.loads(line)
+    wrong = [
+        {**fields, name: value} for name in fields for value in ({"a": None}, [[None]], 10**400)
+    ]
+    wrong += [
+        {**fields, "x": 1},
+        {n: v for n, v in fields.items() if n != "outcomes"},
+        fields | {"lr": "0.1"},
+    ]
+    lines = [json.dumps(one).encode() for one in wrong if one != fields]
+    assert len(lines) > 45
+    for damage in (b"{}", b"nothing", b'{"strategy": "Freeze"}', b"[" * 10_000, *lines):
+        path.write_bytes(line + b"\n" + damage + b"\n")
         with pytest.raises(
             fe.DataError,
             match=r"trials\.jsonl:2: the line is not a run of a comparison .*; remove the line, "
