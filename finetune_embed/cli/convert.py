@@ -10,6 +10,7 @@ import click
 from ..errors import VectorFileError
 from ..files import STDIN
 from ..formats import SAVERS
+from ..formats.common.saving import check_name
 from ..formats.load import Loaded
 from ..formats.numpy_arrays.wordlist import words_of
 from .output import (
@@ -107,6 +108,7 @@ def _format_of(target: Path, to: str | None) -> str:
             "a table is written to a file, not to standard output",
             remedy="name one: finetune-embed convert SOURCE vectors.txt",
         )
+    check_name(target)
     name = to or BY_SUFFIX.get(target.suffix.lower())
     if name not in SAVERS:
         what = f"{to!r} is not a format" if to else "the suffix is not that of a format"

@@ -16,7 +16,7 @@ from ..errors import Either, Option, VectorFileError
 from ..files import COMPRESSED, PathOrFile, Source, atomic_write, open_source
 from ..table import EmbeddingTable
 from .common.kernels import format_text
-from .common.saving import HOLDS_ANY_WORD, check_keys, join_words
+from .common.saving import HOLDS_ANY_WORD, check_keys, check_name, join_words
 from .common.sniff import HEAD, expect, starts_like_another
 from .common.text import read_text, write_text
 from .common.text_layout import BOM, DETECT_LINES, check_layout, detect_layout
@@ -96,6 +96,7 @@ def save_glove(table: EmbeddingTable, path: str | os.PathLike[str]) -> None:
             format, too many of the first words contain spaces, or all of them end in a comma, a
             tab or a semicolon and a number.
     """
+    check_name(path)
     check_keys(table, "GloVe text", "\n")
     words = join_words(table.words[:DETECT_LINES], "\n").split(b"\n")
     if words[0].startswith((BOM, *COMPRESSED)) or starts_like_another(words[0]):

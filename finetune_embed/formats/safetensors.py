@@ -31,7 +31,7 @@ from ..files import PathOrFile, Source, atomic_write, open_source
 from ..table import EmbeddingTable, Origin, PackedWords, PatchedRows
 from .common.arguments import check_limit, wanted_keys
 from .common.run_folder import file_in_run
-from .common.saving import pack_words
+from .common.saving import check_name, pack_words
 from .common.sniff import expect
 from .common.table_building import ROW
 from .common.tensors import DTYPES, TensorFile, open_tensors
@@ -46,6 +46,7 @@ _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 def save_safetensors(table: EmbeddingTable, path: str | os.PathLike[str]) -> None:
     """Write a table with its words and metadata as one safetensors file, which holds any word."""
+    check_name(path)
     with atomic_write(path) as file:
         write_safetensors(table, file)
 

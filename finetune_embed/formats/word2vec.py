@@ -20,7 +20,7 @@ from .common.arguments import check_limit, read_first, wanted_bytes
 from .common.binary_numbers import check_numbers
 from .common.binary_words import fault_error
 from .common.kernels import WordSet, format_binary, in_order, parse_binary
-from .common.saving import HOLDS_ANY_WORD, check_keys, join_words
+from .common.saving import HOLDS_ANY_WORD, check_keys, check_name, join_words
 from .common.sniff import HEAD, W2V_HEADER, expect
 from .common.table_building import RowBuffer
 from .common.text import read_text, write_text
@@ -190,6 +190,7 @@ def save_word2vec(
     Raises:
         VectorFileError: a word contains a space or a newline, which the format can't hold.
     """
+    check_name(path)
     check_keys(table, "a word2vec file", " \n")
     with atomic_write(path) as file:
         file.write(b"%d %d\n" % (len(table), table.vector_size))

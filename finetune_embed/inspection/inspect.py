@@ -97,12 +97,13 @@ def _report(
     from .word_case import count_cases
     from .word_conventions import describe_conventions, find_special_tokens
     from .word_findings import word_findings
+    from .word_lookup import lookup_findings
 
     words = dict.fromkeys(scan.words)
     table = EmbeddingTable(list(words), np.empty((len(words), 0), np.float32))
     table.subwords = scan.subwords
     tokenizer = Tokenizer.for_table(table).name
-    findings = scan.findings + word_findings(scan) + row_findings(scan)
+    findings = scan.findings + word_findings(scan) + lookup_findings(scan) + row_findings(scan)
     return Inspection(
         path=path,
         source_format=scan.source_format,

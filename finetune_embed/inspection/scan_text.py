@@ -139,7 +139,11 @@ def _line_findings(total: Lines, size: int) -> list[Finding]:
             f"correct the lines{commas} or remove them",
         ),
         *total.blank.finding(
-            "error", "blank_lines", "blank lines before other lines", "remove them"
+            "error",
+            "blank_lines",
+            "blank lines before other lines",
+            "remove them; if a line of numbers without a word follows one, the word was a line end: "
+            "remove that line too",
         ),
         *Tally(int(total.unclosed)).finding(
             "note",

@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from .scan import Scan
+from .word_lookup import TAGGED
 
 __all__ = ["SPECIAL_TOKENS", "describe_conventions", "find_special_tokens"]
 
@@ -23,7 +24,6 @@ _TWO_HASHES = re.compile(r"##")
 _DIGIT_BUT_ZERO = re.compile(r"[1-9]")
 _PHRASE = re.compile(r"\w_\w")
 _WORD_PIECE = re.compile(r"##\w")
-_PART_OF_SPEECH = re.compile(r"[_|](?:NOUN|PROPN|VERB|ADJ|ADV|NN\w?|VB\w?|JJ\w?)$")
 _PIECE_MARKS = {"\u2581": "SentencePiece", "\u0120": "byte-level BPE"}
 MOST, MANY, SOME = 0.5, 0.1, 0.01  # shares of the words
 SAMPLE = 100_000  # words
@@ -59,7 +59,7 @@ def describe_conventions(scan: Scan, words: set[str], tokenizer: str) -> tuple[s
             clauses.append(f"pieces, where {mark!a} begins a word ({name})")
     if share(partial(_starts_with, "/c/")) > MOST:
         clauses.append("words are ConceptNet paths such as /c/en/word")
-    if share(_PART_OF_SPEECH.search) > MOST:
+    if share(TAGGED.search) > MOST:
         clauses.append("words carry a part of speech, such as word_NOUN")
     elif share(lambda word: "_" in word and _PHRASE.search(word)) > SOME:
         clauses.append("phrases are joined by _")

@@ -638,3 +638,22 @@ def test_a_word_list_in_utf_16_is_refused(tmp_path, order):
     (tmp_path / "w.txt").write_bytes("\ufeffa\nb".encode(order))
     with pytest.raises(VectorFileError, match=r"w\.txt: this is UTF-16; save the words as UTF-8"):
         load_numpy(tmp_path / "x.npy", words=tmp_path / "w.txt")
+
+
+@pytest.mark.parametrize("rows", [["a"], ["a", "b"], ["the", "of", "king", "queen", "good"]])
+@pytest.mark.parametrize("name", ["vocab.json", "words.json"])
+def test_words_numbered_from_1_as_keras_does(rows, name, tmp_path):
+    vectors = np.arange(2 * (len(rows) + 1), dtype=np.float32).reshape(-1, 2)
+    np.save(tmp_path / "v.npy", vectors)
+    numbers = {word: row for row, word in enumerate(rows, 1)}
+    (tmp_path / name).write_text(json.dumps(numbers))
+    message = f"numbers {len(rows)} words from 1, as Keras does.*; add a word for row 0"
+    with pytest.raises(VectorFileError, match=message):
+        load_numpy(tmp_path / "v.npy", words=tmp_path / name)
+    (tmp_path / name).write_text(json.dumps({"<pad>": 0, **numbers}))
+    table = load_numpy(tmp_path / "v.npy", words=tmp_path / name)
+    assert table.index_to_key == ["<pad>", *rows]
+    assert table.vectors.tobytes() == vectors.tobytes()
+    np.save(tmp_path / "v.npy", vectors[1:])
+    (tmp_path / name).write_text(json.dumps({word: row - 1 for word, row in numbers.items()}))
+    assert load_numpy(tmp_path / "v.npy", words=tmp_path / name).index_to_key == rows

@@ -232,3 +232,14 @@ def test_text_keeps_the_bits_of_every_number(bits):
     vectors = np.array([bits], np.uint32).view(np.float32)
     table = EmbeddingTable(["word"], vectors)
     equal(there_and_back(table, "glove"), table, "glove")
+
+
+@pytest.mark.parametrize("name", SAVERS)
+@pytest.mark.parametrize("suffix", [".gz", ".BZ2", ".xz", ".zst", ".zip", ".tgz", ".7z"])
+def test_no_saver_writes_under_the_name_of_a_compressed_file(name, suffix, table, tmp_path):
+    message = rf"the name ends in {suffix}, but .*; leave {suffix} off, and compress the file aft"
+    with pytest.raises(VectorFileError, match=message):
+        SAVERS[name](table, tmp_path / f"vectors.txt{suffix}")
+    assert list(tmp_path.iterdir()) == []
+    SAVERS[name](table, tmp_path / "vectors.gz.txt")
+    assert load_vectors(tmp_path / "vectors.gz.txt").index_to_key == table.index_to_key

@@ -33,7 +33,7 @@ from ...table import EmbeddingTable
 from ..common.arguments import check_limit, wanted_bytes
 from ..common.float_rows import source_dtype
 from ..common.folders import folder_provenance
-from ..common.saving import HOLDS_ANY_WORD, check_keys
+from ..common.saving import HOLDS_ANY_WORD, check_keys, check_name
 from ..common.sniff import expect, sniff
 from ..common.table_building import is_utf8, make_table, provenance
 from .batches import Batches, as_vector_file_error, join_parts, open_file
@@ -161,6 +161,7 @@ def save_arrow(table: EmbeddingTable, path: str | os.PathLike[str]) -> None:
     """
     import pyarrow as pa
 
+    check_name(path)
     data = _to_arrow(table, "an Arrow file")
     with atomic_write(path) as file, pa.ipc.new_file(file, data.schema) as writer:
         writer.write_table(data)
@@ -175,6 +176,7 @@ def save_parquet(table: EmbeddingTable, path: str | os.PathLike[str]) -> None:
     """
     import pyarrow.parquet as pq
 
+    check_name(path)
     data = _to_arrow(table, "a Parquet file")
     with atomic_write(path) as file:
         pq.write_table(

@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import PurePath
+
 from ...errors import Either, Option, VectorFileError
 from ...table import EmbeddingTable, PackedWords, as_bytes
 
-__all__ = ["HOLDS_ANY_WORD", "check_keys", "join_words", "pack_words"]
+__all__ = ["HOLDS_ANY_WORD", "check_keys", "check_name", "join_words", "pack_words"]
 
 #: The remedy for words that a format can't hold.
 HOLDS_ANY_WORD = Either(
     "use save_safetensors(table, path), which holds any word",
     ("use ", Option("to", "safetensors"), ", which holds any word"),
 )
+
+
+_COMPRESSED = frozenset(
+    (".gz", ".gzip", ".tgz", ".bz2", ".xz", ".lzma", ".zst", ".zstd", ".zip", ".tar", ".7z", ".lz4")
+)
+
+
+def check_name(path: str | os.PathLike[str]) -> None:
+    """Check that a name does not promise a compressed file, since none is written.
+
+    Raises:
+        VectorFileError: it ends like that of a compressed file or an archive.
+    """
+    suffix = PurePath(os.fsdecode(path)).suffix
+    if suffix.lower() in _COMPRESSED:
+        raise VectorFileError(
+            f"the name ends in {suffix}, but what is written is not compressed",
+            where=path,
+            remedy=f"leave {suffix} off, and compress the file afterwards",
+        )
 
 
 def pack_words(table: EmbeddingTable) -> PackedWords:

@@ -29,7 +29,7 @@ from ...table import EmbeddingTable, Vectors
 from ..common.arguments import check_limit, wanted_keys
 from ..common.float_rows import RowStack, as_float32, source_dtype
 from ..common.npy import MAX_SIZE, WORD, StoredArray, open_array
-from ..common.saving import check_keys, pack_words
+from ..common.saving import check_keys, check_name, pack_words
 from ..common.sniff import expect
 from ..common.table_building import make_table, provenance
 from .archive_words import (
@@ -201,6 +201,7 @@ def save_numpy(table: EmbeddingTable, path: str | os.PathLike[str]) -> None:
             do not represent a byte.
         VocabularyError: a word is in two rows.
     """
+    check_name(path)
     check_keys(table, "a numpy archive", "")
     keys, shape = table.words, table.stored.shape
     longest = max(1, max(map(len, keys)))

@@ -182,6 +182,15 @@ def _by_row(rows: Mapping[str, Any], name: str) -> list[str]:
     Raises:
         VectorFileError: the map does not give each row one word.
     """
+    numbers = {row for row in rows.values() if isinstance(row, (int, np.integer))}
+    if rows and numbers == set(range(1, len(rows) + 1)):
+        raise VectorFileError(
+            f"this numbers {len(rows):,} words from 1, as Keras does, so row 0 has no word",
+            where=name,
+            value=1,
+            remedy='add a word for row 0, such as "<pad>": 0, if the array has one row more than '
+            "there are words; if not, number them from 0",
+        )
     words: list[str | None] = [None] * len(rows)
     for word, row in rows.items():
         is_valid = isinstance(word, str) and isinstance(row, (int, np.integer)) and row is not True

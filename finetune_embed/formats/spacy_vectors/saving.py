@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ...errors import VectorFileError
 from ...files import atomic_folder
 from ...table import EmbeddingTable
-from ..common.saving import HOLDS_ANY_WORD, check_keys
+from ..common.saving import HOLDS_ANY_WORD, check_keys, check_name
 from ..common.table_building import is_utf8
 
 __all__ = ["CONFIG", "KEYS", "STRINGS", "VECTORS", "save_spacy"]
@@ -31,6 +31,7 @@ def save_spacy(table: EmbeddingTable, path: str | os.PathLike[str]) -> None:
     """
     from .key2row import pack_key2row
 
+    check_name(path)
     check_keys(table, "a spaCy vocabulary", "")
     keys = table.index_to_key
     hashes = _distinct_hashes(keys)
