@@ -2,6 +2,7 @@
 # make check        install the test tools too and run the fast tests
 # make test         run every test
 # make lint         style and types
+# make sanitize     run the tests of the C code under AddressSanitizer and UndefinedBehaviorSanitizer
 # make fuzz         run a coverage-guided fuzzer on every parser, FUZZ_SECONDS=30 each
 # make dist         build sdist and wheel into dist/, install the wheel into an environment of its
 #                   own and run it outside of this folder
@@ -19,7 +20,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 WORKERS ?= $(shell getconf _NPROCESSORS_ONLN)
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
-.PHONY: quickstart check test lint fuzz dist bench recipes clean
+.PHONY: quickstart check test lint sanitize fuzz dist bench recipes clean
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -48,6 +49,9 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+sanitize: $(VENV)/installed-dev
+	$(BIN)/python tests/sanitize.py
 
 fuzz: $(VENV)/installed-dev
 	$(PIP) --editable '.[dev,fuzz]'

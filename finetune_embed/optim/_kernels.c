@@ -76,7 +76,7 @@ typedef struct {
 /* Returns how many threads some work is worth, at most as many as asked for. Negative numbers ask for
  * threads of our own, which sleep when they are done, instead of those of OpenMP, which spin. */
 static int threads_for(int threads, double numbers) {
-    int own = threads < 0, most = own ? -threads : threads;
+    int own = threads < 0, most = threads < -MOST_THREADS ? MOST_THREADS : own ? -threads : threads;
     double worth = numbers / (own ? START_WORK : ENOUGH_WORK);
     int enough = worth < MOST_THREADS ? (int)worth : MOST_THREADS;
     if (most > enough) most = enough;
@@ -140,11 +140,21 @@ static void run(work_t work, const void *job, Py_ssize_t rows, const int64_t *st
 
 /* ---------------------------------------------------------------- arguments */
 
-/* Returns whether a buffer holds `count` items of `size` bytes; sets the error if it does not. */
-static int holds(const Py_buffer *buffer, Py_ssize_t count, Py_ssize_t size, const char *name) {
-    if (size > 0 && count <= PY_SSIZE_T_MAX / size && buffer->len == count * size) return 1;
-    PyErr_Format(PyExc_ValueError, "%s has %zd bytes, not %zd x %zd", name, buffer->len, count, size);
+/* Returns whether a buffer holds `count` rows of `bytes` bytes, of numbers of `number` bytes each; sets the
+ * error if it does not. */
+static int holds_rows(const Py_buffer *buffer, Py_ssize_t count, Py_ssize_t bytes, size_t number, const char *name) {
+    if (bytes < 1 || count > PY_SSIZE_T_MAX / bytes || buffer->len != count * bytes)
+        PyErr_Format(PyExc_ValueError, "%s has %zd bytes, not %zd x %zd", name, buffer->len, count, bytes);
+    else if ((uintptr_t)buffer->buf % number)
+        PyErr_Format(PyExc_ValueError, "%s does not begin at a multiple of %zu bytes", name, number);
+    else
+        return 1;
     return 0;
+}
+
+/* The same for `count` numbers of `size` bytes. */
+static int holds(const Py_buffer *buffer, Py_ssize_t count, Py_ssize_t size, const char *name) {
+    return holds_rows(buffer, count, size, (size_t)size, name);
 }
 
 /* Returns the bytes of a row of float32; sets the error and returns 0 if there can be no such row. */
@@ -214,7 +224,7 @@ static PyObject *group(PyObject *self, PyObject *args) {
     Py_ssize_t count = ids.len / 8, found = 0, bags = lengths.buf ? lengths.len / 8 : 0;
     const int64_t *length = lengths.buf;
     if (!holds(&ids, count, 8, "ids") || !holds(&rows, count, 8, "rows") || !holds(&order, count, 8, "order") ||
-        !holds(&starts, count + 1, 8, "starts"))
+        !holds(&starts, count + 1, 8, "starts") || (length && !holds(&lengths, bags, 8, "lengths")))
         goto done;
     if ((uint64_t)count > UINT32_MAX || (uint64_t)bags > UINT32_MAX || (uint64_t)end > UINT32_MAX || end < 0) {
         PyErr_SetString(PyExc_ValueError, "ids or rows are too many to be counted in 32 bits");
@@ -362,7 +372,7 @@ static int can_sum(const Py_buffer *values, const Py_buffer *source, const Py_bu
                    Py_ssize_t rows, Py_ssize_t bytes) {
     Py_ssize_t count = source->len / 8, end = values->len / bytes, bad = 0;
     const int64_t *start = starts->buf;
-    if (!holds(values, end, bytes, "values") || !holds(source, count, 8, "source") ||
+    if (!holds_rows(values, end, bytes, 4, "values") || !holds(source, count, 8, "source") ||
         !holds(starts, rows + 1, 8, "starts") || (lengths->obj && !holds(lengths, end, 8, "lengths")))
         return 0;
     if (!in_range(source->buf, count, end, &bad)) {
@@ -389,7 +399,7 @@ static PyObject *sum_rows(PyObject *self, PyObject *args) {
     if (!PyArg_ParseTuple(args, "y*y*y*z*w*ni", &values, &source, &starts, &lengths, &out, &size, &threads))
         return NULL;
     Py_ssize_t bytes = row_bytes(size), rows = bytes ? out.len / bytes : 0;
-    if (!bytes || !holds(&out, rows, bytes, "out") || !can_sum(&values, &source, &starts, &lengths, rows, bytes))
+    if (!bytes || !holds_rows(&out, rows, bytes, 4, "out") || !can_sum(&values, &source, &starts, &lengths, rows, bytes))
         goto done;
     Py_BEGIN_ALLOW_THREADS;
     sum_job_t job = {{values.buf, source.buf, starts.buf, lengths.buf, size}, out.buf};
@@ -440,7 +450,7 @@ static PyObject *squares(PyObject *self, PyObject *args) {
     PyObject *result = NULL;
     if (!PyArg_ParseTuple(args, "y*w*ni", &values, &out, &size, &threads)) return NULL;
     Py_ssize_t rows = out.len / 8, bytes = row_bytes(size);
-    if (!bytes || !holds(&out, rows, 8, "out") || !holds(&values, rows, bytes, "values")) goto done;
+    if (!bytes || !holds(&out, rows, 8, "out") || !holds_rows(&values, rows, bytes, 4, "values")) goto done;
     Py_BEGIN_ALLOW_THREADS;
     squares_t job = {values.buf, out.buf, size};
     run(squares_range, &job, rows, NULL, threads_for(threads, (double)rows * (double)size));
@@ -492,7 +502,7 @@ static PyObject *nonzero_rows(PyObject *self, PyObject *args) {
     Py_ssize_t rows = out.len, bytes = row_bytes(size);
     int sums = source.obj && starts.obj;
     if (!bytes || !(sums ? can_sum(&values, &source, &starts, &lengths, rows, bytes)
-                         : holds(&values, rows, bytes, "values")))
+                         : holds_rows(&values, rows, bytes, 4, "values")))
         goto done;
     Py_ssize_t number = sums ? values.len / bytes : 0;
     if (sums && !(column = malloc((size_t)(number + 1) * sizeof(float)))) {
@@ -613,14 +623,14 @@ static PyObject *adam(PyObject *self, PyObject *args) {
     if (!bytes) goto done;
     Py_ssize_t rows = b[ROWS].len / 8, table = b[WEIGHT].len / bytes, slots = b[FIRST].len / bytes;
     int sums = b[SOURCE].obj && b[STARTS].obj;
-    if (!holds(&b[WEIGHT], table, bytes, "weight") || !holds(&b[ROWS], rows, 8, "rows") ||
-        !holds(&b[FIRST], slots, bytes, "exp_avg") || !holds(&b[SLOTS], rows, 8, "slots") ||
-        !holds(&b[SECOND], slots, bytes, "exp_avg_sq") ||
+    if (!holds_rows(&b[WEIGHT], table, bytes, 4, "weight") || !holds(&b[ROWS], rows, 8, "rows") ||
+        !holds_rows(&b[FIRST], slots, bytes, 4, "exp_avg") || !holds(&b[SLOTS], rows, 8, "slots") ||
+        !holds_rows(&b[SECOND], slots, bytes, 4, "exp_avg_sq") ||
         !holds(&b[RATE], rows, 4, "rate") || !holds(&b[EPS], rows, 4, "eps") ||
         (b[CLIP].obj && !holds(&b[CLIP], rows, 4, "clip")) || (b[DECAY].obj && !holds(&b[DECAY], rows, 4, "decay")))
         goto done;
     if (sums ? !can_sum(&b[GRAD], &b[SOURCE], &b[STARTS], &b[LENGTHS], rows, bytes)
-             : !holds(&b[GRAD], rows, bytes, "grad"))
+             : !holds_rows(&b[GRAD], rows, bytes, 4, "grad"))
         goto done;
     const int64_t *row = b[ROWS].buf;
     if (!in_range(row, rows, table, &bad)) {

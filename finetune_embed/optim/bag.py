@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from ..errors import DataError
-from .kernels import Groups, is_native, sum_groups
+from .kernels import Groups, is_native, packed, sum_groups
 
 __all__ = ["mean_bag"]
 
@@ -63,7 +63,7 @@ class _MeanBag(torch.autograd.Function):
     def forward(
         ctx: Any, weight: torch.Tensor, ids: torch.Tensor, lengths: torch.Tensor
     ) -> torch.Tensor:
-        ids, lengths = ids.contiguous(), lengths.contiguous()
+        ids, lengths = packed(ids), packed(lengths)
         ctx.save_for_backward(ids, lengths)
         ctx.shape = weight.shape
         return _means(weight.detach(), ids, lengths, sparse=False)
@@ -73,7 +73,7 @@ class _MeanBag(torch.autograd.Function):
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         ids, lengths = ctx.saved_tensors
         groups = Groups.of(ids, ctx.shape[0], lengths)
-        values = sum_groups(grad.contiguous(), groups)
+        values = sum_groups(packed(grad), groups)
         gradient = torch.sparse_coo_tensor(
             groups.rows[None], values, ctx.shape, is_coalesced=True, check_invariants=False
         )

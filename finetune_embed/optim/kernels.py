@@ -20,6 +20,7 @@ __all__ = [
     "is_native",
     "nonzero_rows",
     "own_threads",
+    "packed",
     "row_squares",
     "sum_groups",
     "thread_count",
@@ -68,9 +69,19 @@ def is_native(*tensors: torch.Tensor | None) -> bool:
             and t.layout == torch.strided
             and t.is_contiguous()
             and t.numel() > 0
+            and t.data_ptr() % 4 == 0
         )
         for t in tensors
     )
+
+
+def packed(tensor: torch.Tensor) -> torch.Tensor:
+    """Return a tensor as the compiled loops need it: contiguous, and at an address for its type.
+
+    A tensor over a file or a buffer, as by `torch.frombuffer(..., offset=1)`, may begin anywhere.
+    """
+    tensor = tensor.contiguous()
+    return tensor.clone() if tensor.data_ptr() % tensor.element_size() else tensor
 
 
 class Groups(NamedTuple):
@@ -131,7 +142,7 @@ def group_rows(grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, Groups |
         The rows, the values, and the groups of values that sum to the gradients of rows; None if
         the values `(U, D)` are those gradients.
     """
-    ids, values = grad._indices()[0].contiguous(), grad._values()
+    ids, values = packed(grad._indices()[0]), grad._values()
     if grad.is_coalesced():
         return ids, values, None
     if not is_native(values) or ids.device.type != "cpu":

@@ -6,6 +6,7 @@ import contextlib
 import io
 import math
 import re
+import tracemalloc
 from collections.abc import Iterator
 from decimal import Context, Decimal
 from fractions import Fraction
@@ -373,3 +374,12 @@ def test_a_set_may_begin_at_any_address(offset):
     moved = memoryview(bytes(offset) + hashes)[offset:]
     words, _, rows, _, lines, _ = _kernels.native.parse_text(b"a 1\nb 2\nc e 3\n", 1, 9, moved)
     assert (bytes(words), rows, lines) == (b"b\nc e", 2, 3)
+
+
+@both
+@pytest.mark.parametrize("size", [7, 1000, 1 << 28, 1 << 40])
+def test_rows_longer_than_the_data_take_no_memory(size):
+    tracemalloc.start()
+    assert _kernels.native.parse_binary(b"a 1234", size, 9, None)[2:] == (0, 0, 0)
+    assert tracemalloc.get_traced_memory()[1] < 10_000
+    tracemalloc.stop()

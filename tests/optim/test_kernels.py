@@ -15,6 +15,7 @@ from torch import nn
 
 import finetune_embed as fe
 from finetune_embed.optim import adam, kernels
+from finetune_embed.optim.bag import mean_bag
 from finetune_embed.strategies.row_rules import attach_rule
 
 pytestmark = pytest.mark.skipif(
@@ -386,3 +387,76 @@ assert torch.equal(kernels.row_squares(values), before)
 """
     command = [sys.executable, "-W", "ignore", "-c", script]
     subprocess.run(command, check=True, timeout=60)
+
+
+# --- any address --------------------------------------------------------------------------------
+
+
+def moved(tensor: torch.Tensor, offset: int) -> torch.Tensor:
+    """Return a copy that begins `offset` bytes after an address that fits its type."""
+    size = tensor.numel() * tensor.element_size()
+    buffer = torch.empty(size + 16, dtype=torch.uint8)
+    first = -buffer.data_ptr() % 8 + offset
+    memory = memoryview(buffer.numpy())
+    copy = torch.frombuffer(memory, dtype=tensor.dtype, count=tensor.numel(), offset=first)
+    return copy.view(tensor.shape).copy_(tensor)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("offset", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize("parts", [("weight",), ("ids",), ("grad",), ("weight", "ids", "grad")])
+def test_tensors_may_begin_at_any_address(parts, offset, sparse):
+    def tuned(parts: tuple[str, ...]) -> list[torch.Tensor]:
+        tensors = {
+            "weight": random(9, 4),
+            "ids": torch.tensor([5, 2, 2, 8, 0, 5]),
+            "lengths": torch.tensor([2, 4]),
+            "grad": random(2, 4, seed=1),
+        }
+        for name in parts:
+            tensors[name] = moved(tensors[name], offset)
+            assert (tensors[name].data_ptr() - offset) % 8 == 0
+        weight = nn.Parameter(tensors["weight"])
+        optimizer = fe.RowAdamW([weight], lr=0.1)
+        for _ in range(3):
+            optimizer.zero_grad()
+            mean_bag(weight, tensors["ids"], tensors["lengths"], sparse).backward(tensors["grad"])
+            nn.functional.embedding(tensors["ids"], weight, sparse=sparse)[:2].backward(
+                tensors["grad"]
+            )
+            optimizer.step()
+        return [
+            weight.detach(),
+            *(t for t in optimizer.state[weight].values() if torch.is_tensor(t)),
+        ]
+
+    for found, expected in zip(tuned(parts), tuned(()), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["values", "source", "starts", "out"])
+def test_the_loop_refuses_buffers_at_an_address_that_does_not_fit(name):
+    buffers = {
+        "values": random(2, 3),
+        "source": torch.tensor([0, 1]),
+        "starts": torch.tensor([0, 2]),
+        "out": torch.empty(1, 3),
+    }
+    buffers[name] = moved(buffers[name], 2)
+    values, source, starts, out = (one.numpy() for one in buffers.values())
+    with pytest.raises(ValueError, match=f"{name} does not begin at a multiple of [48] bytes"):
+        kernels.native.sum_rows(values, source, starts, None, out, 3, 1)
+
+
+def test_grouping_refuses_lengths_at_an_address_that_does_not_fit():
+    ids, out = torch.tensor([1, 0]).numpy(), [torch.zeros(n).long().numpy() for n in (2, 2, 3)]
+    lengths = moved(torch.tensor([2]), 5).numpy()
+    with pytest.raises(ValueError, match="lengths does not begin at a multiple of 8 bytes"):
+        kernels.native.group(ids, 2, lengths, *out)
+
+
+@pytest.mark.parametrize("threads", [-(2**31), -65, 0, 1, 64, 2**31 - 1])
+def test_any_number_of_threads_may_be_asked_for(threads):
+    values, out = random(5000, 100), torch.empty(5000, dtype=torch.float64)
+    kernels.native.squares(values.numpy(), out.numpy(), 100, threads)
+    torch.testing.assert_close(out, values.double().square().sum(dim=1))

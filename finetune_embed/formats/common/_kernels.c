@@ -229,7 +229,7 @@ static PyObject *parse_text(PyObject *self, PyObject *args) {
         goto done;
     }
     if (!open_set(wanted, &set)) goto done;
-    Py_ssize_t room = data.len / (size + 1) + 1; /* a row takes at least its spaces and a newline */
+    Py_ssize_t room = (data.len + 1) / (size + 1); /* a row takes at least its spaces and a newline */
     if (room > most) room = most;
     PyObject *vectors = PyByteArray_FromStringAndSize(NULL, room * size * 4);
     PyObject *words = PyByteArray_FromStringAndSize(NULL, data.len + 1);
@@ -409,7 +409,7 @@ static PyObject *parse_binary(PyObject *self, PyObject *args) {
         goto done;
     }
     if (!open_set(wanted, &set)) goto done;
-    Py_ssize_t width = 4 * size, room = data.len / width + 1;
+    Py_ssize_t width = 4 * size, room = data.len / (width + 1);
     if (room > most) room = most;
     PyObject *vectors = PyByteArray_FromStringAndSize(NULL, room * width);
     PyObject *words = PyByteArray_FromStringAndSize(NULL, data.len + 1);
