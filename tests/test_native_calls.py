@@ -138,9 +138,11 @@ def parse_binary(make: Arguments) -> Any:
         for _ in range(make.random.randrange(6))
     ]
     data = make.random.choice([b"", b"\n"]).join(rows)
-    return files.native.parse_binary(
-        make.damaged(data), make.size(size), make.size(9), make.word_set()
-    )
+    block = make.damaged(data), make.size(size), make.size(9), make.word_set()
+    if make.random.random() < 1 / 2:
+        state = make.random.choice([0, 1, 2, 3, 13, 15, -1, -(2**31), 2**31 - 1])
+        return files.native.parse_binary(*block, make.random.random() < 1 / 2, state)
+    return files.native.parse_binary(*block)
 
 
 def word_set(make: Arguments) -> Any:

@@ -380,6 +380,6 @@ def test_a_set_may_begin_at_any_address(offset):
 @pytest.mark.parametrize("size", [7, 1000, 1 << 28, 1 << 40])
 def test_rows_longer_than_the_data_take_no_memory(size):
     tracemalloc.start()
-    assert _kernels.native.parse_binary(b"a 1234", size, 9, None)[2:] == (0, 0, 0)
+    assert _kernels.native.parse_binary(b"a 1234", size, 9, None)[2:5] == (0, 0, 0)
     assert tracemalloc.get_traced_memory()[1] < 10_000
     tracemalloc.stop()

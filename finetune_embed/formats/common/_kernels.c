@@ -419,7 +419,7 @@ static PyObject *parse_binary(PyObject *self, PyObject *args) {
         char *out = PyByteArray_AsString(vectors), *word_out = PyByteArray_AsString(words);
         Py_BEGIN_ALLOW_THREADS;
         bytes_t begin = data.buf, end = begin + data.len, at = begin, last = NULL;
-        int was_odd = state >> 1 & 1, plausible = state >> 2;
+        int was_odd = state >> 1 & 1, plausible = state < 0 ? 0 : state >> 2;
         while (passed < most) {
             bytes_t space = at < end ? memchr(at, ' ', (size_t)(end - at)) : NULL;
             if (!space || end - space - 1 < width) break;
