@@ -1,6 +1,12 @@
 """Data sets: local files, splits, columns, labels, encoded texts and batches."""
 
-from .batches import batch_indices, split_by_tokens, token_batches
+from .batches import (
+    MOST_PADDED,
+    batch_indices,
+    split_by_tokens,
+    token_batches,
+    without_waste,
+)
 from .columns import column_of, texts_of
 from .encoded import EncodedTexts, collate_bag, collate_packed, collate_padded, encode
 from .hold_out import hold_out
@@ -31,6 +37,7 @@ from .word_dropout import drop_words
 __all__ = [
     "IGNORED",
     "IGNORED_LABELS",
+    "MOST_PADDED",
     "DataSource",
     "EncodedTexts",
     "Label",
@@ -66,4 +73,5 @@ __all__ = [
     "with_whole_labels",
     "without_ignored",
     "without_missing",
+    "without_waste",
 ]

@@ -12,8 +12,11 @@ import torch
 
 from ..errors import DataError
 
-__all__ = ["batch_indices", "split_by_tokens", "token_batches"]
+__all__ = ["MOST_PADDED", "batch_indices", "split_by_tokens", "token_batches", "without_waste"]
 
+#: The most tokens with padding that texts of different lengths are padded to together.
+MOST_PADDED = 1 << 16
+WASTE = 4  # a batch may be so many times its tokens, if it is larger
 BUCKET = 64  # batches whose texts are sorted by length together
 
 
@@ -81,6 +84,24 @@ def split_by_tokens(
             starts.append(at)
             total = longest = length
     return list(torch.tensor_split(texts, starts[1:])) if starts else []
+
+
+def without_waste(texts: torch.Tensor, lengths: torch.Tensor) -> list[torch.Tensor]:
+    """Split a batch in which a long text would pad many short ones; other batches stay whole.
+
+    Split are batches that padding makes larger than `MOST_PADDED` and `WASTE` times their tokens.
+    Texts of similar length then go together, in parts of at most `MOST_PADDED`.
+
+    Args:
+        texts: `(n,)`, the indices of the texts of a batch.
+        lengths: `(texts,)`, the number of tokens of each text; an empty one counts as one token.
+    """
+    sizes = lengths[texts].clamp(min=1)
+    if not len(texts):
+        return []
+    if len(texts) * int(sizes.max()) <= max(MOST_PADDED, WASTE * int(sizes.sum())):
+        return [texts]
+    return split_by_tokens(texts[sizes.argsort(stable=True)], lengths, MOST_PADDED, padded=True)
 
 
 def _sorted_in_buckets(order: np.ndarray, lengths: np.ndarray, max_tokens: int) -> np.ndarray:

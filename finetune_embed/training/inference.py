@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from ..data import EncodedTexts, split_by_tokens
+from ..data import MOST_PADDED, EncodedTexts, split_by_tokens
 from ..table import EmbeddingTable
 from ..vocabulary import LookupResult, Vocabulary, apply_fallback, check_finite, without_subwords
 from .tasks import real_positions
@@ -26,7 +26,7 @@ from .tasks import real_positions
 __all__ = ["UnseenRows", "forward_all", "look_up_both", "table_path", "unseen_rows"]
 
 #: The most texts in a batch, and the most tokens with padding; a longer text is a batch of its own.
-BATCH, TOKENS = 512, 1 << 16
+BATCH, TOKENS = 512, MOST_PADDED
 
 
 def table_path(model: nn.Module, embedding: nn.Module) -> str:

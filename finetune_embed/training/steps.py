@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 
 import torch
 
-from ..data import EncodedTexts, batch_indices, token_batches
+from ..data import EncodedTexts, batch_indices, token_batches, without_waste
 from .runtime.processes import Processes
 from .tasks import Task
 
@@ -114,11 +114,19 @@ class Batching:
         total = sum(self.units(data, rows) for rows in group)
         batches = []
         for rows in group:
-            own = rows[index::count]
-            if len(own):
+            for own in self.parts(data, rows[index::count]):
                 weight = self.units(data, own) * count / total if total else 0.0
                 batches.append(self.batch(data, own, weight))
         return Step(batches, total)
+
+    def parts(self, data: EncodedTexts, rows: torch.Tensor) -> list[torch.Tensor]:
+        """Return the texts of a batch in the parts that go through the model one by one.
+
+        That is all of them together, unless one long text would pad many short ones.
+        """
+        if self.packed:
+            return [rows] if len(rows) else []
+        return without_waste(rows, data.lengths)
 
     def batch(self, data: EncodedTexts, rows: torch.Tensor, weight: float) -> Batch:
         """Return some texts as a batch."""

@@ -159,6 +159,7 @@ class Streamed:
 
     def _alone(self, data: EncodedTexts, group: list[torch.Tensor]) -> Step:
         batching = self._batching
+        group = [part for rows in group for part in batching.parts(data, rows)]
         units = [batching.units(data, rows) for rows in group]
         total = sum(units)
         batches = [

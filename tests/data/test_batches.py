@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finetune_embed import DataError
-from finetune_embed.data import batch_indices, split_by_tokens, token_batches
+from finetune_embed.data import (
+    MOST_PADDED,
+    batch_indices,
+    split_by_tokens,
+    token_batches,
+    without_waste,
+)
 
 LENGTHS = st.lists(st.integers(0, 40), max_size=60).map(
     lambda lengths: torch.tensor(lengths, dtype=torch.int64)
@@ -124,3 +130,32 @@ def test_the_order_is_a_pure_function_of_seed_and_epoch():
     assert len({tuple(order(seed, epoch)) for seed in range(4) for epoch in range(4)}) == 16
     # The order itself is pinned: an interrupted run resumed later must see the same batches.
     assert torch.cat(list(batch_indices(8, 3, 0, 1))).tolist() == [1, 3, 7, 6, 0, 4, 2, 5]
+
+
+@pytest.mark.parametrize(
+    ("lengths", "parts"),
+    [
+        ([5] * 64, 1),
+        ([1024] * 64, 1),  # exactly as many as may be padded
+        ([4000] * 64, 1),  # no padding: as large as was asked for
+        ([200] * 60 + [800] * 4, 1),
+        ([5] * 63 + [1024], 1),
+        ([5] * 63 + [1025], 2),
+        ([5] * 63 + [20_000], 2),
+        ([0] * 63 + [70_000], 2),
+        ([5, 20_000] + [7] * 60 + [30_000, 40_000], 3),
+        ([3000], 1),
+        ([], 0),
+    ],
+)
+def test_a_long_text_does_not_pad_many_short_ones(lengths, parts):
+    sizes = torch.tensor([9, *lengths, 9])
+    texts = torch.randperm(len(lengths)) + 1
+    found = without_waste(texts, sizes)
+    assert len(found) == parts
+    if parts == 1:
+        assert torch.equal(found[0], texts)
+    assert sorted(at for part in found for at in part.tolist()) == list(range(1, len(lengths) + 1))
+    for part in found if parts > 1 else []:
+        longest = int(sizes[part].max())
+        assert len(part) * longest <= MOST_PADDED or len(part) == 1
