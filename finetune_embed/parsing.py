@@ -13,6 +13,7 @@ from .errors import FinetuneEmbedError
 __all__ = ["parse_call"]
 
 T = TypeVar("T")
+UNNAMED = ""  # instead of the name of an argument without one
 
 
 def parse_call(
@@ -25,7 +26,7 @@ def parse_call(
     """Return the object that a text such as `cnn(filters=50)` describes; no code is executed.
 
     Args:
-        text: a name in `known`, optionally with keyword arguments that are literals.
+        text: a name in `known`, optionally with arguments that are literals, with or without names.
         known: the class or function of each name.
         kind: what the names are, for messages, such as `"head"`.
         error: the class of the errors to raise.
@@ -35,9 +36,15 @@ def parse_call(
     options = list(inspect.signature(known[name]).parameters)[len(first) :]
     call = f"{name}({', '.join(f'{option}=...' for option in options)})"
     values: dict[str, Any] = {}
-    for keyword in keywords:
+    for at, keyword in enumerate(keywords):
         if keyword.arg is None:
             raise error(f"{text}: options need names", value=text, remedy=f"write {call}")
+        if keyword.arg == UNNAMED:
+            if at >= len(options):
+                raise error(
+                    f"{text}: {name} has {len(options)} options", value=text, remedy=f"write {call}"
+                )
+            keyword.arg = options[at]
         if keyword.arg not in options:
             raise error(
                 f"{name} has no option {keyword.arg!r}", value=keyword.arg, remedy=f"write {call}"
@@ -48,7 +55,7 @@ def parse_call(
             )
         try:
             values[keyword.arg] = ast.literal_eval(keyword.value)
-        except (ValueError, TypeError) as cause:
+        except (ValueError, TypeError, RecursionError, MemoryError) as cause:
             written = ast.unparse(keyword.value)
             raise error(
                 f"{name}({keyword.arg}={written}): {written} is not a literal",
@@ -79,18 +86,27 @@ def _split(
     kind: str,
     error: type[FinetuneEmbedError],
 ) -> tuple[str, list[ast.keyword]]:
-    """Return the name and the keyword arguments of a text; an argument without a name has None."""
+    """Return the name and the arguments of a text.
+
+    The `arg` of an argument without a name is `UNNAMED`, and that of one with a star None.
+    """
     try:
         node = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError) as cause:  # a null character, deep nesting
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as cause:  # a null, deep nesting
         raise error(
             f"{text!r} is not a {kind}", value=text, remedy=f"write {' or '.join(known)}"
         ) from cause
     keywords: list[ast.keyword] = []
     if isinstance(node, ast.Call):
-        keywords = [ast.keyword(None, value) for value in node.args] + node.keywords
+        starred = (isinstance(value, ast.Starred) for value in node.args)
+        unnamed = [None if is_starred else UNNAMED for is_starred in starred]
+        keywords = [ast.keyword(n, v) for n, v in zip(unnamed, node.args, strict=True)]
+        keywords += node.keywords
         node = node.func
-    name = node.id if isinstance(node, ast.Name) else ast.unparse(node)
+    try:
+        name = node.id if isinstance(node, ast.Name) else ast.unparse(node)
+    except RecursionError as cause:
+        raise error(f"{text!r} is not a {kind}", value=text) from cause
     if name in known:
         return name, keywords
     lower = {one.lower(): one for one in known}

@@ -36,6 +36,9 @@ KNOWN = {"Box": Box, "bag": bag}
         ("Box(size=-3e0 or 1)", None),
         ("Box(names=('a', 'b'), size=2)", Box(2, ("a", "b"))),
         ("Box(\n  size=4,\n)", Box(4)),
+        ("Box(3)", Box(3)),
+        ("Box(3, ('a',))", Box(3, ("a",))),
+        ("Box(3, names=('a',))", Box(3, ("a",))),
     ],
 )
 def test_texts_of_objects(text, value):
@@ -66,7 +69,15 @@ def test_first_arguments_are_not_options():
         ("Box.size", "no thing is called 'Box.size'"),
         ("Box()()", r"no thing is called 'Box\(\)'"),
         ("3", "no thing is called '3'"),
-        ("Box(3)", r"Box\(3\): options need names; write Box\(size=..., names=...\)$"),
+        (
+            "Box(3, (), 4)",
+            r"Box\(3, \(\), 4\): Box has 2 options; write Box\(size=..., names=...\)$",
+        ),
+        ("Box(3, size=3)", r"Box\(3, size=3\): size is given twice; keep one of them"),
+        ("Box(x)", r"Box\(size=x\): x is not a literal; give a plain number or text"),
+        ("Box(" + "[" * 5_000 + "]" * 5_000 + ")", "is not a thing"),
+        ("-" * 100_000 + "1", "is not a thing"),
+        ("Box" + ".a" * 50_000, "is not a thing"),
         ("Box(*[3])", "options need names"),
         ("Box(**{'size': 3})", "options need names"),
         ("Box(sise=3)", r"Box has no option 'sise'; write Box\(size=..., names=...\)"),
@@ -86,7 +97,8 @@ def test_errors(text, message):
 @pytest.mark.parametrize(
     ("text", "remedy", "corrected"),
     [
-        ("Box(3)", "write Box(size=..., names=...)", "Box(size=3, names=())"),
+        ("Box(*[3])", "write Box(size=..., names=...)", "Box(size=3, names=())"),
+        ("Box(3, (), 1)", "write Box(size=..., names=...)", "Box(size=3, names=())"),
         ("Box(sise=3)", "write Box(size=..., names=...)", "Box(size=3, names=())"),
         ("Box(size=3, size=4)", "keep one of them", "Box(size=3)"),
         ("Box(size=x)", "give a plain number or text", "Box(size=3)"),

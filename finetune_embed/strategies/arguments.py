@@ -2,13 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+import inspect
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ..errors import StrategyError
 
-__all__ = ["Factors", "check_count", "check_number", "check_text", "factors_of", "text_of"]
+__all__ = [
+    "CheckedArguments",
+    "Factors",
+    "check_count",
+    "check_number",
+    "check_share",
+    "check_text",
+    "factors_of",
+    "is_number",
+    "shown",
+    "text_of",
+]
+
+MOST = 2**53  # of counts: a float can still tell it from the next number
+_BOUND = ", and one that a float can hold"
+
+
+class CheckedArguments(type):
+    """The class of strategy classes: `L2SP(deccay=1)` is an error that names the options."""
+
+    if not TYPE_CHECKING:  # type checkers know the arguments of a dataclass
+
+        def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+            try:
+                cls.__signature__.bind(*args, **kwargs)
+            except TypeError as error:
+                raise _wrong_arguments(cls, args, kwargs, error) from error
+            return super().__call__(*args, **kwargs)
+
+        @property
+        def __signature__(cls) -> inspect.Signature:
+            signature = inspect.signature(cls.__init__)
+            return signature.replace(parameters=list(signature.parameters.values())[1:])
+
+
+def _wrong_arguments(
+    cls: CheckedArguments, args: Any, kwargs: Any, error: TypeError
+) -> StrategyError:
+    """Return the error for arguments that a strategy does not take."""
+    options = list(inspect.signature(cls).parameters)
+    unknown = [name for name in kwargs if name not in options]
+    what = f"{cls.__name__}: {error}"
+    if unknown:
+        close = difflib.get_close_matches(unknown[0], options, 1)
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        what = f"{cls.__name__} has no option {unknown[0]!r}{hint}"
+    return StrategyError(
+        what,
+        value=unknown[0] if unknown else args,
+        remedy=f"write {cls.__name__}({', '.join(f'{option}=...' for option in options)})",
+    )
 
 
 class Factors(dict[str, float]):
@@ -26,9 +81,9 @@ def factors_of(strategy: object, given: Mapping[str, float]) -> Factors:
         StrategyError: they are not a mapping of names to numbers of 0 or more.
     """
     named = isinstance(given, Mapping) and all(isinstance(name, str) for name in given)
-    if not named or not all(_is_number(value) and value >= 0 for value in given.values()):
+    if not named or not all(is_number(value) and value >= 0 for value in given.values()):
         raise StrategyError(
-            f"{type(strategy).__name__} takes names with numbers of 0 or more, not {given!r}",
+            f"{type(strategy).__name__} takes names with numbers of 0 or more, not {shown(given)}",
             value=given,
             remedy="give a dict such as {'good': 0.1}",
         )
@@ -42,9 +97,17 @@ def check_count(strategy: object, *values: Any, least: int = 0) -> None:
         StrategyError: one is not.
     """
     for value in values:
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+        if not is_whole or value < least:
             raise StrategyError(
-                f"{type(strategy).__name__} needs an integer of {least} or more, not {value!r}",
+                f"{type(strategy).__name__} needs an integer of {least} or more, not "
+                f"{shown(value)}",
+                value=value,
+            )
+        if value > MOST:
+            raise StrategyError(
+                f"{type(strategy).__name__} needs an integer of at most {MOST:,}, not "
+                f"{shown(value)}",
                 value=value,
             )
 
@@ -55,11 +118,40 @@ def check_number(strategy: object, name: str, value: Any, *, zero: bool = False)
     Raises:
         StrategyError: it is not.
     """
-    if not _is_number(value) or not (value >= 0 if zero else value > 0):
+    if not is_number(value) or not (value >= 0 if zero else value > 0):
         raise StrategyError(
-            f"{type(strategy).__name__}({name}={value!r}) must be a number "
-            f"{'of 0 or more' if zero else 'above 0'}",
+            f"{type(strategy).__name__}({name}={shown(value)}) must be a number "
+            f"{'of 0 or more' if zero else 'above 0'}{_BOUND if isinstance(value, int) else ''}",
             value=value,
+        )
+
+
+def check_share(
+    strategy: object,
+    name: str,
+    value: Any,
+    legal: str,
+    allows: Callable[[float], bool],
+    remedy: str | None = None,
+) -> None:
+    """Check that a value is a number in a range.
+
+    Args:
+        strategy: the strategy.
+        name: the name of the argument.
+        value: the value.
+        legal: the range in words.
+        allows: whether a number is in the range.
+        remedy: what to do otherwise.
+
+    Raises:
+        StrategyError: it is not.
+    """
+    if not is_number(value) or not allows(value):
+        raise StrategyError(
+            f"{type(strategy).__name__}({name}={shown(value)}) must be {legal}",
+            value=value,
+            remedy=remedy,
         )
 
 
@@ -96,6 +188,19 @@ def _default_of(field: Field[Any]) -> Any:
     return field.default if field.default_factory is MISSING else field.default_factory()
 
 
-def _is_number(value: Any) -> bool:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return is_number and -float("inf") < value < float("inf")
+def is_number(value: Any) -> bool:
+    """Return whether a value is a finite number, of Python or NumPy, that a float can hold."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        return False
+    try:
+        return math.isfinite(float(value))
+    except OverflowError:
+        return False
+
+
+def shown(value: Any) -> str:
+    """Return a value as messages show it; Python does not write integers of 4,301 digits."""
+    try:
+        return repr(value)
+    except ValueError:
+        return f"a {type(value).__name__} that is too long to show"

@@ -7,13 +7,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
 from ..errors import StrategyError
 from ..parsing import parse_call
+from .arguments import CheckedArguments
 from .clock import Clock, Timing, since_opening
 from .layout import EMBEDDING
 from .protocol import StrategyProtocol
@@ -42,8 +43,14 @@ class Strategy(StrategyProtocol):
     """
 
     def __or__(self, other: Strategy) -> Strategy:
-        """Compose two strategies; the order does not matter."""
-        return compose(self, other) if isinstance(other, Strategy) else NotImplemented
+        """Compose two strategies; the order does not matter.
+
+        Raises:
+            StrategyError: the parts contradict each other, or one is a class.
+        """
+        return compose(self, other) if isinstance(other, Strategy) else _refuse_class(other)
+
+    __ror__ = __or__
 
     @staticmethod
     def parse(text: str) -> Strategy:
@@ -64,6 +71,21 @@ def named(strategy: type[S]) -> type[S]:
     """Let text forms name a strategy, as a decorator of its class."""
     STRATEGIES[strategy.__name__] = strategy
     return strategy
+
+
+def _refuse_class(other: object) -> Any:
+    """Return that `|` does not take an object.
+
+    Raises:
+        StrategyError: it is the class of a strategy.
+    """
+    if isinstance(other, CheckedArguments):
+        raise StrategyError(
+            f"{other.__name__} is a class, not a strategy",
+            value=other,
+            remedy=f"make one of it: {other.__name__}(...)",
+        )
+    return NotImplemented
 
 
 @named
@@ -205,7 +227,7 @@ def parse(text: str) -> Strategy:
     known = dict(sorted(STRATEGIES.items()))
     try:
         tree = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise StrategyError(
             f"{text!r} is not a strategy",
             value=text,
@@ -213,11 +235,21 @@ def parse(text: str) -> Strategy:
             "'UnfreezeAfter(epochs=2) | DiscriminativeLR(embedding=0.1)'",
         ) from error
     return compose(
-        *(parse_call(ast.unparse(n), known, "strategy", StrategyError) for n in _operands(tree))
+        *(parse_call(part, known, "strategy", StrategyError) for part in _operands(tree, text))
     )
 
 
-def _operands(node: ast.expr) -> list[ast.expr]:
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-        return _operands(node.left) + _operands(node.right)
-    return [node]
+def _operands(tree: ast.expr, text: str) -> list[str]:
+    """Return the operands of `|` as text, from left to right."""
+    operands: list[str] = []
+    nodes = [tree]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+            nodes += [node.right, node.left]
+            continue
+        try:
+            operands.append(ast.unparse(node))
+        except RecursionError as error:
+            raise StrategyError(f"{text!r} is nested too deeply", value=text) from error
+    return operands

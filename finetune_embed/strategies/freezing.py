@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import Option, StrategyError
-from .arguments import check_count, check_number, check_text
+from .arguments import check_count, check_number, check_share, check_text
 from .base import Strategy, named
 from .clock import Clock, Record, Timing
 from .layout import EMBEDDING
@@ -62,11 +62,9 @@ class UnfreezeAfter(Strategy):
             )
         if self.fraction is None:
             check_count(self, *given.values())
-        elif not 0 <= self.fraction < 1:
-            raise StrategyError(
-                f"UnfreezeAfter(fraction={self.fraction}) must be at least 0 and below 1",
-                value=self.fraction,
-            )
+        else:
+            legal = "at least 0 and below 1"
+            check_share(self, "fraction", self.fraction, legal, lambda share: 0 <= share < 1)
 
     @property
     def timing(self) -> Timing:
@@ -160,11 +158,8 @@ class HeadFirst(Strategy):
             check_count(self, self.epochs)
         if self.patience is not None:
             check_count(self, self.patience, least=1)
-        if not 0 < self.rate_after <= 1:
-            raise StrategyError(
-                f"HeadFirst(rate_after={self.rate_after}) must be above 0 and at most 1",
-                value=self.rate_after,
-            )
+        legal = "above 0 and at most 1"
+        check_share(self, "rate_after", self.rate_after, legal, lambda rate: 0 < rate <= 1)
         check_text(self, "metric", self.metric)
 
     @property

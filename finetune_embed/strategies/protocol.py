@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from torch import nn
 
 from ..errors import StrategyError
-from .arguments import text_of
+from .arguments import CheckedArguments, text_of
 from .clock import Clock, Record, Timing
 from .gates import apply_gates, forget_gates
 from .layout import EMBEDDING, model_layout
@@ -22,7 +22,7 @@ __all__ = ["StrategyProtocol"]
 
 
 @dataclass(frozen=True)
-class StrategyProtocol:
+class StrategyProtocol(metaclass=CheckedArguments):
     """A frozen dataclass of hyper-parameters without run-time state.
 
     Without overrides, everything trains. A subclass overrides `rate`, `gate` or `rows`. The methods

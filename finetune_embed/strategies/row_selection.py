@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from ..errors import StrategyError
-from .arguments import check_count, check_number, check_text, factors_of
+from .arguments import check_count, check_number, check_share, check_text, factors_of
 from .base import Strategy, compose, named, parts_of
 from .row_rules import RowRule
 from .words import Words
@@ -137,7 +137,7 @@ class FrequencyLR(Strategy):
     min_count: int = 1
 
     def __post_init__(self) -> None:
-        check_number(self, "power", abs(self.power), zero=True)
+        check_share(self, "power", self.power, "a number", lambda power: True)
         check_count(self, self.full, self.min_count, least=1)
 
     def rows(self, weight: nn.Parameter, vocab: Words | None) -> RowRule:
@@ -248,7 +248,7 @@ def _words_in(path: str) -> list[str]:
     try:
         with open(path, encoding="utf-8-sig") as file:
             return file.read().split()
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # also a null character in the path
         raise StrategyError(
             f"TrainRows(lexicon={path!r}) can't be read: {error}", value=path
         ) from error

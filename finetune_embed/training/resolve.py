@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from types import NoneType
+from types import NoneType, UnionType
 from typing import Any
 
 import torch
@@ -91,6 +91,14 @@ def _strategy(strategy: Strategy | str | None) -> Strategy:
     """
     if isinstance(strategy, str):
         return Strategy.parse(strategy)
+    if isinstance(strategy, (type, UnionType)):  # `FullTune`, or `FullTune | L2SP`
+        name = getattr(strategy, "__name__", "Freeze")
+        raise StrategyError(
+            "is a class, not a strategy",
+            option="strategy",
+            value=strategy,
+            remedy=f"make one of it: {name}(...)",
+        )
     if strategy is not None and not isinstance(strategy, Strategy):
         raise StrategyError(
             "is not a Strategy",
