@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
+import numpy as np
+
 from ..data import DataSource
 from ..errors import DataError, DivergenceError, Option, StrategyError
 from ..evaluation import evaluate_word_pairs
@@ -101,7 +103,8 @@ def compare(
             learning rate tried.
     """
     known = _by_text(strategies)
-    given = _check(settings, seeds, budget)
+    seeds, budget, test = (_plain_number(value) for value in (seeds, budget, test))
+    given = _check(settings, seeds, budget, word_pairs)
     plan = Plan(tuple(known), budget, given.lr, given.seed, seeds)
     with contextlib.ExitStack() as held:
         if given.output_dir is not None:
@@ -236,6 +239,11 @@ def _best_rate(name: str, tried: Mapping[float, float | None]) -> float:
     return max(known, key=known.__getitem__)
 
 
+def _plain_number(value: Any) -> Any:
+    """Return a number of NumPy as Python's, which files hold."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def _by_text(strategies: Sequence[Strategy | str]) -> dict[str, Strategy]:
     """Return strategies by their text form, the baseline first.
 
@@ -250,20 +258,33 @@ def _by_text(strategies: Sequence[Strategy | str]) -> dict[str, Strategy]:
     known: dict[str, Strategy] = {}
     for given in strategies:
         one = Strategy.parse(given) if isinstance(given, str) else given
+        if not isinstance(one, Strategy):
+            raise StrategyError(
+                f"compare takes strategies, and {one!r} is none",
+                value=one,
+                remedy="pass objects or text forms, such as 'FullTune'",
+            )
         if str(one) in known:
             raise StrategyError(f"{one} is given twice", value=one, remedy="name it once")
         known[str(one)] = one
     return {str(baseline): baseline, **known}
 
 
-def _check(settings: Keywords, seeds: int, budget: int) -> Settings:
+def _check(settings: Keywords, seeds: int, budget: int, word_pairs: object) -> Settings:
     """Return the settings of all runs, checked.
 
     Raises:
         StrategyError: a number is out of range, or a setting is one that `compare` does not have.
-        DataError: there are several processes.
+        DataError: there are several processes, or `word_pairs` is not a list.
     """
     count = WholeNumber(1)
+    if isinstance(word_pairs, (str, os.PathLike)):
+        raise DataError(
+            "is one file, not a list of files",
+            option="word_pairs",
+            value=word_pairs,
+            remedy=("pass ", Option("word_pairs", [word_pairs])),
+        )
     for name, value in (("seeds", seeds), ("budget", budget)):
         if not count.allows(value):
             raise StrategyError(f"must be a {count.range}", option=name, value=value)

@@ -127,12 +127,7 @@ def check_number(strategy: object, name: str, value: Any, *, zero: bool = False)
 
 
 def check_share(
-    strategy: object,
-    name: str,
-    value: Any,
-    legal: str,
-    allows: Callable[[float], bool],
-    remedy: str | None = None,
+    strategy: object, name: str, value: Any, legal: str, allows: Callable[[float], bool]
 ) -> None:
     """Check that a value is a number in a range.
 
@@ -142,16 +137,13 @@ def check_share(
         value: the value.
         legal: the range in words.
         allows: whether a number is in the range.
-        remedy: what to do otherwise.
 
     Raises:
         StrategyError: it is not.
     """
     if not is_number(value) or not allows(value):
         raise StrategyError(
-            f"{type(strategy).__name__}({name}={shown(value)}) must be {legal}",
-            value=value,
-            remedy=remedy,
+            f"{type(strategy).__name__}({name}={shown(value)}) must be {legal}", value=value
         )
 
 
@@ -170,7 +162,7 @@ def check_text(strategy: object, name: str, value: Any) -> None:
 def text_of(strategy: Any) -> str:
     """Return a strategy as text: its name, and the arguments that differ from their defaults."""
     written = [
-        f"{field.name}={_plain(getattr(strategy, field.name))!r}"
+        f"{field.metadata.get('argument', field.name)}={_plain(getattr(strategy, field.name))!r}"
         for field in fields(strategy)
         if getattr(strategy, field.name) != _default_of(field)
     ]

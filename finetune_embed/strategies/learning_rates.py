@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import ClassVar
 
 from ..errors import StrategyError
-from .arguments import check_count, check_share, factors_of
+from .arguments import check_count, factors_of, is_number, shown
 from .base import Strategy, named
 from .clock import Clock, Timing
 from .layout import EMBEDDING
@@ -47,13 +47,18 @@ class DiscriminativeLR(Strategy):
                 remedy="give one for the table, DiscriminativeLR(embedding=0.1), or one from layer "
                 "to layer, DiscriminativeLR(decay=0.385)",
             )
-        if self.embedding is not None:
-            remedy = "to keep the table unchanged, use Freeze()"
-            legal = "a number above 0"
-            check_share(self, "embedding", self.embedding, legal, lambda rate: rate > 0, remedy)
-        remedy = "for ULMFiT's division by 2.6 give decay=0.385"
-        legal = "above 0 and at most 1"
-        check_share(self, "decay", self.decay, legal, lambda rate: 0 < rate <= 1, remedy)
+        if self.embedding is not None and not (is_number(self.embedding) and self.embedding > 0):
+            raise StrategyError(
+                f"DiscriminativeLR(embedding={shown(self.embedding)}) must be a number above 0",
+                value=self.embedding,
+                remedy="to keep the table unchanged, use Freeze()",
+            )
+        if not is_number(self.decay) or not 0 < self.decay <= 1:
+            raise StrategyError(
+                f"DiscriminativeLR(decay={shown(self.decay)}) must be above 0 and at most 1",
+                value=self.decay,
+                remedy="for ULMFiT's division by 2.6 give decay=0.385",
+            )
 
     def rate(self, name: str, depth: int) -> float:
         if name == EMBEDDING and self.embedding is not None:

@@ -49,8 +49,14 @@ class StrategyProtocol(metaclass=CheckedArguments):
         """
         return 1.0
 
-    def rows(self, weight: nn.Parameter, vocab: Words | None) -> RowRule:
-        """Return which rows of the table train, and how far."""
+    def rows(self, weight: nn.Parameter, vocab: Any) -> RowRule:
+        """Return which rows of the table train, and how far.
+
+        Args:
+            weight: the table `(V, D)`.
+            vocab: what `param_groups` was given, `Words` or None. The type is open so that an
+                override may say `Vocabulary | None`.
+        """
         return RowRule()
 
     @property

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from ..errors import StrategyError
-from .arguments import check_count, check_number, check_share, check_text, factors_of
+from .arguments import check_count, check_number, check_share, check_text, factors_of, shown
 from .base import Strategy, compose, named, parts_of
 from .row_rules import RowRule
 from .words import Words
@@ -26,7 +28,7 @@ __all__ = [
 
 
 @named
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class TrainRows(Strategy):
     """Train some rows of the table; the others stay unchanged, bit for bit.
 
@@ -38,7 +40,9 @@ class TrainRows(Strategy):
         lexicon: a text file in UTF-8 with such words, separated by whitespace; or
         oov: whether only words train that the vectors lack; or
         top: the number of most frequent words that train; or
-        min_count: only words train that occur at least this often. Give one of the five.
+        min_count: only words train that occur at least this often; or
+        ids: the rows that train, given as `rows=[...]`, for a table whose rows a tokenizer of
+            another library numbers. Give one of the six.
     """
 
     keys: Sequence[str] | None = None
@@ -46,17 +50,32 @@ class TrainRows(Strategy):
     oov: bool = False
     top: int | None = None
     min_count: int | None = None
+    # `rows` is a method of every strategy, so the argument of that name needs another attribute.
+    ids: tuple[int, ...] | None = field(default=None, init=False, metadata={"argument": "rows"})
 
-    def __post_init__(self) -> None:
-        choices = (self.keys, self.lexicon, self.oov or None, self.top, self.min_count)
+    def __init__(
+        self,
+        keys: Sequence[str] | None = None,
+        lexicon: str | os.PathLike[str] | None = None,
+        oov: bool = False,
+        top: int | None = None,
+        min_count: int | None = None,
+        rows: Sequence[int] | None = None,
+    ) -> None:
+        ids = None if rows is None else _row_numbers(rows)
+        vars(self).update(
+            keys=keys, lexicon=lexicon, oov=oov, top=top, min_count=min_count, ids=ids
+        )
+        choices = (keys, lexicon, oov or None, top, min_count, ids)
         if sum(choice is not None for choice in choices) != 1:
             raise StrategyError(
-                "TrainRows takes one of keys, lexicon, oov, top and min_count",
+                "TrainRows takes one of keys, lexicon, oov, top, min_count and rows",
                 value=choices,
                 remedy="write, for example, TrainRows(keys=['good', 'bad']) or TrainRows(oov=True)",
             )
         if self.keys is not None:
-            if isinstance(self.keys, str) or not all(isinstance(key, str) for key in self.keys):
+            is_list = isinstance(self.keys, Iterable) and not isinstance(self.keys, str)
+            if not is_list or not all(isinstance(key, str) for key in self.keys):
                 raise StrategyError(
                     f"TrainRows(keys={self.keys!r}) must be a list of words",
                     value=self.keys,
@@ -73,6 +92,8 @@ class TrainRows(Strategy):
     def rows(self, weight: nn.Parameter, vocab: Words | None) -> RowRule:
         if self.oov:
             return RowRule(train=~needed_found(self, weight))
+        if self.ids is not None:
+            return RowRule(train=_chosen(self.ids, weight))
         if self.min_count is not None:
             return RowRule(train=needed_counts(self, vocab, weight) >= self.min_count)
         train = torch.zeros(len(weight), dtype=torch.bool, device=weight.device)
@@ -147,6 +168,41 @@ class FrequencyLR(Strategy):
             train=counts >= self.min_count,
             scale=share.pow(self.power).clamp(max=1).to(weight.dtype),
         )
+
+
+def _row_numbers(rows: Any) -> tuple[int, ...]:
+    """Return the numbers of rows, each once and sorted.
+
+    Raises:
+        StrategyError: they are not whole numbers of 0 or more, or there are none.
+    """
+    found = rows.tolist() if hasattr(rows, "tolist") else rows
+    is_list = isinstance(found, Iterable) and not isinstance(found, (str, Mapping))
+    numbers = [n.item() if isinstance(n, np.integer) else n for n in found] if is_list else []
+    if not numbers or not all(type(n) is int and 0 <= n < 2**63 for n in numbers):
+        raise StrategyError(
+            f"TrainRows(rows={shown(rows)}) must be a list of row numbers, counted from 0",
+            value=rows,
+            remedy="write, for example, TrainRows(rows=[0, 5])",
+        )
+    return tuple(sorted(set(numbers)))
+
+
+def _chosen(rows: tuple[int, ...], weight: nn.Parameter) -> torch.Tensor:
+    """Return a mask `(V,)` of rows.
+
+    Raises:
+        StrategyError: the table has no such row.
+    """
+    if rows[-1] >= len(weight):
+        raise StrategyError(
+            f"TrainRows chooses row {rows[-1]:,}, but the table has {len(weight):,} rows, counted "
+            "from 0",
+            value=rows[-1],
+        )
+    train = torch.zeros(len(weight), dtype=torch.bool, device=weight.device)
+    train[list(rows)] = True
+    return train
 
 
 def needed_words(strategy: Strategy, vocab: Words | None, weight: nn.Parameter) -> Words:

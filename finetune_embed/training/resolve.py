@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -83,7 +84,7 @@ def resolve(settings: Settings) -> Settings:
     return replace(resolved, vocab=_with_specials(settings.vocab, resolved))
 
 
-def _strategy(strategy: Strategy | str | None) -> Strategy:
+def _strategy(strategy: Any) -> Strategy:
     """Return a strategy from its text form, or the default.
 
     Raises:
@@ -91,22 +92,15 @@ def _strategy(strategy: Strategy | str | None) -> Strategy:
     """
     if isinstance(strategy, str):
         return Strategy.parse(strategy)
-    if isinstance(strategy, (type, UnionType)):  # `FullTune`, or `FullTune | L2SP`
-        name = getattr(strategy, "__name__", "Freeze")
-        raise StrategyError(
-            "is a class, not a strategy",
-            option="strategy",
-            value=strategy,
-            remedy=f"make one of it: {name}(...)",
-        )
     if strategy is not None and not isinstance(strategy, Strategy):
+        is_class = inspect.isclass(strategy) or isinstance(strategy, UnionType)
         raise StrategyError(
-            "is not a Strategy",
+            "is a class, not a Strategy" if is_class else "is not a Strategy",
             option="strategy",
             value=strategy,
             remedy="pass one, such as fe.FullTune()",
         )
-    return strategy or FullTune()
+    return FullTune() if strategy is None else strategy
 
 
 def _with_specials(vocab: Vocabulary, settings: Settings) -> Vocabulary:

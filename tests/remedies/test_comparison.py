@@ -146,3 +146,12 @@ def test_a_streamed_data_set(compare, tmp_path):
     message = message_of(DataError, lambda: compare(dataset=loaded(streaming=True)))
     assert message.endswith("; load it without streaming=True")
     assert compare(dataset=loaded())
+
+
+@follows("comparison/compare.py", "is one file, not a list of files")
+def test_one_file_of_word_pairs(compare, tmp_path):
+    path = tmp_path / "pairs.tsv"
+    path.write_text("king\tqueen\t9\nman\tking\t3\nwoman\tqueen\t4\n")
+    message = message_of(DataError, lambda: compare(word_pairs=str(path)))
+    assert message.endswith(f"; pass word_pairs=[{str(path)!r}]")
+    assert compare(word_pairs=[str(path)]).word_pairs.keys() == {"pairs"}

@@ -77,6 +77,25 @@ test_keys = argument(
     lambda: fe.TrainRows(keys="good"),
     "TrainRows(keys=['good', 'bad'])",
 )
+test_row_numbers = argument(
+    "row_selection",
+    "must be a list of row numbers",
+    lambda: fe.TrainRows(rows=5),
+    "TrainRows(rows=[0, 5])",
+)
+
+
+@follows("strategies/arguments.py", "what,")
+def test_arguments_that_a_strategy_does_not_take():
+    with pytest.raises(StrategyError, match=r"; write L2SP\(decay=\.\.\.\)$"):
+        fe.L2SP(deccay=0.5)
+    assert fe.L2SP(decay=0.5).decay == 0.5
+
+
+def test_a_class_instead_of_a_strategy():
+    with pytest.raises(StrategyError, match=r"; make one of it: MaxNorm\(\.\.\.\)$"):
+        fe.L2SP() | fe.MaxNorm
+    assert str(fe.L2SP() | fe.MaxNorm()) == "L2SP | MaxNorm"
 
 
 # Groups

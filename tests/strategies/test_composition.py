@@ -51,6 +51,7 @@ EACH: dict[str, st.SearchStrategy[fe.Strategy]] = {
         st.builds(fe.TrainRows, oov=st.just(True)),
         st.builds(fe.TrainRows, top=some),
         st.builds(fe.TrainRows, min_count=some),
+        st.builds(fe.TrainRows, rows=st.lists(some, min_size=1)),
     ),
     "TrustRegion": st.builds(fe.TrustRegion, radius=factors),
     "UnfreezeAfter": st.one_of(
@@ -322,6 +323,13 @@ def test_a_strategy_composes_with_strategies_only():
         ("UnfreezeAfter(steps=1_000)", fe.UnfreezeAfter(steps=1000)),
         ("DiscriminativeLR(embedding=1e-1)", fe.DiscriminativeLR(embedding=0.1)),
         ("FullTune|FullTune()|MaxNorm", fe.MaxNorm()),
+        ("TrustRegion(0.1)", fe.TrustRegion(radius=0.1)),
+        ("UnfreezeAfter(2)", fe.UnfreezeAfter(epochs=2)),
+        ("L2SP(.1) | MaxNorm(2)", fe.L2SP(0.1) | fe.MaxNorm(2)),
+        ("DiscriminativeLR(0.1, 0.5)", fe.DiscriminativeLR(embedding=0.1, decay=0.5)),
+        ("TrainRows(['b', 'a'])", fe.TrainRows(keys=["a", "b"])),
+        ("TrainRows(rows=[3, 1, 3])", fe.TrainRows(rows=[1, 3])),
+        ("LockRows({'a': 0.5}, default=0)", fe.LockRows({"a": 0.5}, default=0)),
         (
             "(UnfreezeAfter(epochs=2) |\n DiscriminativeLR(decay=.5))",
             fe.UnfreezeAfter(epochs=2) | fe.DiscriminativeLR(decay=0.5),
@@ -332,6 +340,7 @@ def test_text_forms(text, strategy):
     assert fe.Strategy.parse(text) == strategy
 
 
+HUGE = "9" * 400
 KNOWN = (
     "ChainThaw, DeltaShrink, DiscriminativeLR, Freeze, FrequencyLR, FullTune, GradualUnfreeze, "
     "HeadFirst, L2SP, LockRows, MaxNorm, RampUp, TrainRows, TrustRegion, UnfreezeAfter, "
@@ -355,7 +364,39 @@ KNOWN = (
         ("Freeze & FullTune", "no strategy is called 'Freeze & FullTune'"),
         ("Freeze()()", "no strategy is called 'Freeze()'"),
         ("2", "no strategy is called '2'"),
-        ("UnfreezeAfter(2)", "UnfreezeAfter(2): options need names; write UnfreezeAfter(epochs="),
+        ("TrustRegion(1, 2)", "TrustRegion(1, 2): TrustRegion has 1 options; write TrustRegion(ra"),
+        ("Freeze(1)", "Freeze(1): Freeze has 0 options; write Freeze()"),
+        ("UnfreezeAfter(2, epochs=2)", "epochs is given twice; keep one of them"),
+        (
+            "Freeze | FullTune",
+            "Freeze keeps the table unchanged, so FullTune would do nothing to it",
+        ),
+        ("|".join(["Freeze"] * 300), "Freeze is given twice"),
+        ("|".join(["Freeze"] * 3_000), "is not a strategy; write one or more of"),
+        ("|".join(["FullTune"] * 100_000), "is not a strategy; write one or more of"),
+        ("Freeze" + ".a" * 400, "is nested too deeply"),
+        ("TrustRegion(radius=1j)", "TrustRegion(radius=1j) must be a number above 0"),
+        ("FrequencyLR(power=1j)", "FrequencyLR(power=1j) must be a number"),
+        ("FrequencyLR(power='x')", "FrequencyLR(power='x') must be a number"),
+        (f"TrustRegion(radius={HUGE})", "must be a number above 0, and one that a float can hold"),
+        (f"FrequencyLR(power={HUGE})", "must be a number"),
+        (f"DiscriminativeLR(embedding={HUGE})", "must be a number above 0; to keep the table unch"),
+        (f"DiscriminativeLR(decay={HUGE})", "must be above 0 and at most 1"),
+        (f"HeadFirst(epochs=1, rate_after={HUGE})", "must be above 0 and at most 1"),
+        (f"UnfreezeAfter(fraction={HUGE})", "must be at least 0 and below 1"),
+        (f"LockRows(factors={{'a': {HUGE}}})", "LockRows takes names with numbers of 0 or more"),
+        (f"UnfreezeAfter(epochs={HUGE})", "needs an integer of at most 9,007,199,254,740,992"),
+        (f"TrainRows(min_count={HUGE})", "needs an integer of at most 9,007,199,254,740,992"),
+        (f"TrainRows(top={HUGE})", "needs an integer of at most 9,007,199,254,740,992"),
+        ("TrainRows(keys=5)", "TrainRows(keys=5) must be a list of words"),
+        ("TrainRows(rows=5)", "TrainRows(rows=5) must be a list of row numbers"),
+        ("TrainRows(rows=[])", "TrainRows(rows=[]) must be a list of row numbers"),
+        ("TrainRows(rows=[-1])", "TrainRows(rows=[-1]) must be a list of row numbers"),
+        ("TrainRows(rows=[1.5])", "TrainRows(rows=[1.5]) must be a list of row numbers"),
+        ("TrainRows(rows=[True])", "TrainRows(rows=[True]) must be a list of row numbers"),
+        ("TrainRows(rows='12')", "TrainRows(rows='12') must be a list of row numbers"),
+        ("TrainRows(rows={1: 2})", "TrainRows(rows={1: 2}) must be a list of row numbers"),
+        ("TrainRows(rows=[1], top=3)", "TrainRows takes one of keys, lexicon, oov, top, min_count"),
         ("UnfreezeAfter(epoch=2)", "no option 'epoch'; write UnfreezeAfter(epochs=..., steps=...,"),
         ("Freeze(epochs=2)", "Freeze has no option 'epochs'; write Freeze()"),
         ("UnfreezeAfter(**{'epochs': 2})", "options need names; write UnfreezeAfter(epochs="),
@@ -370,7 +411,10 @@ KNOWN = (
         ),
         ("UnfreezeAfter(epochs='2')", "UnfreezeAfter needs an integer of 0 or more, not '2'"),
         ("UnfreezeAfter", "UnfreezeAfter takes either epochs, steps or fraction"),
-        ("DiscriminativeLR(embedding='x')", "DiscriminativeLR(embedding='x'): '<' not supported"),
+        (
+            "DiscriminativeLR(embedding='x')",
+            "DiscriminativeLR(embedding='x') must be a number above 0",
+        ),
         ("Freeze | UnfreezeAfter(epochs=2)", "Freeze keeps the table unchanged"),
     ],
 )

@@ -349,7 +349,7 @@ def test_gradualunfreeze_opens_bands_of_frequency_one_after_the_other():
         ),
         (
             lambda: fe.TrainRows(),
-            r"takes one of keys, lexicon, oov, top and min_count; .*TrainRows\(oov=True\)",
+            r"takes one of keys, lexicon, oov, top, min_count and rows; .*TrainRows\(oov=True\)",
         ),
         (lambda: fe.TrainRows(top=3, oov=True), r"TrainRows takes one of keys"),
         (lambda: fe.TrainRows(keys="good"), r"keys='good'\) must be a list of words"),
