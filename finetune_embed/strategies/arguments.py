@@ -5,11 +5,10 @@ from __future__ import annotations
 import difflib
 import inspect
 import math
+import numbers
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from ..errors import StrategyError
 
@@ -97,7 +96,7 @@ def check_count(strategy: object, *values: Any, least: int = 0) -> None:
         StrategyError: one is not.
     """
     for value in values:
-        is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+        is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
         if not is_whole or value < least:
             raise StrategyError(
                 f"{type(strategy).__name__} needs an integer of {least} or more, not "
@@ -182,7 +181,8 @@ def _default_of(field: Field[Any]) -> Any:
 
 def is_number(value: Any) -> bool:
     """Return whether a value is a finite number, of Python or NumPy, that a float can hold."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+    is_scalar = isinstance(value, numbers.Real) and type(value).__module__ == "numpy"
+    if isinstance(value, bool) or not (is_scalar or isinstance(value, (int, float))):
         return False
     try:
         return math.isfinite(float(value))

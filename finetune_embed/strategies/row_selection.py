@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -178,7 +177,7 @@ def _row_numbers(rows: Any) -> tuple[int, ...]:
     """
     found = rows.tolist() if hasattr(rows, "tolist") else rows
     is_list = isinstance(found, Iterable) and not isinstance(found, (str, Mapping))
-    numbers = [n.item() if isinstance(n, np.integer) else n for n in found] if is_list else []
+    numbers = [n.item() if hasattr(n, "item") else n for n in found] if is_list else []
     if not numbers or not all(type(n) is int and 0 <= n < 2**63 for n in numbers):
         raise StrategyError(
             f"TrainRows(rows={shown(rows)}) must be a list of row numbers, counted from 0",
