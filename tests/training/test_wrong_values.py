@@ -168,17 +168,17 @@ DOCUMENTS = ("config.yaml", "history.jsonl", "metrics.json", "record.json")
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_wrong_values_in_a_run_folder(finished, tmp_path, name, every=11):
+def test_wrong_values_in_a_run_folder(finished, tmp_path, name):
     """Every eleventh of all pairs of a place and a wrong value: each value in many places."""
     folder = tmp_path / "run"
     shutil.copytree(finished, folder)
     document, tried, refused = read(folder, name), 0, 0
     cases = itertools.product(places(document), WRONG)
-    for path, wrong in itertools.islice(cases, 0, None, every):
+    for path, wrong in itertools.islice(cases, 0, None, 11):
         (folder / name).write_text(text_of(name, changed(document, path, wrong)))
         tried += 1
         refused += not use(folder)
-    assert tried >= 144 / every
+    assert tried >= 13
     assert refused >= tried / 3
     if isinstance(document, dict):
         for key in document:
@@ -188,13 +188,13 @@ def test_wrong_values_in_a_run_folder(finished, tmp_path, name, every=11):
     assert use(folder)
 
 
-def test_wrong_values_in_a_checkpoint(unfinished, tmp_path, every=41):
+def test_wrong_values_in_a_checkpoint(unfinished, tmp_path):
     (checkpoint,) = unfinished.glob("checkpoint-*")
     name = checkpoint / "state.json"
     document, tried = json.loads(name.read_text()), 0
     folder = tmp_path / "run"
     cases = [(p, w) for p, w in itertools.product(places(document), WRONG)]
-    for path, wrong in cases[::every]:
+    for path, wrong in cases[::41]:
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(unfinished, folder)
         (folder / checkpoint.name / "state.json").write_text(
@@ -208,7 +208,7 @@ def test_wrong_values_in_a_checkpoint(unfinished, tmp_path, every=41):
         with pytest.raises(fe.DataError, match="checkpoint-1-4: the checkpoint cannot be read: "):
             tune(folder, resume=True, checkpoint_steps=1)
         tried += 1
-    assert tried > 500 / every
+    assert tried > 12
     assert tune(folder, resume=False, overwrite=True).metrics["epochs"] == 2
 
 

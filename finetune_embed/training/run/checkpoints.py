@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 
 from ...errors import DataError, Option, VectorFileError
@@ -25,7 +25,7 @@ from ...formats.common.run_folder import STATE
 from ..runtime.interrupts import Interrupts
 from .file_names import CHECKPOINT_FILES
 from .record import check_same
-from .stored import DAMAGE
+from .stored import DAMAGE, load_tensors
 
 __all__ = [
     "Checkpoints",
@@ -276,7 +276,7 @@ def load_checkpoint(
             raise ValueError(f"{STATE} was changed or is damaged")
         progress, before = Progress(**found["progress"]), found["identity"]
         saved, best, weights = (
-            load_file(path / f"{name}.safetensors") for name in ("optimizer", "best", "model")
+            load_tensors(path / f"{name}.safetensors") for name in ("optimizer", "best", "model")
         )
         if found["tensors"] != [_sizes(tensors) for tensors in (saved, best, weights)]:
             raise ValueError("its tensors have other names, sizes or types than were written")

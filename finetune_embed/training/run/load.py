@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
 from ...embedding import to_embedding
@@ -29,6 +28,7 @@ from .stored import (
     RECORD_SHAPE,
     check_shape,
     is_number,
+    load_tensors,
     read_json,
     reading,
     settings_shape,
@@ -75,7 +75,7 @@ def load(folder: str | os.PathLike[str], head: Head | None = None) -> Run:
         if metrics["validation"].get("threshold") != record.get("threshold"):
             raise ValueError(f"it has another threshold than {RECORD}")
     with reading(folder / MODEL):
-        weights = load_file(folder / MODEL)
+        weights = load_tensors(folder / MODEL)
     with reading(folder / TABLE):
         table = load_safetensors(folder / TABLE)
     with reading(folder / TOKENIZER):

@@ -13,6 +13,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+from safetensors.torch import load, load_file
+
 from ...errors import DataError, FinetuneEmbedError, Option, Text, shown
 from ..settings import FLOATING, settings_fields
 from .file_names import MARK
@@ -28,6 +31,7 @@ __all__ = [
     "is_flag",
     "is_number",
     "is_text",
+    "load_tensors",
     "read_json",
     "reading",
     "settings_shape",
@@ -222,6 +226,13 @@ def settings_shape() -> Shape:
 
 def _both(allows: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: is_plain(value) and allows(value)
+
+
+def load_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """Return the tensors of a safetensors file, whose reader takes no names that are not UTF-8."""
+    if path.as_posix().encode(errors="surrogateescape").decode(errors="replace") == path.as_posix():
+        return load_file(path)
+    return load(path.read_bytes())
 
 
 def read_json(path: Path, shape: Shape) -> Any:

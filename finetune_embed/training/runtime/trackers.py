@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -60,6 +61,12 @@ class Trackers:
                         remedy=("pass ", Option("output_dir", ...)),
                     )
                 options["logging_dir"] = folder / "trackers"
+                if os.path.islink(folder / "trackers"):
+                    raise DataError(
+                        "is a link, and a run writes to no other folder",
+                        where=folder / "trackers",
+                        remedy="remove it",
+                    )
             tracker = known[name]("finetune_embed", **options)
             if hasattr(tracker, "start"):
                 tracker.start()

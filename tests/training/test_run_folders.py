@@ -1,0 +1,329 @@
+"""Run folders: old results stay until new ones are complete; odd names; links; other processes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import pytest
+import torch
+from killing import _CONTEXT
+
+import finetune_embed as fe
+from finetune_embed.cli import main
+from finetune_embed.files import locked
+from finetune_embed.training.run import checkpoints
+from finetune_embed.training.run.file_names import FILES
+from finetune_embed.training.runtime.progress import ProgressBar
+
+WORDS = [f"{kind}{i}" for kind in "ab" for i in range(6)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def table() -> fe.EmbeddingTable:
+    vectors = np.random.default_rng(3).normal(size=(len(WORDS), 4)).astype(np.float32)
+    return fe.EmbeddingTable(WORDS, vectors)
+
+
+def data() -> dict[str, datasets.Dataset]:
+    rng, splits = np.random.default_rng(0), {}
+    for name, size in (("train", 24), ("validation", 12)):
+        rows = [rng.choice(WORDS, 3) for _ in range(size)]
+        labels = [str(row[0][0]) for row in rows]
+        texts = [" ".join(row) for row in rows]
+        splits[name] = datasets.Dataset.from_dict({"text": texts, "label": labels})
+    return splits
+
+
+def tune(folder: Path | str, **options: Any) -> fe.Run:
+    given = {"epochs": 2, "batch_size": 8, "output_dir": folder, **options}
+    return fe.finetune(given.pop("vectors", None) or table(), data(), **given)
+
+
+def interrupted(folder: Path, at: int, **options: Any) -> None:
+    steps: list[int] = []
+
+    def advance(bar: ProgressBar) -> None:
+        steps.append(1)
+        if len(steps) == at:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ProgressBar, "advance", advance)
+        with pytest.raises(KeyboardInterrupt):
+            tune(folder, **options)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    tune(folder, seed=1)
+    return folder
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
+
+
+def table_of(folder: Path) -> bytes:
+    return fe.load(folder).table.vectors.tobytes()
+
+
+# --- old results stay -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("at", [1, 4])
+def test_a_run_stays_until_the_one_that_replaces_it_is_finished(finished, tmp_path, at):
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    before = files_in(folder)
+    interrupted(folder, at, seed=2, overwrite=True, checkpoint_steps=1)
+    assert files_in(folder) == before
+    assert table_of(folder) == table_of(finished)
+    with pytest.raises(fe.DataError, match=r": the folder holds an unfinished run; continue it"):
+        tune(folder, seed=2)
+    run = tune(folder, seed=2, resume=True)
+    assert (
+        table_of(folder)
+        == run.table.vectors.tobytes()
+        == tune(None, seed=2).table.vectors.tobytes()
+    )
+    assert sorted(os.listdir(folder)) == sorted(FILES)
+
+
+def test_a_run_stays_if_the_one_that_replaces_it_fails(finished, tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    before = files_in(folder)
+    with pytest.raises(fe.DivergenceError):
+        tune(folder, overwrite=True, lr=1e38)
+    assert files_in(folder) == before
+
+    def full(*_: Any) -> None:
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr("finetune_embed.training.run.run.save", full)
+    with pytest.raises(fe.VectorFileError, match=f"^{folder}/model.safetensors: can't be w"):
+        tune(folder, overwrite=True)
+    assert files_in(folder) == before
+
+
+def test_a_run_is_not_saved_over_files_of_others(finished, tmp_path):
+    (tmp_path / "config.yaml").write_text("somebody's")
+    with pytest.raises(fe.DataError, match=r": the folder holds config.yaml, which no run of"):
+        fe.load(finished).save(tmp_path)
+    assert files_in(tmp_path) == {"config.yaml": b"somebody's"}
+    (tmp_path / "config.yaml").unlink()
+    (tmp_path / "notes.txt").write_text("somebody's")
+    fe.load(finished).save(tmp_path)
+    fe.load(finished).save(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == sorted([*FILES, "notes.txt"])
+
+
+# --- links ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["train", "save"])
+@pytest.mark.parametrize("there", [True, False])
+def test_nothing_is_written_through_a_link(finished, tmp_path, how, there):
+    folder, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    shutil.copytree(finished, elsewhere)
+    (elsewhere / "checkpoint-9-9").mkdir()
+    (elsewhere / "checkpoint-9-9" / "notes.txt").write_text("somebody's")
+    folder.mkdir()
+    for name in FILES:
+        (folder / name).symlink_to(
+            elsewhere / name if there or name == "config.yaml" else name + ".no"
+        )
+    (folder / "checkpoint-9-9").symlink_to(elsewhere / "checkpoint-9-9")
+    (folder / ".checkpoint-9-9.0123abcd").symlink_to(elsewhere / "checkpoint-9-9")
+    before = files_in(elsewhere)
+    if how == "train":
+        tune(folder, overwrite=True, checkpoint_steps=1)
+    else:
+        fe.load(finished).save(folder)
+    assert files_in(elsewhere) == before
+    assert os.listdir(elsewhere / "checkpoint-9-9") == ["notes.txt"]
+    links = {path.name for path in folder.iterdir() if path.is_symlink()}
+    assert links == {"checkpoint-9-9", ".checkpoint-9-9.0123abcd"}
+    fe.load(folder)
+
+
+def test_trackers_are_not_written_through_a_link(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "run" / "trackers").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(
+        fe.DataError, match=r"/run/trackers: is a link, and a run writes to no other"
+    ):
+        tune(tmp_path / "run", trackers=["tensorboard"])
+    assert os.listdir(tmp_path / "elsewhere") == []
+
+
+def test_a_folder_may_be_a_link_itself(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    tune(tmp_path / "link")
+    assert table_of(tmp_path / "link") == table_of(tmp_path / "real")
+
+
+# --- other processes ------------------------------------------------------------------------------
+
+
+def race(folder: Path, codes: Any) -> None:
+    torch.set_num_threads(1)
+    checkpoints.MIN_SECONDS = 0.0
+    try:
+        tune(folder, resume=True, checkpoint_steps=1)
+        codes.put("done")
+    except fe.DataError as error:
+        codes.put(str(error).removeprefix(f"{folder}: ").split(";")[0])
+
+
+def test_several_processes_in_one_folder(tmp_path):
+    codes = _CONTEXT.SimpleQueue()
+    processes = [_CONTEXT.Process(target=race, args=(tmp_path / "run", codes)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    found = Counter(codes.get() for _ in processes)
+    for process in processes:
+        process.join(60)
+    assert found["done"] >= 1
+    assert found.keys() <= {"done", "another process is writing to the folder"}
+    assert table_of(tmp_path / "run") == tune(None).table.vectors.tobytes()
+
+
+def test_a_folder_in_use_can_be_read(finished, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    with locked(folder):
+        assert table_of(folder) == table_of(finished)
+        with pytest.raises(fe.DataError, match=": another process is writing to the folder; wait"):
+            fe.load(finished).save(folder)
+        with pytest.raises(fe.DataError, match=": another process is writing to the folder; wait"):
+            tune(folder, overwrite=True)
+
+
+def die_on_the_way(how: str, source: Path, folder: Path, number: int) -> None:
+    """Replace a run by another; die of SIGKILL at one of the calls of the system."""
+    torch.set_num_threads(1)
+    checkpoints.MIN_SECONDS = 0.0
+    run = fe.load(source) if how == "save" else None
+    left = [number]
+
+    def deadly(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **options: Any) -> Any:
+            left[0] -= 1
+            if left[0] == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(*args, **options)
+
+        return call
+
+    for name in ("open", "fsync", "replace", "rename", "unlink", "rmdir", "mkdir", "link"):
+        setattr(os, name, deadly(getattr(os, name)))
+    if run is not None:
+        run.save(folder)
+    else:
+        tune(folder, seed=2, overwrite=True, checkpoint_steps=2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["save", "overwrite"])
+def test_killed_at_any_call_of_the_system(finished, tmp_path, how):
+    """What is left is one of the two runs, and an unfinished one continues to the same bits."""
+    second = tmp_path / "second"
+    tune(second, seed=2, checkpoint_steps=2)
+    old, new = files_in(finished), files_in(second)
+    durations = ("metrics.json", "history.jsonl", "embedding.safetensors", "config.yaml")
+    same = [name for name in FILES if name not in durations]
+    outcomes: Counter[str] = Counter()
+    number, step = 1, 1 if how == "save" else 3
+    while True:
+        folder = tmp_path / str(number)
+        shutil.copytree(finished, folder)
+        process = _CONTEXT.Process(target=die_on_the_way, args=(how, second, folder, number))
+        process.start()
+        process.join(60)
+        died = process.exitcode == -signal.SIGKILL
+        assert died or process.exitcode == 0
+        run = fe.load(folder)
+        left = files_in(folder)
+        which = "old" if run.settings["seed"] == 1 else "new"
+        expected = old if which == "old" else new
+        assert {name: left[name] for name in same} == {name: expected[name] for name in same}
+        assert run.table.vectors.tobytes() == table_of(finished if which == "old" else second)
+        assert run.settings["seed"] == fe.load(folder).settings["seed"]
+        outcomes[which] += died
+        if how == "overwrite" and any(folder.glob("checkpoint-*")):
+            again = tune(folder, seed=2, resume=True, checkpoint_steps=2)
+            assert again.table.vectors.tobytes() == table_of(second)
+            outcomes["continued"] += 1
+        else:
+            fe.load(second).save(folder)
+        assert sorted(os.listdir(folder)) == sorted(FILES)
+        assert table_of(folder) == table_of(second)
+        shutil.rmtree(folder)
+        if not died:
+            break
+        number += step
+    print(how, number, outcomes)
+    assert outcomes["old"] >= 20
+    assert outcomes["new"] >= 5
+
+
+# --- names ----------------------------------------------------------------------------------------
+
+NAMES = (
+    "run[2]",
+    "run*",
+    "r?n",
+    "~/run",
+    "~",
+    "a b  c",
+    'it\'s "quoted"',
+    "two\nlines",
+    "-o",
+    "{x} %s $HOME `x`",
+    "caf\u00e9 \u4e2d",
+    os.fsdecode(b"caf\xe9"),
+    "x" * 255,
+    "a" * 120 + os.fsdecode(b"\xff" * 135),
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_folder_of_any_name(finished, tmp_path, monkeypatch, capsys, name):
+    monkeypatch.chdir(tmp_path)
+    interrupted(Path(name), 4, checkpoint_steps=1)
+    run = tune(name, resume=True)
+    assert run.table.vectors.tobytes() == tune(None).table.vectors.tobytes()
+    assert fe.load(name).predict(["a1 b2"]) == run.predict(["a1 b2"])
+    assert fe.load_vectors(name).vectors.tobytes() == run.table.vectors.tobytes()
+    assert tune(name, resume=True).metrics == run.metrics
+    again = tune(f"./{name}", vectors=f"./{name}/embedding.safetensors", overwrite=True)
+    assert table_of(Path(name)) == again.table.vectors.tobytes()
+    assert len(fe.drift(fe.load_vectors(finished), fe.load_vectors(name)).base) == len(WORDS)
+    target = str(tmp_path / "out.txt")
+    given = f"./{name}"
+    for words in (["inspect", given], ["predict", given, "a1"], ["convert", given, target]):
+        with pytest.raises(SystemExit) as stopped:
+            main(words)
+        assert stopped.value.code == 0, capsys.readouterr().err
+    assert sorted(os.listdir(name)) == sorted(FILES)
+    (tmp_path / "out.txt").unlink()
+    assert len(os.listdir(tmp_path)) == 1
