@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
@@ -9,12 +10,13 @@ from dataclasses import replace
 from functools import cached_property
 from itertools import chain, count, groupby, pairwise, repeat
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import Option, VocabularyError
+from ..errors import Option, VocabularyError, shown
 from ..files import atomic_write
 from ..table import EmbeddingTable
 from .columns import column_values
@@ -311,9 +313,12 @@ class Vocabulary:
         from tokenizers import Tokenizer as Pipeline
 
         try:
-            pipeline = Pipeline.from_file(os.fspath(path))
+            data = Path(path).read_bytes()
+            _check_ids(json.loads(data))
+            pipeline = Pipeline.from_buffer(data)
         except Exception as error:  # the Rust side raises bare Exception
-            raise VocabularyError(f"cannot be read as a tokenizer: {error}", where=path) from error
+            reason = str(error) or type(error).__name__
+            raise VocabularyError(f"cannot be read as a tokenizer: {reason}", where=path) from error
         ids = pipeline.get_vocab()
         words = sorted(ids, key=ids.__getitem__)
         return cls(dict.fromkeys(words, 0), Tokenizer.from_pipeline(pipeline, path))
@@ -321,3 +326,16 @@ class Vocabulary:
     @cached_property
     def _pipeline(self) -> tokenizers.Tokenizer:
         return self.tokenizer.pipeline(self.key_to_index, UNK)
+
+
+def _check_ids(spec: Any) -> None:
+    """Check the ids of a tokenizer, which takes memory up to the highest.
+
+    Raises:
+        ValueError: one is not below their number.
+    """
+    known = spec["model"]["vocab"]
+    ids = [*known.items(), *((token["content"], token["id"]) for token in spec["added_tokens"])]
+    for token, number in ids:
+        if type(number) is not int or not 0 <= number < len(ids):
+            raise ValueError(f"{token!r} has the id {shown(number)}, not one below {len(ids):,}")

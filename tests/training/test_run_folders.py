@@ -194,6 +194,7 @@ def race(folder: Path, codes: Any) -> None:
         codes.put(str(error).removeprefix(f"{folder}: ").split(";")[0])
 
 
+@pytest.mark.slow
 def test_several_processes_in_one_folder(tmp_path):
     codes = _CONTEXT.SimpleQueue()
     processes = [_CONTEXT.Process(target=race, args=(tmp_path / "run", codes)) for _ in range(4)]
@@ -306,8 +307,8 @@ NAMES = (
 )
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_folder_of_any_name(finished, tmp_path, monkeypatch, capsys, name):
+@pytest.mark.parametrize("name", NAMES, ids=[ascii(name)[:20] for name in NAMES])
+def test_a_folder_of_any_name(finished, tmp_path, monkeypatch, capsysbinary, name):
     monkeypatch.chdir(tmp_path)
     interrupted(Path(name), 4, checkpoint_steps=1)
     run = tune(name, resume=True)
@@ -323,7 +324,7 @@ def test_a_folder_of_any_name(finished, tmp_path, monkeypatch, capsys, name):
     for words in (["inspect", given], ["predict", given, "a1"], ["convert", given, target]):
         with pytest.raises(SystemExit) as stopped:
             main(words)
-        assert stopped.value.code == 0, capsys.readouterr().err
+        assert stopped.value.code == 0, capsysbinary.readouterr().err
     assert sorted(os.listdir(name)) == sorted(FILES)
     (tmp_path / "out.txt").unlink()
     assert len(os.listdir(tmp_path)) == 1

@@ -273,3 +273,34 @@ def test_a_head_that_the_weights_do_not_fit_takes_no_memory(finished, tmp_path, 
     record = read(folder, "record.json")
     (folder / "record.json").write_text(json.dumps({**record, "head": head}))
     assert not use(folder)
+
+
+def test_wrong_values_in_a_tokenizer(finished, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    document, refused, tried = read(folder, "tokenizer.json"), 0, 0
+    cases = [(p, w) for p, w in itertools.product(places(document), WRONG)]
+    for path, wrong in cases[::3]:
+        (folder / "tokenizer.json").write_text(
+            text_of("tokenizer.json", changed(document, path, wrong))
+        )
+        refused += not use(folder)
+        tried += 1
+    assert tried > 150
+    assert refused > tried / 2
+
+
+@pytest.mark.parametrize("number", [2**31, 2**32 - 1, 10**30, -1, 1.5, True, "1", None, 100])
+@pytest.mark.parametrize("where", ["vocab", "added_tokens"])
+def test_an_id_that_is_too_large_takes_no_memory(finished, tmp_path, number, where):
+    path = tmp_path / "tokenizer.json"
+    document = read(finished, "tokenizer.json")
+    if where == "vocab":
+        document["model"]["vocab"]["a1"] = number
+    else:
+        token = {"content": "<x>", "id": number, "special": True}
+        rest = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+        document["added_tokens"].append({**token, **rest})
+    path.write_text(json.dumps(document))
+    with pytest.raises(fe.VocabularyError, match=r"tokenizer: '(a1|<x>)' has the id .*, not one b"):
+        fe.Vocabulary.load(path)
