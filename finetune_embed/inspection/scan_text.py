@@ -142,8 +142,8 @@ def _line_findings(total: Lines, size: int) -> list[Finding]:
             "error",
             "blank_lines",
             "blank lines before other lines",
-            "remove them; if a line of numbers without a word follows one, the word was a line end: "
-            "remove that line too",
+            "remove them; if a line of numbers without a word follows one, the word was a line "
+            "end: remove that line too",
         ),
         *Tally(int(total.unclosed)).finding(
             "note",
