@@ -17,7 +17,7 @@ from ..data import (
     has_hidden_labels,
     hold_out,
     ignored_labels,
-    open_splits,
+    open_examples,
     texts_of,
 )
 from ..errors import DataError, Option
@@ -107,7 +107,15 @@ def open_inputs(
     """
     text, label = settings.text, settings.label
     ignored = ignored_labels(settings.ignore_label)
-    splits = _with_test(open_splits(dataset), label, test, settings.seed, ignored)
+    splits = open_examples(
+        dataset,
+        text,
+        label,
+        delimiter=settings.delimiter,
+        encoding=settings.encoding,
+        missing=settings.missing,
+    )
+    splits = _with_test(splits, label, test, settings.seed, ignored)
     base, source = open_vectors(vectors, settings)
     pairs = {Path(path).stem: read_word_pairs(path) for path in word_pairs}
     names = [name for name in settings_fields() if name not in (*FLOATING, *OF_EACH_RUN)]

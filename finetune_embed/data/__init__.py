@@ -9,6 +9,7 @@ from .batches import (
 )
 from .columns import column_of, texts_of
 from .encoded import EncodedTexts, collate_bag, collate_packed, collate_padded, encode
+from .examples import open_examples
 from .hold_out import hold_out
 from .labels import (
     IGNORED,
@@ -31,7 +32,7 @@ from .local_dataset import LocalDataset
 from .missing import Missing, without_missing
 from .similar_labels import similar_labels
 from .splits import DataSource, Splits, open_splits
-from .whole_labels import are_whole, as_whole, with_whole_labels
+from .whole_labels import are_whole, as_whole, text_labels, with_whole_labels
 from .word_dropout import drop_words
 
 __all__ = [
@@ -65,9 +66,11 @@ __all__ = [
     "label_lists",
     "label_numbers",
     "numbers_of_lists",
+    "open_examples",
     "open_splits",
     "similar_labels",
     "split_by_tokens",
+    "text_labels",
     "texts_of",
     "token_batches",
     "with_whole_labels",

@@ -10,7 +10,7 @@ from typing import Any
 from .local_dataset import LocalDataset
 from .splits import Splits
 
-__all__ = ["are_whole", "as_whole", "with_whole_labels"]
+__all__ = ["are_whole", "as_whole", "text_labels", "with_whole_labels"]
 
 _WHOLE = re.compile(r"([+-]?\d+)(?:\.0)?", re.ASCII)
 
@@ -27,29 +27,35 @@ def as_whole(label: Any) -> Any:
     return label.removesuffix(".0") if isinstance(label, str) else label
 
 
-def with_whole_labels(splits: Splits, label: str, streamed: Iterable[Any] = ()) -> Splits:
-    """Return splits where labels of text files such as `1.0` are `1`, if all are whole numbers.
+def text_labels(splits: Splits, label: str) -> set[Any]:
+    """Return the labels of the splits in memory that are from text files."""
+    found: set[Any] = set()
+    for split in _text_splits(splits, label).values():
+        found |= set(split.columns[label].drop_nulls().unique().to_list())
+    return found
+
+
+def with_whole_labels(splits: Splits, label: str) -> Splits:
+    """Return splits where the labels of text files in memory have no `.0`.
 
     Args:
-        splits: the splits; a streamed one is returned unchanged.
+        splits: the splits.
         label: the column of labels.
-        streamed: the labels of a streamed split.
     """
     import polars as pl
 
+    stripped = pl.col(label).str.strip_suffix(".0")
+    changed: dict[str, Any] = {
+        role: split.with_columns(split.columns.with_columns(stripped))
+        for role, split in _text_splits(splits, label).items()
+    }
+    return replace(splits, **changed)
+
+
+def _text_splits(splits: Splits, label: str) -> dict[str, LocalDataset]:
     given = {"train": splits.train, "validation": splits.validation, "test": splits.test}
-    local = {
+    return {
         role: split
         for role, split in given.items()
         if isinstance(split, LocalDataset) and split.is_as_written and label in split.column_names
     }
-    labels = {*streamed}
-    for split in local.values():
-        labels |= set(split.columns[label].drop_nulls().unique().to_list())
-    if not are_whole(labels):
-        return splits
-    stripped = pl.col(label).str.strip_suffix(".0")
-    changed: dict[str, Any] = {
-        r: s.with_columns(s.columns.with_columns(stripped)) for r, s in local.items()
-    }
-    return replace(splits, **changed)

@@ -77,9 +77,9 @@ def inspect(
 def _texts(dataset: DataSource, text: str | Sequence[str]) -> list[str] | list[list[str]] | None:
     if dataset is None:
         return None
-    from ..data import open_splits, texts_of  # imports torch
+    from ..data import open_examples, texts_of  # imports torch
 
-    splits = open_splits(dataset)
+    splits = open_examples(dataset, text, None)
     return texts_of(splits.train, text, f"{splits.name} (train)")
 
 

@@ -15,10 +15,8 @@ from ..data import (
     DataSource,
     Splits,
     hold_out,
-    open_splits,
+    open_examples,
     texts_of,
-    with_whole_labels,
-    without_missing,
 )
 from ..errors import DataError, Option
 from ..files import STDIN, locked, sha256_of
@@ -125,12 +123,15 @@ def _tuned(
 
 def _open_splits(dataset: DataSource, settings: Settings) -> Splits:
     """Open a data set, check its columns, and hold out a validation split where there is none."""
-    splits = open_splits(
-        dataset, settings.streaming, delimiter=settings.delimiter, encoding=settings.encoding
+    splits = open_examples(
+        dataset,
+        settings.text,
+        settings.label,
+        streaming=settings.streaming,
+        delimiter=settings.delimiter,
+        encoding=settings.encoding,
+        missing=settings.missing,
     )
-    splits = without_missing(splits, settings.text, settings.label, settings.missing)
-    if not splits.streamed:
-        splits = with_whole_labels(splits, settings.label)
     if not splits.streamed:  # checked before holding out changes the numbers of examples
         texts_of(splits.train, settings.text, f"{splits.name} (train)")
         ignored = settings.ignore_label

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from ..data import (
     IGNORED_LABELS,
     Label,
+    Missing,
     class_names,
     invalid_labels,
     kind_of_labels,
@@ -28,7 +30,9 @@ class FirstPass:
 
     Attributes:
         sample: the first example with each label, and those that show that lists of labels differ.
-        length: the number of examples, None until the end is reached.
+        labels: the labels of all examples.
+        length: the number of examples that are used, None until the end is reached.
+        left_out: the number of examples that lack a text or a label, by which of the two.
         sha256: the hash of the texts and labels that have passed.
     """
 
@@ -39,10 +43,14 @@ class FirstPass:
         label: str,
         where: str,
         ignored: Collection[Label] = IGNORED_LABELS,
+        missing: Missing | None = None,
     ) -> None:
         self._stream, self._text, self._label, self._where = stream, text, label, where
         self.sample: list[Any] = []
+        self.labels: set[Any] = set()
         self.length: int | None = None
+        self.left_out: Counter[str] = Counter()
+        self._missing, self._first_left_out, self._seen = missing, 0, 0
         self.sha256 = hashlib.sha256()
         self._names, self._ignored = class_names(stream, label), ignored
 
@@ -52,15 +60,16 @@ class FirstPass:
         Raises:
             DataError: an example has no text or no label; the message names the first.
         """
-        seen: set[Any] = set()
+        seen = self.labels
         first: list[Any] = []
         same_labels = same_number = True  # as those of the first example
-        examples, count = read_examples(self._stream, self._where), 0
-        while block := list(islice(examples, BLOCK)):
-            where = place_of(self._where, count)
+        used, count = self._used(), 0
+        while numbered := list(islice(used, BLOCK)):
+            block = [example for _, example in numbered]
+            where = place_of(self._where, numbered[0][0])
             texts = texts_of(as_split(block, None, where), self._text, where)
             values = [plain(example.get(self._label)) for example in block]
-            for at, (example, value) in enumerate(zip(block, values, strict=True), count):
+            for (at, example), value in zip(numbered, values, strict=True):
                 given = value if isinstance(value, list) else [value]
                 (labels,) = without_ignored([given], self._ignored)
                 if self.sample or self._label in example:  # otherwise the column is missing
@@ -80,6 +89,24 @@ class FirstPass:
             count += len(block)
         self.length = count
 
+    def _used(self) -> Iterator[tuple[int, Any]]:
+        """Yield the examples that have a text and a label, with their numbers in the stream."""
+        for at, example in enumerate(read_examples(self._stream, self._where)):
+            self._seen = at + 1
+            kind = None if self._missing is None else self._missing.kind(example)
+            if kind is None:
+                yield at, example if self._missing is None else self._missing.plain(example)
+            else:
+                self._first_left_out = self._first_left_out if self.left_out else at
+                self.left_out[kind] += 1
+
+    def note(self) -> list[str]:
+        """Return what to report about the examples that are left out, if there are any."""
+        if self._missing is None or not self.left_out:
+            return []
+        first = f"example {self._first_left_out:,} (counted from 0)"
+        return [self._missing.note("train", self.left_out, self._seen, first)]
+
     def _check_labels(self, labels: list[Any], at: int) -> None:
         """Check that the labels of an example are class names, strings or whole numbers."""
         if bad := invalid_labels(labels, self._names):
@@ -95,7 +122,9 @@ class FirstPass:
         """Check that a second pass begins with the same example."""
         if not self.sample:
             return
-        again = next(read_examples(self._stream, self._where), None)
+        before = self.left_out.copy(), self._seen
+        _, again = next(self._used(), (0, None))
+        self.left_out, self._seen = before  # not twice
         if repr(again) != repr(self.sample[0]):
             raise DataError(
                 "the stream does not begin with the same example when it is read again; it is read "
@@ -110,7 +139,8 @@ class FirstPass:
     def check_not_empty(self) -> None:
         """Check, after the first block, that there is an example."""
         if not self.sample:
-            raise DataError("the training split is empty (0 examples)", where=self._where)
+            nothing = "the training split is empty (0 examples)"
+            raise DataError((self.note() or [nothing])[0], where=self._where)
 
 
 def place_of(where: str, first: int) -> str:

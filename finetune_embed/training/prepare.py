@@ -5,18 +5,23 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
 from ..data import (
     EncodedTexts,
+    Missing,
     Splits,
+    are_whole,
+    as_whole,
     class_names,
     has_hidden_labels,
     ignored_labels,
     similar_labels,
+    text_labels,
     texts_of,
+    with_whole_labels,
 )
 from ..errors import DataError
 from ..table import EmbeddingTable
@@ -70,7 +75,7 @@ def prepare(
         DataError: a column is missing or not what the task needs.
     """
     train = _prepare_stream if splits.streamed else _prepare_in_memory
-    task, vocab, source, train_data = train(splits, settings, tokenizer)
+    task, vocab, source, train_data, splits = train(splits, settings, tokenizer)
     given = {"validation": splits.validation, "test": splits.test}
     ignored = task.ignored
     if splits.test is not None and has_hidden_labels(splits.test, settings.label, ignored):
@@ -102,8 +107,9 @@ def prepare(
     return Prepared(task, vocab, source, held_out, unseen, sha256, warnings)
 
 
-#: The task, the vocabulary, what makes the source of steps, and what identifies the data.
-Train = tuple[Task, Vocabulary, Callable[[Batching], Source], EncodedTexts | str]
+#: The task, the vocabulary, what makes the source of steps, what identifies the data, and the
+#: splits with what was found out about them.
+Train = tuple[Task, Vocabulary, Callable[[Batching], Source], EncodedTexts | str, Splits]
 
 
 def _prepare_in_memory(splits: Splits, settings: Settings, tokenizer: Tokenizer) -> Train:
@@ -115,7 +121,7 @@ def _prepare_in_memory(splits: Splits, settings: Settings, tokenizer: Tokenizer)
     tokens = tokenize_texts(texts, tokenizer)
     vocab = _vocabulary(settings, tokenizer, tokens.counts)
     data = EncodedTexts.of(tokens, vocab, targets, settings.max_length)
-    return task, vocab, lambda batching: InMemory(data, batching), data
+    return task, vocab, lambda batching: InMemory(data, batching), data, splits
 
 
 def _prepare_stream(splits: Splits, settings: Settings, tokenizer: Tokenizer) -> Train:
@@ -127,7 +133,9 @@ def _prepare_stream(splits: Splits, settings: Settings, tokenizer: Tokenizer) ->
     label, where = settings.label, f"{splits.name} (train)"
     stream = splits.train.with_format(None)  # plain values
     ignored = ignored_labels(settings.ignore_label, class_names(stream, label))
-    first = FirstPass(stream, settings.text, label, where, ignored)
+    names = (settings.text,) if isinstance(settings.text, str) else tuple(settings.text)
+    missing = Missing(names, label, settings.missing == "keep", splits.is_as_written)
+    first = FirstPass(stream, settings.text, label, where, ignored, missing)
     counts: Counter[str] = Counter()
     if settings.vocab is not None and class_names(stream, label):
         next(first.blocks(), None)
@@ -139,12 +147,24 @@ def _prepare_stream(splits: Splits, settings: Settings, tokenizer: Tokenizer) ->
                 counts.update(tokenize_texts(texts, tokenizer).counts)
     first.check_not_empty()
     vocab = _vocabulary(settings, tokenizer, counts)
-    sample = Splits(as_split(first.sample, stream.features, where), None, None, splits.name)
+    splits = replace(splits, notes=(*splits.notes, *first.note()))
+    if settings.missing == "drop" and (first.left_out or first.length is None):
+        stream = stream.filter(missing.is_used)
+    is_whole = splits.is_as_written and are_whole({*first.labels, *text_labels(splits, label)})
+    splits = with_whole_labels(splits, label) if is_whole else splits
+
+    def split_of(block: list[Any], place: str) -> Any:
+        block = [missing.plain(example) for example in block]
+        if is_whole:
+            block = [{**example, label: as_whole(example[label])} for example in block]
+        return as_split(block, stream.features, place)
+
+    sample = Splits(split_of(first.sample, where), None, None, splits.name)
     task = _task(settings, sample)
 
     def encode(block: list[Any], start: int) -> EncodedTexts:
         place = place_of(where, start)
-        split = as_split(block, stream.features, place)
+        split = split_of(block, place)
         texts = texts_of(split, settings.text, place)
         targets = task.targets(split, label, place, texts)
         return EncodedTexts.of(texts, vocab, targets, settings.max_length)
@@ -153,7 +173,7 @@ def _prepare_stream(splits: Splits, settings: Settings, tokenizer: Tokenizer) ->
         return Streamed(stream, encode, batching, first.length, where)
 
     identity = f"{first.sha256.hexdigest()} {vocab.index_to_key} {vocab.counts.tolist()}"
-    return task, vocab, source, identity
+    return task, vocab, source, identity, splits
 
 
 def _task(settings: Settings, splits: Splits) -> Task:
