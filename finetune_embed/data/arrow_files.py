@@ -46,7 +46,14 @@ def features_of(path: Path) -> dict[str, Any]:
         return {}
     from datasets import Features
 
-    return dict(Features.from_arrow_schema(schema))
+    try:
+        return dict(Features.from_arrow_schema(schema))
+    except Exception as error:  # whatever the library raises for other JSON than its own
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(
+            f"what the library datasets has written about the columns is damaged: {reason}",
+            where=path,
+        ) from error
 
 
 def _open(path: Path) -> tuple[Any, Iterator[Any]]:

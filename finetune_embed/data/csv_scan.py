@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ class Scan:
     def __init__(self, delimiter: str, columns: int, line: int, path: Path) -> None:
         self._delimiter, self._columns, self._path = ord(delimiter), columns, path
         self.cut: int | None = None
-        self._line = line  # of the next block
+        self._header = self._line = line  # the line of the next block
         self._opened = 0  # the line of the quotation mark that is open, 0 if none is
         # Of the record that is not complete: its lines, those with the right number of fields,
         # its delimiters outside quotation marks, and its text.
@@ -191,7 +192,7 @@ class Scan:
                 return False
             if misplaced is not None and not self._quotes_fields:
                 return False
-        swallowing = next((one for one in self._suspects if self._swallows(one[2], sample)), None)
+        swallowing = next((one for one in self._suspects if self._swallows(one, sample)), None)
         if swallowing is not None and (misplaced is None or swallowing[0] < misplaced[0]):
             line, lines, _ = swallowing
             last = line + lines - 1
@@ -208,34 +209,39 @@ class Scan:
             line, fields = misfit
             more = fields > self._columns
             raise DataError(
-                f"there are {fields:,} fields here, and {self._columns:,} in the header",
+                f"the number of fields is {fields:,} here, and {self._columns:,} in the header",
                 where=f"{self._path}:{line}",
                 remedy='quote a field that holds the delimiter: "a, b"' if more else None,
             )
         return True
 
-    def _swallows(self, record: bytes, sample: str) -> bool:
+    def _swallows(self, suspect: tuple[int, int, bytes], sample: str) -> bool:
         """Return whether the lines of a record look like rows.
 
-        Whatever column is quoted, the lines then have values in another one that other rows have.
+        Whatever column is quoted, the lines then have values in another one that rows have.
         """
+        line, size, record = suspect
+        start = line - self._header
+        outside = sample.split("\n")[1:]
+        outside = outside[: max(0, start - 1)] + outside[max(0, start - 1 + size) :]
         delimiter = chr(self._delimiter)
-        rows = [row.rstrip("\r").split(delimiter) for row in sample.split("\n") if '"' not in row]
-        rows = [row for row in rows[1:] if len(row) == self._columns]
-        known = [set(column) for column in zip(*rows, strict=True)]
+        rows = list(
+            csv.reader((one for one in outside if not one.count('"') % 2), delimiter=delimiter)
+        )
+        known = [
+            {row[at] for row in rows if len(row) == self._columns} for at in range(self._columns)
+        ]
         lines = [one.rstrip("\r") for one in record.decode("utf-8", "replace").split("\n")]
-        fields = [line.split(delimiter) for line in lines]
+        fields = [one.split(delimiter) for one in lines]
         quoted = _where_it_opens(fields[0])
         found: list[set[str]] = [set() for _ in range(self._columns)]
         for number, values in enumerate(fields):
             for column, value in enumerate(values):
                 is_own = number == 0 and column < quoted
                 is_own |= number == len(fields) - 1 and column > quoted
-                if column != quoted and not is_own:
-                    found[column].add(value)
-        return bool(known) and any(
-            values and values <= known[column] for column, values in enumerate(found)
-        )
+                if column != quoted:
+                    (known if is_own else found)[column].add(value)
+        return any(values and values <= known[column] for column, values in enumerate(found))
 
 
 def _where_it_opens(fields: list[str]) -> int:

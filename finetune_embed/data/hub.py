@@ -29,10 +29,10 @@ def check_not_a_path(name: str) -> None:
     path = Path(name)
     can_be_on_hub = bool(_HUB_NAME.fullmatch(name)) and not _FILE_SUFFIX.search(name)
     near = _near(path, name)
-    if can_be_on_hub and not ("/" in name and path.parent.is_dir()) and near is None:
+    if can_be_on_hub and not ("/" in name and os.path.isdir(path.parent)) and near is None:
         return
     parent = path.parent
-    while not parent.is_dir() and parent != parent.parent:
+    while not os.path.isdir(parent) and parent != parent.parent:
         parent = parent.parent
     if parent != path.parent:
         where = f"; there is no folder {path.parent}"
@@ -51,10 +51,12 @@ def _near(path: Path, name: str) -> str | None:
         return os.path.expanduser(name)
     try:
         names = os.listdir(path.parent)
-    except OSError:
+    except (OSError, ValueError):
         return None
     same_stem = [one for one in names if one.split(".")[0] == path.name]
-    close = same_stem[:1] or difflib.get_close_matches(path.name, names, 1, 0.8)
+    lower = {one.lower(): one for one in names}
+    alike = difflib.get_close_matches(path.name.lower(), lower, 1, 0.8)
+    close = same_stem[:1] or [lower[one] for one in alike]
     return str(path.parent / close[0]) if close else None
 
 

@@ -192,9 +192,9 @@ def _open(dataset: DataSource, reader: _Reader) -> tuple[Mapping[str, Any], str]
             remedy="wrap columns: datasets.Dataset.from_dict(...)",
         )
     path = Path(dataset)
-    if path.is_dir():
+    if os.path.isdir(path):  # not those of Path, which raise for some names
         return reader.open(saved_files(path) or _files_of(path)), str(dataset)
-    if path.is_file():
+    if os.path.isfile(path):
         return reader.open({"train": [path]}), str(dataset)
     check_not_a_path(os.fspath(dataset))
     return load_from_hub(str(dataset), reader.streaming), str(dataset)

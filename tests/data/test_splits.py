@@ -277,7 +277,7 @@ def test_a_missing_file_is_never_searched_for_on_the_hub(monkeypatch, name):
     [
         ("a.csv", b"", r"a\.csv: the file is empty \(0 bytes\)$"),
         ("a.csv", b"text,label\n", r"the train split is empty \(0 examples\)"),
-        ("a.csv", b"text,label\na,x,z\nb,y\n", r"a\.csv:2: there are 3 fields here, and 2 in"),
+        ("a.csv", b"text,label\na,x,z\nb,y\n", r"a\.csv:2: the number of fields is 3 here"),
         (
             "a.csv",
             b"text,label\n\xff\xfe\x81,x\n",
@@ -307,7 +307,7 @@ def test_a_missing_file_is_never_searched_for_on_the_hub(monkeypatch, name):
         (
             "a.csv",
             b'text,label\n"a\nb",x\nc,y,z\n',
-            r"a\.csv:4: there are 3 fields here, and 2 in the header",
+            r"a\.csv:4: the number of fields is 3 here, and 2 in the header",
         ),
         (
             "a.jsonl",

@@ -74,7 +74,7 @@ def test_an_encoding_that_is_not_clear(tmp_path, words, encoding):
     assert texts(tmp_path / "a.csv", encoding=encoding) == [words, words]
 
 
-@follows("data/csv_scan.py", "there are {fields:,} fields here")
+@follows("data/csv_scan.py", "the number of fields is {fields:,}")
 def test_a_field_that_holds_the_delimiter(tmp_path):
     (tmp_path / "a.csv").write_text("text,label\na,x\na, b,y\n")
     with pytest.raises(DataError, match=r'a\.csv:3: .*; quote a field that .*: "a, b"$'):
