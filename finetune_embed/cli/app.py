@@ -9,6 +9,7 @@ from .convert import convert
 from .drift import drift
 from .inspect import inspect
 from .neighbors import neighbors
+from .options import Names
 from .predict import predict
 from .quickstart import quickstart
 from .train import train
@@ -33,7 +34,36 @@ def show_version(context: click.Context, parameter: click.Parameter, wanted: boo
     context.exit()
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class Commands(click.Group):
+    """The commands; an option that takes one value may be given once."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that is called, and its arguments.
+
+        Raises:
+            click.UsageError: an option is there twice; the last one would count.
+        """
+        name, command, words = super().resolve_command(ctx, args)
+        given = words[: words.index("--")] if "--" in words else words
+        flags = [word.split("=")[0] for word in given if word.startswith("--")]
+        for option in command.params if command else ():
+            if not isinstance(option, click.Option) or option.multiple or option.is_flag:
+                continue
+            if sum(map(flags.count, option.opts)) > 1:
+                flag = max(option.opts, key=len)
+                several = isinstance(option.type, Names)
+                raise click.UsageError(
+                    f"{flag} is given twice; "
+                    + ("separate its values with commas" if several else "give it one value")
+                )
+        return name, command, words
+
+
+@click.group(
+    cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.option(
     "--version",
     is_flag=True,

@@ -29,7 +29,7 @@ from .labels import (
     without_ignored,
 )
 from .local_dataset import LocalDataset
-from .missing import Missing, without_missing
+from .missing import MISSING, Missing, without_missing
 from .similar_labels import similar_labels
 from .splits import DataSource, Splits, open_splits
 from .whole_labels import are_whole, as_whole, text_labels, with_whole_labels
@@ -38,6 +38,7 @@ from .word_dropout import drop_words
 __all__ = [
     "IGNORED",
     "IGNORED_LABELS",
+    "MISSING",
     "MOST_PADDED",
     "DataSource",
     "EncodedTexts",

@@ -45,10 +45,10 @@ def read_excel(path: Path) -> tuple[pl.DataFrame, list[int], tuple[str, ...]]:
                 raise ValueError("it is compressed in a way that Excel does not use")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            book = openpyxl.load_workbook(path.open("rb"), read_only=True, data_only=True)
-            sheets = book.sheetnames
-            rows = list(_filled(book.worksheets[0].iter_rows(values_only=True)))
-            book.close()
+            with open(path, "rb") as file:
+                book = openpyxl.load_workbook(file, read_only=True, data_only=True)
+                sheets = book.sheetnames
+                rows = list(_filled(book.worksheets[0].iter_rows(values_only=True)))
     except (DataError, MemoryError):
         raise
     except Exception as error:  # openpyxl raises anything for a damaged workbook

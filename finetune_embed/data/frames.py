@@ -29,9 +29,9 @@ def as_local(frame: Any, where: str) -> LocalDataset:
     import polars as pl
     import polars.selectors as cs
 
-    names = [str(name) for name in getattr(frame, "columns", ())]
     if isinstance(frame, pl.LazyFrame):
         frame = frame.collect()
+    names = [str(name) for name in frame.columns]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise DataError(f"two columns have the name {twice!r}", where=where, value=twice)

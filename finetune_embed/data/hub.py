@@ -14,7 +14,7 @@ from ..errors import DataError, Option
 __all__ = ["check_not_a_path", "load_from_hub"]
 
 #: `name` or `owner/name`, where the name does not end like that of a file.
-_HUB_NAME = re.compile(r"(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*", re.ASCII)
+_HUB_NAME = re.compile(r"(?:[A-Za-z0-9][\w.-]{,95}/)?[A-Za-z0-9][\w.-]{,95}", re.ASCII)
 _FILE_SUFFIX = re.compile(r"\.[A-Za-z]\w*$")
 _TIMEOUT = 10  # seconds
 

@@ -1,0 +1,187 @@
+"""Examples without a text or a label: left out and counted, or kept; labels of text files."""
+
+from __future__ import annotations
+
+import datasets
+import pandas as pd
+import polars as pl
+import pytest
+from datasets import Dataset
+
+import finetune_embed as fe
+from finetune_embed import DataError
+from finetune_embed.data import MISSING, open_examples, similar_labels
+from finetune_embed.demo import VECTORS
+
+TEXTS = ["good one", "bad one", None, "good two", "bad two", "fine", None, "poor"]
+LABELS = ["x", "y", "x", "x", None, "x", "y", "y"]
+KEPT = [("good one", "x"), ("bad one", "y"), ("good two", "x"), ("fine", "x"), ("poor", "y")]
+COUNTS = (
+    "3 of 8 examples of train are left out: 2 with no text in 'text', 1 with no label in 'label'"
+)
+
+
+def as_rows(split) -> list[tuple[str, str]]:
+    return [(row["text"], row["label"]) for row in split]
+
+
+def in_every_form(tmp_path):
+    """Return the same examples in every form of a data set."""
+    frame = pl.DataFrame({"text": TEXTS, "label": LABELS})
+    frame.write_csv(tmp_path / "a.csv")
+    frame.write_csv(tmp_path / "na.tsv", separator="\t", null_value="NA")
+    frame.write_ndjson(tmp_path / "a.jsonl")
+    frame.write_json(tmp_path / "a.json")
+    frame.write_parquet(tmp_path / "a.parquet")
+    frame.write_ipc(tmp_path / "a.arrow")
+    frame.to_pandas().to_excel(tmp_path / "a.xlsx", index=False)
+    yield from sorted(tmp_path.iterdir())
+    yield from (
+        frame,
+        frame.lazy(),
+        frame.to_pandas(),
+        pd.DataFrame({"text": TEXTS, "label": LABELS}),
+    )
+    yield Dataset.from_dict({"text": TEXTS, "label": LABELS})
+    yield {"train": frame.to_pandas()}
+
+
+def test_every_form_leaves_out_the_same_examples(tmp_path):
+    found = [open_examples(form, "text", "label") for form in in_every_form(tmp_path)]
+    assert len(found) == 13
+    for splits in found:
+        assert as_rows(splits.train) == KEPT
+        (note,) = splits.notes
+        assert note.startswith(COUNTS)
+
+
+@pytest.mark.parametrize("word", ["", *MISSING])
+def test_each_word_for_a_missing_cell(tmp_path, word):
+    (tmp_path / "a.csv").write_text(f"text,label\na,x\n{word},y\nb,{word}\nc,y\n")
+    splits = open_examples(tmp_path / "a.csv", "text", "label")
+    assert as_rows(splits.train) == [("a", "x"), ("c", "y")]
+    assert splits.notes[0].endswith(f"; the first is {tmp_path / 'a.csv'}:3")
+    kept = open_examples(tmp_path / "a.csv", "text", "label", missing="keep")
+    assert as_rows(kept.train)[1] == (word, "y")
+    assert kept.notes == ()
+
+
+@pytest.mark.parametrize("word", ["None", "none", "Na", "null hypothesis", "-", "0", " "])
+def test_words_that_are_texts(tmp_path, word):
+    (tmp_path / "a.csv").write_text(f"text,label\na,x\n{word},y\n")
+    assert open_examples(tmp_path / "a.csv", "text", "label").train["text"] == ["a", word]
+
+
+def test_missing_texts_are_kept_as_empty_ones(tmp_path):
+    for form in in_every_form(tmp_path):
+        splits = open_examples(form, "text", "label", missing="keep")
+        assert [text for text, _ in as_rows(splits.train)][2] in ("", "NA")
+        assert len(splits.train) == 8
+
+
+def test_of_several_columns_some_may_be_missing():
+    frame = pl.DataFrame(
+        {"title": ["a", None, None], "body": ["b", "c", None], "label": list("xyx")}
+    )
+    splits = open_examples(frame, ["title", "body"], "label")
+    assert fe.data.texts_of(splits.train, ["title", "body"], "here") == ["a b", "c"]
+
+
+@pytest.mark.parametrize("role", ["train", "validation", "test"])
+def test_a_column_without_any_value_is_named(role):
+    good = pl.DataFrame({"text": ["a", "b"], "label": ["x", "y"]})
+    splits = {"train": good, role: pl.DataFrame({"text": [None, None], "label": ["x", "y"]})}
+    with pytest.raises(DataError, match=rf"\({role}\): all 2 examples have no text in 'text'"):
+        open_examples(splits, "text", "label")
+    splits = {"train": good, role: pl.DataFrame({"text": ["a", "b"], "label": [None, None]})}
+    if role == "test":  # its labels are hidden
+        assert len(open_examples(splits, "text", "label").test) == 2
+        return
+    with pytest.raises(DataError, match=rf"\({role}\): all 2 examples have no label in 'label'"):
+        open_examples(splits, "text", "label")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder whose labels are whole floats, as pandas writes a column with gaps."""
+    path = tmp_path_factory.mktemp("whole")
+    rows = [f"good number {i},{1 + i % 2}.0" for i in range(40)] + [",1.0", "bad,", "NA,2.0"]
+    for name in ("train", "validation"):
+        (path / f"{name}.csv").write_text("\n".join(["text,label", *rows, ""]))
+    return path
+
+
+def test_a_stream_trains_on_the_same_examples(folder):
+    settings = {"epochs": 1, "batch_size": 64}
+    in_memory = fe.finetune(VECTORS, folder, **settings)
+    streamed = fe.finetune(VECTORS, folder, streaming=True, **settings)
+    for run in (in_memory, streamed):
+        assert run.labels == ["1", "2"]
+        left_out = [note for note in run.warnings if "3 of 43 examples" in note]
+        assert [note.split(" ")[5] for note in left_out].count("train") == 1
+        assert len(left_out) == 2
+    assert streamed.metrics["validation"] == in_memory.metrics["validation"]
+    assert (streamed.table.vectors == in_memory.table.vectors).all()
+
+
+def test_a_stream_keeps_missing_texts(tmp_path):
+    rows = "text,label\n" + "good,x\nbad,y\n,x\nNA,y\n" * 8
+    for name in ("train", "validation"):
+        (tmp_path / f"{name}.csv").write_text(rows)
+    runs = [
+        fe.finetune(VECTORS, tmp_path, epochs=1, missing="keep", streaming=streaming)
+        for streaming in (False, True)
+    ]
+    assert runs[0].vocab.index_to_key == runs[1].vocab.index_to_key
+    assert runs[0].warnings == runs[1].warnings
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["1.0", "2.0", "3"], ["1", "2", "3"]),
+        (["-1.0", "0.0", "+1.0"], ["+1", "-1", "0"]),
+        (["1.0", "2.5"], ["1.0", "2.5"]),
+        (["1.0", "x"], ["1.0", "x"]),
+        (["1.00", "2.0"], ["1.00", "2.0"]),
+        (["1", "2"], ["1", "2"]),
+        (["v1.0", "v2.0"], ["v1.0", "v2.0"]),
+    ],
+)
+def test_whole_labels_of_text_files(tmp_path, given, expected):
+    rows = "".join(f"a,{label}\n" for label in given)
+    (tmp_path / "a.csv").write_text(f"text,label\n{rows}")
+    assert sorted(open_examples(tmp_path / "a.csv", "text", "label").train["label"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("labels", "shown"),
+    [
+        (["Pos", "pos", "neg"], ": 'Pos', 'pos'"),
+        (["pos", "pos ", " pos"], ": 'pos', 'pos ', ' pos'"),
+        (["a b", "A  B", "c"], ": 'a b', 'A  B'"),
+        (["Straße", "STRASSE"], ": 'Straße', 'STRASSE'"),
+        (["a", "A", "b", "B"], ": 'a', 'A'; 'b', 'B'"),
+        (["a", "b", 1, 2, True], ""),
+    ],
+)
+def test_labels_that_are_nearly_the_same(labels, shown):
+    note = similar_labels(labels)
+    start = "labels that differ only in case or spaces are different labels"
+    assert note == (start + shown if shown else "")
+
+
+def test_labels_that_are_nearly_the_same_are_reported():
+    rows = Dataset.from_dict(
+        {"text": ["good", "bad", "fine"] * 9, "label": ["Pos", "neg", "pos"] * 9}
+    )
+    run = fe.finetune(VECTORS, rows, epochs=1)
+    assert run.warnings == [similar_labels(["Pos", "neg", "pos"])]
+
+
+def test_a_stream_of_the_library_datasets(tmp_path):
+    stream = Dataset.from_dict({"text": TEXTS * 9, "label": LABELS * 9}).to_iterable_dataset()
+    held_out = Dataset.from_dict({"text": TEXTS, "label": LABELS})
+    run = fe.finetune(VECTORS, {"train": stream, "validation": held_out}, epochs=1)
+    assert run.warnings[1].startswith("27 of 72 examples of train are left out: 18 with no text")
+    assert isinstance(stream, datasets.IterableDataset)
