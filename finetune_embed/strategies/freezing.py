@@ -179,8 +179,8 @@ def needed_scores(strategy: Strategy, clock: Clock) -> Sequence[Record]:
     """Return the validation records.
 
     Raises:
-        StrategyError: the hook was not given any, not even an empty list, or not one for each
-            finished epoch.
+        StrategyError: the hook was not given any, not even an empty list, or more than one for an
+            epoch.
     """
     if clock.scores is None:
         raise StrategyError(
@@ -189,7 +189,7 @@ def needed_scores(strategy: Strategy, clock: Clock) -> Sequence[Record]:
             remedy="give the records so far, one for each epoch: "
             "strategy.on_epoch_start(embedding, epoch, scores=history)",
         )
-    if len(clock.scores) != clock.epoch:
+    if len(clock.scores) > clock.epoch:
         raise StrategyError(
             f"{strategy} takes one validation record for each finished epoch, and there are "
             f"{len(clock.scores)} after {clock.epoch}",
