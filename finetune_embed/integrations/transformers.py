@@ -47,6 +47,7 @@ class StrategyCallback(TrainerCallback):
 
     def __init__(self, strategy: Strategy, embedding: nn.Embedding) -> None:
         self.strategy, self.embedding = strategy, embedding
+        self._records: list[dict[str, float]] = []
         self._starts: list[int] | None = None  # the first step of each epoch of data without length
 
     def on_train_begin(
@@ -87,12 +88,13 @@ class StrategyCallback(TrainerCallback):
         """Open or freeze the table for an epoch, if the strategy is timed by epoch."""
         if self._starts is not None:
             self._starts.append(state.global_step)
+        self._records = self._records_of(state)
         if self.strategy.timing == "epoch":
             self.strategy.on_epoch_start(
                 self.embedding,
                 self._epochs_of(state),
                 model=given["model"],
-                scores=self._records_of(state),
+                scores=self._records,
             )
 
     def on_step_begin(
@@ -106,7 +108,7 @@ class StrategyCallback(TrainerCallback):
                 epoch=self._epochs_of(state),
                 total_steps=state.max_steps,
                 model=given["model"],
-                scores=self._records_of(state),
+                scores=self._records,
             )
 
     def on_epoch_end(

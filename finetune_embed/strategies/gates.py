@@ -53,7 +53,7 @@ def apply_gates(
     check_not_renormed(embedding, [weight])
     parts = model_layout(model, weight) if model is not None else []
     deepest = parts[0].depth if parts else None
-    gate = gate_at(EMBEDDING, replace(clock, depth=deepest, deepest=deepest))
+    gate = _checked(gate_at(EMBEDDING, replace(clock, depth=deepest, deepest=deepest)), strategy)
     weight.requires_grad_(gate > 0)
     vars(weight)["closed_by_strategy"] = gate <= 0
     attach_gate(weight, gate, strategy, clock.epoch)
@@ -65,7 +65,8 @@ def apply_gates(
         freeze_bits(weight, watch)
     closed = [weight] if gate <= 0 else []
     for part in parts[1:]:
-        gate = gate_at(part.name, replace(clock, depth=part.depth, deepest=deepest))
+        at = replace(clock, depth=part.depth, deepest=deepest)
+        gate = _checked(gate_at(part.name, at), strategy)
         open_or_close(part.params, gate > 0)
         for parameter in part.params:
             attach_gate(parameter, gate, strategy, clock.epoch)
@@ -73,6 +74,22 @@ def apply_gates(
     if model is not None:
         check_not_renormed(model, [weight, *closed])
         _check_some_open(model, parts, strategy, clock)
+
+
+def _checked(gate: float, strategy: str) -> float:
+    """Return a gate, if it is one.
+
+    Raises:
+        StrategyError: it is above 1, not a number or None.
+    """
+    if gate is None or not gate <= 1:
+        raise StrategyError(
+            f"a gate must be from 0 to 1, and is {gate}",
+            where=strategy,
+            value=gate,
+            remedy="for a larger rate override rate",
+        )
+    return gate
 
 
 def _check_some_open(model: nn.Module, parts: Sequence[Part], strategy: str, clock: Clock) -> None:

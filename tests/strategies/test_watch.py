@@ -735,6 +735,24 @@ def test_gates_that_close_everything_are_an_error(strategy, at):
     assert ": embedding, hidden, output; let the gate of one part" in str(caught.value)
 
 
+@dataclass(frozen=True)
+class Odd(fe.Strategy):
+    value: Any = 2.0
+    part: str = "embedding"
+
+    def gate(self, name: str, clock: fe.Clock) -> float:
+        return self.value if name == self.part else 1.0
+
+
+@pytest.mark.parametrize("value", [1.5, float("nan"), float("inf"), None, 2])
+@pytest.mark.parametrize("part", ["embedding", "output"])
+def test_a_gate_that_is_no_share_of_a_rate(value, part):
+    model, strategy = Model(), Odd(value, part)
+    torch.optim.SGD(strategy.param_groups(model, model.embedding, lr=LR))
+    with pytest.raises(fe.StrategyError, match=f"a gate must be from 0 to 1, and is {value}"):
+        strategy.on_epoch_start(model.embedding, 0, model=model)
+
+
 def test_a_frozen_table_beside_a_head_that_the_user_froze():
     model = Model()
     model.hidden.requires_grad_(False)
