@@ -12,6 +12,7 @@ from ..errors import StrategyError
 from ..strategies import RowRule
 from ..strategies.gates import gate_of
 from ..strategies.row_rules import claim, marks_of, rule_of
+from ..strategies.watch import check_step, note_write
 from .adam import adam_rows, count_steps
 from .checks import check_group, check_states, takes_part
 from .dense import step_dense
@@ -27,9 +28,10 @@ __all__ = ["RowAdamW"]
 class RowAdamW(PlainOptimizer):
     r"""AdamW (Loshchilov and Hutter 2019) that moves only the rows a batch has a gradient for.
 
-    A parameter is treated by rows if its gradient is sparse (`nn.Embedding(sparse=True)`) or its
-    group has `row_wise=True`, as the table's group of `strategy.param_groups(...)` has; all others
-    are treated as in `torch.optim.AdamW`. For a row-wise parameter `(V, D)`:
+    A parameter is treated by rows if its gradient is sparse (`nn.Embedding(sparse=True)`), if its
+    group has `row_wise=True`, as the table's group of `strategy.param_groups(...)` has, or if it
+    has a `RowRule`; all others are treated as in `torch.optim.AdamW`. For a row-wise parameter
+    `(V, D)`:
 
     - A row is *touched* by a step if its summed gradient is not all zero. Rows that are not
       touched don't move, and their moments don't age. Only rows that were ever touched have
@@ -142,6 +144,7 @@ class RowAdamW(PlainOptimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+            check_step(self, (), {})  # again, now that there are gradients
         tables: list[tuple[torch.Tensor, RowGradient, State]] = []
         others: list[tuple[torch.Tensor, torch.Tensor, State]] = []
         exchange = self.exchange and world_size() > 1
@@ -219,11 +222,13 @@ class RowAdamW(PlainOptimizer):
             betas,
         )
         apply_rule(weight, rows, rule, lr)
+        note_write(weight)
 
     def _is_row_wise(self, parameter: torch.Tensor, group: State) -> bool:
         grad = parameter.grad
         return (
             group["row_wise"]
+            or rule_of(parameter) is not None
             or (grad is not None and grad.is_sparse)
             or "rows" in self.state.get(parameter, {})
         )
@@ -260,6 +265,7 @@ class RowAdamW(PlainOptimizer):
                 owed = self._row_state(weight).owed(slots)
                 pull_to_anchor(weight, rows, owed, rule if rule.decay else RowRule())
                 apply_rule(weight, rows[owed != 0], rule, lr=0.0)
+                note_write(weight)
 
     def state_dict(self) -> State:
         """Return a copy of the state, with tensors of touched rows and groups of plain values."""

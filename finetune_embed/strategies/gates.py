@@ -12,7 +12,7 @@ from ..errors import StrategyError
 from .clock import Clock
 from .layout import EMBEDDING, Part, model_layout
 from .row_rules import rule_of
-from .watch import Watch, freeze_bits, put_watch, was_seen
+from .watch import Watch, put_watch, set_gate, was_seen
 from .weights import check_not_renormed, table_weight
 
 __all__ = ["apply_gates", "attach_gate", "forget_gates", "gate_of", "open_or_close"]
@@ -57,12 +57,9 @@ def apply_gates(
     weight.requires_grad_(gate > 0)
     vars(weight)["closed_by_strategy"] = gate <= 0
     attach_gate(weight, gate, strategy, clock.epoch)
-    watch.gate = gate
-    if gate > 0:
-        watch.frozen = None
-    else:
+    if gate <= 0:
         weight.grad = None  # a leftover gradient would still move the table
-        freeze_bits(weight, watch)
+    set_gate(weight, watch, gate)
     closed = [weight] if gate <= 0 else []
     for part in parts[1:]:
         at = replace(clock, depth=part.depth, deepest=deepest)

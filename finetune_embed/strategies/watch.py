@@ -16,9 +16,9 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from ..errors import StrategyError
 from .clock import Timing
-from .row_rules import rule_of
+from .row_rules import rule_of, trains_now
 
-__all__ = ["Watch", "freeze_bits", "put_watch", "see", "was_seen"]
+__all__ = ["Watch", "check_step", "note_write", "put_watch", "see", "set_gate", "was_seen"]
 
 
 @dataclass
@@ -30,15 +30,22 @@ class Watch:
         timing: which of its hooks a loop has to call.
         needs_hook: whether what trains depends on the hook.
         gate: the gate that the last hook set; None if none has run.
-        frozen: the version and the checksum of the weight when the hook froze it; None if it is
-            open.
+        version: torch's count of writes to the weight, when its sums were last known to be right.
+        sums: int64 `(V,)`, the sum of the bits of each row, right for rows that are frozen; None if
+            none is.
     """
 
     strategy: str
     timing: Timing
     needs_hook: bool
     gate: float | None = None
-    frozen: tuple[int, int] | None = None
+    version: int = -1
+    sums: torch.Tensor | None = None
+
+    def is_right(self, weight: torch.Tensor) -> bool:
+        """Return whether nothing was written to a weight since its sums were right."""
+        known = self.sums is not None and self.sums.device == weight.device
+        return known and self.version == weight._version
 
 
 _installed = False
@@ -64,11 +71,20 @@ def was_seen(module: nn.Module | None) -> bool:
     return module is not None and "seen_by_strategy" in vars(module)
 
 
-def freeze_bits(weight: nn.Parameter, watch: Watch) -> None:
-    """Remember the bits of a weight that is now frozen."""
-    version = weight._version
-    if watch.frozen is None or watch.frozen[0] != version:
-        watch.frozen = version, _checksum(weight)
+def set_gate(weight: nn.Parameter, watch: Watch, gate: float) -> None:
+    """Note the gate that a hook has set, and remember the bits of the rows that are frozen now."""
+    before, watch.gate = watch.gate, gate
+    if gate > 0 and not _holds_rows(weight):
+        watch.sums = None
+    elif not watch.is_right(weight) or (gate <= 0 and before != gate):
+        watch.sums, watch.version = _sums(weight), weight._version
+
+
+def note_write(weight: torch.Tensor) -> None:
+    """Note that an optimizer that applies rules has written to rows of a weight that train."""
+    watch: Watch | None = vars(weight).get("row_watch")
+    if watch is not None:
+        watch.version = weight._version
 
 
 def check_step(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
@@ -110,32 +126,55 @@ def _check(optimizer: torch.optim.Optimizer, weight: nn.Parameter, watch: Watch)
             value=watch.strategy,
             remedy="use RowAdamW(strategy.param_groups(...))",
         )
-    if watch.frozen is None:
-        return
-    if weight.requires_grad or weight.grad is not None:
-        raise StrategyError(
-            f"{watch.strategy} has frozen {table}, but since then requires_grad or a gradient was "
-            "set on it, so this step would move it",
-            value=watch.strategy,
-            remedy="leave the table's requires_grad to the strategy",
-        )
-    version, checksum = watch.frozen
-    if weight._version != version:
-        if _checksum(weight) != checksum:
+    if watch.gate is not None and watch.gate <= 0:
+        if weight.requires_grad or weight.grad is not None:
             raise StrategyError(
-                f"{watch.strategy} has frozen {table}, but its values were changed since: in the "
-                "forward pass (max_norm), by an optimizer that moves parameters without a "
-                "gradient (LBFGS), or by other code",
+                f"{watch.strategy} has frozen {table}, but since then requires_grad or a gradient "
+                "was set on it, so this step would move it",
                 value=watch.strategy,
+                remedy="leave the table's requires_grad to the strategy",
+            )
+    elif not _holds_rows(weight):
+        return
+    if not watch.is_right(weight):
+        _check_bits(weight, watch, table)
+
+
+def _check_bits(weight: nn.Parameter, watch: Watch, table: str) -> None:
+    """Check that what was written to a weight left its frozen rows as they were.
+
+    Raises:
+        StrategyError: it did not.
+    """
+    sums, rule = _sums(weight), rule_of(weight)
+    if watch.sums is not None and watch.sums.device == weight.device:
+        changed = sums != watch.sums
+        if rule is not None and (watch.gate is None or watch.gate > 0):
+            trains = trains_now(weight, rule, torch.arange(len(weight), device=weight.device))
+            changed &= ~(changed if trains is None else trains)
+        if bool(changed.any()):
+            row = int(changed.nonzero()[0])
+            raise StrategyError(
+                f"{watch.strategy} has frozen row {row} of {table}, but its values were changed "
+                "since: in the forward pass (max_norm), by an optimizer that moves parameters "
+                "without a gradient (LBFGS), or by other code",
+                value=row,
                 remedy="remove what changes it; load weights before the hook runs",
             )
-        watch.frozen = weight._version, checksum
+    watch.sums, watch.version = sums, weight._version
 
 
-def _checksum(weight: torch.Tensor) -> int:
-    """Return the sum of the bits of a weight as integers, which no order of addition changes."""
-    values = weight.detach().flatten()
-    whole = values.nbytes % 8 == 0 and values.storage_offset() * values.element_size() % 8 == 0
+def _holds_rows(weight: nn.Parameter) -> bool:
+    """Return whether a rule keeps some rows of a weight frozen."""
+    rule = rule_of(weight)
+    return rule is not None and not (rule.train is None and rule.opens is None)
+
+
+def _sums(weight: torch.Tensor) -> torch.Tensor:
+    """Return the sum `(V,)` of the bits of each row as integers, so that the order is no matter."""
+    values = weight.detach().contiguous()
+    size = values.element_size()
+    whole = values.shape[1] * size % 8 == 0 and values.storage_offset() * size % 8 == 0
     kinds = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
     # int64 is summed ten times as fast as int32
-    return int(values.view(torch.int64 if whole else kinds[values.element_size()]).sum())
+    return values.view(torch.int64 if whole else kinds[size]).sum(dim=1)

@@ -765,18 +765,118 @@ def test_a_frozen_table_beside_a_head_that_the_user_froze():
 # --- the cost -------------------------------------------------------------------------------------
 
 
-def test_a_frozen_table_is_summed_once(monkeypatch):
+@pytest.mark.parametrize(
+    ("strategy", "times"),
+    [
+        (fe.UnfreezeAfter(steps=50), 1),
+        (fe.UnfreezeAfter(steps=20), 1),
+        (fe.UnfreezeAfter(steps=0) | fe.TrainRows(top=3), 1),
+        (fe.UnfreezeAfter(steps=20) | fe.TrainRows(top=3), 1),
+        (fe.UnfreezeAfter(steps=0) | fe.L2SP(), 0),
+    ],
+    ids=str,
+)
+def test_a_table_is_summed_once(strategy, times, monkeypatch):
     from finetune_embed.strategies import watch
 
     summed: list[int] = []
-    original = watch._checksum
-    monkeypatch.setattr(watch, "_checksum", lambda w: summed.append(1) or original(w))
+    original = watch._sums
+    monkeypatch.setattr(watch, "_sums", lambda w: summed.append(1) or original(w))
     model = Model()
-    strategy = fe.UnfreezeAfter(steps=50)
-    optimizer = fe.RowAdamW(strategy.param_groups(model, model.embedding, lr=LR))
+    optimizer = fe.RowAdamW(strategy.param_groups(model, model.embedding, lr=LR, vocab=VOCAB))
     for step in range(50):
         strategy.on_step_start(model.embedding, step)
         optimizer.zero_grad()
         backward(model)
         optimizer.step()
-    assert len(summed) == 1
+        optimizer.flush()
+    assert len(summed) == times
+
+
+# --- rows that are frozen in an open table --------------------------------------------------------
+
+ROWS = [
+    fe.TrainRows(top=2),
+    fe.TrainRows(keys=["w1"]) | fe.UnfreezeAfter(epochs=0),
+    fe.GradualUnfreeze(by="frequency", epochs=9),
+    fe.TrainRows(top=3) | fe.L2SP(),
+    fe.TrainRows(min_count=8) | fe.MaxNorm(1.0),
+]
+
+
+def build(strategy: fe.Strategy, how: str, model: nn.Module) -> fe.RowAdamW:
+    groups = strategy.param_groups(model, model.embedding, lr=LR, vocab=VOCAB)
+    if how == "parameters":
+        return fe.RowAdamW(model.parameters(), lr=LR)
+    if how == "row_wise=False":
+        groups[0]["row_wise"] = False
+    return fe.RowAdamW(groups)
+
+
+@pytest.mark.parametrize("strategy", ROWS, ids=str)
+@pytest.mark.parametrize("how", ["groups", "parameters", "row_wise=False"])
+def test_rows_are_frozen_however_the_optimizer_was_built(strategy, how):
+    model = Model()
+    optimizer = build(strategy, how, model)
+    start = model.embedding.weight.detach().clone()
+    for epoch in range(2):
+        strategy.on_epoch_start(model.embedding, epoch, model=model)
+        for _ in range(2):
+            optimizer.zero_grad()
+            backward(model)
+            optimizer.step()
+        optimizer.flush()
+    rule = model.embedding.weight.row_rule
+    frozen = ~rule.train if rule.opens is None else rule.opens > 1
+    assert frozen.any()
+    moved = (model.embedding.weight != start).any(dim=1)
+    assert not moved[frozen].any()
+    assert moved.any()
+
+
+@pytest.mark.parametrize("strategy", ROWS, ids=str)
+@pytest.mark.parametrize("closure", [False, True])
+@pytest.mark.parametrize("hooked", [False, True])
+def test_a_functional_max_norm_on_frozen_rows(strategy, closure, hooked):
+    """With a closure, as in Lightning, the forward pass is a part of the step."""
+    model = Renormed()
+    optimizer = build(strategy, "groups", model)
+    if strategy.timed or hooked:
+        strategy.on_epoch_start(model.embedding, 0, model=model)
+    else:
+        optimizer.step()
+    if closure:
+        with pytest.raises(fe.StrategyError, match=r"has frozen row \d of .*max_norm"):
+            optimizer.step(lambda: backward(model))
+    else:
+        backward(model)
+        with pytest.raises(fe.StrategyError, match=r"has frozen row \d of .*max_norm"):
+            optimizer.step()
+
+
+def test_writes_to_rows_that_train_are_no_error():
+    model, strategy = Model(), fe.TrainRows(top=2)
+    optimizer = build(strategy, "groups", model)
+    strategy.on_epoch_start(model.embedding, 0)
+    trains = model.embedding.weight.row_rule.train
+    for _ in range(3):
+        with torch.no_grad():
+            model.embedding.weight[trains] *= 2
+        backward(model)
+        optimizer.step()
+    with torch.no_grad():
+        model.embedding.weight[~trains] *= 2
+    with pytest.raises(fe.StrategyError, match=r"TrainRows\(top=2\) has frozen row 0 of"):
+        optimizer.step()
+
+
+def test_a_checkpoint_may_be_loaded_after_the_groups_were_made():
+    model, strategy = Model(), fe.TrainRows(top=2)
+    optimizer = build(strategy, "groups", model)
+    loaded(model)
+    backward(model)
+    optimizer.step()
+    loaded(model)
+    strategy.on_epoch_start(model.embedding, 0)
+    backward(model)
+    optimizer.step()
