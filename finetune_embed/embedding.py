@@ -11,11 +11,11 @@ from torch import nn
 from .errors import VocabularyError
 from .table import EmbeddingTable, Origin, Vectors
 from .vocabulary import (
-    PAD,
     UNK,
     LookupResult,
     StartValue,
     Vocabulary,
+    check_vocabulary,
     look_up,
     look_up_vectors,
     special_vector,
@@ -38,7 +38,8 @@ def to_embedding(
 
     Args:
         table: the pretrained vectors `(rows, D)`.
-        vocab: the vocabulary; row `i` of the embedding belongs to id `i`.
+        vocab: the vocabulary, also one of `Vocabulary.from_ids`; row `i` of the embedding belongs
+            to id `i`.
         oov: where words that are not found start: `normal` (matches the table's mean and standard
             deviation), `mean`, `zeros`, `subwords` (composed, if the table comes from a file with
             subword vectors), or a function of the word.
@@ -59,6 +60,7 @@ def to_embedding(
         VocabularyError: a row of the table is not finite, a start value has another shape, or a
             step is unknown or needs subword vectors that the table does not have.
     """
+    check_vocabulary(vocab)
     lookup = look_up(table, vocab.words, fallback)
     return embedding_from_lookup(table, vocab, lookup, oov=oov, seed=seed, sparse=sparse)
 
@@ -74,8 +76,10 @@ def embedding_from_lookup(
 ) -> nn.Embedding:
     """Return what `to_embedding` returns, for words that were looked up."""
     vectors = np.zeros((len(vocab), table.vector_size), np.float32)
-    vectors[vocab.first_word :] = vectors_for(table, vocab.words, lookup, oov, seed)
-    vectors[vocab.unk_idx] = look_up_vectors(table, [UNK], "zeros")[0][0]
+    vectors[vocab.word_ids] = vectors_for(table, vocab.words, lookup, oov, seed)
+    unk = _unknown_in(table, vocab)
+    if vocab.unk_idx is not None and unk is not None:
+        vectors[vocab.unk_idx] = look_up_vectors(table, [unk], "zeros")[0][0]
     for number, special in enumerate(vocab.specials, 1):
         at = vocab.key_to_index[special.token]
         vectors[at] = special_vector(table, special, (seed, number))
@@ -87,8 +91,9 @@ def embedding_from_lookup(
         _weight=torch.from_numpy(vectors),
     )
     pretrained = np.zeros(len(vocab), bool)
-    pretrained[vocab.first_word :] = lookup.is_found
-    pretrained[vocab.unk_idx] = UNK in table
+    pretrained[vocab.word_ids] = lookup.is_found
+    if vocab.unk_idx is not None:
+        pretrained[vocab.unk_idx] = unk is not None
     # A plain attribute, for `TrainRows(oov=True)`; torch declares none, hence `vars`.
     vars(embedding.weight)["pretrained"] = torch.from_numpy(pretrained)
     fixed = [vocab.key_to_index[one.token] for one in vocab.specials if not one.trainable]
@@ -97,6 +102,14 @@ def embedding_from_lookup(
         vars(embedding)["fixed_rows"] = fixed_rows
         fixed_rows.attach(embedding.get_parameter("weight"))
     return embedding
+
+
+def _unknown_in(table: EmbeddingTable, vocab: Vocabulary) -> str | None:
+    """Return the word of a table that stands for unknown tokens, None if it has none."""
+    if vocab.unk_idx is None:
+        return None
+    own = vocab.index_to_key[vocab.unk_idx]
+    return next((name for name in (own, UNK) if name in table), None)
 
 
 class FixedRows:
@@ -161,6 +174,7 @@ def to_table(
     Raises:
         VocabularyError: the shapes don't agree.
     """
+    check_vocabulary(vocab)
     weight = embedding if isinstance(embedding, torch.Tensor) else embedding.weight
     rows: Vectors = weight.detach().to("cpu", torch.float32).numpy()
     if rows.shape != (len(vocab), like.vector_size):
@@ -171,9 +185,13 @@ def to_table(
             remedy="pass the vocabulary and the table from which the embedding was made",
         )
     at = like.rows_of(vocab.index_to_key)
-    at[vocab.padding_idx] = -1
+    if vocab.padding_idx is not None:
+        at[vocab.padding_idx] = -1
+    unk = _unknown_in(like, vocab)
+    if vocab.unk_idx is not None and unk is not None and at[vocab.unk_idx] < 0:
+        at[vocab.unk_idx] = -1 if unk in vocab else like.rows_of([unk])[0]
     missing = np.flatnonzero(at < 0).tolist()
-    new = [i for i in missing if vocab.index_to_key[i] not in (PAD, UNK)]
+    new = [i for i in missing if i not in (vocab.padding_idx, vocab.unk_idx)]
     known = np.flatnonzero(at >= 0)
     moved = known[(_bits(like.rows(at[known])) != _bits(rows[known])).any(axis=1)]
     origin = np.full(len(like) + len(new), Origin.NEW, np.uint8)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..vocabulary import TokenizedTexts, Vocabulary
+from ..vocabulary import PAD_ID, TokenizedTexts, Vocabulary
 from .columns import texts_of
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class EncodedTexts:
         """
         tokens, lengths = self.packed(texts)
         is_token = np.arange(max(1, int(lengths.max()))) < lengths.numpy()[:, None]
-        ids = np.full(is_token.shape, Vocabulary.padding_idx)
+        ids = np.full(is_token.shape, PAD_ID)
         ids[is_token] = tokens.numpy()
         return torch.from_numpy(ids), lengths.clamp(min=1)
 
@@ -106,17 +106,20 @@ def encode(dataset: Dataset, vocab: Vocabulary, column: str = "text") -> Dataset
 
 
 def collate_padded(
-    examples: Sequence[Mapping[str, Any]],
+    examples: Sequence[Mapping[str, Any]], padding_idx: int = PAD_ID
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return encoded examples as ids `(B, L)` padded with 0, lengths `(B,)` and labels `(B,)`.
+    """Return encoded examples as padded ids `(B, L)`, lengths `(B,)` and labels `(B,)`.
 
     An empty text is one position of padding: every length is 1 or more, as packed sequences need.
+
+    Args:
+        examples: the examples, with `ids` and `label`.
+        padding_idx: the id of padding, for a vocabulary of given ids:
+            `functools.partial(collate_padded, padding_idx=vocab.padding_idx)`.
     """
     texts = [torch.as_tensor(example["ids"], dtype=torch.int64) for example in examples]
-    texts = [text if len(text) else torch.tensor([Vocabulary.padding_idx]) for text in texts]
-    ids = torch.nn.utils.rnn.pad_sequence(
-        texts, batch_first=True, padding_value=Vocabulary.padding_idx
-    )
+    texts = [text if len(text) else torch.tensor([padding_idx]) for text in texts]
+    ids = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True, padding_value=padding_idx)
     lengths = torch.tensor([len(text) for text in texts])
     return ids, lengths, torch.tensor([example["label"] for example in examples])
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 
 from ..errors import DataError
-from ..vocabulary import Vocabulary
+from ..vocabulary import UNK_ID
 
 __all__ = ["drop_words"]
 
@@ -45,7 +45,7 @@ def drop_words(
         return torch.from_numpy(ids.numpy()[keep]), torch.from_numpy(left)
     is_token = np.arange(ids.shape[1]) < sizes[:, None]
     changed = ids.numpy().copy()
-    changed[is_token] = np.where(keep, changed[is_token], Vocabulary.unk_idx)
+    changed[is_token] = np.where(keep, changed[is_token], UNK_ID)
     return torch.from_numpy(changed), lengths
 
 

@@ -98,7 +98,9 @@ class TrainRows(Strategy):
         train = torch.zeros(len(weight), dtype=torch.bool, device=weight.device)
         if self.top is not None:
             counts = needed_counts(self, vocab, weight).clone()
-            counts[needed_words(self, vocab, weight).unk_idx] = 0  # it counts many words
+            unk = needed_words(self, vocab, weight).unk_idx
+            if unk is not None:
+                counts[unk] = 0  # it counts many words
             train[counts.argsort(descending=True, stable=True)[: self.top]] = True
             return RowRule(train=train & (counts > 0))
         chosen = self.keys if self.lexicon is None else _words_in(self.lexicon)
@@ -216,6 +218,12 @@ def needed_words(strategy: Strategy, vocab: Words | None, weight: nn.Parameter) 
             value=strategy,
             remedy="call strategy.param_groups(model, embedding, lr=lr, vocab=vocab)",
         )
+    if not hasattr(vocab, "key_to_index") or not hasattr(vocab, "counts"):
+        raise StrategyError(
+            f"{strategy} needs a Vocabulary, but vocab is a {type(vocab).__name__}",
+            value=strategy,
+            remedy="for a dict of token: id, pass vocab=Vocabulary.from_ids(ids, pad=..., unk=...)",
+        )
     if len(vocab) != len(weight):
         raise StrategyError(
             f"the table has {len(weight):,} rows, the vocabulary {len(vocab):,} words",
@@ -257,7 +265,8 @@ def needed_counts(strategy: Strategy, vocab: Words | None, weight: nn.Parameter)
         raise StrategyError(
             f"{strategy} depends on how often words occur, and this vocabulary has no counts",
             value=strategy,
-            remedy="make it from texts: Vocabulary.from_dataset(dataset, 'text')",
+            remedy="give it counts: vocab.with_counts({'good': 3, 'bad': 2}), or make it from "
+            "texts: Vocabulary.from_dataset(dataset, 'text')",
         )
     return counts
 

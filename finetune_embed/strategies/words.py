@@ -22,5 +22,5 @@ class Words(Protocol):
         """How often the word of each row occurs, an int64 array `(V,)`."""
 
     @property
-    def unk_idx(self) -> int:
-        """The row of unknown words."""
+    def unk_idx(self) -> int | None:
+        """The row of unknown words, None if there is none."""

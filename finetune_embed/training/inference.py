@@ -20,7 +20,14 @@ from torch import nn
 
 from ..data import MOST_PADDED, EncodedTexts, split_by_tokens
 from ..table import EmbeddingTable
-from ..vocabulary import LookupResult, Vocabulary, apply_fallback, check_finite, without_subwords
+from ..vocabulary import (
+    UNK_ID,
+    LookupResult,
+    Vocabulary,
+    apply_fallback,
+    check_finite,
+    without_subwords,
+)
 from .tasks import real_positions
 
 __all__ = ["UnseenRows", "forward_all", "look_up_both", "table_path", "unseen_rows"]
@@ -69,7 +76,7 @@ def look_up_both(
     def rows_of(forms: Sequence[str]) -> npt.NDArray[np.int64]:
         rows = table.rows_of(forms)
         ids = np.fromiter(map(vocab.key_to_index.get, forms, repeat(-1)), np.int64, len(forms))
-        known = (ids > vocab.unk_idx) | ((ids == vocab.unk_idx) & (rows >= 0))
+        known = (ids > UNK_ID) | ((ids == UNK_ID) & (rows >= 0))
         return np.where(known, ids, np.where(rows >= 0, len(vocab) + rows, -1))
 
     return apply_fallback(words, without_subwords(fallback), rows_of)

@@ -20,7 +20,7 @@ from torch import nn
 
 from ..data import EncodedTexts
 from ..table import EmbeddingTable, Vectors
-from ..vocabulary import Vocabulary, check_finite, tokenize_texts
+from ..vocabulary import PAD_ID, UNK_ID, Vocabulary, check_finite, tokenize_texts
 from .inference import forward_all, look_up_both
 
 __all__ = ["Predictor"]
@@ -93,7 +93,7 @@ class Predictor:
         with _lock_of(self._model):
             weight = self._model.get_parameter(self._path).detach()
             if self._only_looks_up:
-                weight, ids = _small(weight, known, self._vocab.padding_idx)
+                weight, ids = _small(weight, known, PAD_ID)
             elif len(known.only_in_table):
                 ids = known.ids.copy()
                 ids[known.only_in_table] = len(weight) + np.arange(len(known.only_in_table))
@@ -107,7 +107,7 @@ class Predictor:
 
     def _look_up(self, tokens: Sequence[str]) -> _Known:
         vocab = self._vocab
-        get, unk = vocab.key_to_index.get, vocab.unk_idx
+        get, unk = vocab.key_to_index.get, UNK_ID
         ids = np.fromiter(map(get, tokens, repeat(-1)), np.int64, len(tokens))
         unknown = ids == unk
         missing = np.flatnonzero(ids < 0)

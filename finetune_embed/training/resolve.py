@@ -110,6 +110,13 @@ def _with_specials(vocab: Vocabulary, settings: Settings) -> Vocabulary:
         DataError: settings that a vocabulary is made with are given as well.
     """
     tokenizer = settings.tokenizer
+    if vocab.has_given_ids:
+        raise DataError(
+            "has the ids of another tokenizer, and finetune splits texts itself",
+            option="vocab",
+            value=vocab,
+            remedy=("leave ", Option("vocab"), " out, or train in your own loop"),
+        )
     if settings.min_count != 1:
         raise _made_already("min_count", settings.min_count)
     if isinstance(tokenizer, Tokenizer) and _plain(tokenizer) != _plain(vocab.tokenizer):

@@ -13,8 +13,9 @@ from .fallback import (
     parse_fallback,
     without_subwords,
 )
+from .given_ids import check_vocabulary
 from .initial_vectors import check_finite, look_up, look_up_vectors, vectors_for
-from .special_tokens import PAD, UNK, Special, as_specials, special_vector
+from .special_tokens import PAD, PAD_ID, UNK, UNK_ID, Special, as_specials, special_vector
 from .start_values import StartValue
 from .tokenization import Text, TokenizedTexts, tokenize_texts
 from .tokenizer import CASED, GLOVE, TREEBANK, WHITESPACE, Tokenizer
@@ -25,10 +26,12 @@ __all__ = [
     "EXACT",
     "GLOVE",
     "PAD",
+    "PAD_ID",
     "STEPS",
     "SUBWORDS",
     "TREEBANK",
     "UNK",
+    "UNK_ID",
     "WHITESPACE",
     "Coverage",
     "LookupResult",
@@ -42,6 +45,7 @@ __all__ = [
     "as_specials",
     "average",
     "check_finite",
+    "check_vocabulary",
     "column_values",
     "concatenate",
     "extend",

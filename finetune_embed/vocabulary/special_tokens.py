@@ -22,9 +22,10 @@ from .start_values import (
 )
 from .tokenizer import well_formed
 
-__all__ = ["PAD", "UNK", "Special", "as_specials", "special_vector"]
+__all__ = ["PAD", "PAD_ID", "UNK", "UNK_ID", "Special", "as_specials", "special_vector"]
 
 PAD, UNK = "<pad>", "<unk>"
+PAD_ID, UNK_ID = 0, 1
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,10 +22,11 @@ from ..table import EmbeddingTable
 from .columns import column_values
 from .coverage import Coverage
 from .fallback import LookupResult
+from .given_ids import check_counts, row_of_token, tokens_of_ids
 from .initial_vectors import look_up
-from .special_tokens import PAD, UNK, Special, as_specials
+from .special_tokens import PAD, PAD_ID, UNK, UNK_ID, Special, as_specials
 from .tokenization import Text, TokenizedTexts, tokenize_texts
-from .tokenizer import GLOVE, Tokenizer
+from .tokenizer import GLOVE, WHITESPACE, Tokenizer
 
 if TYPE_CHECKING:
     import tokenizers
@@ -38,6 +39,9 @@ __all__ = ["Vocabulary"]
 class Vocabulary:
     """Tokens and their ids. Id 0 is padding, id 1 stands for unknown tokens.
 
+    A vocabulary of ids that exist already, `from_ids`, has them as they are. It does not split
+    texts.
+
     Attributes:
         index_to_key: the tokens in the order of their ids: `<pad>`, `<unk>`, the special tokens,
             then the words, the first of which has the id `first_word`.
@@ -45,10 +49,14 @@ class Vocabulary:
         tokenizer: how texts are split into tokens; it keeps each special token as one token.
         specials: the special tokens, in the order of their ids; `<unk>` may be among them.
         first_word: the id of the first word.
+        padding_idx: the id of padding, None if there is none.
+        unk_idx: the id of unknown tokens, None if there is none.
+        has_given_ids: whether `from_ids` made it.
     """
 
-    padding_idx = 0
-    unk_idx = 1
+    padding_idx: int | None = PAD_ID
+    unk_idx: int | None = UNK_ID
+    has_given_ids = False
 
     def __init__(
         self,
@@ -56,6 +64,7 @@ class Vocabulary:
         tokenizer: Tokenizer = GLOVE,
         specials: Sequence[Special | str] = (),
     ) -> None:
+        check_counts(counts)
         given = as_specials(specials)
         known = {special.token for special in given}
         given += as_specials([token for token in tokenizer.specials if token not in known])
@@ -66,6 +75,42 @@ class Vocabulary:
         self.index_to_key = first + [word for word in counts if word not in known]
         self.counts = self._counts_from(counts)
         self.tokenizer = replace(tokenizer, specials=tuple(tokens))
+
+    @classmethod
+    def from_ids(
+        cls, ids: Mapping[str, int], *, pad: str | None = None, unk: str | None = None
+    ) -> Vocabulary:
+        """Make a vocabulary of ids that exist already, such as a Hugging Face tokenizer's.
+
+        `to_embedding`, `to_table` and `strategy.param_groups` take it: row `i` of the embedding
+        belongs to id `i`. Tokens are looked up as they are, so `##s` or `Ġking` are only found in
+        a table that has them. Texts become ids by the tokenizer that the ids come from; `encode`
+        takes lists of tokens. Counts are 0; `with_counts` sets them.
+
+        Args:
+            ids: the id of each token, such as `tokenizer.get_vocab()`. Ids start at 0 and leave
+                none out.
+            pad: the token for padding, whose row is zero and stays zero; None for none.
+            unk: the token for unknown tokens, whose row starts at zero unless the table has it;
+                None for none.
+
+        Raises:
+            VocabularyError: the ids are not as described, or `pad` or `unk` is not among them.
+        """
+        vocab = cls.__new__(cls)
+        vocab.has_given_ids = True
+        vocab.index_to_key = tokens_of_ids(ids)
+        vocab.padding_idx = row_of_token(vocab.index_to_key, pad, "pad")
+        vocab.unk_idx = row_of_token(vocab.index_to_key, unk, "unk")
+        if pad is not None and pad == unk:
+            raise VocabularyError(
+                f"{pad!r} cannot be both padding, whose row is always zero, and unknown tokens",
+                value=pad,
+                remedy=("leave ", Option("unk"), " out"),
+            )
+        vocab.first_word, vocab.specials, vocab.tokenizer = 0, (), WHITESPACE
+        vocab.counts = np.zeros(len(vocab.index_to_key), np.int64)
+        return vocab
 
     @classmethod
     def from_dataset(
@@ -120,6 +165,11 @@ class Vocabulary:
         specials: Sequence[Special | str] = (),
     ) -> Vocabulary:
         """Make a vocabulary from texts or lists of tokens; see `from_dataset`."""
+        if isinstance(texts, Mapping):
+            raise VocabularyError(
+                "the texts are a dict, not a list",
+                remedy="pass ids to Vocabulary.from_ids(ids, pad=..., unk=...)",
+            )
         tokenizer = cls({}, tokenizer or GLOVE, specials).tokenizer
         return cls.from_counts(
             tokenize_texts(texts, tokenizer).counts, tokenizer, min_count, specials
@@ -142,8 +192,10 @@ class Vocabulary:
             specials: tokens that get the ids after `<unk>`.
 
         Raises:
-            VocabularyError: no word is found, or a special token is given twice.
+            VocabularyError: no word is found, a special token is given twice, or the counts are
+                ids.
         """
+        check_counts(counts)
         always_kept = set(tokenizer.specials)
         kept = {w: n for w, n in counts.items() if n >= min_count or w in always_kept}
         total = sum(counts.values())
@@ -177,9 +229,19 @@ class Vocabulary:
         return {key: index for index, key in enumerate(self.index_to_key)}
 
     @property
+    def word_ids(self) -> npt.NDArray[np.int64]:
+        """The ids of `words`, int64 `(words,)`."""
+        if not self.has_given_ids:
+            return np.arange(self.first_word, len(self))
+        taken = [at for at in (self.padding_idx, self.unk_idx) if at is not None]
+        return np.delete(np.arange(len(self)), taken)
+
+    @property
     def words(self) -> list[str]:
         """The words, without padding, `<unk>` and special tokens, in the order of their ids."""
-        return self.index_to_key[self.first_word :]
+        if not self.has_given_ids:
+            return self.index_to_key[self.first_word :]
+        return [self.index_to_key[at] for at in self.word_ids.tolist()]
 
     def __len__(self) -> int:
         return len(self.index_to_key)
@@ -188,6 +250,8 @@ class Vocabulary:
         return key in self.key_to_index
 
     def __repr__(self) -> str:
+        if self.has_given_ids:
+            return f"Vocabulary({len(self):,} words, given ids)"
         return f"Vocabulary({len(self):,} words, tokenizer {self.tokenizer.name!r})"
 
     def extended(self, words: Iterable[str]) -> Vocabulary:
@@ -203,11 +267,13 @@ class Vocabulary:
 
     def with_counts(self, counts: Mapping[str, int]) -> Vocabulary:
         """Return the same words with other counts; all other words count as `<unk>`."""
+        check_counts(counts)
         counted = copy(self)
         counted.counts = self._counts_from(counts)
-        counted.counts[self.unk_idx] += sum(
-            n for word, n in counts.items() if word not in self.key_to_index
-        )
+        if self.unk_idx is not None:
+            counted.counts[self.unk_idx] += sum(
+                n for word, n in counts.items() if word not in self.key_to_index
+            )
         return counted
 
     def with_specials(self, specials: Sequence[Special | str]) -> Vocabulary:
@@ -237,11 +303,15 @@ class Vocabulary:
         return changed
 
     def _counts_from(self, counts: Mapping[str, int]) -> npt.NDArray[np.int64]:
-        known = (counts.get(word, 0) for word in self.index_to_key[1:])
-        return np.array([0, *known], np.int64)  # padding never occurs
+        found = np.array([counts.get(word, 0) for word in self.index_to_key], np.int64)
+        if self.padding_idx is not None:
+            found[self.padding_idx] = 0  # it never occurs
+        return found
 
     def words_of(self, texts: Iterable[Text]) -> list[list[str]]:
         """Return the tokens of each text, whether the vocabulary has them or not."""
+        if self.has_given_ids:
+            texts = self._only_lists(texts)
         found = tokenize_texts(texts, self.tokenizer)
         tokens = [found.tokens[number] for number in found.numbers.tolist()]
         bounds = np.cumsum([0, *found.lengths]).tolist()
@@ -259,19 +329,42 @@ class Vocabulary:
             `(len(texts),)`, where each text starts.
 
         Raises:
-            VocabularyError: an item is neither a text nor a list of tokens.
+            VocabularyError: an item is neither a text nor a list of tokens; or, with given ids, it
+                is a text, or a token has no id and there is none for unknown tokens.
         """
+        if self.has_given_ids and not isinstance(texts, TokenizedTexts):
+            texts = self._only_lists(texts)
         found = (
             texts if isinstance(texts, TokenizedTexts) else tokenize_texts(texts, self.tokenizer)
         )
         import torch
 
+        unk = self.unk_idx
+        if unk is None and (unknown := [t for t in found.tokens if t not in self.key_to_index]):
+            raise VocabularyError(
+                f"{unknown[0]!r} has no id, and there is none for unknown tokens",
+                value=unknown[0],
+                remedy="name the token for them: Vocabulary.from_ids(ids, pad=..., unk=...)",
+            )
         id_of = self.key_to_index.get
-        ids = np.fromiter(
-            map(id_of, found.tokens, repeat(self.unk_idx)), np.int64, len(found.tokens)
-        )
+        ids = np.fromiter(map(id_of, found.tokens, repeat(unk)), np.int64, len(found.tokens))
         offsets = np.cumsum(found.lengths, dtype=np.int64) - found.lengths
         return torch.from_numpy(ids[found.numbers]), torch.from_numpy(offsets)
+
+    def _only_lists(self, texts: Iterable[Text]) -> list[Text]:
+        """Return texts that are lists of tokens.
+
+        Raises:
+            VocabularyError: one is a string, which only the tokenizer of the ids can split.
+        """
+        given = texts if isinstance(texts, str) else list(texts)
+        if isinstance(given, str) or any(isinstance(text, str) for text in given):
+            raise VocabularyError(
+                "this vocabulary has the ids of another tokenizer, and does not split texts",
+                remedy="pass lists of tokens: "
+                "vocab.encode([tokenizer.tokenize(text) for text in texts])",
+            )
+        return given
 
     def coverage(self, table: EmbeddingTable, fallback: Sequence[str] = ()) -> Coverage:
         """Return how many of the vocabulary's words, and of the data's tokens, a table has.
@@ -290,14 +383,22 @@ class Vocabulary:
 
     def coverage_of(self, lookup: LookupResult) -> Coverage:
         """Return the coverage of a table in which `words` were looked up."""
-        return Coverage.of(self.words, self.counts[self.first_word :], lookup)
+        return Coverage.of(self.words, self.counts[self.word_ids], lookup)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the words' ids and the tokenizer as a Hugging Face `tokenizer.json`.
 
         Special tokens become its added tokens. The format has no place for where they start and
         whether they train.
+
+        Raises:
+            VocabularyError: `from_ids` made the vocabulary.
         """
+        if self.has_given_ids:
+            raise VocabularyError(
+                "this vocabulary has the ids of another tokenizer, and does not split texts",
+                remedy="save that tokenizer instead",
+            )
         with atomic_write(path) as file:
             file.write(self._pipeline.to_str(pretty=True).encode())
 

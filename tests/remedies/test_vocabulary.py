@@ -9,6 +9,7 @@ from following import follows
 
 import finetune_embed as fe
 from finetune_embed.cli import main
+from finetune_embed.errors import VocabularyError
 from finetune_embed.vocabulary import tokenize_texts
 
 
@@ -268,3 +269,111 @@ def test_words_that_are_too_rare(train, vectors):
     assert fe.Vocabulary.from_texts(texts, min_count=2).words == ["a"]
     assert "or keep rarer words: --min-count 9\n" in train(vectors, "--min-count", 99)
     train(vectors, "--min-count", 9, "--json")
+
+
+# Ids that exist already
+
+IDS = {"[PAD]": 0, "[UNK]": 1, "king": 2, "queen": 3}
+
+
+@follows("vocabulary/given_ids.py", "must be a dict of token: id")
+def test_the_ids_of_a_tokenizer(table):
+    import tokenizers
+
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel(IDS, unk_token="[UNK]"))
+    with pytest.raises(VocabularyError, match=r"tokenizer, pass tokenizer\.get_vocab\(\)$"):
+        fe.Vocabulary.from_ids(tokenizer)
+    assert len(fe.Vocabulary.from_ids(tokenizer.get_vocab())) == 4
+
+
+@follows("vocabulary/given_ids.py", "tokens have ids up to")
+def test_ids_without_a_token():
+    ids = {"a": 0, "b": 4, "c": 2}
+    with pytest.raises(VocabularyError) as caught:
+        fe.Vocabulary.from_ids(ids)
+    named = eval(str(caught.value).partition("; name them: ")[2], {"ids": ids})
+    made = fe.Vocabulary.from_ids(named)
+    assert made.index_to_key == ["a", "<unused 1>", "c", "<unused 3>", "b"]
+
+
+@follows("vocabulary/given_ids.py", "is not one of the tokens")
+def test_a_token_for_padding_that_has_no_id():
+    with pytest.raises(
+        VocabularyError, match=r"; pass the token that has the id, or leave pad out$"
+    ):
+        fe.Vocabulary.from_ids(IDS, pad="<pad>")
+    assert fe.Vocabulary.from_ids(IDS, pad="[PAD]").padding_idx == 0
+    assert fe.Vocabulary.from_ids(IDS).padding_idx is None
+
+
+@follows("vocabulary/vocabulary.py", "cannot be both padding")
+def test_one_token_for_padding_and_unknown_tokens():
+    with pytest.raises(VocabularyError, match=r"; leave unk out$"):
+        fe.Vocabulary.from_ids(IDS, pad="[PAD]", unk="[PAD]")
+    assert fe.Vocabulary.from_ids(IDS, pad="[PAD]").unk_idx is None
+
+
+@follows("vocabulary/given_ids.py", "counts must be a dict")
+def test_counts_that_are_a_list():
+    words = ["king", "queen", "king"]
+    with pytest.raises(VocabularyError, match=r"texts: Vocabulary\.from_texts\(texts\)$"):
+        fe.Vocabulary(words)
+    assert fe.Vocabulary.from_texts([words]).words == ["king", "queen"]
+
+
+@follows("vocabulary/given_ids.py", "are all different")
+def test_ids_instead_of_counts():
+    with pytest.raises(VocabularyError, match=r"Vocabulary\.from_ids\(ids, pad=\.\.\., unk="):
+        fe.Vocabulary(IDS)
+    assert len(fe.Vocabulary.from_ids(IDS, pad="[PAD]", unk="[UNK]")) == 4
+
+
+@follows("vocabulary/vocabulary.py", "the texts are a dict")
+def test_ids_instead_of_texts():
+    with pytest.raises(VocabularyError, match=r"Vocabulary\.from_ids\(ids, pad=\.\.\., unk="):
+        fe.Vocabulary.from_texts(IDS)
+    assert len(fe.Vocabulary.from_ids(IDS, pad="[PAD]", unk="[UNK]")) == 4
+
+
+@follows("vocabulary/given_ids.py", "vocab must be a Vocabulary")
+@follows("strategies/row_selection.py", "but vocab is a")
+def test_ids_instead_of_a_vocabulary(table):
+    remedy = r"for a dict of token: id, pass .*Vocabulary\.from_ids\(ids, pad=\.\.\., unk=\.\.\.\)$"
+    with pytest.raises(VocabularyError, match=remedy):
+        fe.to_embedding(table, IDS)
+    vocab = fe.Vocabulary.from_ids(IDS, pad="[PAD]", unk="[UNK]")
+    embedding = fe.to_embedding(table, vocab)
+    model, strategy = fe.BagOfEmbeddings(embedding, 2), fe.TrainRows(keys=["king"])
+    with pytest.raises(fe.StrategyError, match=remedy):
+        strategy.param_groups(model, embedding, lr=0.1, vocab=IDS)
+    strategy.param_groups(model, embedding, lr=0.1, vocab=vocab)
+
+
+@follows("vocabulary/vocabulary.py", "and there is none for unknown tokens")
+def test_unknown_tokens_without_an_id():
+    with pytest.raises(VocabularyError, match=r"them: Vocabulary\.from_ids\(ids, pad=\.\.\., unk="):
+        fe.Vocabulary.from_ids(IDS).encode([["man"]])
+    vocab = fe.Vocabulary.from_ids(IDS, pad="[PAD]", unk="[UNK]")
+    assert vocab.encode([["man"]])[0].tolist() == [1]
+
+
+@follows("vocabulary/vocabulary.py", 'remedy="pass lists of tokens: "')
+def test_texts_for_given_ids():
+    vocab = fe.Vocabulary.from_ids(IDS, pad="[PAD]", unk="[UNK]")
+    texts, tokenizer = ["king queen"], fe.Tokenizer.named("whitespace")
+    with pytest.raises(VocabularyError) as caught:
+        vocab.encode(texts)
+    call = str(caught.value).partition("pass lists of tokens: ")[2]
+    names = {"vocab": vocab, "tokenizer": tokenizer, "texts": texts}
+    assert eval(call, names)[0].tolist() == [2, 3]
+
+
+@follows("training/resolve.py", "has the ids of another tokenizer")
+def test_given_ids_in_a_run(table):
+    from datasets import Dataset
+
+    data = Dataset.from_dict({"text": ["king", "queen"] * 8, "label": ["x", "y"] * 8})
+    vocab = fe.Vocabulary.from_ids(IDS, pad="[PAD]", unk="[UNK]")
+    with pytest.raises(fe.DataError, match=r"; leave vocab out, or train in your own loop$"):
+        fe.finetune(table, data, vocab=vocab, epochs=1)
+    assert fe.finetune(table, data, epochs=1).labels == ["x", "y"]
