@@ -61,7 +61,7 @@ def scan_text(source: Source, limit: int | None = None, vector_size: int | None 
     if len(scan.lengths) < max(1, MIN_SOUND * total.lines):
         raise error or _not_vectors(source, total, len(scan.lengths), size)
     scan.words = b"\n".join(words).decode("utf-8", "surrogateescape").split("\n")
-    findings += _line_findings(total, size)
+    findings += _line_findings(total, size, "" in scan.words)
     if promised is not None:
         rows = total.lines - (total.lines == promised[0] + 1 and scan.words[-1] == "<unk>")
         rows = promised[0] if total.lines == limit else rows
@@ -122,8 +122,9 @@ def _blocks(
         findings.append(finding_from(error, "damaged", source.name))
 
 
-def _line_findings(total: Lines, size: int) -> list[Finding]:
+def _line_findings(total: Lines, size: int, has_empty: bool) -> list[Finding]:
     """Return what is wrong with the lines that are not sound."""
+    end_of_line = "; where a line without a word follows one, the word was a line end: remove both"
     commas = ", with points for decimal commas," if total.has_commas else ""
     return [
         *total.short.finding(
@@ -142,8 +143,7 @@ def _line_findings(total: Lines, size: int) -> list[Finding]:
             "error",
             "blank_lines",
             "blank lines before other lines",
-            "remove them; if a line of numbers without a word follows one, the word was a line "
-            "end: remove that line too",
+            "remove them" + end_of_line * has_empty,
         ),
         *Tally(int(total.unclosed)).finding(
             "note",

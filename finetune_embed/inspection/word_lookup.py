@@ -32,6 +32,9 @@ def lookup_findings(scan: Scan) -> list[Finding]:
     tagged = [word for word in sample if TAGGED.search(word)]
     if len(tagged) > MOST * len(sample):
         return [_tags(tagged, sum(1 for word in scan.words if TAGGED.search(word)))]
+    quotes = sum(len(word) > 2 and word[0] == word[-1] == '"' for word in sample)
+    if quotes > MOST * len(sample):
+        return [_quotes(scan.words)]
     prefixes = [match[0] for match in map(_PREFIX.match, sample) if match]
     paths = [prefix for prefix in prefixes if _CONCEPTNET.fullmatch(prefix)]
     if len(paths) > MOST * len(sample):
@@ -42,6 +45,23 @@ def lookup_findings(scan: Scan) -> list[Finding]:
             return []
     example = next(word for word in sample if word.startswith(prefix))
     return [_prefixes(prefix, example, sum(word.startswith(prefix) for word in scan.words))]
+
+
+def _quotes(words: list[str]) -> Finding:
+    count = sum(len(word) > 2 and word[0] == word[-1] == '"' for word in words)
+    return Finding(
+        "warning",
+        "quoted_words",
+        count,
+        "words in quotation marks, which no text has",
+        Either(
+            "make a table without them: "
+            "EmbeddingTable([w.strip('\"') for w in table.index_to_key], table.vectors)",
+            "make a file without them: finetune-embed convert FILE all.txt, then "
+            "sed -E 's/^\"([^ ]*)\" /\\1 /' all.txt > NEW_FILE",
+        ),
+        tuple(map(quoted, words[:SHOWN])),
+    )
 
 
 def _prefixes(prefix: str, example: str, count: int) -> Finding:

@@ -132,7 +132,16 @@ def test_the_header_of_deeplearning4j_is_named(words, write):
 
 COLUMNS = [
     *(" 0 1 2", "word 0 1 2", "index 1 2 3", "Unnamed: 0 1 2", "token dim_0 dim_1 dim_2"),
-    *("V1 V2 V3", '"V1" "V2" "V3"', '"" "0" "1" "2"', "0 1 2", "0 1 2 3", "word x y z"),
+    *(
+        "word vector",
+        "# made by me",
+        "V1 V2 V3",
+        '"V1" "V2" "V3"',
+        '"" "0" "1" "2"',
+        "0 1 2",
+        "0 1 2 3",
+        "word x y z",
+    ),
 ]
 
 
@@ -240,6 +249,35 @@ def test_a_data_set_is_named(data, write):
     assert "data set" in error
 
 
+@pytest.mark.parametrize(
+    ("data", "message", "replaced"),
+    [
+        (b"the [0.5, 1.5]\nof [0.25, 2.5]\n", "the numbers are in brackets", b"[],"),
+        (b"the [0.5,1.5]\nof [0.25,2.5]\n", "the numbers are in brackets", None),
+        (b'{"word": "the", "vector": [0.5]}\n{"word": "of", "vector": [1]}\n', "is JSON", None),
+        (b'{"the": [0.5, 1.5], "of": [0.25, 2.5]}\n', "this is JSON", None),
+        (b'[["the", [0.5, 1.5]], ["of", [0.25, 2.5]]]\n', "this is JSON", None),
+    ],
+)
+def test_json_and_brackets_are_named(data, message, replaced, write):
+    assert message in str(refused(write(data)))
+    if replaced:
+        table = load_vectors(write(data.translate(None, replaced)))
+        assert table.vectors.tolist() == [[0.5, 1.5], [0.25, 2.5]]
+
+
+def test_csv_of_numbers_without_words_is_named(write):
+    error = str(refused(write(b"0.5,0.25,1.5\n0.125,2.5,0.75\n")))
+    assert "and there are no words; replace each ',' with a space, and put each word" in error
+
+
+def test_a_line_end_within_a_word_is_named(write):
+    error = refused(write(text([*WORDS[:2], "new\nyork", *WORDS[3:]])))
+    assert ":3: 0 of 3 numbers in 'new'; if the word has a line end, join both lines" in str(error)
+    data = text([*WORDS[:2], "new york", *WORDS[3:]])
+    assert load_vectors(write(data)).index_to_key[2] == "new york"
+
+
 def test_decimal_commas_of_csv_are_named(write):
     error = refused(write(b"the;0,5;1,5\nof;0,25;2,5\n"))
     assert str(error).endswith("replace each ';' with a space and each ',' with a point")
@@ -277,6 +315,8 @@ def test_a_word_that_is_a_line_end_is_named(token, header, write):
     line = 3 + bool(header)
     error = refused(path)
     assert f":{line}: this line is blank and the next has 3 numbers but no word" in str(error)
+    blank = next(found for found in inspect(path).findings if found.code == "blank_lines")
+    assert "the word was a line end: remove both" in str(blank)
     lines = path.read_bytes().split(b"\n")
     del lines[line - 1 : line + 1]
     lines = [b"4 3" if one == b"5 3" else one for one in lines]

@@ -38,6 +38,7 @@ PLAIN = {
     "few tags": ["dog_NN", "the", "of", "cat"],
     "numbers": ["1", "2", "3"],
     "handles": ["@a", "#b", "the"],
+    "quotation marks": ['"', '""', "''", "``", "the"],
     "smileys": [":)", ":/", ";-)", "_", "-", "/"],
 }
 
@@ -109,10 +110,20 @@ def test_words_with_a_tag(word):
     assert np.array_equal(by_command[word], table[first])
 
 
+def test_words_in_quotation_marks():
+    table = saved(['"the"', '"of"', '"don\'t"', '"a"'])
+    found = finding_of("quoted_words")
+    python, command = found.remedy.python, found.remedy.command_line
+    names = {"table": table, "EmbeddingTable": fe.EmbeddingTable}
+    made = eval(python.partition(": ")[2], names)
+    assert made.index_to_key == ["the", "of", "don't", "a"]
+    assert follow_command(command).index_to_key == made.index_to_key
+
+
 @pytest.mark.parametrize("case", PLAIN)
 def test_other_words_have_neither(case):
     saved(PLAIN[case])
-    assert not {"prefixed_words", "tagged_words"} & {
+    assert not {"prefixed_words", "tagged_words", "quoted_words"} & {
         one.code for one in fe.inspect("v.safetensors").findings
     }
     assert not Path("new.txt").exists()

@@ -93,7 +93,7 @@ def row_mistake(
             return _column_names(name, rows[0])
         return _no_words(name, rows, size, first)
     where = f"{name}:{first}"
-    for find in (_sparse, _several_spaces, _delimited):
+    for find in (_sparse, _brackets, _several_spaces, _delimited):
         if found := find(rows):
             what, remedy = found
             return VectorFileError(what, where=where, remedy=remedy)
@@ -135,9 +135,11 @@ def header_mistake(name: str, lines: Sequence[bytes]) -> VectorFileError | None:
 def _names_columns(line: bytes, size: int, rows: Sequence[bytes]) -> bool:
     """Return whether a first line names columns, such as `word 0 1 2`, above rows of numbers."""
     fields = [_QUOTED.sub(rb"\1", field) for field in line.split(b" ")]
-    if not rows or len(fields) not in (size, size + 1):
+    if not rows or not 1 < len(fields) <= size + 1:
         return False
     names = fields[-size:]
+    if len(fields) < size:
+        return not any(map(_NUMBER.fullmatch, fields[1:]))
     is_typical = len(fields) == size or fields[0].lower() in _WORD_COLUMNS
     if all(map(bytes.isdigit, names)) and max(map(len, names)) < 10:
         start = int(names[0])
@@ -199,6 +201,21 @@ def _sparse(rows: Sequence[bytes]) -> tuple[str, Text] | None:
     )
 
 
+def _brackets(rows: Sequence[bytes]) -> tuple[str, Text] | None:
+    """Name JSON, and lists of numbers with brackets and commas."""
+    if sum(b"[" in row and b"," in row for row in rows) * 2 <= len(rows):
+        return None
+    if rows[0].lstrip()[:1] in (b"{", b"["):
+        return (
+            f"this is JSON: {quoted(rows[0])}",
+            "write each word and its numbers in a line, with spaces between them",
+        )
+    return (
+        f"the numbers are in brackets, as in {quoted(rows[0])}",
+        "remove them, and the commas: tr -d '[],' < FILE > NEW_FILE",
+    )
+
+
 def _several_spaces(rows: Sequence[bytes]) -> tuple[str, Text] | None:
     """Name fields with several spaces between them, or lines that start with a space."""
     single = [b" ".join(filter(None, row.split(b" "))) for row in rows]
@@ -240,6 +257,9 @@ def _delimited(rows: Sequence[bytes]) -> tuple[str, Text] | None:
         if not all(map(_NUMBER.fullmatch, numbers)) or (width == 2 and not is_decimal):
             return what, "pass it as the data set if it is one, and a file of vectors here"
         remedy = f"replace each {mark!r} with a space"
+        if all(_DECIMAL.fullmatch(row[0].encode()) for row in table):
+            what += ", and there are no words"
+            remedy += ", and put each word before its numbers"
         if points != values:
             remedy += " and each ',' with a point"
         single = [" ".join(row).replace(",", ".").encode() for row in table]
