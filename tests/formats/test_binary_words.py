@@ -215,3 +215,16 @@ def test_headers_of_a_binary_that_gensim_reads(header, write):
     assert table.index_to_key == expected.index_to_key
     assert table.vectors.tobytes() == expected.vectors.tobytes()
     assert inspect(path).header.is_true
+
+
+@pytest.mark.parametrize("size", [1, 3, 25])
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e5])
+@pytest.mark.usefixtures("loops")
+def test_sound_rows_with_odd_words_and_infinite_values_are_read(size, scale):
+    words = [f"{ODD[i % len(ODD)]}{i}" if i % 5 == 3 else f"w{i}" for i in range(60)]
+    data = bytearray(binary(words, size, scale=scale))
+    at = data.index(b" ", data.index(words[18].encode())) + 1
+    data[at : at + 4] = struct.pack("<f", np.inf)
+    table = load_vectors(io.BytesIO(bytes(data)))
+    assert table.index_to_key == words
+    assert np.isinf(table.vectors).sum() == 1

@@ -9,6 +9,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
@@ -337,6 +338,17 @@ static int is_wild(bytes_t row, Py_ssize_t size) {
     return 0;
 }
 
+/* Whether a value of a row is finite and of a size that vectors do not have: a sign of misplaced bytes. */
+static int is_noise(bytes_t row, Py_ssize_t size) {
+    for (Py_ssize_t i = 0; i < size; i++) {
+        float value;
+        memcpy(&value, row + 4 * i, 4);
+        value = fabsf(value);
+        if (value != 0 && value <= FLT_MAX && !(value > 1e-12f && value < 1e6f)) return 1;
+    }
+    return 0;
+}
+
 /* Whether the values of a row are of a size that vectors have, and not all 0. */
 static int is_plausible(bytes_t row, Py_ssize_t size) {
     if (is_wild(row, size)) return 0;
@@ -382,7 +394,7 @@ static Py_ssize_t rest_of_word(bytes_t row, bytes_t end, Py_ssize_t size, int is
         bytes_t word = row + width;
         while (word < end && *word == '\n') word++;
         bytes_t space = word < end ? memchr(word, ' ', (size_t)(end - word)) : NULL;
-        if (is_wild(row, size) || is_odd(word, space ? space : end)) return values - row;
+        if (is_noise(row, size) || (size > 1 && is_odd(word, space ? space : end))) return values - row;
     }
     return 0;
 }
@@ -431,7 +443,7 @@ static PyObject *parse_binary(PyObject *self, PyObject *args) {
                 fault = SPACED;
                 length = space + rest - at;
             } else if (odd && !was_odd && plausible >= FEW &&
-                       (is_wild(space + 1, size) || (last ? is_wild(last, size) : state & 1))) {
+                       (is_noise(space + 1, size) || (last ? is_noise(last, size) : state & 1))) {
                 fault = NO_WORD;
                 length = space - at;
             }
@@ -453,7 +465,7 @@ static PyObject *parse_binary(PyObject *self, PyObject *args) {
             taken = at - begin;
             passed++;
         }
-        if (last) state = is_wild(last, size) | was_odd << 1 | plausible << 2;
+        if (last) state = is_noise(last, size) | was_odd << 1 | plausible << 2;
         Py_END_ALLOW_THREADS;
         if (!PyByteArray_Resize(vectors, rows * width) && !PyByteArray_Resize(words, used ? used - 1 : 0))
             result = Py_BuildValue("OOnnnini", words, vectors, rows, passed, taken, fault, length, state);

@@ -14,6 +14,7 @@ __all__ = [
     "SOUND",
     "SPACED",
     "fault_error",
+    "is_noise",
     "is_odd",
     "is_plausible",
     "is_wild",
@@ -48,6 +49,17 @@ def is_wild(row: bytes) -> bool:
     values = np.abs(np.frombuffer(row, "<f4"))
     small, large = np.float32(1e-12), np.float32(1e6)
     return not bool(np.all((values == 0) | ((values > small) & (values < large))))
+
+
+def is_noise(row: bytes) -> bool:
+    """Return whether a value is finite and of a size that vectors do not have.
+
+    That is a sign of misplaced bytes.
+    """
+    values = np.abs(np.frombuffer(row, "<f4"))
+    small, large = np.float32(1e-12), np.float32(1e6)
+    usual = (values == 0) | ((values > small) & (values < large))
+    return bool(np.any(np.isfinite(values) & ~usual))
 
 
 def is_plausible(row: bytes) -> bool:
@@ -96,7 +108,8 @@ def rest_of_word(data: bytes, row: int, width: int, is_last: bool) -> int:
                 continue
         word = word_start(data, row + width)
         space = data.find(b" ", word)
-        if is_wild(data[row : row + width]) or is_odd(data[word : None if space < 0 else space]):
+        odd = width > 4 and is_odd(data[word : None if space < 0 else space])
+        if is_noise(data[row : row + width]) or odd:
             return at - row
     return 0
 

@@ -22,9 +22,9 @@ from .binary_words import (
     NO_WORD,
     SOUND,
     SPACED,
+    is_noise,
     is_odd,
     is_plausible,
-    is_wild,
     rest_of_word,
 )
 
@@ -239,7 +239,7 @@ def parse_binary(
             odd
             and not was_odd
             and plausible >= FEW
-            and (is_wild(row) or (is_wild(last) if last else before & 1))
+            and (is_noise(row) or (is_noise(last) if last else before & 1))
         ):
             fault, length = NO_WORD, len(word)
         if fault:
@@ -253,7 +253,7 @@ def parse_binary(
         position, last, was_odd = end, row, odd
         passed += 1
     vectors = np.frombuffer(b"".join(parts), "<f4").reshape(len(parts), vector_size)
-    after = is_wild(last) | was_odd << 1 | plausible << 2 if last else before
+    after = is_noise(last) | was_odd << 1 | plausible << 2 if last else before
     return BinaryRows(b" ".join(keys), vectors, passed, position, fault, length, after)
 
 
