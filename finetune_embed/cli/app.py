@@ -7,6 +7,7 @@ import click
 from .compare import compare
 from .convert import convert
 from .drift import drift
+from .evaluate import evaluate
 from .inspect import inspect
 from .neighbors import neighbors
 from .options import Names
@@ -76,5 +77,5 @@ def app() -> None:
     """Any pretrained word-vector file in, a tuned vector file out."""
 
 
-for command in (quickstart, train, compare, predict, inspect, convert, neighbors, drift):
+for command in (quickstart, train, compare, predict, evaluate, inspect, convert, neighbors, drift):
     app.add_command(command)

@@ -12,7 +12,7 @@ import click
 from ..training.ranges import Choice
 from ..training.settings import settings_fields
 
-__all__ = ["Names", "data_option", "setting_options", "vectors_option"]
+__all__ = ["Names", "data_option", "layout_options", "setting_options", "vectors_option"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -98,3 +98,9 @@ def _option(name: str, definition: Field[Any], default: Any) -> Callable[[F], F]
     elif kind.startswith(("int", "float")):
         options["type"] = int if kind.startswith("int") else float
     return click.option(*names, **options)
+
+
+def layout_options(command: F) -> F:
+    """Give a command the options of how CSV and TSV files are written."""
+    others = [name for name in settings_fields() if name not in ("delimiter", "encoding")]
+    return setting_options(*others)(command)

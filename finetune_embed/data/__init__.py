@@ -30,6 +30,7 @@ from .labels import (
 )
 from .local_dataset import LocalDataset
 from .missing import MISSING, Missing, without_missing
+from .one_split import open_one_split
 from .similar_labels import similar_labels
 from .splits import DataSource, Splits, open_splits
 from .whole_labels import are_whole, as_whole, text_labels, with_whole_labels
@@ -68,6 +69,7 @@ __all__ = [
     "label_numbers",
     "numbers_of_lists",
     "open_examples",
+    "open_one_split",
     "open_splits",
     "similar_labels",
     "split_by_tokens",

@@ -16,7 +16,15 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from ...data import Label
+from ...data import (
+    DataSource,
+    EncodedTexts,
+    Label,
+    open_one_split,
+    texts_of,
+    with_whole_labels,
+    without_missing,
+)
 from ...errors import DataError
 from ...evaluation import Drift, Mover
 from ...files import atomic_write, locked
@@ -25,6 +33,7 @@ from ...table import EmbeddingTable
 from ...vocabulary import Vocabulary, look_up, without_subwords
 from ..predictor import Predictor
 from ..tasks import Task
+from .evaluation import Evaluation
 from .file_names import CONFIG, HISTORY, METRICS, MODEL, RECORD, TABLE, TOKENIZER, WORDS
 from .folder import new_run, state_of
 from .word_report import FOUND, WordReport
@@ -119,6 +128,58 @@ class Run:
             empty = torch.zeros(0, dtype=torch.int64)
             return torch.zeros(0, len(self.labels)), empty, empty.numpy()
         return self._predictor(texts)
+
+    def evaluate(
+        self,
+        dataset: DataSource,
+        *,
+        text: str | Sequence[str] | None = None,
+        label: str | None = None,
+        delimiter: str | None = None,
+        encoding: str | None = None,
+    ) -> Evaluation:
+        """Return the scores on labelled data, those of each class, and a confusion matrix.
+
+        Args:
+            dataset: as for `finetune`. Of several splits, the test split is used.
+            text: the column of texts, or several; that of the run when left out.
+            label: the column of labels; that of the run when left out.
+            delimiter: what is between the fields of CSV and TSV files; found when left out.
+            encoding: their encoding; found when left out.
+
+        Raises:
+            DataError: the data cannot be read, a column is missing, or an example has no label, or
+                one that the run does not know.
+        """
+        columns = self.settings["text"] if text is None else text
+        column = self.settings["label"] if label is None else label
+        splits = open_one_split(dataset, delimiter=delimiter, encoding=encoding)
+        splits = without_missing(splits, columns, column, self.settings["missing"])
+        if not self._has_labels(splits.train, column):
+            splits = with_whole_labels(splits, column)
+        where = splits.name
+        texts = texts_of(splits.train, columns, where)
+        targets = self.task.targets(splits.train, column, where, texts)
+        logits, lengths = self.logits(texts)
+        full = torch.tensor([len(words) for words in texts]) if self.task.per_word else lengths
+        data = EncodedTexts(torch.zeros(0), full.cumsum(0) - full, lengths, targets)
+        targets = self.task.batch_targets(data, torch.arange(len(texts)))
+        if not bool(self.task.counted(targets).any()):
+            raise DataError(f"none of the {len(texts):,} texts has a label", where=where)
+        return Evaluation(
+            where,
+            len(texts),
+            self.task.metric,
+            self.task.scores(logits, targets, lengths),
+            self.labels,
+            self.task.confusion(logits, targets),
+            splits.notes,
+        )
+
+    def _has_labels(self, split: Any, column: str) -> bool:
+        """Return whether the labels of a split are labels of the run as they are written."""
+        known = set(map(str, self.labels))
+        return column in split.column_names and all(str(one) in known for one in split[column][:])
 
     @cached_property
     def _predictor(self) -> Predictor:

@@ -193,6 +193,20 @@ class Task(ABC):
             lengths: int64 `(texts,)`, the number of tokens of each text.
         """
 
+    def confusion(self, logits: torch.Tensor, targets: torch.Tensor) -> npt.NDArray[np.int64]:
+        """Return how many units with the label of a row were given that of a column, `(C, C)`.
+
+        For several labels per text, return `(C, 2, 2)`: the same of each label, not given or given.
+
+        Args:
+            logits: the logits of all units.
+            targets: the targets of these units; those that do not count are left out.
+        """
+        counted, size = self.counted(targets), len(self.labels)
+        pairs = targets[counted] * size + logits.argmax(dim=1)[counted]
+        counts: npt.NDArray[np.int64] = torch.bincount(pairs, minlength=size * size).numpy()
+        return counts.reshape(size, size)
+
     @abstractmethod
     def decode(self, logits: torch.Tensor, lengths: torch.Tensor) -> list[Any]:
         """Return the prediction for each text: a label, a list of labels, or a list of tags.

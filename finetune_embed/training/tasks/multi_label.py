@@ -85,6 +85,12 @@ class MultiLabel(Task):
         right, all_of_both = (found & true).sum(axis=1), found.sum(axis=1) + true.sum(axis=1)
         return np.stack([2.0 * right, all_of_both.astype(np.float64)], axis=1)
 
+    def confusion(self, logits: torch.Tensor, targets: torch.Tensor) -> npt.NDArray[np.int64]:
+        found, true = self._found(logits), targets.numpy() > 0
+        cells = [[~true & ~found, ~true & found], [true & ~found, true & found]]
+        counts: npt.NDArray[np.int64] = np.array(cells, np.int64).sum(axis=2).transpose(2, 0, 1)
+        return counts
+
     def decode(self, logits: torch.Tensor, lengths: torch.Tensor) -> list[list[Label]]:
         return [
             [self.labels[number] for number in np.flatnonzero(row)] for row in self._found(logits)

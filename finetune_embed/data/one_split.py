@@ -1,0 +1,38 @@
+"""The one split of a data set that a finished run is used on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..errors import DataError, Either
+from .splits import DataSource, Splits, open_splits
+
+__all__ = ["open_one_split"]
+
+
+def open_one_split(
+    dataset: DataSource, *, delimiter: str | None = None, encoding: str | None = None
+) -> Splits:
+    """Open a data set to predict or to evaluate: its only split, or its test split.
+
+    Args:
+        dataset: as for `open_splits`.
+        delimiter: as for `open_splits`.
+        encoding: as for `open_splits`.
+
+    Returns:
+        Splits of which that one is `train`.
+
+    Raises:
+        DataError: it cannot be read, or has several splits and none is a test split.
+    """
+    splits = open_splits(dataset, delimiter=delimiter, encoding=encoding)
+    if splits.test is not None:
+        return replace(splits, train=splits.test, validation=None, test=None)
+    if splits.validation is not None or splits.streamed:
+        raise DataError(
+            "it is streamed" if splits.streamed else "it has several splits, and none named test",
+            where=splits.name,
+            remedy=Either("pass a split that is held in memory", "name the file of one of them"),
+        )
+    return splits

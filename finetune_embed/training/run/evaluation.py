@@ -1,0 +1,135 @@
+"""The evaluation of a run on labelled data: its scores, each class, and what is taken for what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...data import Label
+
+__all__ = ["ClassScores", "Evaluation"]
+
+SHOWN = 12  # classes of which a printed evaluation has the whole matrix, and confusions otherwise
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """The scores of one label.
+
+    Attributes:
+        label: the label.
+        precision: the share of its predictions that are right; 0 without any.
+        recall: the share of its units that are found; 0 without any.
+        f1: their harmonic mean.
+        support: the number of units, texts or words, that have it.
+    """
+
+    label: Label
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """The evaluation of a run on labelled data. Prints as a report.
+
+    Attributes:
+        data: the name of the data.
+        examples: the number of texts.
+        metric: the name of the main score.
+        scores: the scores by name, as in `Run.metrics["test"]`.
+        labels: the labels in the order of the model's outputs.
+        confusion: int64 `(C, C)`, how many units with the label of a row were given that of a
+            column; for several labels per text, `(C, 2, 2)`, the same of each label: without and
+            with it. As in scikit-learn.
+        notes: what to report about how the data was read.
+    """
+
+    data: str
+    examples: int
+    metric: str
+    scores: Mapping[str, float]
+    labels: Sequence[Label]
+    confusion: npt.NDArray[np.int64]
+    notes: Sequence[str] = ()
+
+    @property
+    def classes(self) -> list[ClassScores]:
+        """The scores of each label."""
+        counts = self.confusion
+        if counts.ndim == 3:
+            right, found, wanted = counts[:, 1, 1], counts[:, :, 1].sum(1), counts[:, 1].sum(1)
+        else:
+            right, found, wanted = counts.diagonal(), counts.sum(0), counts.sum(1)
+        rows = zip(self.labels, right.tolist(), found.tolist(), wanted.tolist(), strict=True)
+        return [
+            ClassScores(label, r / max(1, f), r / max(1, w), 2 * r / max(1, f + w), w)
+            for label, r, f, w in rows
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the evaluation as plain values."""
+        return {
+            "data": self.data,
+            "examples": self.examples,
+            "metric": self.metric,
+            "scores": dict(self.scores),
+            "classes": [dict(vars(one)) for one in self.classes],
+            "labels": list(self.labels),
+            "confusion": self.confusion.tolist(),
+            "notes": list(self.notes),
+        }
+
+    def __str__(self) -> str:
+        shown = [self.metric, *(name for name in self.scores if name != self.metric)]
+        scores = ", ".join(f"{n.replace('_', ' ')} {_as_text(n, self.scores[n])}" for n in shown)
+        classes = [
+            [str(c.label), f"{c.precision:.1%}", f"{c.recall:.1%}", f"{c.f1:.1%}", f"{c.support:,}"]
+            for c in self.classes
+        ]
+        parts = [
+            f"{self.data}: {self.examples:,} texts\n  {scores}",
+            _table([["label", "precision", "recall", "F1", "support"], *classes]),
+        ]
+        if self.confusion.ndim == 2:
+            parts.append(self._matrix() if len(self.labels) <= SHOWN else self._confusions())
+        return "\n\n".join(part for part in parts if part)
+
+    def _matrix(self) -> str:
+        names = [str(label) for label in self.labels]
+        rows = zip(names, self.confusion.tolist(), strict=True)
+        cells = [[name, *(f"{n:,}" for n in row)] for name, row in rows]
+        return "true labels (rows) and predictions (columns):\n" + _table([["", *names], *cells])
+
+    def _confusions(self) -> str:
+        wrong = self.confusion - np.diag(self.confusion.diagonal())
+        order = np.argsort(-wrong, axis=None, kind="stable")[:SHOWN].tolist()
+        lines = [
+            f"  {wrong[at]:,} x {self.labels[at[0]]} taken for {self.labels[at[1]]}"
+            for at in (divmod(one, len(self.labels)) for one in order)
+            if wrong[at]
+        ]
+        return "\n".join(["most frequent confusions:", *lines]) if lines else ""
+
+
+def _as_text(name: str, value: float) -> str:
+    return f"{value:.4f}" if name in ("loss", "threshold") else f"{value:.2%}"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows as lines, the first column to the left and the others to the right."""
+    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
+    return "\n".join(
+        "  "
+        + "  ".join(
+            cell.rjust(width) if at else cell.ljust(width)
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
