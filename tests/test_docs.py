@@ -23,7 +23,7 @@ PAGES = {
     "docs/formats.md": (3, "vectors.npz"),
     "docs/migration.md": (10, "locked/metrics.json"),
     "docs/strategies.md": (8, "fitted.safetensors"),
-    "docs/training.md": (3, "streamed/metrics.json"),
+    "docs/training.md": (4, "streamed/metrics.json"),
     "docs/which_strategy.md": (1, "which/recipe.yaml"),
     "docs/words.md": (4, "glove.6B.50d.txt"),
 }
@@ -64,6 +64,7 @@ def reader_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ((_, set_up),) = blocks_of("docs/README.md", "console")
     subprocess.run(set_up, shell=True, check=True)
     shutil.copy(REVIEWS / "train.csv", "reviews.csv")
+    shutil.copy(REVIEWS / "test.csv", "new.csv")
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
     return tmp_path
 
@@ -95,7 +96,7 @@ def test_the_commands_of_the_readme_run(
     reader_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     commands = commands_of("README.md")
-    assert len(commands) == 7
+    assert len(commands) == 9
     for arguments in commands:
         with pytest.raises(SystemExit) as stopped:
             main(arguments)

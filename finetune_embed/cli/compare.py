@@ -26,7 +26,7 @@ __all__ = ["compare"]
     "checkpoint_minutes",
     "resume",
     "overwrite",
-    defaults={"lr": 1e-2},
+    defaults={"lr": 1e-2, "test": 0.2},
 )
 @click.option(
     "--strategy",
@@ -37,12 +37,6 @@ __all__ = ["compare"]
 @click.option("--seeds", default=5, show_default=True, help="Number of runs per strategy.")
 @click.option(
     "--budget", default=5, show_default=True, help="Number of learning rates tried per strategy."
-)
-@click.option(
-    "--test",
-    default=0.2,
-    show_default=True,
-    help="Share of the training data to hold out for testing where there is no test split.",
 )
 @click.option(
     "--word-pairs",

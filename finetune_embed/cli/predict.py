@@ -71,11 +71,14 @@ def predict(
     loaded = load(run)
     if data is None:
         given, lines = _given(texts)
+        columns = loaded.settings["text"]
+        if not isinstance(columns, str) and len(columns) > 1:
+            _note(f"the run was trained on {' and '.join(columns)}, joined with a space")
     else:
         given, lines = _texts_in(data, text or loaded.settings["text"], layout)
     if output is not None:
-        columns, unknown = predictions_of(loaded, lines)
-        write_columns(output, given, columns)
+        predicted, unknown = predictions_of(loaded, lines)
+        write_columns(output, given, predicted)
         _note_unknown(unknown, lines)
         if as_json:
             print_json({"output": str(output), "texts": len(lines), "unknown": len(unknown)})

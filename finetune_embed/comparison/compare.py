@@ -48,10 +48,10 @@ REPRESENTATIVE = (
 )
 #: Settings of `finetune` that a comparison decides about itself, or has no use for.
 EXCLUDED = ("strategy", "streaming", "trackers", "checkpoint_steps", "checkpoint_minutes")
-START_LR = 1e-2
+START_LR, TEST = 1e-2, 0.2
 
 
-@document(without=EXCLUDED, lr=START_LR)
+@document(without=EXCLUDED, lr=START_LR, test=TEST)
 def compare(
     strategies: Sequence[Strategy | str],
     vectors: str | os.PathLike[str] | EmbeddingTable,
@@ -59,7 +59,6 @@ def compare(
     *,
     seeds: int = 5,
     budget: int = 5,
-    test: float = 0.2,
     word_pairs: Sequence[str | os.PathLike[str]] = (),
     **settings: Unpack[Keywords],
 ) -> Comparison:
@@ -84,15 +83,14 @@ def compare(
         seeds: the number of runs per strategy.
         budget: the number of learning rates tried per strategy. The search starts at `lr` and moves
             by factors of the root of ten until both neighbours of a rate are worse.
-        test: the share of training examples held out where there is no test split, or one without
-            labels; the same examples for all runs.
         word_pairs: files of word pairs with human scores, such as SimLex-999, on which tables are
             evaluated before and after; see `read_word_pairs`.
         settings: those of `finetune`, the same for all runs. `lr` is where the search starts,
-            `seed` its seed; `output_dir` is a folder for the runs, each kept once it is finished,
-            and for the result: `comparison.md`, `.json`, `.png`, and `recipe.yaml` for
-            `finetune-embed train --config`. With `resume`, more strategies, seeds or a larger
-            budget reuse finished runs.
+            `seed` its seed; `test` is the share of training examples held out, the same for all
+            runs, where there is no test split, or one without labels; `output_dir` is a folder for
+            the runs, each kept once it is finished, and for the result: `comparison.md`, `.json`,
+            `.png`, and `recipe.yaml` for `finetune-embed train --config`. With `resume`, more
+            strategies, seeds or a larger budget reuse finished runs.
 
     Returns:
         The comparison. It prints as a table and a verdict; see `recommended`, `standings` and
@@ -103,13 +101,13 @@ def compare(
             learning rate tried.
     """
     known = _by_text(strategies)
-    seeds, budget, test = (_plain_number(value) for value in (seeds, budget, test))
+    seeds, budget = (_plain_number(value) for value in (seeds, budget))
     given = _check(settings, seeds, budget, word_pairs)
     plan = Plan(tuple(known), budget, given.lr, given.seed, seeds)
     with contextlib.ExitStack() as held:
         if given.output_dir is not None:
             held.enter_context(locked(Path(given.output_dir)))
-        return _compared(known, vectors, dataset, given, test, word_pairs, plan)
+        return _compared(known, vectors, dataset, given, word_pairs, plan)
 
 
 def _compared(
@@ -117,12 +115,11 @@ def _compared(
     vectors: str | os.PathLike[str] | EmbeddingTable,
     dataset: DataSource,
     given: Settings,
-    test: float,
     word_pairs: Sequence[str | os.PathLike[str]],
     plan: Plan,
 ) -> Comparison:
     """Make the runs of a comparison, in a folder that is locked."""
-    inputs = open_inputs(vectors, dataset, given, test, word_pairs)
+    inputs = open_inputs(vectors, dataset, given, word_pairs)
     path, begin = open_folder(given.output_dir, inputs.identity, given.resume, given.overwrite)
     hashes = {name: strategy_sha256(strategy) for name, strategy in known.items()}
     with CountBar(given.progress, plan.most_runs) as bar:
@@ -294,7 +291,7 @@ def _check(settings: Keywords, seeds: int, budget: int, word_pairs: object) -> S
                 f"compare does not have the setting {name}",
                 remedy="pass it to finetune, with the recipe",
             )
-    values: dict[str, Any] = {"lr": START_LR, **settings}
+    values: dict[str, Any] = {"lr": START_LR, "test": TEST, **settings}
     given = resolve(settings_from("compare", values))
     if Processes(given.device).count > 1:
         raise DataError(

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..data import (
     DataSource,
-    Label,
     Splits,
     column_of,
-    has_hidden_labels,
-    hold_out,
     ignored_labels,
     open_examples,
     texts_of,
+    with_labelled_test,
 )
 from ..errors import DataError, Option
 from ..evaluation import read_word_pairs
@@ -31,7 +29,7 @@ from ..training.settings import FLOATING, Settings, settings_fields
 __all__ = ["Inputs", "open_inputs"]
 
 #: Settings that differ between the runs of a comparison, or that its runs do not need.
-OF_EACH_RUN = ("strategy", "lr", "seed", *OF_THE_FILE)
+OF_EACH_RUN = ("strategy", "lr", "seed", "test", *OF_THE_FILE)
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,6 @@ def open_inputs(
     vectors: str | os.PathLike[str] | EmbeddingTable,
     dataset: DataSource,
     settings: Settings,
-    test: float,
     word_pairs: Sequence[str | os.PathLike[str]],
 ) -> Inputs:
     """Open what a comparison is given.
@@ -99,13 +96,13 @@ def open_inputs(
         vectors: as for `compare`.
         dataset: as for `compare`.
         settings: the resolved settings.
-        test: the share of training examples to hold out for testing.
         word_pairs: as for `compare`.
 
     Raises:
         FinetuneEmbedError: something cannot be read.
     """
-    text, label = settings.text, settings.label
+    text, label, test = settings.text, settings.label, settings.test
+    assert test is not None
     ignored = ignored_labels(settings.ignore_label)
     splits = open_examples(
         dataset,
@@ -115,7 +112,13 @@ def open_inputs(
         encoding=settings.encoding,
         missing=settings.missing,
     )
-    splits = _with_test(splits, label, test, settings.seed, ignored)
+    if splits.streamed:
+        raise DataError(
+            "compare needs the data in memory",
+            where=splits.name,
+            remedy=("load it without ", Option("streaming", True)),
+        )
+    splits = with_labelled_test(splits, label, test, settings.seed, ignored)
     base, source = open_vectors(vectors, settings)
     pairs = {Path(path).stem: read_word_pairs(path) for path in word_pairs}
     names = [name for name in settings_fields() if name not in (*FLOATING, *OF_EACH_RUN)]
@@ -136,25 +139,6 @@ def open_inputs(
     reading = {name: value for name, value in given.items() if value is not None}
     seed = settings.seed
     return Inputs(vectors, reading, dataset, base, splits, shared, plain, seed, pairs, identity)
-
-
-def _with_test(
-    splits: Splits, label: str, share: float, seed: int, ignored: Collection[Label]
-) -> Splits:
-    """Return splits with a labelled test split, held out where there is none.
-
-    Raises:
-        DataError: the training split is streamed, or no example can be held out.
-    """
-    if splits.streamed:
-        raise DataError(
-            "compare needs the data in memory",
-            where=splits.name,
-            remedy=("load it without ", Option("streaming", True)),
-        )
-    if splits.test is not None and has_hidden_labels(splits.test, label, ignored):
-        splits = replace(splits, test=None)
-    return hold_out(splits, label, share, seed, "test")
 
 
 def _sha256_of_splits(splits: Splits, text: str | Sequence[str], label: str) -> str:

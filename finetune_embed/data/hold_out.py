@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any, Literal
@@ -13,9 +13,10 @@ import numpy.typing as npt
 
 from ..errors import DataError, Either, Option
 from .columns import column_of
+from .labels import Label, has_hidden_labels
 from .splits import Splits
 
-__all__ = ["hold_out"]
+__all__ = ["hold_out", "with_labelled_test"]
 
 
 def hold_out(
@@ -94,6 +95,26 @@ def hold_out(
         )
     parts = {"train": ~held_out, role: held_out}
     return replace(splits, **{n: train.select(np.flatnonzero(at)) for n, at in parts.items()})
+
+
+def with_labelled_test(
+    splits: Splits, label: str, share: float, seed: int, ignored: Collection[Label]
+) -> Splits:
+    """Return splits with a test split, held out of training where there is none with labels.
+
+    Args:
+        splits: the splits.
+        label: the column of labels.
+        share: the share of the training examples to hold out.
+        seed: the seed of the choice.
+        ignored: labels that do not count.
+
+    Raises:
+        DataError: no example can be held out; see `hold_out`.
+    """
+    if splits.test is not None and has_hidden_labels(splits.test, label, ignored):
+        splits = replace(splits, test=None)
+    return hold_out(splits, label, share, seed, "test")
 
 
 def _choose_of_classes(

@@ -15,8 +15,10 @@ from ..data import (
     DataSource,
     Splits,
     hold_out,
+    ignored_labels,
     open_examples,
     texts_of,
+    with_labelled_test,
 )
 from ..errors import DataError, Option
 from ..files import STDIN, locked, sha256_of
@@ -122,7 +124,7 @@ def _tuned(
 
 
 def _open_splits(dataset: DataSource, settings: Settings) -> Splits:
-    """Open a data set, check its columns, and hold out a validation split where there is none."""
+    """Open a data set, check its columns, and hold out the splits it lacks, the test first."""
     splits = open_examples(
         dataset,
         settings.text,
@@ -134,9 +136,13 @@ def _open_splits(dataset: DataSource, settings: Settings) -> Splits:
     )
     if not splits.streamed:  # checked before holding out changes the numbers of examples
         texts_of(splits.train, settings.text, f"{splits.name} (train)")
-        ignored = settings.ignore_label
-        task_of(settings.task, splits, settings.text, settings.label, ignore_label=ignored)
-    return hold_out(splits, settings.label, settings.validation, settings.seed)
+        also = settings.ignore_label
+        task_of(settings.task, splits, settings.text, settings.label, ignore_label=also)
+    label, seed = settings.label, settings.seed
+    if settings.test is not None:
+        ignored = ignored_labels(settings.ignore_label)
+        splits = with_labelled_test(splits, label, settings.test, seed, ignored)
+    return hold_out(splits, label, settings.validation, seed)
 
 
 def _tokenizer(settings: Settings, base: EmbeddingTable) -> Tokenizer:

@@ -102,6 +102,11 @@ class Settings:
         "Share of the training data to hold out where there is no validation split.",
         Number(0, 1, excluded=True),
     )
+    test: float | None = setting(
+        None,
+        "Share of the training data to set aside for the test where there is no test split.",
+        Number(0, 1, excluded=True),
+    )
     # The vocabulary and its initial vectors
     member: str | None = setting(
         None, "The vector file to read from an archive that holds several."
@@ -336,6 +341,7 @@ class Keywords(TypedDict, total=False):
     missing: str
     streaming: bool
     validation: float
+    test: float | None
     member: str | None
     limit: int | None
     vector_size: int | None

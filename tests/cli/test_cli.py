@@ -22,7 +22,17 @@ from finetune_embed.cli.output import CommandLineForm
 from finetune_embed.demo import REVIEWS, VECTORS
 from finetune_embed.errors import DataError, Either, Option, PythonForm
 
-COMMANDS = ("quickstart", "train", "compare", "predict", "inspect", "convert", "neighbors", "drift")
+COMMANDS = (
+    "quickstart",
+    "train",
+    "compare",
+    "predict",
+    "evaluate",
+    "inspect",
+    "convert",
+    "neighbors",
+    "drift",
+)
 
 
 def run(*arguments: object) -> int:

@@ -319,7 +319,7 @@ def test_overwriting_starts_over(found, table, tmp_path):
             "^resume=True excludes overwrite=T",
         ),
         ({"batch_size": 0}, "batch_size=0"),
-        ({"test": 0.0}, "test=0.0 is not a share .*, and there is no test split; pass test=0.1"),
+        ({"test": 0.0}, "test=0.0 must be a number above 0 and below 1"),
     ],
 )
 def test_input_that_is_refused(table, given, message):

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from datasets import Dataset
 from following import follows
 
 import finetune_embed as fe
-from finetune_embed import VectorFileError
+from finetune_embed import DataError, VectorFileError
 from finetune_embed.cli import main
 from finetune_embed.training.runtime.progress import ProgressBar
 
@@ -106,3 +107,62 @@ def test_a_run_as_a_static_model(inputs, tmp_path):
     message = message_of(VectorFileError, lambda: fe.load_static(tmp_path / "run"))
     assert message.endswith("; read its tuned table: load_vectors(path)")
     assert fe.load_vectors(tmp_path / "run").index_to_key == run.table.index_to_key
+
+
+@pytest.fixture
+def finished(inputs, tmp_path) -> Path:
+    """The folder of a finished run, next to its inputs."""
+    fe.finetune(*inputs, output_dir=tmp_path / "run", **SETTINGS)
+    return tmp_path / "run"
+
+
+@follows("cli/predict.py", "give it as data")
+def test_a_file_of_data_as_a_text(finished, command, monkeypatch):
+    monkeypatch.chdir(finished.parent)
+    message = command("predict", "run", "data.csv")
+    assert message.endswith("; give it as data: --data data.csv --text COLUMN\n")
+    assert command("predict", "run", "--data", "data.csv", "--text", "text") == ""
+
+
+@follows("cli/predict.py", "to predict its lines")
+def test_a_file_of_lines_as_a_text(finished, command, monkeypatch):
+    monkeypatch.chdir(finished.parent)
+    Path("lines.txt").write_text("a king\n")
+    message = command("predict", "run", "lines.txt")
+    assert message.endswith("; to predict its lines, give it as standard input: < lines.txt\n")
+    with open("lines.txt") as file:
+        monkeypatch.setattr("sys.stdin", file)
+        assert command("predict", "run") == ""
+
+
+@follows("cli/predictions.py", "the suffix is not")
+def test_predictions_in_an_unknown_format(finished, inputs, command, tmp_path):
+    given = ("predict", finished, "--data", inputs[1], "-o")
+    message = command(*given, tmp_path / "out.xlsx")
+    suffixes = message.strip().partition("; end the name with one of ")[2].split(", ")
+    assert len(suffixes) == 5
+    for suffix in suffixes:
+        assert command(*given, tmp_path / f"out{suffix}") == ""
+
+
+@follows("cli/predictions.py", "holds lists")
+def test_lists_in_a_cell(finished, command, tmp_path):
+    (tmp_path / "lists.jsonl").write_text('{"text": ["a", "king"]}\n')
+    given = ("predict", finished, "--data", tmp_path / "lists.jsonl", "-o")
+    message = command(*given, tmp_path / "out.csv")
+    assert message.endswith("; write a .jsonl or a .parquet file\n")
+    assert command(*given, tmp_path / "out.jsonl") == command(*given, tmp_path / "o.parquet") == ""
+
+
+@follows("data/one_split.py", "none named test")
+def test_evaluating_one_of_several_splits(finished, command, tmp_path):
+    (tmp_path / "both").mkdir()
+    for name in ("train", "validation"):
+        (tmp_path / "both" / f"{name}.csv").write_text(CSV)
+    message = message_of(DataError, lambda: fe.load(finished).evaluate(tmp_path / "both"))
+    assert message.endswith("; pass a split that is held in memory")
+    message = command("evaluate", finished, "--data", tmp_path / "both")
+    assert message.endswith("; name the file of one of them\n")
+    assert command("evaluate", finished, "--data", tmp_path / "both" / "validation.csv") == ""
+    split = Dataset.from_csv(str(tmp_path / "both" / "validation.csv"))
+    assert fe.load(finished).evaluate(split).examples == 20

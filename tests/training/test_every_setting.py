@@ -264,6 +264,7 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "encoding": ("cp1252", "cp1252"),
     "missing": ("keep", "keep"),
     "validation": ("0.25", 0.25),
+    "test": ("0.25", 0.25),
     "member": ("v.txt", "v.txt"),
     "tokenizer": ("cased", "cased"),
     "min_count": ("2", 2),
@@ -352,6 +353,7 @@ def everything() -> dict[str, Any]:
         "text": ["title", "body"],
         "label": "stars",
         "validation": 0.3,
+        "test": 0.2,
         "tokenizer": fe.Tokenizer(lowercase=False),
         "fallback": ("lower", "digits_zero"),
         "specials": [

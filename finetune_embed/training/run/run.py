@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -159,7 +159,8 @@ class Run:
             splits = with_whole_labels(splits, column)
         where = splits.name
         texts = texts_of(splits.train, columns, where)
-        targets = self.task.targets(splits.train, column, where, texts)
+        task = _with_labels_as_in(splits.train, column, self.task)
+        targets = task.targets(splits.train, column, where, texts)
         logits, lengths = self.logits(texts)
         full = torch.tensor([len(words) for words in texts]) if self.task.per_word else lengths
         data = EncodedTexts(torch.zeros(0), full.cumsum(0) - full, lengths, targets)
@@ -277,6 +278,19 @@ class Run:
             if split in self.metrics
         ]
         return "\n".join(lines + [f"  warning: {warning}" for warning in self.warnings])
+
+
+def _with_labels_as_in(split: Any, column: str, task: Task) -> Task:
+    """Return a task whose labels are texts or numbers as those of a split are.
+
+    A CSV file has the text `"1"` for what is the number 1 in other files.
+    """
+    values = split[column][:] if column in split.column_names else []
+    flat = [one for value in values for one in (value if isinstance(value, list) else [value])]
+    if all(isinstance(one, str) for one in flat):
+        return replace(task, labels=[str(label) for label in task.labels])
+    as_numbers = {str(one): one for one in flat if isinstance(one, int)}
+    return replace(task, labels=[as_numbers.get(str(label), label) for label in task.labels])
 
 
 def _json(value: Mapping[str, Any]) -> str:
