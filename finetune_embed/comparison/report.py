@@ -103,6 +103,7 @@ class Comparison:
         recipe: the settings of the recommended run, for `finetune-embed train --config` and
             `finetune`, as far as a file can hold them.
         beside_recipe: the names of the others, such as a head given as an object.
+        data_notes: what to report about how the data was read.
     """
 
     standings: tuple[Standing, ...]
@@ -115,6 +116,7 @@ class Comparison:
     recommended: Strategy
     recipe: Mapping[str, Any]
     beside_recipe: tuple[str, ...] = ()
+    data_notes: tuple[str, ...] = ()
 
     def standing(self, strategy: Strategy | str) -> Standing:
         """Return the standing of a strategy.
@@ -193,6 +195,7 @@ class Comparison:
         notes = [
             f"means over {count} seeds; each learning rate is the best on validation of those "
             f"tried with seed {self.search_seed}",
+            *self.data_notes,
         ]
         if len(alike := self.as_good()) > 1:
             notes.append(

@@ -131,12 +131,9 @@ def test_bad_input_of_a_comparison(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "the train split is empty (0 examples)" in capsys.readouterr().err
     assert not folder.exists()
     bad = tmp_path / "bad.csv"
-    bad.write_text("text,label\ngood,a\nbad,b\nawful,\n" * 5)
-    for _ in range(2):  # what failed in its first run leaves nothing
-        assert run("compare", "--vectors", VECTORS, "--data", bad, "-o", folder, *FAST) == 2
-        assert "bad.csv:8: 4 of 15 examples have a label in 'label' that is not" in (
-            capsys.readouterr().err
-        )
+    bad.write_text("text,label\n" + "good,a\nbad,b\nawful,\n" * 9)
+    assert run("compare", "--vectors", VECTORS, "--data", bad, "-o", folder, *FAST) == 0
+    assert "9 of 27 examples" in capsys.readouterr().out  # left out, and reported
 
 
 def test_the_defaults_of_the_command_are_those_of_the_function() -> None:

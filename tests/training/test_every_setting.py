@@ -60,7 +60,7 @@ def test_the_keywords_are_the_settings():
     assert types == {name: one.type for name, one in FIELDS.items()}
     assert list(types) == list(FIELDS)
     assert Keywords.__required_keys__ == frozenset()
-    assert len(FIELDS) == 43
+    assert len(FIELDS) == 46
 
 
 @pytest.mark.parametrize(
@@ -69,9 +69,9 @@ def test_the_keywords_are_the_settings():
         (fe.finetune, ["vectors", "dataset"], (), {}),
         (
             fe.compare,
-            ["strategies", "vectors", "dataset", "seeds", "budget", "test", "word_pairs"],
+            ["strategies", "vectors", "dataset", "seeds", "budget", "word_pairs"],
             EXCLUDED,
-            {"lr": 0.01},
+            {"lr": 0.01, "test": 0.2},
         ),
     ],
 )
@@ -166,7 +166,7 @@ def illegal_values(name: str) -> st.SearchStrategy[Any]:
 
 def test_the_number_of_settings_with_a_range():
     kinds = [type(check) for check in CHECKED.values()]
-    assert [kinds.count(kind) for kind in (WholeNumber, Number, Choice, Flag)] == [10, 7, 4, 4]
+    assert [kinds.count(kind) for kind in (WholeNumber, Number, Choice, Flag)] == [12, 8, 4, 4]
 
 
 @pytest.mark.parametrize("name", CHECKED)
@@ -225,7 +225,7 @@ def test_every_option_of_train_comes_from_a_setting():
     options = options_of("train")
     own = {"config", "vectors", "data", "quiet", "as_json"}
     assert options.keys() - own == OPTIONS.keys()
-    assert len(OPTIONS) == 39
+    assert len(OPTIONS) == 42
     assert FIELDS.keys() - OPTIONS.keys() == {"vocab", "embedding", "loss_fn", "progress"}
     for name, one in OPTIONS.items():
         option = options[name]
@@ -266,6 +266,8 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "validation": ("0.25", 0.25),
     "test": ("0.25", 0.25),
     "member": ("v.txt", "v.txt"),
+    "vector_size": ("5", 5),
+    "limit": ("9", 9),
     "tokenizer": ("cased", "cased"),
     "min_count": ("2", 2),
     "max_length": ("9", 9),
