@@ -17,7 +17,6 @@ from ..data import (
     open_examples,
     texts_of,
     with_labelled_test,
-    without_missing,
 )
 from ..errors import DataError, Option
 from ..evaluation import read_word_pairs
@@ -119,7 +118,6 @@ def open_inputs(
             where=splits.name,
             remedy=("load it without ", Option("streaming", True)),
         )
-    splits = without_missing(splits, text, label, settings.missing)
     splits = with_labelled_test(splits, label, test, settings.seed, ignored)
     base, source = open_vectors(vectors, settings)
     pairs = {Path(path).stem: read_word_pairs(path) for path in word_pairs}

@@ -20,7 +20,9 @@ from ...data import (
     DataSource,
     EncodedTexts,
     Label,
+    are_whole,
     open_one_split,
+    text_labels,
     texts_of,
     with_whole_labels,
     without_missing,
@@ -155,7 +157,7 @@ class Run:
         column = self.settings["label"] if label is None else label
         splits = open_one_split(dataset, delimiter=delimiter, encoding=encoding)
         splits = without_missing(splits, columns, column, self.settings["missing"])
-        if not self._has_labels(splits.train, column):
+        if not self._has_labels(splits.train, column) and are_whole(text_labels(splits, column)):
             splits = with_whole_labels(splits, column)
         where = splits.name
         texts = texts_of(splits.train, columns, where)
