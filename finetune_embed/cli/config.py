@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ..errors import shown
 from ..training.run.file_names import MARK
 from ..training.settings import settings_fields
 from .options import Names
@@ -27,7 +28,7 @@ def _read(context: click.Context, _: click.Parameter, path: Path | None) -> None
 
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise click.BadParameter(f"{path} can't be read: {' '.join(str(error).split())}") from error
     if not isinstance(found, dict):
         raise click.BadParameter(f"{path} has no settings; one is a line such as epochs: 15")
@@ -63,7 +64,7 @@ def _as_option(option: click.Option, value: Any, path: Path) -> Any:
         return value
     if isinstance(value, (list, dict)):
         raise click.BadParameter(f"{path} sets {option.name} to {value!r}; give one value")
-    return value if option.is_flag or value is None else str(value)
+    return value if option.is_flag or value is None else shown(value, str)
 
 
 config_option = click.option(

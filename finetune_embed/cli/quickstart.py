@@ -124,6 +124,10 @@ def _is_demo(folder: Path) -> bool:
 
     from ..demo import REVIEWS
     from ..training.run.file_names import CONFIG
+    from ..training.run.stored import reading
 
     config = folder / CONFIG
-    return config.is_file() and yaml.safe_load(config.read_text("utf-8"))["data"] == str(REVIEWS)
+    if not config.is_file():
+        return False
+    with reading(config):
+        return bool(dict(yaml.safe_load(config.read_bytes()))["data"] == str(REVIEWS))

@@ -20,6 +20,7 @@ import finetune_embed as fe
 from finetune_embed.cli import main
 from finetune_embed.files import locked
 from finetune_embed.training.run import checkpoints
+from finetune_embed.training.run import load as module
 from finetune_embed.training.run.file_names import FILES
 from finetune_embed.training.runtime.progress import ProgressBar
 
@@ -132,6 +133,30 @@ def test_a_run_is_not_saved_over_files_of_others(finished, tmp_path):
     fe.load(finished).save(tmp_path)
     fe.load(finished).save(tmp_path)
     assert sorted(os.listdir(tmp_path)) == sorted([*FILES, "notes.txt"])
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_a_run_that_is_replaced_while_it_is_read_is_one_of_the_two(
+    finished, tmp_path, monkeypatch, at
+):
+    folder, calls = tmp_path / "run", []
+    shutil.copytree(finished, folder)
+    second = tune(None, seed=2, head="bag(hidden=3)")
+    name = ["load_tensors", "load_safetensors"][at - 1]
+    real = getattr(module, name)
+
+    def replaced(path: Path) -> Any:
+        calls.append(path)
+        if len(calls) == 1:
+            second.save(folder)
+        return real(path)
+
+    monkeypatch.setattr(module, name, replaced)
+    run = fe.load(folder)
+    assert len(calls) == 2
+    assert run.settings["seed"] == 2
+    assert run.table.vectors.tobytes() == second.table.vectors.tobytes()
+    assert run.metrics == second.metrics
 
 
 # --- links ----------------------------------------------------------------------------------------

@@ -36,6 +36,8 @@ from .stored import (
 
 __all__ = ["load"]
 
+TRIES = 5  # times that a run is read if another process replaces it meanwhile
+
 
 def load(folder: str | os.PathLike[str], head: Head | None = None) -> Run:
     """Open the folder of a finished run.
@@ -48,6 +50,33 @@ def load(folder: str | os.PathLike[str], head: Head | None = None) -> Run:
         DataError: there is no finished run in the folder, or one of its files is damaged.
     """
     folder = Path(folder)
+    for _ in range(TRIES):
+        before = _stamps(folder)
+        try:
+            run = _load(folder, head)
+        except DataError:
+            if _stamps(folder) == before:
+                raise
+        else:
+            if _stamps(folder) == before:
+                return run
+    return _load(folder, head)
+
+
+def _stamps(folder: Path) -> list[tuple[int, int] | None]:
+    """Return what changes when another process replaces the files of a run."""
+    found: list[tuple[int, int] | None] = []
+    for name in FILES:
+        try:
+            state = os.stat(folder / name)
+            found.append((state.st_ino, state.st_mtime_ns))
+        except (OSError, ValueError):
+            found.append(None)
+    return found
+
+
+def _load(folder: Path, head: Head | None) -> Run:
+    """Open the folder of a run that no process replaces meanwhile."""
     with reading(folder, "the folder cannot be read"):
         settle_run(folder)
         missing = [name for name in FILES if not (folder / name).is_file()]
