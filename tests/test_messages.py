@@ -51,7 +51,7 @@ def check(message: str) -> None:
     st.none() | st.sampled_from(["lr", "output_dir", "theirs"]),
     st.one_of(ANY, st.integers(), st.floats(), st.lists(ANY, max_size=3), st.just(10**5000)),
 )
-@example(fe.DataError, "a\nb", "/tmp/a\nb", "c\n  d", "lr", "\x1b")
+@example(fe.DataError, "a\nb", "/somewhere/a\nb", "c\n  d", "lr", "\x1b")
 def test_a_message_is_one_short_printable_line(kind, what, where, remedy, option, value):
     parts = remedy if remedy is None else (remedy, Option("lr", value), Either(remedy, remedy))
     error = kind(what, where=where, remedy=parts, option=option, value=value)
@@ -85,9 +85,9 @@ def test_what_is_left_out_is_in_the_middle():
 
 
 def test_a_place_is_shown_character_for_character():
-    where = os.fsdecode(b"/tmp/a\nb\xff \x1b[2J")
+    where = os.fsdecode(b"/somewhere/a\nb\xff \x1b[2J")
     message = str(fe.DataError("is\n  wrong", where=where))
-    assert message == r"/tmp/a\nb\udcff \x1b[2J: is wrong"
+    assert message == r"/somewhere/a\nb\udcff \x1b[2J: is wrong"
 
 
 def test_the_command_line_prints_one_line(tmp_path, capsys):

@@ -6,25 +6,22 @@ import os
 import shutil
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import datasets
-import numpy as np
 import pytest
+import replacing_runs as work
 import torch
 from killing import _CONTEXT
+from replacing_runs import WORDS, write_data
 
 import finetune_embed as fe
 from finetune_embed.cli import main
 from finetune_embed.files import locked
-from finetune_embed.training.run import checkpoints
 from finetune_embed.training.run import load as module
 from finetune_embed.training.run.file_names import FILES
 from finetune_embed.training.runtime.progress import ProgressBar
-
-WORDS = [f"{kind}{i}" for kind in "ab" for i in range(6)]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -35,24 +32,16 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def table() -> fe.EmbeddingTable:
-    vectors = np.random.default_rng(3).normal(size=(len(WORDS), 4)).astype(np.float32)
-    return fe.EmbeddingTable(WORDS, vectors)
+DATA: list[Path] = []
 
 
-def data() -> dict[str, datasets.Dataset]:
-    rng, splits = np.random.default_rng(0), {}
-    for name, size in (("train", 24), ("validation", 12)):
-        rows = [rng.choice(WORDS, 3) for _ in range(size)]
-        labels = [str(row[0][0]) for row in rows]
-        texts = [" ".join(row) for row in rows]
-        splits[name] = datasets.Dataset.from_dict({"text": texts, "label": labels})
-    return splits
+@pytest.fixture(scope="module", autouse=True)
+def _data(tmp_path_factory: pytest.TempPathFactory) -> None:
+    DATA[:] = [write_data(tmp_path_factory.mktemp("data"))]
 
 
-def tune(folder: Path | str, **options: Any) -> fe.Run:
-    given = {"epochs": 2, "batch_size": 8, "output_dir": folder, **options}
-    return fe.finetune(given.pop("vectors", None) or table(), data(), **given)
+def tune(folder: Path | str | None, **options: Any) -> fe.Run:
+    return work.tune(folder, DATA[0], **options)
 
 
 def interrupted(folder: Path, at: int, **options: Any) -> None:
@@ -209,20 +198,13 @@ def test_a_folder_may_be_a_link_itself(tmp_path):
 # --- other processes ------------------------------------------------------------------------------
 
 
-def race(folder: Path, codes: Any) -> None:
-    torch.set_num_threads(1)
-    checkpoints.MIN_SECONDS = 0.0
-    try:
-        tune(folder, resume=True, checkpoint_steps=1)
-        codes.put("done")
-    except fe.DataError as error:
-        codes.put(str(error).removeprefix(f"{folder}: ").split(";")[0])
-
-
 @pytest.mark.slow
 def test_several_processes_in_one_folder(tmp_path):
     codes = _CONTEXT.SimpleQueue()
-    processes = [_CONTEXT.Process(target=race, args=(tmp_path / "run", codes)) for _ in range(4)]
+    processes = [
+        _CONTEXT.Process(target=work.race, args=(tmp_path / "run", DATA[0], codes))
+        for _ in range(4)
+    ]
     for process in processes:
         process.start()
     found = Counter(codes.get() for _ in processes)
@@ -244,30 +226,6 @@ def test_a_folder_in_use_can_be_read(finished, tmp_path):
             tune(folder, overwrite=True)
 
 
-def die_on_the_way(how: str, source: Path, folder: Path, number: int) -> None:
-    """Replace a run by another; die of SIGKILL at one of the calls of the system."""
-    torch.set_num_threads(1)
-    checkpoints.MIN_SECONDS = 0.0
-    run = fe.load(source) if how == "save" else None
-    left = [number]
-
-    def deadly(real: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **options: Any) -> Any:
-            left[0] -= 1
-            if left[0] == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return real(*args, **options)
-
-        return call
-
-    for name in ("open", "fsync", "replace", "rename", "unlink", "rmdir", "mkdir", "link"):
-        setattr(os, name, deadly(getattr(os, name)))
-    if run is not None:
-        run.save(folder)
-    else:
-        tune(folder, seed=2, overwrite=True, checkpoint_steps=2)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["save", "overwrite"])
 def test_killed_at_any_call_of_the_system(finished, tmp_path, how):
@@ -278,11 +236,13 @@ def test_killed_at_any_call_of_the_system(finished, tmp_path, how):
     durations = ("metrics.json", "history.jsonl", "embedding.safetensors", "config.yaml")
     same = [name for name in FILES if name not in durations]
     outcomes: Counter[str] = Counter()
-    number, step = 1, 1 if how == "save" else 3
+    number, step = 1, 1 if how == "save" else 2
     while True:
         folder = tmp_path / str(number)
         shutil.copytree(finished, folder)
-        process = _CONTEXT.Process(target=die_on_the_way, args=(how, second, folder, number))
+        process = _CONTEXT.Process(
+            target=work.die_on_the_way, args=(how, second, folder, DATA[0], number)
+        )
         process.start()
         process.join(60)
         died = process.exitcode == -signal.SIGKILL
