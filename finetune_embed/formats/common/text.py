@@ -102,15 +102,14 @@ def _short_line(
             remedy="remove both lines, and count one row less in the header if there is one",
         )
     found = text.count(b" ")
-    is_within = line > 1 and not found and after and fits(after[0].rstrip(b" \r"), vector_size)
-    damaged = "the file is damaged there or cut short; fetch it again"
+    is_start = line > 1 and text and not found and after
+    join = is_start and fits(after[0].rstrip(b" \r"), vector_size)
+    either = "if the word has a line end, join both lines; if not, " if join else ""
     return VectorFileError(
         f"{found:,} of {vector_size:,} numbers in {quoted(text)}",
         where=f"{source.name}:{line}",
         value=found,
-        remedy=f"if the word has a line end, join both lines; if not, {damaged}"
-        if is_within and text
-        else damaged,
+        remedy=f"{either}the file is damaged there or cut short; fetch it again",
     )
 
 
