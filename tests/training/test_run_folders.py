@@ -236,7 +236,7 @@ def test_killed_at_any_call_of_the_system(finished, tmp_path, how):
     durations = ("metrics.json", "history.jsonl", "embedding.safetensors", "config.yaml")
     same = [name for name in FILES if name not in durations]
     outcomes: Counter[str] = Counter()
-    number, step = 1, 1 if how == "save" else 2
+    number, step = 1, 3 if how == "save" else 8
     while True:
         folder = tmp_path / str(number)
         shutil.copytree(finished, folder)
@@ -267,9 +267,8 @@ def test_killed_at_any_call_of_the_system(finished, tmp_path, how):
         if not died:
             break
         number += step
-    print(how, number, outcomes)
-    assert outcomes["old"] >= 20
-    assert outcomes["new"] >= 5
+    assert outcomes["old"] >= 7
+    assert outcomes["new"] >= 1
 
 
 # --- names ----------------------------------------------------------------------------------------
