@@ -24,6 +24,7 @@ FOLDERS = (
     (("modules.json",), "static"),
     (("tokenizer.json", "model.safetensors"), "static"),
     (("0_StaticEmbedding/model.safetensors",), "static"),
+    (("wordembedding_config.json", "model.safetensors"), "static"),
 )
 #: Files that systems add to folders and archives.
 _CLUTTER = frozenset(

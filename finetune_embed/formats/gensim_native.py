@@ -9,6 +9,7 @@ Source: https://radimrehurek.com/gensim/models/keyedvectors.html.
 
 from __future__ import annotations
 
+import io
 import os
 import warnings
 from collections.abc import Collection, Sequence
@@ -24,8 +25,10 @@ from ..table import EmbeddingTable, Vectors
 from .common.arguments import check_limit
 from .common.composed import with_composed
 from .common.float_rows import as_float32, source_dtype
+from .common.npy import open_array
 from .common.sniff import expect
 from .common.table_building import make_table, provenance
+from .numpy_arrays.npz import open_archive
 
 __all__ = ["load_gensim", "refuse"]
 
@@ -67,6 +70,7 @@ def load_gensim(
         if allow_pickle is not True:
             refuse(source)
         metadata = provenance(source, "gensim")
+    _check_arrays(Path(path))
     keyed = _keyed_vectors(Path(path))
     words, vectors = _words_and_vectors(keyed, Path(path))
     if len(words) < len(keyed.index_to_key):
@@ -101,6 +105,25 @@ def refuse(
     )
 
 
+def _check_arrays(path: Path) -> None:
+    """Check the arrays that gensim saved beside a file, before gensim takes memory for them.
+
+    Raises:
+        VectorFileError: one is damaged, cut short, or not an array.
+    """
+    for place in sorted(path.parent.iterdir()):
+        beside = place.name.startswith(f"{path.name}.") and place.is_file()
+        if not beside or place.suffix not in (".npy", ".npz"):
+            continue
+        with open_source(place) as source:
+            if expect(source, "numpy", "numpy-archive") == "numpy-archive":
+                with open_archive(source):  # checks its arrays
+                    continue
+            array = open_array(source.name, io.BytesIO(), source.read_all())
+            if not array.dtype.hasobject:
+                array.read()
+
+
 def _keyed_vectors(path: Path) -> Any:
     """Return the `KeyedVectors` in a file, or an object of a subclass."""
     try:
@@ -114,6 +137,14 @@ def _keyed_vectors(path: Path) -> Any:
             for name in ("wv", "kv"):
                 if not isinstance(found, KeyedVectors):
                     found = getattr(found, name, found)
+    except FileNotFoundError as error:
+        missing = Path(str(error.filename))
+        raise VectorFileError(
+            f"{missing.name} is missing: gensim saved an array of this model in that file beside "
+            "it",
+            where=path,
+            remedy=f"put {missing.name} into the same folder",
+        ) from error
     except Exception as error:  # a pickle may raise anything
         raise VectorFileError(
             f"the installed gensim can't open this file ({type(error).__name__}: {error})",

@@ -6,6 +6,9 @@ to ids (WordPiece, BPE, WordLevel) or a list of pairs (Unigram), and `added_toke
 
 - sentence-transformers: the tensor `embedding.weight` `(V, D)`. `modules.json` names the folder of
   the first module: `.`, or `0_StaticEmbedding` before version 5.
+- `WordEmbeddings` of sentence-transformers: the tensor `emb_layer.weight` `(V, D)` and, instead of
+  `tokenizer.json`, `whitespacetokenizer_config.json` or `phrasetokenizer_config.json`, whose
+  `vocab` lists the words of the rows.
 - model2vec: the tensor `embeddings` `(V, D)`. If the vocabulary was quantised, `weights` `(T,)`
   holds a factor and `mapping` `(T,)` a row for each token. The vector of token `t` is
   `embeddings[mapping[t]] * weights[t]`, without a part whose tensor is missing.
@@ -40,9 +43,12 @@ from .common.tensors import TensorFile, open_tensors
 
 __all__ = ["STATIC_TENSORS", "load_static"]
 
-#: The tensor of vectors in sentence-transformers and in model2vec.
-STATIC_TENSORS = ("embedding.weight", "embeddings")
+#: The tensor of vectors in sentence-transformers, in model2vec and in `WordEmbeddings`.
+STATIC_TENSORS = ("embedding.weight", "embeddings", "emb_layer.weight")
 TENSORS, TOKENIZER, MODULES = "model.safetensors", "tokenizer.json", "modules.json"
+#: The files that list the words of a `WordEmbeddings` module.
+WORD_LISTS = ("whitespacetokenizer_config.json", "phrasetokenizer_config.json")
+_MODULE_KINDS = ("StaticEmbedding", "WordEmbeddings")
 BLOCK = 1 << 14  # rows converted at a time
 _FLOATS = ("F32", "F16", "F64")
 _INTEGERS = ("I64", "I32", "I16", "U8")
@@ -98,7 +104,7 @@ def load_static(
                 remedy="the file is damaged; fetch it again",
             )
         source.refuse_bomb(count * (ROW + 4 * embeddings.shape[1]))
-        tokens, ids = _tokens(folder / TOKENIZER, count)
+        tokens, ids = _tokens(_tokenizer_of(folder), count)
         rows = _wanted(tokens, keys, limit)
         vectors = _vectors(embeddings, mapping, weights, ids[rows], file.name)
         metadata = folder_provenance(source, path, "static") | source_dtype(embeddings.dtype)
@@ -116,7 +122,8 @@ def _module_folder(path: Path) -> Path:
         folder = _first_module(path)
     elif (path / "0_StaticEmbedding").is_dir():
         folder = path / "0_StaticEmbedding"
-    missing = [name for name in (TENSORS, TOKENIZER) if not (folder / name).is_file()]
+    files = (TENSORS, _tokenizer_of(folder).name)
+    missing = [name for name in files if not (folder / name).is_file()]
     if (folder / "pytorch_model.bin").is_file() and TENSORS in missing:
         raise VectorFileError(
             "the vectors are in pytorch_model.bin, a pickle, which is not read here",
@@ -130,6 +137,12 @@ def _module_folder(path: Path) -> Path:
             f"pass the folder that the library wrote, with {' and '.join(missing)}",
         )
     return folder
+
+
+def _tokenizer_of(folder: Path) -> Path:
+    """Return the file that lists the words of a module."""
+    lists = [folder / name for name in WORD_LISTS if (folder / name).is_file()]
+    return lists[0] if lists and not (folder / TOKENIZER).is_file() else folder / TOKENIZER
 
 
 def _first_module(path: Path) -> Path:
@@ -147,10 +160,10 @@ def _first_module(path: Path) -> Path:
             where=path / MODULES,
             remedy="the file is damaged; fetch it again",
         ) from error
-    if kind.rpartition(".")[2] != "StaticEmbedding":
+    if kind.rpartition(".")[2] not in _MODULE_KINDS:
         raise VectorFileError(
-            f"the first module of this model is {kind}, not StaticEmbedding, so its tokens have no "
-            "fixed vectors",
+            f"the first module of this model is {kind}, not {' or '.join(_MODULE_KINDS)}, so its "
+            "tokens have no fixed vectors",
             where=path,
             value=kind,
             remedy="pass a static embedding model",
@@ -219,8 +232,13 @@ def _tokens(path: Path, count: int) -> tuple[list[str], npt.NDArray[np.int64]]:
     """
     tokenizer = read_json(path)
     try:
-        vocab = tokenizer["model"]["vocab"]
-        if isinstance(vocab, list):
+        is_list = path.name in WORD_LISTS
+        vocab = tokenizer["vocab"] if is_list else tokenizer["model"]["vocab"]
+        if is_list:
+            ids: dict[str, Any] = {}
+            for row, word in enumerate(vocab):
+                ids.setdefault(str(word), row)
+        elif isinstance(vocab, list):
             ids = {str(piece): row for row, (piece, _) in enumerate(vocab)}
         else:
             ids = dict(vocab)
@@ -230,9 +248,10 @@ def _tokens(path: Path, count: int) -> tuple[list[str], npt.NDArray[np.int64]]:
             raise TypeError("an id is not an integer")
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise VectorFileError(
-            f"this does not list tokens in model.vocab and added_tokens ({error!r})",
+            f"this does not list tokens in {'vocab' if path.name in WORD_LISTS else 'model.vocab'} "
+            f"({error!r})",
             where=path,
-            remedy="it is not a tokenizer.json, or it is damaged; fetch it again",
+            remedy=f"it is not a {path.name}, or it is damaged; fetch it again",
         ) from error
     tokens = sorted(ids, key=ids.__getitem__)
     if not tokens:

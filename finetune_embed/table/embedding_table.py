@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import Option, VocabularyError, missing_extra, printable
+from ..files import refuse_changed
 from .neighbours import nearest_rows, unit
 from .packed_words import PackedWords, Rows, append_words, rows_by_word
 from .patched_rows import PatchedRows, Vectors, is_read_only
@@ -120,6 +121,23 @@ class EmbeddingTable:
     def vector_size(self) -> int:
         """The number of values in a vector, `D`."""
         return int(self.stored.shape[1])
+
+    def check_unchanged(self) -> None:
+        """Check that the file that the vectors are mapped from was not changed in place.
+
+        Writers and hashes call it. A file that was replaced by another one does not matter: the
+        table keeps the old one.
+
+        Raises:
+            VectorFileError: the size of the file or the time of its last change differs from when
+                it was opened.
+        """
+        if isinstance(self.words, PackedWords):
+            refuse_changed(np.frombuffer(self.words.data, np.uint8))
+        stored: Vectors | PatchedRows = self.stored
+        while isinstance(stored, PatchedRows):
+            stored = stored.base
+        refuse_changed(stored)
 
     def __len__(self) -> int:
         return len(self.words)
@@ -268,7 +286,9 @@ class EmbeddingTable:
 
         Raises:
             MissingPackageError: gensim is not installed.
+            VectorFileError: the file of the vectors was changed; see `check_unchanged`.
         """
+        self.check_unchanged()
         try:
             from gensim.models import KeyedVectors
         except ImportError as error:

@@ -273,11 +273,34 @@ def test_all_but_gensim_s_own_conversions_works_without_it(golden):
     assert run.stdout == "gensim is not installed; pip install gensim\n" * len(paths)
 
 
-def test_arrays_that_are_missing_beside_the_file(tmp_path, keyed):
-    keyed.save(str(tmp_path / "kv"), separately=["vectors"])
-    (tmp_path / "kv.vectors.npy").unlink()
-    with pytest.raises(VectorFileError, match=r"can't open .*FileNotFoundError: .*kv.vectors"):
-        load_gensim(tmp_path / "kv", allow_pickle=True)
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"
+
+
+@pytest.mark.parametrize("model", ["kv", "w2v", "kv.gz"])
+def test_arrays_that_are_missing_or_damaged_beside_the_file(tmp_path, keyed, model):
+    if model == "w2v":
+        saved: SaveLoad = Word2Vec(TEXTS, vector_size=4, min_count=1)
+    else:
+        saved = keyed
+    saved.save(str(tmp_path / model), sep_limit=0)
+    assert len(load_gensim(tmp_path / model, allow_pickle=True)) > 2
+    arrays = [place for place in tmp_path.iterdir() if place.name != model]
+    assert arrays
+    for place in arrays:
+        sound = place.read_bytes()
+        for data, message in (
+            (LFS, rf"{re.escape(place.name)}: this is a Git LFS pointer"),
+            (sound[:-3], rf"{re.escape(place.name)}: .*(cut short|damaged)"),
+            (b"<html><body>Gone</body>", rf"{re.escape(place.name)}: this is a web page"),
+        ):
+            place.write_bytes(data)
+            with pytest.raises(VectorFileError, match=message):
+                load_gensim(tmp_path / model, allow_pickle=True)
+        place.unlink()
+        message = rf"{model}: {re.escape(place.name)} is missing: gensim saved an array of this mod"
+        with pytest.raises(VectorFileError, match=message):
+            load_gensim(tmp_path / model, allow_pickle=True)
+        place.write_bytes(sound)
 
 
 def test_a_file_cut_anywhere(keyed, tmp_path):

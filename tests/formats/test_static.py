@@ -171,7 +171,7 @@ def test_a_model_whose_first_module_is_another(model):
     folder = model()
     modules = [{"type": "sentence_transformers.models.Transformer", "path": ""}]
     (folder / "modules.json").write_text(json.dumps(modules))
-    with pytest.raises(VectorFileError, match=r"models.Transformer, not StaticEmbedding, so its"):
+    with pytest.raises(VectorFileError, match=r"models.Transformer, not StaticEmbedding or W"):
         load_vectors(folder)
 
 
@@ -312,3 +312,36 @@ def test_random_damage_gives_a_table_or_an_error(golden, tmp_path):
                     refused += 1
         (folder / name).write_bytes(original)
     assert 200 < refused < 450
+
+
+@pytest.mark.parametrize("kind", ["Whitespace", "Phrase"])
+def test_word_embeddings_of_sentence_transformers(tmp_path, kind):
+    from sentence_transformers.sentence_transformer.modules import WordEmbeddings
+    from sentence_transformers.sentence_transformer.modules.tokenizer import WhitespaceTokenizer
+
+    words = ["PADDING_TOKEN", "the", "café", "new_york"]
+    rows = np.arange(8, dtype=np.float32).reshape(4, 2)
+    folder = tmp_path / "0_WordEmbeddings"
+    folder.mkdir()
+    WordEmbeddings(WhitespaceTokenizer(words, stop_words=[]), rows).save(str(folder))
+    if kind == "Phrase":  # its tokenizer needs a package, and writes the same list
+        name = "tokenizer_config.json"
+        (folder / f"whitespace{name}").rename(folder / f"phrase{name}")
+    module = {"idx": 0, "path": folder.name, "type": "sentence_transformers.models.WordEmbeddings"}
+    (tmp_path / "modules.json").write_text(json.dumps([module]))
+    for path in (tmp_path, folder):
+        for load in (load_static, load_vectors):
+            table = load(path)
+            assert table.index_to_key == words
+            assert table.vectors.tolist() == rows.tolist()
+            assert load(path, ["the"])["the"].tolist() == [2.0, 3.0]
+    (config,) = folder.glob("*tokenizer_config.json")
+    for content, message in (
+        ('{"vocab": 3}', r"does not list tokens in vocab"),
+        ("[]", r"does not list tokens in vocab"),
+        (json.dumps({"vocab": [*words, "x"]}), r"the token 'x' has the id 4, but"),
+        ("version https://git-lfs.github.com/spec/v1\n", r"this is a Git LFS pointer"),
+    ):
+        config.write_text(content)
+        with pytest.raises(VectorFileError, match=rf"{config.name}: .*{message}"):
+            load_vectors(tmp_path)

@@ -41,9 +41,11 @@ def pack_words(table: EmbeddingTable) -> PackedWords:
     """Return the words as the bytes that read back as them.
 
     Raises:
-        VectorFileError: a word has lone surrogates that do not represent a byte.
+        VectorFileError: a word has lone surrogates that do not represent a byte, or the file of
+            the vectors was changed.
         VocabularyError: a word is in two rows.
     """
+    table.check_unchanged()
     table.rows_of(())  # raises if a word is in two rows
     if isinstance(table.words, PackedWords):
         return table.words
@@ -71,8 +73,8 @@ def check_keys(table: EmbeddingTable, target: str, forbidden: str) -> None:
         forbidden: ASCII characters that no word may contain.
 
     Raises:
-        VectorFileError: a word contains a forbidden character or can't be encoded, or the table
-            has no rows or no columns.
+        VectorFileError: a word contains a forbidden character or can't be encoded, the table has
+            no rows or no columns, or the file of its vectors was changed.
         VocabularyError: a word is in two rows.
     """
     if not len(table) or not table.vector_size:
@@ -80,6 +82,7 @@ def check_keys(table: EmbeddingTable, target: str, forbidden: str) -> None:
             f"the table is {len(table):,} x {table.vector_size}, but {target} needs at least one "
             "word and one number"
         )
+    table.check_unchanged()
     table.rows_of(())  # raises if a word is in two rows
     packed = table.words if isinstance(table.words, PackedWords) else None
     text = "".join(table.words) if packed is None else ""
