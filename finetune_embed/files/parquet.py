@@ -20,6 +20,7 @@ from .thrift import Fields, read_structure
 __all__ = ["DAMAGE", "ParquetBomb", "ParquetReader", "read_parquet"]
 
 ROWS = 1 << 14  # rows read at a time
+BATCH = 1 << 24  # bytes of text that are read at a time
 PAGE_HEAD = 1 << 24  # bytes that the header of a page may take, statistics included
 _MAGIC = b"PAR1"
 _TAIL = 8  # bytes after the footer: its length and the magic number
@@ -128,7 +129,7 @@ class ParquetReader:
         Many rows can have the same text from a page or a dictionary, which holds it once.
 
         Returns:
-            The number of rows to read at a time, so that they take at most `EXPANSION_FLOOR` bytes
+            The number of rows to read at a time, so that they take at most `BATCH` bytes
             if each has a text as long as a page, and the columns of nested texts, where a row can
             have many, to be read as dictionaries.
         """
@@ -148,7 +149,7 @@ class ParquetReader:
                 claimed += max(size, width * chunk.count(_VALUES))
                 self._refuse_bomb(claimed)
                 if is_text:
-                    rows = min(rows, max(1, EXPANSION_FLOOR // max(largest, 1)))
+                    rows = min(rows, max(1, BATCH // max(largest, 1)))
             if is_text and is_encoded and column.max_repetition_level:
                 nested.append(column.path)
         return rows, nested

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from ...errors import VectorFileError
 from ...files import Source
+from .folders import JSON_SIZE
 from .sniff import MAX_SAFETENSORS_HEADER
 
 __all__ = ["DTYPES", "TensorFile", "open_tensors"]
@@ -118,6 +119,7 @@ def open_tensors(source: Source) -> TensorFile:
             where=source.name,
             remedy="fetch it again",
         )
+    source.refuse_bomb(JSON_SIZE * length)
     try:
         header = json.loads(bytes(data[8 : 8 + length]))
         metadata = header.pop("__metadata__", {})
