@@ -100,3 +100,33 @@ def test_the_command_line_prints_one_line(tmp_path, capsys):
         assert err.startswith("error: ")
         assert len(err) <= 500
         assert err[:-1].isprintable()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"epochs: " + b"[" * 10_000 + b"]" * 10_000,
+        b"epochs: 2020-99-99",
+        b"epochs: " + b"9" * 5_000,
+        b"\xff\xfe\x00",
+        b"? [a]\n: 1",
+        b"epochs: !!python/object:os.system x",
+        b"\x1b[2J",
+        b"just text",
+        None,
+    ],
+)
+def test_a_config_that_is_no_config_is_one_line(tmp_path, capsys, content):
+    path = tmp_path / "config.yaml"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    given = ["--config", str(path), "--vectors", "x", "--data", "y", "-o", str(tmp_path / "o")]
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", *given])
+    assert stopped.value.code == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"error: Invalid value for '--config': {path} ")
+    assert err[:-1].isprintable()
+    assert not (tmp_path / "o").exists()
