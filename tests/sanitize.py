@@ -17,6 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "sanitize"
 TESTS = (
+    "tests/formats/test_binary_words.py",
     "tests/formats/test_native.py",
     "tests/optim/test_bag.py",
     "tests/optim/test_kernels.py",
