@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import struct
 
 import numpy as np
@@ -93,7 +94,7 @@ def test_vectors_stay_on_disk(random_table, tmp_path):
     base = table.vectors
     while isinstance(base, np.ndarray):
         base = base.base
-    assert type(base.obj).__name__ == "mmap"
+    assert isinstance(base.obj, mmap.mmap)
     assert not table.vectors.flags.writeable
     with pytest.raises(ValueError, match="read-only"):
         table.vectors[0] = 0
@@ -174,7 +175,7 @@ def test_truncated_at_any_byte(golden, tmp_path):
     path = tmp_path / "cut"
     for cut in range(len(data)):
         path.write_bytes(data[:cut])
-        unknown = "is (text of vectors, )?not a safetensors file"  # only a length so far
+        unknown = "(a|text|not) .*safetensors file"  # only a length so far
         message = unknown if 0 < cut < 9 else r"cut: the (header|safetensors header|file is empty)"
         with pytest.raises(VectorFileError, match=message):
             load_safetensors(path)
@@ -199,7 +200,7 @@ def test_the_base_of_the_damaged_files_below_is_valid(write):
         (b'{"a":' + b"[" * 100_000, "the safetensors header is damaged"),
         (b"[" * 100_000, "this is not a safetensors file, nor any other"),
         (b"{", "the safetensors header is damaged"),
-        (b"[]", "this is not a safetensors file, nor any other known format"),
+        (b"[]", "a binary file of unknown kind, not a safetensors file"),
         (b"{\xff}", "the safetensors header is damaged"),
         ({}, "the header promises"),
         ({**SPECS, "x": 3}, "the safetensors header is damaged"),
@@ -234,8 +235,8 @@ def test_headers_that_lie(write, header, message):
     [
         (10_000, "the header claims 10,000 bytes of a file of 52, so .*, or it is damaged; fetch"),
         (100_000_000, "the header claims 100,000,000 bytes of a file of 52"),
-        (100_000_001, "this is not a safetensors file, nor any other known format"),
-        (1 << 62, "this is not a safetensors file, nor any other known format"),
+        (100_000_001, "a binary file of unknown kind, not a safetensors file"),
+        (1 << 62, "a binary file of unknown kind, not a safetensors file"),
     ],
 )
 def test_a_header_longer_than_the_file(write, length, message):
