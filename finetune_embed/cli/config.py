@@ -28,7 +28,11 @@ def _read(context: click.Context, _: click.Parameter, path: Path | None) -> None
 
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+    except OSError as error:
+        raise click.BadParameter(f"{path} can't be read: {error.strerror or error}") from error
+    except RecursionError as error:
+        raise click.BadParameter(f"{path} can't be read: it is nested too deeply") from error
+    except (ValueError, yaml.YAMLError) as error:
         raise click.BadParameter(f"{path} can't be read: {' '.join(str(error).split())}") from error
     if not isinstance(found, dict):
         raise click.BadParameter(f"{path} has no settings; one is a line such as epochs: 15")
@@ -64,6 +68,8 @@ def _as_option(option: click.Option, value: Any, path: Path) -> Any:
         return value
     if isinstance(value, (list, dict)):
         raise click.BadParameter(f"{path} sets {option.name} to {value!r}; give one value")
+    if option.is_flag and value is not None and not isinstance(value, bool):
+        raise click.BadParameter(f"{path} sets {option.name} to {value!r}; give true or false")
     return value if option.is_flag or value is None else shown(value, str)
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from ..errors import DataError, Option
 from ..files import errors_of_writing, finish_replacing, place_of, replaced_together
-from ..training.run.file_names import MARK
+from ..training.run.checkpoints import latest_checkpoint
+from ..training.run.file_names import MARK, RECORD
 from ..training.run.record import check_same
 from .report import COMPARISON, MARKDOWN, PLOT, RECIPE
 
@@ -57,6 +58,12 @@ def open_folder(
         return None, None
     folder = Path(output_dir)
     finish_replacing(folder, FILES, _remove_former)
+    if latest_checkpoint(folder) is not None or (folder / RECORD).is_file():
+        raise DataError(
+            "the folder holds a run, and a comparison needs one of its own",
+            where=folder,
+            remedy=("choose another ", Option("output_dir")),
+        )
     present = [name for name in FILES if os.path.lexists(folder / name)]
     before = _settings_of(folder) if present else None
     if present and before is None:

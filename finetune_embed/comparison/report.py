@@ -193,8 +193,8 @@ class Comparison:
     def _notes(self) -> list[str]:
         count = len(self.seeds)
         notes = [
-            f"means over {count} seeds; each learning rate is the best on validation of those "
-            f"tried with seed {self.search_seed}",
+            f"means over {count} seed{'s' * (count != 1)}; each learning rate is the best on "
+            f"validation of those tried with seed {self.search_seed}",
             *self.data_notes,
         ]
         if len(alike := self.as_good()) > 1:
@@ -248,7 +248,8 @@ class Comparison:
             )
         axes.set_xlabel("median movement of the rows that moved, % of their length")
         axes.set_ylabel(f"test {self.metric.replace('_', ' ')}, %")
-        axes.set_title(f"{len(self.seeds)} seeds; bars: 95 % over seeds and test texts")
+        seeds = f"{len(self.seeds)} seed{'s' * (len(self.seeds) != 1)}"
+        axes.set_title(f"{seeds}; bars: 95 % over seeds and test texts")
         axes.grid(alpha=0.3)
         axes.legend(fontsize="small")
         kind = Path(path).suffix.lstrip(".") or "png"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 import numpy as np
@@ -28,13 +29,19 @@ def drift(
             the bands are of row numbers, since files are often sorted by frequency.
 
     Raises:
-        VocabularyError: the tables differ in dimension, or the tuned one lacks words of the base.
+        VocabularyError: the tables differ in dimension or are swapped, or the tuned one lacks words
+            of the base.
     """
     if base.vector_size != tuned.vector_size:
         raise VocabularyError(
             f"the base table has {base.vector_size} dimensions, the tuned one {tuned.vector_size}",
             value=tuned.vector_size,
             remedy="compare a table with the one that was tuned from it",
+        )
+    if _is_tuned_from(base, tuned):
+        raise VocabularyError(
+            "the two tables are swapped: the first one was tuned from the second",
+            remedy=Either("call drift(base, tuned)", "write finetune-embed drift BASE TUNED"),
         )
     starts, ends = _matching_rows(base, tuned)
     movement = Movement(np.zeros(len(base)), np.ones(len(base)), np.zeros(len(base), bool))
@@ -57,6 +64,23 @@ def drift(
         len(tuned) - len(base),
         bands,
         "row" if counts is None else "frequency",
+    )
+
+
+def _is_tuned_from(tuned: EmbeddingTable, base: EmbeddingTable) -> bool:
+    """Return whether the metadata of a table say that it was tuned from another."""
+    after, before = tuned.metadata, base.metadata
+    if "strategy" not in after or not before:
+        return False
+    if "strategy" in before:  # its metadata are the last of those that came before
+        try:
+            history = json.loads(after.get("history", "[]"))
+        except ValueError:
+            return False
+        own = {name: value for name, value in before.items() if name != "history"}
+        return isinstance(history, list) and own in history
+    return (
+        bool(before.get("source_sha256")) and after.get("source_sha256") == before["source_sha256"]
     )
 
 

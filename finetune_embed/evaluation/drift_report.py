@@ -136,7 +136,8 @@ class Drift:
         rows = len(self.base)
         lines = [
             f"{self.rows_moved:,} of {rows:,} rows moved ({self.rows_moved / max(rows, 1):.2%}), "
-            f"{rows - self.rows_moved:,} are bit-identical; {self.new_rows:,} new rows",
+            f"{rows - self.rows_moved:,} are bit-identical; {self.new_rows:,} new "
+            f"row{'s' * (self.new_rows != 1)}",
         ]
         if self.rows_moved:
             lines.append(

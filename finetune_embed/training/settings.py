@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
-from ..errors import DataError, Option, StrategyError
+from ..errors import DataError, Either, Option, StrategyError
 from .ranges import Check, Choice, Flag, Number, WholeNumber
 
 if TYPE_CHECKING:
@@ -231,11 +231,15 @@ class Settings:
         """
         for one in fields(self):
             value, check = getattr(self, one.name), one.metadata["check"]
+            if isinstance(value, int) and abs(value) >= 1 << 63:
+                raise one.metadata["error"](
+                    "is too large: a whole number has 64 bits", option=one.name, value=value
+                )
             optional = value is None and one.default is None
             if check is not None and not optional and not check.allows(value):
                 article = "a " if isinstance(check, (Number, WholeNumber)) else ""
-                none = ", or None" if one.default is None else ""
-                what = f"must be {article}{check.range}{none}"
+                none = Either(", or None", "") if one.default is None else ""
+                what = (f"must be {article}{check.range}", none)
                 raise one.metadata["error"](what, option=one.name, value=value)
         if self.resume and self.output_dir is None:
             raise DataError(

@@ -143,7 +143,10 @@ def check_start(start: object, argument: Argument = OOV) -> None:
             where=argument.where,
             option=argument.option,
             value=start,
-            remedy="choose 'normal', 'mean', 'zeros', 'subwords' or a function of the word",
+            remedy=(
+                "choose 'normal', 'mean', 'zeros' or 'subwords'",
+                Either(", or pass a function of the word", ""),
+            ),
         )
 
 

@@ -166,3 +166,42 @@ def test_evaluating_one_of_several_splits(finished, command, tmp_path):
     assert command("evaluate", finished, "--data", tmp_path / "both" / "validation.csv") == ""
     split = Dataset.from_csv(str(tmp_path / "both" / "validation.csv"))
     assert fe.load(finished).evaluate(split).examples == 20
+
+
+@follows("training/run/folder.py", "needs one of its own")
+@follows("comparison/folder.py", "needs one of its own")
+def test_a_run_and_a_comparison_in_one_folder(finished, inputs, tmp_path):
+    few = {"seeds": 1, "budget": 1, **SETTINGS}
+
+    def compare(folder: Path, **more: Any) -> Any:
+        return fe.compare(["FullTune"], *inputs, output_dir=folder, **few, **more)
+
+    before = {path.name: path.read_bytes() for path in finished.iterdir()}
+    for more in ({}, {"overwrite": True}, {"resume": True}):
+        message = message_of(DataError, lambda more=more: compare(finished, **more))
+        assert message.endswith("; choose another output_dir")
+    assert {path.name: path.read_bytes() for path in finished.iterdir()} == before
+    assert compare(tmp_path / "which")
+    for more in ({}, {"overwrite": True}, {"resume": True}):
+        message = message_of(
+            DataError,
+            lambda more=more: fe.finetune(
+                *inputs, output_dir=tmp_path / "which", **SETTINGS, **more
+            ),
+        )
+        assert message.endswith("; choose another output_dir")
+    assert fe.finetune(*inputs, output_dir=tmp_path / "another", **SETTINGS)
+
+
+@follows("evaluation/drift.py", "are swapped")
+def test_drift_of_swapped_tables(finished, inputs, command, tmp_path):
+    base, tuned = fe.load_vectors(inputs[0]), fe.load_vectors(finished)
+    message = message_of(fe.VocabularyError, lambda: fe.drift(tuned, base))
+    assert message.endswith("; call drift(base, tuned)")
+    assert fe.drift(base, tuned).rows_moved
+    message = command("drift", finished, inputs[0])
+    assert message.endswith("; write finetune-embed drift BASE TUNED\n")
+    assert command("drift", inputs[0], finished) == ""
+    fe.finetune(finished, inputs[1], output_dir=tmp_path / "more", **SETTINGS)
+    assert "are swapped" in command("drift", tmp_path / "more", finished)
+    assert command("drift", finished, tmp_path / "more") == ""

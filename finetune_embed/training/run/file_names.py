@@ -6,6 +6,7 @@ from ...formats.common.run_folder import CONFIG, RECORD, RUN_TABLE, STATE
 
 __all__ = [
     "CHECKPOINT_FILES",
+    "COMPARISON_FILES",
     "CONFIG",
     "FILES",
     "HISTORY",
@@ -33,5 +34,7 @@ CHECKPOINT_FILES = (
     "best.safetensors",
     "optimizer.safetensors",
 )
+#: Files that a folder of a comparison has from its first run.
+COMPARISON_FILES = ("settings.json", "trials.jsonl")
 #: The first key of a run's config.yaml; its value is the version of the library.
 MARK = "finetune_embed"

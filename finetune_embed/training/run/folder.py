@@ -10,7 +10,7 @@ from typing import Literal
 from ...errors import DataError, Option
 from ...files import finish_replacing, remove_partial_files, replaced_together, settle
 from .checkpoints import latest_checkpoint, remove_checkpoints
-from .file_names import CONFIG, FILES, MARK, METRICS
+from .file_names import COMPARISON_FILES, CONFIG, FILES, MARK, METRICS
 
 __all__ = ["check_folder", "new_run", "settle_run", "state_of", "tidy_folder"]
 
@@ -61,6 +61,12 @@ def check_folder(folder: Path, resume: bool, overwrite: bool) -> State:
             remedy="choose one of the two",
         )
     state = state_of(folder)
+    if all((folder / name).is_file() for name in COMPARISON_FILES):
+        raise DataError(
+            "the folder holds a comparison, and a run needs one of its own",
+            where=folder,
+            remedy=("choose another ", Option("output_dir")),
+        )
     if state == "finished" and not (resume or overwrite):
         raise DataError(
             "the folder holds a finished run",

@@ -28,6 +28,8 @@ def warnings_of(
 ) -> list[str]:
     """Return the warnings about a run: low coverage, a table that did not change."""
     warnings = []
+    epochs, steps = progress.epoch, progress.step
+    ran = f"{epochs} epoch{'s' * (epochs != 1)} ({steps:,} step{'s' * (steps != 1)})"
     if coverage.tokens_found < LOW_COVERAGE * coverage.tokens:
         share = coverage.tokens_found / coverage.tokens
         warnings.append(
@@ -36,13 +38,12 @@ def warnings_of(
         )
     if strategy.tunes and progress.reached and not progress.opened:
         warnings.append(
-            f"in {progress.epoch} epochs ({progress.step:,} steps) no row that {strategy} lets "
+            f"in {ran} no row that {strategy} lets "
             "train was in a batch while the table was open; the table is unchanged"
         )
     elif strategy.tunes and not progress.opened:
         warnings.append(
-            f"the table was never open at a rate above 0 in {progress.epoch} epochs "
-            f"({progress.step:,} steps) of {strategy}; it is unchanged"
+            f"the table was never open at a rate above 0 in {ran} of {strategy}; it is unchanged"
         )
     elif strategy.tunes and coverage.types_found and not moved.rows_moved:
         warnings.append(
