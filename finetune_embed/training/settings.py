@@ -231,7 +231,7 @@ class Settings:
         """
         for one in fields(self):
             value, check = getattr(self, one.name), one.metadata["check"]
-            if isinstance(value, int) and abs(value) >= 1 << 63:
+            if isinstance(value, int) and value >= 1 << 63:
                 raise one.metadata["error"](
                     "is too large: a whole number has 64 bits", option=one.name, value=value
                 )
