@@ -15,7 +15,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Every package but torch is checked against its hash.
+LOCKED := $(PIP) --no-deps --require-hashes --requirement
 # Tests run in one process per core, each with one thread.
 WORKERS ?= $(shell getconf _NPROCESSORS_ONLN)
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
@@ -27,13 +29,15 @@ $(BIN)/python:
 		{ echo "Python 3.11 or newer is needed; choose one: make PYTHON=python3.12 ..." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/installed: $(BIN)/python pyproject.toml constraints.txt $(shell find finetune_embed -name '*.[ch]')
-	$(PIP) --editable .
+$(VENV)/installed: $(BIN)/python pyproject.toml requirements.txt constraints.txt $(shell find finetune_embed -name '*.[ch]')
+	$(LOCKED) requirements.txt
+	$(PIP) --requirement constraints.txt
+	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/installed-dev: $(VENV)/installed tests/fastai.txt
-	$(PIP) --editable '.[dev]'
-	$(PIP) --no-deps --requirement tests/fastai.txt
+$(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt tests/fastai.txt
+	$(LOCKED) requirements-dev.txt
+	$(LOCKED) tests/fastai.txt
 	@touch $@
 
 quickstart: $(VENV)/installed
@@ -54,13 +58,12 @@ sanitize: $(VENV)/installed-dev
 	$(BIN)/python tests/sanitize.py
 
 fuzz: $(VENV)/installed-dev
-	$(PIP) --editable '.[dev,fuzz]'
 	$(BIN)/python tests/fuzz/run.py --seconds $(or $(FUZZ_SECONDS),30)
 
 # The dependencies are those of .venv, which the environment of the wheel sees; the package is not.
 dist: $(VENV)/installed-dev
 	rm -rf dist build/wheel
-	$(BIN)/python -m build --outdir dist
+	$(BIN)/python -m build --no-isolation --outdir dist
 	$(BIN)/python -m venv build/wheel
 	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
 		> $$(build/wheel/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/dependencies.pth

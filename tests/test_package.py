@@ -8,6 +8,7 @@ import pickle
 import re
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from finetune_embed.errors import MissingPackageError, missing_extra
 from finetune_embed.formats.common import kernels
 
 ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "finetune_embed"
 
 
 @pytest.mark.slow
@@ -65,6 +67,27 @@ def test_the_wheel(tmp_path: Path) -> None:
     assert not any(name.endswith((".c", ".h")) for name in sizes)
 
 
+@pytest.mark.slow
+def test_the_sdist_has_the_c_sources(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "build",
+        "--sdist",
+        "--no-isolation",
+        "--outdir",
+        str(tmp_path),
+    ]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (sdist,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    sources = {path.relative_to(ROOT).as_posix() for path in PACKAGE.rglob("*.[ch]")}
+    assert len(sources) == 4
+    assert sources <= names
+    assert {"SECURITY.md", "constraints.txt", "requirements.txt", "requirements-dev.txt"} <= names
+
+
 def test_one_version() -> None:
     with open(ROOT / "pyproject.toml", "rb") as file:
         assert tomllib.load(file)["project"]["version"] == fe.__version__
@@ -83,12 +106,26 @@ def normal(requirement: str) -> str:
 EXTRAS = project()["optional-dependencies"]
 
 
-def test_constraints_pin_every_dependency() -> None:
+def locked(*names: str) -> dict[str, list[str]]:
+    """Return the hashes of each package of lists of requirements."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        for block in re.split(r"(?m)^(?=\w)", (ROOT / name).read_text())[1:]:
+            found[normal(block)] = re.findall(r"--hash=sha256:([0-9a-f]{64})", block)
+    return found
+
+
+def test_every_package_but_torch_is_pinned_with_hashes() -> None:
+    runtime, every = locked("requirements.txt"), locked("requirements.txt", "requirements-dev.txt")
+    every |= locked("tests/fastai.txt")
+    required = {normal(one) for one in project()["dependencies"]}
+    assert required - {"torch"} <= set(runtime)
     wanted = {normal(one) for one in chain(project()["dependencies"], *EXTRAS.values())}
+    assert wanted - {"finetune_embed", "torch"} <= set(every)
+    assert all(every.values())
+    assert {"pytest", "hypothesis"}.isdisjoint(runtime)
     lines = (ROOT / "constraints.txt").read_text().splitlines()
-    pinned = {normal(line) for line in lines if not line.startswith("#")}
-    assert wanted - {"finetune_embed"} <= pinned
-    assert "torch==2.13.0" in lines
+    assert [line for line in lines if not line.startswith("#")] == ["torch==2.13.0"]
 
 
 def test_few_packages_are_required() -> None:
