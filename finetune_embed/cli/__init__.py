@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import io
 import os
@@ -15,6 +16,9 @@ __all__ = ["main"]
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 when done, 2 on bad input, 130 when interrupted.
 
+    An error is one line on standard error; with `--json` it is also a document with the key
+    `error` on standard output.
+
     Args:
         arguments: the arguments after the program's name; those of the process when left out, and
             the process then ends with the command.
@@ -23,11 +27,39 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _run(list(arguments))
     # Nearly all objects live until the command ends, and few are in cycles. Looking for garbage
     # among all of torch's objects would take a tenth of a short run.
-    gc.set_threshold(200_000, 30, 30)
     try:
+        gc.set_threshold(200_000, 30, 30)
+        _open_streams()
         _run(sys.argv[1:])
+    except KeyboardInterrupt:  # while modules were imported
+        _fail("interrupted", 130)
     finally:
         gc.freeze()
+
+
+class _ClosedStream(io.TextIOBase):
+    """Standard output that was closed before the command began: what is printed is not lost."""
+
+    def write(self, text: str, /) -> int:
+        """Raise an error.
+
+        Raises:
+            OSError: always.
+        """
+        raise OSError("standard output is closed; redirect it to a file or /dev/null")
+
+
+def _open_streams() -> None:
+    """Let no file that is opened later take the place of a closed standard stream."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # which takes the lowest free number
+    if sys.stdout is None:
+        sys.stdout = _ClosedStream()
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
 
 
 def _run(words: list[str]) -> NoReturn:
@@ -38,6 +70,7 @@ def _run(words: list[str]) -> NoReturn:
     from .output import CommandLineForm
 
     command = app.commands.get(words[0]) if words else None
+    as_json = "--json" in words
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(
@@ -51,22 +84,30 @@ def _run(words: list[str]) -> NoReturn:
     except click.ClickException as error:
         where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
         hint = f"; see {where} --help" if where else ""
-        _fail(error.format_message().replace("\n", " ").rstrip(".") + hint)
+        _fail(error.format_message().replace("\n", " ").rstrip(".") + hint, as_json=as_json)
     except (click.Abort, KeyboardInterrupt):
         goes_on = command is not None and any(p.name == "resume" for p in command.params)
-        _fail("interrupted" + "; continue the run with --resume" * goes_on, 130)
+        _fail("interrupted" + "; continue the run with --resume" * goes_on, 130, as_json=as_json)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except FinetuneEmbedError as error:
-        _fail(error.render(CommandLineForm(command)))
+        _fail(error.render(CommandLineForm(command)), as_json=as_json)
     except OSError as error:
-        _fail(str(error))
+        _fail(str(error), as_json=as_json)
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _fail(message: str, code: int = 2) -> NoReturn:
+def _fail(message: str, code: int = 2, as_json: bool = False) -> NoReturn:
+    import json
+
     from ..errors import one_line
 
-    print(f"error: {one_line(message)}", file=sys.stderr)
+    message = one_line(message)
+    with contextlib.suppress(OSError):  # there may be nowhere to print it
+        if as_json:
+            print(json.dumps({"error": message}, indent=2), flush=True)
+    with contextlib.suppress(OSError):
+        after = "\n" if code == 130 and sys.stderr.isatty() else ""  # the ^C of a terminal
+        print(f"{after}error: {message}", file=sys.stderr, flush=True)
     sys.exit(code)

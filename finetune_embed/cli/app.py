@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from .compare import compare
@@ -60,6 +62,17 @@ class Commands(click.Group):
                     + ("separate its values with commas" if several else "give it one value")
                 )
         return name, command, words
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command. The caller says that it was interrupted; click prints an empty line.
+
+        Raises:
+            click.Abort: it was interrupted.
+        """
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise click.Abort from None
 
 
 @click.group(

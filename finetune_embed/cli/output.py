@@ -95,7 +95,8 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
         table.add_column(column, justify="right" if position else "left", no_wrap=True)
     for row in rows:
         table.add_row(*row)
-    Console(highlight=False, markup=False, emoji=False).print(table)
+    # As wide as its content: a narrow terminal may wrap lines, but no value is cut.
+    Console(width=10_000, highlight=False, markup=False, emoji=False).print(table)
 
 
 def vector_file(path: Path) -> Path | str:
