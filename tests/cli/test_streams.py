@@ -82,6 +82,7 @@ WRONG = {
     "compare": ["--vectors", "no.txt", "--data", "no.csv", "--strategy", "L2SP", "-o", "out"],
     "convert": ["no.txt", "out.txt"],
     "drift": ["no.txt", "no.txt"],
+    "evaluate": ["no", "--data", "no.csv"],
     "inspect": ["no.txt"],
     "neighbors": ["no.txt", "a"],
     "predict": ["no", "a text"],
