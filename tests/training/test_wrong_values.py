@@ -304,3 +304,16 @@ def test_an_id_that_is_too_large_takes_no_memory(finished, tmp_path, number, whe
     path.write_text(json.dumps(document))
     with pytest.raises(fe.VocabularyError, match=r"tokenizer: '(a1|<x>)' has the id .*, not one b"):
         fe.Vocabulary.load(path)
+
+
+def test_a_record_with_ignored_labels_is_read(tmp_path):
+    data = {
+        name: part.add_column("one", [row[0] for row in part["label"]])
+        for name, part in DATA.items()
+    }
+    table = fe.EmbeddingTable(WORDS, np.eye(len(WORDS), dtype=np.float32))
+    given = {"label": "one", "ignore_label": "none", "epochs": 1, "output_dir": tmp_path / "run"}
+    run = fe.finetune(table, data, **given)
+    record = json.loads((tmp_path / "run" / "record.json").read_text())
+    assert record["ignored"] == ["none"]
+    assert fe.load(tmp_path / "run").record == run.record

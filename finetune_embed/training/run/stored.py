@@ -182,7 +182,7 @@ RECORD_SHAPE: Shape = {
     "labels": [is_label],
     "custom_head": is_flag,
     "processes": is_count,
-    str: is_plain,
+    str: (is_plain, [is_plain], {str: is_plain}),
 }
 METRICS_SHAPE: Shape = {
     "validation": {"loss": is_number, str: is_number},
