@@ -23,7 +23,9 @@ vectors_option = click.option(
     help="Vector file of any format, folder of a model or a run, or - for standard input.",
 )
 data_option = click.option(
-    "--data", required=True, help="CSV, TSV, JSON, JSONL or Parquet file, folder, or Hub name."
+    "--data",
+    required=True,
+    help="CSV, TSV, JSON, JSONL, Parquet, Arrow or .xlsx file, folder, or Hub name.",
 )
 
 

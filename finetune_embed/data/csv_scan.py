@@ -74,7 +74,10 @@ class Scan:
         kind = raw[marks]
         ends = np.flatnonzero(kind == NEWLINE)  # of lines, among the marks
         is_delimiter = kind == self._delimiter
-        fields = 1 + np.diff(np.cumsum(is_delimiter)[ends], prepend=0)  # of lines
+        if has_quotes:
+            fields = 1 + np.diff(np.cumsum(is_delimiter)[ends], prepend=0)  # of lines
+        else:  # all marks before the end of a line are delimiters
+            fields = np.diff(ends, prepend=-1)
         fits = (fields == self._columns) | self._are_empty(raw, marks[ends], fields - 1)
         if is_cut and fields[-1] < self._columns and not fits[-1]:
             self.cut, fits[-1] = self._line + len(ends) - 1, True

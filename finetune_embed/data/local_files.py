@@ -140,12 +140,21 @@ def _naming(path: Path) -> Iterator[None]:
         raise unreadable(path, error) from error
 
 
-def _part(path: Path, delimiter: str | None, encoding: str | None) -> FilePart:
-    """Return a file and, for CSV and TSV, how it is written."""
+def _part(
+    path: Path, delimiter: str | None, encoding: str | None, *, check_all: bool = True
+) -> FilePart:
+    """Return a file and, for CSV and TSV, how it is written; see `layout_of`."""
     kind = kind_of(path)
     if kind not in SEPARATORS:
         return FilePart(path)
-    layout = layout_of(lambda: blocks_of(path), path, SEPARATORS[kind], delimiter, encoding)
+    layout = layout_of(
+        lambda: blocks_of(path),
+        path,
+        SEPARATORS[kind],
+        delimiter,
+        encoding,
+        check_all=check_all,
+    )
     return FilePart(path, layout=layout, notes=layout.notes)
 
 
@@ -158,14 +167,22 @@ def _features(paths: list[Path]) -> dict[str, Any]:
 
 
 def _read(path: Path, delimiter: str | None, encoding: str | None) -> tuple[pl.DataFrame, FilePart]:
-    part, kind = _part(path, delimiter, encoding), kind_of(path)
+    import polars as pl
+
+    part, kind = _part(path, delimiter, encoding, check_all=False), kind_of(path)
     if kind in ARROW:
         frame = read_arrow(path)
     elif kind == EXCEL:
         frame, rows, notes = read_excel(path)
         part = part._replace(rows=rows, notes=notes)
     elif part.layout is not None:
-        frame = _read_csv(path, part.layout)
+        try:
+            frame = _read_csv(path, part.layout)
+        except pl.exceptions.PolarsError:
+            part = _part(path, delimiter, encoding)  # which finds the line
+            raise
+        if frame.width and frame[:, -1].null_count():  # of a missing value, or of a short row
+            part = _part(path, delimiter, encoding)
     else:
         frame = _read_json(path)
     return frame, part._replace(examples=len(frame))
@@ -183,6 +200,8 @@ def _parse_csv(source: BinaryIO | bytes, layout: CsvLayout) -> pl.DataFrame:
 
     quote = '"' if layout.is_quoted else None
     frame = pl.read_csv(source, separator=layout.delimiter, quote_char=quote, infer_schema=False)
+    if not all(frame.null_count().row(0)):
+        return frame
     return frame.filter(~pl.all_horizontal(pl.all().is_null()))  # polars reads blank lines
 
 

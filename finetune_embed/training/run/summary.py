@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -80,7 +81,8 @@ def metadata_of(
 def _public_name(data: str) -> str:
     """Return the name of a data set without its folders on this machine."""
     path = Path(data)
-    return path.resolve().name if path.exists() else data
+    name = path.resolve().name if os.path.exists(path) else data
+    return name.encode("utf-8", "backslashreplace").decode()  # of paths that are not UTF-8
 
 
 def words_of(
