@@ -345,13 +345,16 @@ def alone(
         def training_step(self, batch: dict[str, torch.Tensor], _: int) -> torch.Tensor:
             return model(**batch)["loss"]
 
-        def validation_step(self, batch: dict[str, torch.Tensor], _: int) -> None:
+        def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
             self.log("val_loss", model(**batch)["loss"], batch_size=4)
 
         def configure_optimizers(self) -> torch.optim.Optimizer:
             return fe.RowAdamW(strategy.param_groups(self, model.embedding, lr=0.05))
 
-    loaders = [torch.utils.data.DataLoader(part, batch_size=None) for part in (TRAIN, HELD_OUT)]
+    loader, held_out = (
+        torch.utils.data.DataLoader(part, batch_size=None) for part in (TRAIN, HELD_OUT)
+    )
+    loaders = loader, [held_out] * options.pop("sets", 1)
     callbacks = [callback, *options.pop("callbacks", ())]
     trainer = Trainer(**QUIET | {"max_epochs": 6} | options, callbacks=callbacks)
     trainer.fit(Module(), *loaders, ckpt_path=path, weights_only=False)
@@ -392,6 +395,15 @@ def test_a_second_fit_with_the_same_callback_starts_anew():
     for _ in range(2):
         model = alone(strategy, callback=callback, max_epochs=4)
         assert model.seen == [0.0] * 6 + [1.0] * 6
+
+
+@pytest.mark.parametrize("sets", [1, 2, 3])
+def test_a_plateau_of_one_of_several_sets_of_lightning(sets):
+    metric = "loss" if sets == 1 else f"loss/dataloader_idx_{sets - 1}"
+    strategy = fe.UnfreezeOnPlateau(metric=metric, min_delta=10.0)
+    assert fe.Strategy.parse(str(strategy)) == strategy
+    model = alone(strategy, sets=sets, val_check_interval=2)
+    assert model.seen == [0.0] * 6 + [1.0] * 12
 
 
 @pytest.mark.parametrize("options", [{"check_val_every_n_epoch": 7}, {"limit_val_batches": 0}])
