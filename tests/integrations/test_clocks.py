@@ -122,6 +122,26 @@ def test_head_first_counts_one_record_an_epoch_of_transformers(how, tmp_path):
 
 
 @pytest.mark.parametrize("how", ["every step", "before the start", "every step and before"])
+@pytest.mark.parametrize("strategy", [fe.UnfreezeOnPlateau(), fe.HeadFirst(patience=1)], ids=str)
+def test_the_last_record_of_an_epoch_counts(strategy, how, tmp_path, monkeypatch):
+    """At the ends of epochs the loss falls until the third; in between, it is high or low."""
+    ends = [1.0, 0.9, 0.8, 0.8, 0.7, 0.7]
+    losses = [loss for end in ends for loss in ((5.0, 0.1, end) if "step" in how else (end,))]
+    losses[:0] = [0.2] if "before" in how else []
+    original = Watched.forward
+
+    def forward(self: Watched, ids: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
+        given = original(self, ids, labels)
+        return given if self.training else given | {"loss": torch.tensor(losses.pop(0))}
+
+    monkeypatch.setattr(Watched, "forward", forward)
+    model = hugging(strategy, tmp_path, **EVALUATIONS[how])
+    assert losses == []
+    share = 0.1 if isinstance(strategy, fe.HeadFirst) else 1.0
+    assert model.seen == [0.0] * 12 + [share] * 6
+
+
+@pytest.mark.parametrize("how", ["every step", "before the start", "every step and before"])
 def test_a_plateau_in_data_without_a_length(how, tmp_path):
     strategy, opens = PLATEAUS[0]
     options = {**EVALUATIONS[how], "max_steps": 18}
