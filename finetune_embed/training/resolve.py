@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from types import NoneType, UnionType
+from types import NoneType
 from typing import Any
 
 import torch
@@ -93,9 +92,8 @@ def _strategy(strategy: Any) -> Strategy:
     if isinstance(strategy, str):
         return Strategy.parse(strategy)
     if strategy is not None and not isinstance(strategy, Strategy):
-        is_class = inspect.isclass(strategy) or isinstance(strategy, UnionType)
         raise StrategyError(
-            "is a class, not a Strategy" if is_class else "is not a Strategy",
+            "is not a Strategy",
             option="strategy",
             value=strategy,
             remedy="pass one, such as fe.FullTune()",
