@@ -52,7 +52,8 @@ def resolve(settings: Settings) -> Settings:
     settings.check()
     for name, (kind, types) in _KINDS.items():
         value = getattr(settings, name)
-        if not isinstance(value, types) or (name == "text" and not len(value)):
+        columns = value if name == "text" and isinstance(value, tuple) else ("",)
+        if not isinstance(value, types) or not _are_names(columns):
             raise DataError(f"must be {kind}", option=name, value=value)
     if settings.embedding is not None and not isinstance(settings.head, nn.Module):
         head = settings.head if isinstance(settings.head, str) else name_of(settings.head)
@@ -81,6 +82,11 @@ def resolve(settings: Settings) -> Settings:
     if settings.vocab is None:
         return resolved
     return replace(resolved, vocab=_with_specials(settings.vocab, resolved))
+
+
+def _are_names(columns: tuple[Any, ...]) -> bool:
+    """Return whether there are columns, all of them named by a string."""
+    return bool(columns) and all(isinstance(name, str) for name in columns)
 
 
 def _strategy(strategy: Any) -> Strategy:
