@@ -205,3 +205,13 @@ def test_drift_of_swapped_tables(finished, inputs, command, tmp_path):
     fe.finetune(finished, inputs[1], output_dir=tmp_path / "more", **SETTINGS)
     assert "are swapped" in command("drift", tmp_path / "more", finished)
     assert command("drift", finished, tmp_path / "more") == ""
+
+
+@follows("vocabulary/start_values.py", "or pass a function of the word")
+def test_start_values_that_are_none(inputs, command, tmp_path):
+    message = message_of(fe.VocabularyError, lambda: fe.finetune(*inputs, oov="no", **SETTINGS))
+    assert message.endswith("'zeros' or 'subwords', or pass a function of the word")
+    assert fe.finetune(*inputs, oov=lambda word: [0.0] * 3, **SETTINGS)
+    given = ("train", "--vectors", inputs[0], "--data", inputs[1], "-o", tmp_path / "o", "--quiet")
+    assert command(*given, "--oov", "no").endswith("'mean', 'zeros' or 'subwords'\n")
+    assert command(*given, "--oov", "zeros", "--epochs", 1) == ""
