@@ -487,7 +487,7 @@ def test_headers_that_lie(case, inside, write, tmp_path):
         with zipfile.ZipFile(path, "w", kind) as archive:
             archive.writestr("vectors.npy", data)
             archive.writestr("words.npy", npy(np.array(ABC)))
-        message = f"{message}|no array can be the vectors|holds 1 vectors, but"
+        message = f"{message}|no array can be the vectors|holds 1 vectors, but|is cut short"
     source = io.BytesIO(data) if inside == "a stream" else path
     count = 4 if case == "a shape that lies" else 2 if case == "fewer rows" else 3
     words = None if "archive" in inside else ["a", "b", "c", "d"][:count]
@@ -545,7 +545,7 @@ def test_a_bomb_is_refused_before_it_expands(tmp_path):
             for _ in range(128):
                 member.write(bytes(1_000_000))
         archive.writestr("words.npy", npy(np.array(ABC)))
-    message = r"\d+,\d+ compressed bytes claim to expand to 128,000,\d+, more than 200 to 1"
+    message = r"takes 128,000,000 bytes or more, but is compressed to so few that only"
     with pytest.raises(VectorFileError, match=message):
         load_numpy(tmp_path / "x.npz")
 
@@ -562,7 +562,7 @@ def test_packed_words_that_are_a_bomb(tmp_path):
     offsets = np.array([0, 70_000_000])
     packed = {"words_utf8": np.zeros(70_000_000, np.uint8), "words_offsets": offsets}
     np.savez_compressed(tmp_path / "x.npz", vectors=SMALL[:1], **packed)
-    message = r"words_utf8.npy: [\d,]+ compressed bytes claim to expand to 70,000,128, more than"
+    message = r"words_utf8.npy: .* takes 70,000,000 bytes or more, but is compressed to so few"
     with pytest.raises(VectorFileError, match=message):
         load_numpy(tmp_path / "x.npz")
 

@@ -97,7 +97,8 @@ class StoredArray:
         count = math.prod(self.shape)
         if count * self.dtype.itemsize > stored:
             raise self._wrong_length(stored)
-        self.check_size(count * (WORD if self.dtype.kind in "US" else max(4, self.dtype.itemsize)))
+        least = WORD if self.dtype.kind in "US" else 4 * self.is_matrix
+        self.check_size(count * max(least, 0 if self.is_words else self.dtype.itemsize))
 
     def check_size(self, expanded: int) -> None:
         """Check the bytes that the array takes in memory.
