@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
-from ..data.file_kinds import SUFFIXES, kind_of
+from ..data.reading.file_kinds import SUFFIXES, kind_of
 from ..errors import DataError
 from .options import Names, layout_options
 from .output import as_json_option, print_json

@@ -28,11 +28,11 @@ from .labels import (
     numbers_of_lists,
     without_ignored,
 )
-from .local_dataset import LocalDataset
 from .missing import MISSING, Missing, without_missing
 from .one_split import open_one_split
+from .reading.local_dataset import LocalDataset
+from .reading.splits import DataSource, Splits, open_splits
 from .similar_labels import similar_labels
-from .splits import DataSource, Splits, open_splits
 from .whole_labels import are_whole, as_whole, text_labels, with_whole_labels
 from .word_dropout import drop_words
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError, Either, Option, Text
 from ..vocabulary import column_values
-from .local_dataset import LocalDataset
+from .reading.local_dataset import LocalDataset
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .missing import without_missing
-from .splits import DataSource, Splits, open_splits
+from .reading.splits import DataSource, Splits, open_splits
 from .whole_labels import are_whole, text_labels, with_whole_labels
 
 __all__ = ["open_examples"]

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ..errors import DataError, Either, Option
 from .columns import column_of
 from .labels import Label, has_hidden_labels
-from .splits import Splits
+from .reading.splits import Splits
 
 __all__ = ["hold_out", "with_labelled_test"]
 

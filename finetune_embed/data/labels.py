@@ -17,7 +17,7 @@ import torch
 from ..errors import DataError, Either, Option, Text
 from ..vocabulary import column_values
 from .columns import column_of, invalid_examples
-from .local_dataset import LocalDataset
+from .reading.local_dataset import LocalDataset
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError, Option
-from .local_dataset import LocalDataset
-from .splits import Splits
+from .reading.local_dataset import LocalDataset
+from .reading.splits import Splits
 
 if TYPE_CHECKING:
     import polars as pl

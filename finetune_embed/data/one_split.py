@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..errors import DataError, Either
-from .splits import DataSource, Splits, open_splits
+from .reading.splits import DataSource, Splits, open_splits
 
 __all__ = ["open_one_split"]
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from .local_dataset import LocalDataset
-from .splits import Splits
+from .reading.local_dataset import LocalDataset
+from .reading.splits import Splits
 
 __all__ = ["are_whole", "as_whole", "text_labels", "with_whole_labels"]
 

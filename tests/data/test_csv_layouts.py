@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from finetune_embed import DataError
-from finetune_embed.data import csv_layout, local_files, open_splits
-from finetune_embed.data.csv_layout import layout_of
+from finetune_embed.data import open_splits
+from finetune_embed.data.reading import csv_layout, local_files
+from finetune_embed.data.reading.csv_layout import layout_of
 
 ROWS = [("a, b; c", "x"), ("größe – 5 €", "y"), ("d|e", "x"), ("f\ng", "y"), ('h "i"', "x")]
 

@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from finetune_embed import DataError
-from finetune_embed.data import Splits, distinct_classes, local_files, open_splits
+from finetune_embed.data import Splits, distinct_classes, open_splits
+from finetune_embed.data.reading import local_files
 
 ROWS = {"text": [f"text, {i}" for i in range(20)], "label": [f"l{i % 2}" for i in range(20)]}
 

@@ -286,7 +286,7 @@ def test_a_column_without_labels():
 # Splits
 
 
-@follows("data/splits.py", "there is no training split")
+@follows("data/reading/splits.py", "there is no training split")
 def test_no_training_split(table, train, csv):
     dataset = Dataset.from_dict(ROWS)
     message = (
@@ -302,7 +302,7 @@ def test_no_training_split(table, train, csv):
     train(folder, "--json")
 
 
-@follows("data/splits.py", "not a data set")
+@follows("data/reading/splits.py", "not a data set")
 def test_splits_that_are_lists():
     examples = [{"text": "a", "label": "x"}]
     message = (
@@ -315,7 +315,7 @@ def test_splits_that_are_lists():
     open_splits({"train": stream})
 
 
-@follows("data/splits.py", "a data set is a datasets.Dataset")
+@follows("data/reading/splits.py", "a data set is a datasets.Dataset")
 def test_columns_instead_of_a_data_set():
     with pytest.raises(DataError, match=r"; wrap columns: datasets\.Dataset\.from_dict\(\.\.\.\)$"):
         open_splits(list(ROWS.items()))

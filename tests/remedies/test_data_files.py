@@ -15,7 +15,7 @@ def texts(path, **options: object) -> list[str]:
     return open_splits(path, **options).train["text"]
 
 
-@follows("data/csv_layout.py", "is not one ASCII character")
+@follows("data/reading/csv_layout.py", "is not one ASCII character")
 @pytest.mark.parametrize("delimiter", ["::", "§", '"', "", "\n"])
 def test_a_delimiter_that_cannot_be_one(tmp_path, delimiter):
     (tmp_path / "a.csv").write_text("text;label\na, b;x\n")
@@ -24,7 +24,7 @@ def test_a_delimiter_that_cannot_be_one(tmp_path, delimiter):
     assert texts(tmp_path / "a.csv", delimiter=";") == texts(tmp_path / "a.csv") == ["a, b"]
 
 
-@follows("data/text_encoding.py", "is not an encoding that Python knows")
+@follows("data/reading/text_encoding.py", "is not an encoding that Python knows")
 @pytest.mark.parametrize("encoding", ["cp125", "base64", "x\0", "été"])
 def test_an_encoding_that_does_not_exist(tmp_path, encoding):
     (tmp_path / "a.csv").write_bytes(ROWS.encode("cp1252"))
@@ -33,7 +33,7 @@ def test_an_encoding_that_does_not_exist(tmp_path, encoding):
     assert texts(tmp_path / "a.csv", encoding="cp1252") == ["grüße", "naïve tree"]
 
 
-@follows("data/text_encoding.py", "is not the encoding of this line")
+@follows("data/reading/text_encoding.py", "is not the encoding of this line")
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "utf-16"])
 def test_an_encoding_that_is_not_that_of_the_file(tmp_path, encoding):
     (tmp_path / "a.csv").write_bytes(ROWS.encode("cp1252"))
@@ -44,7 +44,7 @@ def test_an_encoding_that_is_not_that_of_the_file(tmp_path, encoding):
     assert texts(tmp_path / "a.csv") == ["grüße", "naïve tree"]
 
 
-@follows("data/text_encoding.py", "contradicts the byte order mark")
+@follows("data/reading/text_encoding.py", "contradicts the byte order mark")
 @pytest.mark.parametrize(("stated", "given"), [("utf-8-sig", "cp1252"), ("utf-16", "utf-8")])
 def test_an_encoding_that_contradicts_the_file(tmp_path, stated, given):
     (tmp_path / "a.csv").write_bytes(ROWS.encode(stated))
@@ -53,7 +53,7 @@ def test_an_encoding_that_contradicts_the_file(tmp_path, stated, given):
     assert texts(tmp_path / "a.csv") == ["grüße", "naïve tree"]
 
 
-@follows("data/text_encoding.py", "this looks like UTF-16 without")
+@follows("data/reading/text_encoding.py", "this looks like UTF-16 without")
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
 def test_utf16_without_a_byte_order_mark(tmp_path, encoding):
     (tmp_path / "a.csv").write_bytes(ROWS.encode(encoding))
@@ -62,7 +62,7 @@ def test_utf16_without_a_byte_order_mark(tmp_path, encoding):
     assert texts(tmp_path / "a.csv", encoding=encoding) == ["grüße", "naïve tree"]
 
 
-@follows("data/text_encoding.py", "this line is not UTF-8")
+@follows("data/reading/text_encoding.py", "this line is not UTF-8")
 @pytest.mark.parametrize(
     ("words", "encoding"),
     [("хорошая книга", "cp1251"), ("素晴らしい本", "shift-jis"), ("很好的书", "gbk")],
@@ -74,7 +74,7 @@ def test_an_encoding_that_is_not_clear(tmp_path, words, encoding):
     assert texts(tmp_path / "a.csv", encoding=encoding) == [words, words]
 
 
-@follows("data/csv_scan.py", "the number of fields is {fields:,}")
+@follows("data/reading/csv_scan.py", "the number of fields is {fields:,}")
 def test_a_field_that_holds_the_delimiter(tmp_path):
     (tmp_path / "a.csv").write_text("text,label\na,x\na, b,y\n")
     with pytest.raises(DataError, match=r'a\.csv:3: .*; quote a field that .*: "a, b"$'):
@@ -83,7 +83,7 @@ def test_a_field_that_holds_the_delimiter(tmp_path):
     assert texts(tmp_path / "a.csv") == ["a", "a, b"]
 
 
-@follows("data/hub.py", "there is no such file or folder")
+@follows("data/reading/hub.py", "there is no such file or folder")
 @pytest.mark.parametrize("name", ["reveiws.csv", "reviews", "review.csv", "Reviews.tsv"])
 def test_a_name_that_is_nearly_that_of_a_file(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DataError
+from ...errors import DataError
 
 if TYPE_CHECKING:
     import polars as pl

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import DataError, Either
+from ...errors import DataError, Either
 from .file_kinds import SUFFIXES
 from .frames import as_local, is_frame
 from .hub import check_not_a_path, load_from_hub

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import DataError
+from ...errors import DataError
 from .local_dataset import LocalDataset
 
 __all__ = ["as_local", "is_frame"]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import DataError, Option
+from ...errors import DataError, Option
 
 __all__ = ["UTF8", "decoded", "encoding_of"]
 

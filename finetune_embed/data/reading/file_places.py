@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import DataError
+from ...errors import DataError
 from .csv_layout import CsvLayout
 from .file_kinds import (
     ARROW,

@@ -14,8 +14,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ..errors import DataError, FinetuneEmbedError
-from ..files.parquet import DAMAGE
+from ...errors import DataError, FinetuneEmbedError
+from ...files.parquet import DAMAGE
 from .arrow_files import arrow_blocks, features_of, read_arrow
 from .csv_layout import CsvLayout, layout_of
 from .excel import read_excel

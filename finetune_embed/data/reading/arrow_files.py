@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DataError
-from ..files import ParquetReader
+from ...errors import DataError
+from ...files import ParquetReader
 from .file_kinds import kind_of
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..errors import DataError, Option
+from ...errors import DataError, Option
 from .csv_scan import Scan
 from .text_encoding import decoded, encoding_of
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import DataError, Option
+from ...errors import DataError, Option
 
 __all__ = ["check_not_a_path", "load_from_hub"]
 

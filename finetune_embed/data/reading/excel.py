@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DataError, missing_extra
+from ...errors import DataError, missing_extra
 
 if TYPE_CHECKING:
     import polars as pl
