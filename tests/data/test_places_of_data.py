@@ -7,13 +7,14 @@ import subprocess
 import sys
 import time
 
-import huggingface_hub
+import datasets
 import polars as pl
 import pytest
 from datasets import Dataset
 
 from finetune_embed import DataError
 from finetune_embed.data import open_splits
+from finetune_embed.data.reading import hub
 
 NAMES = [
     "d[1]",
@@ -84,11 +85,11 @@ def test_a_saved_folder_is_never_a_pattern(tmp_path, monkeypatch, name):
 def no_hub(monkeypatch):
     asked = []
 
-    def dataset_info(self: object, name: str, timeout: float) -> None:
-        asked.append(name)
+    def reach(address: str) -> None:
+        asked.append(address)
         raise ConnectionError("no network")
 
-    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", dataset_info)
+    monkeypatch.setattr(hub, "_reach", reach)
     return asked
 
 
@@ -139,7 +140,7 @@ def test_a_name_that_may_be_on_the_hub_is_asked_for_once(tmp_path, monkeypatch, 
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match=r"nor a data set that the Hub returns: no network$"):
         open_splits(name)
-    assert no_hub == [name]
+    assert no_hub == [datasets.config.HF_ENDPOINT]
 
 
 HOOK = """

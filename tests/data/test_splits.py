@@ -6,7 +6,6 @@ import re
 import socket
 
 import datasets
-import huggingface_hub
 import polars as pl
 import pytest
 from datasets import Dataset, DatasetDict
@@ -16,7 +15,7 @@ from hypothesis import strategies as st
 
 from finetune_embed import DataError
 from finetune_embed.data import Splits, distinct_classes, open_splits
-from finetune_embed.data.reading import local_files
+from finetune_embed.data.reading import hub, local_files
 
 ROWS = {"text": [f"text, {i}" for i in range(20)], "label": [f"l{i % 2}" for i in range(20)]}
 
@@ -458,17 +457,14 @@ def test_texts_that_look_like_json_are_texts(tmp_path):
 def test_any_other_name_goes_to_the_hub(monkeypatch, name):
     asked = []
 
-    def dataset_info(self: object, name: str, timeout: float) -> None:
-        asked.append(name)
-
     def load_dataset(*args: object, **kwargs: object) -> DatasetDict:
         asked.append((args, kwargs))
         return DatasetDict(train=Dataset.from_dict(ROWS), test=Dataset.from_dict(ROWS))
 
-    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", dataset_info)
+    monkeypatch.setattr(hub, "_reach", asked.append)
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
     splits = open_splits(name)
-    assert asked == [name, ((name,), {"streaming": False})]
+    assert asked == [datasets.config.HF_ENDPOINT, ((name,), {"streaming": False})]
     assert splits.name == name
     assert (len(splits.train), splits.validation, len(splits.test)) == (20, None, 20)
 
@@ -480,7 +476,7 @@ def test_a_data_set_that_is_not_on_the_hub(monkeypatch, error):
     def load_dataset(name: str, **options: object) -> None:
         raise error
 
-    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", lambda *a, **k: None)
+    monkeypatch.setattr(hub, "_reach", lambda address: None)
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
     message = "^dataset='imbd' is neither a file or folder here nor .* that the Hub returns: gone$"
     with pytest.raises(DataError, match=message):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 import re
+import urllib.error
+import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -61,26 +64,18 @@ def _near(path: Path, name: str) -> str | None:
 
 
 def load_from_hub(name: str, streaming: bool) -> Mapping[str, Any]:
-    """Return a data set of the Hub, after asking once whether there is one of that name.
+    """Return a data set of the Hub, which must answer at once unless the data set is cached.
 
     Raises:
         DataError: the Hub has none, or cannot be reached, or the data set cannot be loaded.
     """
     from datasets import config, load_dataset
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import RepositoryNotFoundError
 
     cached = Path(config.HF_DATASETS_CACHE) / name.replace("/", "___")
     try:
-        if not cached.is_dir():
-            HfApi(endpoint=config.HF_ENDPOINT).dataset_info(name, timeout=_TIMEOUT)
+        if not cached.is_dir() and not config.HF_HUB_OFFLINE:
+            _reach(config.HF_ENDPOINT)  # `load_dataset` would try again and again
         loaded: Mapping[str, Any] = load_dataset(name, streaming=streaming)
-    except RepositoryNotFoundError as error:
-        raise DataError(
-            "is neither a file or folder here nor a data set on the Hub",
-            option="dataset",
-            value=name,
-        ) from error
     except Exception as error:  # of the network libraries, whatever they are
         reason = str(error).strip().split("\n")[0][:200] or type(error).__name__
         raise DataError(
@@ -89,3 +84,16 @@ def load_from_hub(name: str, streaming: bool) -> Mapping[str, Any]:
             value=name,
         ) from error
     return loaded
+
+
+def _reach(address: str) -> None:
+    """Ask a server for anything.
+
+    Raises:
+        OSError: it does not answer.
+    """
+    with (
+        contextlib.suppress(urllib.error.HTTPError),
+        urllib.request.urlopen(address, None, _TIMEOUT),
+    ):
+        pass
