@@ -94,7 +94,7 @@ def check_counts(counts: Any) -> None:
 
     Raises:
         VocabularyError: it is not a dict, a count is not a whole number of 0 or more, or the counts
-            are all different and start at 0, or are 1, 2, 3, ...
+            are all different and one is 0, or are 1, 2, 3, ... in this order
     """
     if not isinstance(counts, Mapping):
         raise VocabularyError(
@@ -111,8 +111,8 @@ def check_counts(counts: Any) -> None:
     if min(values) < 0:
         raise VocabularyError(f"a count is {min(values)}, below 0", value=min(values))
     from_zero = len(counts) > 1 and 0 in values
-    from_one = len(counts) >= LIKE_IDS and max(values) == len(counts)
-    if (from_zero or from_one) and len(set(values)) == len(counts):
+    from_one = len(counts) >= LIKE_IDS and list(values) == list(range(1, len(counts) + 1))
+    if from_one or (from_zero and len(set(values)) == len(counts)):
         raise VocabularyError(
             f"the counts of {len(counts):,} tokens are all different, and "
             f"{'one is 0' if from_zero else f'they go from 1 to {len(counts):,}'}: they are ids",

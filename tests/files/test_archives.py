@@ -81,7 +81,7 @@ PAPERS = [("LICENSE", b"Apache License\nVersion 2.0\n"), ("README.md", b"# Read 
         ("model.vec", b"2 2\n" + TEXT),
         ("w.bin", b"1 1\nking \0\0\x80?"),
         ("big.txt", b"".join(b"w%d 1.5\n" % i for i in range(9_000))),
-        ("inner.gz", gzip.compress(TEXT)),
+        ("inner.gz", gzip.compress(TEXT, mtime=0)),
     ],
 )
 def test_the_file_that_holds_vectors_is_proposed(write, pack, outer, name, data):

@@ -18,6 +18,7 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 import finetune_embed as fe
+from finetune_embed.training.run.stored import LATER
 from finetune_embed.training.runtime.progress import ProgressBar
 
 WORDS = [f"{kind}{i}" for kind in "ab" for i in range(5)]
@@ -317,3 +318,29 @@ def test_a_record_with_ignored_labels_is_read(tmp_path):
     record = json.loads((tmp_path / "run" / "record.json").read_text())
     assert record["ignored"] == ["none"]
     assert fe.load(tmp_path / "run").record == run.record
+
+
+#: The settings of release 0.1.0, whose runs must stay loadable.
+FIRST = """
+    text label task streaming validation member tokenizer vocab min_count max_length oov fallback
+    specials head embedding strategy epochs max_steps lr schedule warmup batch_size batch_tokens
+    gradient_accumulation_steps weight_decay max_grad_norm word_dropout patience loss_fn seed device
+    mixed_precision checkpoint_steps checkpoint_minutes trackers
+"""
+
+
+def test_a_run_of_an_earlier_release_is_loaded(finished, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    config = read(folder, "config.yaml")
+    kept = {name: config[name] for name in (*config, *FIRST.split()) if name not in LATER}
+    assert len(kept) == len(config) - len(LATER)
+    (folder / "config.yaml").write_text(text_of("config.yaml", kept))
+    texts = ["a1 b2", "b3", "unknown"]
+    run, now = fe.load(folder), fe.load(finished)
+    assert run.settings == now.settings
+    assert torch.equal(run.predict_proba(texts), now.predict_proba(texts))
+    del kept["max_length"]
+    (folder / "config.yaml").write_text(text_of("config.yaml", kept))
+    with pytest.raises(fe.DataError, match=r"config\.yaml: .* damaged: it has no max_length"):
+        fe.load(folder)

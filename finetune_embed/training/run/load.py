@@ -28,6 +28,7 @@ from .stored import (
     RECORD_SHAPE,
     check_shape,
     is_number,
+    later_settings,
     load_tensors,
     read_json,
     reading,
@@ -142,9 +143,11 @@ def _settings_in(path: Path) -> dict[str, Any]:
     import yaml
 
     with reading(path):
-        settings: dict[str, Any] = yaml.safe_load(path.read_bytes())
+        settings = yaml.safe_load(path.read_bytes())
+        if isinstance(settings, dict):
+            settings = {**later_settings(), **settings}
         check_shape(settings, settings_shape())
-    return settings
+    return dict(settings)
 
 
 def _words_in(path: Path) -> dict[str, list[Any]]:

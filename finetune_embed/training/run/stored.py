@@ -31,6 +31,7 @@ __all__ = [
     "is_flag",
     "is_number",
     "is_text",
+    "later_settings",
     "load_tensors",
     "read_json",
     "reading",
@@ -205,6 +206,16 @@ METRICS_SHAPE: Shape = {
 HISTORY_SHAPE: Shape = [
     {"epoch": is_count, "step": is_count, "embedding_lr": is_number, str: is_number}
 ]
+
+
+#: Settings that came after release 0.1.0, whose runs do not have them.
+LATER = ("delimiter", "encoding", "ignore_label", "limit", "missing", "test", "vector_size")
+
+
+def later_settings() -> dict[str, Any]:
+    """Return the defaults of settings that the runs of earlier releases lack."""
+    known = settings_fields()
+    return {name: known[name].default for name in LATER}
 
 
 def settings_shape() -> Shape:
