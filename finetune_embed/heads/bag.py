@@ -29,12 +29,14 @@ class BagOfEmbeddings(nn.Module):
 
     Attributes:
         packed: True, since it takes texts one after the other without padding.
+        only_looks_up: True, since it uses an id only to look up its row.
 
     Raises:
         DataError: an option is not a number or out of its range.
     """
 
     packed = True
+    only_looks_up = True
 
     def __init__(
         self,

@@ -79,6 +79,9 @@ class KimCNN(nn.Module):
         dropout: the dropout rate on the maxima.
         channels: 1, or 2 for the multichannel model.
 
+    Attributes:
+        only_looks_up: whether it uses an id only to look up its row; not with two channels.
+
     Raises:
         DataError: an option is not a number or out of its range; there are no windows.
     """
@@ -108,6 +111,7 @@ class KimCNN(nn.Module):
         self.convolutions = ConvolutionBank(embedding.embedding_dim, filters, widths, dtype)
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(filters * len(widths), num_labels, dtype=dtype)
+        self.only_looks_up = channels == 1
         start = embedding.weight.detach().clone() if channels == 2 else None
         self.register_buffer("start", start)
 

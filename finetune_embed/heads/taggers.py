@@ -34,6 +34,7 @@ class BiLSTMTagger(nn.Module):
     """
 
     per_word: ClassVar[bool] = True
+    only_looks_up: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -99,6 +100,7 @@ class CNNTagger(nn.Module):
     """
 
     per_word: ClassVar[bool] = True
+    only_looks_up: ClassVar[bool] = True
 
     def __init__(
         self,

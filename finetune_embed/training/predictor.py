@@ -1,8 +1,8 @@
 """Predictions of a run: the same time for a text whatever the vocabulary, from any thread.
 
-A ready-made head only looks rows up, so it gets a small table of the rows of the texts' words. A
-head of the caller may do more with ids, which then keep their numbers: words that only the run's
-table has come after those of the vocabulary, in a copy of its rows that is made once.
+A ready-made head with `only_looks_up` gets a small table of the rows of the texts' words. Others
+may do more with ids, which then keep their numbers: words that only the run's table has come after
+those of the vocabulary, in a copy of its rows that is made once.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ def run_with(head: Any = "bag", **settings: Any) -> fe.Run:
     vectors = np.random.default_rng(0).standard_normal((330, 6)).astype(np.float32)
     texts = [" ".join(SEEN[i : i + 3]) for i in range(28)]
     labels: list[Any] = ["a", "b"] * 14
-    if "tagger" in str(head):
+    if head in TAGGERS:
         texts, labels = [text.split() for text in texts], [["O", "B-x", "I-x"]] * 28
     data = Dataset.from_dict({"text": texts, "label": labels})
     return fe.finetune(
@@ -89,9 +89,16 @@ def expected(run: fe.Run, texts: list[Any]) -> torch.Tensor:
 
 
 HEADS = ["bag", "bag(hidden=4)", "cnn", OwnHead, Twice]
+CHANNELS = "cnn(channels=2, filters=4, widths=(2, 3))"
+TAGGERS = ["bilstm(hidden=3)", "cnn_tagger", "cnn_tagger(filters=3, widths=(1, 3), layers=2)"]
 
 
-@pytest.mark.parametrize("head", HEADS)
+def test_every_ready_made_head_is_tried():
+    tried = {str(head).split("(")[0] for head in [*HEADS, *TAGGERS]}
+    assert set(fe.heads.HEADS) <= tried
+
+
+@pytest.mark.parametrize("head", [*HEADS, CHANNELS])
 def test_logits_are_those_of_a_model_with_every_row(head):
     run = run_with(head)
     for texts in (TEXTS, *([text] for text in TEXTS), TEXTS * 40, ["w1"], TEXTS):
@@ -102,8 +109,9 @@ def test_logits_are_those_of_a_model_with_every_row(head):
     assert torch.equal(run.logits(TEXTS)[0], expected(run, TEXTS))
 
 
-def test_logits_of_words():
-    run = run_with("cnn_tagger")
+@pytest.mark.parametrize("head", TAGGERS)
+def test_logits_of_words(head):
+    run = run_with(head)
     texts = [["w0", "x1", "nowhere"], ["W3"], [], ["x4", "x4"]]
     assert torch.equal(run.logits(texts)[0], expected(run, texts))
     assert [len(tags) for tags in run.predict(texts)] == [3, 1, 0, 2]

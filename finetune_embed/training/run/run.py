@@ -193,7 +193,8 @@ class Run:
             self.vocab,
             self._fallback,
             self.settings["max_length"],
-            only_looks_up=not self.record["custom_head"],
+            only_looks_up=not self.record["custom_head"]
+            and getattr(self.model, "only_looks_up", False),
         )
 
     @property
