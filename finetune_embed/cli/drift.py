@@ -6,8 +6,6 @@ from pathlib import Path
 
 import click
 
-from ..errors import DataError
-from ..training.run.file_names import WORDS
 from .output import (
     as_json_option,
     limit_option,
@@ -50,11 +48,12 @@ def drift(
     --member names a file of BASE; --limit and --vector-size are for both tables.
     """
     from ..evaluation import drift as measure
+    from ..training.run.load import counts_in
 
     report = measure(
         open_table(base, member, limit, vector_size),
         open_table(tuned, None, limit, vector_size),
-        _counts(tuned),
+        counts_in(tuned),
     )
     shown = [report.word(one) for one in word]
     if as_json:
@@ -66,17 +65,3 @@ def drift(
         click.echo(str(mover))
     if not shown:
         click.echo(str(report))
-
-
-def _counts(tuned: Path) -> dict[str, int] | None:
-    """Return the training counts of words, which a run folder holds."""
-    words = tuned / WORDS
-    if not words.is_file():
-        return None
-    import polars as pl
-
-    try:
-        with open(words, "rb") as file:  # polars would take a path for a pattern
-            return dict(pl.read_parquet(file, columns=["word", "count"]).iter_rows())
-    except pl.exceptions.PolarsError as error:
-        raise DataError(f"the file is damaged: {error}", where=words) from error

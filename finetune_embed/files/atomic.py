@@ -109,15 +109,19 @@ class _FlushingWriter(io.BufferedWriter):
 
 
 @contextlib.contextmanager
-def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_folder(path: str | os.PathLike[str], shown: Path | None = None) -> Iterator[Path]:
     """Fill a folder that appears at `path` complete, or not at all; `path` must not exist yet.
+
+    Args:
+        path: the folder.
+        shown: the folder that errors name, if it is another.
 
     Raises:
         VectorFileError: no folder can be created there, or the disk is full.
     """
     path = Path(path)
     temporary = _hidden_beside(path)
-    with errors_of_writing(path):
+    with errors_of_writing(shown or path):
         temporary.mkdir()
         try:
             yield temporary

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
-from ..errors import DataError, Option, VectorFileError
+from ..errors import DataError, VectorFileError
 from .atomic import atomic_folder, errors_of_writing, sync
 
 if sys.platform != "win32":
@@ -51,7 +51,7 @@ def locked(folder: Path) -> Iterator[None]:
         VectorFileError: it cannot be made.
     """
     if os.path.exists(folder) and not os.path.isdir(folder):
-        raise DataError("is a file", option="output_dir", value=str(folder), remedy="name a folder")
+        raise DataError("this is a file, and not a folder", where=folder, remedy="name a folder")
     made = [one for one in (folder, *folder.parents) if not os.path.exists(one)]
     with errors_of_writing(folder):
         handle = _lock(folder)
@@ -59,7 +59,7 @@ def locked(folder: Path) -> Iterator[None]:
         raise DataError(
             "another process is writing to the folder",
             where=folder,
-            remedy=("wait until it ends, or choose another ", Option("output_dir")),
+            remedy="wait until it ends, or choose another folder",
         )
     try:
         yield
@@ -122,18 +122,17 @@ def replaced_together(
     for path in folder.iterdir():  # of processes that were killed before they had written all
         if re.fullmatch(rf"\.{re.escape(NEW)}\.[0-9a-f]{{8}}", path.name):
             remove_own_folder(path, names)
-    try:
-        with atomic_folder(folder / NEW) as new:
+    with atomic_folder(folder / NEW, shown=folder) as new:
+        shown = {str(new / name): folder / name for name in names}
+        try:
             yield new
-            for name in names:
-                if (new / name).is_file() and not os.path.islink(folder / name):
-                    with contextlib.suppress(OSError):
-                        shutil.copymode(folder / name, new / name)
-    except VectorFileError as error:
-        if error.where is not None and Path(error.where).is_relative_to(folder):
-            name = Path(error.where).name
-            error.where = folder if NEW in name else folder / name
-        raise
+        except VectorFileError as error:
+            error.where = shown.get(str(error.where), error.where)
+            raise
+        for name in names:
+            if (new / name).is_file() and not os.path.islink(folder / name):
+                with contextlib.suppress(OSError):
+                    shutil.copymode(folder / name, new / name)
     finish_replacing(folder, names, cleanup)
 
 

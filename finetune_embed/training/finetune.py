@@ -30,7 +30,7 @@ from .build_model import float32_by_default
 from .given_objects import objects_of
 from .prepare import prepare
 from .resolve import resolve
-from .run.file_names import MARK, RECORD, TABLE
+from .run.file_names import MARK, RECORD
 from .run.folder import check_folder, tidy_folder
 from .run.load import load
 from .run.record import check_same
@@ -104,10 +104,6 @@ def _tuned(
     processes: Processes,
 ) -> Run:
     """Return the finished run if it is this one; otherwise make it."""
-    if finished is not None and _was_tuned_in_place(given, vectors, finished):
-        # the vectors that were tuned are gone: the tuned table has taken their place
-        now = {**config, **objects_of(given)[0]}
-        return _unchanged(given, finished, _as_settings(finished, now), now, processes)
     splits = _open_splits(dataset, given)
     base, source = open_vectors(vectors, given)
     if given.output_dir is not None and vectors is base:  # there is no file with a hash
@@ -199,32 +195,6 @@ def _check_objects(settings: Settings, folder: Path) -> None:
         return  # `load` says what is wrong with it
     objects, _ = objects_of(settings)
     check_same(folder, {name: record.get(name) for name in objects}, objects)
-
-
-def _was_tuned_in_place(settings: Settings, vectors: Any, finished: Run) -> bool:
-    """Return whether the vectors are the file that the table of a finished run has replaced."""
-    assert settings.output_dir is not None
-    table = (Path(settings.output_dir) / TABLE).resolve()
-    return all(
-        isinstance(one, (str, os.PathLike)) and _resolved(one) == table
-        for one in (vectors, finished.config["vectors"])
-    )
-
-
-def _resolved(vectors: str | os.PathLike[str]) -> Path:
-    """Return the path of a vector file, or of the tuned table in the folder of a run."""
-    inside = Path(vectors) / TABLE
-    return (inside if inside.is_file() else Path(vectors)).resolve()
-
-
-def _as_settings(finished: Run, config: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings of a finished run as a caller may give them for the same run.
-
-    What the run found out itself may be given or left out.
-    """
-    found = ("task", "tokenizer", "device", "mixed_precision")
-    either = {n: config[n] for n in found if config[n] in (None, finished.config[n])}
-    return {**finished.record, **finished.settings, **either, MARK: config[MARK]}
 
 
 def _unchanged(

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 import finetune_embed as fe
@@ -21,6 +25,7 @@ from finetune_embed.cli.app import app
 from finetune_embed.cli.output import CommandLineForm
 from finetune_embed.demo import REVIEWS, VECTORS
 from finetune_embed.errors import DataError, Either, Option, PythonForm
+from finetune_embed.training.run.load import counts_in
 
 COMMANDS = (
     "quickstart",
@@ -166,6 +171,28 @@ def test_drift_by_word_and_json(tuned: Path, capsys: pytest.CaptureFixture[str])
     report = json.loads(capsys.readouterr().out)
     assert report["rows"] == 11_138
     assert len(report["top"]) == 2
+
+
+def test_drift_counts_as_load_does(tmp_path: Path, tuned: Path, capsys: Any) -> None:
+    folder = shutil.copytree(tuned, tmp_path / "run")
+    counts = counts_in(folder)
+    assert counts == dict(zip(*map(fe.load(folder).words.get, ("word", "count")), strict=True))
+    assert counts_in(tmp_path) is None
+    words = pl.read_parquet(folder / "words.parquet")
+    (folder / ".new-files").mkdir()  # another run replaces this one, and was killed
+    words.with_columns(pl.col("count") + 1).write_parquet(folder / ".new-files" / "words.parquet")
+    assert counts_in(folder) == {word: count + 1 for word, count in counts.items()}
+    for column in (pl.lit(-1), pl.lit("1"), pl.lit(None, pl.Int64), pl.lit(1.5)):
+        words.with_columns(column.alias("count")).write_parquet(folder / "words.parquet")
+        assert run("drift", VECTORS, folder) == 2
+        assert "words.parquet: this file of the run is damaged: " in capsys.readouterr().err
+    data = (tuned / "words.parquet").read_bytes()
+    for at in range(4, len(data), len(data) // 40):  # polars panics at some of these
+        (folder / "words.parquet").write_bytes(
+            data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :]
+        )
+        with contextlib.suppress(DataError):
+            counts_in(folder)
 
 
 def test_inspect(capsys: pytest.CaptureFixture[str]) -> None:

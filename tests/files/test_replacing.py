@@ -131,6 +131,25 @@ def test_an_error_while_they_are_written_leaves_the_old_ones(tmp_path, error):
     assert files_in(tmp_path) == dict.fromkeys(NAMES, b"old")
 
 
+def test_an_error_names_the_file_that_it_is_about(tmp_path):
+    """Not the hidden one; and the files of others, such as a source, as they are."""
+
+    def write_at(where: Path | None) -> None:
+        with replaced_together(tmp_path, NAMES) as new:
+            raise VectorFileError("can't be written", where=where or new / "a")
+
+    for where, shown in ((None, tmp_path / "a"), (tmp_path / "source.txt",) * 2):
+        with pytest.raises(VectorFileError, match=f"^{shown}: can't be written$"):
+            write_at(where)
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    message = f"^{tmp_path}/file: this is a file, and not a folder; name a folder$"
+    with pytest.raises(DataError, match=message), locked(tmp_path / "file"):
+        raise AssertionError
+
+
 @pytest.mark.parametrize("call", range(1, 5))
 def test_a_rename_that_fails_leaves_one_of_the_two(tmp_path, monkeypatch, call):
     """What is decided is done later: the error is of this call, not of the files."""
@@ -220,9 +239,7 @@ with locked(Path(sys.argv[1])):
     print("locked", flush=True)
     time.sleep(60)
 """
-BUSY = (
-    r": another process is writing to the folder; wait until it ends, or choose another output_dir$"
-)
+BUSY = r": another process is writing to the folder; wait until it ends, or choose another folder$"
 
 
 def test_another_process_is_kept_out_until_it_ends_however_it_ends(tmp_path):

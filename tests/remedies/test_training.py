@@ -339,12 +339,11 @@ def test_a_run_with_other_settings(tune, train, tmp_path):
 
 
 @pytest.mark.parametrize("how", ["wait", "another"])
-@follows("files/replacing.py", "another process is writing")
 def test_a_folder_that_another_process_uses(tune, train, tmp_path, how):
     with locked(tmp_path / "out"):
         message = message_of(DataError, lambda: tune(output_dir=tmp_path / "out"))
-        assert message.endswith("; wait until it ends, or choose another output_dir")
-        assert train().endswith("; wait until it ends, or choose another --output-dir\n")
+        assert message.endswith("; wait until it ends, or choose another folder")
+        assert train().endswith("; wait until it ends, or choose another folder\n")
         if how == "another":
             assert tune(output_dir=tmp_path / "b")
             assert train(out="c") == ""

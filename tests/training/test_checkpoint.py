@@ -324,6 +324,25 @@ def test_a_damaged_checkpoint_is_an_error(tmp_path, name, damage):
         load_checkpoint(tmp_path / "checkpoint-2-9", *made(), SETTINGS)
 
 
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("sha256", r"an earlier version wrote it, and state\.json has no 'sha256'"),
+        ("tensors", r"state\.json has no 'tensors'"),
+    ],
+)
+def test_a_checkpoint_without_a_value_names_it(tmp_path, key, message):
+    saved(tmp_path)
+    path = tmp_path / "checkpoint-2-9" / "state.json"
+    found = json.loads(path.read_text())
+    del found[key]
+    if found.pop("sha256", None) is not None:
+        found["sha256"] = module._sha256(found)
+    path.write_text(json.dumps(found))
+    with pytest.raises(fe.DataError, match=f"cannot be read: {message}; remove it to start over$"):
+        load_checkpoint(path.parent, *made(), SETTINGS)
+
+
 def test_a_checkpoint_of_another_model_is_an_error(tmp_path):
     saved(tmp_path)
     model = nn.Sequential(nn.Embedding(V, D), nn.Linear(D, 2))

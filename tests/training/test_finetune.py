@@ -609,7 +609,7 @@ def test_folders_that_cannot_be_used(tmp_path):
     ):
         tune(resume=True)
     (tmp_path / "file").write_text("")
-    with pytest.raises(fe.DataError, match=r"^output_dir=.* is a file; name a folder$"):
+    with pytest.raises(fe.DataError, match=r"file: this is a file, and not a folder; "):
         tune(output_dir=tmp_path / "file")
     run = tune(output_dir=tmp_path / "a" / "b", resume=True)  # there is nothing to continue
     assert state_of(fe.load(tmp_path / "a" / "b")) == state_of(run)

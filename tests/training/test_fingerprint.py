@@ -338,15 +338,6 @@ def test_resume_with_another_pattern_that_finds_the_same_tokens(tmp_path):
     assert tune(tmp_path, tokenizer=fe.Tokenizer(pattern="[a-z]+"), resume=True)
 
 
-def test_a_run_tuned_in_place_is_resumed_with_the_same_loss(tmp_path):
-    tune(tmp_path)
-    settings = {"output_dir": tmp_path, "epochs": 1}
-    fe.finetune(tmp_path, DATA, overwrite=True, loss_fn=weighted(2.0), **settings)
-    assert fe.finetune(tmp_path, DATA, resume=True, loss_fn=weighted(2.0), **settings)
-    with pytest.raises(fe.DataError, match="another loss_fn"):
-        fe.finetune(tmp_path, DATA, resume=True, loss_fn=weighted(3.0), **settings)
-
-
 def test_a_run_says_what_resume_cannot_compare(tmp_path):
     lock = threading.Lock()
 

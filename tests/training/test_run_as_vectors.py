@@ -87,8 +87,10 @@ def test_a_folder_and_its_table_are_the_same_input(made, tmp_path):
 def test_a_run_may_be_tuned_in_its_own_folder(run):
     settings = {**SETTINGS, "output_dir": run, "seed": 1}
     first = fe.finetune(run, DATA, overwrite=True, **settings)
-    again = fe.finetune(run, DATA, resume=True, **settings)
-    assert np.array_equal(first.table.vectors, again.table.vectors)
+    assert np.array_equal(first.table.vectors, fe.load(run).table.vectors)
+    other = Dataset.from_dict({"text": ["w5", "w6"] * 8, "label": ["x", "y"] * 8})
+    with pytest.raises(fe.DataError, match="it was written with data_sha256="):
+        fe.finetune(run, other, resume=True, **settings)
 
 
 def test_commands_take_the_folder(made, capsys):

@@ -272,6 +272,8 @@ def load_checkpoint(
     """
     try:
         found = json.loads((path / STATE).read_bytes())
+        if "sha256" not in found:
+            raise ValueError(f"an earlier version wrote it, and {STATE} has no 'sha256'")
         if found.pop("sha256") != _sha256(found):
             raise ValueError(f"{STATE} was changed or is damaged")
         progress, before = Progress(**found["progress"]), found["identity"]
@@ -285,8 +287,9 @@ def load_checkpoint(
             index, _, entry = name.partition(".")
             state.setdefault(int(index), {})[entry] = value
     except (*DAMAGE, SafetensorError) as error:
+        reason = f"{STATE} has no {error}" if isinstance(error, KeyError) else str(error)
         raise DataError(
-            f"the checkpoint cannot be read: {str(error) or type(error).__name__}",
+            f"the checkpoint cannot be read: {reason or type(error).__name__}",
             where=path,
             remedy="remove it to start over",
         ) from error

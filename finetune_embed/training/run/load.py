@@ -27,6 +27,7 @@ from .stored import (
     METRICS_SHAPE,
     RECORD_SHAPE,
     check_shape,
+    is_count,
     is_number,
     later_settings,
     load_tensors,
@@ -35,7 +36,7 @@ from .stored import (
     settings_shape,
 )
 
-__all__ = ["load"]
+__all__ = ["counts_in", "load"]
 
 TRIES = 5  # times that a run is read if another process replaces it meanwhile
 
@@ -138,6 +139,23 @@ def _load(folder: Path, head: Head | None) -> Run:
     return Run(table, model.eval(), vocab, task, settings, record, metrics, history, words)
 
 
+def counts_in(folder: Path) -> dict[str, int] | None:
+    """Return the training counts of the words of a run; None if the path is not that of a run.
+
+    Raises:
+        DataError: the file of its words is damaged.
+    """
+    settle_run(folder)
+    path = folder / WORDS
+    if not path.is_file():
+        return None
+    with reading(path):
+        words = _words_in(path)
+        if not all(map(is_count, words["count"])):
+            raise ValueError("a count is below 0")
+        return dict(zip(words["word"], words["count"], strict=True))
+
+
 def _settings_in(path: Path) -> dict[str, Any]:
     """Return the settings in a `config.yaml`."""
     import yaml
@@ -145,7 +163,7 @@ def _settings_in(path: Path) -> dict[str, Any]:
     with reading(path):
         settings = yaml.safe_load(path.read_bytes())
         if isinstance(settings, dict):
-            settings = {**later_settings(), **settings}
+            settings |= {n: one for n, one in later_settings().items() if n not in settings}
         check_shape(settings, settings_shape())
     return dict(settings)
 
