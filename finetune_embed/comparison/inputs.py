@@ -131,7 +131,7 @@ def open_inputs(
         "data_sha256": _sha256_of_splits(splits, text, label),
         "test": test,
         **plain,
-        **objects_of(settings)[0],
+        **({} if settings.output_dir is None else objects_of(settings)[0]),
         "word_pairs": {name: _sha256_of(rows) for name, rows in pairs.items()},
     }
     shared = {name: getattr(settings, name) for name in names}

@@ -41,7 +41,9 @@ class Missing:
     is_as_written: bool
 
     def _is_missing(self, value: Any) -> bool:
-        return value is None or (self.is_as_written and not self.is_kept and value in MISSING)
+        if value is None or (isinstance(value, float) and value != value):
+            return True
+        return self.is_as_written and not self.is_kept and value in MISSING
 
     def kind(self, example: Mapping[str, Any]) -> str | None:
         """Return `text` or `label`, whichever an example lacks, or None for one that is used."""
@@ -80,9 +82,9 @@ def without_missing(
 ) -> Splits:
     """Return splits without the examples that have no text or no label, and say how many.
 
-    A text is missing if it is missing in every column. In CSV and TSV files an empty field is
-    missing, and one of `MISSING`. A test split without any label keeps its examples. A streamed
-    split is returned unchanged.
+    None and NaN are missing. A text is missing if it is missing in every column. In CSV and TSV
+    files an empty field is missing, and one of `MISSING`. A test split without any label keeps its
+    examples. A streamed split is returned unchanged.
 
     Args:
         splits: the splits.
@@ -158,7 +160,9 @@ def _absent(
 def _nulls(split: Dataset | LocalDataset, name: str) -> npt.NDArray[np.bool_]:
     """Return which values of a column are missing."""
     if isinstance(split, LocalDataset):
-        return split.columns[name].is_null().to_numpy()
+        values = split.columns[name]
+        absent = values.is_null() | values.is_nan() if values.dtype.is_float() else values.is_null()
+        return absent.to_numpy()
     import pyarrow.compute as pc
 
     column = split.select_columns([name]).with_format("arrow")[:].column(0)

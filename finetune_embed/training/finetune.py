@@ -27,7 +27,7 @@ from ..formats.common.run_folder import file_in_run
 from ..table import EmbeddingTable, sha256_of_table
 from ..vocabulary import Tokenizer, Vocabulary
 from .build_model import float32_by_default
-from .given_objects import objects_of
+from .given_objects import Objects, objects_of
 from .prepare import prepare
 from .resolve import resolve
 from .run.file_names import MARK, RECORD
@@ -91,8 +91,9 @@ def finetune(
         **given.plain(),
     }
     with contextlib.ExitStack() as held:
-        finished = _finished_run(given, processes, held)
-        return _tuned(vectors, dataset, given, config, finished, processes)
+        objects = ({}, []) if given.output_dir is None else objects_of(given)
+        finished = _finished_run(given, objects[0], processes, held)
+        return _tuned(vectors, dataset, given, config, objects, finished, processes)
 
 
 def _tuned(
@@ -100,6 +101,7 @@ def _tuned(
     dataset: DataSource,
     given: Settings,
     config: dict[str, Any],
+    objects: Objects,
     finished: Run | None,
     processes: Processes,
 ) -> Run:
@@ -111,7 +113,7 @@ def _tuned(
     data = prepare(splits, base, given, _tokenizer(given, base))
     with ONE_AT_A_TIME, torch.random.fork_rng(), float32_by_default():
         torch.manual_seed(given.seed)
-        tuning = Tuning(base, source, data, given, config, processes)
+        tuning = Tuning(base, source, data, given, config, objects, processes)
         if finished is not None:
             before = {**finished.config, MARK: config[MARK]}
             return _unchanged(given, finished, before, tuning.identity, processes)
@@ -153,12 +155,13 @@ def _tokenizer(settings: Settings, base: EmbeddingTable) -> Tokenizer:
 
 
 def _finished_run(
-    settings: Settings, processes: Processes, held: contextlib.ExitStack
+    settings: Settings, objects: dict[str, str], processes: Processes, held: contextlib.ExitStack
 ) -> Run | None:
     """Return the finished run in the output folder, if `resume` asks for it.
 
     Args:
         settings: the settings.
+        objects: the fingerprints of the objects among them.
         processes: the processes; the main one locks the folder.
         held: ends the lock when it is closed.
 
@@ -178,12 +181,12 @@ def _finished_run(
     state = processes.from_main(opened)
     if state != "finished" or not resume:
         return None
-    _check_objects(settings, folder)  # before a head is built that does not fit
+    _check_objects(objects, folder)  # before a head is built that does not fit
     with ONE_AT_A_TIME, torch.random.fork_rng():
         return load(folder, None if isinstance(head, str) else head)
 
 
-def _check_objects(settings: Settings, folder: Path) -> None:
+def _check_objects(objects: dict[str, str], folder: Path) -> None:
     """Check that a finished run was made with the objects among the settings.
 
     Raises:
@@ -193,7 +196,6 @@ def _check_objects(settings: Settings, folder: Path) -> None:
         record = dict(json.loads((folder / RECORD).read_bytes()))
     except (OSError, ValueError, TypeError):
         return  # `load` says what is wrong with it
-    objects, _ = objects_of(settings)
     check_same(folder, {name: record.get(name) for name in objects}, objects)
 
 

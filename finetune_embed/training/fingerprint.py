@@ -1,10 +1,12 @@
 """Fingerprints: what an object is, whatever it is called.
 
 A run is resumed only with the objects it was started with. The fingerprint of a function is made of
-its code, its defaults, and the values that it closes over or reads from its module; that of an
-object of its class and attributes; that of a torch module also of its parameters and buffers. It is
-the same in every process and for every seed of Python's hashes. Of a library, only the name counts,
-and the bytes of its file unless it comes with Python, torch, numpy or this package.
+its code, its defaults, and the values that it closes over or reads from its module: of the latter,
+functions, classes, numbers, texts and arrays only, since any other, such as the options of a
+script, may differ in parts that the function does not read. That of an object is made of its class
+and attributes; that of a torch module also of its parameters and buffers. It is the same in every
+process and for every seed of Python's hashes. Of a library, only the name counts, and the bytes of
+its file unless it comes with Python, torch, numpy or this package.
 """
 
 from __future__ import annotations
@@ -57,6 +59,13 @@ _IGNORED = frozenset(
     ]
 )
 _DESCRIPTORS = (types.GetSetDescriptorType, types.MethodDescriptorType, types.WrapperDescriptorType)
+#: What a function may read from its module and is compared; a tuple of such as well.
+_CONSTANTS = (
+    *(types.FunctionType, types.BuiltinFunctionType, types.ModuleType, type),
+    *(type(None), type(...), bool, int, float, complex, str, bytes),
+    *(torch.Tensor, np.ndarray, np.generic, torch.dtype, torch.device, np.dtype, Path),
+    logging.Logger,
+)
 _OF_MODULES = frozenset(vars(nn.Module()))  # what torch keeps in every module
 
 
@@ -115,7 +124,7 @@ class Fingerprint:
             look = next(look for kinds, look in self._rules if isinstance(value, kinds))
             digest = look(value)
         except Exception:  # an object may raise anything when it is looked at
-            digest = self._not_seen(f"{type(value).__module__}.{type(value).__qualname__}")
+            digest = self._not_seen(_kind_of(value))
         self._path.pop()
         self._known[key] = (value, digest)
         return digest
@@ -131,9 +140,8 @@ class Fingerprint:
     def _array(self, array: Any) -> bytes:
         if array.dtype.hasobject:
             return self._all("objects", array.tolist())
-        return _digest(
-            "array", f"{array.dtype} {array.shape}", np.ascontiguousarray(array).tobytes()
-        )
+        data = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+        return _digest("array", f"{array.dtype} {array.shape}", data)
 
     def _mapping(self, mapping: Mapping[Any, Any]) -> bytes:
         pairs = sorted(
@@ -161,9 +169,16 @@ class Fingerprint:
             function.__defaults__,
             function.__kwdefaults__,
             function.__closure__,
-            {name: named[name] for name in _globals_of(code) if name in named},
+            {name: self._global(name, named[name]) for name in _globals_of(code) if name in named},
             {name: one for name, one in vars(function).items() if name not in _IGNORED},
         )
+
+    def _global(self, name: str, value: Any) -> bytes:
+        """Return the digest of what a function reads from its module."""
+        parts = value if type(value) is tuple else (value,)
+        if all(isinstance(part, _CONSTANTS) for part in parts):
+            return self.of(value)
+        return self._not_seen(f"{name} ({_kind_of(value)})")
 
     def _code(self, code: types.CodeType) -> bytes:
         counts = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags)
@@ -205,12 +220,17 @@ class Fingerprint:
         return self._all("made", cls, made if isinstance(made, str) else list(made[:3]))
 
 
-def _digest(*parts: str | bytes) -> bytes:
+def _kind_of(value: Any) -> str:
+    return f"{type(value).__module__}.{type(value).__qualname__}"
+
+
+def _digest(*parts: str | bytes | memoryview) -> bytes:
     """Return a hash of parts, each of which counts by itself."""
     digest = hashlib.sha256()
     for part in parts:
-        data = part if isinstance(part, bytes) else part.encode("utf-8", "surrogatepass")
-        digest.update(b"%d:" % len(data) + data)
+        data = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
+        digest.update(b"%d:" % len(data))
+        digest.update(data)
     return digest.digest()
 
 
@@ -221,7 +241,7 @@ def _plain(value: Any) -> bytes:
 def _tensor(tensor: torch.Tensor) -> bytes:
     plain = tensor.detach().cpu()
     plain = plain if plain.layout is torch.strided else plain.to_dense()
-    data = plain.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+    data = plain.contiguous().reshape(-1).view(torch.uint8).numpy().data
     return _digest("tensor", f"{tensor.dtype} {tuple(tensor.shape)} {tensor.requires_grad}", data)
 
 

@@ -12,10 +12,12 @@ from ..vocabulary import Tokenizer, Vocabulary
 from .fingerprint import Fingerprint
 from .settings import Settings
 
-__all__ = ["objects_of", "strategy_sha256"]
+__all__ = ["Objects", "objects_of", "strategy_sha256"]
+
+Objects = tuple[dict[str, str], list[str]]
 
 
-def objects_of(settings: Settings) -> tuple[dict[str, str], list[str]]:
+def objects_of(settings: Settings) -> Objects:
     """Return a fingerprint of each object among settings that a text cannot describe.
 
     Args:

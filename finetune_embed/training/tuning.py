@@ -24,7 +24,7 @@ from ..strategies import Strategy, check_optimizer
 from ..table import EmbeddingTable
 from ..vocabulary import look_up
 from .build_model import build_model, weight_of
-from .given_objects import objects_of
+from .given_objects import Objects
 from .inference import forward_all, table_path
 from .loop import Training, train
 from .prepare import Prepared
@@ -66,6 +66,7 @@ class Tuning:
         data: the prepared data set.
         settings: the settings.
         config: the settings and the names of the inputs as plain values.
+        objects: what `objects_of` returns about the settings, if the run has a folder.
         processes: the processes that share the work.
     """
 
@@ -76,6 +77,7 @@ class Tuning:
         data: Prepared,
         settings: Settings,
         config: Mapping[str, Any],
+        objects: Objects,
         processes: Processes,
     ) -> None:
         assert isinstance(settings.strategy, Strategy)
@@ -97,7 +99,7 @@ class Tuning:
         self.weight = weight_of(self.embedding)
         self.start = self.weight.detach().clone()
         device = processes.device
-        objects, self.not_compared = objects_of(settings)
+        fingerprints, self.not_compared = objects
         self.record = Record(
             task=self.task.settings(),
             vectors=vectors,
@@ -110,7 +112,7 @@ class Tuning:
             device=torch.device(device).type if processes.count > 1 else device,
             mixed_precision=chosen_precision(settings.mixed_precision),
             processes=processes.count,
-            objects=objects,
+            objects=fingerprints,
         )
         #: What two runs must share for one to continue the other.
         self.identity = {**config, **self.record.identity()}

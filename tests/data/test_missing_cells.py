@@ -55,6 +55,18 @@ def test_every_form_leaves_out_the_same_examples(tmp_path):
         assert note.startswith(COUNTS)
 
 
+def test_a_label_that_is_nan_is_missing_in_every_form(tmp_path):
+    frame = pl.DataFrame({"text": TEXTS[:2] * 6, "label": [1.0, 0.0, float("nan"), 0.0] * 3})
+    for name in ("train", "validation"):
+        frame.write_parquet(tmp_path / f"{name}.parquet")
+    rows = Dataset(frame.to_arrow())
+    settings = {"epochs": 1, "limit": 500}
+    for form, streaming in ((tmp_path, False), (tmp_path, True), ({"train": rows}, False)):
+        run = fe.finetune(VECTORS, form, streaming=streaming, **settings)
+        assert run.labels == [0, 1]
+        assert "3 of 12 examples of train are left out: 3 with no label" in str(run.warnings)
+
+
 @pytest.mark.parametrize("word", ["", *MISSING])
 def test_each_word_for_a_missing_cell(tmp_path, word):
     (tmp_path / "a.csv").write_text(f"text,label\na,x\n{word},y\nb,{word}\nc,y\n")

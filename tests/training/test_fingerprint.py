@@ -69,8 +69,8 @@ DIFFERENT = {
     "a tensor of the module": tuple(
         f"W = torch.tensor([1.0, {w}])\ndef it(l, t): return l * W" for w in (1.0, 50.0)
     ),
-    "a dictionary of the module": tuple(
-        f"C = {{'w': {w}}}\ndef it(l, t): return l * C['w']" for w in (1, 2)
+    "a tuple of the module": tuple(
+        f"C = (1, {w})\ndef it(l, t): return l * C[1]" for w in (1, 2)
     ),
     "a function that is called": tuple(
         f"def f(x): return x {sign} 1\ndef it(l, t): return f(l)" for sign in "+-"
@@ -180,6 +180,23 @@ class Kind(Enum):
 def test_kinds_of_values(value):
     assert digest(value) == digest(value)
     assert digest(value) != digest([value])
+
+
+@pytest.mark.parametrize(("value", "kind"), [
+    ("types.SimpleNamespace(smooth=0.1, resume={})", "types.SimpleNamespace"),
+    ("{{'w': {}}}", "builtins.dict"),
+    ("[{}]", "builtins.list"),
+    ("({}, [])", "builtins.tuple"),
+    ("nn.Linear({}, 1)", "torch.nn.modules.linear.Linear"),
+])  # fmt: skip
+def test_an_object_of_the_module_is_reported_and_not_compared(value, kind):
+    found = set()
+    for number in (1, 2):
+        source = f"import types\nO = {value.format(number)}\ndef it(l, t): return l * O"
+        fingerprint = Fingerprint()
+        found.add(fingerprint.of(made_by(source)))
+        assert fingerprint.unknown == [f"O ({kind})"]
+    assert len(found) == 1
 
 
 def test_what_cannot_be_looked_at_is_reported():
@@ -350,3 +367,18 @@ def test_a_run_says_what_resume_cannot_compare(tmp_path):
     assert run.warnings == [expected]
     assert tune(tmp_path, loss_fn=loss, resume=True).warnings == [expected]
     assert fe.finetune(TABLE, DATA, epochs=1, loss_fn=loss).warnings == []
+
+
+def test_fingerprints_are_made_once_and_only_for_a_folder(tmp_path, monkeypatch):
+    made, real = [], Fingerprint.of
+    monkeypatch.setattr(Fingerprint, "of", lambda self, value: made.append(1) or real(self, value))
+    loss = nn.CrossEntropyLoss(weight=torch.ones(2))
+    run = fe.finetune(TABLE, DATA, epochs=2, batch_size=4, loss_fn=loss)
+    assert made == []
+    run.save(tmp_path / "saved")
+    tune(tmp_path / "made", loss_fn=loss)
+    once = len(made)
+    tune(tmp_path / "made", loss_fn=loss, resume=True)
+    assert len(made) == 2 * once
+    with pytest.raises(fe.DataError, match="another loss_fn: the run has no fingerprint of it, "):
+        tune(tmp_path / "saved", loss_fn=loss, resume=True)

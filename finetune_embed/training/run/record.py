@@ -84,7 +84,10 @@ def check_same(where: object, before: Mapping[str, Any], now: Mapping[str, Any])
     for name in sorted(now, key=lambda name: (name.endswith("_sha256"), name)):  # causes first
         if name not in _ON_THE_WAY | _PLACES and before.get(name) != now[name]:
             if name in _DIFFERENCES:
-                raise _another_object(where, name.removesuffix("_sha256"), _DIFFERENCES[name])
+                difference = _DIFFERENCES[name]
+                if before.get(name) is None:
+                    difference = "the run has no fingerprint of it, because an earlier version or Run.save wrote it"
+                raise _another_object(where, name.removesuffix("_sha256"), difference)
             raise DataError(
                 (
                     "it was written with ",
