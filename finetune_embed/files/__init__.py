@@ -1,12 +1,14 @@
 """Read vector files (paths, archives, streams), and write files atomically."""
 
 from .archives import folder_kind, is_clutter
+from .arrow import ArrowData, open_arrow
 from .atomic import atomic_folder, atomic_write, errors_of_writing, remove_partial_files
+from .expansion import refuse_bomb
 from .foreign import foreign_kind, is_binary, is_plain
 from .hashing import sha256_of
 from .mapped import refuse_changed
 from .opening import STDIN, PathOrFile, as_folder, open_source
-from .parquet import ParquetBomb, ParquetReader, read_parquet
+from .parquet import ParquetReader, read_parquet
 from .replacing import (
     finish_replacing,
     locked,
@@ -15,15 +17,13 @@ from .replacing import (
     replaced_together,
     settle,
 )
-from .source import EXPANSION_FLOOR, MAX_EXPANSION, Source
+from .source import Source
 from .streams import COMPRESSED, open_member
 
 __all__ = [
     "COMPRESSED",
-    "EXPANSION_FLOOR",
-    "MAX_EXPANSION",
     "STDIN",
-    "ParquetBomb",
+    "ArrowData",
     "ParquetReader",
     "PathOrFile",
     "Source",
@@ -38,10 +38,12 @@ __all__ = [
     "is_clutter",
     "is_plain",
     "locked",
+    "open_arrow",
     "open_member",
     "open_source",
     "place_of",
     "read_parquet",
+    "refuse_bomb",
     "refuse_changed",
     "remove_own_folder",
     "remove_partial_files",

@@ -13,14 +13,18 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..errors import DataError
-from .source import EXPANSION_FLOOR, MAX_EXPANSION
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import DataError, FinetuneEmbedError, VectorFileError
+from .expansion import refuse_bomb
 from .thrift import Fields, read_structure
 
-__all__ = ["DAMAGE", "ParquetBomb", "ParquetReader", "read_parquet"]
+__all__ = ["DAMAGE", "ParquetReader", "expanded_size", "read_parquet"]
 
 ROWS = 1 << 14  # rows read at a time
 BATCH = 1 << 24  # bytes of text that are read at a time
+_VIEW = 16  # bytes of a view of a text
 PAGE_HEAD = 1 << 24  # bytes that the header of a page may take, statistics included
 _MAGIC = b"PAR1"
 _TAIL = 8  # bytes after the footer: its length and the magic number
@@ -36,10 +40,6 @@ _NARROW = ("FLOAT", "INT32", "BOOLEAN")  # types of numbers of up to four bytes
 DAMAGE = (OSError, ValueError, TypeError, KeyError, IndexError, MemoryError, OverflowError)
 
 
-class ParquetBomb(ValueError):
-    """A file expands too much."""
-
-
 def read_parquet(path: str | os.PathLike[str], columns: Sequence[str] | None = None) -> Any:
     """Return the columns of a Parquet file, all of them by default, as a `pyarrow.Table`.
 
@@ -53,14 +53,12 @@ def read_parquet(path: str | os.PathLike[str], columns: Sequence[str] | None = N
     try:
         with open(path, "rb") as file:
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        reader = ParquetReader(pa.py_buffer(data))
+        reader = ParquetReader(pa.py_buffer(data), path, DataError)
         names = reader.schema.names if columns is None else list(columns)
         schema = pa.schema([reader.schema.field(name) for name in names], reader.schema.metadata)
         return pa.Table.from_batches(reader.batches(names), schema)
-    except ParquetBomb as error:
-        raise DataError(
-            str(error), where=path, remedy="if you trust it, read it with its own library"
-        ) from error
+    except DataError:
+        raise
     except (pa.ArrowException, *DAMAGE) as error:
         reason = " ".join(str(error).split())[:200]
         raise DataError(
@@ -73,6 +71,8 @@ class ParquetReader:
 
     Args:
         data: the file, a `pyarrow.Buffer`.
+        name: its name, for messages.
+        error: what is raised if it expands too much.
         size: the bytes that it takes on disk, fewer if it is compressed as a whole; 0 for all.
 
     Attributes:
@@ -82,8 +82,15 @@ class ParquetReader:
         pyarrow.ArrowException, or one of `DAMAGE`: its footer is damaged.
     """
 
-    def __init__(self, data: Any, size: int = 0) -> None:
+    def __init__(
+        self,
+        data: Any,
+        name: str | os.PathLike[str],
+        error: type[FinetuneEmbedError] = VectorFileError,
+        size: int = 0,
+    ) -> None:
         self._buffer, self._size = data, size or data.size
+        self._name, self._error = name, error
         self._data = memoryview(data).cast("B")
         self._groups = _row_groups(self._data)
         self._file = self._open([])
@@ -104,7 +111,8 @@ class ParquetReader:
         """Yield `pyarrow.RecordBatch`es of some columns, in the order of `names`.
 
         Raises:
-            pyarrow.ArrowException, or one of `DAMAGE`: the data is damaged, or expands too much.
+            FinetuneEmbedError: the data expands too much.
+            pyarrow.ArrowException, or one of `DAMAGE`: it is damaged.
         """
         import pyarrow as pa
 
@@ -115,7 +123,7 @@ class ParquetReader:
         for group in range(len(self._groups)):  # pyarrow can't join nested dictionaries of two
             for batch in file.iter_batches(rows, row_groups=[group], columns=list(names)):
                 columns = batch.select(list(names)).columns
-                expanded += sum(map(_expanded_size, columns))
+                expanded += sum(map(expanded_size, columns))
                 self._refuse_bomb(expanded)
                 parts = [
                     column if column.type == kind else column.cast(kind)
@@ -176,11 +184,7 @@ class ParquetReader:
         return total, largest
 
     def _refuse_bomb(self, expanded: int) -> None:
-        size = self._size
-        if expanded > max(MAX_EXPANSION * size, EXPANSION_FLOOR):
-            raise ParquetBomb(
-                f"{size:,} bytes expand to {expanded:,} or more, over {MAX_EXPANSION} to 1"
-            )
+        refuse_bomb(self._size, expanded, self._name, self._error)
 
 
 def _row_groups(data: memoryview) -> list[list[Fields]]:
@@ -202,8 +206,8 @@ def _row_groups(data: memoryview) -> list[list[Fields]]:
     return groups
 
 
-def _expanded_size(column: Any) -> int:
-    """Return the bytes that a column takes, its dictionaries resolved."""
+def expanded_size(column: Any) -> int:
+    """Return the bytes that a column takes, dictionaries and views resolved; one a row at least."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -211,12 +215,25 @@ def _expanded_size(column: Any) -> int:
     if pa.types.is_dictionary(kind):
         if pa.types.is_primitive(kind.value_type):
             return int(column.nbytes)
-        lengths = pc.binary_length(column.dictionary).take(column.indices)
-        return int(pc.sum(lengths).as_py() or 0)
+        lengths = pa.array(_lengths(column.dictionary)).take(column.indices)
+        return max(int(pc.sum(lengths).as_py() or 0), len(column))
+    if "view" in str(kind) and not pa.types.is_nested(kind):
+        return max(int(_lengths(column).sum()), len(column))
     if pa.types.is_struct(kind):
-        return sum(map(_expanded_size, column.flatten()))
+        return sum(map(expanded_size, column.flatten()))
     if pa.types.is_map(kind):
-        return _expanded_size(column.keys) + _expanded_size(column.items)
+        return expanded_size(column.keys) + expanded_size(column.items)
     if pa.types.is_nested(kind) and hasattr(kind, "value_type"):
-        return _expanded_size(column.flatten())
-    return int(column.nbytes)
+        return expanded_size(column.flatten())
+    return max(int(column.nbytes), len(column))
+
+
+def _lengths(texts: Any) -> npt.NDArray[np.int64]:
+    """Return the length of each text or null in bytes."""
+    import pyarrow.compute as pc
+
+    if "view" in str(texts.type):
+        views = np.frombuffer(texts.buffers()[1], "<i4").reshape(-1, _VIEW // 4)
+        return views[texts.offset : texts.offset + len(texts), 0].astype(np.int64)
+    lengths = pc.fill_null(pc.binary_length(texts), 0)
+    return np.asarray(lengths.to_numpy(zero_copy_only=False), np.int64)

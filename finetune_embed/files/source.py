@@ -18,6 +18,7 @@ from typing import IO, Any, cast
 
 from ..errors import Option, VectorFileError
 from .archives import HEAD, Member, is_clutter, pick_member
+from .expansion import refuse_bomb
 from .foreign import ANSWER, Foreign, foreign_in, foreign_kind
 from .hashing import CHUNK, HashingReader
 from .mapped import MappedFile
@@ -32,12 +33,8 @@ from .streams import (
     zstd_window,
 )
 
-__all__ = ["EXPANSION_FLOOR", "MAX_EXPANSION", "Source"]
+__all__ = ["Source"]
 
-#: Decompressed bytes may be this many times the compressed ones. Text of vectors compresses about
-#: 2.3 to 1, binary less, so only bombs exceed this.
-MAX_EXPANSION = 200
-EXPANSION_FLOOR = 1 << 26  # below 64 MB nothing is a bomb
 MAX_LAYERS = 3  # a tar in a gzip in a zip
 FIRST = 1 << 24  # bytes of the first file of a tar archive held to look for a second one
 MEMBERS = 10_000  # of an archive that are looked at
@@ -288,16 +285,10 @@ class Source:
             expanded: the bytes that it takes, decompressed or as what is made of it.
 
         Raises:
-            VectorFileError: they are more than `MAX_EXPANSION` to 1.
+            VectorFileError: they are too many; see `files.expansion`.
         """
-        packed = self.packed
-        if self.compression and expanded > max(MAX_EXPANSION * packed, EXPANSION_FLOOR):
-            raise VectorFileError(
-                f"{packed:,} compressed bytes grew beyond {expanded:,}, over {MAX_EXPANSION} to 1, "
-                "which no vector file does",
-                where=self.name,
-                remedy="decompress it yourself if you trust it",
-            )
+        if self.compression:
+            refuse_bomb(self.packed, expanded, self.name)
 
     def _refuse_foreign(self) -> None:
         head = self.peek(ANSWER)

@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet as pq
@@ -197,3 +198,18 @@ def test_random_bytes_after_a_magic_number(tmp_path):
             (tmp_path / f"a.{suffix}").write_bytes(magic + rng.randbytes(size) + magic)
             with pytest.raises(DataError):
                 open_splits(tmp_path / f"a.{suffix}")
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_file_that_expands_too_much_is_refused_before_it_is_read(tmp_path, streaming):
+    """The text is one that all rows share, or a number repeated and compressed."""
+    numbers = pa.table({"text": ["a"], "label": pa.array([np.zeros(9_000_000, np.int64)])})
+    pa.feather.write_feather(numbers, tmp_path / "a.feather", compression="zstd")
+    shared = pa.DictionaryArray.from_arrays(np.zeros(99, np.int8), pa.array(["x" * 700_000]))
+    pa.feather.write_feather(
+        pa.table({"text": shared, "label": shared}), tmp_path / "b.feather", compression="lz4"
+    )
+    for name, size in (("a", "72,000,0"), ("b", "138,600,000")):
+        message = rf"{name}\.feather: [\d,]+ bytes expand to {size}.* or more, over 200 to 1"
+        with pytest.raises(DataError, match=message):
+            list(open_splits(tmp_path / f"{name}.feather", streaming).train)

@@ -120,7 +120,7 @@ def test_a_damaged_file_of_vectors_is_an_error(tmp_path):
     vectors = pa.FixedSizeListArray.from_arrays(pa.array(np.ones(200, np.float32)), 2)
     pq.write_table(pa.table({"token": [f"w{i}" for i in range(100)], "vector": vectors}), path)
     data = bytearray(path.read_bytes())
-    reader = ParquetReader(pa.py_buffer(bytes(data)))
+    reader = ParquetReader(pa.py_buffer(bytes(data)), "v.parquet")
     assert sum(batch.num_rows for batch in reader.batches(["token", "vector"])) == 100
     data[4 + 3] ^= 0x40  # in the header of the first page
     path.write_bytes(data)

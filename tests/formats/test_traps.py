@@ -422,7 +422,7 @@ def test_gzip_cut_at_any_byte_is_an_error(write):
 
 def test_a_gzip_bomb_of_vectors(write):
     line = b"a" * (1 << 20) + b" 1 2\n"
-    with pytest.raises(VectorFileError, match="over 200 to 1, which no vector file does"):
+    with pytest.raises(VectorFileError, match="over 200 to 1"):
         load_vectors(write(gzip.compress(line * 70)))
 
 

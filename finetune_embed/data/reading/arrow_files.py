@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import DataError
-from ...files import ParquetReader
+from ...files import ArrowData, open_arrow
 from .file_kinds import kind_of
 
 if TYPE_CHECKING:
@@ -28,20 +28,19 @@ def read_arrow(path: Path) -> pl.DataFrame:
     """
     import polars as pl
 
-    schema, batches = _open(path)
-    frames = [_frame(batch) for batch in batches]
-    return pl.concat(frames) if frames else _frame(schema.empty_table())
+    data = _open(path)
+    frames = [_frame(batch) for batch in _batches(data)]
+    return pl.concat(frames) if frames else _frame(data.schema.empty_table())
 
 
 def arrow_blocks(path: Path) -> Iterator[pl.DataFrame]:
     """Yield the examples of such a file in blocks; see `read_arrow`."""
-    _, batches = _open(path)
-    yield from map(_frame, batches)
+    yield from map(_frame, _batches(_open(path)))
 
 
 def features_of(path: Path) -> dict[str, Any]:
     """Return what the library `datasets` has written about the columns of a file, if anything."""
-    schema, _ = _open(path)
+    schema = _open(path).schema
     if not schema.metadata or _FEATURES not in schema.metadata:
         return {}
     from datasets import Features
@@ -56,37 +55,25 @@ def features_of(path: Path) -> dict[str, Any]:
         ) from error
 
 
-def _open(path: Path) -> tuple[Any, Iterator[Any]]:
-    """Return the schema of a file, and its batches.
+def _open(path: Path) -> ArrowData:
+    """Open a file, which need not fit in memory.
 
     Raises:
-        DataError: two columns have the same name.
+        DataError: two columns have the same name, or it expands too much.
     """
-    import pyarrow as pa
-
-    data = _mapped(path)
-    if kind_of(path) == ".parquet":
-        reader = ParquetReader(data)
-        schema, batches = reader.schema, reader.batches(reader.schema.names)
-    elif data[:6].to_pybytes() == b"ARROW1":
-        file = pa.ipc.open_file(data)
-        schema, batches = file.schema, map(file.get_batch, range(file.num_record_batches))
-    else:
-        stream = pa.ipc.open_stream(data)
-        schema, batches = stream.schema, iter(stream)
-    names = schema.names
+    with open(path, "rb") as file:
+        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    data = open_arrow(content, path, DataError, is_parquet=kind_of(path) == ".parquet")
+    names = data.schema.names
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise DataError(f"two columns have the name {twice!r}", where=path, value=twice)
-    return schema, batches
+    return data
 
 
-def _mapped(path: Path) -> Any:
-    """Return the bytes of a file, which need not fit in memory."""
-    import pyarrow as pa
-
-    with open(path, "rb") as file:
-        return pa.py_buffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+def _batches(data: ArrowData) -> Iterator[Any]:
+    """Yield the batches of all columns."""
+    return data.read(range(len(data.schema)))
 
 
 def _frame(batch: Any) -> pl.DataFrame:

@@ -1,17 +1,15 @@
-"""Opens Arrow IPC files and streams and Parquet files, to be read batch by batch."""
+"""Arrow data to be read batch by batch, from a file, a data set or parts of one."""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
-import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ...errors import VectorFileError
-from ...files import EXPANSION_FLOOR, MAX_EXPANSION, ParquetBomb, ParquetReader, Source
-from .ipc_sizes import claimed_size
+from ...files import Source, open_arrow, refuse_bomb
 
 __all__ = ["ROWS", "Batches", "as_vector_file_error", "join_parts", "open_file"]
 
@@ -32,7 +30,7 @@ class Batches:
 
     name: str
     schema: Any
-    read: Callable[[list[int]], Iterator[Any]]
+    read: Callable[[Sequence[int]], Iterator[Any]]
     size: int = 0
 
     def refuse_bomb(self, expanded: int) -> None:
@@ -41,13 +39,8 @@ class Batches:
         Raises:
             VectorFileError: `expanded` bytes are too many for the size of the file.
         """
-        if self.size and expanded > max(MAX_EXPANSION * self.size, EXPANSION_FLOOR):
-            raise VectorFileError(
-                f"{self.size:,} bytes expand to {expanded:,} or more, over {MAX_EXPANSION} to 1, "
-                "which no vectors do",
-                where=self.name,
-                remedy="if you trust it, read it with its own library",
-            )
+        if self.size:
+            refuse_bomb(self.size, expanded, self.name)
 
 
 @contextlib.contextmanager
@@ -63,16 +56,11 @@ def as_vector_file_error(name: str) -> Iterator[None]:
         KeyError,
         IndexError,
         MemoryError,
-        struct.error,
     )
     try:
         yield
     except VectorFileError:
         raise
-    except ParquetBomb as error:
-        raise VectorFileError(
-            str(error), where=name, remedy="if you trust it, read it with its own library"
-        ) from error
     except damage as error:
         reason = " ".join(str(error).split())[:300]
         raise VectorFileError(
@@ -88,47 +76,11 @@ def open_file(source: Source, source_format: str) -> Batches:
     Raises:
         VectorFileError: its schema is damaged or cut short.
     """
-    import pyarrow as pa
-
-    is_stream = source.peek(6) != b"ARROW1"
     with as_vector_file_error(source.name):
-        content = source.read_all()
-        data, size = pa.py_buffer(content), source.packed
-        if source_format == "parquet":
-            return _open_parquet(source.name, data, size)
-        Batches(source.name, None, iter, size).refuse_bomb(claimed_size(content))
-        return (_open_ipc_stream if is_stream else _open_ipc_file)(source.name, data, size)
-
-
-def _open_parquet(name: str, data: Any, size: int) -> Batches:
-    reader = ParquetReader(data, size)
-
-    def read(columns: list[int]) -> Iterator[Any]:
-        return reader.batches([reader.schema.field(column).name for column in columns])
-
-    return Batches(name, reader.schema, read, size)
-
-
-def _open_ipc_file(name: str, data: Any, size: int) -> Batches:
-    import pyarrow as pa
-
-    reader = pa.ipc.open_file(data)
-
-    def read(columns: list[int]) -> Iterator[Any]:
-        return (reader.get_batch(i).select(columns) for i in range(reader.num_record_batches))
-
-    return Batches(name, reader.schema, read, size)
-
-
-def _open_ipc_stream(name: str, data: Any, size: int) -> Batches:
-    import pyarrow as pa
-
-    reader = pa.ipc.open_stream(data)
-
-    def read(columns: list[int]) -> Iterator[Any]:
-        return (batch.select(columns) for batch in reader)
-
-    return Batches(name, reader.schema, read, size)
+        content, size = source.read_all(), source.packed
+        is_parquet = source_format == "parquet"
+        data = open_arrow(content, source.name, is_parquet=is_parquet, size=size)
+        return Batches(source.name, data.schema, data.read, size)
 
 
 def join_parts(name: str, parts: list[Batches]) -> Batches:
@@ -147,7 +99,7 @@ def join_parts(name: str, parts: list[Batches]) -> Batches:
                 remedy="save the data set again",
             )
 
-    def read(columns: list[int]) -> Iterator[Any]:
+    def read(columns: Sequence[int]) -> Iterator[Any]:
         return itertools.chain.from_iterable(part.read(columns) for part in parts)
 
     return Batches(name, schema, read, sum(part.size for part in parts))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,7 @@ def open_dataset(dataset: Any) -> Batches | None:
 def _open_rows(dataset: Any) -> Batches:
     schema = dataset.features.arrow_schema
 
-    def read(columns: list[int]) -> Iterator[Any]:
+    def read(columns: Sequence[int]) -> Iterator[Any]:
         names = [schema.field(column).name for column in columns]
         tables = dataset.select_columns(names).with_format("arrow").iter(ROWS)
         return (batch for table in tables for batch in table.select(names).to_batches())
@@ -98,7 +98,7 @@ def _open_iterable(dataset: Any) -> Batches:
     if first is None:
         raise VectorFileError("this has no rows", where=IN_MEMORY)
 
-    def read(columns: list[int]) -> Iterator[Any]:
+    def read(columns: Sequence[int]) -> Iterator[Any]:
         names = [first.schema.field(column).name for column in columns]
         for table in itertools.chain([first], tables):
             yield from table.select(names).to_batches()

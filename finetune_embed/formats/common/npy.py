@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import VectorFileError
+from ...files import refuse_bomb
 
 __all__ = ["MAX_SIZE", "WORD", "Readable", "StoredArray", "open_array"]
 
@@ -58,7 +59,7 @@ class StoredArray:
         fortran: whether it is stored column by column.
         data: the bytes after the header, if they are in memory or in a mapped file; else None.
         file: the stream to read them from if `data` is None.
-        most: the bytes that its numbers or words may take; 0 for any number.
+        packed: the bytes that it takes in an archive; None outside one.
     """
 
     name: str
@@ -67,7 +68,7 @@ class StoredArray:
     fortran: bool
     data: memoryview | None
     file: Readable
-    most: int = 0
+    packed: int | None = None
 
     @property
     def is_matrix(self) -> bool:
@@ -92,7 +93,7 @@ class StoredArray:
             stored: the bytes that the file claims to have, header included.
 
         Raises:
-            VectorFileError: the header promises more, or the array takes more than `most`.
+            VectorFileError: the header promises more, or the array takes too much memory.
         """
         count = math.prod(self.shape)
         if count * self.dtype.itemsize > stored:
@@ -104,15 +105,10 @@ class StoredArray:
         """Check the bytes that the array takes in memory.
 
         Raises:
-            VectorFileError: they are more than `most`.
+            VectorFileError: they are too many for the bytes that it takes in an archive.
         """
-        if self.most and expanded > self.most:
-            raise VectorFileError(
-                f"{self} takes {expanded:,} bytes or more, but is compressed to so few that only "
-                f"{self.most:,} are allowed",
-                where=self.name,
-                remedy="decompress it yourself if you trust it",
-            )
+        if self.packed is not None:
+            refuse_bomb(self.packed, expanded, self.name)
 
     def read(self) -> npt.NDArray[Any]:
         """Return the array, in place and read-only if its bytes are in memory or mapped.

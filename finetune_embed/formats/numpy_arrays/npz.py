@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 
 from ...errors import VectorFileError
-from ...files import EXPANSION_FLOOR, MAX_EXPANSION, Source, is_clutter, open_member
+from ...files import Source, is_clutter, open_member
 from ..common.npy import StoredArray, open_array
 
 __all__ = ["ArchiveWriter", "open_archive"]
@@ -77,8 +77,7 @@ def _arrays(
             begin = info.header_offset + _LOCAL + sum(lengths)
             inside = data[begin : begin + info.file_size]
         array = open_array(f"{source.name}#{info.filename}", file, inside)
-        packed = min(info.compress_size, source.packed)
-        array = replace(array, most=max(MAX_EXPANSION * packed, EXPANSION_FLOOR))
+        array = replace(array, packed=min(info.compress_size, source.packed))
         array.check_claim(info.file_size)
         if len(array.shape) < 2 and inside is not None and zlib.crc32(inside) != info.CRC:
             raise VectorFileError(

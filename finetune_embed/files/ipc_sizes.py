@@ -26,10 +26,13 @@ def claimed_size(data: memoryview) -> int:
     """Return the bytes that all compressed buffers of a file or a stream claim to expand to.
 
     Raises:
-        ValueError, struct.error: it is damaged.
+        ValueError: it is damaged.
     """
     is_file = data[: len(_MAGIC)] == _MAGIC
-    return sum(_claim(data, *place) for place in (_in_file if is_file else _in_stream)(data))
+    try:
+        return sum(_claim(data, *place) for place in (_in_file if is_file else _in_stream)(data))
+    except struct.error as error:
+        raise ValueError(f"a message is cut short: {error}") from error
 
 
 def _in_file(data: memoryview) -> Iterator[tuple[int, int]]:
