@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-__all__ = ["Check", "Choice", "Flag", "Number", "WholeNumber"]
+__all__ = ["Check", "Choice", "Flag", "Kind", "Number", "WholeNumber"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,18 @@ class Flag:
     def allows(self, value: Any) -> bool:
         """Return whether a value is legal."""
         return isinstance(value, bool)
+
+
+class Kind(NamedTuple):
+    """What a setting without a range must be.
+
+    Attributes:
+        words: the values, in words.
+        allows: whether a value, which is not None, is one.
+    """
+
+    words: str
+    allows: Callable[[Any], bool]
 
 
 Check = WholeNumber | Number | Choice | Flag

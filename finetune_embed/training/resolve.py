@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from types import NoneType
 from typing import Any
 
 import torch
@@ -22,25 +19,6 @@ from .settings import Settings, name_of
 __all__ = ["resolve"]
 
 
-#: What a setting must be where `Settings` has no range for it: in words, and its types.
-_KINDS: Mapping[str, tuple[str, Any]] = {
-    "text": ("the name of a column, or a list of names", (str, tuple)),
-    "label": ("the name of a column", str),
-    "ignore_label": ("a label: a string or a whole number", (str, int, NoneType)),
-    "tokenizer": ("a name or a Tokenizer", (str, Tokenizer, NoneType)),
-    "vocab": ("a Vocabulary", (Vocabulary, NoneType)),
-    "specials": ("a list of tokens", Iterable),
-    "fallback": ("a list of steps", Iterable),
-    "head": (
-        "the text form of a head, an nn.Module, or a function (embedding, num_labels) of one",
-        (str, Callable),
-    ),
-    "loss_fn": ("a function of logits and targets", (Callable, NoneType)),
-    "output_dir": ("a path", (str, os.PathLike, NoneType)),
-    "trackers": ("a list of names", Iterable),
-}
-
-
 def resolve(settings: Settings) -> Settings:
     """Return settings with their values checked and their text forms parsed.
 
@@ -50,11 +28,6 @@ def resolve(settings: Settings) -> Settings:
         VocabularyError: the tokenizer, a fallback step or a special token is not known.
     """
     settings.check()
-    for name, (kind, types) in _KINDS.items():
-        value = getattr(settings, name)
-        columns = value if name == "text" and isinstance(value, tuple) else ("",)
-        if not isinstance(value, types) or not _are_names(columns):
-            raise DataError(f"must be {kind}", option=name, value=value)
     if settings.embedding is not None and not isinstance(settings.head, nn.Module):
         head = settings.head if isinstance(settings.head, str) else name_of(settings.head)
         raise DataError(
@@ -82,11 +55,6 @@ def resolve(settings: Settings) -> Settings:
     if settings.vocab is None:
         return resolved
     return replace(resolved, vocab=_with_specials(settings.vocab, resolved))
-
-
-def _are_names(columns: tuple[Any, ...]) -> bool:
-    """Return whether there are columns, all of them named by a string."""
-    return bool(columns) and all(isinstance(name, str) for name in columns)
 
 
 def _strategy(strategy: Any) -> Strategy:

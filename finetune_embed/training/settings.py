@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
 from ..errors import DataError, Either, Option, StrategyError
-from .ranges import Check, Choice, Flag, Number, WholeNumber
+from .ranges import Check, Choice, Flag, Kind, Number, WholeNumber
 
 if TYPE_CHECKING:
     from torch import nn
@@ -50,6 +50,7 @@ def setting(
     *,
     option: str | None = "",
     error: type[Exception] = StrategyError,
+    kind: Kind | None = None,
 ) -> Any:
     """Define a setting.
 
@@ -60,10 +61,43 @@ def setting(
         option: the name of the option on the command line, where it is not `--` and the name of the
             setting; None for none.
         error: the class of the error for an illegal value.
+        kind: what a value must be, where `check` does not say it.
     """
-    return field(
-        default=default, metadata={"help": help, "check": check, "option": option, "error": error}
+    metadata = {"help": help, "check": check, "option": option, "error": error, "kind": kind}
+    return field(default=default, metadata=metadata)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_text_or_texts(value: Any) -> bool:
+    return isinstance(value, str) or (
+        isinstance(value, tuple) and bool(value) and all(map(_is_text, value))
     )
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Iterable)
+
+
+def _is_text_or_callable(value: Any) -> bool:
+    return isinstance(value, str) or callable(value)
+
+
+def _is_tokenizer(value: Any) -> bool:
+    from ..vocabulary import Tokenizer
+
+    return isinstance(value, (str, Tokenizer))
+
+
+def _is_vocabulary(value: Any) -> bool:
+    from ..vocabulary import Vocabulary
+
+    return isinstance(value, Vocabulary)
+
+
+_A_NAME = Kind("a name", _is_text)
 
 
 @dataclass(frozen=True)
@@ -72,9 +106,15 @@ class Settings:
 
     # The data
     text: str | Sequence[str] = setting(
-        "text", "Column of texts, or of lists of words; several columns are joined."
+        "text",
+        "Column of texts, or of lists of words; several columns are joined.",
+        kind=Kind("the name of a column, or a list of names", _is_text_or_texts),
     )
-    label: str = setting("label", "Column of labels, or of lists of labels or tags.")
+    label: str = setting(
+        "label",
+        "Column of labels, or of lists of labels or tags.",
+        kind=Kind("the name of a column", _is_text),
+    )
     task: str | None = setting(
         None,
         "What to train for; when left out, what the columns look like.",
@@ -82,13 +122,19 @@ class Settings:
         error=DataError,
     )
     ignore_label: str | int | None = setting(
-        None, "Label, besides -100, that is neither trained on nor scored."
+        None,
+        "Label, besides -100, that is neither trained on nor scored.",
+        kind=Kind("a label: a string or a whole number", lambda one: isinstance(one, (str, int))),
     )
     delimiter: str | None = setting(
-        None, "What is between the fields of CSV and TSV files; found when left out."
+        None,
+        "What is between the fields of CSV and TSV files; found when left out.",
+        kind=Kind("a text", _is_text),
     )
     encoding: str | None = setting(
-        None, "Encoding of CSV and TSV files, such as cp1252; found when left out."
+        None,
+        "Encoding of CSV and TSV files, such as cp1252; found when left out.",
+        kind=_A_NAME,
     )
     missing: str = setting(
         "drop",
@@ -109,7 +155,9 @@ class Settings:
     )
     # The vocabulary and its initial vectors
     member: str | None = setting(
-        None, "The vector file to read from an archive that holds several."
+        None,
+        "The vector file to read from an archive that holds several.",
+        kind=_A_NAME,
     )
     limit: int | None = setting(
         None,
@@ -122,10 +170,15 @@ class Settings:
         WholeNumber(1),
     )
     tokenizer: Tokenizer | str | None = setting(
-        None, "glove, cased or whitespace; when left out, the one that fits the vectors."
+        None,
+        "glove, cased or whitespace; when left out, the one that fits the vectors.",
+        kind=Kind("a name or a Tokenizer", _is_tokenizer),
     )
     vocab: Vocabulary | None = setting(
-        None, "A vocabulary, instead of one made from the training split.", option=None
+        None,
+        "A vocabulary, instead of one made from the training split.",
+        option=None,
+        kind=Kind("a Vocabulary", _is_vocabulary),
     )
     min_count: int = setting(1, "Rarer tokens become <unk>.", WholeNumber(1))
     max_length: int | None = setting(
@@ -135,17 +188,30 @@ class Settings:
         "normal", "Initial vectors of tokens that the vectors lack: normal, mean, zeros, subwords."
     )
     fallback: Sequence[str] = setting(
-        (), "Other forms under which to look up tokens that the vectors lack, such as lower."
+        (),
+        "Other forms under which to look up tokens that the vectors lack, such as lower.",
+        kind=Kind("a list of steps", _is_list),
     )
     specials: Sequence[Special | str] = setting(
-        (), "Tokens that the tokenizer never splits.", option="--special"
+        (),
+        "Tokens that the tokenizer never splits.",
+        option="--special",
+        kind=Kind("a list of tokens", _is_list),
     )
     # The model
     head: Head = setting(
-        "bag", "bag, 'bag(hidden=100)', cnn, bilstm, ...; in Python also a module or a function."
+        "bag",
+        "bag, 'bag(hidden=100)', cnn, bilstm, ...; in Python also a module or a function.",
+        kind=Kind(
+            "the text form of a head, an nn.Module, or a function (embedding, num_labels) of one",
+            _is_text_or_callable,
+        ),
     )
     embedding: str | nn.Module | None = setting(
-        None, "Which embedding of a module given as head is the table.", option=None
+        None,
+        "Which embedding of a module given as head is the table.",
+        option=None,
+        kind=Kind("a name or a module", _is_text_or_callable),
     )
     strategy: Strategy | str | None = setting(
         "FullTune",
@@ -186,13 +252,20 @@ class Settings:
         WholeNumber(1),
     )
     loss_fn: LossFunction | None = setting(
-        None, "Loss of logits (units, C) and targets, instead of the task's own.", option=None
+        None,
+        "Loss of logits (units, C) and targets, instead of the task's own.",
+        option=None,
+        kind=Kind("a function of logits and targets", callable),
     )
     seed: int = setting(
         0, "Seed of the splits, initial vectors, head, batches and dropout.", WholeNumber(0)
     )
     # The machine
-    device: str | None = setting(None, "cpu, cuda, ...; a GPU if there is one when left out.")
+    device: str | None = setting(
+        None,
+        "cpu, cuda, ...; a GPU if there is one when left out.",
+        kind=Kind("the name of a device", lambda one: type(one).__name__ in ("str", "device")),
+    )
     mixed_precision: str | None = setting(
         None,
         "Precision of the forward pass; that of accelerate launch, or no, when left out.",
@@ -200,7 +273,9 @@ class Settings:
     )
     # The run
     output_dir: str | os.PathLike[str] | None = setting(
-        None, "Folder for the run and its checkpoints."
+        None,
+        "Folder for the run and its checkpoints.",
+        kind=Kind("a path", lambda one: isinstance(one, (str, os.PathLike))),
     )
     checkpoint_steps: int | None = setting(
         None, "Also write a checkpoint after every so many steps.", WholeNumber(1)
@@ -209,7 +284,10 @@ class Settings:
         None, "Also write a checkpoint after every so many minutes.", Number(excluded=True)
     )
     trackers: Sequence[str] = setting(
-        (), "Report to tensorboard, wandb or another tracker of Accelerate.", option="--tracker"
+        (),
+        "Report to tensorboard, wandb or another tracker of Accelerate.",
+        option="--tracker",
+        kind=Kind("a list of names", _is_list),
     )
     resume: bool = setting(False, "Continue from the last checkpoint in output_dir.", Flag())
     overwrite: bool = setting(False, "Replace the run in output_dir.", Flag())
@@ -223,11 +301,11 @@ class Settings:
             object.__setattr__(self, one.name, tuple(value) if isinstance(value, list) else value)
 
     def check(self) -> None:
-        """Check every setting against its legal range.
+        """Check every setting against its legal range, or what it must be.
 
         Raises:
             StrategyError: one is out of range.
-            DataError: there is no such task.
+            DataError: there is no such task, or one is of another type.
         """
         for one in fields(self):
             value, check = getattr(self, one.name), one.metadata["check"]
@@ -241,6 +319,9 @@ class Settings:
                 none = Either(", or None", "") if one.default is None else ""
                 what = (f"must be {article}{check.range}", none)
                 raise one.metadata["error"](what, option=one.name, value=value)
+            kind = one.metadata["kind"]
+            if kind is not None and not optional and not kind.allows(value):
+                raise DataError(f"must be {kind.words}", option=one.name, value=value)
         if self.resume and self.output_dir is None:
             raise DataError(
                 "needs the folder of the run",

@@ -187,6 +187,25 @@ def test_values_outside_the_range_are_refused_with_option_and_value(name, data):
     assert str(error) == f"{name}={error.value!r} {verb} {check.range}{none}"
 
 
+WRONG: list[Any] = [None, 3, -1.5, True, b"x", object(), {}, [], [3], [None], ["x", 3], [b"x"]]
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_every_setting_is_checked(name):
+    """Values of any type are accepted, or an error about the setting before a file is opened."""
+    said = [message for value in WRONG if (message := refusal(name, value)) is not None]
+    assert all(name in message or name == "specials" for message in said)
+    assert len(said) >= (3 if name in ("trackers", "fallback", "specials") else 5)
+
+
+def refusal(name: str, value: Any) -> str | None:
+    try:
+        resolve(Settings(**{name: value}))
+    except fe.FinetuneEmbedError as error:
+        return str(error)
+    return None
+
+
 @pytest.mark.parametrize("name", CHECKED)
 @hypothesis_settings(max_examples=50)
 @given(data=st.data())

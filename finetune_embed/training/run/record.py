@@ -86,7 +86,7 @@ def check_same(where: object, before: Mapping[str, Any], now: Mapping[str, Any])
             if name in _DIFFERENCES:
                 difference = _DIFFERENCES[name]
                 if before.get(name) is None:
-                    difference = "the run has no fingerprint of it, because an earlier version or Run.save wrote it"
+                    difference = "an earlier version or Run.save wrote no hash of it"
                 raise _another_object(where, name.removesuffix("_sha256"), difference)
             raise DataError(
                 (
