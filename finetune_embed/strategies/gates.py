@@ -11,11 +11,18 @@ from torch import nn
 from ..errors import StrategyError
 from .clock import Clock
 from .layout import EMBEDDING, Part, model_layout
-from .row_rules import rule_of
-from .watch import Watch, put_watch, set_gate, was_seen
+from .row_rules import forget_marks, rule_of
+from .watch import Watch, forget_module, is_marked, put_watch, set_gate
 from .weights import check_not_renormed, table_weight
 
-__all__ = ["apply_gates", "attach_gate", "forget_gates", "gate_of", "open_or_close"]
+__all__ = [
+    "apply_gates",
+    "attach_gate",
+    "forget_gates",
+    "forget_strategy",
+    "gate_of",
+    "open_or_close",
+]
 
 
 def apply_gates(
@@ -41,7 +48,7 @@ def apply_gates(
     weight, strategy = table_weight(embedding), new.strategy
     watch: Watch = vars(weight).get("row_watch", new)
     if watch is new:
-        if any(was_seen(module) for module in (embedding, model)):
+        if any(is_marked(module) for module in (embedding, model)):
             raise StrategyError(
                 f"the embedding's weight {tuple(weight.shape)} is not the one that param_groups "
                 "saw; a copy of a model has another, and so has a model after "
@@ -136,6 +143,15 @@ def forget_gates(params: Iterable[nn.Parameter]) -> None:
             parameter.requires_grad_(True)
         for name in ("row_gate", "row_epoch"):
             vars(parameter).pop(name, None)
+
+
+def forget_strategy(model: nn.Module) -> None:
+    """Take everything off a model that strategies have put on it, and open what they froze."""
+    for module in model.modules():
+        forget_module(module)
+    forget_gates(model.parameters())
+    for parameter in model.parameters():
+        forget_marks(parameter)
 
 
 def gate_of(weight: torch.Tensor) -> float:

@@ -14,7 +14,7 @@ from .clock import Clock, Record, Timing
 from .gates import apply_gates, forget_gates
 from .layout import EMBEDDING, model_layout
 from .row_rules import RowRule, attach_rule
-from .watch import Watch, put_watch, see
+from .watch import Watch, mark_module, put_watch
 from .weights import check_not_renormed, hold_rows, start_of, table_weight
 from .words import Words
 
@@ -99,7 +99,8 @@ class StrategyProtocol(metaclass=CheckedArguments):
 
         Frozen parameters are included, so no group has to be added later. Each group has a `name`
         and its own `lr`. The table's group has no weight decay, which torch's optimizers would
-        apply to rows that are in no batch; a `RowRule` can decay them.
+        apply to rows that are in no batch; a `RowRule` can decay them. The strategy takes the place
+        of any earlier one on the table; `FullTune` ends it.
 
         Args:
             model: the model.
@@ -124,7 +125,8 @@ class StrategyProtocol(metaclass=CheckedArguments):
         attach_rule(weight, self.rows(start_of(weight), vocab))
         forget_gates(parameter for part in layout for parameter in part.params)
         put_watch(weight, self._watch())
-        see(embedding, model)
+        mark_module(embedding)
+        mark_module(model)
         return [
             {
                 "params": part.params,

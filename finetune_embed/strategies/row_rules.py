@@ -21,6 +21,7 @@ __all__ = [
     "RowRule",
     "attach_rule",
     "claim",
+    "forget_marks",
     "marks_of",
     "merge_rules",
     "rule_of",
@@ -159,6 +160,12 @@ def rule_of(weight: torch.Tensor) -> RowRule | None:
 def marks_of(weight: torch.Tensor) -> dict[str, Any]:
     """Return what strategies and optimizers have put on a weight, which its copies lack."""
     return {name: vars(weight)[name] for name in _MARKS if name in vars(weight)}
+
+
+def forget_marks(weight: torch.Tensor) -> None:
+    """Take off a weight what strategies and optimizers have put on it."""
+    for name in marks_of(weight):
+        del vars(weight)[name]
 
 
 def trains_now(weight: torch.Tensor, rule: RowRule, rows: torch.Tensor) -> torch.Tensor | None:

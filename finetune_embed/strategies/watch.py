@@ -18,7 +18,16 @@ from ..errors import StrategyError
 from .clock import Timing
 from .row_rules import rule_of, trains_now
 
-__all__ = ["Watch", "check_step", "note_write", "put_watch", "see", "set_gate", "was_seen"]
+__all__ = [
+    "Watch",
+    "check_step",
+    "forget_module",
+    "is_marked",
+    "mark_module",
+    "note_write",
+    "put_watch",
+    "set_gate",
+]
 
 
 @dataclass
@@ -60,15 +69,19 @@ def put_watch(weight: nn.Parameter, watch: Watch) -> None:
         _installed = True
 
 
-def see(*modules: nn.Module) -> None:
-    """Mark modules as those that `param_groups` was given."""
-    for module in modules:
-        vars(module)["seen_by_strategy"] = True
+def mark_module(module: nn.Module) -> None:
+    """Mark a module as one that `param_groups` was given."""
+    vars(module)["seen_by_strategy"] = True
 
 
-def was_seen(module: nn.Module | None) -> bool:
+def is_marked(module: nn.Module | None) -> bool:
     """Return whether `param_groups` was given a module, or what it is a copy of."""
     return module is not None and "seen_by_strategy" in vars(module)
+
+
+def forget_module(module: nn.Module) -> None:
+    """Take the mark of `mark_module` off a module."""
+    vars(module).pop("seen_by_strategy", None)
 
 
 def set_gate(weight: nn.Parameter, watch: Watch, gate: float) -> None:
@@ -124,7 +137,8 @@ def _check(optimizer: torch.optim.Optimizer, weight: nn.Parameter, watch: Watch)
             f"{watch.strategy} sets single rows or a share of the rate of {table}, which "
             f"{type(optimizer).__name__} ignores",
             value=watch.strategy,
-            remedy="use RowAdamW(strategy.param_groups(...))",
+            remedy="use RowAdamW(strategy.param_groups(...)); to end it, build the optimizer from "
+            "FullTune().param_groups(model, embedding, lr=lr)",
         )
     if watch.gate is not None and watch.gate <= 0:
         if weight.requires_grad or weight.grad is not None:
@@ -132,7 +146,8 @@ def _check(optimizer: torch.optim.Optimizer, weight: nn.Parameter, watch: Watch)
                 f"{watch.strategy} has frozen {table}, but since then requires_grad or a gradient "
                 "was set on it, so this step would move it",
                 value=watch.strategy,
-                remedy="leave the table's requires_grad to the strategy",
+                remedy="leave the table's requires_grad to the strategy; to end it, build the "
+                "optimizer from FullTune().param_groups(model, embedding, lr=lr)",
             )
     elif not _holds_rows(weight):
         return

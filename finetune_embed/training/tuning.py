@@ -21,6 +21,7 @@ from ..evaluation import drift
 from ..formats import save_safetensors
 from ..optim import RowAdamW
 from ..strategies import Strategy, check_optimizer
+from ..strategies.gates import forget_strategy
 from ..table import EmbeddingTable
 from ..vocabulary import look_up
 from .build_model import build_model, weight_of
@@ -150,7 +151,9 @@ class Tuning:
                 write_config(main, self.config)  # to continue or repeat it after an interruption
             best = self._train(training, progress, best, write)
         self.model.load_state_dict(best)
-        self.embedding.sparse = False  # from here on it is the caller's, for any optimizer
+        forget_strategy(self.model)  # from here on it is the caller's, for any optimizer
+        self.embedding.sparse = False
+        self.model.zero_grad()
         tuned, metrics = self._exported()
         if main is None:
             result = self._result(progress, tuned, metrics)

@@ -12,7 +12,7 @@ from ..errors import Option, VocabularyError
 
 __all__ = ["check_counts", "check_vocabulary", "row_of_token", "tokens_of_ids"]
 
-LIKE_IDS = 10  # so many counts that are 1, 2, 3, ... are ids: counts of real texts repeat
+LIKE_IDS = 10  # so many counts that are 0, 1, 2, ... are ids: counts of real texts repeat
 
 
 def tokens_of_ids(ids: Any) -> list[str]:
@@ -94,7 +94,7 @@ def check_counts(counts: Any) -> None:
 
     Raises:
         VocabularyError: it is not a dict, a count is not a whole number of 0 or more, or the counts
-            are all different and one is 0, or are 1, 2, 3, ... in this order
+            of `LIKE_IDS` tokens or more are 0, 1, 2, ... in any order, or 1, 2, 3, ... in this one.
     """
     if not isinstance(counts, Mapping):
         raise VocabularyError(
@@ -110,12 +110,12 @@ def check_counts(counts: Any) -> None:
         return
     if min(values) < 0:
         raise VocabularyError(f"a count is {min(values)}, below 0", value=min(values))
-    from_zero = len(counts) > 1 and 0 in values
-    from_one = len(counts) >= LIKE_IDS and list(values) == list(range(1, len(counts) + 1))
-    if from_one or (from_zero and len(set(values)) == len(counts)):
+    size = len(counts)
+    from_zero = size >= LIKE_IDS and max(values) == size - 1 and len(set(values)) == size
+    if from_zero or (size >= LIKE_IDS and list(values) == list(range(1, size + 1))):
         raise VocabularyError(
-            f"the counts of {len(counts):,} tokens are all different, and "
-            f"{'one is 0' if from_zero else f'they go from 1 to {len(counts):,}'}: they are ids",
+            f"the counts of {size:,} tokens are all different, and go from "
+            f"{f'0 to {size - 1:,}' if from_zero else f'1 to {size:,}'}: they are ids",
             remedy="pass ids to Vocabulary.from_ids(ids, pad=..., unk=...)",
         )
 

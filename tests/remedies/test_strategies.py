@@ -292,9 +292,23 @@ def test_a_loop_without_a_hook(model):
 def test_a_step_that_ignores_rows(model):
     strategy = fe.L2SP()
     optimizer = torch.optim.AdamW(model.groups(strategy))
-    with pytest.raises(StrategyError, match=r"use RowAdamW\(strategy.param_groups\(\.\.\.\)\)$"):
+    remedy = r"use RowAdamW\(strategy.param_groups\(\.\.\.\)\); to end it, .* from FullTune"
+    with pytest.raises(StrategyError, match=remedy):
         one_step(model, optimizer)
     one_step(model, fe.RowAdamW(model.groups(strategy)))
+    one_step(model, torch.optim.AdamW(model.groups(fe.FullTune())))
+
+
+@follows("strategies/watch.py", "but since then requires_grad")
+def test_a_second_phase_that_opens_a_frozen_table(model):
+    fe.RowAdamW(model.groups(fe.Freeze()))
+    fe.Freeze().on_epoch_start(model.embedding, 0)
+    model.embedding.requires_grad_(True)
+    with pytest.raises(StrategyError, match=r"end it, build the optimizer from FullTune\(\)\.par"):
+        one_step(model, torch.optim.AdamW(model.parameters()))
+    start = model.embedding.weight.detach().clone()
+    one_step(model, torch.optim.AdamW(model.groups(fe.FullTune())))
+    assert not torch.equal(model.embedding.weight, start)
 
 
 @follows("strategies/weights.py", "is no parameter but computed")

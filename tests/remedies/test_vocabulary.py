@@ -324,7 +324,7 @@ def test_counts_that_are_a_list():
 @follows("vocabulary/given_ids.py", "are all different")
 def test_ids_instead_of_counts():
     with pytest.raises(VocabularyError, match=r"Vocabulary\.from_ids\(ids, pad=\.\.\., unk="):
-        fe.Vocabulary(IDS)
+        fe.Vocabulary(IDS | {f"w{at}": at for at in range(4, 10)})
     assert len(fe.Vocabulary.from_ids(IDS, pad="[PAD]", unk="[UNK]")) == 4
 
 

@@ -247,3 +247,22 @@ def test_a_head_may_start_a_run_of_its_own():
         return fe.BagOfEmbeddings(embedding, labels)
 
     assert tune(head=head).metrics["epochs"] == 2
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [fe.Freeze(), fe.UnfreezeAfter(epochs=9), fe.TrainRows(top=3), fe.L2SP(), fe.ChainThaw()],
+    ids=str,
+)
+def test_the_model_of_a_run_trains_with_any_optimizer(strategy):
+    run = tune(strategy=strategy, epochs=1)
+    optimizer = torch.optim.SGD(run.model.parameters(), lr=0.1)
+    start = run.model.embedding.weight.detach().clone()
+    ids, lengths = torch.arange(2, 8).view(2, 3), torch.tensor([3, 3])
+    functional.cross_entropy(run.model(ids, lengths), torch.tensor([0, 1])).backward()
+    optimizer.step()
+    moved = (run.model.embedding.weight != start).any(dim=1)
+    assert moved.nonzero().flatten().tolist() == [2, 3, 4, 5, 6, 7]
+    run.model.embedding.requires_grad_(False)  # the caller's own business from here on
+    optimizer.zero_grad()
+    optimizer.step()
