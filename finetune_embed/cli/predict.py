@@ -6,23 +6,23 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-import numpy as np
 
 from ..data.reading.file_kinds import SUFFIXES, kind_of
 from ..errors import DataError
 from .options import Names, layout_options
 from .output import as_json_option, print_json
-from .predictions import check_output, predictions_of, write_columns
-
-if TYPE_CHECKING:
-    from ..training.run.run import Run
-    from ..vocabulary import Tokenizer
+from .predictions import (
+    as_columns,
+    as_document,
+    as_lines,
+    check_output,
+    predictions_of,
+    write_columns,
+)
 
 __all__ = ["predict"]
 
@@ -44,7 +44,7 @@ __all__ = ["predict"]
     "-o",
     type=click.Path(path_type=Path),
     help="File to write to: .csv, .tsv, .jsonl or .parquet. It has the columns of --data, the "
-    "predictions, and the probability of every label.",
+    "predictions, the probability of every label, and the words that a tagger found in a text.",
 )
 @layout_options
 @as_json_option
@@ -76,21 +76,22 @@ def predict(
             _note(f"the run was trained on {' and '.join(columns)}, joined with a space")
     else:
         given, lines = _texts_in(data, text or loaded.settings["text"], layout)
+    found = predictions_of(loaded, lines)
+    unknown = [one.text for one in found if one.is_unknown]
     if output is not None:
-        predicted, unknown = predictions_of(loaded, lines)
-        write_columns(output, given, predicted)
-        _note_unknown(unknown, lines)
+        write_columns(output, given, as_columns(found, loaded.labels))
+    _note_unknown(unknown, len(found))
+    if output is not None:
         if as_json:
             print_json({"output": str(output), "texts": len(lines), "unknown": len(unknown)})
         else:
             click.echo(f"{output}: predictions for {len(lines):,} texts")
         return
-    found = _predicted(loaded, lines)
     if as_json:
-        print_json(found)
+        print_json([as_document(one) for one in found])
         return
     for one in found:
-        click.echo(_as_lines(one))
+        click.echo(as_lines(one))
 
 
 def _check_words(texts: Sequence[str], data: str | None, text: object) -> None:
@@ -148,78 +149,17 @@ def _texts_in(
     return {name: list(splits.train[name][:]) for name in splits.train.column_names}, texts
 
 
-def _note_unknown(unknown: Sequence[int], texts: Sequence[Any]) -> None:
-    """Say of which texts the run knows no word."""
+def _note_unknown(unknown: Sequence[Any], texts: int) -> None:
+    """Say of which of all texts the run knows no word."""
     if unknown:
-        first = repr(texts[unknown[0]])
+        first = repr(unknown[0])
         first = first if len(first) < 60 else first[:56] + "..."
         _note(
-            f"the run knows no word of {len(unknown):,} of {len(texts):,} "
-            f"text{'s' * (len(texts) != 1)}, and its predictions say nothing about them; the "
+            f"the run knows no word of {len(unknown):,} of {texts:,} "
+            f"text{'s' * (texts != 1)}, and its predictions say nothing about them; the "
             f"first is {first}"
         )
 
 
 def _note(text: str) -> None:
     click.echo(f"note: {text}", err=True)
-
-
-def _predicted(run: Run, texts: Sequence[Any]) -> list[dict[str, Any]]:
-    """Return the predictions for texts, with probabilities."""
-    if run.task.per_word:
-        return _tagged(run, texts)
-    logits, lengths, unknown = run.logits_and_unknown(texts)
-    _note_unknown(np.flatnonzero(lengths.numpy() == unknown).tolist(), texts)
-    chances = run.task.probabilities(logits).tolist()
-    rows = [dict(zip(run.labels, row, strict=True)) for row in chances]
-    found: list[dict[str, Any]] = []
-    for text, label, row in zip(texts, run.task.decode(logits, lengths), rows, strict=True):
-        if isinstance(label, list):
-            ranked = sorted(label, key=row.__getitem__, reverse=True)
-            labels = [{"label": one, "probability": row[one]} for one in ranked]
-            found.append({"text": text, "labels": labels})
-        else:
-            found.append({"text": text, "label": label, "probability": row[label]})
-    return found
-
-
-def _tagged(run: Run, texts: Sequence[Any]) -> list[dict[str, Any]]:
-    """Return the words of each text with their tags, None beyond the run's `max_length`."""
-    plain = [text for text in texts if isinstance(text, str)]
-    cut = iter(_cased(run.vocab.tokenizer, plain, run.vocab.words_of(plain)))
-    words = [next(cut) if isinstance(text, str) else list(text) for text in texts]
-    logits, lengths, unknown = run.logits_and_unknown(words)
-    _note_unknown(np.flatnonzero(lengths.numpy() == unknown).tolist(), texts)
-    tags = run.task.decode(logits, lengths)
-    chances = iter(run.task.probabilities(logits).amax(dim=1).tolist())
-    return [
-        {
-            "text": text,
-            "words": [
-                {"word": word, "tag": tag, "probability": None if tag is None else next(chances)}
-                for word, tag in zip_longest(row, given)
-            ],
-        }
-        for text, row, given in zip(texts, words, tags, strict=True)
-    ]
-
-
-def _cased(
-    tokenizer: Tokenizer, texts: Sequence[str], words: Sequence[list[str]]
-) -> list[list[str]]:
-    """Return words in the case that they have in the texts, where that is clear."""
-    as_is = [replace(tokenizer, lowercase=False).tokenize(text) for text in texts]
-    return [
-        cased if [word.lower() for word in cased] == row else row
-        for cased, row in zip(as_is, words, strict=True)
-    ]
-
-
-def _as_lines(one: dict[str, Any]) -> str:
-    if "words" in one:
-        rows = [(w["word"], w["tag"], w["probability"]) for w in one["words"]]
-        return "".join(f"{w}\t{t}\t{p:.3f}\n" if t is not None else f"{w}\n" for w, t, p in rows)
-    labels = one.get("labels", [one])
-    names = ",".join(str(label["label"]) for label in labels)
-    chances = ",".join(f"{label['probability']:.3f}" for label in labels)
-    return f"{names}\t{chances}\t{one['text']}"

@@ -1,10 +1,11 @@
-"""Predictions of a run as columns, and the files they are written to."""
+"""Predictions of a run: as lines, as JSON, and as the columns of files."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,31 +15,116 @@ from ..files import atomic_write
 if TYPE_CHECKING:
     from ..training.run.run import Run
 
-__all__ = ["check_output", "predictions_of", "write_columns"]
+__all__ = [
+    "Prediction",
+    "as_columns",
+    "as_document",
+    "as_lines",
+    "check_output",
+    "predictions_of",
+    "write_columns",
+]
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 Columns = Mapping[str, Sequence[Any]]
 
 
-def predictions_of(run: Run, texts: Sequence[Any]) -> tuple[dict[str, list[Any]], list[int]]:
-    """Return the predictions for texts, and which texts have no word that the run knows.
+@dataclass(frozen=True)
+class Prediction:
+    """What a run predicts for a text.
 
-    Returns:
-        The columns `prediction` and `probability_<label>` for each label; for a tagger, they hold
-        lists, with an item for each word.
+    Attributes:
+        text: the text.
+        words: its words, if the run is a tagger.
+        found: its label or labels, or the tag of each word, None beyond the run's `max_length`.
+        chances: the probability of each label, of a tagger for each word.
+        is_unknown: whether the run knows no word of it.
     """
-    logits, lengths, unknown = run.logits_and_unknown(texts)
+
+    text: Any
+    words: list[str] | None
+    found: Any
+    chances: Mapping[Any, Any]
+    is_unknown: bool
+
+
+def predictions_of(run: Run, texts: Sequence[Any]) -> list[Prediction]:
+    """Return the predictions for texts."""
+    per_word = run.task.per_word
+    words = _words_of(run, texts) if per_word else None
+    logits, lengths, unknown = run.logits_and_unknown(texts if words is None else words)
     chances = run.task.probabilities(logits)
-    columns: list[list[Any]] = chances.T.tolist()
-    if run.task.per_word:
-        parts = chances.split(lengths.tolist())
-        columns = [[part[:, at].tolist() for part in parts] for at in range(len(run.labels))]
-    names = [f"probability_{label}" for label in run.labels]
-    found = {
-        "prediction": run.task.decode(logits, lengths),
-        **dict(zip(names, columns, strict=True)),
-    }
-    return found, [at for at, n in enumerate((lengths.numpy() - unknown).tolist()) if n == 0]
+    rows = chances.split(lengths.tolist()) if per_word else chances
+    predictions = []
+    for at, (text, found, row) in enumerate(
+        zip(texts, run.task.decode(logits, lengths), rows, strict=True)
+    ):
+        values = row.T.tolist() if per_word else row.tolist()
+        if words is not None:
+            rest = [None] * (len(words[at]) - len(found))
+            found, values = [*found, *rest], [[*value, *rest] for value in values]
+        predictions.append(
+            Prediction(
+                text,
+                None if words is None else words[at],
+                found,
+                dict(zip(run.labels, values, strict=True)),
+                int(lengths[at]) == unknown[at],
+            )
+        )
+    return predictions
+
+
+def _words_of(run: Run, texts: Sequence[Any]) -> list[list[str]]:
+    """Return the words of each text, in the case that they have there if that is clear."""
+    plain = [text for text in texts if isinstance(text, str)]
+    as_is = replace(run.vocab.tokenizer, lowercase=False)
+    cut = iter(
+        cased if [word.lower() for word in cased] == row else row
+        for cased, row in zip(map(as_is.tokenize, plain), run.vocab.words_of(plain), strict=True)
+    )
+    return [next(cut) if isinstance(text, str) else list(text) for text in texts]
+
+
+def as_columns(predictions: Sequence[Prediction], labels: Sequence[Any]) -> dict[str, list[Any]]:
+    """Return the columns `prediction` and `probability_<label>` for each label.
+
+    Of a tagger, they hold lists with an item for each word, and so does `words`, unless the texts
+    are lists of words themselves.
+    """
+    found: dict[str, list[Any]] = {}
+    if any(one.words is not None and isinstance(one.text, str) for one in predictions):
+        found["words"] = [one.words for one in predictions]
+    found["prediction"] = [one.found for one in predictions]
+    chances = {f"probability_{n}": [one.chances[n] for one in predictions] for n in labels}
+    return {**found, **chances}
+
+
+def as_document(one: Prediction) -> dict[str, Any]:
+    """Return a prediction as JSON shows it."""
+    if one.words is not None:
+        words = [
+            {"word": word, "tag": tag, "probability": None if tag is None else one.chances[tag][at]}
+            for at, (word, tag) in enumerate(zip(one.words, one.found, strict=True))
+        ]
+        return {"text": one.text, "words": words}
+    if isinstance(one.found, list):
+        ranked = sorted(one.found, key=one.chances.__getitem__, reverse=True)
+        labels = [{"label": label, "probability": one.chances[label]} for label in ranked]
+        return {"text": one.text, "labels": labels}
+    return {"text": one.text, "label": one.found, "probability": one.chances[one.found]}
+
+
+def as_lines(one: Prediction) -> str:
+    """Return a prediction as it is printed."""
+    document = as_document(one)
+    if one.words is not None:
+        rows = [(w["word"], w["tag"], w["probability"]) for w in document["words"]]
+        return "".join(f"{w}\t{t}\t{p:.3f}\n" if t is not None else f"{w}\n" for w, t, p in rows)
+    labels = document.get("labels", [document])
+    names = ",".join(str(label["label"]) for label in labels)
+    chances = ",".join(f"{label['probability']:.3f}" for label in labels)
+    return f"{names}\t{chances}\t{one.text}"
 
 
 def check_output(path: Path, data: str | None) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import datasets
 import numpy as np
+import polars as pl
 import pytest
 
 import finetune_embed as fe
@@ -81,6 +82,22 @@ def test_tags_of_words(tagger, tmp_path, capsys, monkeypatch):
     assert found == pytest.approx(chances.amax(dim=1).tolist(), abs=6e-4)
     monkeypatch.setattr("sys.stdin", io.StringIO("She lives in Rome\n\nBerlin sings\n"))
     assert printed(capsys, "predict", tmp_path / "run") == out
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_a_file_of_tags_has_the_words_as_printed(tagger, tmp_path, capsys, suffix):
+    texts = ["She lives in Rome, she sings", "", "Berlin sings"]
+    found = json.loads(printed(capsys, "predict", tmp_path / "run", *texts, "--json"))
+    out = tmp_path / f"out{suffix}"
+    printed(capsys, "predict", tmp_path / "run", *texts, "-o", out)
+    frame = pl.read_parquet(out) if suffix == ".parquet" else pl.read_ndjson(out)
+    for name, column in (("word", "words"), ("tag", "prediction")):
+        shown = [[word[name] for word in text["words"]] for text in found]
+        assert frame[column].to_list() == shown
+    assert frame["words"][0].to_list()[-3:] == [",", "she", "sings"]
+    chances = frame["probability_O"].to_list()[0]
+    assert chances[4:] == [None] * 3
+    assert chances[0] == pytest.approx(found[0]["words"][0]["probability"])
 
 
 def test_words_beyond_the_runs_max_length_have_no_tag(tagger, tmp_path, capsys):
