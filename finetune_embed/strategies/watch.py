@@ -40,8 +40,9 @@ class Watch:
         needs_hook: whether what trains depends on the hook.
         gate: the gate that the last hook set; None if none has run.
         version: torch's count of writes to the weight, when its sums were last known to be right.
-        sums: int64 `(V,)`, the sum of the bits of each row, right for rows that are frozen; None if
-            none is.
+        sums: int64 `(V,)`, the checksum of each row, right for rows that are frozen; None if none
+            is.
+        stepped: whether an optimizer has made a step since the last hook.
     """
 
     strategy: str
@@ -50,9 +51,10 @@ class Watch:
     gate: float | None = None
     version: int = -1
     sums: torch.Tensor | None = None
+    stepped: bool = False
 
-    def is_right(self, weight: torch.Tensor) -> bool:
-        """Return whether nothing was written to a weight since its sums were right."""
+    def is_current(self, weight: torch.Tensor) -> bool:
+        """Return whether the weight was not written to since its checksums were taken."""
         known = self.sums is not None and self.sums.device == weight.device
         return known and self.version == weight._version
 
@@ -85,12 +87,19 @@ def forget_module(module: nn.Module) -> None:
 
 
 def set_gate(weight: nn.Parameter, watch: Watch, gate: float) -> None:
-    """Note the gate that a hook has set, and remember the bits of the rows that are frozen now."""
+    """Note the gate that a hook has set, and remember the bits of the rows that are frozen now.
+
+    Raises:
+        StrategyError: since the last step, other code has changed rows that stay frozen.
+    """
     before, watch.gate = watch.gate, gate
+    stepped, watch.stepped = watch.stepped and before is not None, False
     if gate > 0 and not _holds_rows(weight):
         watch.sums = None
-    elif not watch.is_right(weight) or (gate <= 0 and before != gate):
+    elif (gate <= 0 and before != gate) or not (stepped or watch.is_current(weight)):
         watch.sums, watch.version = _sums(weight), weight._version
+    elif not watch.is_current(weight):
+        _check_bits(weight, watch)
 
 
 def note_write(weight: torch.Tensor) -> None:
@@ -113,7 +122,9 @@ def check_step(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             if "row_watch" in parameter.__dict__:
-                _check(optimizer, parameter, parameter.__dict__["row_watch"])
+                watch: Watch = parameter.__dict__["row_watch"]
+                _check(optimizer, parameter, watch)
+                watch.stepped = True
 
 
 def _check(optimizer: torch.optim.Optimizer, weight: nn.Parameter, watch: Watch) -> None:
@@ -151,11 +162,11 @@ def _check(optimizer: torch.optim.Optimizer, weight: nn.Parameter, watch: Watch)
             )
     elif not _holds_rows(weight):
         return
-    if not watch.is_right(weight):
-        _check_bits(weight, watch, table)
+    if not watch.is_current(weight):
+        _check_bits(weight, watch)
 
 
-def _check_bits(weight: nn.Parameter, watch: Watch, table: str) -> None:
+def _check_bits(weight: nn.Parameter, watch: Watch) -> None:
     """Check that what was written to a weight left its frozen rows as they were.
 
     Raises:
@@ -170,11 +181,11 @@ def _check_bits(weight: nn.Parameter, watch: Watch, table: str) -> None:
         if bool(changed.any()):
             row = int(changed.nonzero()[0])
             raise StrategyError(
-                f"{watch.strategy} has frozen row {row} of {table}, but its values were changed "
-                "since: in the forward pass (max_norm), by an optimizer that moves parameters "
-                "without a gradient (LBFGS), or by other code",
+                f"{watch.strategy} has frozen row {row} of the table {tuple(weight.shape)}, but "
+                "its values were changed since: in the forward pass (max_norm), by an optimizer "
+                "that moves parameters without a gradient (LBFGS), or by other code",
                 value=row,
-                remedy="remove what changes it; load weights before the hook runs",
+                remedy="remove what changes it; load weights before the first hook runs",
             )
     watch.sums, watch.version = sums, weight._version
 
@@ -186,7 +197,10 @@ def _holds_rows(weight: nn.Parameter) -> bool:
 
 
 def _sums(weight: torch.Tensor) -> torch.Tensor:
-    """Return the sum `(V,)` of the bits of each row as integers, so that the order is no matter."""
+    """Return a checksum `(V,)` of each row: its bits as integers, summed.
+
+    Integer sums do not depend on the order.
+    """
     values = weight.detach().contiguous()
     size = values.element_size()
     whole = values.shape[1] * size % 8 == 0 and values.storage_offset() * size % 8 == 0

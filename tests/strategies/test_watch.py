@@ -289,6 +289,43 @@ def test_a_frozen_table_that_other_code_changes(change):
         optimizer.step()
 
 
+@pytest.mark.parametrize("strategy", [fe.UnfreezeAfter(epochs=9), fe.Freeze()], ids=str)
+def test_a_frozen_table_that_a_loop_changes_between_a_step_and_the_next_hook(strategy):
+    model, optimizer = frozen(strategy)
+    hook = strategy.on_epoch_start
+    for epoch in range(2):  # before the first step other weights may be loaded
+        decayed(model)
+        hook(model.embedding, epoch)
+    backward(model)
+    optimizer.step()
+    averages(model)  # and back: the same bits
+    hook(model.embedding, 2)
+    optimizer.step()
+    with torch.no_grad():
+        weight = model.embedding.weight
+        weight.div_(weight.norm(dim=1, keepdim=True))
+    with pytest.raises(fe.StrategyError, match=r"has frozen row 0 of .* were changed since"):
+        hook(model.embedding, 3)
+    fe.RowAdamW(strategy.param_groups(model, model.embedding, lr=LR))
+    hook(model.embedding, 3)
+
+
+def test_rows_that_a_rule_freezes_and_a_loop_changes_between_a_step_and_the_next_hook():
+    model, strategy = Model(), fe.TrainRows(top=2) | fe.UnfreezeAfter(epochs=0)
+    optimizer = build(strategy, "groups", model)
+    strategy.on_epoch_start(model.embedding, 0)
+    backward(model)
+    optimizer.step()
+    trains = model.embedding.weight.row_rule.train
+    with torch.no_grad():
+        model.embedding.weight[trains] *= 2
+    strategy.on_epoch_start(model.embedding, 1)
+    optimizer.step()
+    decayed(model)
+    with pytest.raises(fe.StrategyError, match=r"has frozen row 0 of .* were changed since"):
+        strategy.on_epoch_start(model.embedding, 2)
+
+
 def test_a_functional_max_norm_on_a_frozen_table():
     model = Renormed()
     optimizer = fe.RowAdamW(fe.Freeze().param_groups(model, model.embedding, lr=LR))
