@@ -105,6 +105,7 @@ class ParquetReader:
             pre_buffer=True,
             read_dictionary=encoded,
             thrift_container_size_limit=min(len(self._data), _CONTAINERS),
+            page_checksum_verification=True,  # of files whose pages have checksums
         )
 
     def batches(self, names: Sequence[str]) -> Iterator[Any]:

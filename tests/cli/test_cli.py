@@ -182,17 +182,19 @@ def test_drift_counts_as_load_does(tmp_path: Path, tuned: Path, capsys: Any) -> 
     (folder / ".new-files").mkdir()  # another run replaces this one, and was killed
     words.with_columns(pl.col("count") + 1).write_parquet(folder / ".new-files" / "words.parquet")
     assert counts_in(folder) == {word: count + 1 for word, count in counts.items()}
-    for column in (pl.lit(-1), pl.lit("1"), pl.lit(None, pl.Int64), pl.lit(1.5)):
-        words.with_columns(column.alias("count")).write_parquet(folder / "words.parquet")
-        assert run("drift", VECTORS, folder) == 2
-        assert "words.parquet: this file of the run is damaged: " in capsys.readouterr().err
     data = (tuned / "words.parquet").read_bytes()
-    for at in range(4, len(data), len(data) // 40):  # polars panics at some of these
-        (folder / "words.parquet").write_bytes(
-            data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :]
-        )
+    end = len(data) - 8 - int.from_bytes(data[-8:-4], "little")  # of the pages, with checksums
+    for at in range(4, end, end // 20):
+        damaged = data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :]
+        (folder / "words.parquet").write_bytes(damaged)
         with contextlib.suppress(DataError):
+            assert counts_in(folder) == counts
+    for column in (pl.lit("1"), pl.lit(None, pl.Int64), pl.lit(1.5), pl.lit(-1)):
+        words.with_columns(column.alias("count")).write_parquet(folder / "words.parquet")
+        with pytest.raises(DataError, match=r"words\.parquet: this file of the run is damaged: "):
             counts_in(folder)
+    assert run("drift", VECTORS, folder, "--limit", 2) == 2
+    assert capsys.readouterr().err.endswith("this file of the run is damaged: a count is below 0\n")
 
 
 def test_inspect(capsys: pytest.CaptureFixture[str]) -> None:

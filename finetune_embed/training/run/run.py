@@ -261,12 +261,14 @@ class Run:
     def save_beside_table(self, folder: Path) -> None:
         """Write all files of the run except the table."""
         import polars as pl
+        import pyarrow.parquet as pq
 
         self.vocab.save(folder / TOKENIZER)
         with atomic_write(folder / MODEL) as file:
             file.write(save(contiguous_state(self.model)))
         with atomic_write(folder / WORDS) as file:
-            pl.DataFrame(dict(self.words)).write_parquet(file)
+            words = pl.DataFrame(dict(self.words)).to_arrow()
+            pq.write_table(words, file, compression="zstd", write_page_checksum=True)
         write_config(folder, self.settings)
         write_text_file(folder / RECORD, _json(self.record))
         write_history(folder / HISTORY, self.history)
