@@ -3,7 +3,7 @@
 from .archives import folder_kind, is_clutter
 from .arrow import ArrowData, open_arrow
 from .atomic import atomic_folder, atomic_write, errors_of_writing, remove_partial_files
-from .expansion import refuse_bomb
+from .expansion import bounded, refuse_bomb
 from .foreign import foreign_kind, is_binary, is_plain
 from .hashing import sha256_of
 from .mapped import refuse_changed
@@ -30,6 +30,7 @@ __all__ = [
     "as_folder",
     "atomic_folder",
     "atomic_write",
+    "bounded",
     "errors_of_writing",
     "finish_replacing",
     "folder_kind",

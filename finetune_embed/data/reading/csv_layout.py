@@ -25,6 +25,7 @@ __all__ = ["CsvLayout", "as_delimiter", "layout_of"]
 NAMED = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|"}
 _SHOWN = {"\t": "tab", ",": "comma", ";": "semicolon"}
 _SEP_LINE = re.compile(rb'"?sep=([^\r\n])"?\r?\n', re.IGNORECASE)
+COLUMNS = 1 << 14  # of a file, the maximum of Excel
 SAMPLE = 1 << 16  # bytes from which the delimiter is found
 BLOCK = 1 << 18  # bytes that are checked together, which stay in the cache of the processor
 
@@ -183,7 +184,7 @@ def _names(text: str, layout: CsvLayout, path: Path) -> list[str]:
     """Return the names in the header.
 
     Raises:
-        DataError: two are the same, or none has a name.
+        DataError: two are the same, there are too many, or none has a name.
     """
     quote = '"' if layout.is_quoted else None
     rows = csv.reader(io.StringIO(text, ""), delimiter=layout.delimiter, quotechar=quote)
@@ -199,6 +200,11 @@ def _names(text: str, layout: CsvLayout, path: Path) -> list[str]:
             where=where,
             value=twice,
             remedy="give each column a name of its own",
+        )
+    if len(names) > COLUMNS:
+        raise DataError(
+            f"the header has {len(names):,} fields, and {COLUMNS:,} are read at most",
+            where=where,
         )
     if not any(name.strip() for name in names):
         raise DataError("the header has no names", where=where, remedy="name the columns there")

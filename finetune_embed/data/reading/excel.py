@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import DataError, missing_extra
+from ...files import refuse_bomb
 
 if TYPE_CHECKING:
     import polars as pl
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 __all__ = ["read_excel"]
 
 ROWS = 1 << 20  # of a sheet, the maximum of Excel
+CELL = 32  # bytes that a cell takes at least
+#: Bytes that XML takes once it is parsed: half an element for each `<` and `/>`, and an attribute.
+PARSED = {b"<": 48, b"/>": 48, b"=": 32}
+_BLOCK = 1 << 18
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others can expand without bounds
 
 
@@ -40,15 +45,13 @@ def read_excel(path: Path) -> tuple[pl.DataFrame, list[int], tuple[str, ...]]:
     except ImportError as error:
         raise missing_extra("openpyxl", "excel") from error
     try:
-        with zipfile.ZipFile(path) as archive:
-            if any(one.compress_type not in _METHODS for one in archive.infolist()):
-                raise ValueError("it is compressed in a way that Excel does not use")
+        _check_parts(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with open(path, "rb") as file:
                 book = openpyxl.load_workbook(file, read_only=True, data_only=True)
                 sheets = book.sheetnames
-                rows = list(_filled(book.worksheets[0].iter_rows(values_only=True)))
+                rows = list(_filled(book.worksheets[0].iter_rows(values_only=True), path))
     except (DataError, MemoryError):
         raise
     except Exception as error:  # openpyxl raises anything for a damaged workbook
@@ -74,8 +77,39 @@ def read_excel(path: Path) -> tuple[pl.DataFrame, list[int], tuple[str, ...]]:
     return pl.DataFrame(named), [n for n, _ in rows], (note,) if len(sheets) > 1 else ()
 
 
-def _filled(rows: Iterator[Sequence[Any]]) -> Iterator[tuple[int, list[Any]]]:
-    """Yield the rows with a value, with their numbers, up to the last value."""
+def _check_parts(path: Path) -> None:
+    """Check what the parts of a workbook take before they are parsed.
+
+    Raises:
+        DataError: they expand too much.
+        ValueError: they are written in a way that Excel does not use.
+    """
+    size, expanded = path.stat().st_size, 0
+    with zipfile.ZipFile(path) as archive:
+        parts = archive.infolist()
+        if any(part.compress_type not in _METHODS for part in parts):
+            raise ValueError("it is compressed in a way that Excel does not use")
+        refuse_bomb(size, sum(part.file_size for part in parts), path, DataError)
+        for part in parts:
+            before = b""
+            with archive.open(part) as file:
+                while block := file.read(_BLOCK):
+                    text = block.replace(b"\0", b"")  # of UTF-16
+                    if b"<!DOCTYPE" in before + text:
+                        raise ValueError(f"{part.filename} declares entities")
+                    before = (before + text)[-8:]
+                    expanded += len(block)
+                    expanded += sum(each * text.count(mark) for mark, each in PARSED.items())
+                    refuse_bomb(size, expanded, path, DataError)
+
+
+def _filled(rows: Iterator[Sequence[Any]], path: Path) -> Iterator[tuple[int, list[Any]]]:
+    """Yield the rows with a value, with their numbers, up to the last value.
+
+    Raises:
+        DataError: they have too many cells for the size of the file.
+    """
+    size, cells = path.stat().st_size, 0
     for number, row in enumerate(rows, 1):
         if number > ROWS:
             raise ValueError(f"it has more than {ROWS:,} rows")
@@ -83,6 +117,8 @@ def _filled(rows: Iterator[Sequence[Any]]) -> Iterator[tuple[int, list[Any]]]:
         while values and values[-1] is None:
             values.pop()
         if values:
+            cells += len(values)
+            refuse_bomb(size, CELL * cells, path, DataError)
             yield number, values
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import io
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO, cast
+
+from ...errors import DataError
+from ...files import bounded
 
 __all__ = [
     "ARROW",
@@ -41,19 +45,20 @@ def kind_of(path: Path) -> str:
     return Path(path.name.lower().removesuffix(".gz")).suffix
 
 
-def open_file(path: Path) -> BinaryIO:
-    """Open a file, gzip-compressed or not."""
-    opener: Any = gzip.open if path.name.lower().endswith(".gz") else open
-    file: BinaryIO = opener(path, "rb")
-    return file
+def open_file(path: Path) -> io.BufferedReader:
+    """Open a file, gzip-compressed or not; reading raises `DataError` if it expands too much."""
+    if not path.name.lower().endswith(".gz"):
+        return open(path, "rb")
+    stream = cast(BinaryIO, gzip.open(path))  # noqa: SIM115  (the reader closes it)
+    return bounded(stream, path.stat().st_size, path, DataError)
 
 
 @contextlib.contextmanager
 def open_data(path: Path) -> Iterator[BinaryIO]:
     """Open a file, gzip-compressed or not, after its byte order mark."""
     with open_file(path) as file:
-        if file.read(len(_BOM)) != _BOM:
-            file.seek(0)
+        if file.peek(len(_BOM)).startswith(_BOM):
+            file.read(len(_BOM))
         yield file
 
 
@@ -64,11 +69,11 @@ def blocks_of(path: Path) -> Iterator[bytes]:
             yield block
 
 
-def is_json_array(file: BinaryIO) -> bool:
+def is_json_array(path: Path) -> bool:
     """Return whether a JSON file is one array, not an object per line."""
-    start = file.tell()
-    first = next((line.lstrip() for line in file if line.strip()), b"")
-    file.seek(start)
+    with open_data(path) as file:
+        blocks = iter(lambda: file.read(_BLOCK), b"")
+        first = next((start for block in blocks if (start := block.lstrip())), b"")
     return not first.startswith(b"{")
 
 

@@ -58,7 +58,7 @@ def place_of_example(path: Path, number: int, layout: CsvLayout | None = None) -
             line = _line_of_record(path, layout, number)
             return None if line is None else f"{path}:{line}"
         with open_data(path) as file:
-            if kind == ".json" and is_json_array(file):
+            if kind == ".json" and is_json_array(path):
                 return f"{path}[{number}]"
             filled = (at for at, line in enumerate(file, 1) if line.strip())
             line = next((at for count, at in enumerate(filled) if count == number), None)

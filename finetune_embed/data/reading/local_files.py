@@ -207,7 +207,7 @@ def _parse_csv(source: BinaryIO | bytes, layout: CsvLayout) -> pl.DataFrame:
 
 def _read_json(path: Path) -> pl.DataFrame:
     with open_data(path) as file:
-        if kind_of(path) == ".json" and is_json_array(file):
+        if kind_of(path) == ".json" and is_json_array(path):
             return _read_array(file, path)
         frame = _read_lines(file.read())
     with open_data(path) as file:
@@ -227,7 +227,7 @@ def _blocks(part: FilePart) -> Iterator[pl.DataFrame]:
             yield from _blocks_of_csv(path, part.layout)
         else:
             with open_data(path) as file:
-                if kind == ".json" and is_json_array(file):
+                if kind == ".json" and is_json_array(path):
                     yield _read_array(file, path)
                 else:
                     yield from _blocks_of_lines(file, path)
