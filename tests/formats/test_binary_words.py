@@ -90,10 +90,44 @@ def test_bytes_lost_or_added_within_a_vector(lost):
     at = data.index(b"w20 ") + 30
     damaged = data[:at] + (data[at + lost :] if lost > 0 else b"\x07" * -lost + data[at:])
     for options in ({}, {"limit": 30}, {"keys": ["w39"]}):
-        with pytest.raises(VectorFileError, match=r"row 2[12], at byte .* can't be a word"):
+        with pytest.raises(VectorFileError, match=r"row 2[12], at byte .*(can't be a wo|above 1e10)"):
             load_vectors(io.BytesIO(damaged), **options)
     table = load_vectors(io.BytesIO(damaged), limit=20)
     assert np.array_equal(table.vectors, load_vectors(io.BytesIO(data)).vectors[:20])
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("newline", [b"", b"\n"])
+@pytest.mark.usefixtures("loops")
+def test_bytes_lost_or_added_anywhere_within_a_vector(seed, newline):
+    random = np.random.default_rng(seed)
+    words = [f"word{chr(97 + i % 26)}{chr(97 + i // 26)}" for i in range(40)]
+    data = binary(words, 50, newline=newline)
+    row, lost = int(random.integers(4, 38)), int(random.choice([-3, -2, -1, 1, 2, 3, 4, 5, 6, 7]))
+    at = data.index(words[row].encode()) + 7 + int(random.integers(0, 180))
+    damaged = data[:at] + (data[at + lost :] if lost > 0 else random.bytes(-lost) + data[at:])
+    with pytest.raises(VectorFileError, match=rf"row ({row + 1}|{row + 2}), at byte [\d,]+: .*damage"):
+        load_vectors(io.BytesIO(damaged))
+    assert load_vectors(io.BytesIO(damaged), limit=row).index_to_key == words[:row]
+
+
+@pytest.mark.parametrize("value", [1e11, -3e38])
+@pytest.mark.usefixtures("loops")
+def test_values_of_no_vectors_are_damage_after_a_few_rows(value, tmp_path):
+    vectors = np.full((9, 3), 0.5, "<f4")
+    vectors[5, 1] = value
+    rows = [b"w%d " % i + row.tobytes() for i, row in enumerate(vectors)]
+    with pytest.raises(VectorFileError, match=r"row 6, at byte 79: numbers beside 'w5' are above 1e"):
+        load_vectors(io.BytesIO(b"9 3\n" + b"".join(rows)))
+    with pytest.raises(VectorFileError, match="look like damage"):
+        save_word2vec(EmbeddingTable(names(9), vectors), tmp_path / "v.bin", binary=True)
+
+
+@pytest.mark.usefixtures("loops")
+def test_a_newline_within_a_word_is_damage():
+    data = binary(["a", "b\nc", "d"], 3)
+    with pytest.raises(VectorFileError, match=r"row 2, at byte 18: 'b\\nc' can't be a word"):
+        load_vectors(io.BytesIO(data))
 
 
 @pytest.mark.parametrize("word", [*ODD, "\x07bell", "a\x01b", b"\x93quoted\x94", b"\xe9t\xe9"])

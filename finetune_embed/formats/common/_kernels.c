@@ -306,7 +306,7 @@ done:
 
 #define LONGEST_NAME 256 /* bytes of a word with spaces, which the format can't hold */
 #define FEW 3            /* plausible rows, after which an implausible one is a sign of damage */
-enum { SOUND, SPACED, NO_WORD };
+enum { SOUND, SPACED, NO_WORD, TOO_LARGE };
 
 /* Returns the bytes of the character at `at`, neither white space nor an ASCII control, as UTF-8; else 0. */
 static int character(bytes_t at, bytes_t end) {
@@ -347,6 +347,18 @@ static int is_noise(bytes_t row, Py_ssize_t size) {
         if (value != 0 && value <= FLT_MAX && !(value > 1e-12f && value < 1e6f)) return 1;
     }
     return 0;
+}
+
+/* Whether a value of a row is finite and larger than those of any vectors: misplaced bytes. */
+static int is_huge(bytes_t row, Py_ssize_t size) {
+    int found = 0;
+    for (Py_ssize_t i = 0; i < size; i++) {
+        float value;
+        memcpy(&value, row + 4 * i, 4);
+        value = fabsf(value);
+        found |= (value > 1e10f) & (value <= FLT_MAX);
+    }
+    return found;
 }
 
 /* Whether the values of a row are of a size that vectors have, and not all 0. */
@@ -405,9 +417,11 @@ static Py_ssize_t rest_of_word(bytes_t row, bytes_t end, Py_ssize_t size, int is
  * Reads complete rows: a word, a space, float32s. Newlines before a word are skipped. `words` are
  * joined by spaces, which no word contains; `passed` counts the rows in `data`, including those
  * whose word can't be in the set, and `used` the bytes that they take. It stops at the first word that
- * can't be one: SPACED, of `length` bytes with its spaces, or NO_WORD, an odd word where the one before
- * is not odd, beside implausible values where a few rows were plausible. `before` and `after` are 1 if
- * the last row is implausible, plus 2 if its word is odd, plus 4 for each of the first plausible rows. */
+ * can't be one: SPACED, of `length` bytes with its spaces; NO_WORD, one with a newline inside, or an odd
+ * word where the one before is not odd, beside implausible values where a few rows were plausible; or
+ * TOO_LARGE, beside values that no vectors have where a few rows were plausible. `before` and `after`
+ * are 1 if the last row is implausible, plus 2 if its word is odd, plus 4 for each of the first
+ * plausible rows. */
 static PyObject *parse_binary(PyObject *self, PyObject *args) {
     (void)self;
     Py_buffer data;
@@ -442,12 +456,14 @@ static PyObject *parse_binary(PyObject *self, PyObject *args) {
             if (rest) {
                 fault = SPACED;
                 length = space + rest - at;
-            } else if (odd && !was_odd && plausible >= FEW &&
-                       (is_noise(space + 1, size) || (last ? is_noise(last, size) : state & 1))) {
+            } else if (odd && memchr(at, '\n', (size_t)(space - at))) {
                 fault = NO_WORD;
-                length = space - at;
+            } else if (plausible >= FEW) {
+                int beside = is_noise(space + 1, size) || (last ? is_noise(last, size) : state & 1);
+                fault = odd && !was_odd && beside ? NO_WORD : is_huge(space + 1, size) ? TOO_LARGE : SOUND;
             }
             if (fault) {
+                if (!length) length = space - at;
                 taken = at - begin;
                 break;
             }

@@ -13,7 +13,9 @@ __all__ = [
     "NO_WORD",
     "SOUND",
     "SPACED",
+    "TOO_LARGE",
     "fault_error",
+    "is_huge",
     "is_noise",
     "is_odd",
     "is_plausible",
@@ -24,8 +26,9 @@ __all__ = [
 
 FEW = 3  # plausible rows, after which an implausible one is a sign of damage
 LONGEST_NAME = 256  # bytes of a word with spaces, which the format can't hold
-#: Faults of a row: none, a word with spaces, and bytes that are no word beside implausible values.
-SOUND, SPACED, NO_WORD = range(3)
+#: Faults of a row: none, a word with spaces, bytes that are no word beside implausible values, and
+#: values that no vectors have.
+SOUND, SPACED, NO_WORD, TOO_LARGE = range(4)
 
 
 def character(data: bytes, at: int) -> int:
@@ -60,6 +63,12 @@ def is_noise(row: bytes) -> bool:
     small, large = np.float32(1e-12), np.float32(1e6)
     usual = (values == 0) | ((values > small) & (values < large))
     return bool(np.any(np.isfinite(values) & ~usual))
+
+
+def is_huge(row: bytes) -> bool:
+    """Return whether a value is finite and larger than those of any vectors: misplaced bytes."""
+    values = np.abs(np.frombuffer(row, "<f4"))
+    return bool(np.any((values > np.float32(1e10)) & (values < np.inf)))
 
 
 def is_plausible(row: bytes) -> bool:
@@ -139,9 +148,17 @@ def fault_error(name: str, fault: int, row: int, offset: int, word: bytes) -> Ve
             value=word.decode("utf-8", "surrogateescape"),
             remedy="write the file again with another character for the spaces, as in new_york",
         )
+    if fault == TOO_LARGE:
+        return VectorFileError(
+            f"row {row:,}, at byte {offset:,}: numbers beside {quoted(word)} are above 1e10, which "
+            "those before are not, so bytes are missing or added here",
+            where=name,
+            value=word.decode("utf-8", "surrogateescape"),
+            remedy="the file is damaged in this row or the one before; fetch it again",
+        )
     return VectorFileError(
-        f"row {row:,}, at byte {offset:,}: {quoted(word)} can't be a word, and the numbers beside "
-        "it are implausible, so it is where no row starts",
+        f"row {row:,}, at byte {offset:,}: {quoted(word)} can't be a word beside these numbers, so "
+        "it is where no row starts",
         where=name,
         value=word.decode("utf-8", "surrogateescape"),
         remedy="the file is damaged before that; fetch it again",

@@ -22,6 +22,8 @@ from .binary_words import (
     NO_WORD,
     SOUND,
     SPACED,
+    TOO_LARGE,
+    is_huge,
     is_noise,
     is_odd,
     is_plausible,
@@ -176,7 +178,7 @@ class BinaryRows(NamedTuple):
         vectors: little-endian float32 `(n, D)`.
         passed: the number of complete rows in the block, including those of other words.
         used: the bytes that they take, and the newlines before a fault.
-        fault: what is wrong with the row after them: `SOUND`, `SPACED` or `NO_WORD`.
+        fault: what is wrong with the row after them: `SOUND`, `SPACED`, `NO_WORD` or `TOO_LARGE`.
         length: the bytes of its word, with spaces if it is `SPACED`.
         after: 1 if the last row is implausible, plus 2 if its word is odd, plus 4 for each of the
             first plausible rows; for the next block.
@@ -235,13 +237,13 @@ def parse_binary(
         odd = is_odd(word)
         if rest:
             fault, length = SPACED, len(word) + rest
-        elif (
-            odd
-            and not was_odd
-            and plausible >= FEW
-            and (is_noise(row) or (is_noise(last) if last else before & 1))
-        ):
+        elif b"\n" in word:
             fault, length = NO_WORD, len(word)
+        elif plausible >= FEW:
+            beside = is_noise(row) or (is_noise(last) if last else before & 1)
+            no_word = odd and not was_odd and beside
+            fault = NO_WORD if no_word else TOO_LARGE if is_huge(row) else SOUND
+            length = len(word) if fault else 0
         if fault:
             position = space - len(word)
             break
