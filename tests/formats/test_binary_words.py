@@ -90,7 +90,9 @@ def test_bytes_lost_or_added_within_a_vector(lost):
     at = data.index(b"w20 ") + 30
     damaged = data[:at] + (data[at + lost :] if lost > 0 else b"\x07" * -lost + data[at:])
     for options in ({}, {"limit": 30}, {"keys": ["w39"]}):
-        with pytest.raises(VectorFileError, match=r"row 2[12], at byte .*(can't be a wo|above 1e10)"):
+        with pytest.raises(
+            VectorFileError, match=r"row 2[12], at byte .*(can't be a wo|above 1e10)"
+        ):
             load_vectors(io.BytesIO(damaged), **options)
     table = load_vectors(io.BytesIO(damaged), limit=20)
     assert np.array_equal(table.vectors, load_vectors(io.BytesIO(data)).vectors[:20])
@@ -106,7 +108,9 @@ def test_bytes_lost_or_added_anywhere_within_a_vector(seed, newline):
     row, lost = int(random.integers(4, 38)), int(random.choice([-3, -2, -1, 1, 2, 3, 4, 5, 6, 7]))
     at = data.index(words[row].encode()) + 7 + int(random.integers(0, 180))
     damaged = data[:at] + (data[at + lost :] if lost > 0 else random.bytes(-lost) + data[at:])
-    with pytest.raises(VectorFileError, match=rf"row ({row + 1}|{row + 2}), at byte [\d,]+: .*damage"):
+    with pytest.raises(
+        VectorFileError, match=rf"row ({row + 1}|{row + 2}), at byte [\d,]+: .*damage"
+    ):
         load_vectors(io.BytesIO(damaged))
     assert load_vectors(io.BytesIO(damaged), limit=row).index_to_key == words[:row]
 
@@ -117,7 +121,9 @@ def test_values_of_no_vectors_are_damage_after_a_few_rows(value, tmp_path):
     vectors = np.full((9, 3), 0.5, "<f4")
     vectors[5, 1] = value
     rows = [b"w%d " % i + row.tobytes() for i, row in enumerate(vectors)]
-    with pytest.raises(VectorFileError, match=r"row 6, at byte 79: numbers beside 'w5' are above 1e"):
+    with pytest.raises(
+        VectorFileError, match=r"row 6, at byte 79: numbers beside 'w5' are above 1e"
+    ):
         load_vectors(io.BytesIO(b"9 3\n" + b"".join(rows)))
     with pytest.raises(VectorFileError, match="look like damage"):
         save_word2vec(EmbeddingTable(names(9), vectors), tmp_path / "v.bin", binary=True)
@@ -234,10 +240,51 @@ def test_bfloat16_and_int8_are_named(write):
     values = np.random.default_rng(0).normal(size=(20, 8)).astype("<f4")
     brain = (values.view("<u4") >> 16).astype("<u2")
     small = (values * 40).astype("i1")
-    for name, array in (("bfloat16", brain), ("int8", small)):
+    for name, array in (("bfloat16", brain), ("int8 or uint8", small)):
         rows = b"".join(b"w%d " % i + row.tobytes() for i, row in enumerate(array))
         with pytest.raises(VectorFileError, match=f"the bytes fit {name} numbers"):
             load_vectors(write(b"20 8\n" + rows, "vectors.bin"))
+
+
+WHOLE = {
+    "int8 or uint8": ("u1", 0, 255),
+    "16-bit": ("<i2", -3000, 3000),
+    "int32": ("<i4", -9, 9),
+    "big-endian int32": (">i4", 0, 70000),
+    "int64": ("<i8", -9, 9),
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("size", [5, 8])
+@pytest.mark.filterwarnings("error")
+def test_whole_numbers_are_named(name, size, write):
+    dtype, least, most = WHOLE[name]
+    values = np.random.default_rng(0).integers(least, most, (20, size)).astype(dtype)
+    rows = b"".join(b"w%d " % i + row.tobytes() for i, row in enumerate(values))
+    with pytest.raises(VectorFileError, match=f"the bytes fit {name} numbers"):
+        load_vectors(write(b"20 %d\n" % size + rows, "vectors.bin"))
+
+
+@pytest.mark.parametrize("promised", [4, 16, 32])
+@pytest.mark.filterwarnings("error")
+def test_a_wrong_vector_size_is_not_taken_for_another_type(promised, write):
+    data = binary(names(20), 8).partition(b"\n")[2]
+    with pytest.raises(VectorFileError) as error:
+        load_vectors(write(b"20 %d\n" % promised + data, "vectors.bin"))
+    assert f"promises vectors of {promised} numbers, but the rows have 8 float32" in str(
+        error.value
+    )
+    assert "correct the header" in str(error.value)
+
+
+@pytest.mark.parametrize("promised", [5, 7, 9, 100])
+@pytest.mark.filterwarnings("error")
+def test_a_vector_size_that_fits_no_type_is_named_as_none(promised, write):
+    data = binary(names(20), 8).partition(b"\n")[2]
+    with pytest.raises(VectorFileError) as error:
+        load_vectors(write(b"20 %d\n" % promised + data, "vectors.bin"))
+    assert "the bytes fit" not in str(error.value)
 
 
 @pytest.mark.parametrize("header", [b"9  4\n", b" 9 4\n", b"9\t4\n", b"9 4 \r\n", b"  9 \t 4\t\n"])

@@ -27,7 +27,15 @@ def check_numbers(head: bytes, is_whole: bool, promised: int, vector_size: int, 
     Raises:
         VectorFileError: the bytes fit another type of numbers.
     """
-    found = _other_type(head, is_whole, promised, vector_size)
+    width, found = _other_type(head, is_whole, promised, vector_size)
+    if found == "float32":
+        raise VectorFileError(
+            f"the header promises vectors of {vector_size:,} numbers, but the rows have "
+            f"{width // 4:,} float32 numbers",
+            where=f"{name}:1",
+            value=vector_size,
+            remedy="correct the header, or, if the numbers are complex, write their parts as rows",
+        )
     if found:
         raise VectorFileError(
             f"the bytes fit {found} numbers, but a word2vec binary has little-endian float32",
@@ -37,18 +45,41 @@ def check_numbers(head: bytes, is_whole: bool, promised: int, vector_size: int, 
         )
 
 
-def _other_type(head: bytes, is_whole: bool, promised: int, vector_size: int) -> str:
-    """Return the type of the numbers; "" if they are float32 or of no known type."""
-    starts, end = _rows(head, 4 * vector_size, promised)
-    is_complete = promised > ROWS or not is_whole or _is_end(head, end)
-    if len(starts) == min(promised, ROWS) and is_complete:
-        return _byte_order(head, starts, vector_size)
-    for size, name in ((8, "float64"), (2, "float16"), (1, "int8")):
-        others, end = _rows(head, size * vector_size, promised)
-        fits = len(others) == promised and is_whole and _is_end(head, end)
-        if fits or len(others) >= max(ENOUGH, 2 * len(starts) + 2):
-            return name if size != 2 else _half(head, others, vector_size)
-    return ""
+def _other_type(head: bytes, is_whole: bool, promised: int, vector_size: int) -> tuple[int, str]:
+    """Return the bytes of a row and the type of its numbers; "" if it is right, or unknown.
+
+    A type is known if all rows, to the end of the file or of the head, have its length.
+    """
+    for size in (4, 8, 2, 1):
+        width = size * vector_size
+        starts, end = _rows(head, width, promised)
+        is_complete = promised > ROWS or not is_whole or _is_end(head, end)
+        if starts and len(starts) == min(promised, ROWS) and is_complete:
+            rows = b"".join(head[start : start + width] for start in starts)
+            return width, _name(rows, size, vector_size)
+    return 0, ""
+
+
+def _name(rows: bytes, size: int, vector_size: int) -> str:
+    """Return the type of numbers of some bytes each; "" if it is right, or unknown."""
+    if size == 4:
+        little, big = _values(rows, "<f4"), _values(rows, ">f4")
+        used = little[little != 0]
+        if len(little) < ENOUGH or not len(used) or np.mean(_sane(used)) > 0.5:
+            return ""
+        if _are_sane(big):
+            return "big-endian float32"
+        return "int32" if _small(rows, "<i4") else "big-endian int32" if _small(rows, ">i4") else ""
+    if size == 2 and (name := _half(rows)):
+        return name
+    is_single = size * vector_size % 4 == 0 and _are_sane(singles := _values(rows, "<f4"))
+    if is_single and (size != 8 or np.mean(singles[::2] != 0) > 0.5):
+        return "float32"  # in rows of another length
+    if size == 8:
+        found = ("float64", "<f8"), ("big-endian float64", ">f8")
+        names = [name for name, dtype in found if _are_sane(_values(rows, dtype))]
+        return names[0] if names else "int64" if _small(rows, "<i8") else ""
+    return "16-bit" if size == 2 else "int8 or uint8"
 
 
 def _rows(head: bytes, width: int, promised: int) -> tuple[list[int], int]:
@@ -69,26 +100,24 @@ def _is_end(head: bytes, at: int) -> bool:
     return word_start(head, at) == len(head)
 
 
-def _values(head: bytes, starts: list[int], size: int, dtype: str) -> npt.NDArray[np.float64]:
-    kind = np.dtype(dtype)
-    rows = [np.frombuffer(head, kind, size, start) for start in starts]
-    return np.abs(np.concatenate(rows).astype(np.float64))
+def _values(rows: bytes, dtype: str) -> npt.NDArray[np.float64]:
+    with np.errstate(all="ignore"):
+        return np.abs(np.frombuffer(rows, dtype).astype(np.float64))
 
 
-def _byte_order(head: bytes, starts: list[int], size: int) -> str:
-    """Return `big-endian float32` if rows are plausible in that order, and in no other."""
-    with np.errstate(invalid="ignore"):
-        little, big = (_values(head, starts, size, dtype) for dtype in ("<f4", ">f4"))
-    if len(little) < ENOUGH or not _are_sane(big) or not big.any():
-        return ""
-    return "" if np.mean(_sane(little)) > 0.5 else "big-endian float32"
+def _small(rows: bytes, dtype: str) -> bool:
+    """Return whether integers are so small that they are no other numbers."""
+    return bool(np.all(_values(rows, dtype) < 1 << 24))
 
 
-def _half(head: bytes, starts: list[int], size: int) -> str:
-    bits = np.concatenate([np.frombuffer(head, "<u2", size, start) for start in starts])
-    as_brain = np.abs((bits.astype(np.uint32) << 16).view(np.float32).astype(np.float64))
-    middle = np.median(as_brain)
-    return "bfloat16" if 1e-4 < middle < 1e2 and _are_sane(as_brain) else "float16"
+def _half(rows: bytes) -> str:
+    """Return the type of 16-bit floats that look like vectors, or ""."""
+    brain = (np.frombuffer(rows, "<u2").astype(np.uint32) << 16).tobytes()
+    as_brain, as_half = _values(brain, "<f4"), _values(rows, "<f2")
+    for name, values in (("bfloat16", as_brain), ("float16", as_half)):
+        if 1e-4 < np.median(values) < 1e2 and values.max() < 1e3 and _are_sane(values):
+            return name
+    return ""
 
 
 def _sane(values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
