@@ -2,9 +2,9 @@
 
 A run is resumed only with the objects it was started with. The fingerprint of a function is made of
 its code, its defaults, and the values that it closes over or reads from its module: of the latter,
-functions, classes, numbers, texts and arrays only, since any other, such as the options of a
-script, may differ in parts that the function does not read. That of an object is made of its class
-and attributes; that of a torch module also of its parameters and buffers. It is the same in every
+functions, classes, numbers, texts and arrays only, also as attributes (`args.rate`), since any
+other object may differ in parts that the function does not read. That of an object is made of its
+class and attributes; that of a torch module also of its parameters and buffers. It is the same in every
 process and for every seed of Python's hashes. Of a library, only the name counts, and the bytes of
 its file unless it comes with Python, torch, numpy or this package.
 """
@@ -21,7 +21,7 @@ import sys
 import sysconfig
 import types
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -169,16 +169,24 @@ class Fingerprint:
             function.__defaults__,
             function.__kwdefaults__,
             function.__closure__,
-            {name: self._global(name, named[name]) for name in _globals_of(code) if name in named},
+            {
+                ".".join(names): self._global(names, named[names[0]])
+                for names in _globals_of(code)
+                if names[0] in named
+            },
             {name: one for name, one in vars(function).items() if name not in _IGNORED},
         )
 
-    def _global(self, name: str, value: Any) -> bytes:
-        """Return the digest of what a function reads from its module."""
+    def _global(self, names: Sequence[str], value: Any) -> bytes:
+        """Return the digest of what a function reads from its module, or from one it imports."""
+        for name in names[1:]:
+            if _is_library(value) or name not in getattr(value, "__dict__", {}):
+                break
+            value = getattr(value, name)
         parts = value if type(value) is tuple else (value,)
         if all(isinstance(part, _CONSTANTS) for part in parts):
             return self.of(value)
-        return self._not_seen(f"{name} ({_kind_of(value)})")
+        return self._not_seen(f"{'.'.join(names)} ({_kind_of(value)})")
 
     def _code(self, code: types.CodeType) -> bytes:
         counts = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags)
@@ -245,13 +253,24 @@ def _tensor(tensor: torch.Tensor) -> bytes:
     return _digest("tensor", f"{tensor.dtype} {tuple(tensor.shape)} {tensor.requires_grad}", data)
 
 
-def _globals_of(code: types.CodeType) -> list[str]:
-    """Return the names that code, and the code inside it, reads from its module."""
-    names = {one.argval for one in dis.get_instructions(code) if one.opname == "LOAD_GLOBAL"}
+def _globals_of(code: types.CodeType) -> list[tuple[str, ...]]:
+    """Return what code, and the code inside it, reads from its module: names, and their parts.
+
+    `a.b.c` gives `("a", "b", "c")`.
+    """
+    found: set[tuple[str, ...]] = set()
+    names: tuple[str, ...] = ()
+    for one in dis.get_instructions(code):
+        if names and one.opname in ("LOAD_ATTR", "LOAD_METHOD"):
+            names = (*names, one.argval)
+            continue
+        if names:
+            found.add(names)
+        names = (one.argval,) if one.opname == "LOAD_GLOBAL" else ()
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
-            names.update(_globals_of(constant))
-    return sorted(names)
+            found.update(_globals_of(constant))
+    return sorted(found)
 
 
 def _library(thing: Any) -> bytes | None:
@@ -265,6 +284,15 @@ def _library(thing: Any) -> bytes | None:
     if file is None or not str(Path(file).resolve()).startswith(_INSTALLED):
         return None
     return _digest("library", name, qualified, Path(file).read_bytes())
+
+
+def _is_library(value: Any) -> bool:
+    """Return whether a value is a module of a library, of which only the name counts."""
+    if not isinstance(value, types.ModuleType):
+        return False
+    file = getattr(value, "__file__", None)
+    installed = file is not None and str(Path(file).resolve()).startswith(_INSTALLED)
+    return installed or value.__name__.partition(".")[0] in _BY_NAME
 
 
 def _slots(cls: type) -> tuple[str, ...]:

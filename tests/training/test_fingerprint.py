@@ -72,6 +72,15 @@ DIFFERENT = {
     "a tuple of the module": tuple(
         f"C = (1, {w})\ndef it(l, t): return l * C[1]" for w in (1, 2)
     ),
+    "an option of a script": tuple(
+        f"import types\nA = types.SimpleNamespace(w={w})\ndef it(l, t): return l * A.w"
+        for w in (1, 2)
+    ),
+    "a function of a module that is imported": tuple(
+        "import types\nM = types.ModuleType('m')\nM.part = types.ModuleType('p')\n"
+        f"def scale(x): return x * {w}\nM.part.scale = scale\n"
+        "def it(l, t): return M.part.scale(l)" for w in (1, 2)
+    ),
     "a function that is called": tuple(
         f"def f(x): return x {sign} 1\ndef it(l, t): return f(l)" for sign in "+-"
     ),
@@ -150,6 +159,10 @@ SAME = {
         "class it(list):\n  def f(s): return super().f()",
         "class it(list):\n  'doc'\n  def f(s): return super().f()",
     ),
+    "another option of a script": tuple(
+        f"import types\nA = types.SimpleNamespace(w=1, resume={r})\ndef it(l, t): return l * A.w"
+        for r in (True, False)
+    ),
     "an object that holds itself": ("it = []\nit.append(it)", "it = []\nit.append(it)"),
     "a recursive function": ("def it(n): return it(n - 1)", "def it(n): return it(n - 1)"),
 }  # fmt: skip
@@ -176,7 +189,7 @@ class Kind(Enum):
                                    nn.LSTM(2, 2), re.compile("a"), Kind.ONE, Path("a"), 1j,
                                    float("nan"), b"x", torch.float32, torch.Generator(), type,
                                    nn.CrossEntropyLoss().forward, functools.lru_cache(len),
-                                   {1: {2, 3}}, "\ud800"])  # fmt: skip
+                                   {1: {2, 3}}, "\ud800", lambda x: np.exp(x) + torch.exp(x)])  # fmt: skip
 def test_kinds_of_values(value):
     assert digest(value) == digest(value)
     assert digest(value) != digest([value])
