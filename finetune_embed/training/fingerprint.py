@@ -4,9 +4,9 @@ A run is resumed only with the objects it was started with. The fingerprint of a
 its code, its defaults, and the values that it closes over or reads from its module: of the latter,
 functions, classes, numbers, texts and arrays only, also as attributes (`args.rate`), since any
 other object may differ in parts that the function does not read. That of an object is made of its
-class and attributes; that of a torch module also of its parameters and buffers. It is the same in every
-process and for every seed of Python's hashes. Of a library, only the name counts, and the bytes of
-its file unless it comes with Python, torch, numpy or this package.
+class and attributes; that of a torch module also of its parameters and buffers. It is the same in
+every process and for every seed of Python's hashes. Of a library, only the name counts, and the
+bytes of its file unless it comes with Python, torch, numpy or this package.
 """
 
 from __future__ import annotations

@@ -189,7 +189,8 @@ class Kind(Enum):
                                    nn.LSTM(2, 2), re.compile("a"), Kind.ONE, Path("a"), 1j,
                                    float("nan"), b"x", torch.float32, torch.Generator(), type,
                                    nn.CrossEntropyLoss().forward, functools.lru_cache(len),
-                                   {1: {2, 3}}, "\ud800", lambda x: np.exp(x) + torch.exp(x)])  # fmt: skip
+                                   {1: {2, 3}}, "\ud800",
+                                   lambda x: np.exp(x) + torch.exp(x)])  # fmt: skip
 def test_kinds_of_values(value):
     assert digest(value) == digest(value)
     assert digest(value) != digest([value])
