@@ -4,7 +4,7 @@ from .archives import folder_kind, is_clutter
 from .arrow import ArrowData, open_arrow
 from .atomic import atomic_folder, atomic_write, errors_of_writing, remove_partial_files
 from .expansion import bounded, refuse_bomb
-from .foreign import foreign_kind, is_binary, is_plain
+from .foreign import Foreign, foreign_kind, is_binary, is_plain
 from .hashing import sha256_of
 from .mapped import refuse_changed
 from .opening import STDIN, PathOrFile, as_folder, open_source
@@ -24,6 +24,7 @@ __all__ = [
     "COMPRESSED",
     "STDIN",
     "ArrowData",
+    "Foreign",
     "ParquetReader",
     "PathOrFile",
     "Source",

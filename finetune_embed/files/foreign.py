@@ -59,20 +59,11 @@ _BINARY_MAGIC = {
     b"7z\xbc\xaf\x27\x1c": Foreign("a 7z archive", _unpack("7z x FILE")),
     b"Rar!\x1a\x07": Foreign("a RAR archive", _unpack("unrar x FILE")),
     b"\x04\x22\x4d\x18": Foreign("an lz4 file", _unpack("lz4 -d FILE")),
-    b"\x02\x21\x4c\x18": Foreign("an lz4 file", _unpack("lz4 -d FILE")),
-    b"\x89LZO\x00": Foreign("an lzop file", _unpack("lzop -d FILE")),
-    b"\x1f\x9d": Foreign("a file of compress (.Z)", _unpack("gzip -d FILE")),
-    b"\xff\x06\x00\x00sNaPpY": Foreign("a snappy file", _unpack("snzip -d FILE")),
     b"\x89HDF\r\n\x1a\n": Foreign("an HDF5 file", ("read it with h5py and ", _PAIR)),
     b"SQLite format 3\x00": Foreign(
         "an SQLite database", "export it with the library that wrote it"
     ),
-    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": Foreign("an old Office file", "save it as CSV or text"),
-    b"\x89PNG\r\n\x1a\n": Foreign("an image", "pass a file of vectors"),
-    b"\xff\xd8\xff": Foreign("an image", "pass a file of vectors"),
-    b"\x7fELF": Foreign("a program", "pass a file of vectors"),
-    b"RDX2\n": Foreign("an R data file", "export it from R with write.table"),
-    b"RDX3\n": Foreign("an R data file", "export it from R with write.table"),
+    b"\xd0\xcf\x11\xe0": Foreign("an old Office file, such as .xls", "save it as CSV or text"),
 }
 #: Kinds by first bytes that could be a word: what follows must be binary.
 _WORDLIKE_MAGIC = {
@@ -80,16 +71,7 @@ _WORDLIKE_MAGIC = {
         "a Feather file of version 1", ("read it with pandas.read_feather(path) and ", _PAIR)
     ),
     b"GGUF": Foreign("a GGUF model", "use the safetensors files of the model"),
-    b"FiFu": Foreign("a finalfusion file", "export it as word2vec with finalfusion"),
-    b"LZIP": Foreign("an lzip file", _unpack("lzip -d FILE")),
-    b"MSCF": Foreign("a cabinet file", _unpack("cabextract FILE")),
-    b"%PDF-": Foreign("a PDF file", "pass a file of vectors"),
-    b"MATLAB 5.0 MAT-file": Foreign(
-        "a MATLAB file", ("read it with scipy.io.loadmat(path) and ", _PAIR)
-    ),
-    b"IxF": Foreign("a faiss index", "export it with the library that wrote it"),
-    b"ORC": Foreign("an ORC file", "convert it to Parquet"),
-    b"Obj\x01": Foreign("an Avro file", "convert it to Parquet"),
+    b"%PDF-": Foreign("a PDF file", "pass another file"),
 }
 _LZMA = re.compile(
     rb"\x5d\x00\x00[\x00-\xff](?:[\x00-\x0f])(?:\xff{8}|[\x00-\xff]{5}\x00{3})", re.S

@@ -153,12 +153,21 @@ def test_a_fault_is_an_error_with_its_line(read, monkeypatch, data, line, fault,
         (b"PAR1....", "a Parquet file"),
         (b"\x1f\x8b\x08....", "a gzip file"),
         (b"ARROW1..", "an Arrow file"),
-        (b"%PDF-1.4", "a PDF file"),
+        (b"%PDF-1.4\n\0\1\2", "a PDF file"),
+        (b"BZh9....", "a bzip2 file"),
+        (b"\xfd7zXZ\0...", "an xz file"),
+        (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:4c\nsize 9\n",
+            "a Git LFS pointer",
+        ),
+        (b"<!doctype html><html></html>", "a web page"),
+        (b"404: Not Found", "the error that a web server sent"),
         (b"\xd0\xcf\x11\xe0....", "an old Office file"),
     ],
 )
 def test_a_file_of_another_kind_is_named(read, data, kind):
-    with pytest.raises(DataError, match=f"this is not text but {kind}"):
+    with pytest.raises(DataError, match=f"this is {kind}.*, not csv; "):
         read(data)
 
 

@@ -134,10 +134,23 @@ def test_workbooks_that_cannot_be_used(tmp_path, rows, fault):
         open_splits(workbook(tmp_path / "a.xlsx", rows))
 
 
-@pytest.mark.parametrize("data", [b"text,label\na,x\n", b"PK\x03\x04", b"\xd0\xcf\x11\xe0" * 99])
-def test_a_file_that_is_no_workbook(tmp_path, data):
+UNREADABLE = "this workbook cannot be read: "
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"text,label\na,x\n", UNREADABLE),
+        (b"PK\x03\x04", UNREADABLE),
+        (
+            b"\xd0\xcf\x11\xe0" * 99,
+            "this is an old Office file, such as .xls, not xlsx; save it as",
+        ),
+    ],
+)
+def test_a_file_that_is_no_workbook(tmp_path, data, message):
     (tmp_path / "a.xlsx").write_bytes(data)
-    with pytest.raises(DataError, match=r"a\.xlsx: this workbook cannot be read: "):
+    with pytest.raises(DataError, match=rf"a\.xlsx: {message}"):
         open_splits(tmp_path / "a.xlsx")
 
 

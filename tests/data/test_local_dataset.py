@@ -114,3 +114,22 @@ def test_errors_name_the_line(tmp_path):
     message = r"a\.csv:4: 2 of 3 examples have a label that is not among the 1 of the training"
     with pytest.raises(DataError, match=message):
         label_numbers(train, "label", ["x"], "here")
+
+
+@pytest.mark.parametrize(
+    "name", ["a.jsonl", "a.json", "a.parquet", "a.feather", "a.xlsx", "a.csv.gz"]
+)
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_pointer_is_named_in_every_kind_of_file(tmp_path, name, streaming):
+    data = b"version https://git-lfs.github.com/spec/v1\noid sha256:4c\nsize 9\n"
+    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    with pytest.raises(
+        DataError, match=r"this is a Git LFS pointer, not \w+; fetch the file itself"
+    ):
+        open_splits(tmp_path / name, streaming)
+
+
+def test_an_example_with_the_keys_of_an_answer_is_one(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"message": "not found", "label": "x"}\n')
+    train = open_splits(tmp_path / "a.jsonl").train
+    assert list(train) == [{"message": "not found", "label": "x"}]

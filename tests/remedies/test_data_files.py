@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import lzma
+
 import pytest
 from following import follows
 
@@ -91,3 +94,19 @@ def test_a_name_that_is_nearly_that_of_a_file(tmp_path, monkeypatch, name):
     with pytest.raises(DataError, match=r"looked in .*\); did you mean dataset='reviews\.csv'\?$"):
         open_splits(name)
     assert len(texts("reviews.csv")) == 2
+
+
+@follows("data/reading/file_kinds.py", "not {kind[1:]}")
+def test_a_file_that_is_no_text(tmp_path):
+    path, data = tmp_path / "a.csv", ROWS.encode()
+    path.write_bytes(gzip.compress(data))
+    with pytest.raises(DataError, match=r"this is a gzip file, not csv; let its name end in \.gz$"):
+        open_splits(path)
+    assert texts(path.rename(tmp_path / "a.csv.gz")) == ["grüße", "naïve tree"]
+    path.write_bytes(lzma.compress(data))
+    with pytest.raises(
+        DataError, match=r"this is an xz file, not csv; unpack it first: xz -d FILE$"
+    ):
+        open_splits(path)
+    path.write_bytes(lzma.decompress(path.read_bytes()))
+    assert texts(path) == ["grüße", "naïve tree"]

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from ...errors import DataError
-from ...files import bounded
+from ...files import Foreign, bounded, foreign_kind
+from ...files.foreign import ANSWER
+from ...files.streams import kind_of as compression_of
 
 __all__ = [
     "ARROW",
@@ -21,6 +23,7 @@ __all__ = [
     "SEPARATORS",
     "SUFFIXES",
     "blocks_of",
+    "check_file",
     "csv_records",
     "is_json_array",
     "kind_of",
@@ -36,6 +39,19 @@ EXCEL = ".xlsx"
 SUFFIXES = (*SEPARATORS, *LINES, ".json", *ARROW, EXCEL)
 #: What reading a damaged file raises.
 READ_ERRORS = (OSError, EOFError, ValueError, zlib.error)
+#: What a file can be instead of text, by its compression or its first bytes, with the remedy.
+_PACKED = {
+    "gzip": Foreign("a gzip file", "let its name end in .gz"),
+    "bzip2": Foreign("a bzip2 file", "unpack it first: bzip2 -d FILE"),
+    "xz": Foreign("an xz file", "unpack it first: xz -d FILE"),
+    "zstandard": Foreign("a zstandard file", "unpack it first: zstd -d FILE"),
+    "zip": Foreign("a zip archive", "unpack it first, or call it .xlsx if it is a workbook"),
+    "tar": Foreign("a tar archive", "unpack it first: tar -xf FILE"),
+}
+_TABLES = {
+    b"PAR1": Foreign("a Parquet file", "let its name end in .parquet"),
+    b"ARROW1": Foreign("an Arrow file", "let its name end in .arrow"),
+}
 _BOM = b"\xef\xbb\xbf"
 _BLOCK = 1 << 18
 
@@ -51,6 +67,35 @@ def open_file(path: Path) -> io.BufferedReader:
         return open(path, "rb")
     stream = cast(BinaryIO, gzip.open(path))  # noqa: SIM115  (the reader closes it)
     return bounded(stream, path.stat().st_size, path, DataError)
+
+
+def check_file(path: Path) -> None:
+    """Check what a file is by its name and first bytes.
+
+    Raises:
+        DataError: it is empty, or of a kind that is not read here.
+    """
+    kind = kind_of(path)
+    if kind not in SUFFIXES:
+        raise DataError(f"data sets are read from {', '.join(SUFFIXES)} files", where=path)
+    if not path.stat().st_size:
+        raise DataError("the file is empty (0 bytes)", where=path)
+    head = b""
+    with contextlib.suppress(*READ_ERRORS), open_file(path) as file:
+        head = file.read(ANSWER)
+    # one example of JSON may have the keys of a server's answer
+    found = foreign_kind(head, is_whole=kind in SEPARATORS and len(head) < ANSWER)
+    if found is None and kind not in (*ARROW, EXCEL):
+        found = _PACKED.get(compression_of(head)) or next(
+            (table for magic, table in _TABLES.items() if head.startswith(magic)), None
+        )
+    if found is not None:
+        is_plain = isinstance(found.remedy, str)  # the others are for vectors
+        raise DataError(
+            f"this is {found.title}, not {kind[1:]}",
+            where=path,
+            remedy=found.remedy if is_plain else "save the examples as CSV or Parquet",
+        )
 
 
 @contextlib.contextmanager

@@ -24,8 +24,8 @@ from .file_kinds import (
     EXCEL,
     READ_ERRORS,
     SEPARATORS,
-    SUFFIXES,
     blocks_of,
+    check_file,
     is_json_array,
     kind_of,
     open_data,
@@ -59,7 +59,7 @@ def read_files(
 
     frames, parts = [], []
     for path in paths:
-        _check_file(path)
+        check_file(path)
         with _naming(path):
             frame, part = _read(path, delimiter, encoding)
         frames.append(frame)
@@ -97,7 +97,7 @@ def stream_files(
 
     parts = []
     for path in paths:
-        _check_file(path)
+        check_file(path)
         with _naming(path):
             parts.append(_part(path, delimiter, encoding))
     features = _features(paths)
@@ -112,13 +112,6 @@ def _examples_of(parts: list[FilePart]) -> Iterator[tuple[str, dict[str, Any]]]:
         rows = chain.from_iterable(frame.iter_rows(named=True) for frame in _blocks(part))
         for number, row in enumerate(rows):
             yield f"{part.path}_{number}", row
-
-
-def _check_file(path: Path) -> None:
-    if kind_of(path) not in SUFFIXES:
-        raise DataError(f"data sets are read from {', '.join(SUFFIXES)} files", where=path)
-    if not path.stat().st_size:
-        raise DataError("the file is empty (0 bytes)", where=path)
 
 
 @contextlib.contextmanager

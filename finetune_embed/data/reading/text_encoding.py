@@ -24,15 +24,6 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-#: First bytes of files that are not text.
-_BINARY = {
-    b"PK\x03\x04": "a zip archive, such as an .xlsx workbook",
-    b"PAR1": "a Parquet file",
-    b"ARROW1": "an Arrow file",
-    b"\x1f\x8b": "a gzip file, whose name ends in .gz",
-    b"\xd0\xcf\x11\xe0": "an old Office file, such as an .xls workbook",
-    b"%PDF": "a PDF file",
-}
 _MULTIBYTE = re.compile(
     rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
 )
@@ -49,12 +40,9 @@ def encoding_of(blocks: Blocks, given: str | None, path: Path) -> tuple[str, str
         path: the file.
 
     Raises:
-        DataError: the file is not text, or is not in that encoding, or the encoding is not clear.
+        DataError: the file is not in that encoding, or the encoding is not clear.
     """
     start = next(iter(blocks()), b"")
-    for magic, kind in _BINARY.items():
-        if start.startswith(magic):
-            raise DataError(f"this is not text but {kind}", where=path)
     marked = next((name for bom, name in _BOMS if start.startswith(bom)), None)
     shown = (marked or "").removesuffix("-sig").upper()
     if given is not None:
