@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -33,8 +32,8 @@ class StrategyCallback(Callback):
     epoch: the last.
 
     With manual optimization, steps are those of the optimizer that holds the table, and a change
-    takes effect at the start of the next batch. Their number in the whole run is taken from how
-    often that optimizer has stepped so far.
+    takes effect at the start of the next batch. A fraction of the run is then a share of its
+    batches.
 
     Args:
         strategy: the strategy that made the optimizer's groups.
@@ -44,7 +43,7 @@ class StrategyCallback(Callback):
     def __init__(self, strategy: Strategy, embedding: nn.Embedding) -> None:
         self.strategy, self.embedding = strategy, embedding
         self._scores: dict[int, dict[str, float]] = {}  # the record of each epoch that has one
-        self._steps = _Steps()
+        self._steps = self._batches = 0  # finished steps of the table's optimizer, begun batches
         self._counting: RemovableHandle | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -52,7 +51,7 @@ class StrategyCallback(Callback):
         if stage == "fit":
             keep_start(self.embedding)
             if trainer.global_step == 0:  # not a fit that goes on
-                self._steps, self._scores = _Steps(), {}
+                self._steps, self._batches, self._scores = 0, 0, {}
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Drop the start, if the fit ended before using it, and stop counting steps."""
@@ -136,14 +135,14 @@ class StrategyCallback(Callback):
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Open or freeze the table for a step, if the strategy is timed by step."""
-        self._steps.batches += 1
+        self._batches += 1
         if self.strategy.timing == "step":
             manual = not pl_module.automatic_optimization
             self.strategy.on_step_start(
                 self.embedding,
-                self._steps.done if manual else trainer.global_step,
+                self._steps if manual else trainer.global_step,
                 epoch=trainer.current_epoch,
-                total_steps=self._steps.total(trainer) if manual else _total_steps(trainer),
+                total_steps=self._manual_total(trainer) if manual else _total_steps(trainer),
                 model=pl_module,
                 scores=self._records(trainer),
             )
@@ -176,64 +175,37 @@ class StrategyCallback(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the records and the count of steps for a checkpoint."""
-        return {"scores": self._scores, "steps": asdict(self._steps)}
+        return {"scores": self._scores, "steps": {"done": self._steps, "batches": self._batches}}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the records and the count of steps of a checkpoint."""
         self._scores = dict(state_dict["scores"])
-        self._steps = _Steps(**state_dict.get("steps", {}))
+        steps = state_dict.get("steps", {})
+        self._steps, self._batches = steps.get("done", 0), steps.get("batches", 0)
 
     def _count(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         """Count a step of the table's optimizer."""
-        self._steps.count()
+        self._steps += 1
+
+    def _manual_total(self, trainer: Trainer) -> float | None:
+        """Return the finished steps divided by the share of the fit that is done.
+
+        That share never shrinks; None if the fit has no known end.
+        """
+        shares, most, epochs = [], trainer.max_steps, trainer.max_epochs
+        if most is not None and most > 0:  # counts the steps of all optimizers
+            shares.append(trainer.global_step / most)
+        if epochs is not None and epochs > 0 and trainer.num_training_batches < math.inf:
+            batches = int(trainer.num_training_batches) * epochs
+            shares.append((self._batches - 1) / batches)
+        if not shares:
+            return None
+        share = max(shares)
+        return self._steps / share if self._steps and share else 1.0
 
     def _records(self, trainer: Trainer) -> list[dict[str, float]]:
         """Return the record of each finished epoch, empty for one without validation."""
         return [self._scores.get(epoch, {}) for epoch in range(trainer.current_epoch)]
-
-
-@dataclass
-class _Steps:
-    """The steps of the table's optimizer, with manual optimization.
-
-    Attributes:
-        done: finished steps.
-        batches: begun batches, over all epochs.
-        with_step: the number of batches with a step.
-        first: the number of the first of them, 0 if there is none.
-        last: the number of the last of them.
-    """
-
-    done: int = 0
-    batches: int = 0
-    with_step: int = 0
-    first: int = 0
-    last: int = 0
-
-    def count(self) -> None:
-        """Count a step in the current batch."""
-        self.done += 1
-        if self.last != self.batches:
-            self.with_step += 1
-            self.first, self.last = self.first or self.batches, self.batches
-
-    def total(self, trainer: Trainer) -> int | None:
-        """Return the steps of a whole fit, if the optimizer keeps stepping as often as so far.
-
-        None if the fit has no known end.
-        """
-        ends = []
-        most, epochs = trainer.max_steps, trainer.max_epochs
-        if most is not None and most >= 0:  # counts the steps of all optimizers
-            ends.append(self.done * most // max(1, trainer.global_step) if self.done else most)
-        if epochs is not None and epochs >= 0 and trainer.num_training_batches < math.inf:
-            left = int(trainer.num_training_batches) * epochs - self.last
-            if self.done:
-                gaps = self.with_step - 1
-                every = (self.last - self.first) / gaps if gaps else self.last
-                left = round(left // every * self.done / self.with_step)
-            ends.append(self.done + left)
-        return min(ends, default=None)
 
 
 def _total_steps(trainer: Trainer) -> int | None:

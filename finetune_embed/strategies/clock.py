@@ -19,7 +19,7 @@ class Clock:
     Attributes:
         epoch: finished epochs.
         step: finished optimizer steps; 0 where only epochs are counted.
-        total_steps: steps of the run, if known.
+        total_steps: steps of the run, if known; an estimate need not be whole.
         scores: the validation records so far, oldest first; None where none are kept.
         depth: the depth of the part, as for `Strategy.rate`; None if the hook was not given the
             model.
@@ -28,7 +28,7 @@ class Clock:
 
     epoch: int = 0
     step: int = 0
-    total_steps: int | None = None
+    total_steps: float | None = None
     scores: Sequence[Record] | None = None
     depth: int | None = None
     deepest: int | None = None

@@ -176,7 +176,7 @@ class StrategyProtocol(metaclass=CheckedArguments):
         step: int,
         *,
         epoch: int = 0,
-        total_steps: int | None = None,
+        total_steps: float | None = None,
         model: nn.Module | None = None,
         scores: Sequence[Record] | None = None,
     ) -> None:

@@ -247,6 +247,7 @@ PATTERNS: dict[str, tuple[Any, Any]] = {
     "table every third": (lambda i: int(i % 3 == 2), lambda i: 1),
     "table every third, first": (lambda i: int(i % 3 == 0), lambda i: 2),
     "table twice": (lambda i: 2, lambda i: 1),
+    "table late": (lambda i: int(i >= 10), lambda i: 1),
 }
 
 
@@ -310,15 +311,37 @@ def gates_of(strategy: fe.Strategy, steps: int) -> list[float]:
     ]
 
 
+#: Where the share of the batches is another than that of the steps.
+BY_BATCHES = {
+    ("table every other", str(STEPS[1][0])): [0.0] * 4 + [1.0] * 5,
+    ("table every third", str(STEPS[4][0])): [0.0, 0.0, 0.5, 1.0, 1.0, 1.0],
+}
+
+
+@pytest.mark.parametrize(
+    ("fraction", "gates"),
+    [
+        (0.0, [1.0] * 8),
+        (0.5, [0.0] + [1.0] * 7),  # the table's own first step comes before there is a share
+        (0.7, [0.0] * 3 + [1.0] * 5),
+        (0.9, [0.0] * 7 + [1.0]),
+    ],
+)
+def test_a_table_of_lightning_that_starts_late_does_not_close_again(fraction, gates):
+    strategy = fe.UnfreezeAfter(fraction=fraction)
+    assert lightning(strategy, "table late", epochs=6)[1] == gates
+
+
 @pytest.mark.parametrize("strategy", [STEPS[i][0] for i in (0, 1, 4)], ids=str)
 @pytest.mark.parametrize(
-    ("pattern", "order"), [*((name, 1) for name in PATTERNS), ("critic five times", -1)]
+    ("pattern", "order"),
+    [*((name, 1) for name in PATTERNS if name != "table late"), ("critic five times", -1)],
 )
 def test_steps_of_lightning_are_those_of_the_tables_optimizer(strategy, pattern, order):
-    """Fractions and ramps too, from the second step; twice in a batch, both have the first's."""
+    """Fractions are shares of the batches; twice in a batch, both steps have the first's gate."""
     epochs = 6 if "every" in pattern else 3
     _, gates, _ = lightning(strategy, pattern, epochs=epochs, order=order)
-    expected = gates_of(strategy, len(gates))
+    expected = BY_BATCHES.get((pattern, str(strategy))) or gates_of(strategy, len(gates))
     assert len(gates) == sum(map(PATTERNS[pattern][0], range(3 * epochs)))
     if pattern == "table twice":
         expected = [gate for gate in expected[::2] for _ in range(2)]
