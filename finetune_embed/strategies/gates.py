@@ -50,9 +50,9 @@ def apply_gates(
     if watch is new:
         if any(is_marked(module) for module in (embedding, model)):
             raise StrategyError(
-                f"the embedding's weight {tuple(weight.shape)} is not the one that param_groups "
-                "saw; a copy of a model has another, and so has a model after "
-                "load_state_dict(assign=True) or embedding.weight = ...",
+                f"param_groups was not given the embedding's weight {tuple(weight.shape)}, but "
+                "that of another table of the model, or the one before it was replaced (by a copy "
+                "of the model, load_state_dict(assign=True) or embedding.weight = ...)",
                 value=tuple(weight.shape),
                 remedy="build the optimizer again: strategy.param_groups(model, embedding, lr=lr)",
             )

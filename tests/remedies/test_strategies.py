@@ -260,7 +260,7 @@ def test_more_records_than_epochs(model):
     strategy.on_epoch_start(model.embedding, len(history), scores=history)
 
 
-@follows("strategies/gates.py", "is not the one that param_groups ")
+@follows("strategies/gates.py", "param_groups was not given the embedding")
 def test_a_weight_that_was_replaced(model):
     strategy = fe.TrainRows(keys=["king"])
     fe.RowAdamW(model.groups(strategy, vocab=model.vocab))

@@ -646,10 +646,21 @@ def test_a_hook_that_sees_another_weight_says_so(strategy, replace):
     fe.RowAdamW(strategy.param_groups(model, model.embedding, lr=LR))
     model = replace(model)
     hook = strategy.on_step_start if strategy.timing == "step" else strategy.on_epoch_start
-    with pytest.raises(fe.StrategyError, match="is not the one that param_groups saw; a copy"):
+    with pytest.raises(fe.StrategyError, match="param_groups was not given the embedding's weight"):
         hook(model.embedding, 0, model=model)
     fe.RowAdamW(strategy.param_groups(model, model.embedding, lr=LR))
     hook(model.embedding, 0, model=model)
+
+
+def test_a_hook_on_another_table_than_the_groups_says_so():
+    model = Model()
+    model.other = nn.Embedding(V, D)
+    strategy = fe.Freeze()
+    strategy.param_groups(model, model.embedding, lr=LR)
+    with pytest.raises(fe.StrategyError, match="but that of another table of the model, or"):
+        strategy.on_epoch_start(model.other, 0, model=model)
+    strategy.param_groups(model, model.other, lr=LR)
+    strategy.on_epoch_start(model.other, 0, model=model)
 
 
 @pytest.mark.parametrize(
