@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import DataError
 from ...files import ArrowData, open_arrow
+from .column_names import refuse_duplicates
 from .file_kinds import kind_of
 
 if TYPE_CHECKING:
@@ -64,10 +65,7 @@ def _open(path: Path) -> ArrowData:
     with open(path, "rb") as file:
         content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     data = open_arrow(content, path, DataError, is_parquet=kind_of(path) == ".parquet")
-    names = data.schema.names
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise DataError(f"two columns have the name {twice!r}", where=path, value=twice)
+    refuse_duplicates(data.schema.names, path)
     return data
 
 

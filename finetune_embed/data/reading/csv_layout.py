@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...errors import DataError, Option
+from .column_names import refuse_duplicates
 from .csv_scan import Scan
 from .text_encoding import decoded, encoding_of
 
@@ -193,14 +194,7 @@ def _names(text: str, layout: CsvLayout, path: Path) -> list[str]:
         names = next(rows)
     except csv.Error as error:
         raise DataError(f"the header cannot be read: {error}", where=where) from error
-    twice = next((name for name in names if name and names.count(name) > 1), None)
-    if twice is not None:
-        raise DataError(
-            f"two columns have the name {twice!r}",
-            where=where,
-            value=twice,
-            remedy="give each column a name of its own",
-        )
+    refuse_duplicates(names, where)
     if len(names) > COLUMNS:
         raise DataError(
             f"the header has {len(names):,} fields, and {COLUMNS:,} are read at most",

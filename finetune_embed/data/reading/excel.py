@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import DataError, missing_extra
 from ...files import refuse_bomb
+from .column_names import refuse_duplicates
 
 if TYPE_CHECKING:
     import polars as pl
@@ -62,9 +63,7 @@ def read_excel(path: Path) -> tuple[pl.DataFrame, list[int], tuple[str, ...]]:
     (header, names), *rows = rows
     where = f"{path} row {header}"
     columns = ["" if name is None else str(name) for name in names]
-    twice = next((name for name in columns if name and columns.count(name) > 1), None)
-    if twice is not None:
-        raise DataError(f"two columns have the name {twice!r}", where=where, value=twice)
+    refuse_duplicates(columns, where)
     for number, row in rows:
         if len(row) > len(columns):
             raise DataError(

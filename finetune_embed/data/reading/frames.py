@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...errors import DataError
+from .column_names import refuse_duplicates
 from .local_dataset import LocalDataset
 
 __all__ = ["as_local", "is_frame"]
@@ -32,9 +33,7 @@ def as_local(frame: Any, where: str) -> LocalDataset:
     if isinstance(frame, pl.LazyFrame):
         frame = frame.collect()
     names = [str(name) for name in frame.columns]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise DataError(f"two columns have the name {twice!r}", where=where, value=twice)
+    refuse_duplicates(names, where)
     if not isinstance(frame, pl.DataFrame):
         frame = _from_pandas(frame, where)
     categories = cs.by_dtype(pl.Categorical) | cs.enum()
