@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError, Either, Option, Text
 from ..vocabulary import column_values
+from .reading.file_kinds import EXCEL, kind_of
 from .reading.local_dataset import LocalDataset
 
 if TYPE_CHECKING:
@@ -33,11 +34,15 @@ def column_of(split: Dataset | LocalDataset, name: str, where: str, option: str)
         DataError: the column is missing.
     """
     if name not in split.column_names:
-        raise missing_column(split.column_names, name, where, option)
+        files = split.files if isinstance(split, LocalDataset) else ()
+        notes = [note for part in files if kind_of(part.path) == EXCEL for note in part.notes]
+        raise missing_column(split.column_names, name, where, option, notes)
     return column_values(split, name)
 
 
-def missing_column(names: Sequence[str], name: str, where: str, option: str) -> DataError:
+def missing_column(
+    names: Sequence[str], name: str, where: str, option: str, notes: Sequence[str] = ()
+) -> DataError:
     """Return the error about a column that is not there; it proposes the one most like it."""
     plain = {one.strip().lower(): one for one in reversed(names)}
     close = difflib.get_close_matches(name.strip().lower(), plain, 1)
@@ -46,7 +51,7 @@ def missing_column(names: Sequence[str], name: str, where: str, option: str) -> 
     shown = ", ".join(repr(one[:40]) for one in names[:SHOWN])
     more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
     return DataError(
-        f"there is no column {name[:60]!r}",
+        "; ".join([f"there is no column {name[:60]!r}", *notes]),
         where=where,
         value=name,
         remedy=(
@@ -137,5 +142,7 @@ def invalid_examples(
         f"{len(bad):,} of {len(split):,} examples have {fault}, {first}: {value!r}",
         where=where if place is None else place,
         value=value,
-        remedy=(remove, otherwise) if len(bad) < len(split) else otherwise or None,
+        remedy=(remove, ", or " if otherwise else "", otherwise)
+        if len(bad) < len(split)
+        else otherwise or None,
     )

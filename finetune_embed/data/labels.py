@@ -112,7 +112,7 @@ def label_lists(split: Dataset | LocalDataset, column: str, where: str) -> list[
             bad,
             f"no list of labels in {column!r}",
             values[bad[0]],
-            (", or pass ", Option("task", "single_label"), " if each text has one label"),
+            ("pass ", Option("task", "single_label"), " if each text has one label"),
         )
     return _with_names(values, class_names(split, column))
 
@@ -238,11 +238,9 @@ def _distinct(
         fault = f"a label in {column!r} that is not {kind_of_labels(names)}"
         if isinstance(value, float) and value == value and not names:  # a score
             rounded = f"dataset.map(lambda example: {{{column!r}: round(example[{column!r}])}})"
-            otherwise: Text = Either(
-                f", or make classes of scores: {rounded}", ", or make classes of scores"
-            )
+            otherwise: Text = Either(f"make classes of scores: {rounded}", "make classes of scores")
         elif isinstance(value, list):
-            otherwise = (", or pass ", Option("task", "multi_label"), " if a text has several")
+            otherwise = ("pass ", Option("task", "multi_label"), " if a text has several")
         else:
             otherwise = ""
         raise invalid_examples(split, where, bad, fault, value, otherwise)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError, Option
+from .reading.cells import ERROR, MISSING, Quoted, stands_for_none
 from .reading.local_dataset import LocalDataset
 from .reading.splits import Splits
 
@@ -19,8 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MISSING", "Missing", "without_missing"]
 
-#: What CSV and TSV files have in cells without a value, as pandas, R and Excel write them.
-MISSING = ("NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null")
+SHOWN = 3  # words for no value in a note
 _WORDS = {"text": "no text", "label": "no label"}
 
 
@@ -32,7 +33,8 @@ class Missing:
         texts: the columns of texts; a text is missing if it is missing in all of them.
         label: the column of labels.
         is_kept: whether a missing text is an empty one, and nothing is left out.
-        is_as_written: whether the values are fields of a text file, where `MISSING` stand for none.
+        is_as_written: whether the values are fields of a text file, where some words stand for
+            none unless they are quoted.
     """
 
     texts: tuple[str, ...]
@@ -43,17 +45,24 @@ class Missing:
     def _is_missing(self, value: Any) -> bool:
         if value is None or (isinstance(value, float) and value != value):
             return True
-        return self.is_as_written and not self.is_kept and value in MISSING
+        if self.is_kept or not self.is_as_written or isinstance(value, Quoted):
+            return False
+        return stands_for_none(value)
 
-    def kind(self, example: Mapping[str, Any]) -> str | None:
-        """Return `text` or `label`, whichever an example lacks, or None for one that is used."""
+    def kind(self, example: Mapping[str, Any]) -> tuple[str, str] | None:
+        """Return `text` or `label`, whichever an example lacks, and the word that stands for it.
+
+        The word is empty for a value that is not there; None for an example that is used.
+        """
         if self.is_kept:
             return None
         texts = [example[name] for name in self.texts if name in example]
         if texts and all(map(self._is_missing, texts)):
-            return "text"
-        if self.label in example and self._is_missing(example[self.label]):
-            return "label"
+            return "text", _word(texts[0])
+        if self.label in example:
+            value = example[self.label]
+            if self._is_missing(value) or (isinstance(value, str) and not value.strip()):
+                return "label", _word(value)
         return None
 
     def is_used(self, example: Mapping[str, Any]) -> bool:
@@ -66,15 +75,42 @@ class Missing:
         value = "" if self.is_kept else None
         return {**example, **dict.fromkeys(found, value)} if found else example
 
-    def note(self, role: str, counts: Mapping[str, int], examples: int, place: str) -> str:
-        """Return what to report about the examples that are left out."""
+    def note(
+        self, role: str, counts: Mapping[tuple[str, str], int], examples: int, place: str
+    ) -> str:
+        """Return what to report about the examples that are left out.
+
+        Args:
+            role: their split.
+            counts: how many, by what `kind` returns.
+            examples: the number of all examples.
+            place: where the first one is.
+        """
         columns = {"text": ", ".join(map(repr, self.texts)), "label": repr(self.label)}
-        parts = [f"{n:,} with {_WORDS[k]} in {columns[k]}" for k, n in counts.items() if n]
+        parts = []
+        for kind, column in columns.items():
+            if number := sum(n for (one, _), n in counts.items() if one == kind):
+                words = {word: n for (one, word), n in counts.items() if one == kind and word}
+                parts.append(f"{number:,} with {_WORDS[kind]} in {column}{_listed(words)}")
         left_out = sum(counts.values())
+        keep = "; missing='keep' keeps such words" if any(word for _, word in counts) else ""
         return (
-            f"{left_out:,} of {examples:,} examples of {role} are left out: {', '.join(parts)}; "
-            f"the first is {place}"
+            f"{left_out:,} of {examples:,} examples of {role} are left out: {', '.join(parts)}"
+            f"{keep}; the first is {place}"
         )
+
+
+def _word(value: Any) -> str:
+    """Return a word that stands for no value, empty for one that is not there."""
+    return value.strip() if isinstance(value, str) else ""
+
+
+def _listed(words: Mapping[str, int]) -> str:
+    """Return the words that stand for no value, and how many times each is there."""
+    order = sorted(words, key=lambda word: -words[word])
+    shown = ", ".join(f"{words[word]:,} {word[:30]!r}" for word in order[:SHOWN])
+    more = f" and {len(order) - SHOWN:,} more words" if len(order) > SHOWN else ""
+    return f" ({shown}{more})" if words else ""
 
 
 def without_missing(
@@ -82,8 +118,9 @@ def without_missing(
 ) -> Splits:
     """Return splits without the examples that have no text or no label, and say how many.
 
-    None and NaN are missing. A text is missing if it is missing in every column. In CSV and TSV
-    files an empty field is missing, and one of `MISSING`. A test split without any label keeps its
+    None and NaN are missing, and so is a label of blanks alone. A text is missing if it is missing
+    in every column. In CSV and TSV files an empty field is missing, and one without quotation marks
+    that is one of `MISSING` or the error of a formula. A test split without any label keeps its
     examples. A streamed split is returned unchanged.
 
     Args:
@@ -94,7 +131,8 @@ def without_missing(
             are texts as written.
 
     Raises:
-        DataError: no example of a split has a text, or a label.
+        DataError: no example of a split has a text, or a label, or words for no value are left out
+            and leave a single label.
     """
     texts = (text,) if isinstance(text, str) else tuple(text)
     given = {"train": splits.train, "validation": splits.validation, "test": splits.test}
@@ -107,15 +145,18 @@ def without_missing(
         if missing == "keep":
             given[role] = _filled(split, texts)
             continue
-        split = given[role] = _with_nulls(split, [*texts, rule.label])
+        written, split = split, _with_nulls(split, [*texts, rule.label])
+        given[role] = split
         absent = _absent(split, texts, rule.label)
         if role == "test" and absent["label"].all():
             absent["label"][:] = False
-        counts = {"text": int(absent["text"].sum())}
-        counts["label"] = int((absent["label"] & ~absent["text"]).sum())
+        counts = _counts(written, "text", texts, absent["text"])
+        labels = _counts(written, "label", (rule.label,), absent["label"] & ~absent["text"])
+        counts.update(labels)
         for kind, columns in (("text", texts), ("label", (rule.label,))):
             if absent[kind].all():
-                raise _nothing(kind, columns, split, f"{splits.name} ({role})")
+                words = {word: n for (one, word), n in counts.items() if one == kind and word}
+                raise _nothing(kind, columns, split, f"{splits.name} ({role})", words)
         out = absent["text"] | absent["label"]
         if out.any():
             first = int(np.argmax(out))
@@ -128,18 +169,43 @@ def without_missing(
                     f"no example has both a text and a label, of {len(split):,}",
                     where=f"{splits.name} ({role})",
                 )
+            words = {word: n for (_, word), n in labels.items() if word}
+            if role == "train" and words and given[role].columns[rule.label].n_unique() < 2:
+                raise DataError(
+                    f"{sum(words.values()):,} labels in {rule.label!r} are words for no value"
+                    f"{_listed(words)}, and the others are all the same",
+                    where=f"{splits.name} (train)",
+                    value=list(words),
+                    remedy=("if they are labels, pass ", Option("missing", "keep")),
+                )
     return replace(splits, **given, notes=tuple(notes))
 
 
-def _nothing(kind: str, columns: Sequence[str], split: Any, where: str) -> DataError:
+def _counts(
+    split: Any, kind: str, columns: Sequence[str], out: npt.NDArray[np.bool_]
+) -> Counter[tuple[str, str]]:
+    """Return how many examples lack something, by the word that stands for it; see `kind`."""
+    name = next((one for one in columns if one in split.column_names), None)
+    if name is None or not isinstance(split, LocalDataset):
+        return Counter({(kind, ""): int(out.sum())} if out.any() else {})
+    return Counter((kind, _word(value)) for value in split.columns[name].filter(out))
+
+
+def _nothing(
+    kind: str, columns: Sequence[str], split: Any, where: str, words: Mapping[str, int]
+) -> DataError:
     """Return the error about a column without any value."""
     named = ", ".join(map(repr, columns))
     others = [name for name in split.column_names if name not in columns]
     return DataError(
-        f"all {len(split):,} examples have {_WORDS[kind]} in {named}",
+        f"all {len(split):,} examples have {_WORDS[kind]} in {named}{_listed(words)}",
         where=where,
         value=list(columns),
-        remedy=("choose another column: ", Option(kind, others[0] if others else ...)),
+        remedy=(
+            "choose another column: ",
+            Option(kind, others[0] if others else ...),
+            (", or keep these words: ", Option("missing", "keep")) if words else "",
+        ),
     )
 
 
@@ -153,8 +219,25 @@ def _absent(
         "text": np.logical_and.reduce([_nulls(split, name) for name in known])
         if known
         else nothing,
-        "label": _nulls(split, label) if label in split.column_names else nothing.copy(),
+        "label": _nulls(split, label) | _blank(split, label)
+        if label in split.column_names
+        else nothing.copy(),
     }
+
+
+def _blank(split: Dataset | LocalDataset, name: str) -> npt.NDArray[np.bool_]:
+    """Return which values of a column are texts of blanks alone."""
+    import polars as pl
+
+    if isinstance(split, LocalDataset):
+        values = split.columns[name]
+    else:
+        found = pl.from_arrow(split.select_columns([name]).with_format("arrow")[:].column(0))
+        assert isinstance(found, pl.Series)
+        values = found
+    if values.dtype != pl.String:
+        return np.zeros(len(split), bool)
+    return (values.str.strip_chars() == "").fill_null(value=False).to_numpy()
 
 
 def _nulls(split: Dataset | LocalDataset, name: str) -> npt.NDArray[np.bool_]:
@@ -177,14 +260,16 @@ def _with_nulls(split: Any, names: Sequence[str]) -> Any:
         return split
     import polars as pl
 
-    columns = [name for name in names if name in split.column_names]
-    words = list(MISSING)
-    if not any(split.columns[name].is_in(words).any() for name in columns):
-        return split
-    known = pl.col(columns)
-    return split.with_columns(
-        split.columns.with_columns(pl.when(~known.is_in(words)).then(known).name.keep())
-    )
+    for name in names:
+        if name not in split.column_names:
+            continue
+        is_none = split.columns[name].is_in(MISSING) | split.columns[name].str.contains(ERROR)
+        if not is_none.any():
+            continue
+        is_none &= pl.Series(~split.is_quoted(name))
+        known = pl.when(~is_none).then(pl.col(name)).alias(name)
+        split = split.with_columns(split.columns.with_columns(known))
+    return split
 
 
 def _filled(split: Any, names: Sequence[str]) -> Any:

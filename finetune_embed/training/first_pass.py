@@ -49,7 +49,7 @@ class FirstPass:
         self.sample: list[Any] = []
         self.labels: set[Any] = set()
         self.length: int | None = None
-        self.left_out: Counter[str] = Counter()
+        self.left_out: Counter[tuple[str, str]] = Counter()
         self._missing, self._first_left_out, self._seen = missing, 0, 0
         self.sha256 = hashlib.sha256()
         self._names, self._ignored = class_names(stream, label), ignored

@@ -114,13 +114,13 @@ def test_the_first_sheet_and_its_filled_rows(tmp_path):
     splits = open_splits(path)
     assert list(splits.train) == [{"text": "a", "label": "x"}, {"text": "b", "label": None}]
     assert [splits.train.place_of(i) for i in (0, 1)] == [f"{path} row 4", f"{path} row 6"]
-    assert splits.notes == ("a.xlsx is read from its first sheet, 'S0'",)
+    assert splits.notes == ("a.xlsx is read from its first sheet, 'S0'; the others are 'S1'",)
 
 
 @pytest.mark.parametrize(
     ("rows", "fault"),
     [
-        ([], r"a\.xlsx: the sheet 'S0' is empty"),
+        ([], r"a\.xlsx: the first sheet, 'S0', is empty$"),
         ([("text", "label")], r"the train split is empty \(0 examples\)"),
         (
             [("text", "label"), ("a", "x"), ("b", "y", "z")],
@@ -132,6 +132,40 @@ def test_the_first_sheet_and_its_filled_rows(tmp_path):
 def test_workbooks_that_cannot_be_used(tmp_path, rows, fault):
     with pytest.raises(DataError, match=fault):
         open_splits(workbook(tmp_path / "a.xlsx", rows))
+
+
+def test_the_other_sheets_are_named(tmp_path):
+    data = [["text", "label"], ["a", "x"]]
+    path = workbook(tmp_path / "empty.xlsx", [], data, data)
+    with pytest.raises(DataError, match=r"is empty; the others are 'S1', 'S2'; move the sheet"):
+        open_splits(path)
+    path = workbook(tmp_path / "one.xlsx", [["a note"]], data)
+    with pytest.raises(DataError, match="the first sheet, 'S0', has one row; the others are 'S1'"):
+        open_splits(path)
+    path = workbook(tmp_path / "note.xlsx", [["a note"], ["of two"]], data)
+    message = (
+        r"no column 'text'; note\.xlsx is read from its first sheet, 'S0'; the others are 'S1';"
+    )
+    with pytest.raises(DataError, match=message):
+        fe.finetune(VECTORS, path)
+
+
+def test_formulas_without_values(tmp_path):
+    path = workbook(tmp_path / "a.xlsx", [["text", "label"], ["a", "=1+1"], ["b", "=2+2"]])
+    message = r"a\.xlsx row 2: the cells hold formulas without values, the first is '=1\+1'; open"
+    with pytest.raises(DataError, match=message):
+        open_splits(path)
+    path = workbook(tmp_path / "b.xlsx", [['="text"'], ['="a"']])
+    with pytest.raises(DataError, match=r"b\.xlsx row 1: the cells hold formulas without values"):
+        open_splits(path)
+
+
+def test_errors_of_formulas_are_missing_and_named(tmp_path):
+    rows = [["text", "label"], ["a", "x"], ["b", "#REF!"], ["c", "#REF!"], ["#NAME?", "y"]]
+    splits = open_splits(workbook(tmp_path / "a.xlsx", rows))
+    assert splits.train["label"] == ["x", None, None, "y"]
+    note = "a.xlsx: errors of formulas are missing values: 2 '#REF!', 1 '#NAME?'"
+    assert splits.notes == (note,)
 
 
 UNREADABLE = "this workbook cannot be read: "

@@ -339,3 +339,14 @@ def test_a_class_name_that_does_not_count():
         numbers = label_numbers(dataset, "label", ["x", "y"], TRAIN, ignored)
         assert numbers.tolist() == [0, -100, 1]
     assert ignored_labels("0", ["1", "0"]) == {-100, "-100", 0, "0"}
+
+
+def test_the_remedy_for_scores_is_a_sentence():
+    scores = Dataset.from_dict({"text": ["a", "b"], "label": [0.5, 1.5]})
+    with pytest.raises(
+        DataError, match=r"is not a string or a whole number, .*: 0\.5; make classes"
+    ):
+        distinct_classes(scores, "label", "here")
+    some = Dataset.from_dict({"text": ["a", "b"], "label": [0.5, 1.0]})
+    with pytest.raises(DataError, match=r"; remove them with .*, or make classes of scores: "):
+        distinct_classes(some, "label", "here")

@@ -16,9 +16,7 @@ from finetune_embed.demo import VECTORS
 TEXTS = ["good one", "bad one", None, "good two", "bad two", "fine", None, "poor"]
 LABELS = ["x", "y", "x", "x", None, "x", "y", "y"]
 KEPT = [("good one", "x"), ("bad one", "y"), ("good two", "x"), ("fine", "x"), ("poor", "y")]
-COUNTS = (
-    "3 of 8 examples of train are left out: 2 with no text in 'text', 1 with no label in 'label'"
-)
+COUNTS = "3 of 8 examples of train are left out: 2 with no text in 'text'"
 
 
 def as_rows(split) -> list[tuple[str, str]]:
@@ -67,7 +65,10 @@ def test_a_label_that_is_nan_is_missing_in_every_form(tmp_path):
         assert "3 of 12 examples of train are left out: 3 with no label" in str(run.warnings)
 
 
-@pytest.mark.parametrize("word", ["", *MISSING])
+ERRORS = ["#N/A", "#NV", "#REF!", "#NAME?", "#WERT!", "#BEZUG!", "#DIV/0!", "#NUM!", "#VALEUR!"]
+
+
+@pytest.mark.parametrize("word", ["", *MISSING, *ERRORS])
 def test_each_word_for_a_missing_cell(tmp_path, word):
     (tmp_path / "a.csv").write_text(f"text,label\na,x\n{word},y\nb,{word}\nc,y\n")
     splits = open_examples(tmp_path / "a.csv", "text", "label")
@@ -78,10 +79,60 @@ def test_each_word_for_a_missing_cell(tmp_path, word):
     assert kept.notes == ()
 
 
-@pytest.mark.parametrize("word", ["None", "none", "Na", "null hypothesis", "-", "0", " "])
+@pytest.mark.parametrize(
+    "word", ["None", "none", "Na", "null hypothesis", "-", "0", " ", "#1 song!", "#tag!", "#"]
+)
 def test_words_that_are_texts(tmp_path, word):
     (tmp_path / "a.csv").write_text(f"text,label\na,x\n{word},y\n")
     assert open_examples(tmp_path / "a.csv", "text", "label").train["text"] == ["a", word]
+
+
+CONTINENTS = ["NA", "EU", "AS"]
+
+
+@pytest.fixture(params=[False, True], ids=["in memory", "streamed"])
+def labels_of(request, tmp_path):
+    """Returns the labels of a run on a CSV file with these, and its first warning."""
+
+    def run(cells, **settings: object):
+        rows = "".join(f"good {i},{cells[i % len(cells)]}\n" for i in range(12))
+        for name in ("train", "validation"):
+            (tmp_path / f"{name}.csv").write_text(f"text,label\n{rows}")
+        found = fe.finetune(VECTORS, tmp_path, epochs=1, streaming=request.param, **settings)
+        return found.labels, sorted(found.warnings, key=lambda note: "train" not in note)
+
+    return run
+
+
+def test_a_quoted_word_is_a_label(labels_of):
+    assert labels_of(['"NA"', "EU", '"AS"']) == (["AS", "EU", "NA"], [])
+    labels, notes = labels_of(['"NA"', '"EU"', "NA", '"AS"'])
+    assert labels == ["AS", "EU", "NA"]
+    assert "train are left out: 3 with no label in 'label' (3 'NA'); missing='keep'" in notes[0]
+
+
+def test_a_word_that_is_not_quoted_is_reported_with_the_way_to_keep_it(labels_of):
+    labels, notes = labels_of([*CONTINENTS, "#REF!"])
+    assert labels == ["AS", "EU"]
+    start = "6 of 12 examples of train are left out: 6 with no label in 'label' (3 'NA', 3 '#REF!')"
+    assert notes[0].startswith(f"{start}; missing='keep' keeps such words; the first is ")
+    assert labels_of(CONTINENTS, missing="keep") == (["AS", "EU", "NA"], [])
+
+
+def test_quoted_words_are_found_after_blank_lines_and_lines_in_fields(tmp_path):
+    rows = '"a\n""NA"",","NA"\n,\n\nb,NA\n"NA",x\nc,"NA"\n'
+    (tmp_path / "a.csv").write_text(f"text,label\n{rows}")
+    splits = open_examples(tmp_path / "a.csv", "text", "label")
+    assert as_rows(splits.train) == [('a\n"NA",', "NA"), ("NA", "x"), ("c", "NA")]
+
+
+@pytest.mark.parametrize("form", [pl.DataFrame, Dataset.from_dict])
+def test_a_label_of_blanks_is_missing(form):
+    splits = open_examples(
+        form({"text": list("abcd"), "label": ["x", "", " \t", "y"]}), "text", "label"
+    )
+    assert as_rows(splits.train) == [("a", "x"), ("d", "y")]
+    assert splits.notes[0].startswith("2 of 4 examples of train are left out: 2 with no label")
 
 
 def test_missing_texts_are_kept_as_empty_ones(tmp_path):

@@ -114,26 +114,38 @@ def test_numbers_instead_of_texts(table, train, csv):
 @follows("data/missing.py", "examples have {_WORDS[kind]} in")
 def test_a_column_without_any_value(table, train, csv):
     path = csv("title,text,label\n" + "NA,a king,x\n,the queen,y\n" * 10)
-    message = r"all 20 examples have no text in 'title'; choose another column: text='text'$"
+    message = (
+        r"all 20 examples have no text in 'title' \(10 'NA'\); choose another column: text='text', "
+        r"or keep these words: missing='keep'$"
+    )
     with pytest.raises(DataError, match=message):
         tune(table, path, text="title")
     tune(table, path, text="text")
-    assert "no text in 'title'; choose another column: --text text" in train(
-        path, "--text", "title"
-    )
+    shown = train(path, "--text", "title")
+    assert "; choose another column: --text text, or keep these words: --missing keep" in shown
     train(path, "--text", "text", "--json")
+    train(path, "--text", "title", "--missing", "keep", "--json")
+
+
+@follows("data/missing.py", "are words for no value")
+def test_words_for_no_value_among_two_classes(table, train, csv):
+    path = csv("text,label\n" + "a king,NA\nthe queen,EU\n" * 10)
+    message = r"10 labels in 'label' are words for no value \(10 'NA'\), and the others are all"
+    with pytest.raises(DataError, match=message):
+        tune(table, path)
+    assert tune(table, path, missing="keep").labels == ["EU", "NA"]
+    assert "; if they are labels, pass --missing keep" in train(path)
+    train(path, "--missing", "keep", "--json")
 
 
 @follows("data/columns.py", "examples have {fault}")
 def test_single_labels_instead_of_lists(table, train, csv):
     dataset = Dataset.from_dict(ROWS)
-    with pytest.raises(
-        DataError, match=r", or pass task='single_label' if each text has one label$"
-    ):
+    with pytest.raises(DataError, match=r"; pass task='single_label' if each text has one label$"):
         tune(table, dataset, task="multi_label")
     tune(table, dataset, task="single_label")
     path = csv(GOOD)
-    assert ", or pass --task single_label if each" in train(path, "--task", "multi_label")
+    assert "; pass --task single_label if each" in train(path, "--task", "multi_label")
     train(path, "--task", "single_label", "--json")
 
 
@@ -194,7 +206,7 @@ def test_scores_are_not_labels(table, train, csv):
 def test_lists_of_labels_for_a_single_label(table):
     lists = [["x"], ["x", "y"]] * 10
     dataset = Dataset.from_dict({"text": ROWS["text"], "label": lists})
-    message = r", or pass task='multi_label' if a text has several$"
+    message = r"; pass task='multi_label' if a text has several$"
     with pytest.raises(DataError, match=message):
         tune(table, dataset, task="single_label")
     assert tune(table, dataset, task="multi_label").labels == ["x", "y"]

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import datetime
+import re
 import warnings
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import DataError, missing_extra
 from ...files import refuse_bomb
+<<<<<<< HEAD
 from .column_names import refuse_duplicates
+=======
+from .cells import ERROR
+>>>>>>> b34f327 (Quoted words are texts, words for no value are named with the way to keep them, errors of spreadsheets are missing values, and workbooks say what they hold)
 
 if TYPE_CHECKING:
     import polars as pl
@@ -23,20 +29,22 @@ CELL = 32  # bytes that a cell takes at least
 #: Bytes that XML takes once it is parsed: half an element for each `<` and `/>`, and an attribute.
 PARSED = {b"<": 48, b"/>": 48, b"=": 32}
 _BLOCK = 1 << 18
+SHOWN = 3  # sheets, or errors, in a message
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others can expand without bounds
 
 
 def read_excel(path: Path) -> tuple[pl.DataFrame, list[int], tuple[str, ...]]:
     """Read the first sheet of a workbook; its first row that is not empty has the names.
 
-    Cells of formulas have the values that were saved with them. A column of texts and other values
-    is read as texts.
+    Cells of formulas have the values that were saved with them; errors such as `#REF!` are missing
+    values. A column of texts and other values is read as texts.
 
     Returns:
         The examples, the row of each in the sheet, and what to report.
 
     Raises:
-        DataError: the workbook is damaged, or a row has more cells than the header.
+        DataError: the workbook is damaged, a row has more cells than the header, or a column has
+            only formulas without values.
         MissingPackageError: openpyxl is not installed.
     """
     import polars as pl
@@ -52,14 +60,22 @@ def read_excel(path: Path) -> tuple[pl.DataFrame, list[int], tuple[str, ...]]:
             with open(path, "rb") as file:
                 book = openpyxl.load_workbook(file, read_only=True, data_only=True)
                 sheets = book.sheetnames
-                rows = list(_filled(book.worksheets[0].iter_rows(values_only=True), path))
+                errors: Counter[str] = Counter()
+                rows = list(_filled(book.worksheets[0].iter_rows(values_only=True), path, errors))
     except (DataError, MemoryError):
         raise
     except Exception as error:  # openpyxl raises anything for a damaged workbook
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise DataError(f"this workbook cannot be read: {reason}", where=path) from error
-    if not rows:
-        raise DataError(f"the sheet {sheets[0]!r} is empty", where=path)
+    more = len(sheets) > 1
+    if not rows or (more and len(rows) == 1):
+        _check_formulas(path, None)
+        fault = "has one row" if rows else "is empty"
+        raise DataError(
+            f"the first sheet, {sheets[0]!r}, {fault}{'; ' + _named(sheets) if more else ''}",
+            where=path,
+            remedy="move the sheet with the data to the front" if more else None,
+        )
     (header, names), *rows = rows
     where = f"{path} row {header}"
     columns = ["" if name is None else str(name) for name in names]
@@ -72,8 +88,42 @@ def read_excel(path: Path) -> tuple[pl.DataFrame, list[int], tuple[str, ...]]:
             )
     cells = [[row[at] if at < len(row) else None for _, row in rows] for at in range(len(columns))]
     named = {name: _column(values) for name, values in zip(columns, cells, strict=True) if name}
-    note = f"{path.name} is read from its first sheet, {sheets[0]!r}"
-    return pl.DataFrame(named), [n for n, _ in rows], (note,) if len(sheets) > 1 else ()
+    for at, name in enumerate(columns):
+        if name and rows and all(value is None for value in cells[at]):
+            _check_formulas(path, at)
+    notes = []
+    if more:
+        notes.append(f"{path.name} is read from its first sheet, {sheets[0]!r}; {_named(sheets)}")
+    if errors:
+        shown = ", ".join(f"{n:,} {word!r}" for word, n in errors.most_common(SHOWN))
+        notes.append(f"{path.name}: errors of formulas are missing values: {shown}")
+    return pl.DataFrame(named), [n for n, _ in rows], tuple(notes)
+
+
+def _named(sheets: Sequence[str]) -> str:
+    """Return the names of the sheets after the first."""
+    more = f" and {len(sheets) - 1 - SHOWN:,} more" if len(sheets) - 1 > SHOWN else ""
+    return f"the others are {', '.join(map(repr, sheets[1 : 1 + SHOWN]))}{more}"
+
+
+def _check_formulas(path: Path, column: int | None) -> None:
+    """Check that the cells of a column, or of the sheet, are empty and not formulas.
+
+    Raises:
+        DataError: they are formulas that were saved without values.
+    """
+    import openpyxl
+
+    with open(path, "rb") as file:
+        book = openpyxl.load_workbook(file, read_only=True)
+        for number, row in enumerate(book.worksheets[0].iter_rows(), 1):
+            for at, cell in enumerate(row):
+                if cell.data_type == "f" and column in (None, at):
+                    raise DataError(
+                        f"the cells hold formulas without values, the first is {cell.value!r}",
+                        where=f"{path} row {number}",
+                        remedy="open the workbook in Excel or LibreOffice and save it",
+                    )
 
 
 def _check_parts(path: Path) -> None:
@@ -102,8 +152,10 @@ def _check_parts(path: Path) -> None:
                     refuse_bomb(size, expanded, path, DataError)
 
 
-def _filled(rows: Iterator[Sequence[Any]], path: Path) -> Iterator[tuple[int, list[Any]]]:
-    """Yield the rows with a value, with their numbers, up to the last value.
+def _filled(
+    rows: Iterator[Sequence[Any]], path: Path, errors: Counter[str]
+) -> Iterator[tuple[int, list[Any]]]:
+    """Yield the rows with a value, with their numbers, up to the last value; count errors.
 
     Raises:
         DataError: they have too many cells for the size of the file.
@@ -112,7 +164,9 @@ def _filled(rows: Iterator[Sequence[Any]], path: Path) -> Iterator[tuple[int, li
     for number, row in enumerate(rows, 1):
         if number > ROWS:
             raise ValueError(f"it has more than {ROWS:,} rows")
-        values = [None if value in ("", "#N/A") else value for value in row]
+        found = [v for v in row if isinstance(v, str) and v[:1] == "#" and re.match(ERROR, v)]
+        errors.update(found)
+        values = [None if value == "" or value in found else value for value in row]
         while values and values[-1] is None:
             values.pop()
         if values:

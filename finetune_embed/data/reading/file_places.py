@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...errors import DataError
+from .cells import is_example, quoted_words
 from .csv_layout import CsvLayout
 from .file_kinds import (
     ARROW,
@@ -20,7 +21,7 @@ from .file_kinds import (
     open_data,
 )
 
-__all__ = ["lines_of", "place_of_example", "records_of", "unreadable"]
+__all__ = ["lines_of", "place_of_example", "quoted_in", "records_of", "unreadable"]
 
 
 def lines_of(path: Path, layout: CsvLayout) -> Iterator[bytes]:
@@ -38,6 +39,13 @@ def records_of(path: Path, layout: CsvLayout) -> Iterator[bytes]:
     """Yield the records of a CSV or TSV file, the header first."""
     lines = lines_of(path, layout)
     return csv_records(lines) if layout.is_quoted else lines
+
+
+def quoted_in(path: Path, layout: CsvLayout, column: int) -> list[int]:
+    """Return which examples have, in a column, a word for no value in quotation marks."""
+    records = records_of(path, layout)
+    next(records, None)
+    return [number for number, columns in quoted_words(records, layout) if column in columns]
 
 
 def place_of_example(path: Path, number: int, layout: CsvLayout | None = None) -> str | None:
@@ -68,11 +76,10 @@ def place_of_example(path: Path, number: int, layout: CsvLayout | None = None) -
 
 def _line_of_record(path: Path, layout: CsvLayout, number: int) -> int | None:
     """Return the first line of a record; the header and records without a value don't count."""
-    delimiter = layout.delimiter.encode()
     line, records = layout.line, records_of(path, layout)
     line += next(records, b"").count(b"\n")
     for record in records:
-        if record.strip(b"\r\n").replace(delimiter, b""):
+        if is_example(record, layout):
             if not number:
                 return line
             number -= 1

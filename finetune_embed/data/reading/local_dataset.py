@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .csv_layout import CsvLayout
-from .file_places import place_of_example
+from .file_places import place_of_example, quoted_in
 
 if TYPE_CHECKING:
     import polars as pl
@@ -98,6 +98,17 @@ class LocalDataset:
     def with_columns(self, columns: pl.DataFrame) -> LocalDataset:
         """Return the same examples with other values."""
         return LocalDataset(columns, self.files, self._numbers, self._features)
+
+    def is_quoted(self, name: str) -> npt.NDArray[np.bool_]:
+        """Return which values of a column are words for no value in quotation marks: texts."""
+        at, before, found = self.column_names.index(name), 0, []
+        for part in self.files:
+            if part.layout is not None:
+                found += [before + number for number in quoted_in(part.path, part.layout, at)]
+            before += part.examples
+        mask = np.zeros(before, bool)
+        mask[found] = True
+        return mask if self._numbers is None else mask[self._numbers]
 
     def place_of(self, index: int) -> str | None:
         """Return where an example is in its file, such as `file:line`; None if not known."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from ...errors import DataError, FinetuneEmbedError
 from ...files.parquet import DAMAGE
 from .arrow_files import arrow_blocks, features_of, read_arrow
+from .cells import Quoted, quoted_words
 from .csv_layout import CsvLayout, layout_of
 from .excel import read_excel
 from .file_kinds import (
@@ -109,9 +110,22 @@ def stream_files(
 def _examples_of(parts: list[FilePart]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the examples of files with the key that `datasets` wants for each."""
     for part in parts:
-        rows = chain.from_iterable(frame.iter_rows(named=True) for frame in _blocks(part))
-        for number, row in enumerate(rows):
+        for number, row in enumerate(_rows(part)):
             yield f"{part.path}_{number}", row
+
+
+def _rows(part: FilePart) -> Iterator[dict[str, Any]]:
+    """Yield the examples of a file; of CSV and TSV, a quoted word for no value is `Quoted`."""
+    if part.layout is None:
+        yield from chain.from_iterable(frame.iter_rows(named=True) for frame in _blocks(part))
+        return
+    with _naming(part.path):
+        for frame, records in _blocks_of_csv(part.path, part.layout):
+            quoted = dict(quoted_words(records, part.layout))
+            for number, row in enumerate(frame.iter_rows(named=True)):
+                for name in [frame.columns[at] for at in quoted.get(number, ())]:
+                    row[name] = Quoted(row[name])
+                yield row
 
 
 @contextlib.contextmanager
@@ -209,15 +223,13 @@ def _read_json(path: Path) -> pl.DataFrame:
 
 
 def _blocks(part: FilePart) -> Iterator[pl.DataFrame]:
-    """Yield the examples of a file in blocks."""
+    """Yield the examples of a file in blocks; of other files than CSV and TSV."""
     path, kind = part.path, kind_of(part.path)
     with _naming(path):
         if kind in ARROW:
             yield from arrow_blocks(path)
         elif kind == EXCEL:
             yield read_excel(path)[0]
-        elif part.layout is not None:
-            yield from _blocks_of_csv(path, part.layout)
         else:
             with open_data(path) as file:
                 if kind == ".json" and is_json_array(path):
@@ -226,11 +238,12 @@ def _blocks(part: FilePart) -> Iterator[pl.DataFrame]:
                     yield from _blocks_of_lines(file, path)
 
 
-def _blocks_of_csv(path: Path, layout: CsvLayout) -> Iterator[pl.DataFrame]:
+def _blocks_of_csv(path: Path, layout: CsvLayout) -> Iterator[tuple[pl.DataFrame, list[bytes]]]:
+    """Yield the examples of a file in blocks, with the records that they were read from."""
     records = records_of(path, layout)
     header = next(records, b"")
     for block in _grouped(records):
-        yield _parse_csv(header + b"".join(block), layout)
+        yield _parse_csv(header + b"".join(block), layout), block
 
 
 def _blocks_of_lines(file: BinaryIO, path: Path) -> Iterator[pl.DataFrame]:
