@@ -120,7 +120,7 @@ def test_the_first_sheet_and_its_filled_rows(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "fault"),
     [
-        ([], r"a\.xlsx: the first sheet, 'S0', is empty$"),
+        ([], r"a\.xlsx: the first sheet, 'S0', is empty; put"),
         ([("text", "label")], r"the train split is empty \(0 examples\)"),
         (
             [("text", "label"), ("a", "x"), ("b", "y", "z")],
@@ -137,7 +137,7 @@ def test_workbooks_that_cannot_be_used(tmp_path, rows, fault):
 def test_the_other_sheets_are_named(tmp_path):
     data = [["text", "label"], ["a", "x"]]
     path = workbook(tmp_path / "empty.xlsx", [], data, data)
-    with pytest.raises(DataError, match=r"is empty; the others are 'S1', 'S2'; move the sheet"):
+    with pytest.raises(DataError, match=r"is empty; the others are 'S1', 'S2'; put the sheet"):
         open_splits(path)
     path = workbook(tmp_path / "one.xlsx", [["a note"]], data)
     with pytest.raises(DataError, match="the first sheet, 'S0', has one row; the others are 'S1'"):

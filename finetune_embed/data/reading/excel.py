@@ -74,7 +74,7 @@ def read_excel(path: Path) -> tuple[pl.DataFrame, list[int], tuple[str, ...]]:
         raise DataError(
             f"the first sheet, {sheets[0]!r}, {fault}{'; ' + _named(sheets) if more else ''}",
             where=path,
-            remedy="move the sheet with the data to the front" if more else None,
+            remedy="put the sheet with the data first",
         )
     (header, names), *rows = rows
     where = f"{path} row {header}"
