@@ -13,11 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import DataError, missing_extra
 from ...files import refuse_bomb
-<<<<<<< HEAD
-from .column_names import refuse_duplicates
-=======
 from .cells import ERROR
->>>>>>> b34f327 (Quoted words are texts, words for no value are named with the way to keep them, errors of spreadsheets are missing values, and workbooks say what they hold)
+from .column_names import refuse_duplicates
 
 if TYPE_CHECKING:
     import polars as pl
