@@ -74,7 +74,7 @@ def named(strategy: type[S]) -> type[S]:
 
 
 def _refuse_class(other: object) -> Any:
-    """Return that `|` does not take an object.
+    """Return NotImplemented, or raise if a class stands where a strategy should.
 
     Raises:
         StrategyError: it is the class of a strategy.

@@ -64,9 +64,9 @@ def check_not_renormed(model: nn.Module, weights: Collection[nn.Parameter]) -> N
 
 
 def hold_rows(embedding: nn.Module, weight: nn.Parameter) -> None:
-    """Make sure that rows of special tokens that don't train are held.
+    """Put the hook that freezes special tokens back on the weight.
 
-    They are held by a hook on the weight, which a copy of the embedding has lost.
+    A copy of the embedding has lost it.
     """
     held: Any = getattr(embedding, "fixed_rows", None)
     if held is not None:

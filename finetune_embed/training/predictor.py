@@ -155,8 +155,8 @@ class _Copy:
     def extended(self, weight: torch.Tensor, known: _Known) -> torch.Tensor:
         """Return the rows of a weight, then those of the tokens that only the table has.
 
-        The rows of the tokens are copied again, and so are all if the weight changed as far as
-        torch knows.
+        All rows are copied if torch counted a write to the weight; those of these tokens always
+        are.
         """
         size, more = len(weight), len(known.only_in_table)
         version = (weight.data_ptr(), weight._version)

@@ -111,13 +111,13 @@ class Batching:
     def step(self, data: EncodedTexts, group: list[torch.Tensor]) -> Step:
         """Return this process' share of a step over some batches of texts."""
         index, count = self.processes.index, self.processes.count
-        total = sum(self.units(data, rows) for rows in group)
-        batches = []
-        for rows in group:
-            for own in self.parts(data, rows[index::count]):
-                weight = self.units(data, own) * count / total if total else 0.0
-                batches.append(self.batch(data, own, weight))
-        return Step(batches, total)
+        parts = [own for rows in group for own in self.parts(data, rows[index::count])]
+        batches = [self.batch(data, own, 0.0) for own in parts]
+        units = [int(self.task.counted(batch.targets).sum()) for batch in batches]
+        total = sum(units) if count == 1 else sum(self.units(data, rows) for rows in group)
+        weights = [number * count / total if total else 0.0 for number in units]
+        pairs = zip(batches, weights, strict=True)
+        return Step([batch._replace(weight=weight) for batch, weight in pairs], total)
 
     def parts(self, data: EncodedTexts, rows: torch.Tensor) -> list[torch.Tensor]:
         """Return the texts of a batch in the parts that go through the model one by one.

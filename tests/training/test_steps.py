@@ -574,3 +574,18 @@ def test_a_first_pass_tokenizes_only_to_count(monkeypatch):
     assert sorted(calls) == [60, 60]  # validation and test
     fe.finetune(table(), parts(), epochs=1)
     assert sorted(calls[2:]) == [60, 60, 200]
+
+
+def test_a_step_gathers_the_targets_of_a_text_once(monkeypatch):
+    gathered: list[int] = []
+    original = SingleLabel.batch_targets
+
+    def batch_targets(task: SingleLabel, data: EncodedTexts, rows: torch.Tensor) -> torch.Tensor:
+        gathered.extend(rows.tolist())
+        return original(task, data, rows)
+
+    monkeypatch.setattr(SingleLabel, "batch_targets", batch_targets)
+    step = batching().step(encoded(), [torch.tensor([3, 0]), torch.tensor([1])])
+    assert sorted(gathered) == [0, 1, 3]
+    assert step.units == 3
+    assert sum(batch.weight for batch in step.batches) == pytest.approx(1)
