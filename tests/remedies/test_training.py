@@ -468,7 +468,9 @@ def test_predicting_one_text(tune):
 def test_a_stream_with_an_invalid_label(tune, train):
     labels = [*ROWS["label"][:-1], None]
     stream = Dataset.from_dict({**ROWS, "label": labels}).to_iterable_dataset()
-    message = message_of(DataError, lambda: tune(dataset={"train": stream, "validation": DATA}))
+    message = message_of(
+        DataError, lambda: tune(dataset={"train": stream, "validation": DATA}, missing="keep")
+    )
     assert message.endswith("; remove such examples with stream.filter(...)")
     kept = stream.filter(lambda example: example["label"] is not None)
     assert tune(dataset={"train": kept, "validation": DATA})
@@ -485,9 +487,10 @@ def folder_of(path: Path, train: str) -> Path:
 @follows("training/first_pass.py", "kind_of_labels")
 def test_a_streamed_file_with_an_invalid_label(train, tmp_path):
     data = folder_of(tmp_path / "data", CSV + "a man,\n")
-    assert train("--streaming", data=data).endswith("; remove such lines\n")
+    given = ("--streaming", "--missing", "keep")
+    assert train(*given, data=data).endswith("; remove such lines\n")
     folder_of(data, CSV)
-    assert train("--streaming", data=data) == ""
+    assert train(*given, data=data) == ""
 
 
 @follows("training/first_pass.py", "does not begin with the same example")
