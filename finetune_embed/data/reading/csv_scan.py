@@ -242,7 +242,7 @@ class Scan:
             for column, value in enumerate(values):
                 is_own = number == 0 and column < quoted
                 is_own |= number == len(fields) - 1 and column > quoted
-                if column != quoted:
+                if column != quoted and value.strip('"'):
                     (known if is_own else found)[column].add(value)
         return any(values and values <= known[column] for column, values in enumerate(found))
 
