@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 
 import numpy as np
@@ -290,6 +291,73 @@ def test_sparse_vectors_are_named(pairs, header, write):
     assert "sparse vectors, pairs of a position and a value" in str(refused(path))
     with pytest.raises(VectorFileError, match="sparse vectors"):
         inspect(path)
+
+
+SHELL = {
+    "row numbers": (b"0 the 0.1 0.5\n1 of 0.2 0.25\n2 to 0.3 -0.5\n", "a column of row numbers"),
+    "names and row numbers": (
+        b'"w" "x" "y"\n"1" the 0.1 0.5\n"2" of 0.2 0.25\n"3" to 0.3 -0.5\n',
+        "a column of row numbers",
+    ),
+    "words in quotes": (b'"the" 0.1 0.5\n"of" 0.2 0.25\n"to" 0.3 -0.5\n', "in quotation marks"),
+    "all in quotes": (b'"the" "0.1" "0.5"\n"of" "0.2" "0.25"\n"to" "0.3" "-0.5"\n', "in quotation"),
+    "decimal commas": (b"the 0,1 0,5\nof 0,2 0,25\nto 0,3 -0,5\n", "commas as decimal marks"),
+    "carriage returns": (b"the 0.1 0.5\rof 0.2 0.25\rto 0.3 -0.5\r", "carriage returns"),
+}
+
+
+@pytest.mark.parametrize("case", SHELL)
+@pytest.mark.parametrize("options", [{}, {"vector_size": 2}])
+def test_a_command_of_the_shell_repairs_the_columns(case, options, write, tmp_path):
+    data, message = SHELL[case]
+    path = write(data)
+    error = str(refused(path, **options))
+    assert message in error
+    command = error.rpartition(": ")[2].replace("NEW_FILE", str(tmp_path / "new"))
+    command = command.replace("FILE", str(path))
+    subprocess.run(command, shell=True, check=True)
+    table = load_vectors(tmp_path / "new", **options)
+    assert table.index_to_key == ["the", "of", "to"]
+    assert table.vectors.tolist() == np.float32([[0.1, 0.5], [0.2, 0.25], [0.3, -0.5]]).tolist()
+
+
+@pytest.mark.parametrize("rows", [["1 -2 3", "-1 0 2", "3 1 1"], ["2 1 3", "2 0 1", "1 2 3"]])
+def test_a_matrix_of_integers_has_no_words(rows, write):
+    assert "there are no words" in str(refused(write("\n".join(rows).encode())))
+    table = load_vectors(write(b"5 1 -2\n1 0 2\n3 1 1\n"))
+    assert table.index_to_key == ["5", "1", "3"]
+
+
+@pytest.mark.parametrize("header", ["5,3", "# 5 3", "5.0 3.0", "5; 3", "#5 3"])
+def test_a_header_in_another_form_is_named(header, write):
+    error = str(refused(write(text(header=header))))
+    assert "is a header, but not in the form `V D`; write it as '5 3'" in error
+    assert list(read(write(text(header="5 3")))) == WORDS
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Invalid username or password.",
+        "Bad credentials",
+        "Rate limit exceeded",
+        "Access to model a/b is restricted and you are not in the list",
+        "Repository Not Found for url: https://example.org/x.\nPlease check the address",
+        "upstream connect error or disconnect/reset before headers",
+        "no healthy upstream",
+        "error code: 1020",
+        "Gone",
+    ],
+)
+@pytest.mark.parametrize("options", [{}, {"vector_size": 3}])
+def test_a_short_message_is_no_file_of_vectors(message, options, write):
+    error = str(refused(write(message.encode()), **options))
+    assert "this is not vectors but a message" in error
+    assert "vector_size=1" not in error
+
+
+def test_a_pickle_of_protocol_0_is_named(write):
+    assert "a Python pickle" in str(refused(write(pickle.dumps({"the": [0.5]}, protocol=0))))
 
 
 @pytest.mark.parametrize("spaces", ["  ", "   "])

@@ -90,7 +90,9 @@ _MAGIC = (
     (b"ARROW1", "arrow"),
     (b"\xff\xff\xff\xff", "arrow"),  # an Arrow stream
 )
-_PICKLE = re.compile(rb"\x80[\x02-\x05]")
+_PICKLE = re.compile(
+    rb"\x80[\x02-\x05]|\([dlt]p\d+\n|c(?:copy_reg|__builtin__|collections|(?:numpy|gensim)[\w.]*)\n\w+\n"
+)
 _FLORET = re.compile(rb"(?:\d{1,18} ){6}[^\s\d.+-]\S* [^\s\d.+-]\S*[ \r]*\n")
 _UTF16 = re.compile(rb"\xff\xfe[^\0]\0|\xfe\xff\0")
 

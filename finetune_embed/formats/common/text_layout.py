@@ -11,6 +11,7 @@ from ...files import Source
 from .sniff import HEAD, W2V_HEADER
 from .text_mistakes import (
     SAMPLE,
+    column_mistake,
     fits,
     header_mistake,
     number_of_numbers,
@@ -80,6 +81,8 @@ def check_layout(head: bytes, name: str, vector_size: int | None = None) -> Text
     header = _header(lines, is_whole) if may_start else None
     if error := None if header else header_mistake(name, lines):
         raise error
+    if error := column_mistake(name, lines[header is not None :], 1 + (header is not None)):
+        raise error
     if header and vector_size is None and _is_followed(lines[1:], header[1]):
         return TextLayout(header[1], header[0])
     body = (lines[1:] if header and len(lines) > 1 else lines)[:DETECT_LINES]
@@ -115,6 +118,12 @@ def _first_lines(head: bytes, name: str) -> tuple[list[bytes], bool, bool]:
 
     These are whether the first of them is line 1, and whether they are all lines of the file.
     """
+    if b"\n" not in head and head.rstrip().count(b"\r") and len(head) < HEAD:
+        raise VectorFileError(
+            "the lines end in carriage returns, as on old Macs",
+            where=name,
+            remedy="write newlines: tr '\\r' '\\n' < FILE > NEW_FILE",
+        )
     lines = [line.rstrip(b" \r") for line in head.split(b"\n")[: DETECT_LINES + 1]]
     is_whole = len(head) < HEAD - len(BOM)
     if not is_whole and len(lines) <= DETECT_LINES:

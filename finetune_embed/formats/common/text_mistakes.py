@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from ...errors import Either, Option, Text, VectorFileError
 
 __all__ = [
+    "column_mistake",
     "fits",
     "header_mistake",
     "number_of_numbers",
@@ -30,6 +31,9 @@ _QUOTED = re.compile(rb'"([^"]+)"')
 _DECIMAL_COMMA = re.compile(rb".* [-+]?\d+,\d+(?: .*)?")
 _PAIR = re.compile(rb"\d+:[-+.\deE]+")
 _THREE_NUMBERS = re.compile(rb"(\d{1,18}) (\d{1,18}) \d{1,18}")
+_OTHER_HEADER = re.compile(rb"#?[ \t]*(\d{1,3}(?:,\d{3})+|\d+)(?:\.0+)?[ \t,;]+(\d{1,9})(?:\.0+)?")
+_COMMA = re.compile(rb"[-+]?\d+(?:,\d+)?(?:e[-+]?\d+)?", re.IGNORECASE)
+_INTEGER = re.compile(rb"[-+]?\d{1,15}")
 _BASE64 = b"B64:"
 #: Names that tools write above the column of words.
 _WORD_COLUMNS = frozenset(
@@ -93,7 +97,7 @@ def row_mistake(
             return _column_names(name, rows[0])
         return _no_words(name, rows, size, first)
     where = f"{name}:{first}"
-    for find in (_sparse, _brackets, _several_spaces, _delimited):
+    for find in (_sparse, _brackets, _several_spaces, _decimal_commas, _delimited, _message):
         if found := find(rows):
             what, remedy = found
             return VectorFileError(what, where=where, remedy=remedy)
@@ -113,10 +117,56 @@ def row_mistake(
     return None
 
 
+def column_mistake(name: str, lines: Sequence[bytes], first: int) -> VectorFileError | None:
+    """Return the error for row numbers before the words, or for words in quotation marks.
+
+    Args:
+        name: the file.
+        lines: its first lines that are not blank, without a header `V D`.
+        first: the number of the first line.
+    """
+    fields = [line.split(b" ") for line in lines[:SAMPLE]]
+    if len(fields) < 3 or min(map(len, fields[1:])) < 2:
+        return None
+    marks = [row[0].strip(b'"') for row in fields]
+    has_names = not marks[0].isdigit()
+    ids = marks[has_names:]
+    if (
+        ids[0] in (b"0", b"1")
+        and ids == [b"%d" % (int(ids[0]) + i) for i in range(len(ids))]
+        and not any(len(row) < 3 or _NUMBER.fullmatch(row[1]) for row in fields[has_names:])
+    ):
+        cut = "cut -d ' ' -f 2-"
+        command = f"tail -n +2 FILE | {cut}" if has_names else f"{cut} FILE"
+        return VectorFileError(
+            f"a column of row numbers comes first, as in {quoted(lines[-1])}",
+            where=f"{name}:{first}",
+            remedy=f"cut it off: {command} > NEW_FILE",
+        )
+    if not all(_QUOTED.fullmatch(row[0]) for row in fields):
+        return None
+    is_all = all(_QUOTED.fullmatch(row[1]) for row in fields[1:])
+    command = "tr -d '\"' <" if is_all else 'sed -E \'s/^"([^"]*)" /\\1 /\''
+    return VectorFileError(
+        f"all words are in quotation marks, as in {quoted(lines[-1])}",
+        where=f"{name}:{first}",
+        remedy=f"remove them: {command} FILE > NEW_FILE",
+    )
+
+
 def header_mistake(name: str, lines: Sequence[bytes]) -> VectorFileError | None:
-    """Return the error for a header of three numbers, which deeplearning4j writes."""
+    """Return the error for a header of three numbers, as of deeplearning4j, or in another form."""
     header = _THREE_NUMBERS.fullmatch(lines[0])
     rows = lines[1 : SAMPLE + 1]
+    other = _OTHER_HEADER.fullmatch(lines[0])
+    if other and rows and 2 < int(other[2]) == usual_size(rows):
+        form = f"{int(other[1].replace(b',', b''))} {int(other[2])}"
+        return VectorFileError(
+            f"{quoted(lines[0])} is a header, but not in the form `V D`",
+            where=f"{name}:1",
+            value=lines[0].decode("utf-8", "replace"),
+            remedy=f"write it as {form!r}",
+        )
     if header is None or not rows:
         return None
     size = int(header[2])
@@ -166,16 +216,17 @@ def _no_words(name: str, rows: Sequence[bytes], size: int, first: int) -> Vector
     fields = [row.split(b" ") for row in rows]
     if len(rows) < 2 or not all(len(row) in (size, size + 1) and len(row) > 1 for row in fields):
         return None
-    if not all(_DECIMAL.fullmatch(row[0]) for row in fields):
-        return None
     values = [value for row in fields for value in row[1:]]
     if not all(map(_NUMBER.fullmatch, values)):
         return None
-    decimals = [value for value in values if _DECIMAL.fullmatch(value)]
-    if 2 * len(decimals) < len(values):
-        return None
-    if _middle([len(row[0]) for row in fields]) + 2 < _middle(list(map(len, decimals))):
-        return None
+    if not _are_integers([row[0] for row in fields], values):
+        if not all(_DECIMAL.fullmatch(row[0]) for row in fields):
+            return None
+        decimals = [value for value in values if _DECIMAL.fullmatch(value)]
+        if 2 * len(decimals) < len(values):
+            return None
+        if _middle([len(row[0]) for row in fields]) + 2 < _middle(list(map(len, decimals))):
+            return None
     return VectorFileError(
         f"there are no words: all lines start with a number like the others, as {quoted(rows[0])}",
         where=f"{name}:{first}",
@@ -185,6 +236,18 @@ def _no_words(name: str, rows: Sequence[bytes], size: int, first: int) -> Vector
             "put each word before its numbers: paste -d ' ' WORDS FILE > NEW_FILE",
         ),
     )
+
+
+def _are_integers(words: list[bytes], values: list[bytes]) -> bool:
+    """Return whether words are integers like the values: signed or repeated, and in their range.
+
+    Ids, which may be words, are unique and have no sign.
+    """
+    if not all(map(_INTEGER.fullmatch, [*words, *values])):
+        return False
+    are_ids = len(set(words)) == len(words) and not any(word[:1] in b"+-" for word in words)
+    numbers = [*map(int, values)]
+    return not are_ids and all(min(numbers) <= int(word) <= max(numbers) for word in words)
 
 
 def _middle(numbers: list[int]) -> int:
@@ -233,6 +296,32 @@ def _several_spaces(rows: Sequence[bytes]) -> tuple[str, Text] | None:
         )
         what += ", and line 1 names columns"
     return what, remedy
+
+
+def _decimal_commas(rows: Sequence[bytes]) -> tuple[str, Text] | None:
+    """Name numbers with a comma as decimal mark, with spaces between them."""
+    found = [row for row in rows if b"," in row and all(map(_COMMA.fullmatch, row.split(b" ")[1:]))]
+    if 2 * len(found) <= len(rows) or not any(map(_DECIMAL_COMMA.fullmatch, found)):
+        return None
+    return (
+        f"the numbers have commas as decimal marks, as in {quoted(found[0])}",
+        r"write points: sed 's/\([0-9]\),\([0-9]\)/\1.\2/g' FILE > NEW_FILE",
+    )
+
+
+def _message(rows: Sequence[bytes]) -> tuple[str, Text] | None:
+    """Name one or two short lines of words, such as a server's answer."""
+    text = b" ".join(rows)
+    fields = text.split()
+    numbers = sum(map(bool, map(_NUMBER.fullmatch, fields)))
+    if len(rows) > 2 or len(text) > 500 or 2 * numbers >= len(fields) or re.search(rb"[\[{]", text):
+        return None
+    if any(map(_DECIMAL.fullmatch, fields)):
+        return None
+    return (
+        f"this is not vectors but a message: {quoted(text)}",
+        "download the file again; check the address, and that you may read it",
+    )
 
 
 def _delimited(rows: Sequence[bytes]) -> tuple[str, Text] | None:
