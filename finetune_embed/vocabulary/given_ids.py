@@ -12,6 +12,7 @@ from ..errors import Option, VocabularyError
 
 __all__ = ["check_counts", "check_vocabulary", "row_of_token", "tokens_of_ids"]
 
+LARGEST_GAP = 1_000_000  # ids without a token that may be named
 LIKE_IDS = 10  # so many counts that are 0, 1, 2, ... are ids: counts of real texts repeat
 
 
@@ -42,6 +43,12 @@ def tokens_of_ids(ids: Any) -> list[str]:
             )
         by_id[number] = token
     missing = max(by_id) + 1 - len(by_id)
+    if missing > LARGEST_GAP and missing > 10 * len(by_id):
+        raise VocabularyError(
+            f"the id of {by_id[max(by_id)]!r} is {max(by_id):,}, far beyond the {len(by_id):,} "
+            "tokens: it is not the number of a row",
+            value=max(by_id),
+        )
     if missing:
         first = next(number for number in range(len(by_id) + 1) if number not in by_id)
         raise VocabularyError(

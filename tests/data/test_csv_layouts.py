@@ -213,3 +213,17 @@ def test_a_layout_is_found_in_one_pass_of_bounded_blocks():
     lines = [b"text,label\n", b'"a,x\n', *[b"b,y\n" * 9_000] * 100]
     with pytest.raises(DataError, match=r"a\.csv:2: the quotation mark that opens here is not"):
         layout_of(lambda: iter(lines), local_files.Path("a.csv"), ",")
+
+
+def test_lines_that_end_with_two_carriage_returns(read):
+    data = written(",", "\r\n").replace("\r\n", "\r\r\n").encode()
+    rows, notes = read(data)
+    assert rows == ROWS
+    assert notes == ()
+
+
+def test_a_carriage_return_among_quoted_lines(read):
+    rows = [("", "\n\r;\n"), ("|\n", ";")]
+    file = io.StringIO()
+    csv.writer(file, delimiter="|", quoting=csv.QUOTE_ALL).writerows([("t", "l"), *rows])
+    assert read(file.getvalue().encode(), delimiter="|")[0] == rows

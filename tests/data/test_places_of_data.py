@@ -175,3 +175,22 @@ def test_a_stream_opens_no_connection_and_writes_nothing(tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout == f"{len(KINDS)} []\n"
     assert not (tmp_path / "cache" / "datasets").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ('{"text": "b", "label": NaN}', "NaN is not JSON; write null for a missing value"),
+        ('{"text": "b", "label": 1},', "Extra data"),
+    ],
+)
+def test_the_line_of_what_is_not_json(tmp_path, line, fault):
+    (tmp_path / "a.jsonl").write_text('{"text": "a", "label": 1}\n' + line + "\n")
+    with pytest.raises(DataError, match=rf"a\.jsonl:2: cannot be read: {fault}"):
+        open_splits(tmp_path / "a.jsonl")
+
+
+def test_a_key_that_comes_late_is_read(tmp_path):
+    rows = '{"text": "a"}\n' * 10_001 + '{"text": "b", "label": "x"}\n'
+    (tmp_path / "a.jsonl").write_text(rows)
+    assert open_splits(tmp_path / "a.jsonl").train["label"][-1] == "x"

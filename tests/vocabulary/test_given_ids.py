@@ -168,8 +168,8 @@ def test_ids_of_other_kinds():
             "2 tokens have ids up to 2, so 1 ids have no token, the first is 1; name",
         ),
         ({"a": 1, "b": 2}, "2 tokens have ids up to 2, so 1 ids have no token, the first is 0"),
-        ({"a": 0, "b": 2**31}, "2 tokens have ids up to 2,147,483,648, so 2,147,483,647 ids have"),
-        ({"a": 0, "b": 2**80}, "so 1,208,925,819,614,629,174,706,175 ids have no token"),
+        ({"a": 0, "b": 2**31}, "the id of 'b' is 2,147,483,648, far beyond the 2 tokens"),
+        ({"a": 0, "b": 2**80}, "the id of 'b' is 1,208,925,819,614,629,174,706,176, far beyond"),
         ({"a": 0, "b": -1}, "the id of 'b' is -1, not a whole number of 0 or more"),
         ({"a": 0, "b": 1.0}, r"the id of 'b' is 1\.0, not a whole number"),
         ({"a": 0, "b": True}, "the id of 'b' is True, not a whole number"),
@@ -284,3 +284,10 @@ def test_what_given_ids_are_not_for(table, tmp_path):
     data = Dataset.from_dict({"text": ["king", "queen"] * 8, "label": [0, 1] * 8})
     with pytest.raises(FinetuneEmbedError, match="has the ids of another tokenizer, and finetune"):
         fe.finetune(table, data, vocab=vocab)
+
+
+def test_an_id_far_beyond_the_tokens_is_not_a_row():
+    with pytest.raises(
+        VocabularyError, match=r"the id of 'a' is 1,099,511,627,776, far beyond the 2"
+    ):
+        fe.Vocabulary.from_ids({"a": 2**40, "b": 0})

@@ -40,6 +40,8 @@ class CsvLayout:
         encoding: the encoding, as Python names it.
         is_quoted: whether fields may be quoted.
         has_cr: whether lines end with a carriage return alone, as on old Macs.
+        has_crs: whether lines end with several carriage returns, as where Python's csv wrote to a
+            text file on Windows; all are left out.
         start: where the header is in the text as UTF-8, in bytes.
         line: the line of the header, counted from 1.
         notes: what to report about the file.
@@ -49,6 +51,7 @@ class CsvLayout:
     encoding: str
     is_quoted: bool = True
     has_cr: bool = False
+    has_crs: bool = False
     start: int = 0
     line: int = 1
     notes: tuple[str, ...] = ()
@@ -56,14 +59,21 @@ class CsvLayout:
     @property
     def is_plain(self) -> bool:
         """Whether the bytes of the file are those of its text from the header on."""
-        return self.encoding == "utf-8" and not self.has_cr and not self.start
+        return self.encoding == "utf-8" and not (self.has_cr or self.has_crs or self.start)
 
     def text(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
         """Yield the text from the header on as UTF-8, with a newline at the end of each line."""
         left = self.start
         for block in decoded(blocks, self.encoding):
-            yield (block.replace(b"\r", b"\n") if self.has_cr else block)[left:]
+            block = self._with_newlines(block)
+            yield block[left:]
             left = max(0, left - len(block))
+
+    def _with_newlines(self, block: bytes) -> bytes:
+        """Return text with a newline at the end of each line."""
+        if self.has_cr or self.has_crs:
+            return block.replace(b"\r", b"\n" if self.has_cr else b"")
+        return block
 
 
 def as_delimiter(given: str, path: Path) -> str:
@@ -111,8 +121,9 @@ def layout_of(
     found, note = encoding_of(blocks, encoding, path)
     layout = CsvLayout(default, found, notes=(note,) if note else ())
     first = next((block for block in layout.text(blocks()) if block), b"")
-    layout = replace(layout, has_cr=b"\r" in first and b"\n" not in first)
-    head = first.replace(b"\r", b"\n") if layout.has_cr else first
+    has_cr = b"\r" in first and b"\n" not in first
+    layout = replace(layout, has_cr=has_cr, has_crs=first.split(b"\n")[0][-2:] == b"\r\r")
+    head = layout._with_newlines(first)
     stated = _SEP_LINE.match(head)
     skipped = stated.end() if stated else 0
     skipped += len(head[skipped:]) - len(head[skipped:].lstrip(b"\r\n"))

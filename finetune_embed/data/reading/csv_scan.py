@@ -229,7 +229,10 @@ class Scan:
         outside = outside[: max(0, start - 1)] + outside[max(0, start - 1 + size) :]
         delimiter = chr(self._delimiter)
         rows = list(
-            csv.reader((one for one in outside if not one.count('"') % 2), delimiter=delimiter)
+            csv.reader(
+                (one.replace("\r", "") for one in outside if not one.count('"') % 2),
+                delimiter=delimiter,
+            )
         )
         known = [
             {row[at] for row in rows if len(row) == self._columns} for at in range(self._columns)

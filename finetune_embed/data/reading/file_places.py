@@ -87,6 +87,11 @@ def _line_of_record(path: Path, layout: CsvLayout, number: int) -> int | None:
     return None
 
 
+def _refuse(constant: str) -> None:
+    """Refuse NaN and Infinity, which Python writes."""
+    raise ValueError(f"{constant} is not JSON; write null for a missing value")
+
+
 def unreadable(path: Path, error: BaseException) -> DataError:
     """Return the error about a file that cannot be read, with the line if it can be found."""
     reason = str(error).strip().split("\n")[0] or type(error).__name__
@@ -94,7 +99,7 @@ def unreadable(path: Path, error: BaseException) -> DataError:
         with contextlib.suppress(*READ_ERRORS), open_data(path) as file:
             for number, line in enumerate(file, 1):
                 try:
-                    json.loads(line.strip() or b"null")
+                    json.loads(line.strip() or b"null", parse_constant=_refuse)
                 except (ValueError, RecursionError) as first:
                     return DataError(f"cannot be read: {first}", where=f"{path}:{number}")
     return DataError(f"cannot be read: {reason[:200]}", where=path)

@@ -273,7 +273,7 @@ def _grouped(parts: Iterable[bytes]) -> Iterator[list[bytes]]:
 def _read_lines(data: bytes) -> pl.DataFrame:
     import polars as pl
 
-    return pl.read_ndjson(data, infer_schema_length=10_000)
+    return pl.read_ndjson(data, infer_schema_length=None)
 
 
 def _read_array(file: BinaryIO, path: Path) -> pl.DataFrame:
