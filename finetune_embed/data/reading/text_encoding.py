@@ -82,7 +82,11 @@ def encoding_of(blocks: Blocks, given: str | None, path: Path) -> tuple[str, str
         raise DataError(
             f"this line is not UTF-8, at byte 0x{byte:02x}, and the file does not look like cp1252",
             where=f"{path}:{line}",
-            remedy=("repair it, or name the encoding of the file: ", Option("encoding", ...)),
+            remedy=(
+                "repair it, or name its encoding, such as ",
+                Option("encoding", "cp1252"),
+                " (Western European)",
+            ),
         )
     word = next(found for block in blocks() if (found := _WORD.search(block)))
     example = word.group()[:30].decode("cp1252")
