@@ -349,7 +349,7 @@ def test_a_header_in_another_form_is_named(header, write):
         "Gone",
     ],
 )
-@pytest.mark.parametrize("options", [{}, {"vector_size": 3}])
+@pytest.mark.parametrize("options", [{}, {"vector_size": 25}])
 def test_a_short_message_is_no_file_of_vectors(message, options, write):
     error = str(refused(write(message.encode()), **options))
     assert "this is not vectors but a message" in error

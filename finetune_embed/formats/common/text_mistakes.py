@@ -98,6 +98,8 @@ def row_mistake(
         return _no_words(name, rows, size, first)
     where = f"{name}:{first}"
     for find in (_sparse, _brackets, _several_spaces, _decimal_commas, _delimited, _message):
+        if find is _message and is_given and any(row.count(b" ") == size for row in rows):
+            continue  # a row with a value that is no number
         if found := find(rows):
             what, remedy = found
             return VectorFileError(what, where=where, remedy=remedy)
