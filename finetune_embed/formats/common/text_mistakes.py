@@ -303,7 +303,11 @@ def _several_spaces(rows: Sequence[bytes]) -> tuple[str, Text] | None:
 def _decimal_commas(rows: Sequence[bytes]) -> tuple[str, Text] | None:
     """Name numbers with a comma as decimal mark, with spaces between them."""
     found = [row for row in rows if b"," in row and all(map(_COMMA.fullmatch, row.split(b" ")[1:]))]
-    if 2 * len(found) <= len(rows) or not any(map(_DECIMAL_COMMA.fullmatch, found)):
+    if (
+        len(rows) < 2
+        or 2 * len(found) <= len(rows)
+        or not any(map(_DECIMAL_COMMA.fullmatch, found))
+    ):
         return None
     return (
         f"the numbers have commas as decimal marks, as in {quoted(found[0])}",
