@@ -191,6 +191,8 @@ FIELD = st.text(st.sampled_from('ab ,;"\t|\n\r'), max_size=6)
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example(rows=[("", ";"), ("", "\n|")], delimiter="|", block=40)
+@example(rows=[("", ";"), (",;\n", ";")], delimiter=";", block=40)
+@example(rows=[("", ";"), (",;\n", ";")], delimiter=",", block=40)
 @given(
     rows=st.lists(st.tuples(FIELD, FIELD.filter(bool)), min_size=1, max_size=8),
     delimiter=st.sampled_from(",;|"),

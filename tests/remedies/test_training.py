@@ -83,7 +83,8 @@ def train(table, tmp_path, command):
             path.write_text(data)
             data = path
         given = ("--vectors", tmp_path / "vectors.vec", "--data", data, "-o", tmp_path / out)
-        return command("train", *given, "--epochs", 2, "--batch-size", 4, "--quiet", *options)
+        size = () if "--batch-size" in options else ("--batch-size", 4)
+        return command("train", *given, "--epochs", 2, *size, "--quiet", *options)
 
     return run
 

@@ -496,7 +496,7 @@ def test_rows_without_a_batch_in_the_epoch_that_opens_are_waited_for():
         if not run.metrics["drift"]["rows_moved"]:
             missed += 1
             assert run.warnings == [
-                f"in 1 epochs ({steps} steps) no row that {fe.Strategy.parse(strategy)} lets train "
+                f"in 1 epoch ({steps} steps) no row that {fe.Strategy.parse(strategy)} lets train "
                 "was in a batch while the table was open; the table is unchanged"
             ]
             longer = tune(**options, strategy=strategy, epochs=3)

@@ -414,20 +414,12 @@ def test_streams_that_cannot_be_trained_on():
     without = {"train": parts()["train"]}
     with pytest.raises(fe.DataError, match="a stream has no examples to hold out"):
         fe.finetune(table(), without)
-    for column, message in (
-        ("text", r"1 of 200 examples have no text in 'text', .* example 130 "),
-        (
-            "label",
-            r"example 130 \(counted from 0\) has None in 'label'; a label is a string or a whole "
-            r"number; "
-            r"remove such examples with stream.filter\(\.\.\.\)$",
-        ),
-    ):
-        bad = reviews(200).to_list()
-        bad[130][column] = None
-        spoilt = datasets.Dataset.from_list(bad).to_iterable_dataset()
-        with pytest.raises(fe.DataError, match=message):
-            fe.finetune(table(), {**parts(), "train": spoilt})
+    bad = reviews(200).to_list()
+    bad[130]["label"] = 0.5
+    bad = [{**row, "label": row["label"] if row["label"] == 0.5 else 1.0} for row in bad]
+    spoilt = datasets.Dataset.from_list(bad).to_iterable_dataset()
+    with pytest.raises(fe.DataError, match=r"example 130 \(counted from 0\) has 0.5 in 'label'"):
+        fe.finetune(table(), {**parts(), "train": spoilt})
     numbers = [{**row, "label": int(row["label"] == "good")} for row in reviews(200).to_list()]
     numbers[77]["label"] = -1
     features = datasets.Features(
@@ -518,8 +510,12 @@ def test_a_first_pass_counts_the_words_of_a_loaded_vocabulary(tmp_path):
             b'{"text": "a", "label": "x"}\n{"text": "b", "la',
             r"train.jsonl:2: cannot be read",
         ),
-        ("train.csv", b"text;label\na,b;x\nc;y,z,u\n", "cannot be read: found more fields than"),
-        ("train.csv", "text,label\nna\xefve,x\n".encode("latin-1"), "cannot be read"),
+        (
+            "train.csv",
+            b"text;label\na,b;x\nc;y;z\n",
+            r"train.csv:3: the number of fields is 3 here",
+        ),
+        ("train.csv", b"text,label\nna\x81\xefve,x\n", "train.csv:2: this line is not UTF-8"),
         ("train.jsonl", b"", r"train.jsonl: the file is empty \(0 bytes\)"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import numpy as np
@@ -221,9 +222,13 @@ class Scan:
     def _swallows(self, suspect: tuple[int, int, bytes], sample: str) -> bool:
         """Return whether the lines of a record look like rows.
 
-        Whatever column is quoted, the lines then have values in another one that rows have.
+        Whatever column is quoted, the lines then have values in another one that rows have. Where
+        every field of the record is quoted, a writer has done that.
         """
         line, size, record = suspect
+        field, between = rb'"(?:[^"]|"")*+"', re.escape(bytes([self._delimiter]))
+        if re.fullmatch(rb"%b(?:%b%b)*\r?\n?" % (field, between, field), record):
+            return False
         start = line - self._header
         outside = sample.split("\n")[1:]
         outside = outside[: max(0, start - 1)] + outside[max(0, start - 1 + size) :]
