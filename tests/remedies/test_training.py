@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import polars
 import pytest
 import torch
 from datasets import ClassLabel, Dataset, IterableDataset
@@ -460,6 +461,18 @@ def test_predicting_one_text(tune):
     message = message_of(DataError, lambda: run.predict("a king"))
     assert message == "predict takes a list of texts; call predict(['a king'])"
     assert len(run.predict(["a king"])) == 1
+
+
+@follows("training/run/run.py", "with columns")
+def test_predicting_a_table(tune):
+    run = tune()
+    columns = {"text": ["a king", "a dog"], "n": [1, 2]}
+    frame = polars.DataFrame(columns)
+    tables: list[Any] = [columns, frame, frame.to_pandas(), Dataset.from_dict(columns)]
+    for data in tables:
+        message = message_of(DataError, partial(run.predict, data))
+        assert message.endswith(" columns; pass its column of texts: predict(list(data['text']))")
+        assert run.predict(list(data["text"])) == run.predict(["a king", "a dog"])
 
 
 # Streams

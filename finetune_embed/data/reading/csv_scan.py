@@ -211,11 +211,11 @@ class Scan:
             )
         if misfit is not None:
             line, fields = misfit
-            more = fields > self._columns
+            quote = f'quote a field that holds the delimiter: "a{chr(self._delimiter)} b"'
             raise DataError(
                 f"the number of fields is {fields:,} here, and {self._columns:,} in the header",
                 where=f"{self._path}:{line}",
-                remedy='quote a field that holds the delimiter: "a, b"' if more else None,
+                remedy=quote if fields > self._columns else None,
             )
         return True
 

@@ -126,6 +126,12 @@ class Run:
         """Return what `logits` returns, and how many tokens of each text the run does not know."""
         if isinstance(texts, str):
             raise DataError("predict takes a list of texts", remedy=f"call predict([{texts!r}])")
+        if any(hasattr(texts, name) for name in ("keys", "columns", "column_names")):
+            column = self.settings["text"] if isinstance(self.settings["text"], str) else "text"
+            raise DataError(
+                f"predict takes a list of texts, not a {type(texts).__name__} with columns",
+                remedy=f"pass its column of texts: predict(list(data[{column!r}]))",
+            )
         if not len(texts):
             empty = torch.zeros(0, dtype=torch.int64)
             return torch.zeros(0, len(self.labels)), empty, empty.numpy()
