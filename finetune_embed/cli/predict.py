@@ -134,11 +134,11 @@ def _given(texts: Sequence[str]) -> tuple[dict[str, list[Any]], list[str]]:
         lines[0] = lines[0].removeprefix("\ufeff")
         from ..formats.common.table_building import is_utf8
 
-        foreign = [n for n, line in enumerate(lines, 1) if not is_utf8(line)]
-        if foreign:
+        other = [n for n, line in enumerate(lines, 1) if not is_utf8(line)]
+        if other:
             _note(
-                f"{len(foreign):,} of {len(lines):,} lines of standard input are not UTF-8, the first "
-                f"is line {foreign[0]:,}; convert them first: iconv -f CP1252 -t UTF-8"
+                f"{len(other):,} of {len(lines):,} lines of standard input are not UTF-8, the "
+                f"first is line {other[0]:,}; convert them first: iconv -f CP1252 -t UTF-8"
             )
     return {"text": lines}, lines
 
