@@ -115,7 +115,7 @@ def test_bad_input_of_a_comparison(tmp_path: Path, capsys: pytest.CaptureFixture
     folder = tmp_path / "which"
     cases = [
         (("--word-pairs", tmp_path / "none.tsv"), "none.tsv: the word pairs can't be read"),
-        (("--seeds", 0), "--seeds 0 must be a whole number of 1 or more"),
+        (("--batch-size", 0), "--batch-size 0 must be a whole number of 1 or more"),
         (("--strategy", "Frieze"), "did you mean Freeze?"),
         (("--label", "stars"), "there is no column 'stars'"),
     ]

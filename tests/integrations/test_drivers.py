@@ -397,7 +397,10 @@ def test_lightning_may_have_an_optimizer_of_other_parts():
     critic = torch.optim.AdamW(nn.Linear(2, 2).parameters())
     callback = StrategyCallback(fe.FullTune(), model.embedding)
     trainer: Any = SimpleNamespace(
-        optimizers=[fe.RowAdamW(model.groups), critic], gradient_clip_val=None
+        optimizers=[fe.RowAdamW(model.groups), critic],
+        gradient_clip_val=None,
+        check_val_every_n_epoch=1,
+        max_epochs=1,
     )
     callback.on_fit_start(trainer, trainer)
     trainer.optimizers.pop(0)
