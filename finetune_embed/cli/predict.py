@@ -11,7 +11,6 @@ from typing import Any
 
 import click
 
-from ..data.reading.file_kinds import SUFFIXES, kind_of
 from ..errors import DataError
 from .options import Names, layout_options
 from .output import as_json_option, print_json
@@ -105,6 +104,8 @@ def _check_words(texts: Sequence[str], data: str | None, text: object) -> None:
         raise click.UsageError("give texts or --data, not both")
     if text is not None and data is None:
         raise click.UsageError("--text is a column of --data; name the file: --data FILE")
+    from ..data.reading.file_kinds import SUFFIXES, kind_of  # imports torch
+
     for one in texts:
         is_name = not any(map(str.isspace, one))
         suffix = kind_of(Path(one)) if is_name else ""

@@ -20,7 +20,7 @@ __all__ = ["ANSWER", "Foreign", "foreign_in", "foreign_kind", "is_binary", "is_p
 BOM = b"\xef\xbb\xbf"
 SAMPLE = 1 << 12  # bytes inspected to distinguish text from binary
 ANSWER = 1 << 16  # bytes; a server's answer in JSON is shorter
-CONTROLS = 0.02  # the share of control characters above which bytes are binary
+CONTROLS, FEWEST = 0.02, 16  # the share and number of control characters that make bytes binary
 
 
 class Foreign(NamedTuple):
@@ -117,7 +117,7 @@ def foreign_kind(head: bytes, *, is_whole: bool) -> Foreign | None:
     """
     if _TORCH.match(head):
         return TORCH
-    if _LZMA.match(head) and is_binary(head):
+    if _LZMA.match(head) and not is_plain(head):
         return Foreign("an lzma file of the old format", _unpack("unlzma FILE"))
     for magic, kind in _BINARY_MAGIC.items():
         if head.startswith(magic):
@@ -197,7 +197,11 @@ def is_plain(sample: bytes) -> bool:
 
 
 def is_binary(head: bytes) -> bool:
-    """Return whether bytes are not text: many control characters, and no row at the start."""
+    """Return whether bytes are not text: many control characters, and no row at the start.
+
+    A few of them may be in words.
+    """
     sample = head[:SAMPLE]
     controls = len(_CONTROL.findall(sample))
-    return controls > CONTROLS * len(sample) and not _ROW.match(sample.removeprefix(BOM))
+    many = max(CONTROLS * len(sample), FEWEST)
+    return controls > many and not _ROW.match(sample.removeprefix(BOM))

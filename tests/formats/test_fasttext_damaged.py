@@ -138,7 +138,10 @@ CASES = {
         model(start=struct.pack("<2i", MAGIC, 10)),
         r"version 10, but only versions 11 and 12",
     ),
-    "model": (model(args=arguments(model=4)), r"byte 36: the model is of kind 4, but only 1, 2"),
+    "model": (
+        model(args=arguments(model=4)),
+        "byte 36: this is a sent2vec model, ",
+    ),
     "dim 0": (model(args=arguments(dim=0)), r"byte 8: the header claims vectors of 0 numbers"),
     "dim huge": (model(args=arguments(dim=HUGE)), r"vectors of 2,147,483,647 numbers"),
     "dim other": (model(args=arguments(dim=4)), r"is 5 x 2, but .* promise 5 rows of 4"),

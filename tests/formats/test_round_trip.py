@@ -32,7 +32,7 @@ OTHERS = re.compile(
     rb"""\xef\xbb\xbf|\xff\xfe[^\0]\0|\xfe\xff\0  # byte order marks
     |\x1f\x8b|PK\x03\x04|PK\x05\x06|BZh|\xfd7zXZ\0|\x28\xb5\x2f\xfd  # compressed
     |\xba\x16\x4f\x2f|\x93NUMPY|\x80[\x02-\x05]|PAR1|ARROW1|\xff{4}|[\s\S]{3}[\0-\x05]\0{4}\{
-    |SQLite\ format\ 3\0|FiFu|version\ https://git-lfs\.github\.com/|<!(DOCTYPE|doctype)\ html""",
+    |SQLite\ format\ 3\0|version\ https://git-lfs\.github\.com/""",
     re.VERBOSE,
 )
 #: Words that end like a number of the vector after a comma.

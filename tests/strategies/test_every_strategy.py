@@ -325,7 +325,7 @@ def test_gradualunfreeze_opens_bands_of_frequency_one_after_the_other():
             lambda: fe.TrainRows(top=1).rows(
                 Model().embedding.weight, fe.Vocabulary(dict.fromkeys(WORDS, 0))
             ),
-            r"this vocabulary has no counts; make it from texts",
+            r"this vocabulary has no counts; give it counts",
         ),
         (
             lambda: fe.TrainRows(oov=True).rows(nn.Parameter(torch.ones(12, 2)), vocabulary()),

@@ -129,7 +129,7 @@ class Run:
         if any(hasattr(texts, name) for name in ("keys", "columns", "column_names")):
             column = self.settings["text"] if isinstance(self.settings["text"], str) else "text"
             raise DataError(
-                f"predict takes a list of texts, not a {type(texts).__name__} with columns",
+                f"predict takes texts, not a {type(texts).__name__} with columns",
                 remedy=f"pass its column of texts: predict(list(data[{column!r}]))",
             )
         if not len(texts):
