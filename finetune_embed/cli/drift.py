@@ -48,12 +48,16 @@ def drift(
     --member names a file of BASE; --limit and --vector-size are for both tables.
     """
     from ..evaluation import drift as measure
-    from ..training.run.load import counts_in
 
+    counts = None
+    if tuned.is_dir():
+        from ..training.run.load import counts_in  # imports torch
+
+        counts = counts_in(tuned)
     report = measure(
         open_table(base, member, limit, vector_size),
         open_table(tuned, None, limit, vector_size),
-        counts_in(tuned),
+        counts,
     )
     shown = [report.word(one) for one in word]
     if as_json:
