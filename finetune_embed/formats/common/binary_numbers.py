@@ -12,6 +12,7 @@ __all__ = ["check_numbers"]
 
 ROWS = 200  # rows that are looked at
 ENOUGH = 10  # rows of another type that are no coincidence
+MANY = 64  # numbers that must look like integers
 
 
 def check_numbers(head: bytes, is_whole: bool, promised: int, vector_size: int, name: str) -> None:
@@ -69,6 +70,8 @@ def _name(rows: bytes, size: int, vector_size: int) -> str:
             return ""
         if _are_sane(big):
             return "big-endian float32"
+        if len(little) < MANY:
+            return ""
         return "int32" if _small(rows, "<i4") else "big-endian int32" if _small(rows, ">i4") else ""
     if size == 2 and (name := _half(rows)):
         return name
