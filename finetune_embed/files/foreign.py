@@ -71,7 +71,6 @@ _WORDLIKE_MAGIC = {
         "a Feather file of version 1", ("read it with pandas.read_feather(path) and ", _PAIR)
     ),
     b"GGUF": Foreign("a GGUF model", "use the safetensors files of the model"),
-    b"FiFu": Foreign("a finalfusion file", "export it as word2vec with finalfusion"),
     b"%PDF-": Foreign("a PDF file", "pass another file"),
 }
 _LZMA = re.compile(

@@ -156,7 +156,6 @@ UNREAD = [
         r"an HDF5 file, .*; read it with h5py and pass EmbeddingTable\(words, vectors\)$",
     ),
     (b"SQLite format 3\0", "an SQLite database, .*; export it with the library that wro"),
-    (b"FiFu\0\0", "a finalfusion file, .*; export it as word2vec with finalfusion$"),
 ]
 
 
