@@ -131,7 +131,7 @@ def check_output(path: Path, data: str | None) -> None:
     """Check that predictions can be written to a file.
 
     Raises:
-        DataError: its suffix is none that predictions are written in, or it is the data itself.
+        DataError: predictions are not written in files of its suffix, or it is the data itself.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise DataError(

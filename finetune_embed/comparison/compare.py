@@ -258,7 +258,7 @@ def _by_text(strategies: Sequence[Strategy | str]) -> dict[str, Strategy]:
         one = Strategy.parse(given) if isinstance(given, str) else given
         if not isinstance(one, Strategy):
             raise StrategyError(
-                f"compare takes strategies, and {one!r} is none",
+                f"compare takes strategies, and {one!r} is not a Strategy",
                 value=one,
                 remedy="pass objects or text forms, such as 'FullTune'",
             )

@@ -78,7 +78,7 @@ class _CheckedReader(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # typeshed asks for any buffer; BufferedReader gives this one
         data = self._stream.read(len(buffer))
         self._check(data)
         buffer[: len(data)] = data

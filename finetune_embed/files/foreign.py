@@ -108,7 +108,7 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 
 
 def foreign_kind(head: bytes, *, is_whole: bool) -> Foreign | None:
-    """Return what a file is if it is none that this library reads; else None.
+    """Return what a file is if this library does not read it; else None.
 
     Args:
         head: its first bytes.

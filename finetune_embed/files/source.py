@@ -344,7 +344,7 @@ def _files(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     while (item := archive.next()) is not None:
         if item.isfile():
             yield item
-        archive.members.clear()  # type: ignore[attr-defined]
+        archive.members.clear()  # type: ignore[attr-defined]  # typeshed lacks it
 
 
 def _tar_head(archive: tarfile.TarFile, item: tarfile.TarInfo) -> bytes:

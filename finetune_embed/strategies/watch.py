@@ -141,9 +141,8 @@ def _check(optimizer: torch.optim.Optimizer, weight: nn.Parameter, watch: Watch)
             value=watch.strategy,
             remedy=hook[watch.timing],
         )
-    if (rule_of(weight) is not None or 0 < (watch.gate or 0) < 1) and not getattr(
-        optimizer, "applies_row_rules", False
-    ):
+    needs_rules = rule_of(weight) is not None or 0 < (watch.gate or 0) < 1
+    if needs_rules and not _applies_row_rules(optimizer):
         raise StrategyError(
             f"{watch.strategy} sets single rows or a share of the rate of {table}, which "
             f"{type(optimizer).__name__} ignores",
@@ -164,6 +163,15 @@ def _check(optimizer: torch.optim.Optimizer, weight: nn.Parameter, watch: Watch)
         return
     if not watch.is_current(weight):
         _check_bits(weight, watch)
+
+
+def _applies_row_rules(optimizer: torch.optim.Optimizer) -> bool:
+    """Return whether an optimizer, or the one that it wraps and lets step, applies row rules.
+
+    `ZeroRedundancyOptimizer` has the wrapped one as `optim`.
+    """
+    stepping = getattr(optimizer, "optim", optimizer)
+    return bool(getattr(stepping, "applies_row_rules", False))
 
 
 def _check_bits(weight: nn.Parameter, watch: Watch) -> None:

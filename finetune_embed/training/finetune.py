@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Unpack
@@ -23,7 +24,7 @@ from ..data import (
 from ..errors import DataError, Option
 from ..files import STDIN, locked, sha256_of
 from ..formats import read_vectors
-from ..formats.common.run_folder import file_in_run
+from ..formats.common.run_folder import RUN_TABLE, file_in_run
 from ..table import EmbeddingTable, sha256_of_table
 from ..vocabulary import Tokenizer, Vocabulary
 from .build_model import float32_by_default
@@ -49,6 +50,7 @@ OF_THE_FILE = ("member", "limit", "vector_size")
 
 _KEEP_METADATA = ("safetensors", "arrow", "parquet")  # formats that carry a table's metadata
 _SOURCE = ("source", "source_sha256", "source_format")
+_OF_VECTORS = {*_SOURCE, "start_sha256"}  # what a run records of the rows that it starts from
 
 
 @document()
@@ -116,7 +118,10 @@ def _tuned(
         tuning = Tuning(base, source, data, given, config, objects, processes)
         if finished is not None:
             before = {**finished.config, MARK: config[MARK]}
-            return _unchanged(given, finished, before, tuning.identity, processes)
+            now = tuning.identity
+            if _replaced_its_vectors(given, before, now):
+                now = {name: now[name] for name in now.keys() - _OF_VECTORS}
+            return _unchanged(given, finished, before, now, processes)
         with worthwhile_threads(tuning.head_work()):
             return tuning.run()
 
@@ -197,6 +202,19 @@ def _check_objects(objects: dict[str, str], folder: Path) -> None:
     except (OSError, ValueError, TypeError):
         return  # `load` says what is wrong with it
     check_same(folder, {name: record.get(name) for name in objects}, objects)
+
+
+def _replaced_its_vectors(
+    settings: Settings, before: Mapping[str, Any], now: Mapping[str, Any]
+) -> bool:
+    """Return whether a finished run and this one tune the file that the tuned table has replaced.
+
+    The vectors are gone then, and only the rest of the inputs can be compared.
+    """
+    assert settings.output_dir is not None
+    table = (Path(settings.output_dir) / RUN_TABLE).resolve()
+    given = (file_in_run(one["vectors"]) for one in (before, now))
+    return all(isinstance(one, (str, Path)) and Path(one).resolve() == table for one in given)
 
 
 def _unchanged(

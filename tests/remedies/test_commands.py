@@ -6,21 +6,6 @@ import pytest
 from following import follows
 
 import finetune_embed as fe
-from finetune_embed.cli import main
-
-
-@pytest.fixture
-def command(capsys):
-    """Runs a command, and returns its message; nothing if it succeeded."""
-
-    def run(*words: object) -> str:
-        with pytest.raises(SystemExit) as stopped:
-            main(list(map(str, words)))
-        err = capsys.readouterr().err
-        assert stopped.value.code == (2 if err else 0)
-        return err
-
-    return run
 
 
 @pytest.mark.parametrize("given", [("out",), ("out.foo",), ("out.txt", "--to", "csv")])

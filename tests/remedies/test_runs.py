@@ -13,7 +13,6 @@ from following import follows
 
 import finetune_embed as fe
 from finetune_embed import DataError, VectorFileError
-from finetune_embed.cli import main
 from finetune_embed.training.runtime.progress import ProgressBar
 
 CSV = "text,label\n" + "a king,x\nthe queen,y\n" * 10
@@ -24,20 +23,6 @@ def message_of(error: type[Exception], call: Callable[[], Any]) -> str:
     with pytest.raises(error) as caught:
         call()
     return str(caught.value)
-
-
-@pytest.fixture
-def command(capsys):
-    """Runs a command, and returns what it wrote to standard error; nothing if it succeeded."""
-
-    def run(*words: object) -> str:
-        with pytest.raises(SystemExit) as stopped:
-            main(list(map(str, words)))
-        err = capsys.readouterr().err
-        assert stopped.value.code == (2 if err else 0)
-        return err
-
-    return run
 
 
 @pytest.fixture

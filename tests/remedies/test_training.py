@@ -19,7 +19,6 @@ from torch.nn import functional
 
 import finetune_embed as fe
 from finetune_embed import DataError, DivergenceError, StrategyError
-from finetune_embed.cli import main
 from finetune_embed.data import EncodedTexts
 from finetune_embed.files import locked
 from finetune_embed.training.run import checkpoints
@@ -55,20 +54,6 @@ def tune(table):
 
     def run(vectors: Any = table, dataset: Any = DATA, **settings: Any) -> fe.Run:
         return fe.finetune(vectors, dataset, **{"epochs": 2, "batch_size": 4, **settings})
-
-    return run
-
-
-@pytest.fixture
-def command(capsys):
-    """Runs a command, and returns what it wrote to standard error; nothing if it succeeded."""
-
-    def run(*words: object) -> str:
-        with pytest.raises(SystemExit) as stopped:
-            main(list(map(str, words)))
-        err = capsys.readouterr().err
-        assert stopped.value.code == (2 if err else 0)
-        return err
 
     return run
 

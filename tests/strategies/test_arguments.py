@@ -236,7 +236,7 @@ def test_what_compare_takes():
         fe.compare(["FullTune"], table, data, word_pairs="x.txt")
     for wrong in (fe.FullTune, 3, None):
         with pytest.raises(
-            fe.StrategyError, match=r"compare takes strategies, and .* is none; pass"
+            fe.StrategyError, match=r"compare takes strategies, and .* is not a Strategy; pass"
         ):
             fe.compare([wrong], table, data)
     settings = {"epochs": 1, "budget": np.int64(1), "test": np.float32(0.25)}

@@ -234,7 +234,7 @@ def given_a_gradient(model: Model) -> None:
 
 @pytest.mark.parametrize("open_again", [opened, opened_as_a_whole, given_a_gradient])
 @pytest.mark.parametrize("strategy", [fe.Freeze(), fe.UnfreezeAfter(epochs=1)], ids=str)
-def test_a_frozen_table_that_is_opened_behind_the_strategy(strategy, open_again):
+def test_a_frozen_table_that_is_opened_by_other_code(strategy, open_again):
     model, optimizer = frozen(strategy)
     start = bits(model.embedding.weight)
     open_again(model)
@@ -928,3 +928,28 @@ def test_a_checkpoint_may_be_loaded_after_the_groups_were_made():
     strategy.on_epoch_start(model.embedding, 0)
     backward(model)
     optimizer.step()
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # of torch itself
+@pytest.mark.parametrize("inner", [fe.RowAdamW, torch.optim.SGD])
+def test_of_an_optimizer_that_wraps_another_the_inner_one_counts(inner, tmp_path):
+    from torch.distributed.optim import ZeroRedundancyOptimizer
+
+    distributed = torch.distributed
+    distributed.init_process_group("gloo", f"file://{tmp_path}/store", rank=0, world_size=1)
+    try:
+        model, strategy = Model(), fe.TrainRows(rows=[1])
+        before = model.embedding.weight.detach().clone()
+        groups = strategy.param_groups(model, model.embedding, lr=LR)
+        optimizer = ZeroRedundancyOptimizer(groups, optimizer_class=inner, lr=LR)
+        if inner is fe.RowAdamW:
+            strategy.on_epoch_start(model.embedding, 0)
+            backward(model)
+            optimizer.step()
+        else:
+            with pytest.raises(fe.StrategyError, match=r"sets single rows .* ignore; use RowAdamW"):
+                strategy.on_epoch_start(model.embedding, 0)
+    finally:
+        distributed.destroy_process_group()
+    moved = (model.embedding.weight != before).any(dim=1)
+    assert moved.nonzero().flatten().tolist() == ([1] if inner is fe.RowAdamW else [])

@@ -89,6 +89,8 @@ def test_a_run_may_be_tuned_in_its_own_folder(run):
     first = fe.finetune(run, DATA, overwrite=True, **settings)
     assert np.array_equal(first.table.vectors, fe.load(run).table.vectors)
     other = Dataset.from_dict({"text": ["w5", "w6"] * 8, "label": ["x", "y"] * 8})
+    again = fe.finetune(run, DATA, resume=True, **settings)
+    assert again.metrics == first.metrics
     with pytest.raises(fe.DataError, match="it was written with data_sha256="):
         fe.finetune(run, other, resume=True, **settings)
 

@@ -135,7 +135,7 @@ def _first_lines(head: bytes, name: str) -> tuple[list[bytes], bool, bool]:
 
 
 def _header(lines: list[bytes], is_whole: bool) -> tuple[int, int] | None:
-    """Return what a header in the first line promises, `(V, D)`; None if it is none.
+    """Return what a header in the first line promises, `(V, D)`; None if it is no header.
 
     A line such as ` 3 2` may also be two numbers of the empty word; it is a header if `V` is true.
     """
