@@ -17,6 +17,7 @@ import torch
 from ..errors import DataError, Either, Option, Text
 from ..vocabulary import column_values
 from .columns import column_of, invalid_examples
+from .multi_hot import check_not_multi_hot
 from .reading.local_dataset import LocalDataset
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ def distinct_classes(
     lists = _single_labels(split, column, where)
     values = [value for (value,) in lists]
     if values and all(isinstance(value, list) for value in values):
-        _check_not_flags(_with_names(values, None), column, where)
+        check_not_multi_hot(_with_names(values, None), column, where)
     more = "add examples with another label"
     return _distinct(split, column, where, without_ignored(lists, ignored), more, ignored)
 
@@ -196,7 +197,7 @@ def distinct_labels(
     """
     lists = without_ignored(label_lists(split, column, where), ignored)
     if inferred or any(len(set(labels)) < len(labels) for labels in lists if _are_plain(labels)):
-        _check_not_flags(lists, column, where)
+        check_not_multi_hot(lists, column, where)
     return _distinct(split, column, where, lists, _OTHER_LABELS, ignored)
 
 
@@ -261,47 +262,6 @@ def _distinct(
             remedy=if_too_few,
         )
     return distinct
-
-
-def _check_not_flags(lists: Lists, column: str, where: str) -> None:
-    """Check that lists hold the labels of a text, not a 0 or 1 for each possible label.
-
-    Raises:
-        DataError: all lists have the same length, two or more, and hold only 0 and 1: read as
-            labels, some would be there twice, or every text would have both.
-    """
-    size = len(lists[0]) if lists else 0
-    if size < 2 or any(len(labels) != size for labels in lists):
-        return
-    if not all(label in (0, 1) for label in chain.from_iterable(lists)):
-        return
-    if all(sum(labels) == 1 for labels in lists):
-        raise DataError(
-            f"each list in {column!r} is a 1 among {size - 1} 0: it marks one of {size} labels",
-            where=where,
-            value=list(lists[0]),
-            remedy=(
-                "write that label instead",
-                Either(
-                    f": dataset.map(lambda example: {{{column!r}: "
-                    f"list(example[{column!r}]).index(1)}})",
-                    f", such as {{{column!r}: 'sport'}}",
-                ),
-            ),
-        )
-    raise DataError(
-        f"the lists in {column!r} look like a 0 or 1 for each of {size} labels",
-        where=where,
-        value=list(lists[0]),
-        remedy=(
-            "write the labels of each text instead",
-            Either(
-                f": dataset.map(lambda example: {{{column!r}: [name for name, is_set in "
-                f"zip(names, example[{column!r}]) if is_set]}})",
-                f", such as {{{column!r}: ['sport', 'news']}}",
-            ),
-        ),
-    )
 
 
 def label_numbers(

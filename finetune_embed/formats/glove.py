@@ -20,7 +20,7 @@ from .common.saving import HOLDS_ANY_WORD, check_keys, check_name, join_words
 from .common.sniff import HEAD, expect, starts_like_another
 from .common.text import read_text, write_text
 from .common.text_layout import BOM, DETECT_LINES, check_layout, detect_layout
-from .common.text_mistakes import other_separator
+from .common.text_rows import other_separator
 
 __all__ = ["load_glove", "read", "save_glove"]
 

@@ -169,7 +169,7 @@ def test_too_few_labels(table, train, csv):
     train(path, "--task", "single_label", "--json")
 
 
-@follows("data/labels.py", "it marks one of {size} labels")
+@follows("data/multi_hot.py", "it marks one of {size} labels")
 def test_a_one_among_zeros(table, train, csv):
     hot = [[1, 0] if label == "x" else [0, 1] for label in ROWS["label"]]
     dataset = Dataset.from_dict({"text": ROWS["text"], "label": hot})
@@ -212,7 +212,7 @@ def test_lists_of_labels_for_a_single_label(table):
     assert tune(table, dataset, task="multi_label").labels == ["x", "y"]
 
 
-@follows("data/labels.py", "look like a 0 or 1 for each of")
+@follows("data/multi_hot.py", "look like a 0 or 1 for each of")
 def test_a_flag_for_each_possible_label(train, csv):
     names = ["sport", "news", "art"]
     dataset = Dataset.from_dict({"text": ["a", "b"], "label": [[1, 1, 0], [0, 0, 1]]})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...errors import VectorFileError
-from .text_mistakes import quoted
+from .text_rows import quoted
 
 __all__ = [
     "FEW",

@@ -20,8 +20,8 @@ from .saving import join_words
 from .table_building import RowBuffer
 from .text_blocks import Block, blocks
 from .text_layout import TextLayout
-from .text_mistakes import fits, quoted
 from .text_numbers import parse_leftovers
+from .text_rows import fits, quoted
 
 __all__ = ["ends_in_unk", "read_text", "write_text"]
 

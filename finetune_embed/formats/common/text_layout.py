@@ -9,17 +9,8 @@ from dataclasses import dataclass
 from ...errors import Option, VectorFileError
 from ...files import Source
 from .sniff import HEAD, W2V_HEADER
-from .text_mistakes import (
-    SAMPLE,
-    column_mistake,
-    fits,
-    header_mistake,
-    number_of_numbers,
-    other_separator,
-    quoted,
-    row_mistake,
-    vector_size_remedy,
-)
+from .text_mistakes import column_mistake, header_mistake, row_mistake, vector_size_remedy
+from .text_rows import SAMPLE, fits, number_of_numbers, other_separator, quoted
 
 __all__ = [
     "BOM",

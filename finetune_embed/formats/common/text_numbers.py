@@ -14,7 +14,7 @@ from ...files import Source
 from ...table import Vectors
 from .kernels import TextRows
 from .text_blocks import Block
-from .text_mistakes import quoted
+from .text_rows import quoted
 
 __all__ = ["parse_leftovers", "parse_numbers"]
 

@@ -24,7 +24,7 @@ from ...files import Source, open_source
 from ..common.folders import JSON_SIZE
 from ..common.npy import MAX_SIZE, WORD, StoredArray, open_array
 from ..common.sniff import expect_text
-from ..common.text_mistakes import quoted
+from ..common.text_rows import quoted
 
 __all__ = ["SIDECARS", "WordList", "array_words", "beside", "places", "words_of"]
 
