@@ -33,6 +33,10 @@ class Clock:
     depth: int | None = None
     deepest: int | None = None
 
+    def of_part(self, depth: int | None, deepest: int | None) -> Clock:
+        """Return the clock of a part of the model, in a fraction of the time of `replace`."""
+        return Clock(self.epoch, self.step, self.total_steps, self.scores, depth, deepest)
+
 
 def since_opening(clock: Clock, timing: Timing, is_open: Callable[[Clock], bool]) -> Clock:
     """Return a clock that counts from the moment at which what is open now was opened.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 
 import torch
 from torch import nn
@@ -30,7 +29,8 @@ def apply_gates(
     model: nn.Module | None,
     clock: Clock,
     gate_at: Callable[[str, Clock], float],
-    new: Watch,
+    strategy: object,
+    new_watch: Callable[[], Watch],
 ) -> None:
     """Open or freeze the table and, if the model is given, its other parts.
 
@@ -39,15 +39,16 @@ def apply_gates(
         model: the model, or None for the table alone.
         clock: the current moment.
         gate_at: the gate of a part at a moment.
-        new: the watch that a weight gets which `param_groups` has not seen.
+        strategy: the strategy, for messages.
+        new_watch: returns the watch of a weight that `param_groups` has not seen.
 
     Raises:
         StrategyError: `param_groups` has seen another weight, a module would change frozen rows in
             the forward pass, nothing of the model is open, or no optimizer would apply the gate.
     """
-    weight, strategy = table_weight(embedding), new.strategy
-    watch: Watch = vars(weight).get("row_watch", new)
-    if watch is new:
+    weight = table_weight(embedding)
+    watch: Watch | None = vars(weight).get("row_watch")
+    if watch is None:
         if any(is_marked(module) for module in (embedding, model)):
             raise StrategyError(
                 f"param_groups was not given the embedding's weight {tuple(weight.shape)}, but "
@@ -56,11 +57,12 @@ def apply_gates(
                 value=tuple(weight.shape),
                 remedy="build the optimizer again: strategy.param_groups(model, embedding, lr=lr)",
             )
+        watch = new_watch()
         put_watch(weight, watch)
     check_not_renormed(embedding, [weight])
     parts = model_layout(model, weight) if model is not None else []
     deepest = parts[0].depth if parts else None
-    gate = _checked(gate_at(EMBEDDING, replace(clock, depth=deepest, deepest=deepest)), strategy)
+    gate = _checked(gate_at(EMBEDDING, clock.of_part(deepest, deepest)), strategy)
     weight.requires_grad_(gate > 0)
     vars(weight)["closed_by_strategy"] = gate <= 0
     attach_gate(weight, gate, strategy, clock.epoch)
@@ -69,7 +71,7 @@ def apply_gates(
     set_gate(weight, watch, gate)
     closed = [weight] if gate <= 0 else []
     for part in parts[1:]:
-        at = replace(clock, depth=part.depth, deepest=deepest)
+        at = clock.of_part(part.depth, deepest)
         gate = _checked(gate_at(part.name, at), strategy)
         open_or_close(part.params, gate > 0)
         for parameter in part.params:
@@ -80,7 +82,7 @@ def apply_gates(
         _check_some_open(model, parts, strategy, clock)
 
 
-def _checked(gate: float, strategy: str) -> float:
+def _checked(gate: float, strategy: object) -> float:
     """Return a gate, if it is one.
 
     Raises:
@@ -89,14 +91,16 @@ def _checked(gate: float, strategy: str) -> float:
     if gate is None or not gate <= 1:
         raise StrategyError(
             f"a gate must be from 0 to 1, and is {gate}",
-            where=strategy,
+            where=str(strategy),
             value=gate,
             remedy="for a larger rate override rate",
         )
     return gate
 
 
-def _check_some_open(model: nn.Module, parts: Sequence[Part], strategy: str, clock: Clock) -> None:
+def _check_some_open(
+    model: nn.Module, parts: Sequence[Part], strategy: object, clock: Clock
+) -> None:
     """Check that a model with more than a table has something to train.
 
     Raises:
@@ -106,19 +110,19 @@ def _check_some_open(model: nn.Module, parts: Sequence[Part], strategy: str, clo
         raise StrategyError(
             f"every part of {type(model).__name__} is frozen in epoch {clock.epoch + 1}, so "
             f"nothing would train: {', '.join(part.name for part in parts)}",
-            where=strategy,
+            where=str(strategy),
             value=clock.epoch,
             remedy="let the gate of one part be above 0, and don't freeze all others yourself",
         )
 
 
-def attach_gate(weight: nn.Parameter, gate: float, strategy: str, epoch: int) -> None:
+def attach_gate(weight: nn.Parameter, gate: float, strategy: object, epoch: int) -> None:
     """Put a gate on a weight, and the epoch with which a rule's `opens` is compared.
 
     Args:
         weight: the weight.
         gate: 0 frozen, 1 open, or a share of the rate between.
-        strategy: the text form of the strategy, for messages.
+        strategy: the strategy, for messages.
         epoch: finished epochs.
 
     Raises:
@@ -131,7 +135,7 @@ def attach_gate(weight: nn.Parameter, gate: float, strategy: str, epoch: int) ->
         raise StrategyError(
             f"{strategy} sets single rows or a share of the rate, which other optimizers than "
             "RowAdamW ignore",
-            value=strategy,
+            value=str(strategy),
             remedy="use RowAdamW(strategy.param_groups(...))",
         )
 

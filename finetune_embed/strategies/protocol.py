@@ -168,7 +168,8 @@ class StrategyProtocol(metaclass=CheckedArguments):
                 remedy="in the batch loop, before the forward pass, call "
                 "strategy.on_step_start(embedding, step, epoch=epoch)",
             )
-        apply_gates(embedding, model, Clock(epoch=epoch, scores=scores), self.gate, self._watch())
+        clock = Clock(epoch=epoch, scores=scores)
+        apply_gates(embedding, model, clock, self.gate, self, self._watch)
 
     def on_step_start(
         self,
@@ -200,7 +201,7 @@ class StrategyProtocol(metaclass=CheckedArguments):
                 remedy="at the start of each epoch call strategy.on_epoch_start(embedding, epoch)",
             )
         clock = Clock(epoch, step, total_steps, scores)
-        apply_gates(embedding, model, clock, self.gate, self._watch())
+        apply_gates(embedding, model, clock, self.gate, self, self._watch)
 
     def _watch(self) -> Watch:
         return Watch(str(self), self.timing, self.timed)

@@ -277,6 +277,22 @@ def test_the_step_hook_of_a_strategy_timed_by_epoch_names_the_line_to_write(stra
     )
 
 
+def test_a_hook_of_every_step_writes_no_text_and_asks_no_module_for_what_it_lacks(monkeypatch):
+    written, asked = [], []
+    monkeypatch.setattr(Ramp, "__str__", lambda self: written.append(self) or "Ramp")
+    lacks = nn.Module.__getattr__
+    monkeypatch.setattr(
+        nn.Module, "__getattr__", lambda self, name: asked.append(name) or lacks(self, name)
+    )
+    model, strategy = Model(), Ramp()
+    fe.RowAdamW(strategy.param_groups(model, model.embedding, lr=0.1))
+    written.clear(), asked.clear()
+    for step in range(5):
+        strategy.on_step_start(model.embedding, step, model=model)
+    assert written == []
+    assert set(asked) <= {"embedding", "weight"}
+
+
 def test_freezing_drops_a_leftover_gradient_and_opening_keeps_it():
     embedding = nn.Embedding(V, D)
     embedding.weight.grad = torch.ones(V, D)
