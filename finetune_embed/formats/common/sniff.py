@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from ...errors import Either, Text, VectorFileError
 from ...files import Source, folder_kind, foreign_kind, is_binary, is_clutter, is_plain
+from .binary_header import other_header
 from .fasttext_header import is_unsigned
 
 __all__ = [
@@ -29,7 +30,7 @@ __all__ = [
 HEAD = 1 << 22  # bytes inspected to find the layout of a text file
 SAMPLE = 1 << 16  # bytes inspected to distinguish text from binary
 MAX_SAFETENSORS_HEADER = 100_000_000  # the limit of the format itself
-W2V_HEADER = re.compile(rb"[ \t]*(\d{1,18})[ \t]+(\d{1,18})[ \t\r]*\n")
+W2V_HEADER = re.compile(rb"(?:\xef\xbb\xbf)?[ \t]*(\d{1,18})[ \t]+(\d{1,18})[ \t\r]*\n")
 _NUMBER = re.compile(rb"[-+.0-9eEnNaAiIfFtTyY]+")
 
 
@@ -98,7 +99,11 @@ _UTF16 = re.compile(rb"\xff\xfe[^\0]\0|\xfe\xff\0")
 
 
 def sniff(source: Source) -> str:
-    """Return the name of a file's format, a key of `FORMATS`; `"text"` if no other fits."""
+    """Return the name of a file's format, a key of `FORMATS`; `"text"` if no other fits.
+
+    Raises:
+        VectorFileError: another header than a line `V D` is above the rows of a word2vec binary.
+    """
     head = source.peek(SAMPLE)
     for magic, name in _MAGIC:
         if head.startswith(magic):
@@ -115,6 +120,8 @@ def sniff(source: Source) -> str:
         return "floret"
     if W2V_HEADER.match(head) and _is_binary(source.peek(HEAD)):
         return "word2vec-binary"
+    if error := other_header(source.peek(HEAD), source.name):
+        raise error
     return _utf16_without_mark(head) or ("binary" if is_binary(head) else "text")
 
 
