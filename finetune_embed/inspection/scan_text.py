@@ -14,7 +14,7 @@ from ..formats.common.sniff import HEAD, W2V_HEADER
 from ..formats.common.table_building import ROW
 from ..formats.common.text_blocks import Block, blocks
 from ..formats.common.text_layout import BOM, DETECT_LINES, detect_layout
-from ..formats.common.text_rows import number_of_numbers
+from ..formats.common.text_rows import leave_out, number_of_numbers
 from .findings import Finding, Tally, finding_from
 from .remedies import WRITE_TEXT
 from .scan import Header, Scan
@@ -137,7 +137,9 @@ def _line_findings(total: Lines, size: int, has_empty: bool) -> list[Finding]:
             "error",
             "not_numbers",
             "lines with a value that is not a float32 number",
-            f"correct the lines{commas} or remove them",
+            leave_out(total.missing)
+            if total.missing
+            else f"correct the lines{commas} or remove them",
         ),
         *total.blank.finding(
             "error",

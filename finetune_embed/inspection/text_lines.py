@@ -14,6 +14,7 @@ from ..files import Source
 from ..formats.common.kernels import TextRows, parse_text
 from ..formats.common.text_blocks import Block
 from ..formats.common.text_numbers import parse_leftovers, parse_numbers
+from ..formats.common.text_rows import MISSING
 from .findings import Tally, quoted
 from .scan import Lengths, lengths_of
 
@@ -34,6 +35,7 @@ class Lines:
         short: lines with too few numbers.
         not_numbers: lines with a value that is not a number.
         has_commas: whether such a value looks like a number with a decimal comma.
+        missing: such a value that stands for a missing number, such as `NA`; empty if there is none.
         unclosed: whether the last line has no newline.
         blank: blank lines before another line.
         blank_at_end: blank lines at the end.
@@ -46,6 +48,7 @@ class Lines:
     short: Tally = field(default_factory=Tally)
     not_numbers: Tally = field(default_factory=Tally)
     has_commas: bool = False
+    missing: str = ""
     unclosed: bool = False
     blank: Tally = field(default_factory=Tally)
     blank_at_end: Tally = field(default_factory=Tally)
@@ -60,6 +63,7 @@ class Lines:
         self.not_numbers.merge(later.not_numbers)
         self.lines += later.lines
         self.has_commas |= later.has_commas
+        self.missing = self.missing or later.missing
         self.unclosed |= later.unclosed
 
     def end_blank_lines(self) -> None:
@@ -129,6 +133,8 @@ def _fill_in(rows: TextRows, block: Block, source: Source, lines: Lines) -> npt.
             except VectorFileError as error:
                 lines.not_numbers.add(f"{quoted(error.value)} (line {place:,})", place)
                 lines.has_commas |= _DECIMAL_COMMA.fullmatch(error.value) is not None
+                if error.value.encode() in MISSING:
+                    lines.missing = lines.missing or error.value
                 sound[row] = False
             else:
                 with np.errstate(over="ignore"):

@@ -14,7 +14,7 @@ from ...files import Source
 from ...table import Vectors
 from .kernels import TextRows
 from .text_blocks import Block
-from .text_rows import quoted
+from .text_rows import MISSING, leave_out, quoted
 
 __all__ = ["parse_leftovers", "parse_numbers"]
 
@@ -85,11 +85,14 @@ def parse_numbers(text: bytes, source: Source, line: Callable[[], int]) -> list[
 
 def _bad_number(where: str, position: int, field: bytes, why: str) -> VectorFileError:
     """Return the error for a number field, with the field's text as its value."""
+    text = field.decode("utf-8", "replace")
+    is_missing = field in MISSING
     return VectorFileError(
-        f"value {position} of the vector is {quoted(field)}, which is {why}",
+        f"value {position} of the vector is {quoted(field)}, which "
+        + ("stands for a missing number" if is_missing else f"is {why}"),
         where=where,
-        value=field.decode("utf-8", "replace"),
-        remedy="correct the line or remove it",
+        value=text,
+        remedy=leave_out(text) if is_missing else "correct the line or remove it",
     )
 
 

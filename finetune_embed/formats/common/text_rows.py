@@ -8,11 +8,13 @@ from collections.abc import Sequence
 
 __all__ = [
     "DECIMAL",
+    "MISSING",
     "NUMBER",
     "QUOTED",
     "SAMPLE",
     "fits",
     "has_spaced_word",
+    "leave_out",
     "names_columns",
     "number_of_numbers",
     "other_separator",
@@ -27,6 +29,8 @@ NUMBER = re.compile(rb"[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|nan|inf|infinit
 DECIMAL = re.compile(rb"[-+]?(?:\d+\.\d*|\.\d+|\d+(?=e))(?:e[-+]?\d+)?", re.IGNORECASE)
 _OTHER_SEPARATOR = re.compile(rb"[^\t,;]*([\t,;])[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?")
 QUOTED = re.compile(rb'"([^"]+)"')
+#: What other programs write for a missing number.
+MISSING = frozenset(b"NA N/A #N/A <NA> NULL null None".split())
 #: Names that tools write above the column of words.
 _WORD_COLUMNS = frozenset(
     b"|word|words|token|tokens|key|index|term|vocab|label|unnamed: 0".split(b"|")
@@ -55,7 +59,7 @@ def has_spaced_word(line: bytes, size: int) -> bool:
     """Return whether a line is a word of several fields and a number of numbers."""
     word = line.rsplit(b" ", size)[0]
     last = word.rpartition(b" ")[2]
-    return b" " in word and number_of_numbers(line) == size and last[:1] not in _DIGITS
+    return b" " in word and number_of_numbers(line) == size and last[:1] not in _DIGITS and last not in MISSING
 
 
 def usual_size(lines: Sequence[bytes]) -> int:
@@ -67,7 +71,7 @@ def usual_size(lines: Sequence[bytes]) -> int:
 def names_columns(line: bytes, size: int, rows: Sequence[bytes]) -> bool:
     """Return whether a first line names columns, such as `word 0 1 2`, above rows of numbers."""
     fields = [QUOTED.sub(rb"\1", field) for field in line.split(b" ")]
-    if not rows or not 1 < len(fields) <= size + 1:
+    if not rows or not 1 < len(fields) <= size + 1 or MISSING.issuperset(fields[1:]):
         return False
     names = fields[-size:]
     if len(fields) < size:
@@ -89,6 +93,15 @@ def other_separator(words: list[bytes]) -> str:
     marks = {match and match[1] for match in map(_OTHER_SEPARATOR.fullmatch, words)}
     mark = marks.pop()
     return mark.decode() if mark and not marks and len(words) > 1 else ""
+
+
+def leave_out(mark: str) -> str:
+    """Return the remedy for lines with a mark for a missing number; a header is left out as well."""
+    escaped = mark.replace("/", "\\/")
+    header = "1{/^[0-9]+ [0-9]+[[:space:]]*$/d;};"
+    return (
+        f"leave such lines out: sed -E '{header} / {escaped}([[:space:]]|$)/d' FILE > NEW_FILE"
+    )
 
 
 def quoted(text: bytes) -> str:
