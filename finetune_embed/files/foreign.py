@@ -104,6 +104,7 @@ _ERROR_KEYS = ("error", "errors", "message", "detail", "error_message", "error_d
 _ROW = re.compile(
     rb"[^\r\n]*?\S[ \t]+[-+]?(?:\d+\.?\d*|\.\d+|nan|inf)(?:e[-+]?\d+)?[ \t]*\r?(?:\n|$)", re.I
 )
+_UTF16 = re.compile(rb"(\xff\xfe|(?:[^\0]\0){4})|\xfe\xff|(?:\0[^\0]){4}")
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 
 
@@ -138,6 +139,8 @@ def foreign_in(names: Collection[str]) -> Foreign | None:
 
 
 def _of_text(head: bytes, is_whole: bool) -> Foreign | None:
+    if wide := _UTF16.match(head):
+        head = head.decode("utf-16-le" if wide[1] else "utf-16-be", "ignore").encode()
     text = head.removeprefix(BOM).lstrip()
     if _POINTER.match(text):
         return (
