@@ -42,9 +42,9 @@ __all__ = [
     "shown",
 ]
 
-#: The most characters of a message, and those that its remedy and its place keep when it is longer.
-#: On the command line `error: ` comes before it.
-LONGEST, REMEDY, WHERE = 490, 200, 150
+#: The most characters of a message, and those that its remedy keeps when it is longer: a remedy may
+#: hold a name, which must be whole. On the command line `error: ` comes before it.
+LONGEST, REMEDY = 490, 400
 
 
 class _Unset:
@@ -184,8 +184,9 @@ class FinetuneEmbedError(Exception):
         remedy = "" if self.remedy is None else f"; {one_line(form.render(self.remedy), None)}"
         if len(where) + len(message) + len(remedy) > LONGEST:
             remedy = _shortened(remedy, REMEDY)
-            where = _shortened(where, max(WHERE, LONGEST - len(message) - len(remedy)))
-            message = _shortened(message, LONGEST - len(where) - len(remedy))
+            left = LONGEST - len(remedy)
+            where = _shortened(where, max(left // 2, left - len(message)))
+            message = _shortened(message, left - len(where))
         return f"{where}{message}{remedy}"
 
     def __str__(self) -> str:

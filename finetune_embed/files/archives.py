@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
+from shlex import quote
 from typing import NamedTuple
 
 from ..errors import Option, VectorFileError
@@ -12,6 +13,7 @@ from ..errors import Option, VectorFileError
 __all__ = ["HEAD", "Member", "folder_kind", "is_clutter", "only_file", "pick_member"]
 
 SHOWN = 400  # characters of names in a message
+LONGEST = 320  # characters of a name that a remedy can hold
 HEAD = 1 << 12  # bytes of a member that show whether it holds vectors
 #: The files that identify a kind of folder; the first line whose files all exist decides.
 FOLDERS = (
@@ -114,6 +116,14 @@ def pick_member(archive: str, members: Sequence[Member], member: str | None) -> 
             where=archive,
             value=member,
             remedy="none of them looks like vectors; unpack it and pass the file of vectors",
+        )
+    if not best.name.isprintable() or len(quote(best.name)) > LONGEST:
+        last = PurePosixPath(best.name).name
+        raise VectorFileError(
+            found,
+            where=archive,
+            value=member,
+            remedy=f"unpack it and pass the file of vectors, {last!r:.80}",
         )
     raise VectorFileError(
         found,
