@@ -35,7 +35,7 @@ class Lines:
         short: lines with too few numbers.
         not_numbers: lines with a value that is not a number.
         has_commas: whether such a value looks like a number with a decimal comma.
-        missing: such a value that stands for a missing number, such as `NA`; empty if there is none.
+        missing: such a value that stands for a missing number, such as `NA`; else empty.
         unclosed: whether the last line has no newline.
         blank: blank lines before another line.
         blank_at_end: blank lines at the end.

@@ -18,7 +18,7 @@ NAMES = {
     "deep": "/".join(["folder" * 8] * 6) + "/vectors.txt",
     "dash": "--vectors.txt",
     "spaces": "my vectors (1).txt",
-    "quotes": "it's \"50\" d.txt",
+    "quotes": 'it\'s "50" d.txt',
 }
 
 

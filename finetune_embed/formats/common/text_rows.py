@@ -59,7 +59,12 @@ def has_spaced_word(line: bytes, size: int) -> bool:
     """Return whether a line is a word of several fields and a number of numbers."""
     word = line.rsplit(b" ", size)[0]
     last = word.rpartition(b" ")[2]
-    return b" " in word and number_of_numbers(line) == size and last[:1] not in _DIGITS and last not in MISSING
+    return (
+        b" " in word
+        and number_of_numbers(line) == size
+        and last[:1] not in _DIGITS
+        and last not in MISSING
+    )
 
 
 def usual_size(lines: Sequence[bytes]) -> int:
@@ -96,12 +101,10 @@ def other_separator(words: list[bytes]) -> str:
 
 
 def leave_out(mark: str) -> str:
-    """Return the remedy for lines with a mark for a missing number; a header is left out as well."""
+    """Return the remedy for lines with a mark for a missing number; it leaves out a header too."""
     escaped = mark.replace("/", "\\/")
     header = "1{/^[0-9]+ [0-9]+[[:space:]]*$/d;};"
-    return (
-        f"leave such lines out: sed -E '{header} / {escaped}([[:space:]]|$)/d' FILE > NEW_FILE"
-    )
+    return f"leave such lines out: sed -E '{header} / {escaped}([[:space:]]|$)/d' FILE > NEW_FILE"
 
 
 def quoted(text: bytes) -> str:
