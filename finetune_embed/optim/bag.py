@@ -43,9 +43,8 @@ def mean_bag(
             remedy="give the ids of all texts one after the other: "
             "mean_bag(weight, torch.cat(ids), lengths)",
         )
-    wants_gradient = torch.is_grad_enabled() and weight.requires_grad
-    fits = is_native(weight) and ids.dtype == lengths.dtype == torch.int64
-    if sparse and wants_gradient and fits:
+    wants_gradient = sparse and weight.requires_grad and torch.is_grad_enabled()
+    if wants_gradient and ids.dtype == lengths.dtype == torch.int64 and is_native(weight):
         apply: Callable[..., torch.Tensor] = _MeanBag.apply  # torch does not declare its type
         return apply(weight, ids, lengths)
     return _means(weight, ids, lengths, sparse)

@@ -139,19 +139,21 @@ class PackedWords(Sequence[str]):
             VocabularyError: a word occurs in two rows; found at the first call.
         """
         hashes, order = self._index
-        wanted = np.fromiter(map(_hash, keys), np.int64, len(keys))
-        at = np.searchsorted(hashes, wanted)
         rows = np.full(len(keys), -1, np.int64)
-        open_ = np.arange(len(keys))
+        if not len(hashes):
+            return rows
+        wanted = np.fromiter(map(_hash, keys), np.int64, len(keys))
+        at = hashes.searchsorted(wanted)
+        (open_,) = (hashes.take(at, mode="clip") == wanted).nonzero()
         while len(open_):  # more than once only if words have the same hash
-            open_ = open_[at[open_] < len(hashes)]
-            open_ = open_[hashes[at[open_]] == wanted[open_]]
             found = order[at[open_]]
             words = zip(self.take(found), open_.tolist(), strict=True)
             same = np.fromiter((word == keys[asked] for word, asked in words), bool, len(open_))
             rows[open_[same]] = found[same]
             open_ = open_[~same]
             at[open_] += 1
+            open_ = open_[at[open_] < len(hashes)]
+            open_ = open_[hashes[at[open_]] == wanted[open_]]
         return rows
 
     def row_of(self, key: object) -> int:

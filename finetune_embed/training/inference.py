@@ -34,6 +34,7 @@ __all__ = ["UnseenRows", "forward_all", "look_up_both", "table_path", "unseen_ro
 
 #: The most texts in a batch, and the most tokens with padding; a longer text is a batch of its own.
 BATCH, TOKENS = 512, MOST_PADDED
+_FIRST = torch.zeros(1, dtype=torch.int64)
 
 
 def table_path(model: nn.Module, embedding: nn.Module) -> str:
@@ -75,9 +76,12 @@ def look_up_both(
 
     def rows_of(forms: Sequence[str]) -> npt.NDArray[np.int64]:
         rows = table.rows_of(forms)
+        in_table = rows >= 0
+        rows[in_table] += len(vocab)
         ids = np.fromiter(map(vocab.key_to_index.get, forms, repeat(-1)), np.int64, len(forms))
-        known = (ids > UNK_ID) | ((ids == UNK_ID) & (rows >= 0))
-        return np.where(known, ids, np.where(rows >= 0, len(vocab) + rows, -1))
+        known = ids > UNK_ID - in_table  # `<unk>` is a word only if the table has it
+        rows[known] = ids[known]
+        return rows
 
     return apply_fallback(words, without_subwords(fallback), rows_of)
 
@@ -116,14 +120,14 @@ def unseen_rows(
 def _evaluating(model: nn.Module, path: str, weight: torch.Tensor) -> Iterator[None]:
     """Put a model in evaluation mode, with other rows in its table, and put back what it had."""
     table = model.get_parameter(path)
-    modules = list(model.modules())
-    training = [module for module in modules if module.training]
-    places = [
-        (module._parameters, name)
-        for module in modules
-        for name, parameter in module._parameters.items()
-        if parameter is table
-    ]
+    training: list[nn.Module] = []
+    places: list[tuple[dict[str, nn.Parameter | None], str]] = []
+    for module in model.modules():
+        if module.training:
+            training.append(module)
+        for name, parameter in module._parameters.items():
+            if parameter is table:
+                places.append((module._parameters, name))
     try:
         for module in training:
             module.training = False
@@ -154,7 +158,7 @@ def forward_all(
         data: the encoded texts.
     """
     packed = bool(getattr(model, "packed", False))
-    batches = [torch.zeros(1, dtype=torch.int64)]
+    batches = [_FIRST]
     if len(data) > 1:
         shortest_first = data.lengths.argsort(stable=True)
         batches = split_by_tokens(shortest_first, data.lengths, TOKENS, not packed, BATCH)

@@ -86,10 +86,11 @@ class Predictor:
         """
         found = tokenize_texts(texts, self._vocab.tokenizer)  # type: ignore[arg-type]
         known = self._look_up(found.tokens)
-        lengths = torch.from_numpy(found.lengths.astype(np.int64))
-        offsets = lengths.cumsum(0) - lengths
+        lengths = found.lengths.astype(np.int64)
+        starts = lengths.cumsum() - lengths
         if self._max_length is not None:
-            lengths = lengths.clamp(max=self._max_length)
+            lengths = np.minimum(lengths, self._max_length)
+        unknown = _counts(known.unknown[found.numbers], starts, lengths)
         with _lock_of(self._model):
             weight = self._model.get_parameter(self._path).detach()
             if self._only_looks_up:
@@ -101,26 +102,30 @@ class Predictor:
                 weight = self._copy.extended(weight, known)
             else:
                 ids = known.ids
-            data = EncodedTexts(torch.from_numpy(ids[found.numbers]), offsets, lengths)
+            arrays = (ids[found.numbers], starts, lengths)
+            data = EncodedTexts(*map(torch.from_numpy, arrays))
             logits = forward_all(self._model, self._path, weight, data)
-        return logits, lengths, _sums(known.unknown[found.numbers], offsets, lengths)
+        return logits, data.lengths, unknown
 
     def _look_up(self, tokens: Sequence[str]) -> _Known:
         vocab = self._vocab
-        get, unk = vocab.key_to_index.get, UNK_ID
+        get = vocab.key_to_index.get
         ids = np.fromiter(map(get, tokens, repeat(-1)), np.int64, len(tokens))
-        unknown = ids == unk
-        missing = np.flatnonzero(ids < 0)
-        words = [tokens[at] for at in missing.tolist()]
-        if not words:
+        unknown = ids == UNK_ID
+        (missing,) = (ids < 0).nonzero()
+        if not len(missing):
             return _Known(ids, missing, np.zeros((0, self._table.vector_size), np.float32), unknown)
+        words = [tokens[at] for at in missing.tolist()]
         rows = look_up_both(words, self._table, vocab, self._fallback).rows
-        ids[missing] = np.where((rows >= 0) & (rows < len(vocab)), rows, unk)
         unknown[missing] = rows < 0
-        only = rows >= len(vocab)
-        vectors = self._table.rows(rows[only] - len(vocab))
-        check_finite(vectors, [words[at] for at in np.flatnonzero(only)], rows[only] - len(vocab))
-        return _Known(ids, missing[only], vectors, unknown)
+        (only,) = (rows >= len(vocab)).nonzero()
+        only_in_table, rows_in_table = missing[only], rows[only] - len(vocab)
+        ids[missing] = rows
+        ids[only_in_table] = -1
+        ids[ids < 0] = UNK_ID
+        vectors = self._table.rows(rows_in_table)
+        check_finite(vectors, [words[at] for at in only.tolist()], rows_in_table)
+        return _Known(ids, only_in_table, vectors, unknown)
 
 
 def _small(weight: torch.Tensor, known: _Known, padding: int) -> tuple[torch.Tensor, Numbers]:
@@ -139,7 +144,7 @@ def _small(weight: torch.Tensor, known: _Known, padding: int) -> tuple[torch.Ten
     rows = weight.index_select(0, torch.from_numpy(used).to(weight.device))
     if len(known.only_in_table):
         at = torch.from_numpy(known.only_in_table + first).to(weight.device)
-        rows[at] = torch.from_numpy(known.rows).to(weight)
+        rows.index_copy_(0, at, torch.from_numpy(known.rows).to(weight))
     numbers = np.arange(first, len(used))
     numbers[known.ids == padding] = padding
     return rows, numbers
@@ -171,16 +176,14 @@ class _Copy:
         return self._rows[: size + more]
 
 
-def _sums(which: npt.NDArray[np.bool_], offsets: torch.Tensor, lengths: torch.Tensor) -> Numbers:
+def _counts(which: npt.NDArray[np.bool_], starts: Numbers, lengths: Numbers) -> Numbers:
     """Return how many tokens of each text are among those marked, bool `(N,)`."""
-    starts = offsets.numpy()
-    if not which.any():
-        return np.zeros_like(starts)
-    before = np.concatenate([[0], np.cumsum(which)])
-    counts: Numbers = before[starts + lengths.numpy()] - before[starts]
+    before = np.zeros(len(which) + 1, np.int64)
+    which.cumsum(out=before[1:])
+    counts: Numbers = before[starts + lengths] - before[starts]
     return counts
 
 
 def _lock_of(model: nn.Module) -> threading.RLock:
     with _LOCK:
-        return _LOCKS.setdefault(model, threading.RLock())
+        return _LOCKS.get(model) or _LOCKS.setdefault(model, threading.RLock())
