@@ -16,6 +16,7 @@ from ..formats.common.text_blocks import Block, blocks
 from ..formats.common.text_layout import BOM, DETECT_LINES, detect_layout
 from ..formats.common.text_rows import leave_out, number_of_numbers
 from .findings import Finding, Tally, finding_from
+from .last_line import last_line_findings
 from .remedies import WRITE_TEXT
 from .scan import Header, Scan
 from .text_lines import Lines, read_lines
@@ -41,7 +42,7 @@ def scan_text(source: Source, limit: int | None = None, vector_size: int | None 
     total, words = Lines(), []
     lengths, places = [total.lengths], [total.places]
     seen = 0
-    for lines in in_order(read, _blocks(source, promised is not None, limit, findings)):
+    for lines in in_order(read, _blocks(source, size, promised is not None, limit, findings)):
         total.count(lines)
         if len(lines.lengths):
             words.append(lines.words)
@@ -113,11 +114,16 @@ def _first_line_findings(source: Source) -> list[Finding]:
 
 
 def _blocks(
-    source: Source, has_header: bool, limit: int | None, findings: list[Finding]
+    source: Source, size: int, has_header: bool, limit: int | None, findings: list[Finding]
 ) -> Iterator[Block]:
-    """Yield the lines of a file up to damage, which is added to the findings."""
+    """Yield the lines of a file up to damage; add what ends them oddly to the findings."""
+    before = b""
     try:
-        yield from blocks(source, has_header, limit)
+        for block in blocks(source, has_header, limit):
+            if block.is_last and source.damage is None:
+                findings += last_line_findings(before, block.data, size)
+            before = block.data
+            yield block
     except VectorFileError as error:
         findings.append(finding_from(error, "damaged", source.name))
 
@@ -146,13 +152,6 @@ def _line_findings(total: Lines, size: int, has_empty: bool) -> list[Finding]:
             "blank_lines",
             "blank lines before other lines",
             "remove them" + end_of_line * has_empty,
-        ),
-        *Tally(int(total.unclosed)).finding(
-            "note",
-            "unclosed",
-            "the last line does not end with a newline",
-            "if the file was cut short there, its last number is wrong; compare the size of the "
-            "file with its source",
         ),
     ]
 

@@ -36,7 +36,6 @@ class Lines:
         not_numbers: lines with a value that is not a number.
         has_commas: whether such a value looks like a number with a decimal comma.
         missing: such a value that stands for a missing number, such as `NA`; else empty.
-        unclosed: whether the last line has no newline.
         blank: blank lines before another line.
         blank_at_end: blank lines at the end.
     """
@@ -49,7 +48,6 @@ class Lines:
     not_numbers: Tally = field(default_factory=Tally)
     has_commas: bool = False
     missing: str = ""
-    unclosed: bool = False
     blank: Tally = field(default_factory=Tally)
     blank_at_end: Tally = field(default_factory=Tally)
 
@@ -64,7 +62,6 @@ class Lines:
         self.lines += later.lines
         self.has_commas |= later.has_commas
         self.missing = self.missing or later.missing
-        self.unclosed |= later.unclosed
 
     def end_blank_lines(self) -> None:
         """Count the blank lines at the end as blank lines before another line, which follows."""
@@ -110,7 +107,6 @@ def _split_off_short(block: Block, size: int) -> tuple[Lines, Block]:
 
 def _parse_numbers(lines: Lines, rows: TextRows, block: Block, source: Source) -> Lines:
     """Add the words and lengths of the lines whose values are all numbers."""
-    lines.unclosed = block.is_last
     sound = _fill_in(rows, block, source, lines)
     lines.words, lines.lengths = rows.words, lengths_of(rows.vectors)
     if not sound.all():

@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from string import ascii_lowercase
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from .patched_rows import Vectors
 __all__ = ["missing_word", "query_items", "query_vector"]
 
 NEAR = 3  # words that an error suggests
+FEWEST, MOST = 4, 40  # letters of a word that may be misspelt
 
 
 def query_items(query: Any) -> list[Any]:
@@ -73,7 +75,10 @@ def missing_word(
         words: the words of the table.
         has: whether the table has a word.
     """
-    near = [form for form in _forms(word) if has(form)] or list(islice(_tagged(word, words), NEAR))
+    near = [form for form in _forms(word) if has(form)]
+    if len(near) < NEAR:
+        near += [one for one in _misspelt(word, words, has) if one not in near]
+    near = near or list(islice(_tagged(word, words), NEAR))
     shown = " or ".join(f"'{printable(one)}'" for one in near[:NEAR])
     use = f"use {shown}, which it has, or " if near else ""
     give = f"give {shown}, which it has" if near else "give a word of the file"
@@ -96,6 +101,25 @@ def _forms(word: str) -> list[str]:
         forms += [re.sub(r"[\s_-]+", mark, one) for mark in ("_", "-", " ", "")]
     forms += [f"/c/en/{re.sub(r'[ -]+', '_', lower)}", f"\u2581{plain}", f"\u2581{lower}"]
     return [form for form in dict.fromkeys(forms) if form not in ("", word)]
+
+
+def _misspelt(word: str, words: Iterable[str], has: Callable[[str], bool]) -> list[str]:
+    """Return the words that are one mistyped, missing, extra or swapped letter away, as in a table.
+
+    The table's order is usually that of frequency.
+    """
+    near: set[str] = set()
+    for one in dict.fromkeys((word.strip(), word.strip().lower())):
+        if not FEWEST <= len(one) <= MOST:
+            return []
+        letters = sorted({*ascii_lowercase, *one})
+        parts = [(one[:at], one[at:]) for at in range(len(one) + 1)]
+        near |= {a + b[1:] for a, b in parts if b}
+        near |= {a + b[1] + b[0] + b[2:] for a, b in parts if len(b) > 1}
+        near |= {a + letter + b[1:] for a, b in parts if b for letter in letters}
+        near |= {a + letter + b for a, b in parts for letter in letters}
+    found = {one for one in near - {word} if has(one)}
+    return [*filter(found.__contains__, words)] if found else []
 
 
 def _tagged(word: str, words: Iterable[str]) -> Iterator[str]:

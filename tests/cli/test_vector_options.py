@@ -138,6 +138,31 @@ def test_a_near_form_of_a_missing_word_is_suggested(word, command):
     assert (code, err.endswith(f"; give '{near}', which it has\n")) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("word", "shown"),
+    [
+        ("queeen", "'queen'"),
+        ("quen", "'queen'"),
+        ("qeuen", "'queen'"),
+        ("queem", "'queen'"),
+        ("Frnace", "'France' or 'france'"),
+        ("kingg", "'kings' or 'king'"),  # in the order of the file
+        ("NAÏVEE", "'naïve'"),
+        ("on", ""),  # too short
+        ("queenly", ""),
+        ("q" * 1_000_000, ""),
+    ],
+    ids=lambda text: text[:10],
+)
+def test_near_spellings_of_a_missing_word_are_suggested(word, shown):
+    words = ["kings", "France", "queen", "one", "king", "france", "naïve"]
+    table = fe.EmbeddingTable(words, [[i + 1.0, 1.0] for i in range(len(words))])
+    with pytest.raises(fe.VocabularyError) as error:
+        table.most_similar(word)
+    use = f"; use {shown}, which it has, or leave out" if shown else "; leave out such words"
+    assert use in str(error.value)
+
+
 @pytest.mark.parametrize("word", ["don't", "a\\b", 'say "x"', "🙂", "日本"])
 def test_a_missing_word_is_shown_plainly(word, command):
     fe.save_glove(fe.EmbeddingTable(["a", "b"], [[1.0, 0.5], [0.5, 1.0]]), "v.txt")
