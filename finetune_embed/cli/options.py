@@ -103,6 +103,7 @@ def _option(name: str, definition: Field[Any], default: Any) -> Callable[[F], F]
 
 
 def layout_options(command: F) -> F:
-    """Give a command the options of how CSV and TSV files are written."""
-    others = [name for name in settings_fields() if name not in ("delimiter", "encoding")]
+    """Give a command the options of how files of data are written."""
+    layout = ("delimiter", "encoding", "sheet")
+    others = [name for name in settings_fields() if name not in layout]
     return setting_options(*others)(command)

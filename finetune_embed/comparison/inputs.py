@@ -110,6 +110,7 @@ def open_inputs(
         label,
         delimiter=settings.delimiter,
         encoding=settings.encoding,
+        sheet=settings.sheet,
         missing=settings.missing,
     )
     if splits.streamed:

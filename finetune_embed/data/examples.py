@@ -19,6 +19,7 @@ def open_examples(
     streaming: bool = False,
     delimiter: str | None = None,
     encoding: str | None = None,
+    sheet: str | None = None,
     missing: str = "drop",
 ) -> Splits:
     """Open a data set, and leave out examples without a text or a label.
@@ -32,12 +33,13 @@ def open_examples(
         streaming: as for `open_splits`.
         delimiter: as for `open_splits`.
         encoding: as for `open_splits`.
+        sheet: as for `open_splits`.
         missing: `drop` or `keep`; see `without_missing`.
 
     Raises:
         DataError: the data set cannot be read, or no example of a split has a text, or a label.
     """
-    splits = open_splits(dataset, streaming, delimiter=delimiter, encoding=encoding)
+    splits = open_splits(dataset, streaming, delimiter=delimiter, encoding=encoding, sheet=sheet)
     splits = without_missing(splits, text, label, missing)
     if label is None or splits.streamed or not are_whole(text_labels(splits, label)):
         return splits

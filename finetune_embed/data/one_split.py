@@ -11,7 +11,11 @@ __all__ = ["open_one_split"]
 
 
 def open_one_split(
-    dataset: DataSource, *, delimiter: str | None = None, encoding: str | None = None
+    dataset: DataSource,
+    *,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    sheet: str | None = None,
 ) -> Splits:
     """Open a data set to predict or to evaluate: its only split, or its test split.
 
@@ -19,6 +23,7 @@ def open_one_split(
         dataset: as for `open_splits`.
         delimiter: as for `open_splits`.
         encoding: as for `open_splits`.
+        sheet: as for `open_splits`.
 
     Returns:
         Splits of which that one is `train`.
@@ -26,7 +31,7 @@ def open_one_split(
     Raises:
         DataError: it cannot be read, or has several splits and none is a test split.
     """
-    splits = open_splits(dataset, delimiter=delimiter, encoding=encoding)
+    splits = open_splits(dataset, delimiter=delimiter, encoding=encoding, sheet=sheet)
     if splits.test is not None:
         return replace(splits, train=splits.test, validation=None, test=None)
     if splits.validation is not None or splits.streamed:

@@ -135,6 +135,7 @@ def _open_splits(dataset: DataSource, settings: Settings) -> Splits:
         streaming=settings.streaming,
         delimiter=settings.delimiter,
         encoding=settings.encoding,
+        sheet=settings.sheet,
         missing=settings.missing,
     )
     if not splits.streamed:  # checked before holding out changes the numbers of examples

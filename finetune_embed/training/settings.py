@@ -133,7 +133,12 @@ class Settings:
     )
     encoding: str | None = setting(
         None,
-        "Encoding of CSV and TSV files, such as cp1252; found when left out.",
+        "Encoding of CSV, TSV and JSON files, such as cp1252; found when left out.",
+        kind=_A_NAME,
+    )
+    sheet: str | None = setting(
+        None,
+        "Sheet of an Excel workbook; the first one when left out.",
         kind=_A_NAME,
     )
     missing: str = setting(
@@ -423,6 +428,7 @@ class Keywords(TypedDict, total=False):
     ignore_label: str | int | None
     delimiter: str | None
     encoding: str | None
+    sheet: str | None
     missing: str
     streaming: bool
     validation: float

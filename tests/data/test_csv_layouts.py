@@ -229,3 +229,47 @@ def test_a_carriage_return_among_quoted_lines(read):
     file = io.StringIO()
     csv.writer(file, delimiter="|", quoting=csv.QUOTE_ALL).writerows([("t", "l"), *rows])
     assert read(file.getvalue().encode(), delimiter="|")[0] == rows
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize(
+    ("data", "header"),
+    [
+        ("Report 2024\n\ntext,label\na,x\nb,y\n", 3),
+        ("Report 2024\ntext,label\na,x\nb,y\n", 2),
+        ("Report 2024\nby us\n\ntext,label\na,x\n", 4),
+        ("Report 2024,,\n,,\ntext,label,n\na,x,1\nb,y,\n", 3),
+        ("Report 2024\n\ntext;label\na, b;x\nb;y\n", 3),
+        ("Report 2024\n\ntext\tlabel\na\tx\n", 3),
+    ],
+)
+def test_a_title_above_the_header(tmp_path, streaming, data, header):
+    (tmp_path / "a.csv").write_text(data)
+    message = (
+        rf"a\.csv:1: this line looks like a title, 'Report 2024', of the header in line {header};"
+    )
+    with pytest.raises(DataError, match=message):
+        open_splits(tmp_path / "a.csv", streaming)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "text\na; b\nc; d\n",
+        "text\n\na; b\nc\n",
+        "text,\na,1\nb,2\n",
+        "text,label\n\na,x\n",
+        ",text\n,a\n1,b\n",
+    ],
+)
+def test_headers_that_are_no_title(tmp_path, data):
+    (tmp_path / "a.csv").write_text(data)
+    assert len(open_splits(tmp_path / "a.csv").train)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_mark_of_utf8_in_front_of_another_encoding(tmp_path, streaming):
+    path = tmp_path / "a.csv"
+    path.write_bytes(codecs.BOM_UTF8 + "text,label\ngrüße,x\n".encode("cp1252"))
+    train = open_splits(path, streaming, encoding="cp1252").train
+    assert list(train) == [{"text": "grüße", "label": "x"}]

@@ -10,6 +10,7 @@ import numpy as np
 import openpyxl
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 
 import finetune_embed as fe
@@ -21,7 +22,11 @@ from finetune_embed.errors import MissingPackageError
 ROWS = {"text": ["good one", "bad one"] * 10, "label": ["x", "y"] * 10}
 
 
-@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, pl.LazyFrame])
+def examples(columns):
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, pl.LazyFrame, pa.table, examples])
 def test_a_frame_trains_as_a_data_set_does(make):
     frame = fe.finetune(VECTORS, make(ROWS), epochs=1)
     plain = fe.finetune(VECTORS, fe.data.open_splits(make(ROWS)), epochs=1)
@@ -52,6 +57,14 @@ def test_columns_of_frames(column, values):
     assert open_splits(frame).train["label"] == values
 
 
+def test_examples_that_lack_a_key():
+    train = open_splits([{"text": "a", "label": float("nan")}, {"label": "x", "n": 1}]).train
+    assert list(train) == [
+        {"text": "a", "label": None, "n": None},
+        {"text": None, "label": "x", "n": 1},
+    ]
+
+
 def test_rows_of_a_frame_that_was_filtered():
     frame = pd.DataFrame(ROWS, index=range(100, 120)).query("label == 'y'")
     splits = open_splits(frame)
@@ -65,6 +78,10 @@ def test_rows_of_a_frame_that_was_filtered():
         (pd.DataFrame([["a", "b"]], columns=["text", "text"]), "two columns have the name 'text'"),
         (pd.DataFrame({"text": ["a", 1]}), "the column 'text' cannot be read: "),
         (pd.DataFrame({"text": []}), r"the train split is empty \(0 examples\)"),
+        (pa.table([["a"], ["b"]], ["text", "text"]), "two columns have the name 'text'"),
+        ([{"text": "a"}, {"text": 1}], "the column 'text' cannot be read: .*; give all its values"),
+        ([], "not an empty list"),
+        (["a"], "not list"),
         (pl.DataFrame({"text": []}), r"the train split is empty \(0 examples\)"),
         (pd.Series(["a"]), "not Series"),
     ],
@@ -114,7 +131,8 @@ def test_the_first_sheet_and_its_filled_rows(tmp_path):
     splits = open_splits(path)
     assert list(splits.train) == [{"text": "a", "label": "x"}, {"text": "b", "label": None}]
     assert [splits.train.place_of(i) for i in (0, 1)] == [f"{path} row 4", f"{path} row 6"]
-    assert splits.notes == ("a.xlsx is read from its first sheet, 'S0'; the others are 'S1'",)
+    note = "a.xlsx is read from its first sheet, 'S0'; the others are 'S1' (choose with sheet)"
+    assert splits.notes == (note,)
 
 
 @pytest.mark.parametrize(
@@ -137,17 +155,40 @@ def test_workbooks_that_cannot_be_used(tmp_path, rows, fault):
 def test_the_other_sheets_are_named(tmp_path):
     data = [["text", "label"], ["a", "x"]]
     path = workbook(tmp_path / "empty.xlsx", [], data, data)
-    with pytest.raises(DataError, match=r"is empty; the others are 'S1', 'S2'; put the sheet"):
+    with pytest.raises(
+        DataError, match=r"is empty; the others are 'S1', 'S2'; choose another: sheet='S1'"
+    ):
         open_splits(path)
     path = workbook(tmp_path / "one.xlsx", [["a note"]], data)
     with pytest.raises(DataError, match="the first sheet, 'S0', has one row; the others are 'S1'"):
         open_splits(path)
     path = workbook(tmp_path / "note.xlsx", [["a note"], ["of two"]], data)
     message = (
-        r"no column 'text'; note\.xlsx is read from its first sheet, 'S0'; the others are 'S1';"
+        r"no column 'text'; note\.xlsx is read from its first sheet, 'S0'; the others are 'S1' "
+        r"\(choose with sheet\);"
     )
     with pytest.raises(DataError, match=message):
         fe.finetune(VECTORS, path)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_sheet_by_its_name(tmp_path, streaming):
+    rows = [["text", "label"], ["a", "x"]]
+    path = workbook(tmp_path / "a.xlsx", [["note"], ["of two"]], rows, [["text"], ["=1+1"]])
+    splits = open_splits(path, streaming, sheet="S1")
+    assert list(splits.train) == [{"text": "a", "label": "x"}]
+    assert splits.notes == ()
+    with pytest.raises(DataError, match="the cells hold formulas without values"):
+        list(open_splits(path, streaming, sheet="S2").train)
+
+
+def test_the_sheet_of_a_run_and_of_its_evaluation(tmp_path):
+    path = workbook(
+        tmp_path / "a.xlsx", [["note"]], [["text", "label"], *zip(*ROWS.values(), strict=True)]
+    )
+    run = fe.finetune(VECTORS, path, sheet="S1", epochs=1, output_dir=tmp_path / "run")
+    assert fe.load(tmp_path / "run").settings["sheet"] == "S1"
+    assert run.evaluate(path, sheet="S1").examples == 20
 
 
 def test_formulas_without_values(tmp_path):

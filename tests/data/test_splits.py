@@ -291,8 +291,8 @@ def test_a_missing_file_is_never_searched_for_on_the_hub(monkeypatch, name):
         ("a.jsonl", b'{"text": "a"\n', r"a\.jsonl:1: cannot be read: Expecting ',' delimiter"),
         (
             "a.jsonl",
-            b'{"text": "a"}\n\n{"text": "\xff"}\n',
-            r"a\.jsonl:3: cannot be read: 'utf-8' codec",
+            b'{"text": "a"}\n\n{"text": "\x81"}\n',
+            r"a\.jsonl:3: this line is not UTF-8, at byte 0x81",
         ),
         (
             "a.tsv",
@@ -487,4 +487,4 @@ def test_splits_that_are_not_data_sets():
     with pytest.raises(
         DataError, match=r"the train split is a list, not a data set; wrap it: Datas"
     ):
-        open_splits({"train": [{"text": "a", "label": "b"}]})
+        open_splits({"train": ["a", "b"]})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import lzma
 
+import openpyxl
 import pytest
 from following import follows
 
@@ -110,3 +111,42 @@ def test_a_file_that_is_no_text(tmp_path):
         open_splits(path)
     path.write_bytes(lzma.decompress(path.read_bytes()))
     assert texts(path) == ["grüße", "naïve tree"]
+
+
+@follows("data/reading/text_encoding.py", "has the byte order mark of")
+def test_a_mark_of_utf8_in_front_of_another_encoding(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b"\xef\xbb\xbf" + ROWS.encode("cp1252"))
+    with pytest.raises(DataError, match=r"a\.csv:2: .*, such as encoding='cp1252'$"):
+        open_splits(tmp_path / "a.csv")
+    assert texts(tmp_path / "a.csv", encoding="cp1252") == ["grüße", "naïve tree"]
+
+
+def workbook(path, *sheets: list):
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for number, rows in enumerate(sheets):
+        sheet = book.create_sheet(f"S{number}")
+        for row in rows:
+            sheet.append(row)
+    book.save(path)
+    return path
+
+
+@follows("data/reading/excel.py", "is not the name of a sheet")
+@pytest.mark.parametrize(("given", "proposed"), [("s1", "S1"), ("data", "S0"), ("", "S0")])
+def test_a_sheet_that_is_not_there(tmp_path, given, proposed):
+    rows = [["text"], ["a"], ["b"]]
+    path = workbook(tmp_path / "a.xlsx", rows, rows)
+    message = rf"is not the name of a sheet; choose from 'S0', 'S1', such as sheet='{proposed}'$"
+    with pytest.raises(DataError, match=message):
+        open_splits(path, sheet=given)
+    assert texts(path, sheet=proposed) == ["a", "b"]
+
+
+@follows("data/reading/excel.py", "choose another: ")
+@pytest.mark.parametrize("first", [[], [["a note"]]])
+def test_a_first_sheet_without_data(tmp_path, first):
+    path = workbook(tmp_path / "a.xlsx", first, [["text"], ["a"]])
+    with pytest.raises(DataError, match=r"; choose another: sheet='S1'$"):
+        open_splits(path)
+    assert texts(path, sheet="S1") == ["a"]

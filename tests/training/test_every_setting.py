@@ -60,7 +60,7 @@ def test_the_keywords_are_the_settings():
     assert types == {name: one.type for name, one in FIELDS.items()}
     assert list(types) == list(FIELDS)
     assert Keywords.__required_keys__ == frozenset()
-    assert len(FIELDS) == 46
+    assert len(FIELDS) == 47
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ def test_every_option_of_train_comes_from_a_setting():
     options = options_of("train")
     own = {"config", "vectors", "data", "quiet", "as_json"}
     assert options.keys() - own == OPTIONS.keys()
-    assert len(OPTIONS) == 42
+    assert len(OPTIONS) == 43
     assert FIELDS.keys() - OPTIONS.keys() == {"vocab", "embedding", "loss_fn", "progress"}
     for name, one in OPTIONS.items():
         option = options[name]
@@ -281,6 +281,7 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "ignore_label": ("-1", "-1"),
     "delimiter": ("tab", "tab"),
     "encoding": ("cp1252", "cp1252"),
+    "sheet": ("data", "data"),
     "missing": ("keep", "keep"),
     "validation": ("0.25", 0.25),
     "test": ("0.25", 0.25),

@@ -19,6 +19,7 @@ from pathlib import Path
 from ...errors import DataError, Option
 from .column_names import refuse_duplicates
 from .csv_scan import Scan
+from .csv_title import DELIMITERS, check_no_title
 from .text_encoding import decoded, encoding_of
 
 __all__ = ["CsvLayout", "as_delimiter", "layout_of"]
@@ -145,6 +146,8 @@ def layout_of(
         )
     layout = replace(layout, delimiter=wanted)
     names = _names(text, layout, path)
+    if sum(map(bool, names)) == 1:
+        check_no_title(text, wanted, layout.line, path)
     suspicious = (b'"' in block or b"\0" in block for block in layout.text(blocks()))
     if not check_all and not any(suspicious):
         return layout
@@ -177,7 +180,7 @@ def _whole_lines(blocks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
 def _delimiter(text: str, default: str) -> str:
     """Return the delimiter that gives most lines as many fields as the header."""
     best, best_fit = default, (0.0, False, 0)
-    for delimiter in (",", ";", "\t", "|"):
+    for delimiter in DELIMITERS:
         for quote in ('"', None):
             try:
                 rows = csv.reader(io.StringIO(text, ""), delimiter=delimiter, quotechar=quote)

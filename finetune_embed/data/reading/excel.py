@@ -1,8 +1,9 @@
-"""The first sheet of an Excel workbook, `.xlsx`."""
+"""A sheet of an Excel workbook, `.xlsx`; the first one unless another is named."""
 
 from __future__ import annotations
 
 import datetime
+import difflib
 import re
 import warnings
 import zipfile
@@ -11,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...errors import DataError, missing_extra
+from ...errors import DataError, Option, missing_extra
 from ...files import refuse_bomb
 from .cells import ERROR
 from .column_names import refuse_duplicates
@@ -30,18 +31,24 @@ SHOWN = 3  # sheets, or errors, in a message
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others can expand without bounds
 
 
-def read_excel(path: Path) -> tuple[pl.DataFrame, list[int], tuple[str, ...]]:
-    """Read the first sheet of a workbook; its first row that is not empty has the names.
+def read_excel(
+    path: Path, sheet: str | None = None
+) -> tuple[pl.DataFrame, list[int], tuple[str, ...]]:
+    """Read a sheet of a workbook; its first row that is not empty has the names.
 
     Cells of formulas have the values that were saved with them; errors such as `#REF!` are missing
     values. A column of texts and other values is read as texts.
+
+    Args:
+        path: the workbook.
+        sheet: the name of the sheet; the first one when left out.
 
     Returns:
         The examples, the row of each in the sheet, and what to report.
 
     Raises:
-        DataError: the workbook is damaged, a row has more cells than the header, or a column has
-            only formulas without values.
+        DataError: the workbook is damaged or has no such sheet, a row has more cells than the
+            header, or a column has only formulas without values.
         MissingPackageError: openpyxl is not installed.
     """
     import polars as pl
@@ -56,26 +63,30 @@ def read_excel(path: Path) -> tuple[pl.DataFrame, list[int], tuple[str, ...]]:
             warnings.simplefilter("ignore")
             with open(path, "rb") as file:
                 book = openpyxl.load_workbook(file, read_only=True, data_only=True)
-                sheets = book.sheetnames
+                sheets = [one.title for one in book.worksheets]
+                name = _chosen(sheet, sheets, path)
                 errors: Counter[str] = Counter()
-                rows = list(_filled(book.worksheets[0].iter_rows(values_only=True), path, errors))
+                rows = list(_filled(book[name].iter_rows(values_only=True), path, errors))
     except (DataError, MemoryError):
         raise
     except Exception as error:  # openpyxl raises anything for a damaged workbook
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise DataError(f"this workbook cannot be read: {reason}", where=path) from error
-    more = len(sheets) > 1
-    if not rows or (more and len(rows) == 1):
-        _check_formulas(path, None)
-        fault = "has one row" if rows else "is empty"
+    others = [one for one in sheets if one != name]
+    which = f"the sheet {name!r}" if sheet else f"the first sheet, {name!r},"
+    if not rows or (others and len(rows) == 1):
+        _check_formulas(path, name, None)
         raise DataError(
-            f"the first sheet, {sheets[0]!r}, {fault}{'; ' + _named(sheets) if more else ''}",
+            f"{which} {'has one row' if rows else 'is empty'}"
+            f"{'; the others are ' + _named(others) if others else ''}",
             where=path,
-            remedy="put the sheet with the data first",
+            remedy=("choose another: ", Option("sheet", others[0]))
+            if others
+            else "put the data there",
         )
     (header, names), *rows = rows
     where = f"{path} row {header}"
-    columns = ["" if name is None else str(name) for name in names]
+    columns = ["" if one is None else str(one) for one in names]
     refuse_duplicates(columns, where)
     for number, row in rows:
         if len(row) > len(columns):
@@ -84,26 +95,55 @@ def read_excel(path: Path) -> tuple[pl.DataFrame, list[int], tuple[str, ...]]:
                 where=f"{path} row {number}",
             )
     cells = [[row[at] if at < len(row) else None for _, row in rows] for at in range(len(columns))]
-    named = {name: _column(values) for name, values in zip(columns, cells, strict=True) if name}
-    for at, name in enumerate(columns):
-        if name and rows and all(value is None for value in cells[at]):
-            _check_formulas(path, at)
+    named = {one: _column(values) for one, values in zip(columns, cells, strict=True) if one}
+    for at, column in enumerate(columns):
+        if column and rows and all(value is None for value in cells[at]):
+            _check_formulas(path, name, at)
     notes = []
-    if more:
-        notes.append(f"{path.name} is read from its first sheet, {sheets[0]!r}; {_named(sheets)}")
+    if others and not sheet:
+        notes.append(
+            f"{path.name} is read from its first sheet, {name!r}; the others are "
+            f"{_named(others)} (choose with sheet)"
+        )
     if errors:
         shown = ", ".join(f"{n:,} {word!r}" for word, n in errors.most_common(SHOWN))
         notes.append(f"{path.name}: errors of formulas are missing values: {shown}")
     return pl.DataFrame(named), [n for n, _ in rows], tuple(notes)
 
 
+def _chosen(sheet: str | None, sheets: Sequence[str], path: Path) -> str:
+    """Return the name of the sheet to read.
+
+    Raises:
+        DataError: the workbook has none, or none of that name.
+    """
+    if not sheets:
+        raise DataError("the workbook has no sheet of cells", where=path)
+    if sheet is None:
+        return sheets[0]
+    if sheet in sheets:
+        return sheet
+    plain = {one.strip().lower(): one for one in reversed(sheets)}
+    close = difflib.get_close_matches(sheet.strip().lower(), plain, 1)
+    raise DataError(
+        "is not the name of a sheet",
+        where=path,
+        option="sheet",
+        value=sheet,
+        remedy=(
+            f"choose from {_named(sheets)}, such as ",
+            Option("sheet", plain[close[0]] if close else sheets[0]),
+        ),
+    )
+
+
 def _named(sheets: Sequence[str]) -> str:
-    """Return the names of the sheets after the first."""
-    more = f" and {len(sheets) - 1 - SHOWN:,} more" if len(sheets) - 1 > SHOWN else ""
-    return f"the others are {', '.join(map(repr, sheets[1 : 1 + SHOWN]))}{more}"
+    """Return the names of sheets, as long as there are few."""
+    more = f" and {len(sheets) - SHOWN:,} more" if len(sheets) > SHOWN else ""
+    return f"{', '.join(repr(one[:40]) for one in sheets[:SHOWN])}{more}"
 
 
-def _check_formulas(path: Path, column: int | None) -> None:
+def _check_formulas(path: Path, sheet: str, column: int | None) -> None:
     """Check that the cells of a column, or of the sheet, are empty and not formulas.
 
     Raises:
@@ -113,7 +153,7 @@ def _check_formulas(path: Path, column: int | None) -> None:
 
     with open(path, "rb") as file:
         book = openpyxl.load_workbook(file, read_only=True)
-        for number, row in enumerate(book.worksheets[0].iter_rows(), 1):
+        for number, row in enumerate(book[sheet].iter_rows(), 1):
             for at, cell in enumerate(row):
                 if cell.data_type == "f" and column in (None, at):
                     raise DataError(

@@ -8,20 +8,23 @@ import io
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from ...errors import DataError
 from ...files import Foreign, bounded, foreign_kind
 from ...files.foreign import ANSWER
 from ...files.streams import kind_of as compression_of
+from .text_encoding import UTF8, decoded
 
 __all__ = [
     "ARROW",
     "EXCEL",
+    "JSON",
     "LINES",
     "READ_ERRORS",
     "SEPARATORS",
     "SUFFIXES",
+    "ReadAs",
     "blocks_of",
     "check_file",
     "csv_records",
@@ -34,9 +37,10 @@ __all__ = [
 #: What the name of a file promises to be between its fields.
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 LINES = (".jsonl", ".ndjson")
+JSON = (*LINES, ".json")
 ARROW = (".parquet", ".arrow", ".feather")
 EXCEL = ".xlsx"
-SUFFIXES = (*SEPARATORS, *LINES, ".json", *ARROW, EXCEL)
+SUFFIXES = (*SEPARATORS, *JSON, *ARROW, EXCEL)
 #: What reading a damaged file raises.
 READ_ERRORS = (OSError, EOFError, ValueError, zlib.error)
 #: What a file can be instead of text, by its compression or its first bytes, with the remedy.
@@ -52,8 +56,21 @@ _TABLES = {
     b"PAR1": Foreign("a Parquet file", "let its name end in .parquet"),
     b"ARROW1": Foreign("an Arrow file", "let its name end in .arrow"),
 }
-_BOM = b"\xef\xbb\xbf"
 _BLOCK = 1 << 18
+
+
+class ReadAs(NamedTuple):
+    """What the caller says about how files are written; the rest is found.
+
+    Attributes:
+        delimiter: what is between the fields of CSV and TSV files.
+        encoding: the encoding of CSV, TSV and JSON files.
+        sheet: the name of the sheet of a workbook.
+    """
+
+    delimiter: str | None = None
+    encoding: str | None = None
+    sheet: str | None = None
 
 
 def kind_of(path: Path) -> str:
@@ -99,12 +116,33 @@ def check_file(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def open_data(path: Path) -> Iterator[BinaryIO]:
-    """Open a file, gzip-compressed or not, after its byte order mark."""
+def open_data(path: Path, encoding: str = UTF8) -> Iterator[BinaryIO]:
+    """Open a file, gzip-compressed or not, as UTF-8 after its byte order mark."""
+    if encoding != UTF8:
+        yield io.BufferedReader(_Blocks(decoded(blocks_of(path), encoding)))
+        return
     with open_file(path) as file:
-        if file.peek(len(_BOM)).startswith(_BOM):
-            file.read(len(_BOM))
         yield file
+
+
+class _Blocks(io.RawIOBase):
+    """Reads blocks of bytes as a file."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks, self._rest = blocks, b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._rest:
+            block = next(self._blocks, None)
+            if block is None:
+                return 0
+            self._rest = block
+        size = min(len(buffer), len(self._rest))
+        buffer[:size], self._rest = self._rest[:size], self._rest[size:]
+        return size
 
 
 def blocks_of(path: Path) -> Iterator[bytes]:
@@ -114,9 +152,9 @@ def blocks_of(path: Path) -> Iterator[bytes]:
             yield block
 
 
-def is_json_array(path: Path) -> bool:
+def is_json_array(path: Path, encoding: str = UTF8) -> bool:
     """Return whether a JSON file is one array, not an object per line."""
-    with open_data(path) as file:
+    with open_data(path, encoding) as file:
         blocks = iter(lambda: file.read(_BLOCK), b"")
         first = next((start for block in blocks if (start := block.lstrip())), b"")
     return not first.startswith(b"{")

@@ -20,6 +20,8 @@ from .file_kinds import (
     kind_of,
     open_data,
 )
+from .json_checks import refuse_constant
+from .text_encoding import UTF8, encoding_of
 
 __all__ = ["lines_of", "place_of_example", "quoted_in", "records_of", "unreadable"]
 
@@ -48,7 +50,9 @@ def quoted_in(path: Path, layout: CsvLayout, column: int) -> list[int]:
     return [number for number, columns in quoted_words(records, layout) if column in columns]
 
 
-def place_of_example(path: Path, number: int, layout: CsvLayout | None = None) -> str | None:
+def place_of_example(
+    path: Path, number: int, layout: CsvLayout | None = None, encoding: str = UTF8
+) -> str | None:
     """Return where an example is, counted from 0: `file:line`, or `file[number]` in a JSON array.
 
     None for a file without lines, or if the file cannot be read any more.
@@ -57,6 +61,7 @@ def place_of_example(path: Path, number: int, layout: CsvLayout | None = None) -
         path: the file.
         number: the number of the example.
         layout: how it is written, for CSV and TSV.
+        encoding: the encoding of JSON.
     """
     kind = kind_of(path)
     if kind in ARROW:
@@ -65,8 +70,8 @@ def place_of_example(path: Path, number: int, layout: CsvLayout | None = None) -
         if layout is not None:
             line = _line_of_record(path, layout, number)
             return None if line is None else f"{path}:{line}"
-        with open_data(path) as file:
-            if kind == ".json" and is_json_array(path):
+        with open_data(path, encoding) as file:
+            if kind == ".json" and is_json_array(path, encoding):
                 return f"{path}[{number}]"
             filled = (at for at, line in enumerate(file, 1) if line.strip())
             line = next((at for count, at in enumerate(filled) if count == number), None)
@@ -87,19 +92,16 @@ def _line_of_record(path: Path, layout: CsvLayout, number: int) -> int | None:
     return None
 
 
-def _refuse(constant: str) -> None:
-    """Refuse NaN and Infinity, which Python writes."""
-    raise ValueError(f"{constant} is not JSON; write null for a missing value")
-
-
 def unreadable(path: Path, error: BaseException) -> DataError:
     """Return the error about a file that cannot be read, with the line if it can be found."""
     reason = str(error).strip().split("\n")[0] or type(error).__name__
     if kind_of(path) in LINES:
-        with contextlib.suppress(*READ_ERRORS), open_data(path) as file:
-            for number, line in enumerate(file, 1):
-                try:
-                    json.loads(line.strip() or b"null", parse_constant=_refuse)
-                except (ValueError, RecursionError) as first:
-                    return DataError(f"cannot be read: {first}", where=f"{path}:{number}")
+        with contextlib.suppress(*READ_ERRORS):
+            encoding, _ = encoding_of(lambda: blocks_of(path), None, path)
+            with open_data(path, encoding) as file:
+                for number, line in enumerate(file, 1):
+                    try:
+                        json.loads(line.strip() or b"null", parse_constant=refuse_constant)
+                    except (ValueError, RecursionError) as first:
+                        return DataError(f"cannot be read: {first}", where=f"{path}:{number}")
     return DataError(f"cannot be read: {reason[:200]}", where=path)

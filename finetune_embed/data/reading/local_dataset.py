@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from .csv_layout import CsvLayout
 from .file_places import place_of_example, quoted_in
+from .text_encoding import UTF8
 
 if TYPE_CHECKING:
     import polars as pl
@@ -25,6 +26,8 @@ class FilePart(NamedTuple):
         path: the file.
         examples: the number of examples in it.
         layout: how it is written, for CSV and TSV.
+        encoding: the encoding of JSON, as Python names it.
+        sheet: the sheet to read of a workbook; the first by default.
         rows: the row of each example, for a workbook.
         notes: what to report about it.
     """
@@ -32,6 +35,8 @@ class FilePart(NamedTuple):
     path: Path
     examples: int = 0
     layout: CsvLayout | None = None
+    encoding: str = UTF8
+    sheet: str | None = None
     rows: Sequence[int] = ()
     notes: tuple[str, ...] = ()
 
@@ -117,6 +122,6 @@ class LocalDataset:
             if number < part.examples:
                 if part.rows:
                     return f"{part.path} row {part.rows[number]}"
-                return place_of_example(part.path, number, part.layout)
+                return place_of_example(part.path, number, part.layout, part.encoding)
             number -= part.examples
         return None

@@ -8,7 +8,6 @@ field without quotes is a missing value, and lines without any value are skipped
 from __future__ import annotations
 
 import contextlib
-import io
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -23,8 +22,10 @@ from .excel import read_excel
 from .file_kinds import (
     ARROW,
     EXCEL,
+    JSON,
     READ_ERRORS,
     SEPARATORS,
+    ReadAs,
     blocks_of,
     check_file,
     is_json_array,
@@ -32,26 +33,25 @@ from .file_kinds import (
     open_data,
 )
 from .file_places import records_of, unreadable
-from .json_checks import check_array, check_lines
+from .json_rows import array_frame, lines_frame
 from .local_dataset import FilePart, LocalDataset
+from .text_encoding import encoding_of
 
 if TYPE_CHECKING:
     import polars as pl
 
 __all__ = ["read_files", "stream_files"]
 
+_FOUND = ReadAs()
 BLOCK = 1 << 22  # bytes of a file that are read and parsed together
 
 
-def read_files(
-    paths: list[Path], delimiter: str | None = None, encoding: str | None = None
-) -> LocalDataset:
+def read_files(paths: list[Path], given: ReadAs = _FOUND) -> LocalDataset:
     """Read the files of one split.
 
     Args:
         paths: the files.
-        delimiter: what is between the fields of CSV and TSV files; found when left out.
-        encoding: their encoding; found when left out.
+        given: how they are written.
 
     Raises:
         DataError: one cannot be read, or they differ in columns.
@@ -62,7 +62,7 @@ def read_files(
     for path in paths:
         check_file(path)
         with _naming(path):
-            frame, part = _read(path, delimiter, encoding)
+            frame, part = _read(path, given)
         frames.append(frame)
         parts.append(part)
     try:
@@ -74,17 +74,14 @@ def read_files(
     return LocalDataset(columns, parts, features=_features(paths))
 
 
-def stream_files(
-    paths: list[Path], delimiter: str | None = None, encoding: str | None = None
-) -> tuple[Any, list[FilePart]]:
+def stream_files(paths: list[Path], given: ReadAs = _FOUND) -> tuple[Any, list[FilePart]]:
     """Return the files of one split as a `datasets.IterableDataset` with one shard per file.
 
     A JSON file that is one array and a workbook are held in memory while they are read.
 
     Args:
         paths: the files.
-        delimiter: as for `read_files`.
-        encoding: as for `read_files`.
+        given: how they are written.
 
     Returns:
         The stream, and its files.
@@ -100,7 +97,7 @@ def stream_files(
     for path in paths:
         check_file(path)
         with _naming(path):
-            parts.append(_part(path, delimiter, encoding))
+            parts.append(_part(path, given))
     features = _features(paths)
     info = DatasetInfo(features=Features(features) if features else None)
     # `from_generator` would make a folder in the cache of the library
@@ -147,19 +144,20 @@ def _naming(path: Path) -> Iterator[None]:
         raise unreadable(path, error) from error
 
 
-def _part(
-    path: Path, delimiter: str | None, encoding: str | None, *, check_all: bool = True
-) -> FilePart:
-    """Return a file and, for CSV and TSV, how it is written; see `layout_of`."""
+def _part(path: Path, given: ReadAs, *, check_all: bool = True) -> FilePart:
+    """Return a file and, for text, how it is written; see `layout_of` and `encoding_of`."""
     kind = kind_of(path)
+    if kind in JSON:
+        encoding, note = encoding_of(lambda: blocks_of(path), given.encoding, path)
+        return FilePart(path, encoding=encoding, notes=(note,) if note else ())
     if kind not in SEPARATORS:
-        return FilePart(path)
+        return FilePart(path, sheet=given.sheet)
     layout = layout_of(
         lambda: blocks_of(path),
         path,
         SEPARATORS[kind],
-        delimiter,
-        encoding,
+        given.delimiter,
+        given.encoding,
         check_all=check_all,
     )
     return FilePart(path, layout=layout, notes=layout.notes)
@@ -173,25 +171,25 @@ def _features(paths: list[Path]) -> dict[str, Any]:
         return features_of(paths[0])
 
 
-def _read(path: Path, delimiter: str | None, encoding: str | None) -> tuple[pl.DataFrame, FilePart]:
+def _read(path: Path, given: ReadAs) -> tuple[pl.DataFrame, FilePart]:
     import polars as pl
 
-    part, kind = _part(path, delimiter, encoding, check_all=False), kind_of(path)
+    part, kind = _part(path, given, check_all=False), kind_of(path)
     if kind in ARROW:
         frame = read_arrow(path)
     elif kind == EXCEL:
-        frame, rows, notes = read_excel(path)
+        frame, rows, notes = read_excel(path, given.sheet)
         part = part._replace(rows=rows, notes=notes)
     elif part.layout is not None:
         try:
             frame = _read_csv(path, part.layout)
         except pl.exceptions.PolarsError:
-            part = _part(path, delimiter, encoding)  # which finds the line
+            part = _part(path, given)  # which finds the line
             raise
         if frame.width and frame[:, -1].null_count():  # of a missing value, or of a short row
-            part = _part(path, delimiter, encoding)
+            part = _part(path, given)
     else:
-        frame = _read_json(path)
+        frame = _read_json(part)
     return frame, part._replace(examples=len(frame))
 
 
@@ -212,14 +210,12 @@ def _parse_csv(source: BinaryIO | bytes, layout: CsvLayout) -> pl.DataFrame:
     return frame.filter(~pl.all_horizontal(pl.all().is_null()))  # polars reads blank lines
 
 
-def _read_json(path: Path) -> pl.DataFrame:
-    with open_data(path) as file:
-        if kind_of(path) == ".json" and is_json_array(path):
-            return _read_array(file, path)
-        frame = _read_lines(file.read())
-    with open_data(path) as file:
-        check_lines(frame, file, path)
-    return frame
+def _read_json(part: FilePart) -> pl.DataFrame:
+    path, encoding = part.path, part.encoding
+    with open_data(path, encoding) as file:
+        if kind_of(path) == ".json" and is_json_array(path, encoding):
+            return array_frame(file, path)
+        return lines_frame(file.read(), path)
 
 
 def _blocks(part: FilePart) -> Iterator[pl.DataFrame]:
@@ -229,11 +225,11 @@ def _blocks(part: FilePart) -> Iterator[pl.DataFrame]:
         if kind in ARROW:
             yield from arrow_blocks(path)
         elif kind == EXCEL:
-            yield read_excel(path)[0]
+            yield read_excel(path, part.sheet)[0]
         else:
-            with open_data(path) as file:
-                if kind == ".json" and is_json_array(path):
-                    yield _read_array(file, path)
+            with open_data(path, part.encoding) as file:
+                if kind == ".json" and is_json_array(path, part.encoding):
+                    yield array_frame(file, path)
                 else:
                     yield from _blocks_of_lines(file, path)
 
@@ -251,9 +247,7 @@ def _blocks_of_lines(file: BinaryIO, path: Path) -> Iterator[pl.DataFrame]:
     before = 0
     for lines in _grouped(file):
         if any(line.strip() for line in lines):
-            frame = _read_lines(b"".join(lines))
-            check_lines(frame, lines, path, before)
-            yield frame
+            yield lines_frame(b"".join(lines), path, before)
         before += len(lines)
 
 
@@ -268,18 +262,3 @@ def _grouped(parts: Iterable[bytes]) -> Iterator[list[bytes]]:
         group.append(part)
         size += len(part)
     yield group
-
-
-def _read_lines(data: bytes) -> pl.DataFrame:
-    import polars as pl
-
-    return pl.read_ndjson(data, infer_schema_length=None)
-
-
-def _read_array(file: BinaryIO, path: Path) -> pl.DataFrame:
-    import polars as pl
-
-    data = file.read()
-    frame = pl.read_json(io.BytesIO(data))
-    check_array(frame, data, path)
-    return frame

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...errors import DataError, Either
-from .file_kinds import SUFFIXES
+from .file_kinds import SUFFIXES, ReadAs
 from .frames import as_local, is_frame
 from .hub import check_not_a_path, load_from_hub
 from .local_dataset import FilePart, LocalDataset
@@ -69,12 +69,14 @@ def open_splits(
     *,
     delimiter: str | None = None,
     encoding: str | None = None,
+    sheet: str | None = None,
 ) -> Splits:
     """Open a data set and name its splits.
 
     Args:
         dataset: a `datasets.Dataset` or `DatasetDict`, or their streamed counterparts; a pandas or
-            polars `DataFrame`, or a dictionary of them; a CSV, TSV, JSON, JSONL, Parquet or Arrow
+            polars `DataFrame`, an Arrow table or a list of dictionaries, one for each example, or a
+            dictionary of such splits; a CSV, TSV, JSON, JSONL, Parquet or Arrow
             file, the first five gzip-compressed or not, or an Excel workbook; a folder; or the name
             of a data set on the Hugging Face Hub, which is passed to `datasets.load_dataset`. A
             folder is one that `save_to_disk` wrote, or has such files, itself or in its subfolder
@@ -88,7 +90,8 @@ def open_splits(
             splits are.
         delimiter: what is between the fields of CSV and TSV files, such as `";"` or `"tab"`; found
             in each file when left out.
-        encoding: the encoding of CSV and TSV files; found in each file when left out.
+        encoding: the encoding of CSV, TSV and JSON files; found in each file when left out.
+        sheet: the name of the sheet of a workbook; the first one when left out.
 
     Raises:
         DataError: nothing is found there, it cannot be read, or a split is missing or empty.
@@ -96,7 +99,7 @@ def open_splits(
     """
     if isinstance(dataset, Splits):
         return dataset
-    opened, name = _open(dataset, _Reader(streaming, delimiter, encoding))
+    opened, name = _open(dataset, _Reader(streaming, ReadAs(delimiter, encoding, sheet)))
     found: dict[str, Any] = {}
     notes: list[str] = []
     is_as_written = False
@@ -157,8 +160,7 @@ class _Reader(NamedTuple):
     """How files are read; see `open_splits`."""
 
     streaming: bool
-    delimiter: str | None
-    encoding: str | None
+    given: ReadAs
 
     def open(self, files: Mapping[str, list[Path]]) -> Mapping[str, Any]:
         """Open the files of each split; only a training split can be streamed."""
@@ -166,8 +168,8 @@ class _Reader(NamedTuple):
 
     def _open_split(self, role: str, paths: list[Path]) -> Any:
         if self.streaming and role == "train":
-            return _StreamedFiles(*stream_files(paths, self.delimiter, self.encoding))
-        return read_files(paths, self.delimiter, self.encoding)
+            return _StreamedFiles(*stream_files(paths, self.given))
+        return read_files(paths, self.given)
 
 
 def _open(dataset: DataSource, reader: _Reader) -> tuple[Mapping[str, Any], str]:
@@ -185,9 +187,11 @@ def _open(dataset: DataSource, reader: _Reader) -> tuple[Mapping[str, Any], str]
 
         if isinstance(dataset, (Dataset, IterableDataset)):
             return {"train": dataset}, dataset.info.dataset_name or "the data set"
+        kind = "an empty list" if isinstance(dataset, list) and not dataset else ""
         raise DataError(
-            "a data set is a datasets.Dataset, a DatasetDict, a pandas or polars DataFrame, a path "
-            f"or a Hub name, not {type(dataset).__name__}",
+            "a data set is a datasets.Dataset, a DatasetDict, a pandas or polars DataFrame, a "
+            "pyarrow Table, a list of dictionaries, a path or a Hub name, not "
+            f"{kind or type(dataset).__name__}",
             value=dataset,
             remedy="wrap columns: datasets.Dataset.from_dict(...)",
         )

@@ -47,6 +47,8 @@ def encoding_of(blocks: Blocks, given: str | None, path: Path) -> tuple[str, str
     shown = (marked or "").removesuffix("-sig").upper()
     if given is not None:
         name = _known(given)
+        if marked == "utf-8-sig" and not name.startswith(UTF8) and _fault(blocks, marked):
+            marked = None  # put in front of text in another encoding
         if marked is not None and not name.startswith(marked.removesuffix("-sig")):
             raise DataError(
                 f"contradicts the byte order mark of the file, which is that of {shown}",
@@ -56,7 +58,7 @@ def encoding_of(blocks: Blocks, given: str | None, path: Path) -> tuple[str, str
                 remedy=("leave ", Option("encoding"), " out"),
             )
         name = marked or name
-        if fault := _fault(blocks, name):
+        if fault := _fault(lambda: _unmarked(blocks()), name):
             raise DataError(
                 "is not the encoding of this line",
                 where=f"{path}:{fault[0]}",
@@ -70,6 +72,9 @@ def encoding_of(blocks: Blocks, given: str | None, path: Path) -> tuple[str, str
             raise DataError(
                 f"the file has the byte order mark of {shown}, but this line is not {shown}",
                 where=f"{path}:{fault[0]}",
+                remedy=("repair it, or name its encoding, such as ", Option("encoding", "cp1252"))
+                if marked == "utf-8-sig"
+                else None,
             )
         return marked, f"{path.name} is read as {shown}, by its byte order mark"
     fault = _fault(blocks, UTF8)
@@ -102,9 +107,15 @@ def decoded(blocks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
         yield from blocks
         return
     decoder = codecs.getincrementaldecoder(encoding)()
-    for block in blocks:
+    for block in _unmarked(blocks):
         yield decoder.decode(block).encode(UTF8)
     yield decoder.decode(b"", final=True).encode(UTF8)
+
+
+def _unmarked(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the bytes of a file without the byte order mark of UTF-8."""
+    for number, block in enumerate(blocks):
+        yield block if number else block.removeprefix(codecs.BOM_UTF8)
 
 
 def _known(name: str) -> str:

@@ -145,6 +145,7 @@ class Run:
         label: str | None = None,
         delimiter: str | None = None,
         encoding: str | None = None,
+        sheet: str | None = None,
     ) -> Evaluation:
         """Return the scores on labelled data, those of each class, and a confusion matrix.
 
@@ -153,7 +154,8 @@ class Run:
             text: the column of texts, or several; that of the run when left out.
             label: the column of labels; that of the run when left out.
             delimiter: what is between the fields of CSV and TSV files; found when left out.
-            encoding: their encoding; found when left out.
+            encoding: the encoding of CSV, TSV and JSON files; found when left out.
+            sheet: the sheet of a workbook; the first one when left out.
 
         Raises:
             DataError: the data cannot be read, a column is missing, or an example has no label, or
@@ -161,7 +163,7 @@ class Run:
         """
         columns = self.settings["text"] if text is None else text
         column = self.settings["label"] if label is None else label
-        splits = open_one_split(dataset, delimiter=delimiter, encoding=encoding)
+        splits = open_one_split(dataset, delimiter=delimiter, encoding=encoding, sheet=sheet)
         splits = without_missing(splits, columns, column, self.settings["missing"])
         if not self._has_labels(splits.train, column) and are_whole(text_labels(splits, column)):
             splits = with_whole_labels(splits, column)

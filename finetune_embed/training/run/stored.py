@@ -209,7 +209,16 @@ HISTORY_SHAPE: Shape = [
 
 
 #: Settings that came after release 0.1.0, whose runs do not have them.
-LATER = ("delimiter", "encoding", "ignore_label", "limit", "missing", "test", "vector_size")
+LATER = (
+    "delimiter",
+    "encoding",
+    "ignore_label",
+    "limit",
+    "missing",
+    "sheet",
+    "test",
+    "vector_size",
+)
 
 
 def later_settings() -> dict[str, Any]:
