@@ -6,8 +6,10 @@ import contextlib
 import gc
 import io
 import os
+import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 __all__ = ["main"]
@@ -85,9 +87,10 @@ def _run(words: list[str]) -> NoReturn:
         where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
         hint = f"; see {where} --help" if where else ""
         _fail(error.format_message().replace("\n", " ").rstrip(".") + hint, as_json=as_json)
-    except (click.Abort, KeyboardInterrupt):
-        goes_on = command is not None and any(p.name == "resume" for p in command.params)
-        _fail("interrupted" + "; continue the run with --resume" * goes_on, 130, as_json=as_json)
+    except (click.Abort, KeyboardInterrupt) as stop:
+        goes_on = bool(getattr(stop.__cause__, "__notes__", ()))  # it can be resumed
+        how = f"; to continue: {_resuming(words)}" if goes_on else ""
+        _fail(f"interrupted{how}", 130, as_json=as_json)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -98,12 +101,20 @@ def _run(words: list[str]) -> NoReturn:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def _resuming(words: list[str]) -> str:
+    """Return the command that continues what a command has begun."""
+    is_module = Path(sys.argv[0]).parts[-2:] == ("finetune_embed", "__main__.py")
+    program = ["python", "-m", "finetune_embed"] if is_module else ["finetune-embed"]
+    kept = [word for word in words if word not in ("--resume", "--overwrite")]
+    return shlex.join([*program, *kept, "--resume"])
+
+
 def _fail(message: str, code: int = 2, as_json: bool = False) -> NoReturn:
     import json
 
-    from ..errors import one_line
+    from ..errors import LONGEST, one_line
 
-    message = one_line(message)
+    message = one_line(message, None if code == 130 else LONGEST)  # no command is cut
     with contextlib.suppress(OSError):  # there may be nowhere to print it
         if as_json:
             print(json.dumps({"error": message}, indent=2), flush=True)

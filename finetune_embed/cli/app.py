@@ -71,8 +71,8 @@ class Commands(click.Group):
         """
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
-            raise click.Abort from None
+        except KeyboardInterrupt as interrupt:
+            raise click.Abort from interrupt
 
 
 @click.group(

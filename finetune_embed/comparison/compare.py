@@ -20,6 +20,7 @@ from ..table import EmbeddingTable
 from ..training.given_objects import strategy_sha256
 from ..training.ranges import WholeNumber
 from ..training.resolve import resolve
+from ..training.runtime.interrupts import says_how_to_continue
 from ..training.runtime.processes import Processes
 from ..training.runtime.progress import CountBar
 from ..training.settings import Keywords, Settings, settings_from
@@ -123,7 +124,9 @@ def _compared(
     path, begin = open_folder(given.output_dir, inputs.identity, given.resume, given.overwrite)
     hashes = {name: strategy_sha256(strategy) for name, strategy in known.items()}
     with CountBar(given.progress, plan.most_runs) as bar:
-        results = _run(plan, Trials(Runner(known, inputs).run, bar, path, hashes, begin), bar)
+        trials = Trials(Runner(known, inputs).run, bar, path, hashes, begin)
+        with says_how_to_continue(lambda: trials.are_kept, given.overwrite):
+            results = _run(plan, trials, bar)
     standings, confirmation, rates = results.standings, results.confirmation, results.rates
     holds = confirmation is not None and confirmation.holds
     chosen = standings[0].strategy if holds else plan.baseline

@@ -13,6 +13,7 @@ from ..errors import DataError, Option
 from ..files import errors_of_writing, finish_replacing, place_of, replaced_together
 from ..training.run.checkpoints import latest_checkpoint
 from ..training.run.file_names import MARK, RECORD
+from ..training.run.folder import check_nothing_else
 from ..training.run.record import check_same
 from .report import COMPARISON, MARKDOWN, PLOT, RECIPE
 
@@ -83,6 +84,8 @@ def open_folder(
                 remedy="put the file in its place",
             )
         return folder / TRIALS, None
+    if resume:
+        check_nothing_else(folder, FILES)
     settings = {MARK: version(MARK), **identity}
 
     def begin() -> None:

@@ -110,6 +110,11 @@ class Trials:
                 key = (trial.strategy, trial.lr, trial.seed, trial.strategy_sha256)
                 self._known[key] = trial
 
+    @property
+    def are_kept(self) -> bool:
+        """Whether the file is one to continue."""
+        return self._path is not None and self._begin is None
+
     def get(self, strategy: str, lr: float, seed: int) -> Trial:
         """Return a run; make and keep it if it is not known."""
         what = self._objects.get(strategy, "")

@@ -36,6 +36,7 @@ from .run.folder import check_folder, tidy_folder
 from .run.load import load
 from .run.record import check_same
 from .run.run import Run
+from .runtime.interrupts import says_how_to_continue
 from .runtime.processes import Processes, check_device
 from .runtime.threads import ONE_AT_A_TIME, worthwhile_threads
 from .settings import Keywords, Settings, settings_from
@@ -122,7 +123,10 @@ def _tuned(
             if _replaced_its_vectors(given, before, now):
                 now = {name: now[name] for name in now.keys() - _OF_VECTORS}
             return _unchanged(given, finished, before, now, processes)
-        with worthwhile_threads(tuning.head_work()):
+        with (
+            worthwhile_threads(tuning.head_work()),
+            says_how_to_continue(lambda: tuning.is_kept, given.overwrite),
+        ):
             return tuning.run()
 
 

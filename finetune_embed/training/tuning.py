@@ -115,6 +115,7 @@ class Tuning:
             processes=processes.count,
             objects=fingerprints,
         )
+        self.is_kept = False  # whether there is a checkpoint of it
         #: What two runs must share for one to continue the other.
         self.identity = {**config, **self.record.identity()}
 
@@ -147,6 +148,7 @@ class Tuning:
             write = None if main is None else partial(self._write, main, optimizer, precision)
             if main is not None and write is not None and checkpoint is None:
                 write(progress, best, first=True)
+            self.is_kept = folder is not None
             if main is not None and not (main / METRICS).exists():
                 write_config(main, self.config)  # to continue or repeat it after an interruption
             best = self._train(training, progress, best, write)

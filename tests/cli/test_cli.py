@@ -8,6 +8,7 @@ import io
 import json
 import os
 import pickle
+import shlex
 import shutil
 import subprocess
 import sys
@@ -386,10 +387,28 @@ def test_ctrl_c_says_how_to_continue(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("finetune_embed.training.tuning.train", interrupt)
-    folder = tmp_path / "out"
-    assert run("train", "--vectors", VECTORS, "--data", REVIEWS, "-o", folder, "--quiet") == 130
-    assert capsys.readouterr().err.endswith("error: interrupted; continue the run with --resume\n")
+    folder = tmp_path / ("a long 'name' " * 15) / "out"
+    given = ("train", "--vectors", VECTORS, "--data", REVIEWS, "--strategy", "Freeze()")
+    assert run(*given, "--epochs", 1, "--quiet", "--overwrite", "-o", folder) == 130
+    said, how = capsys.readouterr().err.split("error: interrupted; to continue: finetune-embed ")
+    assert said == ""
+    after = ["--epochs", "1", "--quiet", "-o", str(folder), "--resume"]
+    assert shlex.split(how) == [*map(str, given), *after]
     assert sorted(path.name for path in folder.iterdir()) == ["checkpoint-0-0", "config.yaml"]
+    monkeypatch.undo()
+    assert run(*shlex.split(how)) == 0
+    assert fe.load(folder).settings["epochs"] == 1
+
+
+def test_ctrl_c_before_there_is_a_checkpoint(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("finetune_embed.training.finetune.prepare", interrupt)
+    assert run("train", "--vectors", VECTORS, "--data", REVIEWS, "-o", tmp_path / "out") == 130
+    assert capsys.readouterr().err == "error: interrupted\n"
 
 
 @pytest.mark.slow

@@ -163,8 +163,9 @@ def test_interrupted_equals_uninterrupted(found, table, tmp_path, monkeypatch, d
     given = ([TUNED, fe.FullTune()], table, reviews())
     settings = {"word_pairs": [pairs], "output_dir": tmp_path / "which", **FAST}
     monkeypatch.setattr(module, "finetune", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as stopped:
         fe.compare(*given, **settings)
+    assert stopped.value.__notes__ == ["to continue, repeat the call with resume=True"]
     assert len(lines(tmp_path / "which")) == done
     runs.clear()
     done = 100
@@ -179,6 +180,23 @@ def test_interrupted_equals_uninterrupted(found, table, tmp_path, monkeypatch, d
     count = len(runs)
     fe.compare(*given, resume=True, **settings)
     assert len(runs) == count  # no run is repeated
+
+
+def test_a_comparison_without_anything_to_resume(table, tmp_path, caplog, monkeypatch):
+    def interrupted(*args: Any, **kwargs: Any) -> fe.Run:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "finetune", interrupted)
+    settings = {"output_dir": tmp_path / "which", "resume": True, **FAST}
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        fe.compare([], table, reviews(), **settings)
+    assert not hasattr(stopped.value, "__notes__")  # nothing was kept
+    start = f"nothing to resume in {tmp_path / 'which'}: starting from the beginning"
+    assert caplog.messages == [start]
+    (tmp_path / "which").mkdir()
+    (tmp_path / "which" / "notes.txt").touch()
+    with pytest.raises(fe.DataError, match="holds nothing to resume, but other files, such as n"):
+        fe.compare([], table, reviews(), **settings)
 
 
 def test_a_larger_comparison_reuses_finished_runs(found, table, tmp_path, monkeypatch):

@@ -305,6 +305,20 @@ def test_a_folder_with_an_unfinished_run(tune, train, tmp_path, monkeypatch, how
     assert train(f"--{how}") == ""
 
 
+@follows("training/run/folder.py", "the folder holds nothing to resume, but other files")
+def test_a_folder_with_nothing_to_resume(tune, train, tmp_path):
+    for name in ("a", "out"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "notes.txt").write_text("")
+    message = message_of(DataError, lambda: tune(output_dir=tmp_path / "a", resume=True))
+    assert message.endswith("; choose another output_dir, or start without resume=True")
+    assert tune(output_dir=tmp_path / "b", resume=True)
+    assert tune(output_dir=tmp_path / "a")
+    assert train("--resume").endswith("; choose another --output-dir, or start without --resume\n")
+    assert "error" not in train("--resume", out="another")
+    assert train() == ""
+
+
 @follows("training/run/record.py", '"it was written with ",')
 def test_a_run_with_other_settings(tune, train, tmp_path):
     tune(output_dir=tmp_path / "a", seed=1)

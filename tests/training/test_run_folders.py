@@ -73,6 +73,48 @@ def table_of(folder: Path) -> bytes:
     return fe.load(folder).table.vectors.tobytes()
 
 
+# --- what there is to resume ----------------------------------------------------------------------
+
+
+def test_a_run_without_anything_to_resume_says_that_it_starts(tmp_path, caplog):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "early" / "trackers").mkdir(parents=True)  # a run that was killed at its start
+    (tmp_path / "early" / ".hidden").touch()
+    (tmp_path / "early" / "config.yaml").write_text("finetune_embed: 1")
+    for name in ("new", "empty", "early"):
+        tune(tmp_path / name, resume=True)
+        line = f"nothing to resume in {tmp_path / name}: starting from the beginning"
+        assert caplog.messages == [line]
+        caplog.clear()
+        tune(tmp_path / name, resume=True)
+        interrupted(tmp_path / name, 4, overwrite=True, checkpoint_steps=1)
+        tune(tmp_path / name, resume=True)
+        assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    ("options", "how"),
+    [
+        ({}, ["to continue, repeat the call with resume=True"]),
+        ({"overwrite": True}, ["to continue, repeat the call with resume=True instead of overwr"]),
+        (None, []),
+    ],
+)
+def test_an_interrupt_says_how_to_continue(tmp_path, monkeypatch, options, how):
+    def advance(bar: ProgressBar) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ProgressBar, "advance", advance)
+    folder = None if options is None else tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        tune(folder, **(options or {}))
+    notes = getattr(stopped.value, "__notes__", [])
+    assert [note[: len(line)] for note, line in zip(notes, how, strict=True)] == how
+    monkeypatch.undo()
+    if folder is not None:
+        tune(folder, resume=True)
+
+
 # --- old results stay -----------------------------------------------------------------------------
 
 

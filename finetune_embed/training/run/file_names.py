@@ -16,6 +16,7 @@ __all__ = [
     "RECORD",
     "TABLE",
     "TOKENIZER",
+    "TRACKERS",
     "WORDS",
 ]
 
@@ -27,6 +28,8 @@ TABLE, MODEL, TOKENIZER, WORDS = (
     "words.parquet",
 )
 FILES = (CONFIG, RECORD, METRICS, HISTORY, TABLE, MODEL, TOKENIZER, WORDS)
+#: The folder that trackers write to.
+TRACKERS = "trackers"
 #: The files of a checkpoint.
 CHECKPOINT_FILES = (
     STATE,

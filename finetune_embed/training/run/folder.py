@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Collection
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal
 
-from ...errors import DataError, Option
+from ...errors import DataError, Option, printable
 from ...files import finish_replacing, remove_partial_files, replaced_together, settle
 from .checkpoints import latest_checkpoint, remove_checkpoints
-from .file_names import COMPARISON_FILES, CONFIG, FILES, MARK, METRICS
+from .file_names import COMPARISON_FILES, CONFIG, FILES, MARK, METRICS, TRACKERS
 
-__all__ = ["check_folder", "new_run", "settle_run", "state_of", "tidy_folder"]
+__all__ = ["check_folder", "check_nothing_else", "new_run", "settle_run", "state_of", "tidy_folder"]
 
 State = Literal["empty", "unfinished", "finished"]
 
@@ -51,7 +53,8 @@ def check_folder(folder: Path, resume: bool, overwrite: bool) -> State:
     """Return the state of the run in a folder, if `resume` and `overwrite` allow using it.
 
     Raises:
-        DataError: it holds a run, and neither `resume` nor `overwrite` is set, or both are.
+        DataError: it holds a run, and neither `resume` nor `overwrite` is set, or both are; or it
+            holds other files, and `resume` is set.
     """
     if resume and overwrite:
         raise DataError(
@@ -89,7 +92,40 @@ def check_folder(folder: Path, resume: bool, overwrite: bool) -> State:
                 Option("overwrite", True),
             ),
         )
+    if state == "empty" and resume:
+        check_nothing_else(folder, FILES)
     return state
+
+
+def check_nothing_else(folder: Path, files: Collection[str]) -> None:
+    """Log that a folder holds nothing to resume, if it is new or empty.
+
+    Args:
+        folder: the folder.
+        files: the names of files that a process may have left that was killed early.
+
+    Raises:
+        DataError: it holds other files, so that it is likely to be the wrong one.
+    """
+    others = sorted(
+        path.name
+        for path in folder.iterdir()
+        if path.name not in (*files, TRACKERS) and not path.name.startswith(".")
+    )
+    if others:
+        raise DataError(
+            f"the folder holds nothing to resume, but other files, such as {others[0]}",
+            where=folder,
+            remedy=(
+                "choose another ",
+                Option("output_dir"),
+                ", or start without ",
+                Option("resume", True),
+            ),
+        )
+    logging.getLogger(MARK).warning(
+        "nothing to resume in %s: starting from the beginning", printable(os.fsdecode(folder))
+    )
 
 
 def new_run(folder: Path) -> AbstractContextManager[Path]:

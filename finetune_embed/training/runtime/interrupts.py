@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
+from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
 from typing import Any
 
-__all__ = ["Interrupts"]
+__all__ = ["Interrupts", "says_how_to_continue"]
+
+
+@contextlib.contextmanager
+def says_how_to_continue(is_kept: Callable[[], bool], overwrite: bool) -> Iterator[None]:
+    """Let Ctrl-C say how to continue what is kept in a folder.
+
+    Args:
+        is_kept: returns whether there is something to continue.
+        overwrite: whether the call that is interrupted has `overwrite=True`.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        if is_kept():
+            instead = " instead of overwrite=True" if overwrite else ""
+            interrupt.add_note(f"to continue, repeat the call with resume=True{instead}")
+        raise
 
 
 class Interrupts:

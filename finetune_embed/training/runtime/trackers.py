@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from ...errors import DataError, Option, missing_extra
+from ..run.file_names import TRACKERS
 
 __all__ = ["Trackers"]
 
@@ -60,11 +61,11 @@ class Trackers:
                         value=name,
                         remedy=("pass ", Option("output_dir", ...)),
                     )
-                options["logging_dir"] = folder / "trackers"
-                if os.path.islink(folder / "trackers"):
+                options["logging_dir"] = folder / TRACKERS
+                if os.path.islink(folder / TRACKERS):
                     raise DataError(
                         "is a link, and a run writes to no other folder",
-                        where=folder / "trackers",
+                        where=folder / TRACKERS,
                         remedy="remove it",
                     )
             tracker = known[name]("finetune_embed", **options)
