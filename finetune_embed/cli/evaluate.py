@@ -21,6 +21,13 @@ __all__ = ["evaluate"]
     help="Its column of texts, or several separated by commas; that of the run when left out.",
 )
 @click.option("--label", help="Its column of labels; that of the run when left out.")
+@click.option(
+    "--missing",
+    type=click.Choice(["drop", "keep"]),
+    help="Leave out examples without a text or a label, or keep a missing text as an empty one; as "
+    "in the run when left out.",
+)
+@click.option("--ignore-label", help="Label that is not scored, besides those the run ignores.")
 @layout_options
 @as_json_option
 def evaluate(
@@ -29,7 +36,7 @@ def evaluate(
     text: str | list[str] | None,
     label: str | None,
     as_json: bool,
-    **layout: str | None,
+    **options: str | None,
 ) -> None:
     """Report the scores of a run on labelled data, of each label, and a confusion matrix.
 
@@ -37,7 +44,7 @@ def evaluate(
     """
     from ..training.run.load import load
 
-    found = load(run).evaluate(data, text=text, label=label, **layout)
+    found = load(run).evaluate(data, text=text, label=label, **options)
     if as_json:
         print_json(found.to_dict())
         return

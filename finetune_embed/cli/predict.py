@@ -45,6 +45,7 @@ __all__ = ["predict"]
     help="File to write to: .csv, .tsv, .jsonl or .parquet. It has the columns of --data, the "
     "predictions, the probability of every label, and the words that a tagger found in a text.",
 )
+@click.option("--overwrite", is_flag=True, help="Replace the file of --output if it is there.")
 @layout_options
 @as_json_option
 def predict(
@@ -53,6 +54,7 @@ def predict(
     data: str | None,
     text: str | list[str] | None,
     output: Path | None,
+    overwrite: bool,
     as_json: bool,
     **layout: str | None,
 ) -> None:
@@ -66,7 +68,8 @@ def predict(
 
     _check_words(texts, data, text)
     if output is not None:
-        check_output(output, data)
+        check_output(output, data, overwrite=overwrite)
+    notes: Sequence[str] = ()
     loaded = load(run)
     if data is None:
         given, lines = _given(texts)
@@ -74,7 +77,7 @@ def predict(
         if not isinstance(columns, str) and len(columns) > 1:
             _note(f"the run was trained on {' and '.join(columns)}, joined with a space")
     else:
-        given, lines = _texts_in(data, text or loaded.settings["text"], layout)
+        given, lines, notes = _texts_in(data, text or loaded.settings["text"], layout)
     found = predictions_of(loaded, lines)
     unknown = [one.text for one in found if one.is_unknown]
     if output is not None:
@@ -82,7 +85,8 @@ def predict(
     _note_unknown(unknown, len(found))
     if output is not None:
         if as_json:
-            print_json({"output": str(output), "texts": len(lines), "unknown": len(unknown)})
+            written = {"output": str(output), "texts": len(lines), "unknown": len(unknown)}
+            print_json({**written, "notes": list(notes)})
         else:
             click.echo(f"{output}: predictions for {len(lines):,} texts")
         return
@@ -146,8 +150,8 @@ def _given(texts: Sequence[str]) -> tuple[dict[str, list[Any]], list[str]]:
 
 def _texts_in(
     data: str, columns: str | Sequence[str], layout: Mapping[str, str | None]
-) -> tuple[dict[str, list[Any]], list[Any]]:
-    """Return the columns of a file or folder, and its texts; a missing one is empty."""
+) -> tuple[dict[str, list[Any]], list[Any], Sequence[str]]:
+    """Return the columns of a file or folder, its texts, and notes; a missing text is empty."""
     from ..data import open_one_split, texts_of, without_missing
 
     splits = open_one_split(data, **layout)
@@ -155,7 +159,8 @@ def _texts_in(
         _note(note)
     filled = without_missing(splits, columns, None, "keep")
     texts = texts_of(filled.train, columns, filled.name)
-    return {name: list(splits.train[name][:]) for name in splits.train.column_names}, texts
+    given = {name: list(splits.train[name][:]) for name in splits.train.column_names}
+    return given, texts, splits.notes
 
 
 def _note_unknown(unknown: Sequence[Any], texts: int) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DataError, Either
+from ..errors import DataError, Either, Option
 from ..files import atomic_write
 
 if TYPE_CHECKING:
@@ -127,11 +127,12 @@ def as_lines(one: Prediction) -> str:
     return f"{names}\t{chances}\t{one.text}"
 
 
-def check_output(path: Path, data: str | None) -> None:
+def check_output(path: Path, data: str | None, *, overwrite: bool = False) -> None:
     """Check that predictions can be written to a file.
 
     Raises:
-        DataError: predictions are not written in files of its suffix, or it is the data itself.
+        DataError: predictions are not written in files of its suffix, it is the data itself, or it
+            is there and `overwrite` is not set.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise DataError(
@@ -144,6 +145,12 @@ def check_output(path: Path, data: str | None) -> None:
             "this is the data itself, which the predictions would replace",
             where=path,
             remedy="name another file",
+        )
+    if path.exists() and not overwrite:
+        raise DataError(
+            "the file is there already",
+            where=path,
+            remedy=("name another, or replace it with ", Option("overwrite", True)),
         )
 
 

@@ -17,6 +17,7 @@ from ..data import (
     open_examples,
     texts_of,
     with_labelled_test,
+    with_repeats_noted,
 )
 from ..errors import DataError, Option
 from ..evaluation import read_word_pairs
@@ -119,7 +120,8 @@ def open_inputs(
             where=splits.name,
             remedy=("load it without ", Option("streaming", True)),
         )
-    splits = with_labelled_test(splits, label, test, settings.seed, ignored)
+    opened, splits = splits, with_labelled_test(splits, label, test, settings.seed, ignored)
+    splits = with_repeats_noted(splits, opened, text)
     base, source = open_vectors(vectors, settings)
     pairs = {Path(path).stem: read_word_pairs(path) for path in word_pairs}
     names = [name for name in settings_fields() if name not in (*FLOATING, *OF_EACH_RUN)]

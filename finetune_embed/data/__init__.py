@@ -10,7 +10,7 @@ from .batches import (
 from .columns import column_of, texts_of
 from .encoded import EncodedTexts, collate_bag, collate_packed, collate_padded, encode
 from .examples import open_examples
-from .hold_out import hold_out, with_labelled_test
+from .hold_out import hold_out, with_labelled_test, with_repeats_noted
 from .labels import (
     IGNORED,
     IGNORED_LABELS,
@@ -77,6 +77,7 @@ __all__ = [
     "texts_of",
     "token_batches",
     "with_labelled_test",
+    "with_repeats_noted",
     "with_whole_labels",
     "without_ignored",
     "without_missing",

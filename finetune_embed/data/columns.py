@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..errors import DataError, Either, Option, Text
 from ..vocabulary import column_values
 from .reading.file_kinds import EXCEL, kind_of
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Names of columns in a message.
 SHOWN = 6
+#: Examples whose labels are counted to find a column of labels.
+SAMPLE = 1000
 
 __all__ = ["column_of", "invalid_examples", "texts_of"]
 
@@ -36,18 +40,27 @@ def column_of(split: Dataset | LocalDataset, name: str, where: str, option: str)
     if name not in split.column_names:
         files = split.files if isinstance(split, LocalDataset) else ()
         notes = [note for part in files if kind_of(part.path) == EXCEL for note in part.notes]
-        raise missing_column(split.column_names, name, where, option, notes)
+        likely = _likely_label(split) if option == "label" else ""
+        raise missing_column(split.column_names, name, where, option, notes, likely)
     return column_values(split, name)
 
 
 def missing_column(
-    names: Sequence[str], name: str, where: str, option: str, notes: Sequence[str] = ()
+    names: Sequence[str],
+    name: str,
+    where: str,
+    option: str,
+    notes: Sequence[str] = (),
+    likely: str = "",
 ) -> DataError:
-    """Return the error about a column that is not there; it proposes the one most like it."""
+    """Return the error about a column that is not there.
+
+    It proposes the one whose name is most like it, or else the one that is likely, or the first.
+    """
     plain = {one.strip().lower(): one for one in reversed(names)}
     close = difflib.get_close_matches(name.strip().lower(), plain, 1)
     others = [one for one in names if one]
-    likely = plain[close[0]] if close else others[-1 if option == "label" else 0] if others else ""
+    likely = plain[close[0]] if close else likely or next(iter(others), "")
     shown = ", ".join(repr(one[:40]) for one in names[:SHOWN])
     more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
     return DataError(
@@ -59,6 +72,15 @@ def missing_column(
             (", such as ", Option(option, likely)) if close or len(others) > 1 else "",
         ),
     )
+
+
+def _likely_label(split: Dataset | LocalDataset) -> str:
+    """Return the column with the fewest different values, more than one, among the first rows."""
+    names = [name for name in split.column_names if name]
+    rows = split.select(np.arange(min(len(split), SAMPLE)))
+    counts = {name: len(set(map(str, rows[name][:]))) for name in names}
+    several = [name for name in reversed(names) if counts[name] > 1]
+    return min(several or names[-1:], key=counts.__getitem__, default="")
 
 
 def texts_of(split: Dataset | LocalDataset, columns: str | Sequence[str], where: str) -> list[Any]:

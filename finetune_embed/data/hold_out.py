@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError, Either, Option
-from .columns import column_of
+from .columns import column_of, texts_of
 from .labels import Label, has_hidden_labels
 from .reading.splits import Splits
 
-__all__ = ["hold_out", "with_labelled_test"]
+__all__ = ["hold_out", "with_labelled_test", "with_repeats_noted"]
 
 
 def hold_out(
@@ -115,6 +115,33 @@ def with_labelled_test(
     if splits.test is not None and has_hidden_labels(splits.test, label, ignored):
         splits = replace(splits, test=None)
     return hold_out(splits, label, share, seed, "test")
+
+
+def with_repeats_noted(splits: Splits, opened: Splits, text: str | Sequence[str]) -> Splits:
+    """Return splits with a note for each held-out one that has texts of the training split.
+
+    Args:
+        splits: the splits.
+        opened: the same before any was held out.
+        text: the column of texts, or several.
+    """
+    made = [n for n in ("validation", "test") if getattr(splits, n) is not getattr(opened, n)]
+    if not made:
+        return splits
+
+    def hashes(role: str) -> list[int]:
+        texts = texts_of(getattr(splits, role), text, f"{splits.name} ({role})")
+        return [hash(tuple(one) if isinstance(one, list) else one) for one in texts]
+
+    known, notes = set(hashes("train")), list(splits.notes)
+    for role in made:
+        found = hashes(role)
+        if same := sum(one in known for one in found):
+            notes.append(
+                f"{same:,} of {len(found):,} {role} texts are training texts too, which makes the "
+                "scores too good; remove duplicates first"
+            )
+    return replace(splits, notes=tuple(notes))
 
 
 def _choose_of_classes(

@@ -19,6 +19,7 @@ from ..vocabulary import column_values
 from .columns import column_of, invalid_examples
 from .multi_hot import check_not_multi_hot
 from .reading.local_dataset import LocalDataset
+from .similar_labels import similar_label
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -300,19 +301,22 @@ def numbers_of_lists(
     Raises:
         DataError: a label is not among `labels`.
     """
-    numbers = dict.fromkeys(ignored, IGNORED)
-    numbers |= {label: number for number, label in enumerate(labels)}
+    numbers = {label: number for number, label in enumerate(labels)}
+    numbers |= dict.fromkeys(ignored, IGNORED)
 
     def is_known(label: Any) -> bool:
         return not isinstance(label, (list, dict)) and label in numbers
 
     bad = [i for i, given in enumerate(lists) if not all(map(is_known, given))]
     if bad:
+        value = next(label for label in lists[bad[0]] if not is_known(label))
+        similar = similar_label(value, labels)
+        known = f" ({similar[:40]!r} is, and differs only in case or spaces)" if similar else ""
         raise invalid_examples(
             split,
             where,
             bad,
-            f"a label that is not among the {len(labels)} of the training split",
-            next(label for label in lists[bad[0]] if not is_known(label)),
+            f"a label that is not among the {len(labels)} of the training split{known}",
+            value,
         )
     return [numbers[label] for given in lists for label in given]

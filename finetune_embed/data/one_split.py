@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 from ..errors import DataError, Either
@@ -32,6 +33,12 @@ def open_one_split(
         DataError: it cannot be read, or has several splits and none is a test split.
     """
     splits = open_splits(dataset, delimiter=delimiter, encoding=encoding, sheet=sheet)
+    is_folder = isinstance(dataset, (str, os.PathLike)) and os.path.isdir(dataset)
+    role = "train" if splits.test is None else "test"
+    if role == "test" or is_folder:
+        names = [part.path.name for part in getattr(getattr(splits, role), "files", ())]
+        files = f", {names[0]}" if len(names) == 1 else f", {len(names):,} files" if names else ""
+        splits = replace(splits, notes=(*splits.notes, f"the {role} split is read{files}"))
     if splits.test is not None:
         return replace(splits, train=splits.test, validation=None, test=None)
     if splits.validation is not None or splits.streamed:

@@ -5,9 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["similar_labels"]
+__all__ = ["similar_label", "similar_labels"]
 
 SHOWN = 3  # groups of labels in the note
+
+
+def _plain(label: str) -> str:
+    """Return a label without what may differ by mistake."""
+    return " ".join(label.split()).casefold()
+
+
+def similar_label(value: Any, labels: Sequence[Any]) -> str | None:
+    """Return the label from which a value differs only in case or spaces, if there is one."""
+    if not isinstance(value, str):
+        return None
+    texts = (label for label in labels if isinstance(label, str))
+    return next((label for label in texts if _plain(label) == _plain(value)), None)
 
 
 def similar_labels(labels: Sequence[Any]) -> str:
@@ -15,7 +28,7 @@ def similar_labels(labels: Sequence[Any]) -> str:
     groups: dict[str, list[str]] = {}
     for label in labels:
         if isinstance(label, str):
-            groups.setdefault(" ".join(label.split()).casefold(), []).append(label)
+            groups.setdefault(_plain(label), []).append(label)
     similar = [group for group in groups.values() if len(group) > 1]
     if not similar:
         return ""

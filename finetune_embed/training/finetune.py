@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Unpack
@@ -20,6 +21,7 @@ from ..data import (
     open_examples,
     texts_of,
     with_labelled_test,
+    with_repeats_noted,
 )
 from ..errors import DataError, Option
 from ..files import STDIN, locked, sha256_of
@@ -146,11 +148,14 @@ def _open_splits(dataset: DataSource, settings: Settings) -> Splits:
         texts_of(splits.train, settings.text, f"{splits.name} (train)")
         also = settings.ignore_label
         task_of(settings.task, splits, settings.text, settings.label, ignore_label=also)
-    label, seed = settings.label, settings.seed
+    opened, text, label, seed = splits, settings.text, settings.label, settings.seed
     if settings.test is not None:
         ignored = ignored_labels(settings.ignore_label)
-        splits = with_labelled_test(splits, label, settings.test, seed, ignored)
-    return hold_out(splits, label, settings.validation, seed)
+        before, splits = splits, with_labelled_test(splits, label, settings.test, seed, ignored)
+        if splits.test is before.test:
+            note = f"test={settings.test} is not used, because there is a test split"
+            splits = replace(splits, notes=(*splits.notes, note))
+    return with_repeats_noted(hold_out(splits, label, settings.validation, seed), opened, text)
 
 
 def _tokenizer(settings: Settings, base: EmbeddingTable) -> Tokenizer:

@@ -92,7 +92,7 @@ def test_texts_of_the_command_line_in_a_file(one, tmp_path, monkeypatch, capsys)
     assert run("predict", one[0], "-o", tmp_path / "b.jsonl", "--json") == 0
     assert (tmp_path / "a.jsonl").read_bytes() == (tmp_path / "b.jsonl").read_bytes()
     said = json.loads(capsys.readouterr().out.partition("\n")[2])
-    assert said == {"output": str(tmp_path / "b.jsonl"), "texts": 2, "unknown": 0}
+    assert said == {"output": str(tmp_path / "b.jsonl"), "texts": 2, "unknown": 0, "notes": []}
 
 
 def test_data_is_printed_as_texts_are(one, data, capsys):
@@ -212,7 +212,8 @@ def test_a_file_that_is_not_finished_is_not_there(one, data, tmp_path, monkeypat
         raise KeyboardInterrupt
 
     monkeypatch.setattr(pl.DataFrame, "write_csv", fails)
-    assert run("predict", one[0], "--data", data, "-o", tmp_path / "out.csv") == 130
+    given = ("predict", one[0], "--data", data, "-o", tmp_path / "out.csv")
+    assert run(*given, "--overwrite") == 130
     assert (tmp_path / "out.csv").read_text() == "old"
     assert len(list(tmp_path.iterdir())) == 2
     assert predictions.SUFFIXES[0] == ".csv"
@@ -223,6 +224,11 @@ def test_evaluate(one, data, capsys):
     assert run("evaluate", folder, "--data", data, "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert found == json.loads(json.dumps(made.evaluate(data).to_dict()))
+    given = ("evaluate", folder, "--data", data, "--json")
+    assert run(*given, "--missing", "keep", "--ignore-label", made.labels[0]) == 0
+    found = json.loads(capsys.readouterr().out)
+    expected = made.evaluate(data, missing="keep", ignore_label=made.labels[0])
+    assert found == json.loads(json.dumps(expected.to_dict()))
     assert run("evaluate", folder, "--data", data, "--text", "text", "--label", "id") == 2
     assert "a label that is not among the 2" in capsys.readouterr().err
     assert run("evaluate", folder) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import polars as pl
 import pytest
 from datasets import Dataset
 
@@ -9,8 +10,10 @@ from finetune_embed import (
     DataError,
 )
 from finetune_embed.data import (
+    open_splits,
     texts_of,
 )
+from finetune_embed.data.columns import column_of
 
 
 def test_texts_of_one_and_of_several_columns():
@@ -55,3 +58,18 @@ def test_invalid_texts():
     message = r"here: there is no column 'body'; choose from 'text', 'n', such as text='text'"
     with pytest.raises(DataError, match=message):
         texts_of(dataset, "body", "here")
+
+
+@pytest.mark.parametrize("make", [Dataset.from_dict, pl.DataFrame])
+def test_the_column_that_is_likely_to_have_the_labels(make):
+    columns = {
+        "same": ["s"] * 6,
+        "body": list("abcdef"),
+        "stars": [1, 2, 3, 1, 2, 3],
+        "row": list(range(6)),
+    }
+    train = open_splits(make(columns)).train
+    with pytest.raises(DataError, match=r"such as label='stars'$"):
+        column_of(train, "target", "data", "label")
+    with pytest.raises(DataError, match=r"such as label='row'$"):
+        column_of(train, "rows", "data", "label")

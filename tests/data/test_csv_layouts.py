@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import time
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -273,3 +274,12 @@ def test_a_mark_of_utf8_in_front_of_another_encoding(tmp_path, streaming):
     path.write_bytes(codecs.BOM_UTF8 + "text,label\ngrüße,x\n".encode("cp1252"))
     train = open_splits(path, streaming, encoding="cp1252").train
     assert list(train) == [{"text": "grüße", "label": "x"}]
+
+
+def test_a_long_field_is_read_in_time_that_grows_with_it():
+    blocks = [b'text,label\n"'] + [b"a" * 1000] * 20_000 + [b'",x\n', b"b,y"]
+    start = time.perf_counter()
+    parts = list(csv_layout._whole_lines(iter(blocks)))
+    assert time.perf_counter() - start < 2  # 20 s where each block is joined to all before it
+    assert b"".join(part for part, _ in parts) == b"".join(blocks) + b"\n"
+    assert [is_cut for _, is_cut in parts] == [False, False, True]

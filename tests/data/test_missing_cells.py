@@ -235,9 +235,8 @@ def test_labels_that_are_nearly_the_same(labels, shown):
 
 
 def test_labels_that_are_nearly_the_same_are_reported():
-    rows = Dataset.from_dict(
-        {"text": ["good", "bad", "fine"] * 9, "label": ["Pos", "neg", "pos"] * 9}
-    )
+    texts = [f"{word} {number}" for number in range(9) for word in ("good", "bad", "fine")]
+    rows = Dataset.from_dict({"text": texts, "label": ["Pos", "neg", "pos"] * 9})
     run = fe.finetune(VECTORS, rows, epochs=1)
     assert run.warnings == [similar_labels(["Pos", "neg", "pos"])]
 

@@ -315,13 +315,13 @@ def test_no_training_split(table, train, csv):
 
 
 @follows("data/reading/splits.py", "not a data set")
-def test_splits_that_are_lists():
+def test_splits_that_are_tuples():
     examples = [{"text": "a", "label": "x"}]
     message = (
         r"; wrap it: Dataset\.from_list\(\.\.\.\) or IterableDataset\.from_generator\(\.\.\.\)$"
     )
     with pytest.raises(DataError, match=message):
-        open_splits({"train": examples})
+        open_splits({"train": tuple(examples)})
     open_splits({"train": Dataset.from_list(examples)})
     stream = datasets.IterableDataset.from_generator(lambda: iter([{"text": "a", "label": "x"}]))
     open_splits({"train": stream})

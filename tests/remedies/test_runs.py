@@ -130,6 +130,18 @@ def test_predictions_in_an_unknown_format(finished, inputs, command, tmp_path):
         assert command(*given, tmp_path / f"out{suffix}") == ""
 
 
+@follows("cli/predictions.py", "the file is there already")
+def test_predictions_that_are_there_already(finished, inputs, command, tmp_path):
+    (tmp_path / "out.csv").write_text("old")
+    given = ("predict", finished, "--data", inputs[1], "-o", tmp_path / "out.csv")
+    message = command(*given)
+    assert "out.csv: the file is there already; name another, or replace it with " in message
+    assert message.rstrip().endswith(" --overwrite")
+    assert (tmp_path / "out.csv").read_text() == "old"
+    assert command(*given, "--overwrite") == ""
+    assert (tmp_path / "out.csv").read_text() != "old"
+
+
 @follows("cli/predictions.py", "holds lists")
 def test_lists_in_a_cell(finished, command, tmp_path):
     (tmp_path / "lists.jsonl").write_text('{"text": ["a", "king"]}\n')

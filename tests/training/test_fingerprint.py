@@ -378,9 +378,9 @@ def test_a_run_says_what_resume_cannot_compare(tmp_path):
 
     run = tune(tmp_path, loss_fn=loss)
     expected = "resume cannot tell whether all of loss_fn is the same: it uses _thread.lock"
-    assert run.warnings == [expected]
-    assert tune(tmp_path, loss_fn=loss, resume=True).warnings == [expected]
-    assert fe.finetune(TABLE, DATA, epochs=1, loss_fn=loss).warnings == []
+    assert expected in run.warnings
+    assert tune(tmp_path, loss_fn=loss, resume=True).warnings == run.warnings
+    assert expected not in fe.finetune(TABLE, DATA, epochs=1, loss_fn=loss).warnings
 
 
 def test_fingerprints_are_made_once_and_only_for_a_folder(tmp_path, monkeypatch):

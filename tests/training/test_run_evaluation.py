@@ -278,3 +278,72 @@ def test_train_sets_aside_a_test(tmp_path, capsys):
     assert stopped.value.code == 0
     metrics = json.loads((out / "metrics.json").read_text())
     assert f"test: accuracy {metrics['test']['accuracy']:.2%}" in capsys.readouterr().out
+
+
+def test_a_label_that_differs_from_one_of_the_run_only_in_case():
+    given = rows(20, 1)
+    given["label"][3] = " A"
+    with pytest.raises(fe.DataError, match=r"split \('a' is, and differs only in case or spaces\)"):
+        tuned().evaluate(Dataset.from_dict(given))
+    given["label"][3] = "other"
+    with pytest.raises(fe.DataError, match=r"among the 3 of the training split, the first is"):
+        tuned().evaluate(Dataset.from_dict(given))
+
+
+def test_labels_that_are_not_scored_in_an_evaluation():
+    run, given = tuned(), rows(40, 1)
+    kept = [i for i, label in enumerate(given["label"]) if label != "b"]
+    expected = run.evaluate(Dataset.from_dict({n: [v[i] for i in kept] for n, v in given.items()}))
+    found = run.evaluate(Dataset.from_dict(given), ignore_label="b")
+    assert found.confusion.tolist() == expected.confusion.tolist()
+    assert found.scores["accuracy"] == expected.scores["accuracy"]
+    given["label"][kept[0]] = "unknown"
+    assert run.evaluate(Dataset.from_dict(given), ignore_label="unknown").confusion.sum() == 39
+
+
+def test_missing_texts_in_an_evaluation(tmp_path):
+    path = tmp_path / "new.csv"
+    path.write_text("text,label\nw0,a\n,b\n")
+    run = tuned()
+    assert run.evaluate(path).examples == 1
+    assert run.evaluate(path, missing="keep").examples == 2
+    assert tuned(missing="keep").evaluate(path, missing="drop").examples == 1
+    with pytest.raises(fe.DataError, match=r"^missing='kepe' must be"):
+        run.evaluate(path, missing="kepe")
+
+
+def test_the_split_that_is_read_is_named(tmp_path):
+    run, given = tuned(), Dataset.from_dict(rows(20, 1))
+    for name in ("train", "test"):
+        given.to_csv(tmp_path / f"{name}.csv")
+        notes = run.evaluate(tmp_path).to_dict()["notes"]
+        assert notes == [f"the {name} split is read, {name}.csv"]
+    assert run.evaluate(tmp_path / "train.csv").notes == ()
+    assert run.evaluate(DatasetDict(train=given, test=given)).notes == ("the test split is read",)
+
+
+def test_a_share_for_a_test_split_that_is_there_is_reported():
+    part = Dataset.from_dict(rows(40))
+    run = fe.finetune(TABLE, {"train": part, "test": part}, test=0.2, epochs=1)
+    assert "test=0.2 is not used, because there is a test split" in run.warnings
+
+
+@pytest.mark.parametrize("as_words", [False, True])
+def test_texts_on_both_sides_of_a_split_are_counted(as_words):
+    texts = [f"w{i % 5} w{i % 7}" for i in range(35)]
+    labels = ["ab"[i % 2] for i in range(35)] * 2
+    given = {"text": [t.split() if as_words else t for t in texts * 2], "label": labels}
+    run = fe.finetune(TABLE, Dataset.from_dict(given), test=0.2, validation=0.2, epochs=1)
+    splits = hold_out(open_splits(Dataset.from_dict(given)), "label", 0.2, 0, "test")
+    splits = hold_out(splits, "label", 0.2, 0)
+    expected = []
+    for name in ("validation", "test"):
+        found = getattr(splits, name)["text"][:]
+        same = sum(text in splits.train["text"][:] for text in found)
+        expected.append(f"{same} of {len(found)} {name} texts are training texts too")
+    shown = [one for one in run.warnings if "training texts too" in one]
+    assert [one.split(", which")[0] for one in shown] == expected
+    half = {name: values[:35] for name, values in given.items()}
+    assert "training texts" not in str(
+        fe.finetune(TABLE, Dataset.from_dict(half), epochs=1).warnings
+    )

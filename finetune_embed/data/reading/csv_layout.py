@@ -165,16 +165,18 @@ def layout_of(
 
 def _whole_lines(blocks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
     """Yield text in blocks of whole lines, and whether the last newline was added."""
-    rest = b""
+    rest: list[bytes] = []
     for block in blocks:
         for start in range(0, len(block), BLOCK):
-            part = rest + block[start : start + BLOCK]
+            part = block[start : start + BLOCK]
             end = part.rfind(b"\n") + 1
             if end:
-                yield part[:end], False
-            rest = part[end:]
+                yield b"".join([*rest, part[:end]]), False
+                rest = []
+            if end < len(part):
+                rest.append(part[end:])
     if rest:
-        yield rest + b"\n", True
+        yield b"".join([*rest, b"\n"]), True
 
 
 def _delimiter(text: str, default: str) -> str:

@@ -28,13 +28,16 @@ __all__ = ["lines_of", "place_of_example", "quoted_in", "records_of", "unreadabl
 
 def lines_of(path: Path, layout: CsvLayout) -> Iterator[bytes]:
     """Yield the lines of a CSV or TSV file from its header on, as UTF-8."""
-    rest = b""
+    rest: list[bytes] = []
     for block in layout.text(blocks_of(path)):
-        lines = (rest + block).split(b"\n")
-        rest = lines.pop()
-        yield from (line + b"\n" for line in lines)
-    if rest:
-        yield rest
+        first, *lines = block.split(b"\n")
+        rest.append(first)
+        if lines:
+            yield b"".join([*rest, b"\n"])
+            rest = [lines.pop()]
+            yield from (line + b"\n" for line in lines)
+    if last := b"".join(rest):
+        yield last
 
 
 def records_of(path: Path, layout: CsvLayout) -> Iterator[bytes]:

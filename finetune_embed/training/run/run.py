@@ -21,6 +21,8 @@ from ...data import (
     EncodedTexts,
     Label,
     are_whole,
+    class_names,
+    ignored_labels,
     open_one_split,
     text_labels,
     texts_of,
@@ -34,6 +36,7 @@ from ...formats import save_safetensors
 from ...table import EmbeddingTable
 from ...vocabulary import Vocabulary, look_up, without_subwords
 from ..predictor import Predictor
+from ..settings import Settings
 from ..tasks import Task
 from .evaluation import Evaluation
 from .file_names import CONFIG, HISTORY, METRICS, MODEL, RECORD, TABLE, TOKENIZER, WORDS
@@ -146,6 +149,8 @@ class Run:
         delimiter: str | None = None,
         encoding: str | None = None,
         sheet: str | None = None,
+        missing: str | None = None,
+        ignore_label: str | int | None = None,
     ) -> Evaluation:
         """Return the scores on labelled data, those of each class, and a confusion matrix.
 
@@ -156,6 +161,8 @@ class Run:
             delimiter: what is between the fields of CSV and TSV files; found when left out.
             encoding: the encoding of CSV, TSV and JSON files; found when left out.
             sheet: the sheet of a workbook; the first one when left out.
+            missing: `drop` or `keep`, as for `finetune`; that of the run when left out.
+            ignore_label: a label that is not scored, besides those that the run ignores.
 
         Raises:
             DataError: the data cannot be read, a column is missing, or an example has no label, or
@@ -164,12 +171,16 @@ class Run:
         columns = self.settings["text"] if text is None else text
         column = self.settings["label"] if label is None else label
         splits = open_one_split(dataset, delimiter=delimiter, encoding=encoding, sheet=sheet)
-        splits = without_missing(splits, columns, column, self.settings["missing"])
+        missing = self.settings["missing"] if missing is None else missing
+        Settings(missing=missing, ignore_label=ignore_label).check()
+        splits = without_missing(splits, columns, column, missing)
         if not self._has_labels(splits.train, column) and are_whole(text_labels(splits, column)):
             splits = with_whole_labels(splits, column)
         where = splits.name
         texts = texts_of(splits.train, columns, where)
         task = _with_labels_as_in(splits.train, column, self.task)
+        ignored = ignored_labels(ignore_label, class_names(splits.train, column))
+        task = replace(task, ignored=task.ignored | ignored)
         targets = task.targets(splits.train, column, where, texts)
         logits, lengths = self.logits(texts)
         full = torch.tensor([len(words) for words in texts]) if self.task.per_word else lengths
