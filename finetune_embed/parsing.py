@@ -5,12 +5,12 @@ from __future__ import annotations
 import ast
 import difflib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from .errors import FinetuneEmbedError
 
-__all__ = ["parse_call"]
+__all__ = ["near", "parse_call"]
 
 T = TypeVar("T")
 UNNAMED = ""  # instead of the name of an argument without one
@@ -47,7 +47,9 @@ def parse_call(
             keyword.arg = options[at]
         if keyword.arg not in options:
             raise error(
-                f"{name} has no option {keyword.arg!r}", value=keyword.arg, remedy=f"write {call}"
+                f"{name} has no option {keyword.arg!r}{near(keyword.arg, options)}",
+                value=keyword.arg,
+                remedy=f"write {call}",
             )
         if keyword.arg in values:
             raise error(
@@ -80,6 +82,13 @@ def parse_call(
         raise error(f"{text}: {cause}", value=text) from cause
 
 
+def near(name: str, known: Iterable[str]) -> str:
+    """Return a hint at the known name that is most like another, whatever its case."""
+    lower = {one.lower(): one for one in known}
+    close = difflib.get_close_matches(name.lower(), lower, 1)
+    return f" (did you mean {lower[close[0]]}?)" if close else ""
+
+
 def _split(
     text: str,
     known: Mapping[str, Callable[..., Any]],
@@ -109,11 +118,8 @@ def _split(
         raise error(f"{text!r} is not a {kind}", value=text) from cause
     if name in known:
         return name, keywords
-    lower = {one.lower(): one for one in known}
-    close = difflib.get_close_matches(name.lower(), lower, 1)
-    hint = f" (did you mean {lower[close[0]]}?)" if close else ""
     raise error(
-        f"no {kind} is called {name!r}{hint}",
+        f"no {kind} is called {name!r}{near(name, known)}",
         value=name,
         remedy=f"choose from {', '.join(known)}",
     )

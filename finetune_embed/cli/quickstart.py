@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from pathlib import Path
 
@@ -18,6 +19,7 @@ STRATEGIES = (
     "FullTune",
 )
 WORD = "bad"
+TEXTS = ("works like a charm", "broke after a day")  # a positive and a negative one
 EPOCHS = 10
 LR = 0.01
 
@@ -111,7 +113,7 @@ def quickstart(output_dir: Path, epochs: int, quiet: bool, as_json: bool) -> Non
         click.echo(f"  {path.name:<24}{path.stat().st_size:>12,} bytes")
     click.echo(
         f"\ndone in {time.perf_counter() - started:.0f} s; try it:\n"
-        f"  finetune-embed predict {output_dir} 'not bad at all' 'cheap, but it broke'\n"
+        f"  {shlex.join(['finetune-embed', 'predict', str(output_dir), *TEXTS])}\n"
         "and then with your own data:\n"
         "  finetune-embed train --vectors glove.6B.50d.txt --data reviews.csv "
         "--text text --label label -o tuned"

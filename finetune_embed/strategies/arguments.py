@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import math
 import numbers
@@ -11,6 +10,7 @@ from dataclasses import MISSING, Field, fields
 from typing import TYPE_CHECKING, Any
 
 from ..errors import StrategyError
+from ..parsing import near
 
 __all__ = [
     "CheckedArguments",
@@ -55,9 +55,7 @@ def _wrong_arguments(
     unknown = [name for name in kwargs if name not in options]
     what = f"{cls.__name__}: {error}"
     if unknown:
-        close = difflib.get_close_matches(unknown[0], options, 1)
-        hint = f" (did you mean {close[0]}?)" if close else ""
-        what = f"{cls.__name__} has no option {unknown[0]!r}{hint}"
+        what = f"{cls.__name__} has no option {unknown[0]!r}{near(unknown[0], options)}"
     return StrategyError(
         what,
         value=unknown[0] if unknown else args,

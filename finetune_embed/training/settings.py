@@ -404,6 +404,10 @@ def settings_fields() -> dict[str, Field[Any]]:
     return {one.name: one for one in fields(Settings)}
 
 
+#: What other libraries call a setting.
+_ELSEWHERE = {"learning_rate": "lr", "text_column": "text", "label_column": "label"}
+
+
 def settings_from(function: str, keywords: Mapping[str, Any]) -> Settings:
     """Return the settings that a function was called with.
 
@@ -413,8 +417,8 @@ def settings_from(function: str, keywords: Mapping[str, Any]) -> Settings:
     known = [one.name for one in fields(Settings)]
     for name in keywords:
         if name not in known:
-            close = difflib.get_close_matches(name, known, 1)
-            hint = f"; did you mean {close[0]}?" if close else ""
+            close = difflib.get_close_matches(name, [*known, *_ELSEWHERE], 1)
+            hint = f"; did you mean {_ELSEWHERE.get(close[0], close[0])}?" if close else ""
             raise TypeError(f"{function}() got an unexpected keyword argument {name!r}{hint}")
     return Settings(**keywords)
 

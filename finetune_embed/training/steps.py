@@ -112,9 +112,25 @@ class Batching:
         """Return this process' share of a step over some batches of texts."""
         index, count = self.processes.index, self.processes.count
         parts = [own for rows in group for own in self.parts(data, rows[index::count])]
-        batches = [self.batch(data, own, 0.0) for own in parts]
+        if count == 1:
+            return self.step_of(data, parts)
+        return self.step_of(data, parts, sum(self.units(data, rows) for rows in group))
+
+    def step_of(
+        self, data: EncodedTexts, parts: list[torch.Tensor], units_of_all: int | None = None
+    ) -> Step:
+        """Return a step of this process.
+
+        Args:
+            data: the texts.
+            parts: the texts of each batch.
+            units_of_all: the number of units of all processes; None if this process is alone.
+        """
+        batches = [self.batch(data, rows) for rows in parts]
         units = [int(self.task.counted(batch.targets).sum()) for batch in batches]
-        total = sum(units) if count == 1 else sum(self.units(data, rows) for rows in group)
+        total, count = units_of_all, self.processes.count
+        if total is None:
+            total, count = sum(units), 1
         weights = [number * count / total if total else 0.0 for number in units]
         pairs = zip(batches, weights, strict=True)
         return Step([batch._replace(weight=weight) for batch, weight in pairs], total)
@@ -128,11 +144,11 @@ class Batching:
             return [rows] if len(rows) else []
         return without_waste(rows, data.lengths)
 
-    def batch(self, data: EncodedTexts, rows: torch.Tensor, weight: float) -> Batch:
-        """Return some texts as a batch."""
+    def batch(self, data: EncodedTexts, rows: torch.Tensor) -> Batch:
+        """Return some texts as a batch, without a weight."""
         ids, lengths = data.packed(rows) if self.packed else data.padded(rows)
         words = data.lengths[rows]  # of an empty text 0, for which padding has 1
-        return Batch(ids, lengths, words, self.task.batch_targets(data, rows), weight)
+        return Batch(ids, lengths, words, self.task.batch_targets(data, rows), 0.0)
 
 
 @dataclass(frozen=True)

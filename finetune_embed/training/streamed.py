@@ -146,7 +146,8 @@ class Streamed:
             rows = iter(torch.split(torch.from_numpy(order), self._size))
             rows = islice(rows, skipped * batching.accumulation, None)
             while group := list(islice(rows, batching.accumulation)):
-                yield self._alone(data, group)
+                parts = [part for texts in group for part in batching.parts(data, texts)]
+                yield batching.step_of(data, parts)
             block, skipped = block + 1, 0
 
     def _own_examples(self, start: int) -> Iterator[Any]:
@@ -156,17 +157,6 @@ class Streamed:
             index, count = 0, 1
         stream = self._stream.skip(start * count) if start else self._stream
         return islice(read_examples(stream, self._where), index, None, count)
-
-    def _alone(self, data: EncodedTexts, group: list[torch.Tensor]) -> Step:
-        batching = self._batching
-        group = [part for rows in group for part in batching.parts(data, rows)]
-        units = [batching.units(data, rows) for rows in group]
-        total = sum(units)
-        batches = [
-            batching.batch(data, rows, n / total if total else 0.0)
-            for rows, n in zip(group, units, strict=True)
-        ]
-        return Step(batches, total)
 
 
 def read_examples(stream: Any, where: str) -> Iterator[Any]:

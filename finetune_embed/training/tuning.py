@@ -143,6 +143,7 @@ class Tuning:
                     checkpoint, self.model, optimizer, self.identity
                 )
                 training.scheduler.last_epoch = progress.step
+                self.started -= progress.seconds_of_run
                 precision.load(scaler)
             processes.wait()  # until all have read the checkpoint that the main one replaces
             write = None if main is None else partial(self._write, main, optimizer, precision)
@@ -190,6 +191,7 @@ class Tuning:
     ) -> None:
         """Write a checkpoint and the history so far."""
         scaler = precision.state()
+        progress.seconds_of_run = time.perf_counter() - self.started
         save_checkpoint(
             folder, self.model, optimizer, best, progress, self.identity, scaler, first=first
         )

@@ -425,4 +425,8 @@ def test_quickstart(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         "finetune-embed train --vectors glove.6B.50d.txt",
     ):
         assert part in out
+    (suggested,) = [line for line in out.splitlines() if "finetune-embed predict" in line]
+    assert run(*shlex.split(suggested)[1:]) == 0
+    answers = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert answers == ["positive", "negative"]
     assert fe.load(folder).metrics["test"]["accuracy"] > 0.85

@@ -302,7 +302,7 @@ def test_heads_from_text_forms(embedding):
         ("bagg", "did you mean bag"),
         (
             "bag(hiden=3)",
-            r"no option 'hiden'; write bag\(hidden=..., dropout=..., layers=...\)",
+            r"no option 'hiden' \(did you mean hidden\?\); write bag\(hidden=..., dropout=",
         ),
         ("bag(num_labels=3)", "bag has no option 'num_labels'"),
         ("bag(dropout=2)", "dropout=2 must be a number of 0 or more and below 1$"),

@@ -397,7 +397,10 @@ KNOWN = (
         ("TrainRows(rows='12')", "TrainRows(rows='12') must be a list of row numbers"),
         ("TrainRows(rows={1: 2})", "TrainRows(rows={1: 2}) must be a list of row numbers"),
         ("TrainRows(rows=[1], top=3)", "TrainRows takes one of keys, lexicon, oov, top, min_count"),
-        ("UnfreezeAfter(epoch=2)", "no option 'epoch'; write UnfreezeAfter(epochs=..., steps=...,"),
+        (
+            "UnfreezeAfter(epoch=2)",
+            "no option 'epoch' (did you mean epochs?); write UnfreezeAfter(",
+        ),
         ("Freeze(epochs=2)", "Freeze has no option 'epochs'; write Freeze()"),
         ("UnfreezeAfter(**{'epochs': 2})", "options need names; write UnfreezeAfter(epochs="),
         ("UnfreezeAfter(epochs=n)", "n is not a literal; give a plain number or text"),

@@ -19,6 +19,8 @@ from finetune_embed.cli import main
             lambda: fe.finetune("v", "d", epoch=3),
             r"finetune\(\) got an .* 'epoch'; did you mean epochs\?$",
         ),
+        (lambda: fe.finetune("v", "d", lerning_rate=1), r"'lerning_rate'; did you mean lr\?$"),
+        (lambda: fe.compare([], "v", "d", text_column=1), r"'text_column'; did you mean text\?$"),
         (lambda: fe.finetune("v", "d", zzz=3), r"finetune\(\) got an unexpected .* 'zzz'$"),
         (lambda: fe.compare(["Freeze"], "v", "d", seedz=3), r"compare\(\) got .* 'seedz'"),
     ],

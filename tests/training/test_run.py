@@ -462,6 +462,8 @@ def test_explain(tuned):
         assert seen.movement == run.words["movement"][at] > 0
         assert seen.cosine == run.words["cosine"][at] < 1
         assert seen.neighbours == tuple(run.table.most_similar("finea", topn=3))
+        assert one.explain("FineA", topn=3) == seen  # as `predict` reads it
+        assert one.explain("FineA and others").found == "unknown"
         new = one.explain("fineh")
         assert new.found == "not in the vectors, a new row"
         assert new.count > 0

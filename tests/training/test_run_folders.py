@@ -8,6 +8,7 @@ import signal
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from replacing_runs import WORDS, write_data
 import finetune_embed as fe
 from finetune_embed.cli import main
 from finetune_embed.files import locked
+from finetune_embed.training import tuning
 from finetune_embed.training.run import load as module
 from finetune_embed.training.run.file_names import FILES
 from finetune_embed.training.runtime.progress import ProgressBar
@@ -113,6 +115,26 @@ def test_an_interrupt_says_how_to_continue(tmp_path, monkeypatch, options, how):
     monkeypatch.undo()
     if folder is not None:
         tune(folder, resume=True)
+
+
+def test_the_seconds_of_a_resumed_run_are_those_of_all_its_processes(tmp_path, monkeypatch):
+    now, steps = [0.0], []
+    monkeypatch.setattr(tuning, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+
+    def advance(bar: ProgressBar) -> None:
+        steps.append(1)
+        now[0] += 10.0
+        if len(steps) in (4, 7):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(ProgressBar, "advance", advance)
+    for resume in (False, True):
+        with pytest.raises(KeyboardInterrupt):
+            tune(tmp_path / "run", checkpoint_steps=1, resume=resume)
+    run = tune(tmp_path / "run", checkpoint_steps=1, resume=True)
+    lost = 2  # the steps that no checkpoint has
+    assert run.metrics["seconds"] == 10.0 * (len(steps) - lost)
+    assert fe.load(tmp_path / "run").metrics["seconds"] == run.metrics["seconds"]
 
 
 # --- old results stay -----------------------------------------------------------------------------

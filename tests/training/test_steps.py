@@ -585,3 +585,16 @@ def test_a_step_gathers_the_targets_of_a_text_once(monkeypatch):
     assert sorted(gathered) == [0, 1, 3]
     assert step.units == 3
     assert sum(batch.weight for batch in step.batches) == pytest.approx(1)
+
+
+def test_the_targets_of_a_batch_are_collected_once(monkeypatch):
+    asked = []
+    collect = SingleLabel.batch_targets
+    monkeypatch.setattr(
+        SingleLabel, "batch_targets",
+        lambda task, data, rows: asked.append(rows) or collect(task, data, rows),
+    )  # fmt: skip
+    for source in (InMemory(encoded(), batching()), streamed(monkeypatch)):
+        batches = [batch for step in source.steps(0) for batch in step.batches]
+        assert len(asked) == len(batches) == 6
+        asked.clear()

@@ -60,6 +60,7 @@ class Progress:
         units: the number of texts, or words, trained on in it.
         open_rate: the largest rate at which the table was open in it.
         seconds: its duration so far.
+        seconds_of_run: the duration of the run when it was last saved, in all its processes.
     """
 
     epoch: int = 0
@@ -73,6 +74,7 @@ class Progress:
     units: int = 0
     open_rate: float = 0.0
     seconds: float = 0.0
+    seconds_of_run: float = 0.0
 
     def end_epoch(self, record: dict[str, Any]) -> None:
         """Record the end of an epoch."""

@@ -34,7 +34,7 @@ from ...evaluation import Drift, Mover
 from ...files import atomic_write, locked
 from ...formats import save_safetensors
 from ...table import EmbeddingTable
-from ...vocabulary import Vocabulary, look_up, without_subwords
+from ...vocabulary import Vocabulary, look_up, tokenize_texts, without_subwords
 from ..predictor import Predictor
 from ..settings import Settings
 from ..tasks import Task
@@ -221,8 +221,13 @@ class Run:
         return list(self.settings["fallback"])
 
     def explain(self, word: str, topn: int = 8) -> WordReport:
-        """Return how a word was found, how often it occurred, and how far it moved."""
-        known = self.words["word"]
+        """Return how a word was found, how often it occurred, and how far it moved.
+
+        The word is written as `predict` reads it, for instance in lower case.
+        """
+        tokenizer, known = self.vocab.tokenizer, self.words["word"]
+        tokens = tokenizer.tokenize(word)
+        (word,) = tokens if len(tokens) == 1 else tokenize_texts([[word]], tokenizer).tokens
         if word not in self.vocab or word not in known:
             return self._explain_unseen(word, topn)
         at = known.index(word)
