@@ -80,7 +80,10 @@ def test_first_arguments_are_not_options():
         ("Box" + ".a" * 50_000, "is not a thing"),
         ("Box(*[3])", "options need names"),
         ("Box(**{'size': 3})", "options need names"),
-        ("Box(sise=3)", r"Box has no option 'sise'; write Box\(size=..., names=...\)"),
+        (
+            "Box(sise=3)",
+            r"Box has no option 'sise' \(did you mean size\?\); write Box\(size=..., names=...\)",
+        ),
         ("Box(size=x)", r"Box\(size=x\): x is not a literal; give a plain number or text"),
         ("Box(size=__import__('os').getpid())", "is not a literal; give a plain number or text"),
         ("Box(size={[]: 1})", "is not a literal; give a plain number or text"),
