@@ -196,7 +196,9 @@ TEXT_CASES = [
         "a blank line within", b"a 1 2\n\nb 3 4\n", "vectors:2: 0 of 2 numbers in ''; the file is"
     ),
     Case(
-        "a blank line before a header", b"\n3 1\na 1\nb 2\n", "vectors:1: 0 of 1 numbers in ''; the"
+        "a blank line before a header",
+        b"\n3 1\na 1\nb 2\n",
+        "vectors:1: a blank line is above the header",
     ),
     Case("a line of spaces within", b"a 1 2\n   \nb 3 4\n", "vectors:2: 0 of 2 numbers in ''; the"),
     Case("blank lines at the end", ROWS + b"\n\r\n  \n", TABLE),

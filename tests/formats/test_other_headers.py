@@ -72,3 +72,13 @@ def test_text_in_latin_1_is_no_binary(header):
     with pytest.raises(fe.VectorFileError) as error:
         fe.load_vectors(io.BytesIO(text))
     assert "binary" not in str(error.value)
+
+
+@pytest.mark.parametrize("count", [2, 30])
+@pytest.mark.parametrize("mark", [b"\0", b"\t", b"\n", b","], ids=repr)
+def test_another_byte_than_a_space_after_words_is_named(mark, count):
+    pairs = zip(WORDS[:count], VECTORS, strict=False)
+    rows = b"".join(word.encode() + mark + row.tobytes() for word, row in pairs)
+    for read in (fe.load_vectors, fe.inspect):
+        with pytest.raises(fe.VectorFileError, match="not a space, is between each word"):
+            read(io.BytesIO(b"%d 20\n" % count + rows))

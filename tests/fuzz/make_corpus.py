@@ -7,15 +7,21 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
 import sys
+import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from packing import tarred, zipped, zstd
-from targets import CORPUS, SPACY, STATIC, pack
+from targets import CORPUS, RUN, SPACY, STATIC, pack
+
+import finetune_embed as fe
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 TEXT = b"a 1 2\nb 3 -0.5\n\xc3\xa9 nan 1e-5\n"
@@ -32,6 +38,29 @@ def folder(path: Path, names: tuple[str, ...]) -> bytes:
     return pack(*(f.read_bytes() if (f := path / name).exists() else b"" for name in names))
 
 
+def parquet(**options: object) -> bytes:
+    """Return examples of texts, labels and tags as a Parquet file."""
+    columns = {
+        "text": ["good film", "bad plot", None, "caf\xe9"] * 3,
+        "label": pa.array([1, 0, None, 1] * 3).dictionary_encode(),
+        "tags": [["A", "B"], [], None, ["A"]] * 3,
+    }
+    file = io.BytesIO()
+    pq.write_table(pa.table(columns), file, **options)
+    return file.getvalue()
+
+
+def run_folder() -> bytes:
+    """Return the folder of a small run."""
+    texts = ["good film", "bad plot", "good plot", "bad film"] * 5
+    table = fe.EmbeddingTable(["good", "bad", "film", "plot"], np.eye(4, 3, dtype=np.float32))
+    with tempfile.TemporaryDirectory() as path:
+        fe.save_glove(table, f"{path}/v.txt")
+        Path(path, "d.csv").write_text("text,label\n" + "".join(f"{t},{t[0]}\n" for t in texts))
+        fe.finetune(f"{path}/v.txt", f"{path}/d.csv", epochs=1, output_dir=f"{path}/run")
+        return folder(Path(path, "run"), RUN)
+
+
 def main() -> None:
     """Write all inputs."""
     for name in ("tiny.arrow", "tiny.polars.arrow", "tiny.parquet", "tiny.polars.parquet"):
@@ -44,6 +73,9 @@ def main() -> None:
     ]
     state = parts[1].read_bytes().replace(b"00000-of-00002", b"00000-of-00001")
     write("dataset", "tiny", pack(parts[0].read_bytes(), state, parts[2].read_bytes()))
+    write("examples", "zstd", parquet(compression="zstd"))
+    write("examples", "plain", parquet(compression="none", use_dictionary=False))
+    write("run", "tiny", run_folder())
     for name in ("plain.bin", "skipgram.bin", "supervised.bin", "quantized.ftz", "pruned.ftz"):
         write("fasttext", name, (GOLDEN / f"tiny.fasttext-{name}").read_bytes())
     for name in ("tiny.npz", "tiny.numpy.npz", "tiny.npy"):

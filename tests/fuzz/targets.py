@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from finetune_embed import EmbeddingTable, FinetuneEmbedError, load_vectors, load_word2vec
+from finetune_embed import EmbeddingTable, FinetuneEmbedError, load, load_vectors, load_word2vec
+from finetune_embed.data import open_splits
 from finetune_embed.files import open_source
 from finetune_embed.formats import (
     glove,
@@ -26,8 +27,9 @@ from finetune_embed.formats import (
 )
 from finetune_embed.formats.common import text_blocks
 from finetune_embed.inspection import inspect
+from finetune_embed.training.run.file_names import FILES as RUN
 
-__all__ = ["CORPUS", "TARGETS", "check", "pack", "seeds", "unpack"]
+__all__ = ["CORPUS", "RUN", "TARGETS", "check", "pack", "seeds", "unpack"]
 
 CORPUS = Path(__file__).parent / "corpus"
 #: The files of fuzzed folders, in their order in an input.
@@ -136,12 +138,36 @@ def _inspect(data: bytes) -> None:
     json.dumps(report.to_dict())
 
 
+def _examples(data: bytes) -> None:
+    """Read all examples of a Parquet file, in memory and streamed."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "examples.parquet")
+        path.write_bytes(data)
+        train = open_splits(path).train
+        assert len(list(train)) == len(train)
+        assert len(list(open_splits(path, streaming=True).train)) == len(train)
+
+
+def _run(data: bytes) -> None:
+    """Load a run folder of the files that are not empty, and predict with it."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in zip(RUN, unpack(data), strict=False):
+            if content:
+                Path(folder, name).write_bytes(content)
+        run = load(folder)
+        assert len(run.predict(["good film", "", "unknown"])) == 3
+        assert str(run)
+        _read_all(load_vectors(folder))
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "arrow": _file(load_arrow),
     "dataset": _folder(load_arrow, DATASET),
+    "examples": _examples,
     "fasttext": _file(load_fasttext),
     "inspect": _inspect,
     "numpy": _file(load_numpy),
+    "run": _run,
     "safetensors": _file(load_safetensors),
     "source": _source,
     "spacy": _folder(load_spacy, SPACY),

@@ -12,6 +12,7 @@ __all__ = ["check_numbers"]
 
 ROWS = 200  # rows that are looked at
 ENOUGH = 10  # rows of another type that are no coincidence
+MARKS = (b"\0", b"\t", b"\n", b",", b";", b"|")  # that may follow words in place of a space
 MANY = 64  # numbers that must look like integers
 
 
@@ -26,8 +27,16 @@ def check_numbers(head: bytes, is_whole: bool, promised: int, vector_size: int, 
         name: the file, for messages.
 
     Raises:
-        VectorFileError: the bytes fit another type of numbers.
+        VectorFileError: the bytes fit another type of numbers, or another byte than a space follows
+            each word.
     """
+    if mark := _other_mark(head, promised, vector_size):
+        raise VectorFileError(
+            f"{mark.decode()!r}, not a space, is between each word and its numbers",
+            where=name,
+            value=mark.decode(),
+            remedy="write the file again with a space after each word",
+        )
     width, found = _other_type(head, is_whole, promised, vector_size)
     if found == "float32":
         raise VectorFileError(
@@ -44,6 +53,19 @@ def check_numbers(head: bytes, is_whole: bool, promised: int, vector_size: int, 
             value=found,
             remedy="write the file again with float32 numbers, as gensim 4 does",
         )
+
+
+def _other_mark(head: bytes, promised: int, vector_size: int) -> bytes:
+    """Return the byte that follows each of the first words in place of a space; else none."""
+    width, least = 4 * vector_size, min(promised, ENOUGH)
+    if len(_rows(head, width, least)[0]) == least:
+        return b""
+    for mark in MARKS:
+        starts, _ = _rows(head, width, least, mark)
+        rows = b"".join(head[start : start + width] for start in starts)
+        if starts and len(starts) == least and _are_sane(_values(rows, "<f4")):
+            return mark
+    return b""
 
 
 def _other_type(head: bytes, is_whole: bool, promised: int, vector_size: int) -> tuple[int, str]:
@@ -85,13 +107,13 @@ def _name(rows: bytes, size: int, vector_size: int) -> str:
     return "16-bit" if size == 2 else "int8 or uint8"
 
 
-def _rows(head: bytes, width: int, promised: int) -> tuple[list[int], int]:
+def _rows(head: bytes, width: int, promised: int, mark: bytes = b" ") -> tuple[list[int], int]:
     """Return where the values of rows with plausible words start, and the end of these rows."""
     starts: list[int] = []
     end = 0
     while len(starts) < min(promised, ROWS):
         word = word_start(head, end)
-        space = head.find(b" ", word, word + LONGEST_NAME)
+        space = head.find(mark, word, word + LONGEST_NAME)
         if space <= word or space + 1 + width > len(head) or is_odd(head[word:space]):
             break
         starts.append(space + 1)

@@ -74,6 +74,9 @@ FORMATS = {
     "utf-16-be": Known(
         "UTF-16 text", remedy="convert it to UTF-8: iconv -f UTF-16BE -t UTF-8 FILE > NEW_FILE"
     ),
+    "utf-32": Known(
+        "UTF-32 text", remedy="convert it to UTF-8: iconv -f UTF-32 -t UTF-8 FILE > NEW_FILE"
+    ),
     "floret": Known(
         "a floret table",
         remedy=(
@@ -95,6 +98,7 @@ _PICKLE = re.compile(
     rb"\x80[\x02-\x05]|\([dlt]p\d+\n|c(?:copy_reg|__builtin__|collections|(?:numpy|gensim)[\w.]*)\n\w+\n"
 )
 _FLORET = re.compile(rb"(?:\d{1,18} ){6}[^\s\d.+-]\S* [^\s\d.+-]\S*[ \r]*\n")
+_UTF32 = re.compile(rb"\xff\xfe\0\0|\0\0\xfe\xff")
 _UTF16 = re.compile(rb"\xff\xfe[^\0]\0|\xfe\xff\0")
 
 
@@ -114,6 +118,8 @@ def sniff(source: Source) -> str:
         return "safetensors"
     if _PICKLE.match(head):
         return "gensim"
+    if _UTF32.match(head):
+        return "utf-32"
     if _UTF16.match(head):
         return "utf-16"
     if _FLORET.match(head):

@@ -23,6 +23,7 @@ __all__ = [
 ]
 
 _DECIMAL_COMMA = re.compile(rb".* [-+]?\d+,\d+(?: .*)?")
+_OPENING = re.compile(rb"\s*[{\[][\s{\[]*")  # the first line of JSON with indents
 _PAIR = re.compile(rb"\d+:[-+.\deE]+")
 _COMMA = re.compile(rb"[-+]?\d+(?:,\d+)?(?:e[-+]?\d+)?", re.IGNORECASE)
 
@@ -40,7 +41,8 @@ def sparse(rows: Sequence[bytes]) -> tuple[str, Text] | None:
 
 def brackets(rows: Sequence[bytes]) -> tuple[str, Text] | None:
     """Name JSON, and lists of numbers with brackets and commas."""
-    if sum(b"[" in row and b"," in row for row in rows) * 2 <= len(rows):
+    is_spread = bool(_OPENING.fullmatch(rows[0])) and b",".join(rows[1:]).count(b",") > 2
+    if not is_spread and sum(b"[" in row and b"," in row for row in rows) * 2 <= len(rows):
         return None
     if rows[0].lstrip()[:1] in (b"{", b"["):
         return (

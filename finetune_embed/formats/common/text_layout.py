@@ -69,7 +69,14 @@ def check_layout(head: bytes, name: str, vector_size: int | None = None) -> Text
         vector_size: the number of values in a line; detected if not given.
     """
     lines, may_start, is_whole = _first_lines(head, name)
-    header = _header(lines, is_whole) if may_start else None
+    header = _header(lines, is_whole)
+    if header and not may_start and _is_followed(lines[1:], header[1]):
+        raise VectorFileError(
+            f"a blank line is above the header {quoted(lines[0])}",
+            where=f"{name}:1",
+            remedy="remove blank lines: sed '/^[[:space:]]*$/d' FILE > NEW_FILE",
+        )
+    header = header if may_start else None
     if error := None if header else header_mistake(name, lines):
         raise error
     if error := column_mistake(name, lines[header is not None :], 1 + (header is not None)):

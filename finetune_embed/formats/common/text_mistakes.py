@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from ...errors import Either, Option, VectorFileError
+from .sniff import W2V_HEADER
 from .text_kinds import brackets, decimal_commas, delimited, message, several_spaces, sparse
 from .text_rows import (
     DECIMAL,
@@ -120,7 +121,7 @@ def header_mistake(name: str, lines: Sequence[bytes]) -> VectorFileError | None:
     """Return the error for a header of three numbers, as of deeplearning4j, or in another form."""
     header = _THREE_NUMBERS.fullmatch(lines[0])
     rows = lines[1 : SAMPLE + 1]
-    other = _OTHER_HEADER.fullmatch(lines[0])
+    other = None if W2V_HEADER.fullmatch(lines[0] + b"\n") else _OTHER_HEADER.fullmatch(lines[0])
     if other and rows and 2 < int(other[2]) == usual_size(rows):
         form = f"{int(other[1].replace(b',', b''))} {int(other[2])}"
         return VectorFileError(

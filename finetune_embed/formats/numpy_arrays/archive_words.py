@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 VECTORS, WORDS, UTF8, OFFSETS = "vectors", "words", "words_utf8", "words_offsets"
+FEW = 8  # words; as many as numbers in a vector, they are no coincidence
 
 
 def pick_array(
@@ -108,6 +109,14 @@ def check_count(vectors: StoredArray, words: int, name: str) -> None:
     Raises:
         VectorFileError: there are more or fewer words.
     """
+    if vectors.shape[0] != words == vectors.shape[-1] and words >= FEW:
+        raise VectorFileError(
+            f"this holds {vectors.shape[0]:,} vectors of {words:,} numbers, but {name} has "
+            f"{words:,} words",
+            where=vectors.name,
+            value=words,
+            remedy="the vectors are columns, not rows: transpose the array and save it again",
+        )
     if words != vectors.shape[0]:
         raise VectorFileError(
             f"this holds {vectors.shape[0]:,} vectors, but {name} has {words:,} words",

@@ -121,7 +121,8 @@ def _read(path: str | os.PathLike[str]) -> list[str]:
                     remedy="save it as one: numpy.save(path, numpy.array(words, dtype=str))",
                 )
             return array_words(array)
-        if source.peek(2) in _UTF16:
+        head = source.peek(4)
+        if head[:2] in _UTF16 and head[2:] != b"\0\0":  # with zeros, it is UTF-32
             raise VectorFileError(
                 "this is UTF-16", where=source.name, remedy="save the words as UTF-8"
             )
@@ -144,7 +145,7 @@ def _lines(data: bytes, name: str) -> list[str]:
     """Return the words of a text file, one per line.
 
     Raises:
-        VectorFileError: each line ends in a number.
+        VectorFileError: each line ends in a number, or starts with its own.
     """
     lines = data.removesuffix(b"\n").split(b"\n")
     if len(lines) > 1 and all(map(_COUNTED.fullmatch, lines)):
@@ -152,6 +153,20 @@ def _lines(data: bytes, name: str) -> list[str]:
             f"each line ends in a number, such as {quoted(lines[0])}, but a line must be a word",
             where=name,
             remedy="remove the numbers",
+        )
+    numbers = [line.partition(b"\t")[0] for line in lines]
+    if (
+        len(lines) > 1
+        and b"\t" in lines[0]
+        and any(
+            numbers == [b"%d" % at for at in range(first, first + len(lines))] for first in (0, 1)
+        )
+    ):
+        raise VectorFileError(
+            f"each line starts with its number, such as {quoted(lines[0])}, but a line must be a "
+            "word",
+            where=name,
+            remedy="remove the numbers: cut -f 2- FILE > NEW_FILE",
         )
     closed = lines if data.endswith(b"\n") else lines[:-1]
     if closed and all(line.endswith(b"\r") for line in closed):
