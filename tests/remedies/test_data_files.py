@@ -150,3 +150,12 @@ def test_a_first_sheet_without_data(tmp_path, first):
     with pytest.raises(DataError, match=r"; choose another: sheet='S1'$"):
         open_splits(path)
     assert texts(path, sheet="S1") == ["a"]
+
+
+@follows("data/reading/local_files.py", "is the sheet of a workbook")
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_sheet_of_a_file_that_is_no_workbook(tmp_path, streaming):
+    (tmp_path / "a.csv").write_text(ROWS)
+    with pytest.raises(DataError, match=r"sheet='S1' is the sheet of .*; leave sheet out$"):
+        open_splits(tmp_path / "a.csv", streaming, sheet="S1")
+    assert texts(tmp_path / "a.csv") == ["grüße", "naïve tree"]

@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ...errors import DataError, FinetuneEmbedError
+from ...errors import DataError, FinetuneEmbedError, Option
 from ...files.parquet import DAMAGE
 from .arrow_files import arrow_blocks, features_of, read_arrow
 from .cells import Quoted, quoted_words
@@ -147,6 +147,14 @@ def _naming(path: Path) -> Iterator[None]:
 def _part(path: Path, given: ReadAs, *, check_all: bool = True) -> FilePart:
     """Return a file and, for text, how it is written; see `layout_of` and `encoding_of`."""
     kind = kind_of(path)
+    if given.sheet is not None and kind != EXCEL:
+        raise DataError(
+            "is the sheet of a workbook, and this is none",
+            where=path,
+            option="sheet",
+            value=given.sheet,
+            remedy=("leave ", Option("sheet"), " out"),
+        )
     if kind in JSON:
         encoding, note = encoding_of(lambda: blocks_of(path), given.encoding, path)
         return FilePart(path, encoding=encoding, notes=(note,) if note else ())
