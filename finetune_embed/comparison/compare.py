@@ -17,6 +17,7 @@ from ..evaluation import evaluate_word_pairs
 from ..files import locked
 from ..strategies import Freeze, Strategy
 from ..table import EmbeddingTable
+from ..training.choose import GENERAL
 from ..training.given_objects import strategy_sha256
 from ..training.ranges import WholeNumber
 from ..training.resolve import resolve
@@ -104,7 +105,7 @@ def compare(
     known = _by_text(strategies)
     seeds, budget = (_plain_number(value) for value in (seeds, budget))
     given = _check(settings, seeds, budget, word_pairs)
-    plan = Plan(tuple(known), budget, given.lr, given.seed, seeds)
+    plan = Plan(tuple(known), budget, START_LR if given.lr is None else given.lr, given.seed, seeds)
     with contextlib.ExitStack() as held:
         if given.output_dir is not None:
             held.enter_context(locked(Path(given.output_dir)))
@@ -295,7 +296,7 @@ def _check(settings: Keywords, seeds: int, budget: int, word_pairs: object) -> S
                 f"compare does not have the setting {name}",
                 remedy="pass it to finetune, with the recipe",
             )
-    values: dict[str, Any] = {"lr": START_LR, "test": TEST, **settings}
+    values: dict[str, Any] = {**GENERAL, "head": "bag", "lr": START_LR, "test": TEST, **settings}
     given = resolve(settings_from("compare", values))
     if Processes(given.device).count > 1:
         raise DataError(

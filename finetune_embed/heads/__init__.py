@@ -3,6 +3,7 @@
 from .bag import BagOfEmbeddings
 from .cnn import KimCNN
 from .lexicon_loss import LexiconLoss
+from .pooled_cnn import PooledCNN
 from .registry import HEADS, build_head
 from .taggers import BiLSTMTagger, CNNTagger
 
@@ -13,5 +14,6 @@ __all__ = [
     "CNNTagger",
     "KimCNN",
     "LexiconLoss",
+    "PooledCNN",
     "build_head",
 ]

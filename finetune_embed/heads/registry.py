@@ -10,6 +10,7 @@ from ..errors import DataError
 from ..parsing import parse_call
 from .bag import BagOfEmbeddings
 from .cnn import KimCNN
+from .pooled_cnn import PooledCNN
 from .taggers import BiLSTMTagger, CNNTagger
 
 __all__ = ["HEADS", "build_head"]
@@ -19,6 +20,7 @@ __all__ = ["HEADS", "build_head"]
 HEADS: dict[str, Callable[..., nn.Module]] = {
     "bag": BagOfEmbeddings,
     "cnn": KimCNN,
+    "pooled_cnn": PooledCNN,
     "bilstm": BiLSTMTagger,
     "cnn_tagger": CNNTagger,
 }

@@ -1,8 +1,16 @@
-"""An optimizer that updates only the batch's rows, and a mean whose gradient has only its rows."""
+"""An optimizer by rows, and look-ups whose gradients have only the rows of a batch."""
 
 from .bag import mean_bag
+from .distinct import distinct_rows
 from .exchange import broadcast_table, exchange_rows
 from .kernels import own_threads
 from .row_adamw import RowAdamW
 
-__all__ = ["RowAdamW", "broadcast_table", "exchange_rows", "mean_bag", "own_threads"]
+__all__ = [
+    "RowAdamW",
+    "broadcast_table",
+    "distinct_rows",
+    "exchange_rows",
+    "mean_bag",
+    "own_threads",
+]

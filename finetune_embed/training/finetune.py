@@ -30,6 +30,7 @@ from ..formats.common.run_folder import RUN_TABLE, file_in_run
 from ..table import EmbeddingTable, sha256_of_table
 from ..vocabulary import Tokenizer, Vocabulary
 from .build_model import float32_by_default
+from .choose import choose
 from .given_objects import Objects, objects_of
 from .prepare import prepare
 from .resolve import resolve
@@ -89,23 +90,22 @@ def finetune(
     given = resolve(settings_from("finetune", settings))
     processes = Processes(given.device)
     check_device(processes.device)
-    config = {
+    named = {
         MARK: version("finetune_embed"),
         "vectors": source_name(vectors),
         "data": source_name(dataset),
-        **given.plain(),
     }
     with contextlib.ExitStack() as held:
         objects = ({}, []) if given.output_dir is None else objects_of(given)
         finished = _finished_run(given, objects[0], processes, held)
-        return _tuned(vectors, dataset, given, config, objects, finished, processes)
+        return _tuned(vectors, dataset, given, named, objects, finished, processes)
 
 
 def _tuned(
     vectors: str | os.PathLike[str] | EmbeddingTable,
     dataset: DataSource,
     given: Settings,
-    config: dict[str, Any],
+    named: dict[str, Any],
     objects: Objects,
     finished: Run | None,
     processes: Processes,
@@ -116,9 +116,11 @@ def _tuned(
     if given.output_dir is not None and vectors is base:  # there is no file with a hash
         source["table_sha256"] = sha256_of_table(base)
     data = prepare(splits, base, given, _tokenizer(given, base))
+    chosen = choose(given, data.task, data.train)
+    config = {**named, **chosen.plain()}
     with ONE_AT_A_TIME, torch.random.fork_rng(), float32_by_default():
         torch.manual_seed(given.seed)
-        tuning = Tuning(base, source, data, given, config, objects, processes)
+        tuning = Tuning(base, source, data, chosen, config, objects, processes)
         if finished is not None:
             before = {**finished.config, MARK: config[MARK]}
             now = tuning.identity

@@ -26,7 +26,7 @@ from .runtime.processes import Processes
 from .runtime.progress import ProgressBar
 from .runtime.trackers import Trackers
 from .schedule import total_steps
-from .settings import Settings
+from .settings import Complete
 from .steps import Batch, Source, Step
 from .tasks import Task
 
@@ -65,7 +65,7 @@ class Training:
     scheduler: LambdaLR
     task: Task
     evaluate: Callable[[], dict[str, float]]
-    settings: Settings
+    settings: Complete
     start: torch.Tensor
     processes: Processes
     precision: Precision

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import repeat
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
@@ -22,6 +23,7 @@ from ..data import EncodedTexts
 from ..table import EmbeddingTable, Vectors
 from ..vocabulary import PAD_ID, UNK_ID, Vocabulary, check_finite, tokenize_texts
 from .inference import forward_all, look_up_both
+from .lexical_part import LexicalPart
 
 __all__ = ["Predictor"]
 
@@ -59,6 +61,7 @@ class Predictor:
         max_length: the number of tokens to which texts are truncated.
         only_looks_up: whether all that the model does with an id is to look up its row, and to
             compare it with that of padding.
+        lexical: the lexical part of the run.
     """
 
     def __init__(
@@ -70,10 +73,11 @@ class Predictor:
         fallback: Sequence[str],
         max_length: int | None,
         only_looks_up: bool,
+        lexical: LexicalPart | None = None,
     ) -> None:
         self._model, self._path, self._table, self._vocab = model, path, table, vocab
         self._fallback, self._max_length = fallback, max_length
-        self._only_looks_up = only_looks_up
+        self._only_looks_up, self._lexical = only_looks_up, lexical
         self._copy: _Copy | None = None
 
     def __call__(self, texts: Sequence[object]) -> tuple[torch.Tensor, torch.Tensor, Numbers]:
@@ -105,6 +109,10 @@ class Predictor:
             arrays = (ids[found.numbers], starts, lengths)
             data = EncodedTexts(*map(torch.from_numpy, arrays))
             logits = forward_all(self._model, self._path, weight, data)
+        if self._lexical is not None:
+            words = torch.from_numpy(known.ids[found.numbers])
+            every = torch.arange(len(lengths))
+            logits = self._lexical.joined(logits, *replace(data, ids=words).packed(every))
         return logits, data.lengths, unknown
 
     def _look_up(self, tokens: Sequence[str]) -> _Known:

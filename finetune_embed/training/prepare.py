@@ -44,6 +44,7 @@ class Prepared:
         task: what the head is trained for.
         vocab: the vocabulary of the training split.
         source: makes the source of steps from how texts become batches.
+        train: the encoded texts of the training split; None if they are streamed.
         held_out: the encoded texts of `validation` and `test`. Their ids continue those of `vocab`
             with the words that training did not see.
         unseen: the rows of those words.
@@ -54,6 +55,7 @@ class Prepared:
     task: Task
     vocab: Vocabulary
     source: Callable[[Batching], Source]
+    train: EncodedTexts | None
     held_out: Mapping[str, EncodedTexts]
     unseen: UnseenRows
     sha256: str
@@ -104,7 +106,8 @@ def prepare(
             )
     sha256, similar = _sha256(train_data, *held_out.values()), similar_labels(task.labels)
     warnings = [*splits.notes, *([similar] if similar else []), *_odd_labels(task, train_data)]
-    return Prepared(task, vocab, source, held_out, unseen, sha256, warnings)
+    train_texts = train_data if isinstance(train_data, EncodedTexts) else None
+    return Prepared(task, vocab, source, train_texts, held_out, unseen, sha256, warnings)
 
 
 #: The task, the vocabulary, what makes the source of steps, what identifies the data, and the

@@ -29,7 +29,8 @@ def resolve(settings: Settings) -> Settings:
     """
     settings.check()
     if settings.embedding is not None and not isinstance(settings.head, nn.Module):
-        head = settings.head if isinstance(settings.head, str) else name_of(settings.head)
+        is_plain = settings.head is None or isinstance(settings.head, str)
+        head = settings.head if is_plain else name_of(settings.head)
         raise DataError(
             f"names the embedding of a module, but head is {head!r}",
             option="embedding",

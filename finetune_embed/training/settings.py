@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FLOATING",
+    "Complete",
     "Keywords",
     "Settings",
     "name_of",
@@ -204,13 +205,20 @@ class Settings:
         kind=Kind("a list of tokens", _is_list),
     )
     # The model
-    head: Head = setting(
-        "bag",
-        "bag, 'bag(hidden=100)', cnn, bilstm, ...; in Python also a module or a function.",
+    head: Head | None = setting(
+        None,
+        "pooled_cnn, bag, 'bag(hidden=100)', cnn, bilstm, ...; in Python also a module or a "
+        "function. Chosen for the task when left out.",
         kind=Kind(
             "the text form of a head, an nn.Module, or a function (embedding, num_labels) of one",
             _is_text_or_callable,
         ),
+    )
+    lexical: bool | None = setting(
+        None,
+        "Classify by the words and pairs of words of a text too, beside their vectors; done for "
+        "the default head when left out.",
+        Flag(),
     )
     embedding: str | nn.Module | None = setting(
         None,
@@ -223,12 +231,14 @@ class Settings:
         "Freeze, FullTune, 'UnfreezeAfter(epochs=2) | DiscriminativeLR(embedding=0.1)', ...",
     )
     # Training
-    epochs: int = setting(15, "Maximum number of epochs.", WholeNumber(1))
+    epochs: int | None = setting(
+        None, "Maximum number of epochs; chosen from the data when left out.", WholeNumber(1)
+    )
     max_steps: int | None = setting(None, "Maximum number of optimizer steps.", WholeNumber(1))
-    lr: float = setting(5e-3, "Learning rate.", Number())
-    schedule: str = setting(
-        "constant",
-        "How the learning rate changes over the run.",
+    lr: float | None = setting(None, "Learning rate; chosen from the data when left out.", Number())
+    schedule: str | None = setting(
+        None,
+        "How the learning rate changes over the run; chosen from the data when left out.",
         Choice(("constant", "linear", "cosine", "slanted_triangular", "one_cycle")),
     )
     warmup: float | None = setting(
@@ -236,7 +246,11 @@ class Settings:
         "Share of the run in which the rate rises; the schedule's own when left out.",
         Number(0, 1),
     )
-    batch_size: int = setting(64, "Texts per batch, over all processes.", WholeNumber(1))
+    batch_size: int | None = setting(
+        None,
+        "Texts per batch, over all processes; chosen from the data when left out.",
+        WholeNumber(1),
+    )
     batch_tokens: int | None = setting(
         None, "Tokens per batch with padding, instead of batch_size.", WholeNumber(1)
     )
@@ -348,6 +362,19 @@ class Settings:
         }
 
 
+class Complete(Settings):
+    """Settings of which none is left to the data; see `choose`."""
+
+    if TYPE_CHECKING:
+        head: Head
+        lexical: bool
+        strategy: Strategy
+        epochs: int
+        lr: float
+        schedule: str
+        batch_size: int
+
+
 def _plain(value: Any) -> Any:
     """Return a value as YAML and JSON hold it."""
     if isinstance(value, (tuple, list)):
@@ -447,15 +474,16 @@ class Keywords(TypedDict, total=False):
     oov: StartValue
     fallback: Sequence[str]
     specials: Sequence[Special | str]
-    head: Head
+    head: Head | None
+    lexical: bool | None
     embedding: str | nn.Module | None
     strategy: Strategy | str | None
-    epochs: int
+    epochs: int | None
     max_steps: int | None
-    lr: float
-    schedule: str
+    lr: float | None
+    schedule: str | None
     warmup: float | None
-    batch_size: int
+    batch_size: int | None
     batch_tokens: int | None
     gradient_accumulation_steps: int
     weight_decay: float

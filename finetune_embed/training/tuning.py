@@ -20,13 +20,14 @@ from ..errors import DataError, Either
 from ..evaluation import drift
 from ..formats import save_safetensors
 from ..optim import RowAdamW
-from ..strategies import Strategy, check_optimizer
+from ..strategies import check_optimizer
 from ..strategies.gates import forget_strategy
 from ..table import EmbeddingTable
-from ..vocabulary import look_up
+from ..vocabulary import UNK_ID, look_up
 from .build_model import build_model, weight_of
 from .given_objects import Objects
 from .inference import forward_all, table_path
+from .lexical_part import LexicalPart, fit_lexical, in_background
 from .loop import Training, train
 from .prepare import Prepared
 from .run.checkpoints import (
@@ -40,7 +41,7 @@ from .run.checkpoints import (
 from .run.file_names import HISTORY, METRICS, TABLE
 from .run.folder import new_run, tidy_folder
 from .run.record import Record
-from .run.run import Run, write_config, write_history
+from .run.run import PARTS, Run, write_config, write_history
 from .run.summary import metadata_of, warnings_of, words_of
 from .runtime.interrupts import Interrupts
 from .runtime.precision import Precision, chosen_precision
@@ -49,7 +50,7 @@ from .runtime.progress import ProgressBar
 from .runtime.threads import head_work
 from .runtime.trackers import Trackers
 from .schedule import build_scheduler, total_steps
-from .settings import Settings, name_of, plain_tokenizer
+from .settings import Complete, name_of, plain_tokenizer
 from .steps import Batching
 from .tasks import Task
 
@@ -76,12 +77,11 @@ class Tuning:
         base: EmbeddingTable,
         vectors: Mapping[str, str],
         data: Prepared,
-        settings: Settings,
+        settings: Complete,
         config: Mapping[str, Any],
         objects: Objects,
         processes: Processes,
     ) -> None:
-        assert isinstance(settings.strategy, Strategy)
         self.started = time.perf_counter()
         self.base, self.data, self.settings, self.config = base, data, settings, config
         self.processes, self.strategy = processes, settings.strategy
@@ -129,6 +129,13 @@ class Tuning:
         """Train from the start or from a checkpoint, evaluate, and export."""
         settings, processes = self.settings, self.processes
         folder = None if settings.output_dir is None else Path(settings.output_dir)
+        texts, task = self.data.train, self.task
+        self.lexical: LexicalPart | None = None
+        self.classifier = None
+        if settings.lexical and texts is not None:
+            self.classifier = in_background(
+                lambda: fit_lexical(texts, task, self.vocab, settings.seed)
+            )
         optimizer = self._optimizer()
         check_optimizer(optimizer, self.embedding, self.strategy)
         precision = Precision(self.record.mixed_precision, processes.device, processes.count)
@@ -258,6 +265,14 @@ class Tuning:
         logits = forward_all(self.model, self.record.embedding, rows, data)
         return logits, self.task.batch_targets(data, torch.arange(len(data))), data.lengths
 
+    def _lexical_ids(self, split: str) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the ids of the texts of a split, in the vocabulary, and their lengths."""
+        data, unseen = self.data.held_out[split], self.data.unseen
+        ids, lengths = data.packed(torch.arange(len(data)))
+        others = ids >= len(self.vocab)
+        ids[others] = unseen.ids[ids[others] - len(self.vocab)].clamp(min=UNK_ID)
+        return ids, lengths
+
     def _validated(self) -> tuple[Task, dict[str, float]]:
         """Return the task with what its decoding takes from validation, and the scores there."""
         logits, targets, lengths = self._outputs("validation")
@@ -265,16 +280,28 @@ class Tuning:
         return task, task.scores(logits, targets, lengths)
 
     def _exported(self) -> tuple[EmbeddingTable, dict[str, Any]]:
-        """Return the table of the best weights, and its scores on the held-out splits."""
+        """Return the table of the best weights, and the scores of the model on held-out splits."""
         tuned = to_table(self.weight, self.vocab, like=self.base)
-        self.task, scores = self._validated()
-        metrics: dict[str, Any] = {"validation": scores}
+        logits, targets, lengths = self._outputs("validation")
+        metrics: dict[str, Any] = {}
+        if self.classifier is not None:
+            classifier, vectors = self.classifier.result(), logits
+            lexical = classifier(*self._lexical_ids("validation"))
+            part = LexicalPart.stacked(classifier, vectors, lexical, targets, self.task.loss)
+            logits, self.lexical = part.weighted(vectors, lexical), part
+            for name, alone in zip(PARTS, (vectors, lexical), strict=True):
+                metrics[name] = self.task.fit(alone, targets).scores(alone, targets, lengths)
+        self.task = self.task.fit(logits, targets)
+        metrics["validation"] = self.task.scores(logits, targets, lengths)
         self.outcomes: npt.NDArray[np.float64] | None = None
         if "test" in self.data.held_out:
-            outputs = self._outputs("test")
-            metrics["test"] = self.task.scores(*outputs)
-            self.outcomes = self.task.outcomes(*outputs)
-        self.record = replace(self.record, task=self.task.settings())
+            logits, targets, lengths = self._outputs("test")
+            if self.lexical is not None:
+                logits = self.lexical.joined(logits, *self._lexical_ids("test"))
+            metrics["test"] = self.task.scores(logits, targets, lengths)
+            self.outcomes = self.task.outcomes(logits, targets, lengths)
+        stacking = None if self.lexical is None else self.lexical.record()
+        self.record = replace(self.record, task=self.task.settings(), stacking=stacking)
         config = {**self.config, "strategy": str(self.strategy)}  # without folders of this machine
         tuned.metadata = metadata_of(self.base, config, self.record.vectors, metrics)
         return tuned, metrics
@@ -330,6 +357,7 @@ class Tuning:
             words,
             moved,
             self.outcomes,
+            self.lexical,
         )
 
 

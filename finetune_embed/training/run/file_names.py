@@ -10,10 +10,12 @@ __all__ = [
     "CONFIG",
     "FILES",
     "HISTORY",
+    "LEXICAL",
     "MARK",
     "METRICS",
     "MODEL",
     "RECORD",
+    "REQUIRED",
     "TABLE",
     "TOKENIZER",
     "TRACKERS",
@@ -27,9 +29,12 @@ TABLE, MODEL, TOKENIZER, WORDS = (
     "tokenizer.json",
     "words.parquet",
 )
-FILES = (CONFIG, RECORD, METRICS, HISTORY, TABLE, MODEL, TOKENIZER, WORDS)
 #: The folder that trackers write to.
 TRACKERS = "trackers"
+#: The files of every run, and those of every run and of some.
+REQUIRED = (CONFIG, RECORD, METRICS, HISTORY, TABLE, MODEL, TOKENIZER, WORDS)
+LEXICAL = "lexical.safetensors"
+FILES = (*REQUIRED, LEXICAL)
 #: The files of a checkpoint.
 CHECKPOINT_FILES = (
     STATE,

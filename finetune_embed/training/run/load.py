@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,22 @@ from ...formats import load_safetensors
 from ...formats.common.run_folder import how_to_continue
 from ...vocabulary import Vocabulary
 from ..build_model import Head, build_model
+from ..lexical_part import LexicalPart
 from ..tasks import restore_task
 from .checkpoints import Tensors, latest_checkpoint
-from .file_names import CONFIG, FILES, HISTORY, METRICS, MODEL, RECORD, TABLE, TOKENIZER, WORDS
+from .file_names import (
+    CONFIG,
+    FILES,
+    HISTORY,
+    LEXICAL,
+    METRICS,
+    MODEL,
+    RECORD,
+    REQUIRED,
+    TABLE,
+    TOKENIZER,
+    WORDS,
+)
 from .folder import settle_run
 from .run import Run, contiguous_state
 from .stored import (
@@ -81,7 +95,7 @@ def _load(folder: Path, head: Head | None) -> Run:
     """Open the folder of a run that no process replaces meanwhile."""
     with reading(folder, "the folder cannot be read"):
         settle_run(folder)
-        missing = [name for name in FILES if not (folder / name).is_file()]
+        missing = [name for name in REQUIRED if not (folder / name).is_file()]
         unfinished = latest_checkpoint(folder) is not None
     if missing:
         remedy: Text = "pass the folder of a finished run"
@@ -136,7 +150,13 @@ def _load(folder: Path, head: Head | None) -> Run:
         model.load_state_dict(weights, strict=False)  # tied weights are in the file once
     with reading(folder / RECORD):
         model.get_parameter(path)
-    return Run(table, model.eval(), vocab, task, settings, record, metrics, history, words)
+    lexical = None
+    if "stacking" in record:
+        with reading(folder / LEXICAL):
+            tensors = load_tensors(folder / LEXICAL)
+            lexical = LexicalPart.restored(record["stacking"], tensors, vocab, len(task.labels))
+    run = Run(table, model.eval(), vocab, task, settings, record, metrics, history, words)
+    return replace(run, lexical=lexical)
 
 
 def counts_in(folder: Path) -> dict[str, int] | None:

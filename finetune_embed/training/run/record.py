@@ -43,6 +43,7 @@ class Record:
         mixed_precision: `no`, `bf16` or `fp16`.
         processes: the number of processes.
         objects: a fingerprint of each object among the settings, such as `head_sha256`.
+        stacking: the weights of the vectors and of the lexical part, if there is one.
     """
 
     task: Mapping[str, Any]
@@ -57,14 +58,18 @@ class Record:
     mixed_precision: str
     processes: int
     objects: Mapping[str, str]
+    stacking: Mapping[str, float] | None = None
 
     def identity(self) -> dict[str, Any]:
         """Return what two runs must share: the record without what decoding learnt."""
-        return {name: value for name, value in self.plain().items() if name != "threshold"}
+        learnt = ("threshold", "stacking")
+        return {name: value for name, value in self.plain().items() if name not in learnt}
 
     def plain(self) -> dict[str, Any]:
         """Return the record as one flat mapping of plain values."""
         found = dict(vars(self))
+        if self.stacking is None:
+            del found["stacking"]
         return {**found.pop("vectors"), **found.pop("objects"), **found, **found.pop("task")}
 
 

@@ -35,15 +35,18 @@ from ...files import atomic_write, locked
 from ...formats import save_safetensors
 from ...table import EmbeddingTable
 from ...vocabulary import Vocabulary, look_up, tokenize_texts, without_subwords
+from ..lexical_part import LexicalPart
 from ..predictor import Predictor
 from ..settings import Settings
 from ..tasks import Task
 from .evaluation import Evaluation
-from .file_names import CONFIG, HISTORY, METRICS, MODEL, RECORD, TABLE, TOKENIZER, WORDS
+from .file_names import CONFIG, HISTORY, LEXICAL, METRICS, MODEL, RECORD, TABLE, TOKENIZER, WORDS
 from .folder import new_run, state_of
 from .word_report import FOUND, WordReport
 
-__all__ = ["Run", "contiguous_state", "write_config", "write_history"]
+PARTS = ("vectors", "lexical")
+
+__all__ = ["PARTS", "Run", "contiguous_state", "write_config", "write_history"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +67,8 @@ class Run:
         drift: what moved; None after `load`, because a folder does not hold the base table.
         outcomes: float64 `(texts, 2)`, what each text of the test split adds to the numerator and
             the denominator of the task's score. None after `load`, and without a test split.
+        lexical: what classifies by the words and pairs of words of a text, beside `model`; None
+            without it.
     """
 
     table: EmbeddingTable
@@ -77,6 +82,7 @@ class Run:
     words: Mapping[str, Sequence[Any]]
     drift: Drift | None = None
     outcomes: npt.NDArray[np.float64] | None = None
+    lexical: LexicalPart | None = None
 
     @property
     def config(self) -> dict[str, Any]:
@@ -214,6 +220,7 @@ class Run:
             self.settings["max_length"],
             only_looks_up=not self.record["custom_head"]
             and getattr(self.model, "only_looks_up", False),
+            lexical=self.lexical,
         )
 
     @property
@@ -290,6 +297,9 @@ class Run:
         self.vocab.save(folder / TOKENIZER)
         with atomic_write(folder / MODEL) as file:
             file.write(save(contiguous_state(self.model)))
+        if self.lexical is not None:
+            with atomic_write(folder / LEXICAL) as file:
+                file.write(save(self.lexical.classifier.tensors()))
         with atomic_write(folder / WORDS) as file:
             words = pl.DataFrame(dict(self.words)).to_arrow()
             pq.write_table(words, file, compression="zstd", write_page_checksum=True)
@@ -306,6 +316,10 @@ class Run:
             for split in ("validation", "test")
             if split in self.metrics
         ]
+        if self.lexical is not None:
+            parts = [(name, self.metrics[name][self.task.metric]) for name in PARTS]
+            alone = ", ".join(f"{name} {score:.2%}" for name, score in parts)
+            lines.append(f"  {shown} of each part alone on validation: {alone}")
         return "\n".join(lines + [f"  warning: {warning}" for warning in self.warnings])
 
 

@@ -1,0 +1,77 @@
+"""Pooled words beside pooled windows: `model(ids, lengths) -> logits (B, C)`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from .cnn import check_filters
+from .options import check_dropout, check_table, dtype_of
+from .plain import without_padding
+from .pooling import Filters, bags_of, check_pooling, pooled
+
+__all__ = ["PooledCNN"]
+
+
+class PooledCNN(nn.Module):
+    """Pooled word vectors (Shen et al. 2018) and convolutions (Kim 2014) under one linear layer.
+
+    The words as a whole say what a text is about, filters over two and three words what a negation
+    or a phrase makes of them. It takes texts without padding, and looks every different word of a
+    batch up once.
+
+    Args:
+        embedding: the table `(V, D)`.
+        num_labels: the number of classes `C`.
+        filters: the number of filters of each width.
+        widths: the window sizes in words.
+        dropout: the dropout rate on the features of the filters.
+        pooling: `mean`, `max` or `min` of the word vectors, or several joined by `+`.
+
+    Attributes:
+        packed: True, since it takes texts one after the other without padding.
+        only_looks_up: True, since it uses an id only to look up its row.
+
+    Raises:
+        DataError: an option is not a number or out of its range; there are no windows.
+    """
+
+    packed = True
+    only_looks_up = True
+
+    def __init__(
+        self,
+        embedding: nn.Embedding,
+        num_labels: int,
+        filters: int = 50,
+        widths: Sequence[int] = (2, 3),
+        dropout: float = 0.3,
+        pooling: str = "mean+max+min",
+    ) -> None:
+        super().__init__()
+        check_table(embedding, num_labels)
+        check_filters(filters, widths)
+        check_dropout(dropout)
+        self.pools = check_pooling(pooling)
+        self.embedding, dtype = embedding, dtype_of(embedding)
+        size = embedding.embedding_dim
+        self.convolutions = Filters(size, filters, widths, dtype)
+        self.dropout = nn.Dropout(dropout)
+        features = len(self.pools) * size + filters * len(widths)
+        self.output = nn.Linear(features, num_labels, dtype=dtype)
+
+    def forward(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """Return logits `(B, C)`; padding does not count.
+
+        Args:
+            ids: int64 `(B, L)`, padded, or packed `(N,)`: the tokens of all texts, one after the
+                other.
+            lengths: int64 `(B,)`, the number of tokens in each text; may be 0.
+        """
+        bags = bags_of(self.embedding, *without_padding(ids, lengths, self.embedding))
+        words = pooled(bags, self.pools)
+        windows = self.dropout(self.convolutions(bags))
+        logits: torch.Tensor = self.output(torch.cat([*words, windows], dim=1))
+        return logits

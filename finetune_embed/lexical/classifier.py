@@ -1,0 +1,131 @@
+"""A linear classifier over TF-IDF, fitted by scikit-learn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from .ngrams import NgramTfidf, SparseRows
+
+__all__ = ["LexicalClassifier"]
+
+LARGEST = 100_000_000  # the most weights: 400 MB
+
+
+@dataclass(frozen=True)
+class LexicalClassifier:
+    """A linear support vector machine for each label against the others, over TF-IDF.
+
+    The loss is the squared hinge, as in scikit-learn's `LinearSVC`, which fits it.
+
+    Attributes:
+        features: the TF-IDF of texts.
+        weight: float32 `(F, C)`, the weights of each feature.
+        bias: float32 `(C,)`.
+    """
+
+    features: NgramTfidf
+    weight: torch.Tensor
+    bias: torch.Tensor
+
+    @classmethod
+    def fit(
+        cls,
+        ids: torch.Tensor,
+        lengths: torch.Tensor,
+        targets: torch.Tensor,
+        labels: int,
+        size: int,
+        unused: int,
+        seed: int = 0,
+    ) -> LexicalClassifier:
+        """Return a classifier of texts.
+
+        Args:
+            ids: int64 `(N,)`, the tokens of all texts, one text after the other.
+            lengths: int64 `(B,)`, the number of tokens of each text.
+            targets: the class of each text, int64 `(B,)`, or whether it has each label, `(B, C)`.
+            labels: the number of labels `C`.
+            size: the number of ids.
+            unused: ids below this are padding and unknown words, which are no features.
+            seed: the seed of the order in which examples are visited.
+        """
+        from scipy.sparse import csr_matrix
+        from sklearn.svm import LinearSVC
+
+        most = LARGEST // labels - size
+        features = NgramTfidf.fit(ids.numpy(), lengths.numpy(), size, unused, most)
+        rows = features(ids.numpy(), lengths.numpy())
+        shape = (len(lengths), len(features.idf))
+        matrix = csr_matrix((rows.values, rows.columns, rows.starts), shape=shape)
+        weight, bias = np.zeros((shape[1], labels), np.float32), np.full(labels, -1, np.float32)
+        machine = LinearSVC(random_state=seed)
+        if targets.dim() == 1:
+            machine.fit(matrix, targets.numpy())
+            seen, found, offset = machine.classes_, machine.coef_, machine.intercept_
+            if len(seen) == 2:  # one machine tells them apart
+                found, offset = np.concatenate([-found, found]), np.concatenate([-offset, offset])
+            weight[:, seen], bias[seen] = found.T, offset
+        else:
+            for label in range(labels):
+                if len(np.unique(column := targets[:, label].numpy())) == 2:
+                    machine.fit(matrix, column)
+                    weight[:, label], bias[label] = machine.coef_[0], machine.intercept_[0]
+        return cls(features, torch.from_numpy(weight), torch.from_numpy(bias))
+
+    def __call__(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """Return the distance of each text from the border of each label, float32 `(B, C)`.
+
+        Args:
+            ids: int64 `(N,)`; ids that training did not have are unknown words.
+            lengths: int64 `(B,)`.
+        """
+        rows: SparseRows = self.features(ids.numpy(), lengths.numpy())
+        sums = functional.embedding_bag(
+            torch.from_numpy(rows.columns),
+            self.weight,
+            torch.from_numpy(rows.starts[:-1]),
+            mode="sum",
+            per_sample_weights=torch.from_numpy(rows.values),
+        )
+        return sums + self.bias
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Return what `from_tensors` takes."""
+        features = self.features
+        return {
+            "pairs": torch.from_numpy(features.pairs),
+            "idf": torch.from_numpy(features.idf),
+            "weight": self.weight,
+            "bias": self.bias,
+        }
+
+    @classmethod
+    def from_tensors(
+        cls, tensors: Mapping[str, torch.Tensor], size: int, labels: int
+    ) -> LexicalClassifier:
+        """Return a classifier from its tensors.
+
+        Raises:
+            ValueError: they are not those of a classifier over `size` ids and `labels` labels.
+        """
+        kinds = {name: tensor.dtype for name, tensor in tensors.items()}
+        expected = {"pairs": torch.int64, **dict.fromkeys(("idf", "weight", "bias"), torch.float32)}
+        if kinds != expected:
+            raise ValueError(f"it holds {kinds}, not {expected}")
+        pairs, idf, weight, bias = (tensors[name] for name in expected)
+        shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+        rows = size + len(pairs)
+        fitting = {"pairs": (len(pairs),), "idf": (rows,), "weight": (rows, labels)}
+        if shapes != {**fitting, "bias": (labels,)}:
+            raise ValueError(f"its sizes {shapes} do not fit {size:,} words and {labels:,} labels")
+        if not all(bool(tensors[name].isfinite().all()) for name in ("idf", "weight", "bias")):
+            raise ValueError("it holds values that are not finite")
+        ordered = bool((pairs.diff() > 0).all())
+        if len(pairs) and (not ordered or pairs[0] < 0 or pairs[-1] >= size * size):
+            raise ValueError("its pairs of words are not in order, or not those of the vocabulary")
+        return cls(NgramTfidf(size, pairs.numpy(), idf.numpy()), weight, bias)
