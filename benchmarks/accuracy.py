@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
 from runs import Record
 
-__all__ = ["interval", "report"]
-
-PEERS = ("fasttext", "model2vec")  # those that are given vectors
+__all__ = ["interval", "rights"]
 
 
 def interval(
@@ -40,34 +37,7 @@ def interval(
     return float(low), float(high)
 
 
-def _rights(records: Iterable[Record], count: int) -> npt.NDArray[np.bool_]:
+def rights(records: Iterable[Record], count: int) -> npt.NDArray[np.bool_]:
+    """Return whether each run has each test example right, `(seeds, N)`."""
     rows = [np.frombuffer(bytes.fromhex(record["right"]), np.uint8) for record in records]
     return np.unpackbits(np.stack(rows), axis=1, count=count).astype(bool)
-
-
-def report(name: str, records: list[Record], examples: int) -> Iterator[str]:
-    """Yield the lines of one data set, a line a tool."""
-    tools = dict.fromkeys(record["tool"] for record in records)
-    found = {tool: [r for r in records if r["tool"] == tool] for tool in ("ours", *tools)}
-    yield f"\n{name}, {examples:,} test texts"
-    ours = statistics.median(r["seconds"] for r in found["ours"]) if found["ours"] else None
-    for tool, runs in found.items():
-        if not runs:
-            continue
-        accuracy, seconds = [r["test"] for r in runs], [r["seconds"] for r in runs]
-        spread = statistics.stdev(accuracy) if len(runs) > 1 else 0.0
-        median = statistics.median(seconds)
-        ratio = f"{median / ours:6.1f}x" if ours else ""
-        yield (
-            f"{tool:<18}{statistics.mean(accuracy):7.2%} ± {100 * spread:4.2f}{median:8.1f} s "
-            f"({min(seconds):.1f} to {max(seconds):.1f}){ratio}   {len(runs)} seeds, validation "
-            f"{statistics.mean(r['validation'] for r in runs):.2%}, {runs[0]['settings']}"
-        )
-    peers = [tool for tool in PEERS if found.get(tool)]
-    for peer in peers if ours is not None else ():
-        a, b = (_rights(found[tool], examples) for tool in ("ours", peer))
-        low, high = interval(a, b)
-        yield (
-            f"ours - {peer}: {100 * (a.mean() - b.mean()):+.2f} points "
-            f"({100 * low:+.2f} to {100 * high:+.2f})"
-        )

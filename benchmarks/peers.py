@@ -9,7 +9,7 @@ torch comes first and pinned, so that it is the release the project is measured 
 setup script drops the flags that its Makefile compiles with; CXXFLAGS gives them back.
 
 What is imported lies in that environment only, where types are not checked.
-`benchmarks/end_to_end.py` calls this file with the Python of that environment:
+`benchmarks/first_run.py` calls this file with the Python of that environment:
 
     peers/bin/python benchmarks/peers.py TOOL train OUTPUT SETTINGS
     peers/bin/python benchmarks/peers.py TOOL predict OUTPUT TEXTS
@@ -24,7 +24,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-THREADS = 2
+#: fastText starts a tenth of the rows in each of its threads, so with fewer it leaves rows at zero
+#: whose words are not in the vectors.
+THREADS = 10
 
 
 def fasttext_train(output: Path, train: str, seed: int, **settings: Any) -> None:

@@ -68,8 +68,8 @@ def main() -> None:
             script = str(HERE / "tasks.py")
             run("Other tasks", script, last, options.tasks, *seeds, *kept("tasks"))
         if options.peers:
-            script = str(HERE / "end_to_end.py")
-            arguments = (*arguments, "--peers", options.peers, *kept("end_to_end"))
+            script = str(HERE / "first_run.py")
+            arguments = (*arguments, "--peers", options.peers, *kept("first_run"))
             run("fastText and model2vec", script, *arguments)
 
 
