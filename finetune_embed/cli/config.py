@@ -11,7 +11,7 @@ import click
 from ..errors import shown
 from ..training.run.file_names import MARK
 from ..training.settings import settings_fields
-from .options import Names
+from .options import Names, Weights
 
 __all__ = ["config_option"]
 
@@ -65,6 +65,8 @@ def _as_option(option: click.Option, value: Any, path: Path) -> Any:
     if option.multiple:
         return value if isinstance(value, list) else [] if value is None else [value]
     if isinstance(value, list) and isinstance(option.type, Names):
+        return value
+    if isinstance(value, dict) and isinstance(option.type, Weights):
         return value
     if isinstance(value, (list, dict)):
         raise click.BadParameter(f"{path} sets {option.name} to {value!r}; give one value")

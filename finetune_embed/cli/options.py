@@ -12,7 +12,7 @@ import click
 from ..training.ranges import Choice
 from ..training.settings import settings_fields
 
-__all__ = ["Names", "data_option", "layout_options", "setting_options", "vectors_option"]
+__all__ = ["Names", "Weights", "data_option", "layout_options", "setting_options", "vectors_option"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -47,11 +47,28 @@ class Names(click.ParamType[Any]):
         return value.strip() if self._one and len(names) < 2 else names
 
 
+class Weights(click.ParamType[Any]):
+    """`balanced`, or a mapping of labels to numbers as JSON or YAML has it."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return a mapping, or the text as it is, which the setting then allows or refuses."""
+        import yaml
+
+        try:
+            found = yaml.safe_load(value) if isinstance(value, str) else value
+        except (ValueError, RecursionError, yaml.YAMLError):
+            return value
+        return found if isinstance(found, dict) else value
+
+
 #: How options are read whose settings are neither a number, a choice nor a plain text.
 _TYPES: Mapping[str, Any] = {
     "text": Names(one=True),
     "fallback": Names(one=False),
     "specials": click.UNPROCESSED,
+    "class_weight": Weights(),
     "output_dir": click.Path(path_type=Path),
 }
 _MULTIPLE = ("specials", "trackers")

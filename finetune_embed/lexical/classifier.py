@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +42,7 @@ class LexicalClassifier:
         size: int,
         unused: int,
         seed: int = 0,
+        weights: Sequence[float] = (),
     ) -> LexicalClassifier:
         """Return a classifier of texts.
 
@@ -53,6 +54,8 @@ class LexicalClassifier:
             size: the number of ids.
             unused: ids below this are padding and unknown words, which are no features.
             seed: the seed of the order in which examples are visited.
+            weights: what examples of each class count, the `class_weight` of `LinearSVC`; for
+                targets `(B,)`. When left out, all count 1.
         """
         from scipy.sparse import csr_matrix
         from sklearn.svm import LinearSVC
@@ -65,6 +68,10 @@ class LexicalClassifier:
         weight, bias = np.zeros((shape[1], labels), np.float32), np.full(labels, -1, np.float32)
         machine = LinearSVC(random_state=seed)
         if targets.dim() == 1:
+            if weights:
+                machine.class_weight = {
+                    label: weights[label] for label in targets.unique().tolist()
+                }
             machine.fit(matrix, targets.numpy())
             seen, found, offset = machine.classes_, machine.coef_, machine.intercept_
             if len(seen) == 2:  # one machine tells them apart

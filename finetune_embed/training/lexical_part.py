@@ -28,7 +28,8 @@ class LexicalPart:
     """A lexical classifier, and what its evidence counts beside the vectors' head.
 
     The two are stacked (Wolpert 1992): the logits of the model are a weighted sum of theirs, whose
-    two weights have the least loss on validation. So probabilities are calibrated too.
+    two weights have the least loss on validation. So probabilities are calibrated too. That loss
+    has no class weights: they change what each part learns, not what counts as evidence.
 
     Attributes:
         classifier: the classifier.
@@ -119,7 +120,8 @@ def fit_lexical(data: EncodedTexts, task: Task, vocab: Vocabulary, seed: int) ->
     counted = task.counted(targets).nonzero()[:, 0]
     ids, lengths = data.packed(counted)
     targets, size, unused = targets[counted], len(vocab), UNK_ID + 1
-    return LexicalClassifier.fit(ids, lengths, targets, len(task.labels), size, unused, seed)
+    labels, weights = len(task.labels), task.weights
+    return LexicalClassifier.fit(ids, lengths, targets, labels, size, unused, seed, weights)
 
 
 def in_background(work: Callable[[], LexicalClassifier]) -> Future[LexicalClassifier]:

@@ -147,7 +147,7 @@ def train(run: Training, progress: Progress, best: Tensors, checkpoints: Checkpo
         record: dict[str, Any] = {
             "epoch": epoch,
             "step": progress.step,
-            "train_loss": progress.loss / max(1, progress.units),
+            "train_loss": progress.loss / (progress.units or 1),
             **{f"validation_{name}": value for name, value in scores.items()},
             "embedding_lr": progress.open_rate,
             "seconds": round(time.perf_counter() - started, 3),
@@ -265,7 +265,7 @@ def _loss_of(run: Training, batch: Batch) -> torch.Tensor:
             "as they train",
         )
     logits = run.task.units(logits.float(), batch.words)
-    return run.task.loss(logits, batch.targets.to(device))
+    return run.task.training_loss(logits, batch.targets.to(device))
 
 
 def seed_generators(seed: int, device: torch.device) -> None:

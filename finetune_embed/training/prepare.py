@@ -26,6 +26,7 @@ from ..data import (
 from ..errors import DataError
 from ..table import EmbeddingTable
 from ..vocabulary import Tokenizer, Vocabulary, tokenize_texts
+from .class_weights import with_weights
 from .first_pass import FirstPass, place_of
 from .inference import UnseenRows, unseen_rows
 from .settings import Settings
@@ -78,6 +79,8 @@ def prepare(
     """
     train = _prepare_stream if splits.streamed else _prepare_in_memory
     task, vocab, source, train_data, splits = train(splits, settings, tokenizer)
+    train_texts = train_data if isinstance(train_data, EncodedTexts) else None
+    task = with_weights(task, settings, train_texts)
     given = {"validation": splits.validation, "test": splits.test}
     ignored = task.ignored
     if splits.test is not None and has_hidden_labels(splits.test, settings.label, ignored):
@@ -106,7 +109,6 @@ def prepare(
             )
     sha256, similar = _sha256(train_data, *held_out.values()), similar_labels(task.labels)
     warnings = [*splits.notes, *([similar] if similar else []), *_odd_labels(task, train_data)]
-    train_texts = train_data if isinstance(train_data, EncodedTexts) else None
     return Prepared(task, vocab, source, train_texts, held_out, unseen, sha256, warnings)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -48,6 +49,7 @@ def resolve(settings: Settings) -> Settings:
     resolved = replace(
         settings,
         strategy=_strategy(settings.strategy),
+        class_weight=_class_weight(settings),
         tokenizer=tokenizer,
         fallback=parse_fallback(settings.fallback),
         specials=specials,
@@ -74,6 +76,27 @@ def _strategy(strategy: Any) -> Strategy:
             remedy="pass one, such as fe.FullTune()",
         )
     return FullTune() if strategy is None else strategy
+
+
+def _class_weight(settings: Settings) -> Any:
+    """Return the weights of labels with texts as keys, as files have them.
+
+    Raises:
+        DataError: there is another loss than the task's own, which they are about.
+    """
+    given = settings.class_weight
+    if settings.loss_fn is not None:
+        for name in ("class_weight", "label_smoothing"):
+            if value := getattr(settings, name):
+                raise DataError(
+                    "is about the loss of the task, and loss_fn is another",
+                    option=name,
+                    value=value,
+                    remedy=("leave ", Option(name), " out, or loss_fn"),
+                )
+    if isinstance(given, Mapping):
+        return {str(label): float(weight) for label, weight in given.items()}
+    return given
 
 
 def _with_specials(vocab: Vocabulary, settings: Settings) -> Vocabulary:

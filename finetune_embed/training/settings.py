@@ -10,6 +10,7 @@ range checks and the table in docs/training.md are made from it.
 from __future__ import annotations
 
 import difflib
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
@@ -90,6 +91,18 @@ def _is_tokenizer(value: Any) -> bool:
     from ..vocabulary import Tokenizer
 
     return isinstance(value, (str, Tokenizer))
+
+
+def _is_class_weight(value: Any) -> bool:
+    if not isinstance(value, Mapping):
+        return isinstance(value, str) and value == "balanced"
+    labels, weights = value.keys(), value.values()
+    return all(isinstance(one, (str, int)) for one in labels) and all(map(_is_weight, weights))
+
+
+def _is_weight(value: Any) -> bool:
+    is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    return is_number and 0 < value < math.inf
 
 
 def _is_vocabulary(value: Any) -> bool:
@@ -270,6 +283,17 @@ class Settings:
         "the table opens.",
         WholeNumber(1),
     )
+    class_weight: str | Mapping[str | int, float] | None = setting(
+        None,
+        "What each label counts in training: balanced, or a mapping such as {spam: 5}; labels that "
+        "it lacks count 1.",
+        kind=Kind("balanced, or a mapping of labels to numbers above 0", _is_class_weight),
+    )
+    label_smoothing: float = setting(
+        0.0,
+        "Share of each label that the training loss spreads over all labels.",
+        Number(0, 1),
+    )
     loss_fn: LossFunction | None = setting(
         None,
         "Loss of logits (units, C) and targets, instead of the task's own.",
@@ -413,8 +437,9 @@ def plain_tokenizer(tokenizer: Any) -> str:
     return f"<{tokenizer!r}>" if tokenizer.name == "custom" else str(tokenizer.name)
 
 
-#: Settings whose objects have a text form.
+#: Settings whose values have a plain form of their own.
 _AS_TEXT: dict[str, Callable[[Any], Any]] = {
+    "class_weight": lambda one: dict(one) if isinstance(one, Mapping) else one,
     "strategy": _plain_strategy,
     "tokenizer": lambda one: one if one is None or isinstance(one, str) else plain_tokenizer(one),
     "specials": lambda given: [_plain_special(one) for one in given],
@@ -490,6 +515,8 @@ class Keywords(TypedDict, total=False):
     max_grad_norm: float | None
     word_dropout: float
     patience: int | None
+    class_weight: str | Mapping[str | int, float] | None
+    label_smoothing: float
     loss_fn: LossFunction | None
     seed: int
     device: str | None

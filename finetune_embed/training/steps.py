@@ -35,7 +35,8 @@ class Batch(NamedTuple):
         lengths: `(B,)`, the number of positions of each text that the head uses.
         words: `(B,)`, the number of tokens of each text.
         targets: one target per unit: a text, or a word.
-        weight: the weight of its mean loss in the step, whose loss is the mean over all its units.
+        weight: the weight of its mean loss in the step, whose loss is the mean over all its units,
+            by their weights where labels have some.
     """
 
     ids: torch.Tensor
@@ -46,13 +47,17 @@ class Batch(NamedTuple):
 
 
 class Step(NamedTuple):
-    """The batches whose gradients make up one optimizer step, and their number of units.
+    """The batches whose gradients make up one optimizer step.
 
     A process without a batch still takes part in the step.
+
+    Attributes:
+        batches: those of this process.
+        units: the number of units of all processes; where labels have weights, the sum of theirs.
     """
 
     batches: list[Batch]
-    units: int
+    units: float
 
 
 class Source(Protocol):
@@ -104,9 +109,9 @@ class Batching:
             batches = [sum(1 for _ in self.rows(data, epoch)) for epoch in range(epochs)]
         return sum(math.ceil(number / self.accumulation) for number in batches)
 
-    def units(self, data: EncodedTexts, rows: torch.Tensor) -> int:
-        """Return the number of units of some texts that count."""
-        return int(self.task.counted(self.task.batch_targets(data, rows)).sum())
+    def units(self, data: EncodedTexts, rows: torch.Tensor) -> float:
+        """Return the number of units of some texts that count, or the sum of their weights."""
+        return self.task.weight_of(self.task.batch_targets(data, rows))
 
     def step(self, data: EncodedTexts, group: list[torch.Tensor]) -> Step:
         """Return this process' share of a step over some batches of texts."""
@@ -117,17 +122,17 @@ class Batching:
         return self.step_of(data, parts, sum(self.units(data, rows) for rows in group))
 
     def step_of(
-        self, data: EncodedTexts, parts: list[torch.Tensor], units_of_all: int | None = None
+        self, data: EncodedTexts, parts: list[torch.Tensor], units_of_all: float | None = None
     ) -> Step:
         """Return a step of this process.
 
         Args:
             data: the texts.
             parts: the texts of each batch.
-            units_of_all: the number of units of all processes; None if this process is alone.
+            units_of_all: the units of all processes; None if this process is alone.
         """
         batches = [self.batch(data, rows) for rows in parts]
-        units = [int(self.task.counted(batch.targets).sum()) for batch in batches]
+        units = [self.task.weight_of(batch.targets) for batch in batches]
         total, count = units_of_all, self.processes.count
         if total is None:
             total, count = sum(units), 1

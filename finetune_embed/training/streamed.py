@@ -132,7 +132,7 @@ class Streamed:
             if not left:
                 return
             factor = units * processes.count / total if total else 0.0
-            yield Step([b._replace(weight=b.weight * factor) for b in batches], int(total))
+            yield Step([b._replace(weight=b.weight * factor) for b in batches], total)
 
     def _own_steps(self, epoch: int, start: int) -> Iterator[Step]:
         """Yield the steps of this process, as if it were the only one."""

@@ -93,6 +93,12 @@ RUNS: dict[str, dict[str, Any]] = {
         "head": "bag",
     },
     "shrunk": {"strategy": fe.DeltaShrink(0.2), "head": "bag"},
+    "class weights, accumulated": {
+        "head": "bag",
+        "class_weight": "balanced",
+        "label_smoothing": 0.1,
+        "gradient_accumulation_steps": 2,
+    },
     "a layer seldom used": {"head": NowAndThen, "weight_decay": 2.0},
     "a second table": {"head": WithPositions, "weight_decay": 0.1},
 }

@@ -60,7 +60,7 @@ def test_the_keywords_are_the_settings():
     assert types == {name: one.type for name, one in FIELDS.items()}
     assert list(types) == list(FIELDS)
     assert Keywords.__required_keys__ == frozenset()
-    assert len(FIELDS) == 47
+    assert len(FIELDS) == 50
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def illegal_values(name: str) -> st.SearchStrategy[Any]:
 
 def test_the_number_of_settings_with_a_range():
     kinds = [type(check) for check in CHECKED.values()]
-    assert [kinds.count(kind) for kind in (WholeNumber, Number, Choice, Flag)] == [12, 8, 4, 4]
+    assert [kinds.count(kind) for kind in (WholeNumber, Number, Choice, Flag)] == [12, 9, 4, 5]
 
 
 @pytest.mark.parametrize("name", CHECKED)
@@ -244,7 +244,7 @@ def test_every_option_of_train_comes_from_a_setting():
     options = options_of("train")
     own = {"config", "vectors", "data", "quiet", "as_json"}
     assert options.keys() - own == OPTIONS.keys()
-    assert len(OPTIONS) == 43
+    assert len(OPTIONS) == 46
     assert FIELDS.keys() - OPTIONS.keys() == {"vocab", "embedding", "loss_fn", "progress"}
     for name, one in OPTIONS.items():
         option = options[name]
@@ -308,6 +308,8 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "max_grad_norm": ("1.5", 1.5),
     "word_dropout": ("0.5", 0.5),
     "patience": ("2", 2),
+    "class_weight": ("{a: 2}", {"a": 2}),
+    "label_smoothing": ("0.5", 0.5),
     "seed": ("11", 11),
     "device": ("cpu", "cpu"),
     "mixed_precision": ("bf16", "bf16"),
@@ -450,6 +452,7 @@ SETTINGS = st.fixed_dictionaries(
         "streaming": st.booleans(),
         "member": st.none() | COLUMNS,
         "tokenizer": st.sampled_from([None, "cased", fe.Tokenizer(lowercase=False)]),
+        "class_weight": st.sampled_from([None, "balanced", {"a": 2.0}, {0: 1, "größe": 1e-3}]),
         "oov": st.sampled_from(["normal", "mean", "zeros", "subwords"]),
         "fallback": st.lists(st.sampled_from(STEPS), unique=True),
         "specials": st.lists(SPECIALS, unique_by=lambda one: one.token),

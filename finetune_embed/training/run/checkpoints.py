@@ -57,7 +57,7 @@ class Progress:
         reached: whether the loss has had a gradient for the table.
         done: the number of finished steps of the current epoch.
         loss: the sum of the losses of its units.
-        units: the number of texts, or words, trained on in it.
+        units: the number of texts, or words, trained on in it; with class weights, their sum.
         open_rate: the largest rate at which the table was open in it.
         seconds: its duration so far.
         seconds_of_run: the duration of the run when it was last saved, in all its processes.
@@ -71,7 +71,7 @@ class Progress:
     reached: bool = False
     done: int = 0
     loss: float = 0.0
-    units: int = 0
+    units: float = 0
     open_rate: float = 0.0
     seconds: float = 0.0
     seconds_of_run: float = 0.0

@@ -210,9 +210,11 @@ HISTORY_SHAPE: Shape = [
 
 #: Settings that came after release 0.1.0, whose runs do not have them.
 LATER = (
+    "class_weight",
     "delimiter",
     "encoding",
     "ignore_label",
+    "label_smoothing",
     "limit",
     "missing",
     "sheet",
@@ -237,6 +239,8 @@ def settings_shape() -> Shape:
             continue
         if check is not None:
             shape[name] = (is_none, _both(check.allows)) if optional else _both(check.allows)
+        elif "Mapping" in str(one.type):
+            shape[name] = (is_none, is_text, {str: is_number})
         elif "Sequence" in str(one.type):
             shape[name] = (is_text, nested) if name == "text" else nested
         else:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
+from torch.nn import functional
 
 from ...data import IGNORED, IGNORED_LABELS, EncodedTexts, Label
 from ...errors import DataError, Option, Part
@@ -37,16 +38,22 @@ class Task(ABC):
         labels: the labels in the order of the head's outputs.
         loss_fn: the mean loss of logits `(units, C)` and the targets of these units.
         ignored: labels that do not count: units with one are not trained on or scored.
+        weights: what units with each label count in the training loss; empty if all count 1.
+        smoothing: the share of each target that the training loss spreads over all labels.
         name: the name of the task in settings.
         per_word: whether each word has a prediction; the head must be a tagger.
+        exclusive: whether each unit has one label, so that labels can have weights.
     """
 
     labels: list[Label]
     loss_fn: LossFunction
     ignored: frozenset[Label] = IGNORED_LABELS
+    weights: tuple[float, ...] = ()
+    smoothing: float = 0.0
 
     name: ClassVar[str]
     per_word: ClassVar[bool] = False
+    exclusive: ClassVar[bool] = True
 
     @property
     @abstractmethod
@@ -151,6 +158,30 @@ class Task(ABC):
         """Return the mean loss of the units that count; 0 without any, as for empty texts."""
         logits, targets = self.only_counted(logits, targets)
         return self.loss_fn(logits, targets) if len(targets) else logits.sum()
+
+    def training_loss(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Return the mean loss that is trained on, over the weights of the units that count.
+
+        It is that of `torch.nn.CrossEntropyLoss(weight=, label_smoothing=)`; without weights and
+        smoothing, it is `loss`.
+        """
+        if not self.weights and not self.smoothing:
+            return self.loss(logits, targets)
+        logits, targets = self.only_counted(logits, targets)
+        return self._changed_loss(logits, targets) if len(targets) else logits.sum()
+
+    def _changed_loss(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Return the mean loss of some units, with weights and smoothing."""
+        weight = logits.new_tensor(self.weights) if self.weights else None
+        return functional.cross_entropy(logits, targets, weight, label_smoothing=self.smoothing)
+
+    def weight_of(self, targets: torch.Tensor) -> float:
+        """Return the sum of the weights of the units that count: their number, without weights."""
+        counted = self.counted(targets)
+        if not self.weights:
+            return int(counted.sum())
+        weights = torch.tensor(self.weights, dtype=torch.float64)
+        return float(weights[targets[counted]].sum())
 
     def only_counted(
         self, logits: torch.Tensor, targets: torch.Tensor

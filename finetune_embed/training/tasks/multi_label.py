@@ -36,6 +36,7 @@ class MultiLabel(Task):
     threshold: float = 0.5
 
     name: ClassVar[str] = "multi_label"
+    exclusive: ClassVar[bool] = False
 
     @property
     def metric(self) -> str:
@@ -56,6 +57,9 @@ class MultiLabel(Task):
 
     def counted(self, targets: torch.Tensor) -> torch.Tensor:
         return torch.ones(len(targets), dtype=torch.bool, device=targets.device)
+
+    def _changed_loss(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return self.loss_fn(logits, targets * (1 - self.smoothing) + self.smoothing / 2)
 
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         return logits.sigmoid()
