@@ -12,7 +12,7 @@ from typing import Any, Unpack
 import numpy as np
 
 from ..data import DataSource
-from ..errors import DataError, DivergenceError, Option, StrategyError
+from ..errors import DataError, DivergenceError, Option, Part, StrategyError
 from ..evaluation import evaluate_word_pairs
 from ..files import locked
 from ..strategies import Freeze, Strategy
@@ -26,6 +26,7 @@ from ..training.runtime.processes import Processes
 from ..training.runtime.progress import CountBar
 from ..training.settings import Keywords, Settings, settings_from
 from ..training.signatures import document
+from ..training.tasks import ADDS_UP
 from .folder import open_folder
 from .inputs import open_inputs
 from .report import Comparison, Confirmation, Standing
@@ -241,6 +242,11 @@ def _best_rate(name: str, tried: Mapping[float, float | None]) -> float:
     return max(known, key=known.__getitem__)
 
 
+def _joined(names: Sequence[str]) -> list[Part]:
+    options: list[Part] = [part for n in names for part in (", ", Option("metric", n))]
+    return options[1:]
+
+
 def _plain_number(value: Any) -> Any:
     """Return a number of NumPy as Python's, which files hold."""
     return value.item() if isinstance(value, np.generic) else value
@@ -298,6 +304,13 @@ def _check(settings: Keywords, seeds: int, budget: int, word_pairs: object) -> S
             )
     values: dict[str, Any] = {**GENERAL, "head": "bag", "lr": START_LR, "test": TEST, **settings}
     given = resolve(settings_from("compare", values))
+    if given.metric is not None and given.metric not in ADDS_UP:
+        raise DataError(
+            "is not the sum of what single texts add to it, which chance is judged by",
+            option="metric",
+            value=given.metric,
+            remedy=("compare by ", *_joined(ADDS_UP), ", or leave ", Option("metric"), " out"),
+        )
     if Processes(given.device).count > 1:
         raise DataError(
             "compare runs in one process", remedy="start it without accelerate and torchrun"

@@ -153,7 +153,7 @@ def train(run: Training, progress: Progress, best: Tensors, checkpoints: Checkpo
             "seconds": round(time.perf_counter() - started, 3),
         }
         progress.end_epoch(record)
-        if _better(record, progress, run.task.metric):
+        if _better(record, progress, run.task):
             progress.best_epoch = epoch
             best = {name: value.detach().clone() for name, value in run.model.state_dict().items()}
         run.bar.epoch(record, run.task.metric)
@@ -285,16 +285,12 @@ def step_seed(seed: int, step: int, process: int = 0) -> int:
     return int(np.random.SeedSequence((seed, step, process)).generate_state(1)[0])
 
 
-def _better(record: dict[str, Any], progress: Progress, metric: str) -> bool:
+def _better(record: dict[str, Any], progress: Progress, task: Task) -> bool:
     """Return whether an epoch is the best so far, by its score and, on a tie, by its loss."""
     if progress.best_epoch < 0:
         return True
     former = progress.history[progress.best_epoch]
-    return _rank(record, metric) > _rank(former, metric)
-
-
-def _rank(record: dict[str, Any], metric: str) -> tuple[float, float]:
-    return record[f"validation_{metric}"], -record["validation_loss"]
+    return task.rank(record, "validation_") > task.rank(former, "validation_")
 
 
 def _over(run: Training, progress: Progress, total: int | None) -> bool:

@@ -26,12 +26,12 @@ from ..data import (
 from ..errors import DataError
 from ..table import EmbeddingTable
 from ..vocabulary import Tokenizer, Vocabulary, tokenize_texts
-from .class_weights import with_weights
 from .first_pass import FirstPass, place_of
 from .inference import UnseenRows, unseen_rows
 from .settings import Settings
 from .steps import Batching, InMemory, Source
 from .streamed import Streamed, as_split
+from .task_settings import with_settings
 from .tasks import Task, task_of
 
 __all__ = ["Prepared", "prepare"]
@@ -80,7 +80,7 @@ def prepare(
     train = _prepare_stream if splits.streamed else _prepare_in_memory
     task, vocab, source, train_data, splits = train(splits, settings, tokenizer)
     train_texts = train_data if isinstance(train_data, EncodedTexts) else None
-    task = with_weights(task, settings, train_texts)
+    task = with_settings(task, settings, train_texts)
     given = {"validation": splits.validation, "test": splits.test}
     ignored = task.ignored
     if splits.test is not None and has_hidden_labels(splits.test, settings.label, ignored):

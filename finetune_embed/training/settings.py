@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FLOATING",
+    "METRICS",
     "Complete",
     "Keywords",
     "Settings",
@@ -43,6 +44,12 @@ __all__ = [
 #: Settings of where and how a run is made. They do not change its result, and `config.yaml` leaves
 #: them out.
 FLOATING = ("output_dir", "resume", "overwrite", "progress")
+
+#: The scores of all tasks that may choose the best epoch.
+METRICS = (
+    *("accuracy", "macro_f1", "micro_f1", "weighted_f1", "balanced_accuracy", "mcc"),
+    *("entity_f1", "loss"),
+)
 
 
 def setting(
@@ -283,6 +290,13 @@ class Settings:
         "the table opens.",
         WholeNumber(1),
     )
+    metric: str | None = setting(
+        None,
+        "The validation score that chooses the best epoch; the task's own when left out. On a tie "
+        "the loss decides.",
+        Choice(METRICS),
+        error=DataError,
+    )
     class_weight: str | Mapping[str | int, float] | None = setting(
         None,
         "What each label counts in training: balanced, or a mapping such as {spam: 5}; labels that "
@@ -515,6 +529,7 @@ class Keywords(TypedDict, total=False):
     max_grad_norm: float | None
     word_dropout: float
     patience: int | None
+    metric: str | None
     class_weight: str | Mapping[str | int, float] | None
     label_smoothing: float
     loss_fn: LossFunction | None

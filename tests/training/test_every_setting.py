@@ -28,7 +28,7 @@ from finetune_embed.training import finetune as module
 from finetune_embed.training.ranges import Choice, Flag, Number, WholeNumber
 from finetune_embed.training.resolve import resolve
 from finetune_embed.training.schedule import SCHEDULES
-from finetune_embed.training.settings import FLOATING, Keywords, Settings, settings_fields
+from finetune_embed.training.settings import FLOATING, METRICS, Keywords, Settings, settings_fields
 from finetune_embed.training.tasks import TASKS
 
 FIELDS = settings_fields()
@@ -60,7 +60,7 @@ def test_the_keywords_are_the_settings():
     assert types == {name: one.type for name, one in FIELDS.items()}
     assert list(types) == list(FIELDS)
     assert Keywords.__required_keys__ == frozenset()
-    assert len(FIELDS) == 50
+    assert len(FIELDS) == 51
 
 
 @pytest.mark.parametrize(
@@ -106,6 +106,7 @@ def test_the_names_of_choices_are_those_that_exist():
         "task": tuple(TASKS),
         "missing": ("drop", "keep"),
         "schedule": tuple(SCHEDULES),
+        "metric": METRICS,
         "mixed_precision": ("no", "bf16", "fp16"),
     }
 
@@ -166,7 +167,7 @@ def illegal_values(name: str) -> st.SearchStrategy[Any]:
 
 def test_the_number_of_settings_with_a_range():
     kinds = [type(check) for check in CHECKED.values()]
-    assert [kinds.count(kind) for kind in (WholeNumber, Number, Choice, Flag)] == [12, 9, 4, 5]
+    assert [kinds.count(kind) for kind in (WholeNumber, Number, Choice, Flag)] == [12, 9, 5, 5]
 
 
 @pytest.mark.parametrize("name", CHECKED)
@@ -244,7 +245,7 @@ def test_every_option_of_train_comes_from_a_setting():
     options = options_of("train")
     own = {"config", "vectors", "data", "quiet", "as_json"}
     assert options.keys() - own == OPTIONS.keys()
-    assert len(OPTIONS) == 46
+    assert len(OPTIONS) == 47
     assert FIELDS.keys() - OPTIONS.keys() == {"vocab", "embedding", "loss_fn", "progress"}
     for name, one in OPTIONS.items():
         option = options[name]
@@ -308,6 +309,7 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "max_grad_norm": ("1.5", 1.5),
     "word_dropout": ("0.5", 0.5),
     "patience": ("2", 2),
+    "metric": ("mcc", "mcc"),
     "class_weight": ("{a: 2}", {"a": 2}),
     "label_smoothing": ("0.5", 0.5),
     "seed": ("11", 11),

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...data import Label
+from ..tasks import score_text
 
 __all__ = ["ClassScores", "Evaluation"]
 
@@ -88,7 +89,7 @@ class Evaluation:
 
     def __str__(self) -> str:
         shown = [self.metric, *(name for name in self.scores if name != self.metric)]
-        scores = ", ".join(f"{n.replace('_', ' ')} {_as_text(n, self.scores[n])}" for n in shown)
+        scores = ", ".join(f"{n.replace('_', ' ')} {score_text(n, self.scores[n])}" for n in shown)
         classes = [
             [str(c.label), f"{c.precision:.1%}", f"{c.recall:.1%}", f"{c.f1:.1%}", f"{c.support:,}"]
             for c in self.classes
@@ -116,10 +117,6 @@ class Evaluation:
             if wrong[at]
         ]
         return "\n".join(["most frequent confusions:", *lines]) if lines else ""
-
-
-def _as_text(name: str, value: float) -> str:
-    return f"{value:.4f}" if name in ("loss", "threshold") else f"{value:.2%}"
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:

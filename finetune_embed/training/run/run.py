@@ -38,7 +38,7 @@ from ...vocabulary import Vocabulary, look_up, tokenize_texts, without_subwords
 from ..lexical_part import LexicalPart
 from ..predictor import Predictor
 from ..settings import Settings
-from ..tasks import Task
+from ..tasks import Task, score_text
 from .evaluation import Evaluation
 from .file_names import CONFIG, HISTORY, LEXICAL, METRICS, MODEL, RECORD, TABLE, TOKENIZER, WORDS
 from .folder import new_run, state_of
@@ -66,7 +66,8 @@ class Run:
         words: what became of each word of the vocabulary, as columns.
         drift: what moved; None after `load`, because a folder does not hold the base table.
         outcomes: float64 `(texts, 2)`, what each text of the test split adds to the numerator and
-            the denominator of the task's score. None after `load`, and without a test split.
+            the denominator of the task's score. None after `load`, without a test split, and for
+            scores that are not such sums, such as macro F1.
         lexical: what classifies by the words and pairs of words of a text, beside `model`; None
             without it.
     """
@@ -309,16 +310,17 @@ class Run:
         write_text_file(folder / METRICS, _json(self.metrics))
 
     def __str__(self) -> str:
-        shown = self.task.metric.replace("_", " ")
+        metric = self.task.metric
+        shown = metric.replace("_", " ")
         lines = [f"{self.settings['strategy']}: best epoch {self.metrics['best_epoch'] + 1}"]
         lines += [
-            f"  {split}: {shown} {self.metrics[split][self.task.metric]:.2%}"
+            f"  {split}: {shown} {score_text(metric, self.metrics[split][metric])}"
             for split in ("validation", "test")
             if split in self.metrics
         ]
         if self.lexical is not None:
-            parts = [(name, self.metrics[name][self.task.metric]) for name in PARTS]
-            alone = ", ".join(f"{name} {score:.2%}" for name, score in parts)
+            parts = [(name, score_text(metric, self.metrics[name][metric])) for name in PARTS]
+            alone = ", ".join(f"{name} {score}" for name, score in parts)
             lines.append(f"  {shown} of each part alone on validation: {alone}")
         return "\n".join(lines + [f"  warning: {warning}" for warning in self.warnings])
 

@@ -216,6 +216,7 @@ LATER = (
     "ignore_label",
     "label_smoothing",
     "limit",
+    "metric",
     "missing",
     "sheet",
     "test",

@@ -1,12 +1,13 @@
 """Tasks: what a head is trained for, and how its outputs are read and scored."""
 
-from .base import LossFunction, Task
+from .base import ADDS_UP, LossFunction, Task, score_text
 from .multi_label import MultiLabel
-from .registry import TASKS, restore_task, task_of
+from .registry import TASKS, restore_task, task_of, unknown_metric
 from .single_label import SingleLabel
 from .tagging import Tagging, entity_f1, real_positions
 
 __all__ = [
+    "ADDS_UP",
     "TASKS",
     "LossFunction",
     "MultiLabel",
@@ -16,5 +17,7 @@ __all__ = [
     "entity_f1",
     "real_positions",
     "restore_task",
+    "score_text",
     "task_of",
+    "unknown_metric",
 ]

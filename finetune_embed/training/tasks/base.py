@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,7 +23,14 @@ if TYPE_CHECKING:
 
     from ...data import LocalDataset
 
-__all__ = ["LossFunction", "Task"]
+__all__ = ["ADDS_UP", "LossFunction", "Task", "score_text"]
+
+#: Scores that are sums over texts divided by others; see `outcomes`.
+ADDS_UP = ("accuracy", "micro_f1", "entity_f1")
+#: Scores that are better the lower they are.
+LOWER = ("loss",)
+#: Scores that are not between 0 and 1, and what else is reported beside them.
+NO_SHARES = ("loss", "mcc", "threshold")
 
 LossFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -40,6 +48,7 @@ class Task(ABC):
         ignored: labels that do not count: units with one are not trained on or scored.
         weights: what units with each label count in the training loss; empty if all count 1.
         smoothing: the share of each target that the training loss spreads over all labels.
+        chosen: the one of `measures` that chooses the best epoch; empty for the first.
         name: the name of the task in settings.
         per_word: whether each word has a prediction; the head must be a tagger.
         exclusive: whether each unit has one label, so that labels can have weights.
@@ -50,6 +59,7 @@ class Task(ABC):
     ignored: frozenset[Label] = IGNORED_LABELS
     weights: tuple[float, ...] = ()
     smoothing: float = 0.0
+    chosen: str = ""
 
     name: ClassVar[str]
     per_word: ClassVar[bool] = False
@@ -57,8 +67,25 @@ class Task(ABC):
 
     @property
     @abstractmethod
+    def measures(self) -> tuple[str, ...]:
+        """The scores that may choose the best epoch; the first does if none is chosen."""
+
+    @property
     def metric(self) -> str:
-        """The name of the score that chooses the best epoch; higher is better."""
+        """The name of the score that chooses the best epoch."""
+        return self.chosen or self.measures[0]
+
+    def rank(self, scores: Mapping[str, Any], prefix: str = "") -> tuple[float, float]:
+        """Return what is greater the better scores are: by `metric`, and on a tie by the loss.
+
+        Args:
+            scores: scores by name.
+            prefix: what is before each name.
+        """
+        values = [scores[prefix + self.metric], scores[prefix + "loss"]]
+        signed = [values[0] if self.metric not in LOWER else -values[0], -values[1]]
+        first, second = (-math.inf if math.isnan(one) else one for one in signed)
+        return first, second
 
     @abstractmethod
     def targets(
@@ -202,7 +229,7 @@ class Task(ABC):
     def scores(
         self, logits: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor
     ) -> dict[str, float]:
-        """Return the scores of logits `(units, C)` by name, including the mean loss.
+        """Return scores of logits `(units, C)` by name, with that of `metric` and the mean loss.
 
         Args:
             logits: the logits of all units of all texts.
@@ -213,10 +240,11 @@ class Task(ABC):
     @abstractmethod
     def outcomes(
         self, logits: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor
-    ) -> npt.NDArray[np.float64]:
+    ) -> npt.NDArray[np.float64] | None:
         """Return what each text adds to the score named by `metric`, `(texts, 2)`.
 
         The score of a set of texts is the sum of their first numbers over the sum of their second.
+        None if `metric` is not one of `ADDS_UP`.
 
         Args:
             logits: the logits of all units of all texts.
@@ -254,7 +282,13 @@ class Task(ABC):
             "task": self.name,
             "labels": list(self.labels),
             **({"ignored": more} if more else {}),
+            **({"metric": self.chosen} if self.chosen else {}),
         }
+
+
+def score_text(name: str, value: float) -> str:
+    """Return a score as text: a share in percent, anything else as a number."""
+    return f"{value:.4f}" if name in NO_SHARES else f"{value:.2%}"
 
 
 def _joined(options: Sequence[Option]) -> list[Part]:

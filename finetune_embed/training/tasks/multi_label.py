@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional
 
 from ...data import Label, label_lists, numbers_of_lists, without_ignored
-from .base import LossFunction, Task
+from .base import ADDS_UP, LossFunction, Task
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -39,8 +39,8 @@ class MultiLabel(Task):
     exclusive: ClassVar[bool] = False
 
     @property
-    def metric(self) -> str:
-        return "micro_f1"
+    def measures(self) -> tuple[str, ...]:
+        return ("micro_f1", "macro_f1", "weighted_f1", "accuracy", "loss")
 
     def targets(
         self, split: Dataset | LocalDataset, column: str, where: str, texts: Sequence[Any]
@@ -73,19 +73,28 @@ class MultiLabel(Task):
     ) -> dict[str, float]:
         """Return F1 (0 where there is nothing to find and nothing found) and subset accuracy."""
         found, true = self._found(logits), targets.numpy() > 0
-        right, both = (found & true).sum(axis=0), found.sum(axis=0) + true.sum(axis=0)
-        return {
+        right, wanted = (found & true).sum(axis=0), true.sum(axis=0)
+        both = found.sum(axis=0) + wanted
+        f1 = 2 * right / np.maximum(1, both)
+        scores = {
             "micro_f1": float(2 * right.sum() / max(1, both.sum())),
-            "macro_f1": float((2 * right / np.maximum(1, both)).mean()),
+            "macro_f1": float(f1.mean()),
             "accuracy": float((found == true).all(axis=1).mean()),
             "threshold": self.threshold,
             "loss": self.loss(logits, targets).item(),
         }
+        if self.metric == "weighted_f1":
+            scores["weighted_f1"] = float(f1 @ wanted / max(1, wanted.sum()))
+        return scores
 
     def outcomes(
         self, logits: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor
-    ) -> npt.NDArray[np.float64]:
+    ) -> npt.NDArray[np.float64] | None:
+        if self.metric not in ADDS_UP:
+            return None
         found, true = self._found(logits), targets.numpy() > 0
+        if self.metric == "accuracy":
+            return np.stack([(found == true).all(axis=1), np.ones(len(true))], axis=1)
         right, all_of_both = (found & true).sum(axis=1), found.sum(axis=1) + true.sum(axis=1)
         return np.stack([2.0 * right, all_of_both.astype(np.float64)], axis=1)
 

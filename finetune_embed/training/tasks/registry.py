@@ -26,7 +26,7 @@ from .multi_label import MultiLabel
 from .single_label import SingleLabel
 from .tagging import Tagging, check_aligned
 
-__all__ = ["TASKS", "restore_task", "task_of"]
+__all__ = ["TASKS", "restore_task", "task_of", "unknown_metric"]
 
 #: Every task by name.
 TASKS: dict[str, type[SingleLabel] | type[MultiLabel] | type[Tagging]] = {
@@ -146,9 +146,24 @@ def restore_task(settings: Mapping[str, Any]) -> Task:
     if name not in TASKS:
         raise _unknown_task(name)
     labels, ignored = list(settings["labels"]), IGNORED_LABELS | set(settings.get("ignored", ()))
+    more: dict[str, Any] = {}
     if name == MultiLabel.name:
-        return MultiLabel(labels, threshold=float(settings["threshold"]), ignored=ignored)
-    return TASKS[name](labels, ignored=ignored)
+        more["threshold"] = float(settings["threshold"])
+    task: Task = TASKS[name](labels, ignored=ignored, **more)
+    chosen = settings.get("metric") or ""
+    if chosen and chosen not in task.measures:
+        raise unknown_metric(task, chosen)
+    return replace(task, chosen=chosen)
+
+
+def unknown_metric(task: Task, name: str) -> DataError:
+    """Return the error about a score that a task does not have."""
+    return DataError(
+        ("is not a score of ", Option("task", task.name), " with these labels"),
+        option="metric",
+        value=name,
+        remedy=f"use one of {', '.join(task.measures)}",
+    )
 
 
 def _unknown_task(name: str) -> DataError:

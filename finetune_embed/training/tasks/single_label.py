@@ -12,14 +12,15 @@ import torch
 from torch.nn import functional
 
 from ...data import Label, label_numbers
-from .base import LossFunction, Task
+from .base import ADDS_UP, LossFunction, Task
+from .class_scores import CLASS_SCORES, class_scores
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
     from ...data import LocalDataset
 
-__all__ = ["SingleLabel", "macro_f1"]
+__all__ = ["SingleLabel"]
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class SingleLabel(Task):
     name: ClassVar[str] = "single_label"
 
     @property
-    def metric(self) -> str:
-        return "accuracy"
+    def measures(self) -> tuple[str, ...]:
+        return (*CLASS_SCORES, "loss")
 
     def targets(
         self, split: Dataset | LocalDataset, column: str, where: str, texts: Sequence[Any]
@@ -45,34 +46,17 @@ class SingleLabel(Task):
     ) -> dict[str, float]:
         """Return accuracy, which equals micro-averaged F1 here, and macro-averaged F1."""
         logits, targets = self.only_counted(logits, targets)
-        found = logits.argmax(dim=1)
-        return {
-            "accuracy": (found == targets).double().mean().item(),
-            "macro_f1": macro_f1(targets, found),
-            "loss": self.loss(logits, targets).item(),
-        }
+        found = class_scores(targets, logits.argmax(dim=1))
+        found["loss"] = self.loss(logits, targets).item()
+        return {n: found[n] for n in found if n in ("accuracy", "macro_f1", "loss", self.metric)}
 
     def outcomes(
         self, logits: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor
-    ) -> npt.NDArray[np.float64]:
+    ) -> npt.NDArray[np.float64] | None:
+        if self.metric not in ADDS_UP:
+            return None
         right = (logits.argmax(dim=1) == targets).double()
         return torch.stack([right, self.counted(targets).double()], dim=1).numpy()
 
     def decode(self, logits: torch.Tensor, lengths: torch.Tensor) -> list[Label]:
         return [self.labels[number] for number in logits.argmax(dim=1).tolist()]
-
-
-def macro_f1(true: torch.Tensor, found: torch.Tensor) -> float:
-    """Return the mean F1 of the classes that occur in either, as scikit-learn's `f1_score` does.
-
-    Args:
-        true: class numbers, int64 `(N,)`, N above 0.
-        found: as many.
-    """
-    classes = int(torch.maximum(true, found).max()) + 1
-    right, wanted, named = (
-        torch.bincount(numbers, minlength=classes).double()
-        for numbers in (true[true == found], true, found)
-    )
-    occurs = wanted + named > 0
-    return (2 * right / (wanted + named))[occurs].mean().item()

@@ -15,8 +15,8 @@ from torch.nn import functional
 
 from ...data import EncodedTexts, Label, label_lists, numbers_of_lists
 from ...errors import DataError, Either, Option, missing_extra
-from .base import LossFunction, Task
-from .single_label import macro_f1
+from .base import ADDS_UP, LossFunction, Task
+from .class_scores import CLASS_SCORES, class_scores
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -47,8 +47,8 @@ class Tagging(Task):
         return tags != ["O"] and all(_BIO.fullmatch(tag) for tag in tags)
 
     @property
-    def metric(self) -> str:
-        return "entity_f1" if self.is_bio else "accuracy"
+    def measures(self) -> tuple[str, ...]:
+        return (*(("entity_f1",) if self.is_bio else ()), *CLASS_SCORES, "loss")
 
     def targets(
         self, split: Dataset | LocalDataset, column: str, where: str, texts: Sequence[Any]
@@ -90,22 +90,21 @@ class Tagging(Task):
         """Return accuracy and macro-averaged F1 of words, and F1 of entities for BIO tags."""
         logits, targets, lengths = self._counted_words(logits, targets, lengths)
         found = logits.argmax(dim=1)
-        scores = {
-            "accuracy": (found == targets).double().mean().item(),
-            "macro_f1": macro_f1(targets, found),
-            "loss": self.loss(logits, targets).item(),
-        }
+        scores = {**class_scores(targets, found), "loss": self.loss(logits, targets).item()}
         if self.is_bio:
             true = self._tags(targets, lengths)
             scores = {"entity_f1": entity_f1(true, self._tags(found, lengths)), **scores}
-        return scores
+        shown = ("entity_f1", "accuracy", "macro_f1", "loss", self.metric)
+        return {name: score for name, score in scores.items() if name in shown}
 
     def outcomes(
         self, logits: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor
-    ) -> npt.NDArray[np.float64]:
+    ) -> npt.NDArray[np.float64] | None:
+        if self.metric not in ADDS_UP:
+            return None
         logits, targets, lengths = self._counted_words(logits, targets, lengths)
         found = logits.argmax(dim=1)
-        if self.is_bio:
+        if self.metric == "entity_f1":
             return entity_outcomes(self._tags(targets, lengths), self._tags(found, lengths))
         texts = torch.arange(len(lengths)).repeat_interleave(lengths)
         right = torch.zeros(len(lengths), dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""What each label counts in the training loss."""
+"""The settings about labels and scores that a task takes."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import torch
 from ..data import EncodedTexts
 from ..errors import DataError, Option
 from .settings import Settings
-from .tasks import Task
+from .tasks import Task, unknown_metric
 
-__all__ = ["with_weights"]
+__all__ = ["with_settings"]
 
 SHOWN = 10  # labels in a message
 
 
-def with_weights(task: Task, settings: Settings, train: EncodedTexts | None) -> Task:
-    """Return a task with the class weights and the label smoothing of the settings.
+def with_settings(task: Task, settings: Settings, train: EncodedTexts | None) -> Task:
+    """Return a task with the metric, the class weights and the label smoothing of the settings.
 
     Args:
         task: the task.
@@ -26,11 +26,13 @@ def with_weights(task: Task, settings: Settings, train: EncodedTexts | None) -> 
         train: the training texts; None if they are streamed.
 
     Raises:
-        DataError: the task has no class weights, a label has one that training lacks, or labels
-            cannot be counted.
+        DataError: the task has no such score, or no class weights, a label has one that training
+            lacks, or labels cannot be counted.
     """
     given = settings.class_weight
-    task = replace(task, smoothing=settings.label_smoothing)
+    if settings.metric is not None and settings.metric not in task.measures:
+        raise unknown_metric(task, settings.metric)
+    task = replace(task, smoothing=settings.label_smoothing, chosen=settings.metric or "")
     if given is None:
         return task
     if not task.exclusive:
