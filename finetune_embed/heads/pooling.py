@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from ..errors import DataError
-from ..optim import distinct_rows
+from ..optim import distinct_rows, window_maxima
 from .plain import is_plain
 
 __all__ = ["POOLS", "Bags", "Filters", "bags_of", "check_pooling", "pooled"]
@@ -54,10 +54,13 @@ def pooled(bags: Bags, pools: Sequence[str]) -> list[torch.Tensor]:
     """Return the mean, maximum or minimum `(B, D)` of each text's vectors; 0 for an empty text."""
     features = []
     for name in pools:
-        rows = -bags.rows if name == "min" else bags.rows
-        mode = "mean" if name == "mean" else "max"
-        found = functional.embedding_bag(bags.numbers, rows, bags.offsets, mode=mode)
-        features.append(-found if name == "min" else found)
+        if name == "mean":
+            rows, numbers = bags.rows, bags.numbers
+            features.append(functional.embedding_bag(numbers, rows, bags.offsets, mode="mean"))
+        else:
+            sign = -1 if name == "min" else 1
+            values = (sign * bags.rows)[:, None]
+            features.append(sign * window_maxima(values, bags.numbers, bags.lengths))
     return features
 
 
@@ -102,28 +105,14 @@ class Filters(nn.Module):
 
     def forward(self, bags: Bags) -> torch.Tensor:
         """Return the features `(B, F x widths)`."""
-        rows = torch.cat([bags.rows, bags.rows.new_zeros(1, bags.rows.shape[1])])
-        parts = [part for part in self.widths if isinstance(part, nn.Conv1d)]
-        windows = _windows(bags, max(part.kernel_size[0] for part in parts))
-        tokens = torch.arange(len(windows), device=windows.device)
         features = []
-        for part in parts:
-            width, filters = part.kernel_size[0], part.out_channels
+        for part in self.widths:
+            assert isinstance(part, nn.Conv1d)
             assert part.bias is not None
-            # what each word adds to a window in each of its places: (U + 1) x width, F
-            weight = part.weight.permute(1, 2, 0).reshape(rows.shape[1], width * filters)
-            added = (rows @ weight).view(-1, filters)
-            places = windows[:, :width] * width + torch.arange(width, device=windows.device)
-            sums = functional.embedding_bag(places, added, mode="sum")
-            maxima = functional.embedding_bag(tokens, sums, bags.offsets, mode="max")
+            filters, size, width = part.weight.shape
+            # what each word adds to a window in each of its places
+            added = bags.rows @ part.weight.permute(1, 2, 0).reshape(size, width * filters)
+            values = added.view(-1, width, filters)
+            maxima = window_maxima(values, bags.numbers, bags.lengths)
             features.append(torch.relu(maxima + part.bias))
         return torch.cat(features, dim=1)
-
-
-def _windows(bags: Bags, width: int) -> torch.Tensor:
-    """Return the row numbers of the window at each token, `(N, width)`; `U` beyond a text."""
-    count, device = len(bags.numbers), bags.numbers.device
-    ends = torch.repeat_interleave(bags.lengths.cumsum(0), bags.lengths)
-    places = torch.arange(count, device=device)[:, None] + torch.arange(width, device=device)
-    inside = places < ends[:, None]
-    return torch.where(inside, bags.numbers[places.clamp(max=max(count - 1, 0))], len(bags.rows))

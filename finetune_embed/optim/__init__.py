@@ -5,6 +5,7 @@ from .distinct import distinct_rows
 from .exchange import broadcast_table, exchange_rows
 from .kernels import own_threads
 from .row_adamw import RowAdamW
+from .windows import window_maxima
 
 __all__ = [
     "RowAdamW",
@@ -13,4 +14,5 @@ __all__ = [
     "exchange_rows",
     "mean_bag",
     "own_threads",
+    "window_maxima",
 ]

@@ -1,4 +1,5 @@
-/* The inner loops of a training step by rows: grouping ids, summing rows, Adam in place.
+/* The inner loops of a training step by rows: grouping ids, summing rows, the largest
+ * window of a text, Adam in place.
  *
  * Everything here has a slower counterpart in torch that gives the same numbers within rounding;
  * `kernels.py` and `adam.py` choose. Functions take buffers, release the interpreter lock while they
@@ -661,6 +662,159 @@ done:
     return result;
 }
 
+/* ---------------------------------------------------------------- the largest window of each text */
+
+typedef struct {
+    const float *values;    /* (rows, width, size) */
+    const int64_t *numbers; /* (N,) */
+    const int64_t *starts;  /* (texts + 1,) */
+    Py_ssize_t width, size;
+    float *out;  /* (texts, size) */
+    int32_t *at; /* (texts, size) */
+} windows_t;
+
+/* Writes the sums of a block of the window that begins at a token. */
+ALWAYS_INLINE void sum_window(const windows_t *job, Py_ssize_t token, Py_ssize_t end, Py_ssize_t from, Py_ssize_t count,
+                              float *restrict sums) {
+    Py_ssize_t row = job->width * job->size, last = least(token + job->width, end);
+    memcpy(sums, job->values + job->numbers[token] * row + from, (size_t)count * sizeof(float));
+    for (Py_ssize_t i = token + 1; i < last; i++) {
+        const float *restrict value = job->values + job->numbers[i] * row + (i - token) * job->size + from;
+        for (Py_ssize_t f = 0; f < count; f++) sums[f] += value[f];
+    }
+}
+
+FOR_EACH_CPU static void window_range(const void *argument, Py_ssize_t first, Py_ssize_t last) {
+    const windows_t *job = argument;
+    float sums[BLOCK];
+    for (Py_ssize_t text = first; text < last; text++) {
+        Py_ssize_t start = job->starts[text], end = job->starts[text + 1];
+        for (Py_ssize_t from = 0; from < job->size; from += BLOCK) {
+            Py_ssize_t count = least(BLOCK, job->size - from);
+            float *restrict best = job->out + text * job->size + from;
+            int32_t *restrict at = job->at + text * job->size + from;
+            for (Py_ssize_t f = 0; f < count; f++) best[f] = 0, at[f] = -1;
+            for (Py_ssize_t token = start; token < end; token++) {
+                sum_window(job, token, end, from, count, sums);
+                for (Py_ssize_t f = 0; f < count; f++) {
+                    int larger = token == start || sums[f] > best[f];
+                    best[f] = larger ? sums[f] : best[f];
+                    at[f] = larger ? (int32_t)token : at[f];
+                }
+            }
+        }
+    }
+}
+
+/* Returns whether the starts of texts ascend from 0 to the number of tokens; sets the error if not. */
+static int are_starts(const int64_t *starts, Py_ssize_t texts, Py_ssize_t tokens) {
+    int fits = tokens <= INT32_MAX && starts[0] == 0 && starts[texts] == tokens;
+    for (Py_ssize_t i = 0; fits && i < texts; i++) fits = starts[i] <= starts[i + 1];
+    if (!fits) PyErr_SetString(PyExc_ValueError, "starts do not divide the numbers into texts");
+    return fits;
+}
+
+/* window_maxima(values, numbers, starts, out, at, width, size, threads)
+ *
+ * A window begins at every token of a text: its value is the sum of `values[number of its i-th token][i]`, of
+ * float32 (rows, width, size), over the tokens up to the end of the text. Writes to `out` float32 (texts, size) the
+ * largest value of the windows of each text, 0 without any, and to `at` int32 (texts, size) where the first window
+ * with it begins, or -1. `numbers` is int64 (N,) and `starts` int64 (texts + 1,). */
+static PyObject *window_maxima(PyObject *self, PyObject *args) {
+    (void)self;
+    Py_buffer values, numbers, starts, out, at;
+    Py_ssize_t width, size, wrong = 0;
+    int threads;
+    PyObject *result = NULL;
+    if (!PyArg_ParseTuple(args, "y*y*y*w*w*nni", &values, &numbers, &starts, &out, &at, &width, &size, &threads))
+        return NULL;
+    Py_ssize_t tokens = numbers.len / 8, texts = starts.len / 8 - 1, bytes = row_bytes(size);
+    if (!bytes || width < 1 || width > PY_SSIZE_T_MAX / bytes) {
+        if (bytes) PyErr_SetString(PyExc_ValueError, "windows have no tokens");
+        goto done;
+    }
+    Py_ssize_t rows = values.len / (bytes * width);
+    if (texts < 0) {
+        PyErr_SetString(PyExc_ValueError, "starts are empty");
+        goto done;
+    }
+    if (!holds_rows(&values, rows, bytes * width, 4, "values") || !holds(&numbers, tokens, 8, "numbers") ||
+        !holds(&starts, texts + 1, 8, "starts") || !holds_rows(&out, texts, bytes, 4, "out") ||
+        !holds_rows(&at, texts, bytes, 4, "at") || !are_starts(starts.buf, texts, tokens))
+        goto done;
+    if (!in_range(numbers.buf, tokens, rows, &wrong)) {
+        out_of_range(numbers.buf, wrong, rows);
+        goto done;
+    }
+    Py_BEGIN_ALLOW_THREADS;
+    windows_t job = {values.buf, numbers.buf, starts.buf, width, size, out.buf, at.buf};
+    run(window_range, &job, texts, job.starts, threads_for(threads, (double)tokens * (double)(width * size)));
+    Py_END_ALLOW_THREADS;
+    result = Py_NewRef(Py_None);
+done:
+    PyBuffer_Release(&values);
+    PyBuffer_Release(&numbers);
+    PyBuffer_Release(&starts);
+    PyBuffer_Release(&out);
+    PyBuffer_Release(&at);
+    return result;
+}
+
+/* window_gradient(grad, at, numbers, starts, out, width, size)
+ *
+ * Adds the gradient of the maxima, float32 (texts, size), to that of the values, `out` float32 (rows, width, size);
+ * the others are as for `window_maxima`, which wrote `at`. */
+static PyObject *window_gradient(PyObject *self, PyObject *args) {
+    (void)self;
+    Py_buffer grad, at, numbers, starts, out;
+    Py_ssize_t width, size, wrong = 0;
+    PyObject *result = NULL;
+    if (!PyArg_ParseTuple(args, "y*y*y*y*w*nn", &grad, &at, &numbers, &starts, &out, &width, &size)) return NULL;
+    Py_ssize_t tokens = numbers.len / 8, texts = starts.len / 8 - 1, bytes = row_bytes(size);
+    if (!bytes || width < 1 || width > PY_SSIZE_T_MAX / bytes || texts < 0) {
+        if (bytes) PyErr_SetString(PyExc_ValueError, "there are no windows");
+        goto done;
+    }
+    Py_ssize_t rows = out.len / (bytes * width);
+    if (!holds_rows(&out, rows, bytes * width, 4, "out") || !holds(&numbers, tokens, 8, "numbers") ||
+        !holds(&starts, texts + 1, 8, "starts") || !holds_rows(&grad, texts, bytes, 4, "grad") ||
+        !holds_rows(&at, texts, bytes, 4, "at") || !are_starts(starts.buf, texts, tokens))
+        goto done;
+    if (!in_range(numbers.buf, tokens, rows, &wrong)) {
+        out_of_range(numbers.buf, wrong, rows);
+        goto done;
+    }
+    const int64_t *number = numbers.buf, *start = starts.buf;
+    const int32_t *where = at.buf;
+    const float *from = grad.buf;
+    float *to = out.buf;
+    int outside = 0;
+    Py_BEGIN_ALLOW_THREADS;
+    for (Py_ssize_t text = 0; text < texts; text++)
+        for (Py_ssize_t f = 0; f < size; f++) {
+            Py_ssize_t token = where[text * size + f];
+            if (token < start[text] || token >= start[text + 1]) {
+                outside |= token != -1;
+                continue;
+            }
+            Py_ssize_t last = least(token + width, start[text + 1]);
+            for (Py_ssize_t i = token; i < last; i++)
+                to[(number[i] * width + i - token) * size + f] += from[text * size + f];
+        }
+    Py_END_ALLOW_THREADS;
+    if (outside)
+        PyErr_SetString(PyExc_ValueError, "a window begins outside of its text");
+    else
+        result = Py_NewRef(Py_None);
+done:
+    PyBuffer_Release(&grad);
+    PyBuffer_Release(&at);
+    PyBuffer_Release(&numbers);
+    PyBuffer_Release(&starts);
+    PyBuffer_Release(&out);
+    return result;
+}
+
 static PyMethodDef methods[] = {
     {"group", group, METH_VARARGS, "group(ids, end, lengths, rows, order, starts) -> int"},
     {"increasing", increasing, METH_VARARGS, "increasing(ids, end) -> bool"},
@@ -668,6 +822,8 @@ static PyMethodDef methods[] = {
     {"squares", squares, METH_VARARGS, "squares(values, out, size, threads)"},
     {"nonzero_rows", nonzero_rows, METH_VARARGS, "nonzero_rows(values, source, starts, lengths, out, ...) -> int"},
     {"adam", adam, METH_VARARGS, "adam(weight, rows, grad, source, starts, lengths, ...)"},
+    {"window_maxima", window_maxima, METH_VARARGS, "window_maxima(values, numbers, starts, out, at, width, ...)"},
+    {"window_gradient", window_gradient, METH_VARARGS, "window_gradient(grad, at, numbers, starts, out, width, size)"},
     {NULL, NULL, 0, NULL},
 };
 

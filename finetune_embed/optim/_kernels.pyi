@@ -45,3 +45,24 @@ def adam(
     threads: int,
     /,
 ) -> None: ...
+def window_maxima(
+    values: Buffer,
+    numbers: Buffer,
+    starts: Buffer,
+    out: Buffer,
+    at: Buffer,
+    width: int,
+    size: int,
+    threads: int,
+    /,
+) -> None: ...
+def window_gradient(
+    grad: Buffer,
+    at: Buffer,
+    numbers: Buffer,
+    starts: Buffer,
+    out: Buffer,
+    width: int,
+    size: int,
+    /,
+) -> None: ...
