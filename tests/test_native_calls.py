@@ -206,6 +206,42 @@ def nonzero_rows(make: Arguments) -> Any:
     return steps.native.nonzero_rows(given, *buffers, out, make.size(size), make.threads())
 
 
+def window_maxima(make: Arguments) -> Any:
+    rows, width, size, texts = (make.random.randrange(1, 5) for _ in range(4))
+    tokens = make.random.randrange(9)
+    return steps.native.window_maxima(
+        make.damaged(make.floats(rows, width * size)),
+        make.damaged(make.integers(tokens, rows)),
+        make.damaged(make.starts(texts, tokens)),
+        make.damaged(make.floats(texts, size)),
+        make.damaged(np.zeros((texts, size), np.int32)),
+        make.size(width),
+        make.size(size),
+        make.threads(),
+    )
+
+
+def window_gradient(make: Arguments) -> Any:
+    rows, width, size, texts = (make.random.randrange(1, 5) for _ in range(4))
+    tokens = make.random.randrange(9)
+    starts = make.starts(texts, tokens)
+    at = np.full((texts, size), -1, np.int32)
+    for text in range(texts):
+        if 0 <= starts[text] < starts[text + 1] <= tokens:
+            at[text] = make.random.randrange(starts[text], starts[text + 1])
+    if make.random.random() < 1 / 8:
+        at[-1, -1] = make.random.choice([-2, tokens, 2**31 - 1])
+    return steps.native.window_gradient(
+        make.damaged(make.floats(texts, size)),
+        make.damaged(at),
+        make.damaged(make.integers(tokens, rows)),
+        make.damaged(starts),
+        make.damaged(make.floats(rows, width * size)),
+        make.size(width),
+        make.size(size),
+    )
+
+
 def adam(make: Arguments) -> Any:
     table, size, slots = (make.random.randrange(1, 9) for _ in range(3))
     rows = np.unique(make.integers(make.random.randrange(1, 5), table))
@@ -263,6 +299,8 @@ FUNCTIONS = {
     "squares": squares,
     "nonzero_rows": nonzero_rows,
     "adam": adam,
+    "window_maxima": window_maxima,
+    "window_gradient": window_gradient,
     "TextTokenizer": tokenizer,
 }
 
