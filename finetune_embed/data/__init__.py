@@ -26,6 +26,7 @@ from .labels import (
     label_lists,
     label_numbers,
     numbers_of_lists,
+    single_labels,
     without_ignored,
 )
 from .missing import MISSING, Missing, without_missing
@@ -33,6 +34,7 @@ from .one_split import open_one_split
 from .reading.local_dataset import LocalDataset
 from .reading.splits import DataSource, Splits, open_splits
 from .similar_labels import similar_labels
+from .unknown_labels import UnknownLabels
 from .whole_labels import are_whole, as_whole, text_labels, with_whole_labels
 from .word_dropout import drop_words
 
@@ -47,6 +49,7 @@ __all__ = [
     "LocalDataset",
     "Missing",
     "Splits",
+    "UnknownLabels",
     "are_whole",
     "as_whole",
     "batch_indices",
@@ -72,6 +75,7 @@ __all__ = [
     "open_one_split",
     "open_splits",
     "similar_labels",
+    "single_labels",
     "split_by_tokens",
     "text_labels",
     "texts_of",

@@ -39,6 +39,7 @@ __all__ = [
     "label_lists",
     "label_numbers",
     "numbers_of_lists",
+    "single_labels",
     "without_ignored",
 ]
 
@@ -119,7 +120,7 @@ def label_lists(split: Dataset | LocalDataset, column: str, where: str) -> list[
     return _with_names(values, class_names(split, column))
 
 
-def _single_labels(split: Dataset | LocalDataset, column: str, where: str) -> list[list[Any]]:
+def single_labels(split: Dataset | LocalDataset, column: str, where: str) -> list[list[Any]]:
     """Return a column of single labels as lists of one; see `label_lists`."""
     values = column_of(split, column, where, "label")
     return _with_names([[value] for value in values], class_names(split, column))
@@ -168,7 +169,7 @@ def distinct_classes(
         DataError: the column is missing, a value is not a label, texts and numbers are mixed, or
             there are fewer than two labels.
     """
-    lists = _single_labels(split, column, where)
+    lists = single_labels(split, column, where)
     values = [value for (value,) in lists]
     if values and all(isinstance(value, list) for value in values):
         check_not_multi_hot(_with_names(values, None), column, where)
@@ -277,7 +278,7 @@ def label_numbers(
     Raises:
         DataError: the column is missing, or a label is not among `labels`.
     """
-    lists = _single_labels(split, column, where)
+    lists = single_labels(split, column, where)
     numbers = numbers_of_lists(split, lists, labels, where, ignored)
     return torch.tensor(numbers, dtype=torch.int64)
 

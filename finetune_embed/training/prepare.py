@@ -91,6 +91,8 @@ def prepare(
     tokens = {name: tokenize_texts(found, tokenizer) for name, found in texts.items()}
     all_words = chain.from_iterable(found.tokens for found in tokens.values())
     extended, unseen = unseen_rows(base, vocab, all_words, settings.fallback)
+    unknown = {n: task.unknown_labels(kept[n], settings.label, names[n]) for n in kept}
+    task = replace(task, others=tuple(dict.fromkeys(chain.from_iterable(unknown.values()))))
     held_out = {}
     for name, split in kept.items():
         targets = task.targets(split, settings.label, names[name], texts[name])
@@ -108,7 +110,13 @@ def prepare(
                 remedy="pass a split with labels",
             )
     sha256, similar = _sha256(train_data, *held_out.values()), similar_labels(task.labels)
-    warnings = [*splits.notes, *([similar] if similar else []), *_odd_labels(task, train_data)]
+    not_known = [note for name, labels in unknown.items() for note in labels.note(f"{name} ")]
+    warnings = [
+        *splits.notes,
+        *not_known,
+        *([similar] if similar else []),
+        *_odd_labels(task, train_data),
+    ]
     return Prepared(task, vocab, source, train_texts, held_out, unseen, sha256, warnings)
 
 

@@ -172,8 +172,8 @@ class Run:
             ignore_label: a label that is not scored, besides those that the run ignores.
 
         Raises:
-            DataError: the data cannot be read, a column is missing, or an example has no label, or
-                one that the run does not know.
+            DataError: the data cannot be read, a column is missing, an example has no label, or the
+                run knows none of the labels.
         """
         columns = self.settings["text"] if text is None else text
         column = self.settings["label"] if label is None else label
@@ -188,6 +188,8 @@ class Run:
         task = _with_labels_as_in(splits.train, column, self.task)
         ignored = ignored_labels(ignore_label, class_names(splits.train, column))
         task = replace(task, ignored=task.ignored | ignored)
+        unknown = task.unknown_labels(splits.train, column, where)
+        task = replace(task, others=tuple(unknown))
         targets = task.targets(splits.train, column, where, texts)
         logits, lengths = self.logits(texts)
         full = torch.tensor([len(words) for words in texts]) if self.task.per_word else lengths
@@ -195,14 +197,15 @@ class Run:
         targets = self.task.batch_targets(data, torch.arange(len(texts)))
         if not bool(self.task.counted(targets).any()):
             raise DataError(f"none of the {len(texts):,} texts has a label", where=where)
+        scored = replace(self.task, others=task.others)
         return Evaluation(
             where,
             len(texts),
             self.task.metric,
-            self.task.scores(logits, targets, lengths),
-            self.labels,
-            self.task.confusion(logits, targets),
-            splits.notes,
+            scored.scores(logits, targets, lengths),
+            [*self.labels, *task.others],
+            scored.confusion(logits, targets),
+            (*splits.notes, *unknown.note()),
         )
 
     def _has_labels(self, split: Any, column: str) -> bool:

@@ -14,7 +14,15 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ...data import IGNORED, IGNORED_LABELS, EncodedTexts, Label
+from ...data import (
+    IGNORED,
+    IGNORED_LABELS,
+    EncodedTexts,
+    Label,
+    UnknownLabels,
+    class_names,
+    label_lists,
+)
 from ...errors import DataError, Option, Part
 from ...heads import HEADS
 
@@ -49,6 +57,8 @@ class Task(ABC):
         weights: what units with each label count in the training loss; empty if all count 1.
         smoothing: the share of each target that the training loss spreads over all labels.
         chosen: the one of `measures` that chooses the best epoch; empty for the first.
+        others: labels of held-out texts that training lacks. They come after `labels` in the
+            numbering of targets, are never predicted, and are in no loss.
         name: the name of the task in settings.
         per_word: whether each word has a prediction; the head must be a tagger.
         exclusive: whether each unit has one label, so that labels can have weights.
@@ -60,6 +70,7 @@ class Task(ABC):
     weights: tuple[float, ...] = ()
     smoothing: float = 0.0
     chosen: str = ""
+    others: tuple[Label, ...] = ()
 
     name: ClassVar[str]
     per_word: ClassVar[bool] = False
@@ -101,8 +112,30 @@ class Task(ABC):
 
         Raises:
             DataError: the column is missing, or an example has no labels, or one that is not among
-                `labels`, those of the training split.
+                `labels`, those of the training split, or `others`.
         """
+
+    def unknown_labels(
+        self, split: Dataset | LocalDataset, column: str, where: str
+    ) -> UnknownLabels:
+        """Return the labels of a split that training lacks.
+
+        Args:
+            split: the split.
+            column: the column of labels.
+            where: what to call the split in messages.
+
+        Raises:
+            DataError: the column is missing, or an example has no labels.
+        """
+        lists, names = self.label_lists(split, column, where), class_names(split, column)
+        return UnknownLabels(lists, self.labels, self.ignored, are_names=names is not None)
+
+    def label_lists(
+        self, split: Dataset | LocalDataset, column: str, where: str
+    ) -> Sequence[Sequence[Any]]:
+        """Return the labels of each example of a split; see `unknown_labels`."""
+        return label_lists(split, column, where)
 
     def batch_targets(self, data: EncodedTexts, rows: torch.Tensor) -> torch.Tensor:
         """Return the targets of the units of some texts, in the order of `units`."""
@@ -182,8 +215,11 @@ class Task(ABC):
             )
 
     def loss(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Return the mean loss of the units that count; 0 without any, as for empty texts."""
-        logits, targets = self.only_counted(logits, targets)
+        """Return the mean loss of the units that count and whose labels training has.
+
+        It is 0 without any, as for empty texts.
+        """
+        logits, targets = self._learnable(logits, targets)
         return self.loss_fn(logits, targets) if len(targets) else logits.sum()
 
     def training_loss(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -194,7 +230,7 @@ class Task(ABC):
         """
         if not self.weights and not self.smoothing:
             return self.loss(logits, targets)
-        logits, targets = self.only_counted(logits, targets)
+        logits, targets = self._learnable(logits, targets)
         return self._changed_loss(logits, targets) if len(targets) else logits.sum()
 
     def _changed_loss(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -209,6 +245,16 @@ class Task(ABC):
             return int(counted.sum())
         weights = torch.tensor(self.weights, dtype=torch.float64)
         return float(weights[targets[counted]].sum())
+
+    def _learnable(
+        self, logits: torch.Tensor, targets: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the logits and targets of the units that a loss is of."""
+        logits, targets = self.only_counted(logits, targets)
+        if not self.others:
+            return logits, targets
+        known = targets < len(self.labels)
+        return logits[known], targets[known]
 
     def only_counted(
         self, logits: torch.Tensor, targets: torch.Tensor
@@ -255,13 +301,14 @@ class Task(ABC):
     def confusion(self, logits: torch.Tensor, targets: torch.Tensor) -> npt.NDArray[np.int64]:
         """Return how many units with the label of a row were given that of a column, `(C, C)`.
 
-        For several labels per text, return `(C, 2, 2)`: the same of each label, not given or given.
+        `others` follow `labels` there. For several labels per text, return `(C, 2, 2)`: the same of
+        each label, not given or given.
 
         Args:
             logits: the logits of all units.
             targets: the targets of these units; those that do not count are left out.
         """
-        counted, size = self.counted(targets), len(self.labels)
+        counted, size = self.counted(targets), len(self.labels) + len(self.others)
         pairs = targets[counted] * size + logits.argmax(dim=1)[counted]
         counts: npt.NDArray[np.int64] = torch.bincount(pairs, minlength=size * size).numpy()
         return counts.reshape(size, size)

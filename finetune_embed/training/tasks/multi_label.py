@@ -46,12 +46,11 @@ class MultiLabel(Task):
         self, split: Dataset | LocalDataset, column: str, where: str, texts: Sequence[Any]
     ) -> torch.Tensor:
         """Return 1 where a text has a label, else 0, float32 `(texts, C)`; see `Task`."""
+        labels = [*self.labels, *self.others]
         lists = without_ignored(label_lists(split, column, where), self.ignored)
-        numbers = torch.tensor(
-            numbers_of_lists(split, lists, self.labels, where), dtype=torch.int64
-        )
+        numbers = torch.tensor(numbers_of_lists(split, lists, labels, where), dtype=torch.int64)
         rows = torch.arange(len(lists)).repeat_interleave(torch.tensor([len(row) for row in lists]))
-        targets = torch.zeros(len(lists), len(self.labels), dtype=torch.float32)
+        targets = torch.zeros(len(lists), len(labels), dtype=torch.float32)
         targets[rows, numbers] = 1.0
         return targets
 
@@ -66,13 +65,14 @@ class MultiLabel(Task):
 
     def fit(self, logits: torch.Tensor, targets: torch.Tensor) -> MultiLabel:
         """Return the task with the threshold of the best micro-averaged F1."""
-        return replace(self, threshold=best_threshold(self._doubles(logits), targets.numpy() > 0))
+        probabilities = self._beside(self._doubles(logits), targets)
+        return replace(self, threshold=best_threshold(probabilities, targets.numpy() > 0))
 
     def scores(
         self, logits: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor
     ) -> dict[str, float]:
         """Return F1 (0 where there is nothing to find and nothing found) and subset accuracy."""
-        found, true = self._found(logits), targets.numpy() > 0
+        found, true = self._beside(self._found(logits), targets), targets.numpy() > 0
         right, wanted = (found & true).sum(axis=0), true.sum(axis=0)
         both = found.sum(axis=0) + wanted
         f1 = 2 * right / np.maximum(1, both)
@@ -92,14 +92,14 @@ class MultiLabel(Task):
     ) -> npt.NDArray[np.float64] | None:
         if self.metric not in ADDS_UP:
             return None
-        found, true = self._found(logits), targets.numpy() > 0
+        found, true = self._beside(self._found(logits), targets), targets.numpy() > 0
         if self.metric == "accuracy":
             return np.stack([(found == true).all(axis=1), np.ones(len(true))], axis=1)
         right, all_of_both = (found & true).sum(axis=1), found.sum(axis=1) + true.sum(axis=1)
         return np.stack([2.0 * right, all_of_both.astype(np.float64)], axis=1)
 
     def confusion(self, logits: torch.Tensor, targets: torch.Tensor) -> npt.NDArray[np.int64]:
-        found, true = self._found(logits), targets.numpy() > 0
+        found, true = self._beside(self._found(logits), targets), targets.numpy() > 0
         cells = [[~true & ~found, ~true & found], [true & ~found, true & found]]
         counts: npt.NDArray[np.int64] = np.array(cells, np.int64).sum(axis=2).transpose(2, 0, 1)
         return counts
@@ -108,6 +108,15 @@ class MultiLabel(Task):
         return [
             [self.labels[number] for number in np.flatnonzero(row)] for row in self._found(logits)
         ]
+
+    def _learnable(
+        self, logits: torch.Tensor, targets: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        return logits, targets[:, : len(self.labels)]
+
+    def _beside(self, values: npt.NDArray[Any], targets: torch.Tensor) -> npt.NDArray[Any]:
+        """Return values of labels with zeros for those that training lacks, as targets have."""
+        return np.pad(values, ((0, 0), (0, targets.shape[1] - values.shape[1])))
 
     def _found(self, logits: torch.Tensor) -> npt.NDArray[np.bool_]:
         return self._doubles(logits) >= self.threshold

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from ...data import Label, label_numbers
+from ...data import Label, label_numbers, single_labels
 from .base import ADDS_UP, LossFunction, Task
 from .class_scores import CLASS_SCORES, class_scores
 
@@ -39,7 +39,12 @@ class SingleLabel(Task):
         self, split: Dataset | LocalDataset, column: str, where: str, texts: Sequence[Any]
     ) -> torch.Tensor:
         """Return the class number of each text, int64 `(texts,)`; see `Task`."""
-        return label_numbers(split, column, self.labels, where, self.ignored)
+        return label_numbers(split, column, [*self.labels, *self.others], where, self.ignored)
+
+    def label_lists(
+        self, split: Dataset | LocalDataset, column: str, where: str
+    ) -> Sequence[Sequence[Any]]:
+        return single_labels(split, column, where)
 
     def scores(
         self, logits: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor

@@ -63,7 +63,8 @@ class Tagging(Task):
             list_loader()  # a missing package is an error before training, not after an epoch
         lists = label_lists(split, column, where)
         check_aligned(texts, lists, where)
-        numbers = numbers_of_lists(split, lists, self.labels, where, self.ignored)
+        labels = [*self.labels, *self.others]
+        numbers = numbers_of_lists(split, lists, labels, where, self.ignored)
         return torch.tensor(numbers, dtype=torch.int64)
 
     def batch_targets(self, data: EncodedTexts, rows: torch.Tensor) -> torch.Tensor:
@@ -124,9 +125,14 @@ class Tagging(Task):
         return *self.only_counted(logits, targets), left
 
     def _tags(self, numbers: torch.Tensor, lengths: torch.Tensor) -> list[list[Any]]:
-        tags = [self.labels[number] for number in numbers.tolist()]
+        names = [*self.labels, *map(self._as_entity, self.others)]
+        tags = [names[number] for number in numbers.tolist()]
         ends = [0, *lengths.cumsum(0).tolist()]
         return [tags[start:end] for start, end in pairwise(ends)]
+
+    def _as_entity(self, label: Label) -> Label:
+        """Return a tag that training lacks as that of an entity, which is never found."""
+        return label if _BIO.fullmatch(str(label)) else f"B-{label}"
 
 
 def real_positions(logits: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
