@@ -49,7 +49,15 @@ def main() -> None:
     options = parser.parse_args()
     commands = {"quickstart": ["quickstart"]}
     if options.vectors and options.data:
-        commands["train"] = ["train", "--vectors", options.vectors, "--data", options.data]
+        commands["train"] = [
+            "train",
+            "--head",
+            "bag",
+            "--vectors",
+            options.vectors,
+            "--data",
+            options.data,
+        ]
     for name, command in commands.items():
         pairs = [(seconds(command), beside_a_busy_process(command)) for _ in range(REPEATS)]
         idle, busy = (

@@ -105,7 +105,13 @@ def by_finetune(folder: Path) -> None:
     import finetune_embed as fe
 
     stage("finetune and export")
-    fe.finetune(folder / "big.safetensors", folder / "texts", epochs=1, output_dir=folder / "run")
+    fe.finetune(
+        folder / "big.safetensors",
+        folder / "texts",
+        head="bag",
+        epochs=1,
+        output_dir=folder / "run",
+    )
     stage("load")
     run = fe.load(folder / "run")
     stage("predict")

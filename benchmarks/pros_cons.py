@@ -28,7 +28,16 @@ STRATEGIES = ("Freeze", "UnfreezeAfter(epochs=2)", "DiscriminativeLR(embedding=0
 
 def train(vectors: str, data: str, strategy: str, seed: int, folder: Path) -> tuple[float, float]:
     """Run the command line once; return test accuracy and wall seconds of the whole process."""
-    command = [sys.executable, "-m", "finetune_embed", "train", "--vectors", vectors]
+    command = [
+        sys.executable,
+        "-m",
+        "finetune_embed",
+        "train",
+        "--head",
+        "bag",
+        "--vectors",
+        vectors,
+    ]
     command += ["--data", data, "--strategy", strategy, "--seed", str(seed), "--quiet", "--json"]
     started = time.perf_counter()
     done = subprocess.run([*command, "-o", str(folder)], check=True, stdout=subprocess.PIPE)

@@ -70,7 +70,7 @@ def real_run(vectors: str, data: str, epochs: int, lr: float) -> dict[str, fe.Ru
     """Tune the same table on the same data with each strategy."""
     table = fe.load_vectors(vectors)
     return {
-        strategy: fe.finetune(table, data, strategy=strategy, epochs=epochs, lr=lr)
+        strategy: fe.finetune(table, data, head="bag", strategy=strategy, epochs=epochs, lr=lr)
         for strategy in STRATEGIES
     }
 
