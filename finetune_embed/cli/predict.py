@@ -58,7 +58,7 @@ def predict(
     as_json: bool,
     **layout: str | None,
 ) -> None:
-    """Print the label of each text and its probability, or write them to a file.
+    """Print the label of each text and its probability, or its number, or write them to a file.
 
     Texts are arguments, the lines of standard input, or a column of --data. Several labels are
     separated by commas. A tagger prints one line per word with its tag, and an empty line after

@@ -36,8 +36,9 @@ class Prediction:
     Attributes:
         text: the text.
         words: its words, if the run is a tagger.
-        found: its label or labels, or the tag of each word, None beyond the run's `max_length`.
-        chances: the probability of each label, of a tagger for each word.
+        found: its label or labels, its number, or the tag of each word, None beyond the run's
+            `max_length`.
+        chances: the probability of each label, of a tagger for each word; empty for a number.
         is_unknown: whether the run knows no word of it.
     """
 
@@ -53,7 +54,7 @@ def predictions_of(run: Run, texts: Sequence[Any]) -> list[Prediction]:
     per_word = run.task.per_word
     words = _words_of(run, texts) if per_word else None
     logits, lengths, unknown = run.logits_and_unknown(texts if words is None else words)
-    chances = run.task.probabilities(logits)
+    chances = run.task.probabilities(logits) if run.labels else logits[:, :0]
     rows = chances.split(lengths.tolist()) if per_word else chances
     predictions = []
     for at, (text, found, row) in enumerate(
@@ -108,6 +109,8 @@ def as_document(one: Prediction) -> dict[str, Any]:
             for at, (word, tag) in enumerate(zip(one.words, one.found, strict=True))
         ]
         return {"text": one.text, "words": words}
+    if not one.chances:
+        return {"text": one.text, "prediction": one.found}
     if isinstance(one.found, list):
         ranked = sorted(one.found, key=one.chances.__getitem__, reverse=True)
         labels = [{"label": label, "probability": one.chances[label]} for label in ranked]
@@ -121,6 +124,8 @@ def as_lines(one: Prediction) -> str:
     if one.words is not None:
         rows = [(w["word"], w["tag"], w["probability"]) for w in document["words"]]
         return "".join(f"{w}\t{t}\t{p:.3f}\n" if t is not None else f"{w}\n" for w, t, p in rows)
+    if not one.chances:
+        return f"{one.found:.4g}\t{one.text}"
     labels = document.get("labels", [document])
     names = ",".join(str(label["label"]) for label in labels)
     chances = ",".join(f"{label['probability']:.3f}" for label in labels)

@@ -26,6 +26,7 @@ from ..table import EmbeddingTable, sha256_of_table
 from ..training.finetune import OF_THE_FILE, open_vectors, source_name
 from ..training.given_objects import objects_of
 from ..training.settings import FLOATING, Settings, settings_fields
+from ..training.tasks import Regression, task_of
 
 __all__ = ["Inputs", "open_inputs"]
 
@@ -119,6 +120,14 @@ def open_inputs(
             "compare needs the data in memory",
             where=splits.name,
             remedy=("load it without ", Option("streaming", True)),
+        )
+    task = task_of(settings.task, splits, text, label, ignore_label=settings.ignore_label)
+    if isinstance(task, Regression):
+        raise DataError(
+            f"compare resamples what each text adds to a score, and those of {task.name}, such as "
+            f"{task.metric}, are not made of single texts",
+            where=splits.name,
+            remedy="run finetune with each strategy, and compare their test scores",
         )
     opened, splits = splits, with_labelled_test(splits, label, test, settings.seed, ignored)
     splits = with_repeats_noted(splits, opened, text)

@@ -11,6 +11,7 @@ from .columns import column_of, texts_of
 from .encoded import EncodedTexts, collate_bag, collate_packed, collate_padded, encode
 from .examples import open_examples
 from .hold_out import hold_out, with_labelled_test, with_repeats_noted
+from .label_values import Moments, are_scores, label_values, value_of
 from .labels import (
     IGNORED,
     IGNORED_LABELS,
@@ -48,8 +49,10 @@ __all__ = [
     "Label",
     "LocalDataset",
     "Missing",
+    "Moments",
     "Splits",
     "UnknownLabels",
+    "are_scores",
     "are_whole",
     "as_whole",
     "batch_indices",
@@ -70,6 +73,7 @@ __all__ = [
     "kind_of_labels",
     "label_lists",
     "label_numbers",
+    "label_values",
     "numbers_of_lists",
     "open_examples",
     "open_one_split",
@@ -80,6 +84,7 @@ __all__ = [
     "text_labels",
     "texts_of",
     "token_batches",
+    "value_of",
     "with_labelled_test",
     "with_repeats_noted",
     "with_whole_labels",

@@ -25,13 +25,15 @@ def hold_out(
     share: float,
     seed: int,
     role: Literal["validation", "test"] = "validation",
+    numbers: bool = False,
 ) -> Splits:
     """Hold out training examples for validation, or for a test, if there is no such split.
 
     Each class gives about the same share of its examples, and keeps at least one for training. If
     examples have lists of labels, or of tags, they are drawn at random until there are enough; an
-    example stays in training if no other example there has one of its labels. Both parts keep the
-    order of the examples. The choice depends only on the labels, the share and the seed.
+    example stays in training if no other example there has one of its labels. If labels are
+    numbers to predict, any examples are drawn. Both parts keep the order of the examples. The
+    choice depends only on the labels, the share and the seed.
 
     Args:
         splits: the splits; returned unchanged if they have the split.
@@ -39,6 +41,7 @@ def hold_out(
         share: the share of the training examples to hold out, between 0 and 1.
         seed: the seed of the choice.
         role: which split to make.
+        numbers: whether labels are numbers to predict.
 
     Raises:
         DataError: the column is missing, the share is not between 0 and 1, or no example can be
@@ -72,6 +75,8 @@ def hold_out(
             remedy=("pass ", Option(role, 0.1), ", or ", pass_split),
         )
     values = column_of(train, label, f"{splits.name} (train)", "label")
+    if numbers:
+        values = [()] * len(train)  # all alike
     has_lists = any(isinstance(value, list) for value in values)
     choose = _choose_of_lists if has_lists else _choose_of_classes
     wanted = round(share * len(train))
@@ -98,7 +103,12 @@ def hold_out(
 
 
 def with_labelled_test(
-    splits: Splits, label: str, share: float, seed: int, ignored: Collection[Label]
+    splits: Splits,
+    label: str,
+    share: float,
+    seed: int,
+    ignored: Collection[Label],
+    numbers: bool = False,
 ) -> Splits:
     """Return splits with a test split, held out of training where there is none with labels.
 
@@ -108,13 +118,14 @@ def with_labelled_test(
         share: the share of the training examples to hold out.
         seed: the seed of the choice.
         ignored: labels that do not count.
+        numbers: whether labels are numbers to predict.
 
     Raises:
         DataError: no example can be held out; see `hold_out`.
     """
     if splits.test is not None and has_hidden_labels(splits.test, label, ignored):
         splits = replace(splits, test=None)
-    return hold_out(splits, label, share, seed, "test")
+    return hold_out(splits, label, share, seed, "test", numbers)
 
 
 def with_repeats_noted(splits: Splits, opened: Splits, text: str | Sequence[str]) -> Splits:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..errors import DataError, Either, Option, Text
+from ..errors import DataError, Option, Text
 from ..vocabulary import column_values
 from .columns import column_of, invalid_examples
 from .multi_hot import check_not_multi_hot
@@ -97,7 +97,9 @@ def has_hidden_labels(
         return False
     values = column_values(split, column)
     flat = chain.from_iterable(v if isinstance(v, list) else [v] for v in values)
-    return all(one is None or one == -1 or is_ignored(_whole(one), ignored) for one in flat)
+    return all(
+        one is None or one != one or one == -1 or is_ignored(_whole(one), ignored) for one in flat
+    )
 
 
 def label_lists(split: Dataset | LocalDataset, column: str, where: str) -> list[list[Any]]:
@@ -240,8 +242,7 @@ def _distinct(
         value = invalid_labels(lists[bad[0]], names)[0]
         fault = f"a label in {column!r} that is not {kind_of_labels(names)}"
         if isinstance(value, float) and value == value and not names:  # a score
-            rounded = f"dataset.map(lambda example: {{{column!r}: round(example[{column!r}])}})"
-            otherwise: Text = Either(f"make classes of scores: {rounded}", "make classes of scores")
+            otherwise: Text = ("pass ", Option("task", "regression"), " to predict numbers")
         elif isinstance(value, list):
             otherwise = ("pass ", Option("task", "multi_label"), " if a text has several")
         else:

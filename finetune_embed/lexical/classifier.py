@@ -1,4 +1,4 @@
-"""A linear classifier over TF-IDF, fitted by scikit-learn."""
+"""A linear model over TF-IDF, fitted by scikit-learn."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ LARGEST = 100_000_000  # the most weights: 400 MB
 class LexicalClassifier:
     """A linear support vector machine for each label against the others, over TF-IDF.
 
-    The loss is the squared hinge, as in scikit-learn's `LinearSVC`, which fits it.
+    The loss is the squared hinge, as in scikit-learn's `LinearSVC`, which fits it. Numbers are
+    predicted by ridge regression instead, with scikit-learn's `Ridge`.
 
     Attributes:
         features: the TF-IDF of texts.
@@ -49,7 +50,8 @@ class LexicalClassifier:
         Args:
             ids: int64 `(N,)`, the tokens of all texts, one text after the other.
             lengths: int64 `(B,)`, the number of tokens of each text.
-            targets: the class of each text, int64 `(B,)`, or whether it has each label, `(B, C)`.
+            targets: the class of each text, int64 `(B,)`; whether it has each label, `(B, C)`; or
+                its number, a float `(B,)`.
             labels: the number of labels `C`.
             size: the number of ids.
             unused: ids below this are padding and unknown words, which are no features.
@@ -67,7 +69,12 @@ class LexicalClassifier:
         matrix = csr_matrix((rows.values, rows.columns, rows.starts), shape=shape)
         weight, bias = np.zeros((shape[1], labels), np.float32), np.full(labels, -1, np.float32)
         machine = LinearSVC(random_state=seed)
-        if targets.dim() == 1:
+        if targets.dim() == 1 and targets.is_floating_point():
+            from sklearn.linear_model import Ridge
+
+            ridge = Ridge().fit(matrix, targets.numpy())
+            weight[:, 0], bias[0] = ridge.coef_, ridge.intercept_
+        elif targets.dim() == 1:
             if weights:
                 machine.class_weight = {
                     label: weights[label] for label in targets.unique().tolist()
@@ -86,6 +93,8 @@ class LexicalClassifier:
 
     def __call__(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """Return the distance of each text from the border of each label, float32 `(B, C)`.
+
+        Of a number, return the prediction, `(B, 1)`.
 
         Args:
             ids: int64 `(N,)`; ids that training did not have are unknown words.

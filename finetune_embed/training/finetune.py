@@ -44,7 +44,7 @@ from .runtime.processes import Processes, check_device
 from .runtime.threads import ONE_AT_A_TIME, worthwhile_threads
 from .settings import Keywords, Settings, settings_from
 from .signatures import document
-from .tasks import task_of
+from .tasks import Regression, task_of
 from .tuning import Tuning
 
 __all__ = ["OF_THE_FILE", "finetune", "open_vectors", "source_name"]
@@ -63,7 +63,7 @@ def finetune(
     dataset: DataSource,
     **settings: Unpack[Keywords],
 ) -> Run:
-    """Tune word vectors on a task: one label per text, several, or one tag per word.
+    """Tune word vectors on a task: one label per text, several, one tag per word, or a number.
 
     The vocabulary is made from the training split. Validation and test look words up in every row
     of the table, as `Run.predict` does. The weights of the epoch with the best validation score are
@@ -146,18 +146,22 @@ def _open_splits(dataset: DataSource, settings: Settings) -> Splits:
         sheet=settings.sheet,
         missing=settings.missing,
     )
+    numbers = False
     if not splits.streamed:  # checked before holding out changes the numbers of examples
         texts_of(splits.train, settings.text, f"{splits.name} (train)")
         also = settings.ignore_label
-        task_of(settings.task, splits, settings.text, settings.label, ignore_label=also)
+        task = task_of(settings.task, splits, settings.text, settings.label, ignore_label=also)
+        numbers = isinstance(task, Regression)
     opened, text, label, seed = splits, settings.text, settings.label, settings.seed
     if settings.test is not None:
         ignored = ignored_labels(settings.ignore_label)
-        before, splits = splits, with_labelled_test(splits, label, settings.test, seed, ignored)
+        before, share = splits, settings.test
+        splits = with_labelled_test(splits, label, share, seed, ignored, numbers)
         if splits.test is before.test:
             note = f"test={settings.test} is not used, because there is a test split"
             splits = replace(splits, notes=(*splits.notes, note))
-    return with_repeats_noted(hold_out(splits, label, settings.validation, seed), opened, text)
+    splits = hold_out(splits, label, settings.validation, seed, numbers=numbers)
+    return with_repeats_noted(splits, opened, text)
 
 
 def _tokenizer(settings: Settings, base: EmbeddingTable) -> Tokenizer:

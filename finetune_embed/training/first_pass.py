@@ -12,15 +12,19 @@ from ..data import (
     IGNORED_LABELS,
     Label,
     Missing,
+    Moments,
+    are_scores,
     class_names,
     invalid_labels,
     kind_of_labels,
+    label_values,
     texts_of,
     without_ignored,
 )
 from ..errors import DataError, Either
 from ..vocabulary import plain
 from .streamed import BLOCK, as_split, read_examples
+from .tasks import Regression
 
 __all__ = ["FirstPass", "place_of"]
 
@@ -32,6 +36,7 @@ class FirstPass:
         sample: the first example with each label, and those that show that lists of labels differ.
         labels: the labels of all examples.
         length: the number of examples that are used, None until the end is reached.
+        moments: the mean and deviation of the labels where they are numbers to predict; else None.
         left_out: the number of examples that lack a text or a label, by which of the two.
         sha256: the hash of the texts and labels that have passed.
     """
@@ -44,15 +49,19 @@ class FirstPass:
         where: str,
         ignored: Collection[Label] = IGNORED_LABELS,
         missing: Missing | None = None,
+        task: str | None = None,
+        ignored_numbers: Collection[float] = (),
     ) -> None:
         self._stream, self._text, self._label, self._where = stream, text, label, where
         self.sample: list[Any] = []
         self.labels: set[Any] = set()
         self.length: int | None = None
+        self.moments: Moments | None = None
         self.left_out: Counter[tuple[str, str]] = Counter()
         self._missing, self._first_left_out, self._seen = missing, 0, 0
         self.sha256 = hashlib.sha256()
-        self._names, self._ignored = class_names(stream, label), ignored
+        self._names, self._ignored, self._task = class_names(stream, label), ignored, task
+        self._ignored_numbers = ignored_numbers
 
     def blocks(self) -> Iterator[list[Any]]:
         """Yield the texts of all examples, block by block.
@@ -67,8 +76,18 @@ class FirstPass:
         while numbered := list(islice(used, BLOCK)):
             block = [example for _, example in numbered]
             where = place_of(self._where, numbered[0][0])
-            texts = texts_of(as_split(block, None, where), self._text, where)
+            split = as_split(block, None, where)
+            texts = texts_of(split, self._text, where)
             values = [plain(example.get(self._label)) for example in block]
+            self.sha256.update(repr((texts, values)).encode("utf-8", "surrogatepass"))
+            if count == 0 and self._are_numbers(values):
+                self.moments, self.sample = Moments(), block[:1]
+            count += len(block)
+            if self.moments is not None:
+                numbers = label_values(split, self._label, where, self._ignored_numbers)
+                self.moments.add(numbers)
+                yield texts
+                continue
             for (at, example), value in zip(numbered, values, strict=True):
                 given = value if isinstance(value, list) else [value]
                 (labels,) = without_ignored([given], self._ignored)
@@ -84,10 +103,15 @@ class FirstPass:
                     seen.update(labels)
                     same_labels &= not other_labels
                     same_number &= not other_number
-            self.sha256.update(repr((texts, values)).encode("utf-8", "surrogatepass"))
             yield texts
-            count += len(block)
         self.length = count
+
+    def _are_numbers(self, values: list[Any]) -> bool:
+        """Return whether labels are to be predicted as numbers, by those of the first block."""
+        if self._task is not None:
+            return self._task == Regression.name
+        as_written = self._missing is not None and self._missing.is_as_written
+        return are_scores(values, as_written)
 
     def _used(self) -> Iterator[tuple[int, Any]]:
         """Yield the examples that have a text and a label, with their numbers in the stream."""

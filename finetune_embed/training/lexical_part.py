@@ -120,8 +120,8 @@ def fit_lexical(data: EncodedTexts, task: Task, vocab: Vocabulary, seed: int) ->
     counted = task.counted(targets).nonzero()[:, 0]
     ids, lengths = data.packed(counted)
     targets, size, unused = targets[counted], len(vocab), UNK_ID + 1
-    labels, weights = len(task.labels), task.weights
-    return LexicalClassifier.fit(ids, lengths, targets, labels, size, unused, seed, weights)
+    outputs, weights = task.outputs, task.weights
+    return LexicalClassifier.fit(ids, lengths, targets, outputs, size, unused, seed, weights)
 
 
 def in_background(work: Callable[[], LexicalClassifier]) -> Future[LexicalClassifier]:

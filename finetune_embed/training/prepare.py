@@ -32,7 +32,7 @@ from .settings import Settings
 from .steps import Batching, InMemory, Source
 from .streamed import Streamed, as_split
 from .task_settings import with_settings
-from .tasks import Task, task_of
+from .tasks import Regression, Task, task_of
 
 __all__ = ["Prepared", "prepare"]
 
@@ -117,6 +117,12 @@ def prepare(
         *([similar] if similar else []),
         *_odd_labels(task, train_data),
     ]
+    if settings.task is None and isinstance(task, Regression):
+        otherwise = "pass task='single_label'" if splits.is_as_written else "make them texts"
+        warnings.append(
+            f"the labels in {settings.label!r} are numbers that are not all whole, so the task is "
+            f"{task.name}; if they are classes, {otherwise}"
+        )
     return Prepared(task, vocab, source, train_texts, held_out, unseen, sha256, warnings)
 
 
@@ -146,11 +152,15 @@ def _prepare_stream(splits: Splits, settings: Settings, tokenizer: Tokenizer) ->
     label, where = settings.label, f"{splits.name} (train)"
     stream = splits.train.with_format(None)  # plain values
     ignored = ignored_labels(settings.ignore_label, class_names(stream, label))
+    numbers = Regression().ignoring(settings.ignore_label, None)
     names = (settings.text,) if isinstance(settings.text, str) else tuple(settings.text)
     missing = Missing(names, label, settings.missing == "keep", splits.is_as_written)
-    first = FirstPass(stream, settings.text, label, where, ignored, missing)
+    first = FirstPass(
+        stream, settings.text, label, where, ignored, missing, settings.task, numbers.ignored
+    )
     counts: Counter[str] = Counter()
-    if settings.vocab is not None and class_names(stream, label):
+    has_names = class_names(stream, label) and settings.task != Regression.name
+    if settings.vocab is not None and has_names:
         next(first.blocks(), None)
         first.check_repeatable()
     else:
@@ -172,8 +182,13 @@ def _prepare_stream(splits: Splits, settings: Settings, tokenizer: Tokenizer) ->
             block = [{**example, label: as_whole(example[label])} for example in block]
         return as_split(block, stream.features, place)
 
-    sample = Splits(split_of(first.sample, where), None, None, splits.name)
-    task = _task(settings, sample)
+    task: Task
+    if first.moments is None:
+        sample = Splits(split_of(first.sample, where), None, None, splits.name)
+        task = _task(settings, sample)
+    else:
+        task = Regression.fitted(first.moments, label, where, numbers.ignored)
+        task = task if settings.loss_fn is None else replace(task, loss_fn=settings.loss_fn)
 
     def encode(block: list[Any], start: int) -> EncodedTexts:
         place = place_of(where, start)

@@ -48,7 +48,7 @@ FLOATING = ("output_dir", "resume", "overwrite", "progress")
 #: The scores of all tasks that may choose the best epoch.
 METRICS = (
     *("accuracy", "macro_f1", "micro_f1", "weighted_f1", "balanced_accuracy", "mcc"),
-    *("entity_f1", "loss"),
+    *("entity_f1", "spearman", "pearson", "mse", "mae", "loss"),
 )
 
 
@@ -133,13 +133,13 @@ class Settings:
     )
     label: str = setting(
         "label",
-        "Column of labels, or of lists of labels or tags.",
+        "Column of labels, of lists of labels or tags, or of numbers.",
         kind=Kind("the name of a column", _is_text),
     )
     task: str | None = setting(
         None,
         "What to train for; when left out, what the columns look like.",
-        Choice(("single_label", "multi_label", "tagging")),
+        Choice(("single_label", "multi_label", "tagging", "regression")),
         error=DataError,
     )
     ignore_label: str | int | None = setting(

@@ -10,7 +10,7 @@ import torch
 from ..data import EncodedTexts
 from ..errors import DataError, Option
 from .settings import Settings
-from .tasks import Task, unknown_metric
+from .tasks import Regression, Task, unknown_metric
 
 __all__ = ["with_settings"]
 
@@ -26,12 +26,20 @@ def with_settings(task: Task, settings: Settings, train: EncodedTexts | None) ->
         train: the training texts; None if they are streamed.
 
     Raises:
-        DataError: the task has no such score, or no class weights, a label has one that training
-            lacks, or labels cannot be counted.
+        DataError: the task has no such score, or no labels to weigh or smooth; a label is weighed
+            that training lacks, or labels cannot be counted.
     """
     given = settings.class_weight
     if settings.metric is not None and settings.metric not in task.measures:
         raise unknown_metric(task, settings.metric)
+    for name in ("class_weight", "label_smoothing"):
+        if isinstance(task, Regression) and (value := getattr(settings, name)):
+            raise DataError(
+                "is about labels, and the task is to predict numbers",
+                option=name,
+                value=value,
+                remedy=("leave ", Option(name), " out"),
+            )
     task = replace(task, smoothing=settings.label_smoothing, chosen=settings.metric or "")
     if given is None:
         return task

@@ -92,8 +92,8 @@ class Tuning:
         table = embedding_from_lookup(
             base, self.vocab, self.found, oov=settings.oov, seed=settings.seed, sparse=True
         )
-        head, labels = settings.head, len(self.task.labels)
-        model, self.embedding = build_model(head, table, labels, settings.embedding)
+        head, outputs = settings.head, self.task.outputs
+        model, self.embedding = build_model(head, table, outputs, settings.embedding)
         self.task.check_head(model, ready_made=isinstance(head, str))
         self.model = model.to(processes.device)
         processes.share((*self.model.parameters(), *self.model.buffers()))
@@ -293,12 +293,14 @@ class Tuning:
                 metrics[name] = self.task.fit(alone, targets).scores(alone, targets, lengths)
         self.task = self.task.fit(logits, targets)
         metrics["validation"] = self.task.scores(logits, targets, lengths)
+        self.notes = [f"validation: {note}" for note in self.task.notes(logits, targets)]
         self.outcomes: npt.NDArray[np.float64] | None = None
         if "test" in self.data.held_out:
             logits, targets, lengths = self._outputs("test")
             if self.lexical is not None:
                 logits = self.lexical.joined(logits, *self._lexical_ids("test"))
             metrics["test"] = self.task.scores(logits, targets, lengths)
+            self.notes += [f"test: {note}" for note in self.task.notes(logits, targets)]
             self.outcomes = self.task.outcomes(logits, targets, lengths)
         stacking = None if self.lexical is None else self.lexical.record()
         self.record = replace(self.record, task=self.task.settings(), stacking=stacking)
@@ -341,6 +343,7 @@ class Tuning:
             "warnings": [
                 *self.data.warnings,
                 *warnings_of(self.strategy, progress, self.coverage, moved),
+                *self.notes,
                 *self._warnings_of_objects(),
             ],
         }

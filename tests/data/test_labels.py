@@ -344,9 +344,9 @@ def test_a_class_name_that_does_not_count():
 def test_the_remedy_for_scores_is_a_sentence():
     scores = Dataset.from_dict({"text": ["a", "b"], "label": [0.5, 1.5]})
     with pytest.raises(
-        DataError, match=r"is not a string or a whole number, .*: 0\.5; make classes"
+        DataError, match=r"is not a string or a whole number, .*: 0\.5; pass task='regression'"
     ):
         distinct_classes(scores, "label", "here")
     some = Dataset.from_dict({"text": ["a", "b"], "label": [0.5, 1.0]})
-    with pytest.raises(DataError, match=r"; remove them with .*, or make classes of scores: "):
+    with pytest.raises(DataError, match=r"; remove them with .*, or pass task='regression' "):
         distinct_classes(some, "label", "here")

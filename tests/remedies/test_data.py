@@ -192,14 +192,15 @@ def test_a_one_among_zeros(table, train, csv):
 def test_scores_are_not_labels(table, train, csv):
     scores = [4.0, 0.5] * 10
     dataset = Dataset.from_dict({"text": ROWS["text"], "label": scores})
-    message = r", or make classes of scores: dataset\.map\(lambda example: \{'label': round\(.*$"
+    message = r", or pass task='regression' to predict numbers$"
     with pytest.raises(DataError, match=message):
-        tune(table, dataset)
-    mapped = dataset.map(lambda example: {"label": round(example["label"])})
-    assert tune(table, mapped).labels == [0, 4]
+        tune(table, dataset, task="single_label")
+    assert tune(table, dataset, task="regression").labels == []
     lines = '{"text": "a king", "label": 4.0}\n{"text": "the queen", "label": 0.5}\n' * 9
-    assert ", or make classes of scores" in train(csv(lines, "data.jsonl"))
-    train(csv(lines.replace("0.5", "0.0"), "classes.jsonl"), "--json")
+    data = csv(lines, "data.jsonl")
+    found = train(data, "--task", "single_label")
+    assert found.endswith(", or pass --task regression to predict numbers\n")
+    train(data, "--task", "regression", "--json")
 
 
 @follows("data/columns.py", "examples have {fault}")

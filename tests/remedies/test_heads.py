@@ -33,7 +33,7 @@ def test_a_second_channel_of_another_table(table):
 DATA = Dataset.from_dict({"text": ["a king", "the queen"] * 8, "label": ["x", "y"] * 8})
 
 
-@follows("training/tasks/base.py", "outputs, but there are")
+@follows("training/tasks/base.py", "outputs, but {reason}")
 def test_a_head_with_other_outputs(table):
     remedy = r"; build it with 2, or pass a function that .*: head=lambda embedding, num_labels: "
     with pytest.raises(DataError, match=remedy):

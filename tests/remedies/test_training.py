@@ -596,6 +596,27 @@ def test_a_custom_head_for_another_task(tune):
     assert tune(dataset=dataset, head="bilstm")
 
 
+@follows("training/task_settings.py", "the task is to predict numbers")
+def test_smoothing_of_numbers(tune, train):
+    dataset = Dataset.from_dict({"text": ROWS["text"], "label": [0.5, 1.5] * 10})
+    message = message_of(DataError, lambda: tune(dataset=dataset, label_smoothing=0.1))
+    assert message.endswith("; leave label_smoothing out")
+    assert tune(dataset=dataset, head="bag")
+    data = CSV.replace(",x", ",0.5").replace(",y", ",1.5")
+    err = train("--label-smoothing", 0.1, data=data)
+    assert err.endswith("; leave --label-smoothing out\n")
+    assert train("--head", "bag", data=data) == ""
+
+
+@follows("training/tasks/regression.py", "have no probabilities")
+def test_probabilities_of_numbers(tune):
+    dataset = Dataset.from_dict({"text": ROWS["text"], "label": [0.5, 1.5] * 10})
+    run, texts = tune(dataset=dataset, head="bag"), ["a king"]
+    message = message_of(DataError, lambda: run.predict_proba(texts))
+    assert message.endswith("; call predict(texts)")
+    assert run.predict(texts)
+
+
 @follows("training/tasks/registry.py", "looks like a list")
 def test_labels_that_are_written_lists(tune, train):
     import ast

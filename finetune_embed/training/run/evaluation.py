@@ -45,7 +45,7 @@ class Evaluation:
         examples: the number of texts.
         metric: the name of the main score.
         scores: the scores by name, as in `Run.metrics["test"]`.
-        labels: the labels in the order of the model's outputs.
+        labels: the labels in the order of the model's outputs; none where numbers are predicted.
         confusion: int64 `(C, C)`, how many units with the label of a row were given that of a
             column; for several labels per text, `(C, 2, 2)`, the same of each label: without and
             with it. As in scikit-learn.
@@ -90,12 +90,15 @@ class Evaluation:
     def __str__(self) -> str:
         shown = [self.metric, *(name for name in self.scores if name != self.metric)]
         scores = ", ".join(f"{n.replace('_', ' ')} {score_text(n, self.scores[n])}" for n in shown)
+        heading = f"{self.data}: {self.examples:,} texts\n  {scores}"
+        if not self.labels:
+            return heading
         classes = [
             [str(c.label), f"{c.precision:.1%}", f"{c.recall:.1%}", f"{c.f1:.1%}", f"{c.support:,}"]
             for c in self.classes
         ]
         parts = [
-            f"{self.data}: {self.examples:,} texts\n  {scores}",
+            heading,
             _table([["label", "precision", "recall", "F1", "support"], *classes]),
         ]
         if self.confusion.ndim == 2:

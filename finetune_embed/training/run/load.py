@@ -111,7 +111,7 @@ def _load(folder: Path, head: Head | None) -> Run:
         check_shape(history, HISTORY_SHAPE, "the history")
     with reading(folder / RECORD):
         task = restore_task(record)
-        if not task.labels:
+        if not task.outputs:
             raise ValueError("it has no labels")
     with reading(folder / METRICS):
         for name in ("validation", "test"):
@@ -142,9 +142,9 @@ def _load(folder: Path, head: Head | None) -> Run:
     which = path.rpartition(".")[0]
     if head is None:
         with reading(folder / RECORD), torch.device("meta"):  # sizes first, memory later
-            sizes, _ = build_model(head_text, embedding, len(task.labels), which)
+            sizes, _ = build_model(head_text, embedding, task.outputs, which)
         _check_fits(folder / MODEL, weights, _own_state(sizes))
-    model, _ = build_model(head or head_text, embedding, len(task.labels), which)
+    model, _ = build_model(head or head_text, embedding, task.outputs, which)
     _check_fits(folder / MODEL, weights, contiguous_state(model))
     with reading(folder / MODEL):
         model.load_state_dict(weights, strict=False)  # tied weights are in the file once
@@ -154,7 +154,7 @@ def _load(folder: Path, head: Head | None) -> Run:
     if "stacking" in record:
         with reading(folder / LEXICAL):
             tensors = load_tensors(folder / LEXICAL)
-            lexical = LexicalPart.restored(record["stacking"], tensors, vocab, len(task.labels))
+            lexical = LexicalPart.restored(record["stacking"], tensors, vocab, task.outputs)
     run = Run(table, model.eval(), vocab, task, settings, record, metrics, history, words)
     return replace(run, lexical=lexical)
 

@@ -22,7 +22,6 @@ from ...data import (
     Label,
     are_whole,
     class_names,
-    ignored_labels,
     open_one_split,
     text_labels,
     texts_of,
@@ -97,11 +96,11 @@ class Run:
 
     @property
     def labels(self) -> list[Label]:
-        """The labels in the order of the model's outputs."""
+        """The labels in the order of the model's outputs; none where it predicts numbers."""
         return self.task.labels
 
     def predict(self, texts: Sequence[Any]) -> list[Any]:
-        """Return the prediction for each text: a label, a list of labels, or a list of tags.
+        """Return the prediction for each text: a label, a list of labels or tags, or a number.
 
         Words are looked up in every row of the tuned table.
 
@@ -115,6 +114,9 @@ class Run:
         """Return the probability of each label for each text, `(len(texts), C)`.
 
         For a tagger, return those of each word, `(N, C)`, one text after the other.
+
+        Raises:
+            DataError: the run predicts numbers.
         """
         return self.task.probabilities(self.logits(texts)[0])
 
@@ -144,7 +146,7 @@ class Run:
             )
         if not len(texts):
             empty = torch.zeros(0, dtype=torch.int64)
-            return torch.zeros(0, len(self.labels)), empty, empty.numpy()
+            return torch.zeros(0, self.task.outputs), empty, empty.numpy()
         return self._predictor(texts)
 
     def evaluate(
@@ -186,8 +188,7 @@ class Run:
         where = splits.name
         texts = texts_of(splits.train, columns, where)
         task = _with_labels_as_in(splits.train, column, self.task)
-        ignored = ignored_labels(ignore_label, class_names(splits.train, column))
-        task = replace(task, ignored=task.ignored | ignored)
+        task = task.ignoring(ignore_label, class_names(splits.train, column))
         unknown = task.unknown_labels(splits.train, column, where)
         task = replace(task, others=tuple(unknown))
         targets = task.targets(splits.train, column, where, texts)
@@ -205,7 +206,7 @@ class Run:
             scored.scores(logits, targets, lengths),
             [*self.labels, *task.others],
             scored.confusion(logits, targets),
-            (*splits.notes, *unknown.note()),
+            (*splits.notes, *unknown.note(), *scored.notes(logits, targets)),
         )
 
     def _has_labels(self, split: Any, column: str) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any, Self
 
+from ..tasks import score_text
+
 __all__ = ["CountBar", "ProgressBar"]
 
 
@@ -73,11 +75,10 @@ class ProgressBar(_Bar):
     def epoch(self, record: dict[str, Any], metric: str) -> None:
         """Show the record of a finished epoch."""
         if self._bar is not None:
-            form = ".4f" if metric in ("loss", "mcc") else ".1%"
             note = (
                 f"loss {record['train_loss']:.4f}, "
                 f"validation {metric.replace('_', ' ')} "
-                f"{record[f'validation_{metric}']:{form}}"
+                f"{score_text(metric, record[f'validation_{metric}'], 1)}"
             )
             description = f"epoch {record['epoch'] + 1}/{self._epochs}"
             completed = record["step"]

@@ -3,6 +3,7 @@
 from .base import ADDS_UP, LossFunction, Task, score_text
 from .multi_label import MultiLabel
 from .registry import TASKS, restore_task, task_of, unknown_metric
+from .regression import Regression
 from .single_label import SingleLabel
 from .tagging import Tagging, entity_f1, real_positions
 
@@ -11,6 +12,7 @@ __all__ = [
     "TASKS",
     "LossFunction",
     "MultiLabel",
+    "Regression",
     "SingleLabel",
     "Tagging",
     "Task",

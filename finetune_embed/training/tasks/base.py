@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -21,6 +21,7 @@ from ...data import (
     Label,
     UnknownLabels,
     class_names,
+    ignored_labels,
     label_lists,
 )
 from ...errors import DataError, Option, Part
@@ -36,9 +37,9 @@ __all__ = ["ADDS_UP", "LossFunction", "Task", "score_text"]
 #: Scores that are sums over texts divided by others; see `outcomes`.
 ADDS_UP = ("accuracy", "micro_f1", "entity_f1")
 #: Scores that are better the lower they are.
-LOWER = ("loss",)
+LOWER = ("loss", "mse", "mae")
 #: Scores that are not between 0 and 1, and what else is reported beside them.
-NO_SHARES = ("loss", "mcc", "threshold")
+NO_SHARES = ("loss", "mcc", "threshold", "spearman", "pearson", "mse", "mae")
 
 LossFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -75,6 +76,15 @@ class Task(ABC):
     name: ClassVar[str]
     per_word: ClassVar[bool] = False
     exclusive: ClassVar[bool] = True
+
+    @property
+    def outputs(self) -> int:
+        """The number of outputs that a head needs."""
+        return len(self.labels)
+
+    def ignoring(self, label: Label | None, names: Sequence[str] | None) -> Task:
+        """Return the task with one more label that does not count; see `ignored_labels`."""
+        return replace(self, ignored=self.ignored | ignored_labels(label, names))
 
     @property
     @abstractmethod
@@ -169,18 +179,19 @@ class Task(ABC):
         return logits
 
     def check_outputs(self, logits: torch.Tensor, texts: int) -> None:
-        """Check that a head has an output for each label, and logits for each text.
+        """Check that a head has as many outputs as the task needs, and logits for each text.
 
         Raises:
             DataError: it has more or fewer.
         """
-        outputs, labels = logits.shape[-1], len(self.labels)
-        if outputs != labels:
+        outputs, needed = logits.shape[-1], self.outputs
+        if outputs != needed:
+            reason = f"there are {needed:,} labels" if self.labels else "one number needs 1"
             raise DataError(
-                f"the head has {outputs:,} outputs, but there are {labels:,} labels",
+                f"the head has {outputs:,} outputs, but {reason}",
                 value=outputs,
                 remedy=(
-                    f"build it with {labels:,}, or pass a function that gets their number: ",
+                    f"build it with {needed:,}, or pass a function that gets their number: ",
                     Option("head"),
                     "=lambda embedding, num_labels: ...",
                 ),
@@ -283,6 +294,10 @@ class Task(ABC):
             lengths: int64 `(texts,)`, the number of tokens of each text.
         """
 
+    def notes(self, logits: torch.Tensor, targets: torch.Tensor) -> list[str]:
+        """Return what to report about the scores of logits `(units, C)`."""
+        return []
+
     @abstractmethod
     def outcomes(
         self, logits: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor
@@ -315,7 +330,7 @@ class Task(ABC):
 
     @abstractmethod
     def decode(self, logits: torch.Tensor, lengths: torch.Tensor) -> list[Any]:
-        """Return the prediction for each text: a label, a list of labels, or a list of tags.
+        """Return the prediction for each text: a label, a list of labels or tags, or a number.
 
         Args:
             logits: the logits of all units of all texts.
@@ -333,9 +348,11 @@ class Task(ABC):
         }
 
 
-def score_text(name: str, value: float) -> str:
-    """Return a score as text: a share in percent, anything else as a number."""
-    return f"{value:.4f}" if name in NO_SHARES else f"{value:.2%}"
+def score_text(name: str, value: float, digits: int = 2) -> str:
+    """Return a score as text: a share in percent with `digits`, anything else as a number."""
+    if name not in NO_SHARES:
+        return f"{value:.{digits}%}"
+    return f"{value:.4f}" if not value or 1e-3 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
 def _joined(options: Sequence[Option]) -> list[Part]:

@@ -10,7 +10,10 @@ from typing import Any
 from ...data import (
     IGNORED_LABELS,
     Label,
+    LocalDataset,
+    Moments,
     Splits,
+    are_scores,
     class_names,
     column_of,
     distinct_classes,
@@ -18,19 +21,21 @@ from ...data import (
     distinct_tags,
     ignored_labels,
     label_lists,
+    label_values,
     texts_of,
 )
 from ...errors import DataError, Either, Option
 from .base import LossFunction, Task
 from .multi_label import MultiLabel
+from .regression import Regression
 from .single_label import SingleLabel
 from .tagging import Tagging, check_aligned
 
 __all__ = ["TASKS", "restore_task", "task_of", "unknown_metric"]
 
 #: Every task by name.
-TASKS: dict[str, type[SingleLabel] | type[MultiLabel] | type[Tagging]] = {
-    task.name: task for task in (SingleLabel, MultiLabel, Tagging)
+TASKS: dict[str, type[SingleLabel] | type[MultiLabel] | type[Tagging] | type[Regression]] = {
+    task.name: task for task in (SingleLabel, MultiLabel, Tagging, Regression)
 }
 
 
@@ -45,9 +50,10 @@ def task_of(
     """Return the task of a data set, with the labels of its training split.
 
     Args:
-        name: `single_label`, `multi_label` or `tagging`. When left out, a column of labels means
-            `single_label` and one of lists of labels `multi_label`, or `tagging` where the texts
-            are lists of words of the same lengths. It is required where all labels are strings such
+        name: `single_label`, `multi_label`, `tagging` or `regression`. When left out, a column of
+            labels means `single_label`, or `regression` where they are numbers that are not all
+            whole, and one of lists of labels `multi_label`, or `tagging` where the texts are lists
+            of words of the same lengths. It is required where all labels are strings such
             as `"['a', 'b']"`.
         splits: the data set.
         text: the column of texts, or several.
@@ -68,6 +74,10 @@ def task_of(
     task: Task
     if name == SingleLabel.name:
         task = SingleLabel(distinct_classes(splits.train, label, where, ignored), ignored=ignored)
+    elif name == Regression.name:
+        numbers = Regression().ignoring(ignore_label, None).ignored
+        found = Moments().add(label_values(splits.train, label, where, numbers))
+        task = Regression.fitted(found, label, where, numbers)
     elif name == MultiLabel.name:
         labels = distinct_labels(splits.train, label, where, ignored, inferred)
         task = MultiLabel(labels, ignored=ignored)
@@ -99,7 +109,8 @@ def _inferred(splits: Splits, text: str | Sequence[str], label: str, where: str)
                     " if they are names",
                 ),
             )
-        return SingleLabel.name
+        as_written = isinstance(splits.train, LocalDataset) and splits.train.is_as_written
+        return Regression.name if are_scores(values, as_written) else SingleLabel.name
     texts = texts_of(splits.train, text, where)
     if not all(isinstance(words, list) for words in texts):
         return MultiLabel.name
@@ -149,7 +160,11 @@ def restore_task(settings: Mapping[str, Any]) -> Task:
     more: dict[str, Any] = {}
     if name == MultiLabel.name:
         more["threshold"] = float(settings["threshold"])
-    task: Task = TASKS[name](labels, ignored=ignored, **more)
+    task: Task
+    if name == Regression.name:
+        task = Regression.restored(settings)
+    else:
+        task = TASKS[name](labels, ignored=ignored, **more)
     chosen = settings.get("metric") or ""
     if chosen and chosen not in task.measures:
         raise unknown_metric(task, chosen)
