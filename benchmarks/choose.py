@@ -1,0 +1,123 @@
+"""The settings that a first run has when none are given: which are best, on data not chosen on.
+
+    python benchmarks/choose.py glove.6B.100d.txt DIR --json choices.jsonl
+
+DIR has a folder for each data set, as for `first_run.py`. Every candidate is run on every data set.
+For each set, the candidate is chosen that has the best mean validation accuracy on all the others,
+and its test accuracy on this set is printed beside that of the defaults: what a user gets who has
+other data than we had. Test splits choose nothing.
+
+`--json` keeps a line for each run, and finished runs are not repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from first_run import Case
+from runs import Record, Runs
+
+import finetune_embed as fe
+
+HEAD = "pooled_cnn"
+
+#: Settings beside the defaults; those that are left out are chosen as in any run.
+CANDIDATES: dict[str, dict[str, Any]] = {
+    "defaults": {},
+    "rate x2": {"lr": 6e-3},
+    "rate /2": {"lr": 1.5e-3},
+    "15 epochs": {"epochs": 15},
+    "5 epochs": {"epochs": 5},
+    "batches of 16": {"batch_size": 16},
+    "batches of 64": {"batch_size": 64},
+    "constant rate": {"schedule": "constant"},
+    "word dropout 0.1": {"word_dropout": 0.1},
+    "100 filters": {"head": f"{HEAD}(filters=100)", "lexical": True},
+    "widths 2, 3, 4": {"head": f"{HEAD}(widths=(2, 3, 4))", "lexical": True},
+    "dropout 0.5": {"head": f"{HEAD}(dropout=0.5)", "lexical": True},
+    "mean and max": {"head": f"{HEAD}(pooling='mean+max')", "lexical": True},
+    "no filters": {"head": "bag(pooling='mean+max+min')", "lexical": True},
+    "no lexical part": {"lexical": False},
+    "table rate x3": {"strategy": "DiscriminativeLR(embedding=3)"},
+}
+GIVEN_HEAD = {"epochs": 10, "lr": 3e-3, "schedule": "linear", "batch_size": 32}
+
+
+def run(table: fe.EmbeddingTable, case: Case, settings: dict[str, Any], seed: int) -> Record:
+    """Return the accuracies of one run."""
+    given = {**(GIVEN_HEAD if "head" in settings else {}), **settings}
+    tuned = fe.finetune(table, case.data, seed=seed, **given)
+    evaluated = tuned.evaluate(case.test)
+    return {
+        "validation": tuned.metrics["validation"]["accuracy"],
+        "test": evaluated.scores["accuracy"],
+    }
+
+
+def choices(found: dict[str, dict[str, list[Record]]]) -> list[str]:
+    """Return the report: a line for each candidate, then one for each data set."""
+    sets, names = list(found), list(next(iter(found.values())))
+    scores = {
+        kind: np.array(
+            [[np.mean([r[kind] for r in found[s][name]]) for name in names] for s in sets]
+        )
+        for kind in ("validation", "test")
+    }
+    at = names.index("defaults")
+    lines = ["mean of all data sets, and the difference from the defaults with its standard error"]
+    for column, name in enumerate(names):
+        parts = []
+        for kind in ("validation", "test"):
+            values = 100 * (scores[kind][:, column] - scores[kind][:, at])
+            error = values.std(ddof=1) / len(sets) ** 0.5 if len(sets) > 1 else 0.0
+            mean = 100 * scores[kind][:, column].mean()
+            parts.append(f"{kind} {mean:5.2f} {values.mean():+5.2f} ± {error:4.2f}")
+        lines.append(f"{name:<18}{'   '.join(parts)}")
+    lines.append("\nchosen by the validation splits of the other data sets")
+    chosen = []
+    for row, name in enumerate(sets):
+        others = np.delete(scores["validation"], row, axis=0).mean(axis=0)
+        best = int(others.argmax())
+        chosen.append(scores["test"][row, best])
+        lines.append(
+            f"{name:<18}{names[best]:<18}test {chosen[-1]:.2%}, "
+            f"defaults {scores['test'][row, at]:.2%}"
+        )
+    mean = float(np.mean(chosen))
+    lines.append(f"{'mean':<36}test {mean:.2%}, defaults {scores['test'][:, at].mean():.2%}")
+    return lines
+
+
+def main() -> None:
+    """Run what is missing, and print the report."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("vectors", type=Path)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--sets", nargs="+", help="all in DIR when left out")
+    parser.add_argument("--candidates", nargs="+", default=list(CANDIDATES), choices=CANDIDATES)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--json", type=Path, help="file of runs, read and added to")
+    options = parser.parse_args()
+    names = options.sets or sorted(path.name for path in options.data.iterdir() if path.is_dir())
+    table, runs = fe.load_vectors(options.vectors), Runs(options.json)
+    found: dict[str, dict[str, list[Record]]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names:
+            case, found[name] = Case(options.data / name, Path(folder)), {}
+            for candidate in options.candidates:
+                settings = CANDIDATES[candidate]
+                for seed in range(options.seeds):
+                    key = {"set": name, "candidate": candidate, "seed": seed, "settings": settings}
+                    record = runs.get(key, partial(run, table, case, settings, seed))
+                    found[name].setdefault(candidate, []).append(record)
+                    print(f"{name} {candidate}: {record['validation']:.2%}", flush=True)
+    print("\n".join(choices(found)))
+
+
+if __name__ == "__main__":
+    main()
