@@ -17,10 +17,13 @@ __all__ = ["GENERAL", "choose"]
 
 #: What a head that was asked for is trained with.
 GENERAL = {"epochs": 15, "lr": 5e-3, "schedule": "constant", "batch_size": 64}
-#: What the default head for texts is trained with.
-_TEXTS = {"epochs": 10, "lr": 3e-3, "schedule": "linear", "batch_size": 32}
 TAGGER, CLASSIFIER = "bilstm", "pooled_cnn"
-LONG = 2_000_000  # tokens of a training split from which on fewer, larger steps are enough
+#: What the default head for texts is trained with, by the number of training texts up to which it
+#: holds: epochs and texts per batch.
+_BY_TEXTS = {500: (50, 16), 4_000: (15, 32), 20_000: (10, 32), 100_000: (5, 64)}
+_MORE = (3, 128)
+#: Long texts need fewer epochs: about as many as make this number of tokens, but at least three.
+TOKENS, LEAST_EPOCHS = 16_000_000, 3
 
 
 def choose(settings: Settings, task: Task, train: EncodedTexts | None) -> Complete:
@@ -36,16 +39,24 @@ def choose(settings: Settings, task: Task, train: EncodedTexts | None) -> Comple
     if settings.head is None and task.per_word:
         chosen["head"] = TAGGER
     elif settings.head is None:
-        chosen |= {"head": CLASSIFIER, **_TEXTS}
-        if train is None or int(train.lengths.sum()) > LONG:
-            chosen |= {"epochs": 4, "batch_size": 64}
-        lexical = train is not None and settings.loss_fn is None
+        chosen["head"] = CLASSIFIER
+        if train is not None:
+            epochs, batch_size = _size_of_training(train)
+            chosen |= {"epochs": epochs, "lr": 3e-3, "schedule": "linear", "batch_size": batch_size}
+            lexical = settings.loss_fn is None
     chosen["lexical"] = lexical
     if settings.lexical:
         _check_lexical(task, train)
     given = vars(settings)
     left_out = {name: value for name, value in chosen.items() if given[name] is None}
     return Complete(**{**given, **left_out})
+
+
+def _size_of_training(train: EncodedTexts) -> tuple[int, int]:
+    """Return the number of epochs, and of texts per batch, of the default head for texts."""
+    epochs, batch_size = next((v for most, v in _BY_TEXTS.items() if len(train) <= most), _MORE)
+    fewer = round(TOKENS / max(int(train.lengths.sum()), 1))
+    return max(LEAST_EPOCHS, min(epochs, fewer)), batch_size
 
 
 def _check_lexical(task: Task, train: EncodedTexts | None) -> None:
