@@ -20,6 +20,7 @@ import argparse
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -29,15 +30,22 @@ from torch import nn
 from torch.nn import functional
 
 import finetune_embed as fe
-from finetune_embed.optim import adam
+from finetune_embed.optim import RowOptimizer, adam
 from finetune_embed.optim import kernels as _kernels
-from finetune_embed.optim.row_state import RowState
+from finetune_embed.optim.row_state import Moment, RowState
 
 TEXTS, WORDS, CLASSES, VOCABULARY = 512, 40, 10, 400_000
 EPOCH, TURNS, IN_A_TURN, UNCOUNTED = 8, 6, 8, 2
 FROZEN, DENSE, SPARSE = "frozen", "Adam, dense", "SparseAdam"
 THROUGH_AUTOGRAD, OURS = "RowAdamW, EmbeddingBag", "RowAdamW, our bag"
-NAMES = (FROZEN, DENSE, SPARSE, THROUGH_AUTOGRAD, OURS)
+#: The optimizers that are timed with our bag.
+BY_ROW: dict[str, Callable[[Any], RowOptimizer]] = {
+    OURS: fe.RowAdamW,
+    "RowAdagrad, our bag": fe.RowAdagrad,
+    "RowAdagrad per row, our bag": partial(fe.RowAdagrad, per_row=True),
+    "RowSGD, our bag": fe.RowSGD,
+}
+NAMES = (FROZEN, DENSE, SPARSE, THROUGH_AUTOGRAD, *BY_ROW)
 
 
 def batches(count: int, seed: int = 0) -> list[torch.Tensor]:
@@ -70,11 +78,11 @@ def build(
 ) -> tuple[nn.Module, nn.Parameter, list[torch.optim.Optimizer]]:
     """Return a model, its table and the optimizers of a row of the report."""
     torch.manual_seed(0)
-    if name == OURS:
+    if name in BY_ROW:
         embedding = nn.Embedding.from_pretrained(table, freeze=False, sparse=True)
         model = fe.BagOfEmbeddings(embedding, CLASSES)
         groups = fe.FullTune().param_groups(model, embedding, lr=1e-3)
-        return model, embedding.get_parameter("weight"), [fe.RowAdamW(groups)]
+        return model, embedding.get_parameter("weight"), [BY_ROW[name](groups)]
     bag = TorchBag(table, sparse=name in (SPARSE, THROUGH_AUTOGRAD))
     weight, rest = bag.bag.get_parameter("weight"), list(bag.output.parameters())
     if name == FROZEN:
@@ -171,14 +179,15 @@ def one_loop(rows: int, size: int, ids: list[torch.Tensor]) -> Alone:
     bags = torch.full((TEXTS,), WORDS)
     groups = [_kernels.Groups.of(one, rows, bags) for one in ids]
     weight, gradient = torch.randn(rows, size), torch.randn(TEXTS, size)
-    state, betas = RowState(weight, {}), (0.9, 0.999)
+    moments = {"exp_avg": Moment(), "exp_avg_sq": Moment()}
+    state, betas = RowState(weight, {}, moments), (0.9, 0.999)
     slots = [state.slots(its.rows) for its in groups]
-    moments = state.entries["exp_avg"], state.entries["exp_avg_sq"]
+    kept = state.entries["exp_avg"], state.entries["exp_avg_sq"]
 
     def part(batch: int) -> float:
         its, at = groups[batch], slots[batch]
         rate, eps = torch.full((len(at),), -1e-3), torch.full((len(at),), 1e-8)
-        given = (weight, its.rows, gradient, its, *moments, at, rate, eps)
+        given = (weight, its.rows, gradient, its, *kept, at, rate, eps)
         started = time.perf_counter()
         adam.adam_rows(*given, clip=None, decay=None, betas=betas)
         return time.perf_counter() - started

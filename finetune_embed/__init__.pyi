@@ -62,7 +62,9 @@ from .inspection import (
     inspect as inspect,
 )
 from .optim import (
+    RowAdagrad as RowAdagrad,
     RowAdamW as RowAdamW,
+    RowSGD as RowSGD,
 )
 from .strategies import (
     L2SP as L2SP,

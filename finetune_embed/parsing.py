@@ -99,11 +99,12 @@ def _split(
 
     The `arg` of an argument without a name is `UNNAMED`, and that of one with a star None.
     """
+    a = "an" if kind[0] in "aeiou" else "a"
     try:
         node = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as cause:  # a null, deep nesting
         raise error(
-            f"{text!r} is not a {kind}", value=text, remedy=f"write {' or '.join(known)}"
+            f"{text!r} is not {a} {kind}", value=text, remedy=f"write {' or '.join(known)}"
         ) from cause
     keywords: list[ast.keyword] = []
     if isinstance(node, ast.Call):
@@ -115,7 +116,7 @@ def _split(
     try:
         name = node.id if isinstance(node, ast.Name) else ast.unparse(node)
     except RecursionError as cause:
-        raise error(f"{text!r} is not a {kind}", value=text) from cause
+        raise error(f"{text!r} is not {a} {kind}", value=text) from cause
     if name in known:
         return name, keywords
     raise error(

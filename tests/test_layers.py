@@ -227,8 +227,8 @@ def test_strategies_know_torch_errors_and_parsing_only():
         assert others(path) <= {"torch"}, path
 
 
-def test_the_optimizer_knows_torch_and_rules_only():
-    assert parts_known_to("optim") <= {"optim", "strategies", "errors"}
+def test_optimizers_know_torch_rules_and_parsing_only():
+    assert parts_known_to("optim") <= {"optim", "strategies", "errors", "parsing"}
     for path in in_parts("optim"):
         assert others(path) <= {"torch"}, path
 

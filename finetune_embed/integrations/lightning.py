@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from ..errors import StrategyError
-from ..optim import RowAdamW
+from ..optim import RowOptimizer
 from ..strategies import Strategy, check_optimizer
 from ..strategies.weights import forget_start, keep_start
 
@@ -216,5 +216,5 @@ def _total_steps(trainer: Trainer) -> int | None:
 
 def _flush(trainer: Trainer) -> None:
     for optimizer in trainer.optimizers:
-        if isinstance(optimizer, RowAdamW):
+        if isinstance(optimizer, RowOptimizer):
             optimizer.flush()

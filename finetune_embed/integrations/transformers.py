@@ -12,7 +12,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from transformers.trainer_utils import has_length
 
 from ..errors import StrategyError
-from ..optim import RowAdamW
+from ..optim import RowOptimizer
 from ..strategies import Strategy, check_optimizer, parts_of
 
 __all__ = ["StrategyCallback"]
@@ -171,7 +171,7 @@ class StrategyCallback(TrainerCallback):
 
 def _flush(optimizer: Any) -> None:
     optimizer = _plain(optimizer)
-    if isinstance(optimizer, RowAdamW):
+    if isinstance(optimizer, RowOptimizer):
         optimizer.flush()
 
 

@@ -5,36 +5,33 @@ from __future__ import annotations
 import torch
 
 from . import kernels
-from .kernels import Groups, is_native, sum_groups, thread_count
+from .kernels import Groups, is_native, thread_count
+from .touched import move_rows, summed
 
-__all__ = ["adam_rows", "count_steps"]
+__all__ = ["adam_rows", "corrected"]
 
 
-def count_steps(
-    steps: torch.Tensor,
-    slots: torch.Tensor,
+def corrected(
+    counts: torch.Tensor,
     betas: tuple[float, float],
     lr: float,
     eps: float,
     dtype: torch.dtype,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Count a step in slots, and return their rates `(U,)` and epsilons `(U,)`.
+    """Return the rates `(U,)` and epsilons `(U,)` of rows in their step of a number.
 
     With the corrected moments `m / (1 - beta1^n)` and `v / (1 - beta2^n)`, an update is
     `-lr m / (sqrt(v) + eps)`; with the moments themselves it is `rate m / (sqrt(v) + epsilon)`.
 
     Args:
-        steps: int64 `(S,)`, the step counts `n`; 1 is added in the slots.
-        slots: int64 `(U,)`, all different.
+        counts: int64 `(U,)`, the numbers `n`.
         betas: the decay rates of the moments.
         lr: the learning rate.
         eps: added to the root.
         dtype: of the result.
     """
     beta1, beta2 = betas
-    n = steps.index_select(0, slots) + 1
-    steps.index_copy_(0, slots, n)
-    n = n.to(torch.float64)
+    n = counts.to(torch.float64)
     root = (1 - beta2**n).sqrt()
     return (-lr * root / (1 - beta1**n)).to(dtype), (eps * root).to(dtype)
 
@@ -93,17 +90,11 @@ def adam_rows(
             thread_count(),
         )
         return
-    if groups is not None:
-        grad = sum_groups(grad, groups)
-    if clip is not None:
-        grad = grad * clip[:, None]
+    grad = summed(grad, groups, clip)
     first = exp_avg.index_select(0, slots).lerp_(grad, 1 - beta1)
     exp_avg.index_copy_(0, slots, first)
     second = exp_avg_sq.index_select(0, slots).mul_(beta2)
     second.addcmul_(grad, grad, value=1 - beta2)
     exp_avg_sq.index_copy_(0, slots, second)
     first.div_(second.sqrt_().add_(eps[:, None]))
-    values = weight.index_select(0, rows)
-    if decay is not None:
-        values.mul_(decay[:, None])
-    weight.index_copy_(0, rows, values.add_(first.mul_(rate[:, None])))
+    move_rows(weight, rows, first.mul_(rate[:, None]), 1.0, decay)

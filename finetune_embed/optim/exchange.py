@@ -56,7 +56,7 @@ def broadcast_table(weight: torch.Tensor, source: int = 0) -> None:
     """Give every process the weight of one of them; call it once, before training.
 
     `DistributedDataParallel` would do this, but a table whose rows
-    `RowAdamW(..., exchange=True)` exchanges is kept out of it.
+    an optimizer with `exchange=True` exchanges is kept out of it.
 
     Args:
         weight: the table `(V, D)`, of the same shape in all processes; written in place.

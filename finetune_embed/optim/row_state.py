@@ -1,18 +1,40 @@
-"""The state that `RowAdamW` keeps of a table: one slot for each row that was ever touched."""
+"""The state that an optimizer keeps of a table: one slot for each row that was ever touched."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import torch
 
-__all__ = ["BY_ROW", "RowState", "State", "exact"]
+__all__ = ["Moment", "RowState", "State", "exact"]
 
 State = dict[str, Any]
 
-#: Entries that have a slot for each row; `log_decay` is the only other entry.
-BY_ROW = ("rows", "step", "exp_avg", "exp_avg_sq", "decay_seen")
 GROWTH = 1.5
+
+
+class Moment(NamedTuple):
+    """What an optimizer keeps of the gradients of a parameter, such as a mean of their squares.
+
+    Attributes:
+        start: its value before the first step.
+        per_row: whether a row of a table has one number, of float32 at least, instead of one for
+            each of its values.
+    """
+
+    start: float = 0.0
+    per_row: bool = False
+
+    def shape(self, weight: torch.Tensor, count: int) -> tuple[int, ...]:
+        """Return the shape for a number of rows of a weight `(V, D)`."""
+        return (count,) if self.per_row else (count, *weight.shape[1:])
+
+    def dtype(self, weight: torch.Tensor) -> torch.dtype:
+        """Return the type for rows of a weight."""
+        if self.per_row:
+            return torch.promote_types(weight.dtype, torch.float32)
+        return weight.dtype
 
 
 class RowState:
@@ -22,34 +44,42 @@ class RowState:
     views of the beginnings of larger buffers. An index in memory maps a row to its slot; it is
     derived from `rows` and not part of the state.
 
+    Args:
+        weight: the weight.
+        entries: the weight's entry in the optimizer's `state`; what it lacks is added.
+        moments: what the optimizer keeps, by name.
+
     Attributes:
-        entries: the weight's entry in the optimizer's `state`: `rows` int64 `(U,)`, `step` int64
-            `(U,)`, `exp_avg` `(U, D)`, `exp_avg_sq` `(U, D)` and, once there was decay,
-            `decay_seen` float64 `(U,)` and `log_decay` float64 `()`.
+        entries: `rows` int64 `(U,)`, `step` int64 `(U,)`, each moment `(U, D)` or `(U,)` and, once
+            there was decay, `decay_seen` float64 `(U,)` and `log_decay` float64 `()`.
     """
 
-    def __init__(self, weight: torch.Tensor, entries: State) -> None:
+    def __init__(self, weight: torch.Tensor, entries: State, moments: Mapping[str, Moment]) -> None:
         if not entries:
-            size = weight.shape[1]
             entries["rows"] = torch.empty(0, dtype=torch.int64, device=weight.device)
             entries["step"] = entries["rows"].clone()
-            entries["exp_avg"] = weight.new_empty(0, size)
-            entries["exp_avg_sq"] = weight.new_empty(0, size)
+        count = len(entries["rows"])
+        for name, moment in moments.items():
+            if name not in entries:
+                shape, dtype = moment.shape(weight, count), moment.dtype(weight)
+                entries[name] = torch.full(shape, moment.start, dtype=dtype, device=weight.device)
         self.entries = entries
-        self._buffers = {name: entries[name] for name in BY_ROW if name in entries}
+        self._starts = {name: moment.start for name, moment in moments.items()}
+        self._buffers = {name: entries[name] for name in entries if name != "log_decay"}
         self._shown = dict(self._buffers)
         self._index = torch.full((len(weight),), -1, dtype=torch.int32, device=weight.device)
-        count = len(entries["rows"])
         self._index[entries["rows"]] = torch.arange(count, dtype=torch.int32, device=weight.device)
 
-    def holds(self, entries: State) -> bool:
+    def holds(self, entries: State, moments: Mapping[str, Moment]) -> bool:
         """Return whether entries are still these, not replaced by loading, moving or copying."""
-        return entries is self.entries and all(
-            entries.get(name) is tensor for name, tensor in self._shown.items()
+        return (
+            entries is self.entries
+            and moments.keys() <= self._shown.keys()
+            and all(entries.get(name) is tensor for name, tensor in self._shown.items())
         )
 
     def slots(self, rows: torch.Tensor) -> torch.Tensor:
-        """Return the slots `(U,)` of rows; rows without a slot get new ones, filled with zeros."""
+        """Return the slots `(U,)` of rows; rows without a slot get new ones, with start values."""
         before = len(self.entries["rows"])
         new = rows[self._index.index_select(0, rows) < 0]
         if len(new):
@@ -64,6 +94,13 @@ class RowState:
                 self._show(before)
                 raise
         return self._index.index_select(0, rows).to(torch.int64)
+
+    def count_step(self, slots: torch.Tensor) -> torch.Tensor:
+        """Count a step in slots, all different, and return their counts, int64 `(U,)`."""
+        steps: torch.Tensor = self.entries["step"]
+        counts = steps.index_select(0, slots) + 1
+        steps.index_copy_(0, slots, counts)
+        return counts
 
     def advance_decay(self, today: float) -> None:
         """Add a step to the running log of decay."""
@@ -94,13 +131,15 @@ class RowState:
         return owed
 
     def _show(self, count: int) -> None:
-        """Give the entries this number of slots; new ones hold zeros."""
+        """Give the entries this number of slots; new ones hold start values."""
         for name, buffer in self._buffers.items():
             if len(buffer) < count:
                 room = min(len(self._index), max(count, int(GROWTH * len(buffer))))
                 larger = buffer.new_zeros((room, *buffer.shape[1:]))
                 kept = self.entries[name]
                 larger[: len(kept)] = kept
+                if self._starts.get(name):
+                    larger[len(kept) :] = self._starts[name]
                 self._buffers[name] = buffer = larger
             self.entries[name] = self._shown[name] = buffer[:count]
 

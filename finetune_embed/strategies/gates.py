@@ -133,8 +133,7 @@ def attach_gate(weight: nn.Parameter, gate: float, strategy: object, epoch: int)
     needs_claim = rule_of(weight) is not None or 0 < gate < 1
     if needs_claim and not getattr(weight, "row_rule_claimed", False):
         raise StrategyError(
-            f"{strategy} sets single rows or a share of the rate, which other optimizers than "
-            "RowAdamW ignore",
+            f"{strategy} sets single rows or a share of the rate, which torch's optimizers ignore",
             value=str(strategy),
             remedy="use RowAdamW(strategy.param_groups(...))",
         )

@@ -1,7 +1,7 @@
 """Row rules: what a strategy does to single rows of a table, in the form an optimizer applies.
 
 A rule and a gate travel on the weight itself, as plain attributes that the type of a parameter
-does not declare (hence `vars`); `RowAdamW` claims them. Other optimizers would ignore them, so a
+does not declare (hence `vars`); a `RowOptimizer` claims them. Others would ignore them, so a
 rule without a claim is an error.
 """
 

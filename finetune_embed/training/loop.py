@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from ..data import drop_words
 from ..errors import DivergenceError, Option, StrategyError
-from ..optim import RowAdamW
+from ..optim import RowOptimizer
 from ..optim.row_operations import log_decay
 from ..strategies import EMBEDDING, Clock, RowRule, Strategy, check_moved, model_layout
 from ..strategies.row_rules import rule_of
@@ -61,7 +61,7 @@ class Training:
     embedding: nn.Module
     source: Source
     strategy: Strategy
-    optimizer: RowAdamW
+    optimizer: RowOptimizer
     scheduler: LambdaLR
     task: Task
     evaluate: Callable[[], dict[str, float]]

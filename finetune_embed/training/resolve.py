@@ -11,6 +11,7 @@ from torch import nn
 
 from ..errors import DataError, Option, StrategyError
 from ..heads import build_head
+from ..optim import build_optimizer
 from ..strategies import FullTune, Strategy
 from ..vocabulary import Tokenizer, Vocabulary, as_specials, parse_fallback
 from ..vocabulary.start_values import check_start
@@ -41,6 +42,7 @@ def resolve(settings: Settings) -> Settings:
     if isinstance(settings.head, str):
         with ONE_AT_A_TIME, torch.random.fork_rng(devices=[]):
             build_head(settings.head, nn.Embedding(1, 1), 2)  # its text form is checked early
+    build_optimizer(settings.optimizer, [nn.Parameter(torch.empty(1))])  # checked early too
     check_start(settings.oov)
     tokenizer, trackers = settings.tokenizer, settings.trackers
     if isinstance(tokenizer, str):

@@ -251,6 +251,11 @@ class Settings:
         "Freeze, FullTune, 'UnfreezeAfter(epochs=2) | DiscriminativeLR(embedding=0.1)', ...",
     )
     # Training
+    optimizer: str = setting(
+        "adamw",
+        "adamw, adagrad, 'adagrad(per_row=True)', sgd, 'sgd(momentum=0.9)', ...",
+        kind=Kind("the text form of an optimizer", _is_text),
+    )
     epochs: int | None = setting(
         None, "Maximum number of epochs; chosen from the data when left out.", WholeNumber(1)
     )
@@ -517,6 +522,7 @@ class Keywords(TypedDict, total=False):
     lexical: bool | None
     embedding: str | nn.Module | None
     strategy: Strategy | str | None
+    optimizer: str
     epochs: int | None
     max_steps: int | None
     lr: float | None

@@ -19,7 +19,7 @@ from ..embedding import embedding_from_lookup, to_table
 from ..errors import DataError, Either
 from ..evaluation import drift
 from ..formats import save_safetensors
-from ..optim import RowAdamW
+from ..optim import RowOptimizer, build_optimizer
 from ..strategies import check_optimizer
 from ..strategies.gates import forget_strategy
 from ..table import EmbeddingTable
@@ -189,7 +189,7 @@ class Tuning:
     def _write(
         self,
         folder: Path,
-        optimizer: RowAdamW,
+        optimizer: RowOptimizer,
         precision: Precision,
         progress: Progress,
         best: Tensors,
@@ -209,7 +209,7 @@ class Tuning:
         else:
             (folder / HISTORY).unlink(missing_ok=True)
 
-    def _optimizer(self) -> RowAdamW:
+    def _optimizer(self) -> RowOptimizer:
         settings = self.settings
         groups = self.strategy.param_groups(
             self.model,
@@ -221,11 +221,17 @@ class Tuning:
         several = self.processes.count > 1
         if several:
             groups = sparse_apart(self.model, groups)
-        return RowAdamW(
-            groups, lr=settings.lr, max_grad_norm=settings.max_grad_norm, exchange=several
+        return build_optimizer(
+            settings.optimizer,
+            groups,
+            lr=settings.lr,
+            max_grad_norm=settings.max_grad_norm,
+            exchange=several,
         )
 
-    def _training(self, optimizer: RowAdamW, precision: Precision, trackers: Trackers) -> Training:
+    def _training(
+        self, optimizer: RowOptimizer, precision: Precision, trackers: Trackers
+    ) -> Training:
         """Put together what the loop works on."""
         settings = self.settings
         batching = Batching(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -13,14 +13,24 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from row_reference import (
+    RULES,
+    AdamReference,
+    D,
+    Rows,
+    V,
+    dense,
+    random_steps,
+    rate_at,
+    sparse,
+    spread,
+    start,
+)
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, OneCycleLR
 
 import finetune_embed as fe
 from finetune_embed.strategies.row_rules import attach_rule, claim
-
-V, D = 9, 4
-Rows = dict[int, np.ndarray]
 
 
 @pytest.fixture(autouse=True)
@@ -31,127 +41,8 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def start(seed: int = 0, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    return torch.randn(V, D, generator=torch.Generator().manual_seed(seed)).to(dtype)
-
-
 def optimizer_of(weight: nn.Parameter, **options: Any) -> fe.RowAdamW:
     return fe.RowAdamW([{"params": [weight], "row_wise": True, **options}])
-
-
-def random_steps(seed: int, steps: int, most: int = V) -> list[Rows]:
-    """Return for each step the rows it touches and their gradients (exact in few bits)."""
-    rng = np.random.default_rng(seed)
-    plan = []
-    for _ in range(steps):
-        rows = rng.choice(V, rng.integers(0, most + 1), replace=False)
-        # eighths, whose sums are exact in any order, and never 0
-        grads = rng.integers(1, 9, (len(rows), D)) * rng.choice([-1, 1], (len(rows), D)) / 8
-        plan.append({int(row): grad for row, grad in zip(rows, grads, strict=True)})
-    return plan
-
-
-def dense(rows: Rows, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    grad = torch.zeros(V, D, dtype=dtype)
-    for row, value in rows.items():
-        grad[row] = torch.from_numpy(value).to(dtype)
-    return grad
-
-
-def sparse(rows: Rows, dtype: torch.dtype = torch.float32, *, parts: int = 1) -> torch.Tensor:
-    """Return the same gradient as a sparse tensor, each row split into this number of parts."""
-    # 3/4 and 1/4 of an eighth are exact in float32
-    shares = {1: (1.0,), 2: (0.75, 0.25), 3: (0.5, 0.25, 0.25)}[parts]
-    index = [row for _ in shares for row in rows]
-    values = [share * value for share in shares for value in rows.values()]
-    data = torch.tensor(np.array(values).reshape(len(index), D), dtype=dtype)
-    return torch.sparse_coo_tensor(
-        torch.tensor([index], dtype=torch.int64), data, (V, D), check_invariants=True
-    )
-
-
-def spread(optimizer: fe.RowAdamW, weight: torch.Tensor, name: str) -> torch.Tensor:
-    """Return an entry of a table's state for all of its rows, zeros where they have none."""
-    state = optimizer.state[weight]
-    rows = torch.zeros(V, *state[name].shape[1:], dtype=state[name].dtype)
-    rows[state["rows"]] = state[name]
-    return rows
-
-
-class Reference:
-    """AdamW by rows in plain Python and float64, which follows the docstring of `RowAdamW`."""
-
-    def __init__(
-        self,
-        weight: torch.Tensor,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        rule: fe.RowRule | None = None,
-    ) -> None:
-        self.w = weight.double().numpy().copy()
-        self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
-        self.rule = rule or fe.RowRule()
-        self.n = [0] * V
-        self.m, self.v = np.zeros((V, D)), np.zeros((V, D))
-        self.missed: list[list[float]] = [[] for _ in range(V)]  # the rates of the steps missed
-
-    def anchor(self, row: int) -> np.ndarray:
-        if self.rule.anchor is None:
-            return np.zeros(D)
-        return self.rule.anchor[row].double().numpy()
-
-    def make_up(self, row: int) -> None:
-        """Decay a row for the steps it has missed, all of weight decay before all of the rule's."""
-        for lr in self.missed[row]:
-            self.w[row] *= 1 - lr * self.weight_decay
-        for lr in self.missed[row]:
-            self.w[row] += (self.anchor(row) - self.w[row]) * (lr * self.rule.decay)
-        self.missed[row] = []
-
-    def step(self, rows: Rows, lr: float, gate: float = 1.0) -> None:
-        rule = self.rule
-        for row in range(V):
-            grad = rows.get(row)
-            masked = rule.train is not None and not bool(rule.train[row])
-            if grad is None or not grad.any() or masked:
-                if self.n[row]:
-                    self.missed[row].append(lr)
-                continue
-            # the weight decay of this step comes with the missed ones: AdamW decays, then updates
-            for past in [*self.missed[row], lr]:
-                self.w[row] *= 1 - past * self.weight_decay
-            for past in self.missed[row]:
-                self.w[row] += (self.anchor(row) - self.w[row]) * (past * rule.decay)
-            self.missed[row] = []
-            self.n[row] += 1
-            beta1, beta2 = self.betas
-            self.m[row] = beta1 * self.m[row] + (1 - beta1) * grad
-            self.v[row] = beta2 * self.v[row] + (1 - beta2) * grad**2
-            first = self.m[row] / (1 - beta1 ** self.n[row])
-            second = self.v[row] / (1 - beta2 ** self.n[row])
-            scale = 1.0 if rule.scale is None else float(rule.scale[row])
-            self.w[row] -= lr * scale * gate * first / (np.sqrt(second) + self.eps)
-            self.apply_rule(row, lr)
-
-    def apply_rule(self, row: int, lr: float) -> None:
-        """In the documented order: decay, shrink, radius, max_norm."""
-        rule, anchor = self.rule, self.anchor(row)
-        delta = (self.w[row] - anchor) * (1 - lr * rule.decay)
-        length = math.sqrt(float((delta**2).sum()))
-        if length > 0:
-            shrunk = max(0.0, length - lr * rule.shrink)
-            delta = delta * (min(shrunk, rule.radius) / length)
-        self.w[row] = anchor + delta
-        length = math.sqrt(float((self.w[row] ** 2).sum()))
-        if length > rule.max_norm:
-            self.w[row] *= rule.max_norm / length
-
-    def flush(self) -> None:
-        for row in range(V):
-            if any(self.missed[row]):
-                self.make_up(row)
-                self.apply_rule(row, lr=0.0)
 
 
 # --- law 6: equal to torch.optim.AdamW when every row is touched ------------------------------
@@ -185,30 +76,6 @@ def test_law6_equals_adamw_when_every_row_is_touched(lr, weight_decay, betas, ep
 
 # --- against the reference, on random sets of touched rows -----------------------------------
 
-RULES: dict[str, Callable[[], fe.RowRule]] = {
-    "none": fe.RowRule,
-    "train": lambda: fe.RowRule(train=torch.arange(V) % 3 != 0),
-    "scale": lambda: fe.RowRule(scale=torch.linspace(0, 2, V)),
-    "decay": lambda: fe.RowRule(decay=2.0),
-    "anchor and decay": lambda: fe.RowRule(anchor=start(5), decay=2.0),
-    "shrink": lambda: fe.RowRule(anchor=start(), shrink=0.5),
-    "radius": lambda: fe.RowRule(anchor=start(), radius=0.05),
-    "max_norm": lambda: fe.RowRule(max_norm=1.5),
-    "all": lambda: fe.RowRule(
-        train=torch.arange(V) != 4,
-        scale=torch.linspace(0.5, 3, V),
-        anchor=start(5),
-        decay=1.0,
-        shrink=1.0,
-        radius=1.2,
-        max_norm=1.1,
-    ),
-}
-
-
-def rate_at(step: int) -> float:
-    return 0.05 * (1 + (step * 7) % 5) / 5
-
 
 @pytest.mark.parametrize("weight_decay", [0.0, 0.7])
 @pytest.mark.parametrize("name", RULES)
@@ -220,7 +87,7 @@ def test_equals_the_row_by_row_reference(name, weight_decay):
     weight = nn.Parameter(start(dtype=torch.float64))
     attach_rule(weight, rule)
     optimizer = optimizer_of(weight, lr=0.1, betas=(0.8, 0.9), weight_decay=weight_decay)
-    reference = Reference(start(), betas=(0.8, 0.9), weight_decay=weight_decay, rule=rule)
+    reference = AdamReference(start(), betas=(0.8, 0.9), weight_decay=weight_decay, rule=rule)
     for step, rows in enumerate(random_steps(2, 80, most=4)):
         gate = 0.5 if step % 4 == 3 else 1.0
         optimizer.param_groups[0]["lr"] = rate_at(step)
@@ -258,7 +125,7 @@ def test_equals_the_reference_on_any_touched_rows(
     weight = nn.Parameter(start(seed % 7, torch.float64))
     attach_rule(weight, rule)
     optimizer = optimizer_of(weight, weight_decay=weight_decay)
-    reference = Reference(weight.detach().float(), weight_decay=weight_decay, rule=rule)
+    reference = AdamReference(weight.detach().float(), weight_decay=weight_decay, rule=rule)
     for step, rows in enumerate(random_steps(seed, steps, most)):
         optimizer.param_groups[0]["lr"] = rate_at(step)
         weight.grad = sparse(rows, torch.float64, parts=1 + step % 3)
@@ -775,7 +642,7 @@ def test_lambda_lr_scales_every_group_and_the_decay_owed():
         ]
     )
     scheduler = LambdaLR(optimizer, lambda step: 1 / (1 + step))
-    reference = Reference(start(), weight_decay=0.5)
+    reference = AdamReference(start(), weight_decay=0.5)
     for step, rows in enumerate(random_steps(9, 20, 2)):
         weight.grad, layer.grad = dense(rows, torch.float64), torch.ones(2)
         assert [g["lr"] for g in optimizer.param_groups] == pytest.approx(

@@ -55,13 +55,13 @@ def test_exchange_of_a_table_that_is_not_row_wise():
     remedy = r"RowAdamW\(\[\{'params': \[weight\], 'row_wise': True\}, \.\.\.\], exchange=True\)$"
     group = fe.RowAdamW([weight], exchange=True).param_groups[0]
     with pytest.raises(StrategyError, match=remedy):
-        checks.takes_part(weight, group, exchange=True)
+        checks.takes_part(weight, group, True, "RowAdamW")
     optimizer = fe.RowAdamW([{"params": [weight], "row_wise": True}], exchange=True)
-    assert checks.takes_part(weight, optimizer.param_groups[0], exchange=True)
+    assert checks.takes_part(weight, optimizer.param_groups[0], True, "RowAdamW")
     optimizer.step()
 
 
-@follows("optim/row_adamw.py", "has a sparse gradient after dense ones")
+@follows("optim/row_optimizer.py", "has a sparse gradient after dense ones")
 def test_sparse_gradients_after_dense_ones():
     sparse = torch.sparse_coo_tensor([[1]], [[1.0, 1.0]], (4, 2), check_invariants=True)
     for row_wise in (False, True):

@@ -218,6 +218,7 @@ LATER = (
     "limit",
     "metric",
     "missing",
+    "optimizer",
     "sheet",
     "test",
     "vector_size",

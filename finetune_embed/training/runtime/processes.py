@@ -1,7 +1,7 @@
 """The processes of a run: one, or several started by `accelerate launch` or `torchrun`.
 
 Each process holds the model and takes its share of every batch. Gradients of the head are averaged
-here, rows of the table in `RowAdamW`: every process makes the same step.
+here, rows of the table in the optimizer: every process makes the same step.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ class Processes:
 def sparse_apart(model: nn.Module, groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return groups in which weights with sparse gradients are separate and `row_wise`.
 
-    `RowAdamW` exchanges the rows of such groups between processes.
+    A `RowOptimizer` exchanges the rows of such groups between processes.
     """
     tables = (m for m in model.modules() if isinstance(m, (nn.Embedding, nn.EmbeddingBag)))
     sparse = {id(module.weight) for module in tables if module.sparse}
