@@ -477,7 +477,7 @@ def test_tagging():
 
 
 @pytest.mark.parametrize(
-    "labels", [["DET", "NOUN"], ["O", "X"], ["O"], [0, 1], ["B-", "O"], ["B-X", "E-X", "O", "S-X"]]
+    "labels", [["DET", "NOUN"], ["O", "X"], ["O"], [0, 1], ["B-", "O"], ["B-X", "E-X", "O", "U-X"]]
 )
 def test_tags_that_mark_no_entities_are_scored_by_word(labels):
     task = Tagging(labels)

@@ -315,7 +315,7 @@ class Run:
 
     def __str__(self) -> str:
         metric = self.task.metric
-        shown = metric.replace("_", " ")
+        shown = self.task.metric_text
         lines = [f"{self.settings['strategy']}: best epoch {self.metrics['best_epoch'] + 1}"]
         lines += [
             f"  {split}: {shown} {score_text(metric, self.metrics[split][metric])}"

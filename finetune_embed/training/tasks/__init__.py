@@ -1,11 +1,12 @@
 """Tasks: what a head is trained for, and how its outputs are read and scored."""
 
 from .base import ADDS_UP, LossFunction, Task, score_text
+from .entities import entity_f1
 from .multi_label import MultiLabel
 from .registry import TASKS, restore_task, task_of, unknown_metric
 from .regression import Regression
 from .single_label import SingleLabel
-from .tagging import Tagging, entity_f1, real_positions
+from .tagging import Tagging, real_positions
 
 __all__ = [
     "ADDS_UP",

@@ -96,6 +96,11 @@ class Task(ABC):
         """The name of the score that chooses the best epoch."""
         return self.chosen or self.measures[0]
 
+    @property
+    def metric_text(self) -> str:
+        """The name of `metric` as it is printed."""
+        return self.metric.replace("_", " ")
+
     def rank(self, scores: Mapping[str, Any], prefix: str = "") -> tuple[float, float]:
         """Return what is greater the better scores are: by `metric`, and on a tie by the loss.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,18 +13,17 @@ import torch
 from torch.nn import functional
 
 from ...data import EncodedTexts, Label, label_lists, numbers_of_lists
-from ...errors import DataError, Either, Option, missing_extra
+from ...errors import DataError, Either, Option
 from .base import ADDS_UP, LossFunction, Task
 from .class_scores import CLASS_SCORES, class_scores
+from .entities import SCHEMES, entity_f1, entity_outcomes, list_loader, scheme_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
     from ...data import LocalDataset
 
-__all__ = ["Tagging", "entity_f1", "real_positions"]
-
-_BIO = re.compile(r"O|[BI]-.+")
+__all__ = ["Tagging", "real_positions"]
 
 
 @dataclass(frozen=True)
@@ -41,14 +39,18 @@ class Tagging(Task):
     per_word: ClassVar[bool] = True
 
     @property
-    def is_bio(self) -> bool:
-        """Whether the tags mark entities: all are `O`, `B-x` or `I-x`."""
-        tags = [str(label) for label in self.labels]
-        return tags != ["O"] and all(_BIO.fullmatch(tag) for tag in tags)
+    def scheme(self) -> str:
+        """The scheme by which tags mark entities, `BIO`, `BIOES` or `BILOU`; empty without one."""
+        return scheme_of(map(str, self.labels))
+
+    @property
+    def metric_text(self) -> str:
+        named = f" ({self.scheme})" if self.metric == "entity_f1" else ""
+        return super().metric_text + named
 
     @property
     def measures(self) -> tuple[str, ...]:
-        return (*(("entity_f1",) if self.is_bio else ()), *CLASS_SCORES, "loss")
+        return (*(("entity_f1",) if self.scheme else ()), *CLASS_SCORES, "loss")
 
     def targets(
         self, split: Dataset | LocalDataset, column: str, where: str, texts: Sequence[Any]
@@ -59,7 +61,7 @@ class Tagging(Task):
             MissingPackageError: tags mark entities, and nervaluate is not installed.
             DataError: as in `Task`; or a text is not a list of words, or has more or fewer tags.
         """
-        if self.is_bio:
+        if self.scheme:
             list_loader()  # a missing package is an error before training, not after an epoch
         lists = label_lists(split, column, where)
         check_aligned(texts, lists, where)
@@ -88,11 +90,11 @@ class Tagging(Task):
     def scores(
         self, logits: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor
     ) -> dict[str, float]:
-        """Return accuracy and macro-averaged F1 of words, and F1 of entities for BIO tags."""
+        """Return accuracy and macro-averaged F1 of words, and F1 of entities if tags mark any."""
         logits, targets, lengths = self._counted_words(logits, targets, lengths)
         found = logits.argmax(dim=1)
         scores = {**class_scores(targets, found), "loss": self.loss(logits, targets).item()}
-        if self.is_bio:
+        if self.scheme:
             true = self._tags(targets, lengths)
             scores = {"entity_f1": entity_f1(true, self._tags(found, lengths)), **scores}
         shown = ("entity_f1", "accuracy", "macro_f1", "loss", self.metric)
@@ -132,7 +134,8 @@ class Tagging(Task):
 
     def _as_entity(self, label: Label) -> Label:
         """Return a tag that training lacks as that of an entity, which is never found."""
-        return label if _BIO.fullmatch(str(label)) else f"B-{label}"
+        scheme = SCHEMES.get(self.scheme)
+        return label if scheme is None or scheme.fullmatch(str(label)) else f"B-{label}"
 
 
 def real_positions(logits: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
@@ -172,38 +175,3 @@ def check_aligned(texts: Sequence[Any], tags: Sequence[Sequence[Any]], where: st
                     " if the labels are those of the text",
                 ),
             )
-
-
-def entity_f1(true: Sequence[Sequence[str]], found: Sequence[Sequence[str]]) -> float:
-    """Return the micro-averaged F1 of entities; one is right if its words and type are.
-
-    Entities are read from tags as `conlleval` of CoNLL-2000 does: `I-x` after another type or after
-    `O` begins an entity as `B-x` does, so that IOB1 and IOB2 give the same. 0 without any.
-    """
-    above, below = entity_outcomes(true, found).sum(axis=0).tolist()
-    return above / below if below else 0.0
-
-
-def entity_outcomes(
-    true: Sequence[Sequence[str]], found: Sequence[Sequence[str]]
-) -> npt.NDArray[np.float64]:
-    """Return for each text twice its correct entities, and the number of true and found ones."""
-    outcomes = np.zeros((len(true), 2))
-    both = zip(*(list_loader().load(list(tags)) for tags in (true, found)), strict=True)
-    for outcome, entities in zip(outcomes, both, strict=True):
-        a, b = ({(one.label, one.start, one.end) for one in text} for text in entities)
-        outcome[:] = 2 * len(a & b), len(a) + len(b)
-    return outcomes
-
-
-def list_loader() -> Any:
-    """Return nervaluate's reader of entities.
-
-    Raises:
-        MissingPackageError: nervaluate is not installed.
-    """
-    try:
-        from nervaluate.loaders import ListLoader
-    except ImportError as error:
-        raise missing_extra("nervaluate", "tagging") from error
-    return ListLoader()
