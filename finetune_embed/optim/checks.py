@@ -66,7 +66,7 @@ def takes_part(parameter: torch.Tensor, group: State, exchange: bool, optimizer:
 class Loading(Protocol):
     """What the checks ask of an optimizer that is about to load a state."""
 
-    defaults: State
+    options: tuple[str, ...]
     param_groups: list[State]
 
     def moments(self, group: State) -> Mapping[str, Moment]:
@@ -82,7 +82,7 @@ def check_states(saved: State, optimizer: Loading) -> None:
     """
     kind = type(optimizer).__name__
     for group in saved["param_groups"]:
-        for name in optimizer.defaults:
+        for name in optimizer.options:
             if name not in group:
                 raise StrategyError(
                     f"the state comes from another optimizer: a group has no {name}",

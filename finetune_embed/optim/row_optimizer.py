@@ -97,8 +97,9 @@ class RowOptimizer(PlainOptimizer):
         self.max_grad_norm, self.exchange = max_grad_norm, exchange
         self.grad_norm: torch.Tensor | None = None
         self._row_states: dict[torch.Tensor, RowState] = {}
-        own = {"row_wise": False, "max_row_grad_norm": max_row_grad_norm}
-        super().__init__(params, defaults | own)
+        every = {**defaults, "row_wise": False, "max_row_grad_norm": max_row_grad_norm}
+        self.options = tuple(every)  #: of a group; torch adds to `defaults` when it loads a state
+        super().__init__(params, every)
 
     def moments(self, group: State) -> Mapping[str, Moment]:
         """Return what is kept of each gradient of a group's parameters, by name."""
@@ -319,7 +320,7 @@ class RowOptimizer(PlainOptimizer):
                         self.state[parameter][name] = value.to(parameter.device, kind, copy=True)
 
     def __getstate__(self) -> State:
-        names = ("max_grad_norm", "exchange", "grad_norm")
+        names = ("max_grad_norm", "exchange", "grad_norm", "options")
         marks = [marks_of(p) for group in self.param_groups for p in group["params"]]
         ours = {name: getattr(self, name) for name in names}
         return {**super().__getstate__(), **ours, "marks": marks}

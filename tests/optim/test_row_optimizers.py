@@ -394,6 +394,16 @@ def test_a_copied_optimizer_continues_with_its_own_state_rule_and_gate(kind, cop
 
 
 @every_kind
+def test_a_state_is_loaded_twice(kind):
+    """torch adds an option to an optimizer that has loaded a state or is a copy."""
+    saved = built(kind, groups_of(parameters())).state_dict()
+    optimizer = built(kind, groups_of(parameters()))
+    for one in (optimizer, optimizer, copy.deepcopy(optimizer)):
+        one.load_state_dict(saved)
+        assert "differentiable" in one.defaults
+
+
+@every_kind
 def test_state_is_of_rows_ever_touched(kind):
     weight = nn.Parameter(torch.zeros(10_000, 64))
     optimizer = over(kind, weight)
