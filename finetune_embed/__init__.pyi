@@ -56,6 +56,7 @@ from .heads import (
     CNNTagger as CNNTagger,
     KimCNN as KimCNN,
     LexiconLoss as LexiconLoss,
+    PooledCNN as PooledCNN,
 )
 from .inspection import (
     Inspection as Inspection,

@@ -27,6 +27,7 @@ ORDER = (
     "strategies",
     "optim",
     "heads",
+    "lexical",
     "evaluation",
     "inspection",
     "training",

@@ -130,8 +130,8 @@ def test_every_package_but_torch_is_pinned_with_hashes() -> None:
 
 def test_few_packages_are_required() -> None:
     required = {normal(one) for one in project()["dependencies"]}
-    assert len(required) == 12
-    assert {"torch", "gensim", "datasets", "safetensors"} <= required
+    assert len(required) == 14
+    assert {"torch", "gensim", "datasets", "safetensors", "scikit_learn"} <= required
 
 
 def imported_packages() -> Iterator[tuple[str, str]]:
@@ -155,7 +155,7 @@ def test_every_package_that_is_imported_is_declared() -> None:
     for extra in ("distributed", "tagging", "trackers", "plot", "excel"):
         allowed |= {normal(one) for one in EXTRAS[extra]}
     drivers = {"transformers": "integrations", "lightning": "integrations"}
-    names = {"yaml": "pyyaml"}
+    names = {"yaml": "pyyaml", "sklearn": "scikit_learn"}
     found = set(imported_packages())
     assert len(found) > 100
     for path, name in found:
@@ -181,7 +181,7 @@ def test_a_missing_package_names_an_extra_that_installs_it() -> None:
 
 
 #: Modules of the packages that a plain installation lacks, and of gensim; the test tools' own too.
-OPTIONAL = ("accelerate", "gensim", "matplotlib", "nervaluate", "sklearn", "tensorboard")
+OPTIONAL = ("accelerate", "gensim", "matplotlib", "nervaluate", "tensorboard")
 WITHOUT = f"""
 import sys
 sys.modules.update(dict.fromkeys({OPTIONAL}))  # what is None there can't be imported

@@ -100,6 +100,8 @@ def _option(name: str, definition: Field[Any], default: Any) -> Callable[[F], F]
     options: dict[str, Any] = {"help": definition.metadata["help"]}
     if kind == "bool":
         return click.option(*names, is_flag=True, **options)
+    if kind.startswith("bool"):
+        return click.option(f"{flag}/--no-{flag[2:]}", name, default=None, **options)
     if name in _MULTIPLE:
         options |= {"multiple": True, "help": f"{options['help']} Repeatable."}
     elif name == "output_dir":

@@ -68,6 +68,8 @@ class CommandLineForm(PythonForm):
         if known is None:
             return super().option(option)
         flag, value = max(known.opts, key=len), option.value
+        if value is False and known.secondary_opts:
+            return known.secondary_opts[0]
         if option.has_value and (value is None or value is False):
             return f"no {flag}"
         if not option.has_value or known.is_flag:

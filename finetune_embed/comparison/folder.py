@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError, Option
-from ..files import errors_of_writing, finish_replacing, place_of, replaced_together
+from ..files import finish_replacing, replaced_together
 from ..training.run.checkpoints import latest_checkpoint
 from ..training.run.file_names import MARK, RECORD
 from ..training.run.folder import check_nothing_else
@@ -58,7 +58,7 @@ def open_folder(
     if output_dir is None:
         return None, None
     folder = Path(output_dir)
-    finish_replacing(folder, FILES, _remove_former)
+    finish_replacing(folder, FILES)
     if latest_checkpoint(folder) is not None or (folder / RECORD).is_file():
         raise DataError(
             "the folder holds a run, and a comparison needs one of its own",
@@ -89,18 +89,10 @@ def open_folder(
     settings = {MARK: version(MARK), **identity}
 
     def begin() -> None:
-        with replaced_together(folder, FILES, _remove_former) as new:
+        with replaced_together(folder, FILES) as new:
             (new / SETTINGS).write_text(json.dumps(settings, indent=2) + "\n", "utf-8")
 
     return folder / TRIALS, begin
-
-
-def _remove_former(folder: Path) -> None:
-    """Remove the files of a comparison that another one replaces."""
-    if place_of(folder, SETTINGS) != folder / SETTINGS:
-        with errors_of_writing(folder):
-            for name in FILES:
-                (folder / name).unlink(missing_ok=True)
 
 
 def _settings_of(folder: Path) -> dict[str, Any] | None:

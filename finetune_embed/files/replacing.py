@@ -15,7 +15,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ..errors import DataError, VectorFileError
@@ -96,15 +96,16 @@ def _lock(folder: Path) -> int | None:
 
 @contextlib.contextmanager
 def replaced_together(
-    folder: Path, names: Collection[str], cleanup: Cleanup | None = None
+    folder: Path, names: Sequence[str], cleanup: Cleanup | None = None
 ) -> Iterator[Path]:
     """Yield a hidden folder; the files written to it replace those in `folder`, all or none.
 
-    The caller has `folder` locked. Links are replaced, not followed; permissions stay.
+    The caller has `folder` locked. Links are replaced, not followed; permissions stay. An old file
+    without a new one is removed.
 
     Args:
         folder: the folder.
-        names: the names of the files, of which some may be written.
+        names: the names of the files. The first is written in any case, the others may be.
         cleanup: removes what goes with the old files, before the new ones are moved; it may be
             called twice.
 
@@ -136,7 +137,7 @@ def replaced_together(
     finish_replacing(folder, names, cleanup)
 
 
-def finish_replacing(folder: Path, names: Collection[str], cleanup: Cleanup | None = None) -> None:
+def finish_replacing(folder: Path, names: Sequence[str], cleanup: Cleanup | None = None) -> None:
     """Move new files to their places, if a process was killed before it had.
 
     The caller has `folder` locked; see `replaced_together`.
@@ -147,14 +148,18 @@ def finish_replacing(folder: Path, names: Collection[str], cleanup: Cleanup | No
     if cleanup is not None:
         cleanup(folder)
     with errors_of_writing(folder):
-        for name in names:
-            if os.path.lexists(new / name):
-                os.replace(new / name, folder / name)
+        written = [name for name in names if os.path.lexists(new / name)]
+        if written[:1] == [names[0]]:  # none has been moved yet
+            for name in names:
+                if name not in written:
+                    (folder / name).unlink(missing_ok=True)
+        for name in written:
+            os.replace(new / name, folder / name)
         sync(folder)
         new.rmdir()
 
 
-def settle(folder: Path, names: Collection[str], cleanup: Cleanup | None = None) -> None:
+def settle(folder: Path, names: Sequence[str], cleanup: Cleanup | None = None) -> None:
     """Do what `finish_replacing` does, for a reader; wait while another process does it.
 
     Raises:
@@ -179,7 +184,7 @@ def place_of(folder: Path, name: str) -> Path:
     return new if new.is_file() else folder / name
 
 
-def remove_own_folder(path: Path, names: Collection[str]) -> bool:
+def remove_own_folder(path: Path, names: Sequence[str]) -> bool:
     """Remove a folder that holds nothing but files of these names, or hidden parts of them.
 
     Returns:

@@ -33,6 +33,9 @@ def choose(settings: Settings, task: Task, train: EncodedTexts | None) -> Comple
         settings: the settings, of which `strategy` has a value.
         task: the task.
         train: the training texts; None if they are streamed.
+
+    Raises:
+        DataError: a lexical part is asked for where there can be none.
     """
     chosen: dict[str, Any] = dict(GENERAL)
     lexical = False

@@ -91,7 +91,7 @@ def test_the_figures_equal_those_of_the_runs(found, table):
         assert low <= standing.test <= high
     one = comparison.standing("FullTune")
     run = fe.finetune(
-        table, reviews(), strategy="FullTune", lr=one.lr, seed=1, epochs=2, max_steps=8
+        table, reviews(), head="bag", strategy="FullTune", lr=one.lr, seed=1, epochs=2, max_steps=8
     )
     kept = next(t for t in made if (t["strategy"], t["seed"]) == ("FullTune", 1))
     assert kept["test"] == run.metrics["test"]["accuracy"]

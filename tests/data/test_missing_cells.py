@@ -175,7 +175,7 @@ def folder(tmp_path_factory):
 
 
 def test_a_stream_trains_on_the_same_examples(folder):
-    settings = {"epochs": 1, "batch_size": 64}
+    settings = {"head": "bag", "epochs": 1, "batch_size": 64}
     in_memory = fe.finetune(VECTORS, folder, **settings)
     streamed = fe.finetune(VECTORS, folder, streaming=True, **settings)
     for run in (in_memory, streamed):

@@ -17,7 +17,7 @@ from finetune_embed.files import locked, place_of, replaced_together, replacing,
 
 NAMES = ("a", "b", "c")
 
-#: Kills a process at every step of writing two files over three, and one that finishes its work at
+#: Kills a process at every step of replacing three files by two, and one that finishes its work at
 #: every step of that. Afterwards a reader finds the old files or the new ones.
 KILLS = """
 import os, signal, sys
@@ -27,7 +27,7 @@ from finetune_embed.files import locked, place_of, replaced_together, settle
 STEPS = ("open", "fsync", "replace", "unlink", "rmdir", "mkdir", "scandir", "stat", "chmod")
 NAMES = ("a", "b", "c")
 OLD = {"a": b"1", "b": b"1", "c": b"1", "notes": b"mine"}
-NEW = {"a": b"2", "b": b"2", "c": b"1", "notes": b"mine"}
+NEW = {"a": b"2", "b": b"2", "notes": b"mine"}
 
 
 def deadly(number):

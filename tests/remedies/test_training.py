@@ -147,12 +147,39 @@ def test_a_schedule_on_a_stream_of_unknown_length(tune):
     assert len(tune(dataset=named_stream(), **given, max_steps=7).history) == 2
 
 
+# The lexical part
+
+
+@follows("training/choose.py", "the task is to tag words")
+def test_a_lexical_part_of_a_tagger(tune, train):
+    dataset = Dataset.from_dict(TAGGED)
+    message = message_of(DataError, lambda: tune(dataset=dataset, lexical=True))
+    assert message == (
+        "lexical=True classifies texts, and the task is to tag words; leave lexical out"
+    )
+    assert tune(dataset=dataset).lexical is None
+    assert train("--lexical", data=LINES).endswith("tag words; leave --lexical out\n")
+    assert train(data=LINES) == ""
+
+
+@follows("training/choose.py", "they are streamed")
+def test_a_lexical_part_of_a_stream(tune, train, tmp_path):
+    data = {"train": DATA.to_iterable_dataset(), "validation": DATA}
+    message = message_of(DataError, lambda: tune(dataset=data, lexical=True))
+    assert message.endswith("in memory, and they are streamed; leave lexical out")
+    assert tune(dataset=data).lexical is None
+    folder = folder_of(tmp_path / "data", CSV)
+    err = train("--streaming", "--lexical", data=folder)
+    assert err.endswith("and they are streamed; leave --lexical out\n")
+    assert train("--streaming", data=folder) == ""
+
+
 # Learning rates
 
 
 @follows("training/loop.py", "the loss is {loss}")
 def test_a_loss_that_is_infinite(tune, train):
-    message = message_of(DivergenceError, lambda: tune(lr=1e38))
+    message = message_of(DivergenceError, lambda: tune(lr=1e38, schedule="constant"))
     assert message.endswith("with the table at a rate of 1e+38; use a smaller lr")
     assert tune(lr=1e-2)
     assert train("--lr", 1e38).endswith("; use a smaller --lr\n")
@@ -570,14 +597,16 @@ def test_batches_of_a_stream_for_several_processes():
 @follows("training/tasks/base.py", "needs a head that labels")
 def test_a_head_for_another_task(tune, train):
     message = message_of(DataError, lambda: tune(head="bilstm"))
-    assert message.endswith("; use head='bag' or head='cnn'")
+    assert message.endswith("; use head='bag' or head='cnn' or head='pooled_cnn'")
     assert tune(head="bag")
     assert tune(head="cnn(filters=3)")
-    assert train("--head", "bilstm").endswith("; use --head bag or --head cnn\n")
+    expected = "; use --head bag or --head cnn or --head pooled_cnn\n"
+    assert train("--head", "bilstm").endswith(expected)
     assert train("--head", "bag") == ""
-    err = train(data=LINES, out="tags")
+    err = train("--head", "bag", data=LINES, out="tags")
     assert err.endswith("; use --head bilstm or --head cnn_tagger\n")
     assert train("--head", "bilstm", data=LINES, out="tags") == ""
+    assert train("--overwrite", data=LINES, out="tags") == ""
 
 
 @follows("training/tasks/tagging.py", "the head returned logits")

@@ -223,7 +223,7 @@ def test_a_gate_that_closes_every_part_at_a_step_or_in_a_run():
     import datasets
 
     data = datasets.Dataset.from_dict({"text": ["a", "b"] * 8, "label": [0, 1] * 8})
-    with pytest.raises(fe.StrategyError, match="every part of BagOfEmbeddings is frozen"):
+    with pytest.raises(fe.StrategyError, match="every part of PooledCNN is frozen"):
         fe.finetune(table, data, strategy=Shut(), epochs=2)
 
 

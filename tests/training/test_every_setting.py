@@ -131,9 +131,11 @@ def legal_values(name: str) -> st.SearchStrategy[Any]:
     """Return legal values of a setting, its bounds among them."""
     check = CHECKED[name]
     if isinstance(check, Flag):
-        return st.just(False) if name == "resume" else st.booleans()  # it needs an output_dir
-    if isinstance(check, Choice):
-        values: Any = st.sampled_from(check.names)
+        values: Any = st.booleans()
+        if name == "resume":  # it needs an output_dir
+            values = st.just(False)
+    elif isinstance(check, Choice):
+        values = st.sampled_from(check.names)
     elif isinstance(check, WholeNumber):
         values = st.just(check.least) | st.integers(check.least, 10**12)
     else:
@@ -151,7 +153,8 @@ def illegal_values(name: str) -> st.SearchStrategy[Any]:
     if FIELDS[name].default is not None:
         values |= st.none()
     if isinstance(check, Flag):
-        return st.sampled_from(["no", None, 0, 1, 1.0])
+        legal = {None} if FIELDS[name].default is None else set()
+        return st.sampled_from([one for one in ("no", None, 0, 1, 1.0) if one not in legal])
     if isinstance(check, Choice):
         names = st.text().filter(lambda text: text not in check.names)
         return values | names | st.sampled_from([check.names[0].upper(), "", 1])
@@ -320,7 +323,7 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "checkpoint_minutes": ("0.5", 0.5),
     "trackers": ("tensorboard", ("tensorboard",)),
 }
-FLAGS = ("streaming", "resume", "overwrite")
+FLAGS = ("streaming", "lexical", "resume", "overwrite")
 
 
 def settings_given(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> dict[str, Any]:
@@ -390,6 +393,7 @@ def everything() -> dict[str, Any]:
         ],
         "oov": "zeros",
         "head": "bag(hidden=3, dropout=0.2)",
+        "lexical": True,
         "strategy": fe.UnfreezeAfter(steps=5) | fe.DiscriminativeLR(embedding=0.3) | fe.L2SP(0.1),
         "epochs": 3,
         "lr": 0.01 + 0.02,

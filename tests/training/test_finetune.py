@@ -72,7 +72,7 @@ def data(**options: Any) -> datasets.DatasetDict:
 
 
 def tune(**options: Any) -> fe.Run:
-    defaults = {"epochs": 3, "lr": 0.02, "batch_size": 8}
+    defaults = {"head": "bag", "epochs": 3, "lr": 0.02, "batch_size": 8}
     vectors, dataset = options.pop("vectors", None), options.pop("dataset", None)
     return fe.finetune(
         table() if vectors is None else vectors,
@@ -1163,12 +1163,12 @@ def test_a_loss_that_is_not_finite_is_an_error_and_leaves_the_last_good_checkpoi
         ({"validation": -0.5}, "^validation=-0.5 must be a number above 0 and below 1$"),
         ({"device": "foo"}, "^device='foo' cannot be used: .*; try device='cpu'$"),
         ({"min_count": 0}, "^min_count=0 must be a whole number of 1 or more"),
-        ({"lr": -1.0}, "^lr=-1.0 must be a number of 0 or more$"),
-        ({"lr": float("nan")}, "^lr=nan must be a number of 0 or more$"),
+        ({"lr": -1.0}, "^lr=-1.0 must be a number of 0 or more, or None$"),
+        ({"lr": float("nan")}, "^lr=nan must be a number of 0 or more, or None$"),
         ({"weight_decay": -0.1}, "^weight_decay=-0.1 must be a number of 0 or more$"),
-        ({"lr": "0.01"}, "^lr='0.01' must be a number of 0 or more$"),
+        ({"lr": "0.01"}, "^lr='0.01' must be a number of 0 or more, or None$"),
         ({"validation": None}, "^validation=None must be a number above 0 and below 1$"),
-        ({"lr": True}, "^lr=True must be a number of 0 or more$"),
+        ({"lr": True}, "^lr=True must be a number of 0 or more, or None$"),
         ({"warmup": "0.1"}, "^warmup='0.1' must be a number of 0 or more and below 1, or None$"),
         ({"max_grad_norm": "1"}, "^max_grad_norm='1' must be a number above 0, or None$"),
         ({"schedule": "step"}, "^schedule='step' must be one of constant, linear, "),

@@ -183,8 +183,9 @@ class FrozenHead(Head):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"strategy": Shut()}, "every part of BagOfEmbeddings is frozen in epoch 1"),
-        ({"strategy": Shut(since=1)}, "every part of BagOfEmbeddings is frozen in epoch 2"),
+        ({"strategy": Shut()}, "every part of PooledCNN is frozen in epoch 1"),
+        ({"strategy": Shut(since=1)}, "every part of PooledCNN is frozen in epoch 2"),
+        ({"strategy": Shut(), "head": "bag"}, "every part of BagOfEmbeddings is frozen in epoch 1"),
         ({"strategy": Shut(), "head": "cnn"}, "every part of KimCNN is frozen in epoch 1"),
         ({"strategy": "Freeze", "head": NoHead}, "nothing trains in epoch 1: the loss depends on"),
         ({"strategy": "UnfreezeAfter(epochs=1)", "head": NoHead}, "nothing trains in epoch 1"),

@@ -124,7 +124,7 @@ def test_a_module_with_other_outputs_than_labels(table):
 
 
 WRONG = {
-    "head": [5, None, ["bag"], b"bag", {"bag": 1}],
+    "head": [5, ["bag"], b"bag", {"bag": 1}],
     "tokenizer": [5, ["glove"], str.split, b"glove", fe.Vocabulary],
     "vocab": [5, ["a"], {"a": 1}, "glove", fe.Tokenizer()],
     "specials": [5, [5], [None], [b"<x>"]],

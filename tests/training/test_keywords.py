@@ -66,10 +66,13 @@ def halved(logits, targets):
 
 
 def test_a_run_with_another_loss_is_not_the_same(tmp_path):
-    demo(output_dir=tmp_path, loss_fn=halved)
+    demo(output_dir=tmp_path, head="bag", loss_fn=halved)
     with pytest.raises(fe.DataError, match=r"loss_fn='<halved>', this run has loss_fn=None"):
-        demo(output_dir=tmp_path, resume=True)
-    assert demo(output_dir=tmp_path, loss_fn=halved, resume=True).settings["loss_fn"] == "<halved>"
+        demo(output_dir=tmp_path, head="bag", resume=True)
+    assert (
+        demo(output_dir=tmp_path, head="bag", loss_fn=halved, resume=True).settings["loss_fn"]
+        == "<halved>"
+    )
 
 
 def test_a_finished_run_in_place_with_a_custom_head_is_returned(tmp_path):

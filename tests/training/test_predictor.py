@@ -88,7 +88,7 @@ def expected(run: fe.Run, texts: list[Any]) -> torch.Tensor:
     return forward_all(model, path, every, data)
 
 
-HEADS = ["bag", "bag(hidden=4)", "cnn", OwnHead, Twice]
+HEADS = ["bag", "bag(hidden=4)", "cnn", "pooled_cnn(filters=4)", OwnHead, Twice]
 CHANNELS = "cnn(channels=2, filters=4, widths=(2, 3))"
 TAGGERS = ["bilstm(hidden=3)", "cnn_tagger", "cnn_tagger(filters=3, widths=(1, 3), layers=2)"]
 

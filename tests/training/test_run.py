@@ -25,7 +25,7 @@ D = 6
 GOOD, BAD, PLAIN = (
     [f"{kind}{letter}" for letter in "abcdefgh"] for kind in ("fine", "poor", "word")
 )
-SETTINGS: dict[str, Any] = {"epochs": 8, "lr": 0.5, "batch_size": 8, "seed": 1}
+SETTINGS: dict[str, Any] = {"head": "bag", "epochs": 8, "lr": 0.5, "batch_size": 8, "seed": 1}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -73,7 +73,7 @@ def vectors(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tuned(tmp_path_factory, vectors, dataset) -> tuple[Path, fe.Run]:
     """A run that gets worse after its best epoch, so that the last epoch is not the best."""
     folder = tmp_path_factory.mktemp("run") / "out"
-    run = fe.finetune(vectors, dataset, head="bag", output_dir=folder, **SETTINGS)
+    run = fe.finetune(vectors, dataset, output_dir=folder, **SETTINGS)
     assert run.metrics["best_epoch"] < SETTINGS["epochs"] - 1
     return folder, run
 
@@ -189,7 +189,7 @@ def test_words_never_seen_in_training_count_if_the_vectors_have_them(tuned):
 
 @pytest.mark.parametrize("head", ["bag", "cnn(filters=3, widths=(2, 3))"])
 def test_a_texts_prediction_does_not_depend_on_its_neighbours(vectors, dataset, head):
-    run = fe.finetune(vectors, dataset, head=head, **{**SETTINGS, "epochs": 1})
+    run = fe.finetune(vectors, dataset, **{**SETTINGS, "head": head, "epochs": 1})
     texts = ["", "finea", "poora superb worda", " ".join(PLAIN * 3), "unheard " * 20]
     together = run.predict_proba(texts)
     for text, row in zip(texts, together, strict=True):
@@ -335,7 +335,8 @@ def test_metadata_hold_the_provenance_over_three_tunings(tmp_path, vectors, data
     assert (one["strategy"], one["seed"]) == ("FullTune", "1")
     assert one["library_version"] == version("finetune_embed")
     metrics = json.loads((first / "metrics.json").read_text())
-    assert json.loads(one["metrics"]) == {n: metrics[n] for n in ("validation", "test")}
+    scores = ("vectors", "lexical", "validation", "test")
+    assert json.loads(one["metrics"]) == {name: metrics[name] for name in scores}
     assert "history" not in one
 
     strategy = "UnfreezeAfter(steps=2)"
@@ -370,7 +371,7 @@ def test_a_second_tuning_starts_where_the_first_ended(tmp_path, vectors, dataset
 
 @pytest.mark.parametrize("head", ["bag(hidden=3)", "cnn(filters=2, widths=(1, 2))"])
 def test_a_loaded_run_is_the_run(tmp_path, vectors, dataset, head):
-    run = fe.finetune(vectors, dataset, head=head, output_dir=tmp_path, **SETTINGS)
+    run = fe.finetune(vectors, dataset, output_dir=tmp_path, **{**SETTINGS, "head": head})
     loaded = fe.load(tmp_path)
     texts = list(dataset["test"]["text"])
     assert loaded.predict(texts) == run.predict(texts)

@@ -335,7 +335,9 @@ def test_heads_for_another_task():
     for task in (SingleLabel(["x", "y"]), MultiLabel(["x", "y"])):
         task.check_head(build_head("bag", table, 2), ready_made=True)
         with pytest.raises(
-            fe.DataError, match=r"BiLSTMTagger labels words, .* use head='bag' or head='cnn'$"
+            fe.DataError,
+            match=r"BiLSTMTagger labels words, .* use head='bag' or head='cnn' or "
+            r"head='pooled_cnn'$",
         ):
             task.check_head(build_head("bilstm", table, 2), ready_made=True)
     task = Tagging(["x", "y"])

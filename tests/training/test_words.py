@@ -68,6 +68,7 @@ SETTINGS: dict[str, Any] = {
     "tokenizer": "whitespace",
     "fallback": CHAIN,
     "specials": SPECIALS,
+    "head": "bag",
     "epochs": 4,
     "lr": 0.1,
     "batch_size": 8,

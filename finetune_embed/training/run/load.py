@@ -35,13 +35,14 @@ from .file_names import (
     WORDS,
 )
 from .folder import settle_run
-from .run import Run, contiguous_state
+from .run import PARTS, Run, contiguous_state
 from .stored import (
     HISTORY_SHAPE,
     METRICS_SHAPE,
     RECORD_SHAPE,
     check_shape,
     is_count,
+    is_finite,
     is_number,
     later_settings,
     load_tensors,
@@ -114,9 +115,11 @@ def _load(folder: Path, head: Head | None) -> Run:
         if not task.outputs:
             raise ValueError("it has no labels")
     with reading(folder / METRICS):
-        for name in ("validation", "test"):
-            if name in metrics:
-                check_shape(metrics[name], {task.metric: is_number}, name)
+        stacked = "stacking" in record or bool(settings["lexical"])
+        required = PARTS if stacked else ()
+        for name in ("validation", "test", *PARTS):
+            if name in metrics or name in required:
+                check_shape(metrics, {name: {task.metric: is_number}})
         if metrics["validation"].get("threshold") != record.get("threshold"):
             raise ValueError(f"it has another threshold than {RECORD}")
     with reading(folder / MODEL):
@@ -151,7 +154,9 @@ def _load(folder: Path, head: Head | None) -> Run:
     with reading(folder / RECORD):
         model.get_parameter(path)
     lexical = None
-    if "stacking" in record:
+    if stacked:
+        with reading(folder / RECORD):
+            check_shape(record, {"stacking": dict.fromkeys(PARTS, is_finite)})
         with reading(folder / LEXICAL):
             tensors = load_tensors(folder / LEXICAL)
             lexical = LexicalPart.restored(record["stacking"], tensors, vocab, task.outputs)

@@ -28,6 +28,7 @@ __all__ = [
     "Shape",
     "check_shape",
     "is_count",
+    "is_finite",
     "is_flag",
     "is_number",
     "is_text",
@@ -146,6 +147,11 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) < LARGEST
 
 
+def is_finite(value: Any) -> bool:
+    """Return whether a value is a number that fits into 64 bits, and not NaN or infinite."""
+    return is_number(value) and math.isfinite(value)
+
+
 def is_share(value: Any) -> bool:
     """Return whether a value is a number from 0 to 1."""
     return is_number(value) and 0 <= value <= 1
@@ -158,7 +164,7 @@ def is_none(value: Any) -> bool:
 
 def is_label(value: Any) -> bool:
     """Return whether a value may be a label."""
-    return is_text(value) or is_flag(value) or (is_number(value) and math.isfinite(value))
+    return is_text(value) or is_flag(value) or is_finite(value)
 
 
 def is_plain(value: Any) -> bool:
@@ -171,6 +177,7 @@ _DESCRIBED: dict[Any, str] = {
     is_flag: "True or False",
     is_count: "a count",
     is_number: "a number",
+    is_finite: "a finite number",
     is_share: "a share",
     is_none: "None",
     is_label: "a label",
@@ -215,6 +222,7 @@ LATER = (
     "encoding",
     "ignore_label",
     "label_smoothing",
+    "lexical",
     "limit",
     "metric",
     "missing",
@@ -226,9 +234,9 @@ LATER = (
 
 
 def later_settings() -> dict[str, Any]:
-    """Return the defaults of settings that the runs of earlier releases lack."""
+    """Return the values of settings that the runs of earlier releases lack."""
     known = settings_fields()
-    return {name: known[name].default for name in LATER}
+    return {**{name: known[name].default for name in LATER}, "lexical": False}
 
 
 def settings_shape() -> Shape:
