@@ -75,20 +75,23 @@ class LexicalClassifier:
             ridge = Ridge().fit(matrix, targets.numpy())
             weight[:, 0], bias[0] = ridge.coef_, ridge.intercept_
         elif targets.dim() == 1:
-            if weights:
-                machine.class_weight = {
-                    label: weights[label] for label in targets.unique().tolist()
-                }
-            machine.fit(matrix, targets.numpy())
-            seen, found, offset = machine.classes_, machine.coef_, machine.intercept_
-            if len(seen) == 2:  # one machine tells them apart
-                found, offset = np.concatenate([-found, found]), np.concatenate([-offset, offset])
-            weight[:, seen], bias[seen] = found.T, offset
+            seen = targets.unique().tolist()
+            machine.class_weight = {label: weights[label] for label in seen} if weights else None
+            if len(seen) > 1:
+                machine.fit(matrix, targets.numpy())
+                found, offset = machine.coef_, machine.intercept_
+                if len(seen) == 2:  # one machine tells them apart
+                    found, offset = np.concatenate([-found, found]), np.append(-offset, offset)
+                weight[:, seen], bias[seen] = found.T, offset
+            else:
+                bias[seen] = 1
         else:
-            for label in range(labels):
-                if len(np.unique(column := targets[:, label].numpy())) == 2:
+            for label, column in enumerate(targets.T.numpy()):
+                if len(np.unique(column)) == 2:
                     machine.fit(matrix, column)
                     weight[:, label], bias[label] = machine.coef_[0], machine.intercept_[0]
+                elif column.any():
+                    bias[label] = 1
         return cls(features, torch.from_numpy(weight), torch.from_numpy(bias))
 
     def __call__(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
