@@ -103,5 +103,5 @@ def _started(options: Mapping[str, Any], threads: int, death: Death | None) -> A
 
 def left_by(folder: Path) -> dict[str, bytes]:
     """Return the bytes of the files of a run that hold no durations."""
-    names = ("embedding.safetensors", "model.safetensors", "words.parquet", "tokenizer.json")
-    return {name: (folder / name).read_bytes() for name in names}
+    names = ("embedding", "model", "lexical", "words", "tokenizer", "record")
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.stem in names}

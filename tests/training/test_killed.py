@@ -46,6 +46,10 @@ RUNS: dict[str, tuple[int, dict[str, Any]]] = {
         9,
         {"head": "bag(dropout=0.2)", "strategy": "FullTune", "batch_size": 8, "streaming": True},
     ),
+    "words and pairs of words beside the vectors": (
+        9,
+        {"head": "pooled_cnn(filters=3)", "lexical": True, "batch_size": 8},
+    ),
     "several labels": (
         9,
         {"head": "bag", "strategy": "UnfreezeAfter(steps=11)", "label": "labels", "batch_size": 8},
