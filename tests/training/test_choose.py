@@ -1,0 +1,171 @@
+"""Settings that are left out: what they become, and that those given are never changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import pytest
+import torch
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+import finetune_embed as fe
+from finetune_embed.cli import main
+from finetune_embed.data import EncodedTexts
+from finetune_embed.training import choose as module
+from finetune_embed.training.choose import GENERAL, choose
+from finetune_embed.training.settings import Settings
+from finetune_embed.training.tasks import MultiLabel, SingleLabel, Tagging
+
+CHOSEN = ("head", "lexical", "epochs", "lr", "schedule", "batch_size")
+TASKS = [SingleLabel(["x", "y"]), MultiLabel(["x", "y"]), Tagging(["x", "y"])]
+
+
+def texts(count: int = 4, length: int = 5) -> EncodedTexts:
+    lengths = torch.full((count,), length)
+    return EncodedTexts(torch.zeros(count * length).long(), lengths.cumsum(0) - lengths, lengths)
+
+
+def values(settings: Settings) -> dict[str, Any]:
+    return {name: getattr(settings, name) for name in CHOSEN}
+
+
+@given(
+    settings=st.fixed_dictionaries(
+        {},
+        optional={
+            "head": st.sampled_from(["bag", "cnn", "bilstm"]),
+            "lexical": st.just(False),
+            "epochs": st.integers(1, 99),
+            "lr": st.floats(0, 1),
+            "schedule": st.sampled_from(["constant", "cosine", "one_cycle"]),
+            "batch_size": st.integers(1, 999),
+            "max_steps": st.integers(1, 99),
+        },
+    ),
+    task=st.sampled_from(TASKS),
+    streamed=st.booleans(),
+    length=st.none() | st.integers(1, 10),
+)
+def test_given_settings_are_never_changed(settings, task, streamed, length):
+    before = Settings(**settings)
+    found = choose(before, task, None if streamed else texts(), length)
+    assert {name: getattr(found, name) for name in settings} == settings
+    assert None not in values(found).values()
+    others = [name for name in vars(before) if name not in CHOSEN]
+    assert [getattr(found, name) for name in others] == [getattr(before, name) for name in others]
+    again = choose(before, task, None if streamed else texts(), length)
+    assert vars(again) == vars(found)
+    assert vars(choose(found, task, None if streamed else texts(), length)) == vars(found)
+    found.check()
+
+
+def test_what_is_chosen(monkeypatch):
+    single, several, tags = TASKS
+    of_texts = {"head": "pooled_cnn", "lexical": True, "epochs": 10, "lr": 3e-3}
+    of_texts |= {"schedule": "linear", "batch_size": 32}
+    for task in (single, several):
+        assert values(choose(Settings(), task, texts(), 4)) == of_texts
+    tagger = {"head": "bilstm", "lexical": False, **GENERAL}
+    assert values(choose(Settings(), tags, texts(), 4)) == tagger
+    assert values(choose(Settings(head="cnn"), single, texts(), 4)) == {**tagger, "head": "cnn"}
+    assert GENERAL == {"epochs": 15, "lr": 5e-3, "schedule": "constant", "batch_size": 64}
+    # a loss of the caller's own, of which the lexical part would know nothing
+    own = Settings(loss_fn=nn.functional.cross_entropy)
+    assert values(choose(own, single, texts(), 4)) == {**of_texts, "lexical": False}
+    # much text
+    monkeypatch.setattr(module, "LONG", 19)
+    large = {**of_texts, "epochs": 4, "batch_size": 64}
+    assert values(choose(Settings(), single, texts(4, 5), 4)) == large
+    # streams, whose number of texts may be unknown
+    stream = {**large, "lexical": False}
+    assert values(choose(Settings(), single, None, 4)) == stream
+    assert values(choose(Settings(), single, None, None)) == {**stream, "schedule": "constant"}
+    assert values(choose(Settings(max_steps=9), single, None, None)) == stream
+
+
+def test_a_lexical_part_beside_a_head_that_was_asked_for():
+    given_head = Settings(head="bag", lexical=True)
+    assert values(choose(given_head, TASKS[0], texts(), 4)) == {
+        "head": "bag",
+        "lexical": True,
+        **GENERAL,
+    }
+
+
+# --- runs -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("files")
+    words = [f"{kind}{i}" for kind in ("good", "bad") for i in range(6)]
+    vectors = np.random.default_rng(0).normal(size=(len(words), 5)).astype(np.float32)
+    fe.save_glove(fe.EmbeddingTable(words, vectors), folder / "v.txt")
+    rng = np.random.default_rng(1)
+    rows = [rng.choice(words[:6] if i % 2 else words[6:], 3) for i in range(60)]
+    data = {"text": [" ".join(row) for row in rows], "label": ["no", "yes"] * 30}
+    tags = {"text": [list(row) for row in rows], "label": [["A", "B", "A"]] * 60}
+    datasets.Dataset.from_dict(data).to_parquet(folder / "texts.parquet")
+    datasets.Dataset.from_dict(tags).to_parquet(folder / "tags.parquet")
+    return {"vectors": str(folder / "v.txt"), "folder": str(folder)}
+
+
+def of(files: dict[str, str], name: str) -> tuple[str, str]:
+    return files["vectors"], str(Path(files["folder"], name))
+
+
+def test_two_calls_are_equal(files, tmp_path):
+    for name in ("one", "two"):
+        fe.finetune(*of(files, "texts.parquet"), output_dir=tmp_path / name)
+    for name in ("embedding", "model", "lexical"):
+        one, two = ((tmp_path / run / f"{name}.safetensors").read_bytes() for run in ("one", "two"))
+        assert one == two
+    for name in ("config.yaml", "record.json", "words.parquet"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+@pytest.mark.parametrize("data", ["texts.parquet", "tags.parquet"])
+def test_the_config_holds_what_was_chosen_and_repeats_the_run(files, tmp_path, data, capsys):
+    run = fe.finetune(*of(files, data), output_dir=tmp_path / "one")
+    config = yaml.safe_load((tmp_path / "one" / "config.yaml").read_text())
+    task = TASKS[2] if data.startswith("tags") else TASKS[0]
+    expected = values(choose(Settings(), task, texts(), 4))
+    assert {name: config[name] for name in CHOSEN} == expected
+    assert {name: run.settings[name] for name in CHOSEN} == expected
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", "--config", str(tmp_path / "one" / "config.yaml"), "-o",
+              str(tmp_path / "two"), "--quiet"])  # fmt: skip
+    assert (stopped.value.code, capsys.readouterr().err) == (0, "")
+    one, two = ({p.name: p.read_bytes() for p in (tmp_path / n).iterdir()} for n in ("one", "two"))
+    assert one.keys() == two.keys()
+    durations = ("metrics.json", "history.jsonl")
+    assert [n for n in one if n not in durations and one[n] != two[n]] == []
+
+
+def test_a_run_resumes_by_what_is_chosen_as_by_what_is_given(files, tmp_path):
+    given_settings = {"epochs": 10, "lr": 3e-3, "schedule": "linear", "batch_size": 32}
+    first = fe.finetune(*of(files, "texts.parquet"), output_dir=tmp_path)
+    again = fe.finetune(
+        *of(files, "texts.parquet"), output_dir=tmp_path, resume=True, head="pooled_cnn",
+        lexical=True, **given_settings,
+    )  # fmt: skip
+    assert again.metrics == first.metrics
+    with pytest.raises(fe.DataError, match="lexical=True, this run has lexical=False"):
+        fe.finetune(*of(files, "texts.parquet"), output_dir=tmp_path, resume=True, lexical=False)
+
+
+def test_the_lexical_part_on_the_command_line(files, tmp_path, capsys):
+    vectors, data = of(files, "texts.parquet")
+    for flag, there in (("--no-lexical", False), ("--lexical", True)):
+        words = ["train", "--vectors", vectors, "--data", data, "-o", str(tmp_path / flag)]
+        with pytest.raises(SystemExit) as stopped:
+            main([*words, flag, "--quiet", "--head", "bag", "--epochs", "1"])
+        assert stopped.value.code == 0
+        assert ("lexical.safetensors" in capsys.readouterr().out) is there
+        assert (fe.load(tmp_path / flag).lexical is not None) is there
