@@ -17,7 +17,6 @@ from torch import nn
 import finetune_embed as fe
 from finetune_embed.cli import main
 from finetune_embed.data import EncodedTexts
-from finetune_embed.training import choose as module
 from finetune_embed.training.choose import GENERAL, choose
 from finetune_embed.training.settings import Settings
 from finetune_embed.training.tasks import MultiLabel, SingleLabel, Tagging
@@ -45,57 +44,62 @@ def values(settings: Settings) -> dict[str, Any]:
             "lr": st.floats(0, 1),
             "schedule": st.sampled_from(["constant", "cosine", "one_cycle"]),
             "batch_size": st.integers(1, 999),
-            "max_steps": st.integers(1, 99),
         },
     ),
     task=st.sampled_from(TASKS),
-    streamed=st.booleans(),
-    length=st.none() | st.integers(1, 10),
+    train=st.none() | st.builds(texts, st.integers(1, 9), st.integers(0, 9)),
 )
-def test_given_settings_are_never_changed(settings, task, streamed, length):
+def test_given_settings_are_never_changed(settings, task, train):
     before = Settings(**settings)
-    found = choose(before, task, None if streamed else texts(), length)
+    found = choose(before, task, train)
     assert {name: getattr(found, name) for name in settings} == settings
     assert None not in values(found).values()
     others = [name for name in vars(before) if name not in CHOSEN]
     assert [getattr(found, name) for name in others] == [getattr(before, name) for name in others]
-    again = choose(before, task, None if streamed else texts(), length)
-    assert vars(again) == vars(found)
-    assert vars(choose(found, task, None if streamed else texts(), length)) == vars(found)
+    assert vars(choose(before, task, train)) == vars(found)
+    assert vars(choose(found, task, train)) == vars(found)
     found.check()
 
 
-def test_what_is_chosen(monkeypatch):
+def test_what_is_chosen():
     single, several, tags = TASKS
-    of_texts = {"head": "pooled_cnn", "lexical": True, "epochs": 10, "lr": 3e-3}
-    of_texts |= {"schedule": "linear", "batch_size": 32}
+    of_texts = {"head": "pooled_cnn", "lexical": True, "lr": 3e-3, "schedule": "linear"}
+    few = {**of_texts, "epochs": 50, "batch_size": 16}
     for task in (single, several):
-        assert values(choose(Settings(), task, texts(), 4)) == of_texts
+        assert values(choose(Settings(), task, texts())) == few
     tagger = {"head": "bilstm", "lexical": False, **GENERAL}
-    assert values(choose(Settings(), tags, texts(), 4)) == tagger
-    assert values(choose(Settings(head="cnn"), single, texts(), 4)) == {**tagger, "head": "cnn"}
+    assert values(choose(Settings(), tags, texts())) == tagger
     assert GENERAL == {"epochs": 15, "lr": 5e-3, "schedule": "constant", "batch_size": 64}
+    # a head that was asked for
+    assert values(choose(Settings(head="cnn"), single, texts())) == {**tagger, "head": "cnn"}
+    both = Settings(head="bag", lexical=True)
+    assert values(choose(both, single, texts())) == {**tagger, "head": "bag", "lexical": True}
     # a loss of the caller's own, of which the lexical part would know nothing
     own = Settings(loss_fn=nn.functional.cross_entropy)
-    assert values(choose(own, single, texts(), 4)) == {**of_texts, "lexical": False}
-    # much text
-    monkeypatch.setattr(module, "LONG", 19)
-    large = {**of_texts, "epochs": 4, "batch_size": 64}
-    assert values(choose(Settings(), single, texts(4, 5), 4)) == large
-    # streams, whose number of texts may be unknown
-    stream = {**large, "lexical": False}
-    assert values(choose(Settings(), single, None, 4)) == stream
-    assert values(choose(Settings(), single, None, None)) == {**stream, "schedule": "constant"}
-    assert values(choose(Settings(max_steps=9), single, None, None)) == stream
+    assert values(choose(own, single, texts())) == {**few, "lexical": False}
+    # a stream
+    stream = {"head": "pooled_cnn", "lexical": False, **GENERAL}
+    assert values(choose(Settings(), single, None)) == stream
 
 
-def test_a_lexical_part_beside_a_head_that_was_asked_for():
-    given_head = Settings(head="bag", lexical=True)
-    assert values(choose(given_head, TASKS[0], texts(), 4)) == {
-        "head": "bag",
-        "lexical": True,
-        **GENERAL,
-    }
+@pytest.mark.parametrize(
+    ("count", "length", "epochs", "batch_size"),
+    [
+        (1, 0, 50, 16),
+        (500, 9, 50, 16),
+        (501, 9, 15, 32),
+        (4_000, 9, 15, 32),
+        (4_001, 9, 10, 32),
+        (20_000, 9, 10, 32),
+        (20_001, 9, 5, 64),
+        (100_001, 9, 3, 128),
+        (4_000, 400, 10, 32),  # 16 million tokens
+        (20_000, 400, 3, 32),
+    ],
+)
+def test_epochs_and_batches_follow_the_texts(count, length, epochs, batch_size):
+    found = choose(Settings(), TASKS[0], texts(count, length))
+    assert (found.epochs, found.batch_size) == (epochs, batch_size)
 
 
 # --- runs -----------------------------------------------------------------------------------------
@@ -135,7 +139,7 @@ def test_the_config_holds_what_was_chosen_and_repeats_the_run(files, tmp_path, d
     run = fe.finetune(*of(files, data), output_dir=tmp_path / "one")
     config = yaml.safe_load((tmp_path / "one" / "config.yaml").read_text())
     task = TASKS[2] if data.startswith("tags") else TASKS[0]
-    expected = values(choose(Settings(), task, texts(), 4))
+    expected = values(choose(Settings(), task, texts(60, 3)))
     assert {name: config[name] for name in CHOSEN} == expected
     assert {name: run.settings[name] for name in CHOSEN} == expected
     with pytest.raises(SystemExit) as stopped:
@@ -149,7 +153,7 @@ def test_the_config_holds_what_was_chosen_and_repeats_the_run(files, tmp_path, d
 
 
 def test_a_run_resumes_by_what_is_chosen_as_by_what_is_given(files, tmp_path):
-    given_settings = {"epochs": 10, "lr": 3e-3, "schedule": "linear", "batch_size": 32}
+    given_settings = {"epochs": 50, "lr": 3e-3, "schedule": "linear", "batch_size": 16}
     first = fe.finetune(*of(files, "texts.parquet"), output_dir=tmp_path)
     again = fe.finetune(
         *of(files, "texts.parquet"), output_dir=tmp_path, resume=True, head="pooled_cnn",
