@@ -23,7 +23,7 @@ TAGGER, CLASSIFIER = "bilstm", "pooled_cnn"
 _BY_TEXTS = {500: (50, 16), 4_000: (15, 32), 20_000: (10, 32), 100_000: (5, 64)}
 _MORE = (3, 128)
 #: Long texts need fewer epochs: about as many as make this number of tokens, but at least three.
-TOKENS, LEAST_EPOCHS = 16_000_000, 3
+TOKENS, LEAST_EPOCHS = 20_000_000, 3
 
 
 def choose(settings: Settings, task: Task, train: EncodedTexts | None) -> Complete:
