@@ -1,7 +1,9 @@
 """The public names: each is written once, here; `__init__.py` imports it when it is first used."""
 
 from .comparison import (
+    Autotuned as Autotuned,
     Comparison as Comparison,
+    autotune as autotune,
     compare as compare,
 )
 from .data import (

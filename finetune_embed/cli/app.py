@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from .autotune import autotune
 from .compare import compare
 from .convert import convert
 from .drift import drift
@@ -90,5 +91,7 @@ def app() -> None:
     """Any pretrained word-vector file in, a tuned vector file out."""
 
 
-for command in (quickstart, train, compare, predict, evaluate, inspect, convert, neighbors, drift):
+for command in (quickstart, train, autotune, compare, predict, evaluate, inspect, convert):
+    app.add_command(command)
+for command in (neighbors, drift):
     app.add_command(command)

@@ -1,6 +1,16 @@
-"""Compare strategies on a task in fair runs of each, and recommend one."""
+"""Compare strategies on a task in fair runs of each, or search for the best settings."""
 
+from .autotune import Autotuned, Tried, autotune
 from .compare import REPRESENTATIVE, compare
 from .report import Comparison, Confirmation, Standing
 
-__all__ = ["REPRESENTATIVE", "Comparison", "Confirmation", "Standing", "compare"]
+__all__ = [
+    "REPRESENTATIVE",
+    "Autotuned",
+    "Comparison",
+    "Confirmation",
+    "Standing",
+    "Tried",
+    "autotune",
+    "compare",
+]

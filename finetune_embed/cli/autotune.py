@@ -1,0 +1,41 @@
+"""`finetune-embed autotune`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import data_option, setting_options, vectors_option
+from .output import as_json_option, print_json, vector_file
+
+__all__ = ["autotune"]
+
+
+@click.command(
+    epilog="Example: finetune-embed autotune --vectors glove.6B.50d.txt --data reviews.csv -o tuned"
+)
+@vectors_option
+@data_option
+@setting_options(
+    "ensemble", "streaming", "resume", "trackers", "checkpoint_steps", "checkpoint_minutes"
+)
+@click.option(
+    "--budget",
+    default="60s",
+    show_default=True,
+    help="The time for all runs: 60s, 5m, 1h. At least one run is finished.",
+)
+@as_json_option
+def autotune(vectors: Path, data: str, budget: str, as_json: bool, **settings: Any) -> None:
+    """Search for the best settings within a budget of time, and tune the vectors with them."""
+    from ..comparison import autotune as run
+
+    given = {name: value for name, value in settings.items() if value not in (None, (), False)}
+    found = run(vector_file(vectors), data, budget=budget, **given)
+    if as_json:
+        print_json(found.to_dict())
+        return
+    click.echo(str(found))
+    click.echo(f"\nnext: finetune-embed predict {settings['output_dir']} 'a text of yours'")
