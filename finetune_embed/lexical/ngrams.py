@@ -14,8 +14,6 @@ Floats = npt.NDArray[np.float32]
 
 #: A pair of words that occurs only once says nothing about other texts.
 LEAST_PAIRS = 2
-#: What a pair counts beside a word: between the words alone, best on long texts, and 1.
-PAIR_WEIGHT = 0.7
 
 
 class SparseRows(NamedTuple):
@@ -37,7 +35,7 @@ class NgramTfidf:
 
     As in scikit-learn's `TfidfVectorizer(sublinear_tf=True)`: a feature that occurs `n` times in a
     text and in `d` of `B` texts has `(1 + ln n) (1 + ln((1 + B) / (1 + d)))`, divided by the norm
-    of the text's row. A pair has `PAIR_WEIGHT` times that.
+    of the text's row.
 
     Args:
         size: the number `V` of ids.
@@ -70,7 +68,6 @@ class NgramTfidf:
         texts = np.bincount(columns, minlength=size + len(found.pairs))
         found.idf = (1 + np.log((1 + len(lengths)) / (1 + texts))).astype(np.float32)
         found.idf[:unused] = 0
-        found.idf[size:] *= PAIR_WEIGHT
         return found
 
     def __call__(self, ids: Numbers, lengths: Numbers) -> SparseRows:

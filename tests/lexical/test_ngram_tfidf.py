@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from finetune_embed.lexical.ngrams import PAIR_WEIGHT, NgramTfidf, SparseRows
+from finetune_embed.lexical.ngrams import NgramTfidf, SparseRows
 
 V = 9  # 0 is padding, 1 unknown words
 TEXTS = st.lists(st.lists(st.integers(0, V + 3), max_size=8), min_size=1, max_size=8)
@@ -50,7 +50,7 @@ def by_scikit_learn(train: list[list[int]], texts: list[list[int]], pairs: list[
     found = vectorizer.transform(texts).toarray()
     matrix = np.zeros((len(texts), V + len(pairs)))
     for at, name in enumerate(names):
-        matrix[:, columns[name]] = found[:, at] * (PAIR_WEIGHT if " " in name else 1)
+        matrix[:, columns[name]] = found[:, at]
     norms = np.linalg.norm(matrix, axis=1, keepdims=True)
     return matrix / np.where(norms == 0, 1, norms)
 
@@ -70,7 +70,7 @@ def test_the_numbers_are_those_of_scikit_learn(train, texts):
 def test_the_formula():
     found = fitted([[2, 2, 3], [2, 2, 4], []])
     assert found.pairs.tolist() == [2 * V + 2]
-    two, pair = 1 + np.log(4 / 3), PAIR_WEIGHT * (1 + np.log(4 / 3))
+    two = pair = 1 + np.log(4 / 3)
     assert found.idf[[2, V]].tolist() == pytest.approx([two, pair])
     assert found.idf[:2].tolist() == [0, 0]
     row = dense(found(*packed([[2, 2, 3]])), V + 1)[0]
