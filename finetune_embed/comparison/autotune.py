@@ -30,6 +30,8 @@ __all__ = ["Autotuned", "Tried", "autotune"]
 EXCLUDED = ("ensemble", "streaming", "resume", "trackers", "checkpoint_steps", "checkpoint_minutes")
 #: The share of the budget for the search; the rest is for the models of the final run.
 SEARCH = 0.5
+#: What `finetune` chooses with a head that is left out.
+OF_THE_HEAD = ("lexical", "epochs", "lr", "schedule", "batch_size")
 MOST_MODELS = 5
 
 Settings = Mapping[str, Any]
@@ -190,13 +192,21 @@ class _Search:
             if time.perf_counter() + self.seconds > end:
                 return
             if self._given.keys().isdisjoint(change):
-                self._try({**self.best, **change})
+                self._try(self._changed(change))
+
+    def _changed(self, change: Settings) -> Settings:
+        """Return the best settings with a change; another head is trained as the first one was."""
+        changed = {**self.best, **change}
+        if "head" in changed:
+            kept = {name: self._start[name] for name in OF_THE_HEAD if name not in self._given}
+            changed = {**kept, **changed}
+        return changed
 
     def _changes(self) -> Iterator[Settings]:
         """Yield changes, the most promising first; some depend on what was best so far."""
         start = self._start
         if start["head"] == CLASSIFIER:
-            yield {"head": f"{CLASSIFIER}(filters=100)", **_kept(start)}
+            yield {"head": f"{CLASSIFIER}(filters=100)"}
         yield {"lr": 2 * start["lr"]}
         if "lr" not in self.best:
             yield {"lr": start["lr"] / 2}
@@ -206,8 +216,8 @@ class _Search:
         yield {"strategy": "DiscriminativeLR(embedding=3)"}
         yield {"optimizer": "adagrad", "lr": 0.05}
         if start["head"] == CLASSIFIER:
-            yield {"head": f"{CLASSIFIER}(widths=(2, 3, 4))", **_kept(start)}
-            yield {"head": f"{CLASSIFIER}(dropout=0.5)", **_kept(start)}
+            yield {"head": f"{CLASSIFIER}(widths=(2, 3, 4))"}
+            yield {"head": f"{CLASSIFIER}(dropout=0.5)"}
         yield {"epochs": 2 * start["epochs"]}
         yield {"label_smoothing": 0.1}
 
@@ -235,11 +245,6 @@ def _tried(settings: Settings, run: Run, seconds: float, best: Tried | None) -> 
         is_worse = score < best.score or loss > best.loss
         is_better = not is_worse and (score, loss) != (best.score, best.loss)
     return Tried(settings, score, loss, seconds, is_better)
-
-
-def _kept(start: Settings) -> Settings:
-    """Return what a first run has chosen for its head, for other forms of it."""
-    return {name: start[name] for name in ("lexical", "epochs", "lr", "schedule", "batch_size")}
 
 
 def seconds_of(budget: str | float) -> float:
