@@ -319,6 +319,11 @@ class Settings:
         option=None,
         kind=Kind("a function of logits and targets", callable),
     )
+    ensemble: int = setting(
+        1,
+        "Number of models whose probabilities are averaged, with the seeds from seed on.",
+        WholeNumber(1),
+    )
     seed: int = setting(
         0, "Seed of the splits, initial vectors, head, batches and dropout.", WholeNumber(0)
     )
@@ -539,6 +544,7 @@ class Keywords(TypedDict, total=False):
     class_weight: str | Mapping[str | int, float] | None
     label_smoothing: float
     loss_fn: LossFunction | None
+    ensemble: int
     seed: int
     device: str | None
     mixed_precision: str | None

@@ -11,8 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from ..embedding import embedding_from_lookup, to_table
@@ -23,17 +21,20 @@ from ..optim import RowOptimizer, build_optimizer
 from ..strategies import check_optimizer
 from ..strategies.gates import forget_strategy
 from ..table import EmbeddingTable
-from ..vocabulary import UNK_ID, look_up
+from ..vocabulary import look_up
 from .build_model import build_model, weight_of
+from .ensemble import Member, Other, joined_states, part_of
 from .given_objects import Objects
-from .inference import forward_all, table_path
-from .lexical_part import LexicalPart, fit_lexical, in_background
+from .inference import table_path
+from .lexical_part import fit_lexical, in_background
 from .loop import Training, train
 from .prepare import Prepared
+from .results import outputs_of, results_of
 from .run.checkpoints import (
     Checkpoints,
     Progress,
     Tensors,
+    finished_members,
     latest_checkpoint,
     load_checkpoint,
     save_checkpoint,
@@ -41,7 +42,7 @@ from .run.checkpoints import (
 from .run.file_names import HISTORY, METRICS, TABLE
 from .run.folder import new_run, tidy_folder
 from .run.record import Record
-from .run.run import PARTS, Run, write_config, write_history
+from .run.run import Run, write_config, write_history
 from .run.summary import metadata_of, warnings_of, words_of
 from .runtime.interrupts import Interrupts
 from .runtime.precision import Precision, chosen_precision
@@ -52,7 +53,6 @@ from .runtime.trackers import Trackers
 from .schedule import build_scheduler, total_steps
 from .settings import Complete, name_of, plain_tokenizer
 from .steps import Batching
-from .tasks import Task
 
 __all__ = ["Tuning"]
 
@@ -89,17 +89,8 @@ class Tuning:
         self.found = look_up(base, self.vocab.words, settings.fallback)
         self.coverage = self.vocab.coverage_of(self.found)
         _check_same_data(processes, data.sha256)
-        table = embedding_from_lookup(
-            base, self.vocab, self.found, oov=settings.oov, seed=settings.seed, sparse=True
-        )
-        head, outputs = settings.head, self.task.outputs
-        model, self.embedding = build_model(head, table, outputs, settings.embedding)
-        self.task.check_head(model, ready_made=isinstance(head, str))
-        self.model = model.to(processes.device)
-        processes.share((*self.model.parameters(), *self.model.buffers()))
-        self.weight = weight_of(self.embedding)
-        self.start = self.weight.detach().clone()
-        device = processes.device
+        self._build(0)
+        head, device = settings.head, processes.device
         fingerprints, self.not_compared = objects
         self.record = Record(
             task=self.task.settings(),
@@ -119,6 +110,22 @@ class Tuning:
         #: What two runs must share for one to continue the other.
         self.identity = {**config, **self.record.identity()}
 
+    def _build(self, member: int) -> None:
+        """Build the model of a member of the ensemble, as a run with its seed does."""
+        settings, processes = self.settings, self.processes
+        self.member, seed, head = member, settings.seed + member, settings.head
+        torch.manual_seed(seed)
+        table = embedding_from_lookup(
+            self.base, self.vocab, self.found, oov=settings.oov, seed=seed, sparse=True
+        )
+        outputs = self.task.outputs
+        model, self.embedding = build_model(head, table, outputs, settings.embedding)
+        self.task.check_head(model, ready_made=isinstance(head, str))
+        self.model = model.to(processes.device)
+        processes.share((*self.model.parameters(), *self.model.buffers()))
+        self.weight = weight_of(self.embedding)
+        self.start = self.weight.detach().clone()
+
     def head_work(self) -> float:
         """Return about how many floating-point operations the head takes in a step."""
         settings, lengths = self.settings, self.data.held_out["validation"].lengths
@@ -130,21 +137,60 @@ class Tuning:
         settings, processes = self.settings, self.processes
         folder = None if settings.output_dir is None else Path(settings.output_dir)
         texts, task = self.data.train, self.task
-        self.lexical: LexicalPart | None = None
         self.classifier = None
         if settings.lexical and texts is not None:
             self.classifier = in_background(
                 lambda: fit_lexical(texts, task, self.vocab, settings.seed)
             )
+        main = folder if processes.is_main else None
+        checkpoint = latest_checkpoint(folder) if folder and settings.resume else None
+        self.members: list[Member] = []
+        if checkpoint is not None and settings.ensemble > 1:
+            self._take_up(checkpoint)
+        for number in range(len(self.members), settings.ensemble):
+            if number != self.member:
+                self._build(number)
+            self.members.append(self._trained(folder, checkpoint))
+            checkpoint = None
+        first = self.members[0]
+        self.model, self.embedding, self.start = first.model, first.embedding, first.start
+        self.weight = weight_of(self.embedding)
+        tuned, metrics = self._exported()
+        if main is None:
+            result = self._result(first.progress, tuned, metrics)
+        else:
+            result = self._saved(main, first.progress, tuned, metrics)
+            tidy_folder(main)
+        processes.wait()
+        return result
+
+    def _take_up(self, checkpoint: Path) -> None:
+        """Take the finished members of an ensemble from a checkpoint."""
+        finished, tensors = finished_members(checkpoint, self.identity)
+        for number, progress in enumerate(finished):
+            self._build(number)
+            best = part_of(tensors, number)
+            self.members.append(self._finished(best, progress))
+
+    def _finished(self, best: Tensors, progress: Progress) -> Member:
+        """Return the model with its best weights, which is from here on the caller's."""
+        self.model.load_state_dict(best)
+        forget_strategy(self.model)  # for any optimizer
+        self.embedding.sparse = False
+        self.model.zero_grad()
+        return Member(self.model, self.embedding, self.start, progress)
+
+    def _trained(self, folder: Path | None, checkpoint: Path | None) -> Member:
+        """Train the model, from the start or from a checkpoint."""
+        settings, processes = self.settings, self.processes
+        main = folder if processes.is_main else None
         optimizer = self._optimizer()
         check_optimizer(optimizer, self.embedding, self.strategy)
         precision = Precision(self.record.mixed_precision, processes.device, processes.count)
-        main = folder if processes.is_main else None
-        names = settings.trackers if processes.is_main else ()
+        names = settings.trackers if processes.is_main and not self.member else ()
         with Trackers(names, folder, self.identity) as trackers:
             training = self._training(optimizer, precision, trackers)
             progress, best = Progress(), self._state()
-            checkpoint = latest_checkpoint(folder) if folder and settings.resume else None
             if checkpoint is not None:
                 progress, best, scaler = load_checkpoint(
                     checkpoint, self.model, optimizer, self.identity
@@ -152,6 +198,7 @@ class Tuning:
                 training.scheduler.last_epoch = progress.step
                 self.started -= progress.seconds_of_run
                 precision.load(scaler)
+            progress.finished = [asdict(one.progress) for one in self.members]
             processes.wait()  # until all have read the checkpoint that the main one replaces
             write = None if main is None else partial(self._write, main, optimizer, precision)
             if main is not None and write is not None and checkpoint is None:
@@ -160,18 +207,8 @@ class Tuning:
             if main is not None and not (main / METRICS).exists():
                 write_config(main, self.config)  # to continue or repeat it after an interruption
             best = self._train(training, progress, best, write)
-        self.model.load_state_dict(best)
-        forget_strategy(self.model)  # from here on it is the caller's, for any optimizer
-        self.embedding.sparse = False
-        self.model.zero_grad()
-        tuned, metrics = self._exported()
-        if main is None:
-            result = self._result(progress, tuned, metrics)
-        else:
-            result = self._saved(main, progress, tuned, metrics)
-            tidy_folder(main)
-        processes.wait()
-        return result
+        progress.finished = []
+        return self._finished(best, progress)
 
     def _train(self, training: Training, progress: Progress, best: Tensors, write: Any) -> Tensors:
         """Run the loop, with its progress bar, checkpoints and interrupts."""
@@ -199,10 +236,20 @@ class Tuning:
         """Write a checkpoint and the history so far."""
         scaler = precision.state()
         progress.seconds_of_run = time.perf_counter() - self.started
+        members = joined_states([one.model.state_dict() for one in self.members])
+        identity = self.identity
         save_checkpoint(
-            folder, self.model, optimizer, best, progress, self.identity, scaler, first=first
+            folder,
+            self.model,
+            optimizer,
+            best,
+            progress,
+            identity,
+            scaler,
+            first=first,
+            members=members,
         )
-        if (folder / METRICS).exists():
+        if (folder / METRICS).exists() or self.member:
             return  # of a run that stays until this one replaces it
         if progress.history:
             write_history(folder / HISTORY, progress.history)
@@ -233,7 +280,7 @@ class Tuning:
         self, optimizer: RowOptimizer, precision: Precision, trackers: Trackers
     ) -> Training:
         """Put together what the loop works on."""
-        settings = self.settings
+        settings = replace(self.settings, seed=self.settings.seed + self.member)
         batching = Batching(
             settings.batch_size,
             settings.batch_tokens,
@@ -253,7 +300,7 @@ class Tuning:
             optimizer,
             build_scheduler(optimizer, settings.schedule, steps, settings.warmup),
             self.task,
-            lambda: self._validated()[1],
+            self._validated,
             settings,
             self.start,
             self.processes,
@@ -264,51 +311,20 @@ class Tuning:
     def _state(self) -> Tensors:
         return {name: value.detach().clone() for name, value in self.model.state_dict().items()}
 
-    def _outputs(self, split: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return the logits and targets of all units of a split, and the lengths of its texts."""
-        rows = self.data.unseen.after(self.weight.detach())
-        data = self.data.held_out[split]
-        logits = forward_all(self.model, self.record.embedding, rows, data)
-        return logits, self.task.batch_targets(data, torch.arange(len(data))), data.lengths
-
-    def _lexical_ids(self, split: str) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the ids of the texts of a split, in the vocabulary, and their lengths."""
-        data, unseen = self.data.held_out[split], self.data.unseen
-        ids, lengths = data.packed(torch.arange(len(data)))
-        others = ids >= len(self.vocab)
-        ids[others] = unseen.ids[ids[others] - len(self.vocab)].clamp(min=UNK_ID)
-        return ids, lengths
-
-    def _validated(self) -> tuple[Task, dict[str, float]]:
-        """Return the task with what its decoding takes from validation, and the scores there."""
-        logits, targets, lengths = self._outputs("validation")
-        task = self.task.fit(logits, targets)
-        return task, task.scores(logits, targets, lengths)
+    def _validated(self) -> dict[str, float]:
+        """Return the scores of the model on validation."""
+        path = self.record.embedding
+        logits, targets, lengths = outputs_of(self.data, "validation", self.model, path)
+        return self.task.fit(logits, targets).scores(logits, targets, lengths)
 
     def _exported(self) -> tuple[EmbeddingTable, dict[str, Any]]:
         """Return the table of the best weights, and the scores of the model on held-out splits."""
         tuned = to_table(self.weight, self.vocab, like=self.base)
-        logits, targets, lengths = self._outputs("validation")
-        metrics: dict[str, Any] = {}
-        if self.classifier is not None:
-            classifier, vectors = self.classifier.result(), logits
-            lexical = classifier(*self._lexical_ids("validation"))
-            part = LexicalPart.stacked(classifier, vectors, lexical, targets, self.task.loss)
-            logits, self.lexical = part.weighted(vectors, lexical), part
-            for name, alone in zip(PARTS, (vectors, lexical), strict=True):
-                metrics[name] = self.task.fit(alone, targets).scores(alone, targets, lengths)
-        self.task = self.task.fit(logits, targets)
-        metrics["validation"] = self.task.scores(logits, targets, lengths)
-        self.notes = [f"validation: {note}" for note in self.task.notes(logits, targets)]
-        self.outcomes: npt.NDArray[np.float64] | None = None
-        if "test" in self.data.held_out:
-            logits, targets, lengths = self._outputs("test")
-            if self.lexical is not None:
-                logits = self.lexical.joined(logits, *self._lexical_ids("test"))
-            metrics["test"] = self.task.scores(logits, targets, lengths)
-            self.notes += [f"test: {note}" for note in self.task.notes(logits, targets)]
-            self.outcomes = self.task.outcomes(logits, targets, lengths)
-        stacking = None if self.lexical is None else self.lexical.record()
+        models = [one.model for one in self.members]
+        classifier = None if self.classifier is None else self.classifier.result()
+        found = results_of(self.data, models, self.record.embedding, classifier)
+        self.task, self.lexical, metrics, self.outcomes, self.notes = found
+        stacking = self.lexical[0].record() if self.lexical else None
         self.record = replace(self.record, task=self.task.settings(), stacking=stacking)
         config = {**self.config, "strategy": str(self.strategy)}  # without folders of this machine
         tuned.metadata = metadata_of(self.base, config, self.record.vectors, metrics)
@@ -366,8 +382,15 @@ class Tuning:
             words,
             moved,
             self.outcomes,
-            self.lexical,
+            next(iter(self.lexical), None),
+            self._others(),
         )
+
+    def _others(self) -> tuple[Other, ...]:
+        """Return the members of the ensemble after the first."""
+        models = [one.model.eval() for one in self.members[1:]]
+        parts: list[Any] = [*self.lexical[1:]] or [None] * len(models)
+        return tuple(map(Other, models, parts))
 
 
 def _check_same_data(processes: Processes, sha256: str) -> None:

@@ -170,7 +170,7 @@ def illegal_values(name: str) -> st.SearchStrategy[Any]:
 
 def test_the_number_of_settings_with_a_range():
     kinds = [type(check) for check in CHECKED.values()]
-    assert [kinds.count(kind) for kind in (WholeNumber, Number, Choice, Flag)] == [12, 9, 5, 5]
+    assert [kinds.count(kind) for kind in (WholeNumber, Number, Choice, Flag)] == [13, 9, 5, 5]
 
 
 @pytest.mark.parametrize("name", CHECKED)
@@ -315,6 +315,7 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "metric": ("mcc", "mcc"),
     "class_weight": ("{a: 2}", {"a": 2}),
     "label_smoothing": ("0.5", 0.5),
+    "ensemble": ("2", 2),
     "seed": ("11", 11),
     "device": ("cpu", "cpu"),
     "mixed_precision": ("bf16", "bf16"),

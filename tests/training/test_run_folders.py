@@ -22,8 +22,10 @@ from finetune_embed.cli import main
 from finetune_embed.files import locked
 from finetune_embed.training import tuning
 from finetune_embed.training.run import load as module
-from finetune_embed.training.run.file_names import FILES
+from finetune_embed.training.run.file_names import LEXICAL, REQUIRED
 from finetune_embed.training.runtime.progress import ProgressBar
+
+FILES = (*REQUIRED, LEXICAL)  # of a run with the default head
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -23,13 +23,14 @@ from ...errors import DataError, Option, VectorFileError
 from ...files import atomic_folder, errors_of_writing, remove_own_folder
 from ...formats.common.run_folder import STATE
 from ..runtime.interrupts import Interrupts
-from .file_names import CHECKPOINT_FILES
+from .file_names import CHECKPOINT_FILES, MEMBERS
 from .record import check_same
 from .stored import DAMAGE, load_tensors
 
 __all__ = [
     "Checkpoints",
     "Progress",
+    "finished_members",
     "latest_checkpoint",
     "load_checkpoint",
     "remove_checkpoints",
@@ -61,6 +62,7 @@ class Progress:
         open_rate: the largest rate at which the table was open in it.
         seconds: its duration so far.
         seconds_of_run: the duration of the run when it was last saved, in all its processes.
+        finished: the progress of each model of an ensemble that came before this one.
     """
 
     epoch: int = 0
@@ -75,6 +77,7 @@ class Progress:
     open_rate: float = 0.0
     seconds: float = 0.0
     seconds_of_run: float = 0.0
+    finished: list[dict[str, Any]] = field(default_factory=list)
 
     def end_epoch(self, record: dict[str, Any]) -> None:
         """Record the end of an epoch."""
@@ -134,6 +137,7 @@ def save_checkpoint(
     scaler: dict[str, Any] | None = None,
     *,
     first: bool = False,
+    members: Tensors | None = None,
 ) -> None:
     """Write `checkpoint-<epochs>-<steps>`, then remove the one before it.
 
@@ -145,7 +149,9 @@ def save_checkpoint(
         progress: the progress of the run.
         identity: its settings and inputs, which a run that continues must share.
         scaler: the state of the loss scaler.
-        first: whether those in the folder are of a run that this one replaces.
+        first: whether those in the folder are of a run that this one replaces, or of another model
+            of its ensemble.
+        members: the weights of the models of the ensemble that are finished.
 
     Raises:
         DataError: it cannot be written, for instance on a full disk; the one before it stays.
@@ -163,7 +169,10 @@ def save_checkpoint(
         "scaler": scaler or {},
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
-        "tensors": [_sizes(one) for one in (tensors, best, model.state_dict())],
+        "tensors": [
+            _sizes(one)
+            for one in (tensors, best, model.state_dict(), *([members] if members else []))
+        ],
     }
     path = output_dir / f"checkpoint-{progress.epoch}-{progress.step}"
     before = None if first else latest_checkpoint(output_dir)
@@ -177,6 +186,10 @@ def save_checkpoint(
             else:
                 save_file(_owned(best), folder / "best.safetensors")
             save_file(tensors, folder / "optimizer.safetensors")
+            if members and before is not None:
+                _link(before / MEMBERS, folder / MEMBERS)
+            elif members:
+                save_file(_owned(members), folder / MEMBERS)
             state_of_run["sha256"] = _sha256(state_of_run)
             (folder / STATE).write_text(json.dumps(state_of_run, indent=1), "utf-8")
             if _is_ours(path):
@@ -272,30 +285,13 @@ def load_checkpoint(
     Raises:
         DataError: the checkpoint is damaged, or was written with other settings or another head.
     """
-    try:
-        found = json.loads((path / STATE).read_bytes())
-        if "sha256" not in found:
-            raise ValueError(f"an earlier version wrote it, and {STATE} has no 'sha256'")
-        if found.pop("sha256") != _sha256(found):
-            raise ValueError(f"{STATE} was changed or is damaged")
-        progress, before = Progress(**found["progress"]), found["identity"]
-        saved, best, weights = (
-            load_tensors(path / f"{name}.safetensors") for name in ("optimizer", "best", "model")
-        )
-        if found["tensors"] != [_sizes(tensors) for tensors in (saved, best, weights)]:
-            raise ValueError("its tensors have other names, sizes or types than were written")
-        state: dict[int, Tensors] = {}
-        for name, value in saved.items():
-            index, _, entry = name.partition(".")
-            state.setdefault(int(index), {})[entry] = value
-    except (*DAMAGE, SafetensorError) as error:
-        reason = f"{STATE} has no {error}" if isinstance(error, KeyError) else str(error)
-        raise DataError(
-            f"the checkpoint cannot be read: {reason or type(error).__name__}",
-            where=path,
-            remedy="remove it to start over",
-        ) from error
+    found, (saved, best, weights, *_) = _read(path)
+    progress, before = Progress(**found["progress"]), found["identity"]
     check_same(path, before, identity)
+    state: dict[int, Tensors] = {}
+    for name, value in saved.items():
+        index, _, entry = name.partition(".")
+        state.setdefault(int(index), {})[entry] = value
     try:
         if _sizes(weights) != _sizes(model.state_dict()):
             raise ValueError("its weights have other names, sizes or types")
@@ -316,6 +312,46 @@ def load_checkpoint(
         ) from error
     torch.set_num_threads(found["threads"])
     return progress, best, found["scaler"]
+
+
+def finished_members(path: Path, identity: dict[str, Any]) -> tuple[list[Progress], Tensors]:
+    """Return the progress of the finished models of an ensemble in a checkpoint, and their weights.
+
+    Raises:
+        DataError: the checkpoint is damaged, or was written with other settings.
+    """
+    found, tensors = _read(path)
+    check_same(path, found["identity"], identity)
+    members = tensors[3] if len(tensors) > 3 else {}
+    return [Progress(**one) for one in found["progress"].get("finished", ())], members
+
+
+def _read(path: Path) -> tuple[dict[str, Any], list[Tensors]]:
+    """Return the state in a checkpoint, and its tensors: optimizer, best, model, members.
+
+    Raises:
+        DataError: it is damaged.
+    """
+    try:
+        found = json.loads((path / STATE).read_bytes())
+        if "sha256" not in found:
+            raise ValueError(f"an earlier version wrote it, and {STATE} has no 'sha256'")
+        if found.pop("sha256") != _sha256(found):
+            raise ValueError(f"{STATE} was changed or is damaged")
+        Progress(**found["progress"])
+        files = [path / f"{name}.safetensors" for name in ("optimizer", "best", "model")]
+        tensors = [load_tensors(file) for file in files]
+        tensors += [load_tensors(path / MEMBERS)] if (path / MEMBERS).exists() else []
+        if found["tensors"] != [_sizes(one) for one in tensors]:
+            raise ValueError("its tensors have other names, sizes or types than were written")
+    except (*DAMAGE, SafetensorError) as error:
+        reason = f"{STATE} has no {error}" if isinstance(error, KeyError) else str(error)
+        raise DataError(
+            f"the checkpoint cannot be read: {reason or type(error).__name__}",
+            where=path,
+            remedy="remove it to start over",
+        ) from error
+    return dict(found), tensors
 
 
 def _sizes(tensors: Tensors) -> dict[str, str]:

@@ -12,6 +12,7 @@ __all__ = [
     "HISTORY",
     "LEXICAL",
     "MARK",
+    "MEMBERS",
     "METRICS",
     "MODEL",
     "RECORD",
@@ -33,14 +34,15 @@ TABLE, MODEL, TOKENIZER, WORDS = (
 TRACKERS = "trackers"
 #: The files of every run, and those of every run and of some.
 REQUIRED = (CONFIG, RECORD, METRICS, HISTORY, TABLE, MODEL, TOKENIZER, WORDS)
-LEXICAL = "lexical.safetensors"
-FILES = (*REQUIRED, LEXICAL)
+LEXICAL, MEMBERS = "lexical.safetensors", "members.safetensors"
+FILES = (*REQUIRED, LEXICAL, MEMBERS)
 #: The files of a checkpoint.
 CHECKPOINT_FILES = (
     STATE,
     "model.safetensors",
     "best.safetensors",
     "optimizer.safetensors",
+    MEMBERS,
 )
 #: Files that a folder of a comparison has from its first run.
 COMPARISON_FILES = ("settings.json", "trials.jsonl")

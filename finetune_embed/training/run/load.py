@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ...formats import load_safetensors
 from ...formats.common.run_folder import how_to_continue
 from ...vocabulary import Vocabulary
 from ..build_model import Head, build_model
+from ..ensemble import STACKING, Other, contiguous_state, part_of
 from ..lexical_part import LexicalPart
 from ..tasks import restore_task
 from .checkpoints import Tensors, latest_checkpoint
@@ -26,6 +28,7 @@ from .file_names import (
     FILES,
     HISTORY,
     LEXICAL,
+    MEMBERS,
     METRICS,
     MODEL,
     RECORD,
@@ -35,7 +38,7 @@ from .file_names import (
     WORDS,
 )
 from .folder import settle_run
-from .run import PARTS, Run, contiguous_state
+from .run import PARTS, Run
 from .stored import (
     HISTORY_SHAPE,
     METRICS_SHAPE,
@@ -116,10 +119,10 @@ def _load(folder: Path, head: Head | None) -> Run:
             raise ValueError("it has no labels")
     with reading(folder / METRICS):
         stacked = "stacking" in record or bool(settings["lexical"])
-        required = PARTS if stacked else ()
-        for name in ("validation", "test", *PARTS):
-            if name in metrics or name in required:
-                check_shape(metrics, {name: {task.metric: is_number}})
+        members = range(1, settings["ensemble"] + 1) if settings["ensemble"] > 1 else ()
+        required = chain(PARTS if stacked else (), (f"member_{number}" for number in members))
+        for name in chain(metrics.keys() & {"validation", "test", *PARTS}, required):
+            check_shape(metrics, {name: {task.metric: is_number}})
         if metrics["validation"].get("threshold") != record.get("threshold"):
             raise ValueError(f"it has another threshold than {RECORD}")
     with reading(folder / MODEL):
@@ -161,7 +164,32 @@ def _load(folder: Path, head: Head | None) -> Run:
             tensors = load_tensors(folder / LEXICAL)
             lexical = LexicalPart.restored(record["stacking"], tensors, vocab, task.outputs)
     run = Run(table, model.eval(), vocab, task, settings, record, metrics, history, words)
-    return replace(run, lexical=lexical)
+    run = replace(run, lexical=lexical)
+    if settings["ensemble"] > 1:
+        with reading(folder / MEMBERS):
+            tensors = load_tensors(folder / MEMBERS)
+        run = replace(run, others=_others(run, tensors, head or head_text, folder / MEMBERS))
+    return run
+
+
+def _others(run: Run, tensors: Tensors, head: Head, path: Path) -> tuple[Other, ...]:
+    """Return the models of an ensemble after the first, from the tensors of their file."""
+    found, which = [], str(run.record["embedding"]).rpartition(".")[0]
+    count = run.settings["ensemble"] - 1
+    for number in range(count):
+        embedding = to_embedding(run.table, run.vocab)
+        model, _ = build_model(head, embedding, run.task.outputs, which)
+        weights, lexical = part_of(tensors, number), run.lexical
+        _check_fits(path, weights, contiguous_state(model))
+        with reading(path):
+            model.load_state_dict(weights, strict=False)
+            if lexical is not None:
+                shares = tensors[STACKING]
+                if shares.shape != (count, 2) or not bool(shares.isfinite().all()):
+                    raise ValueError(f"its weights of parts are {shares.tolist()}")
+                lexical = replace(lexical, **dict(zip(PARTS, shares[number].tolist(), strict=True)))
+        found.append(Other(model.eval(), lexical))
+    return tuple(found)
 
 
 def counts_in(folder: Path) -> dict[str, int] | None:
@@ -232,7 +260,7 @@ def _check_fits(path: Path, weights: Tensors, expected: Tensors) -> None:
             f"{n} is {ours}, not {its}" for n, (ours, its) in sizes.items() if ours != its
         )
     if what:
-        raise DataError(f"{MODEL} does not fit the head: {what}", where=path)
+        raise DataError(f"{path.name} does not fit the head: {what}", where=path)
 
 
 def _own_state(model: nn.Module) -> Tensors:

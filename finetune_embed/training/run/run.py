@@ -34,18 +34,30 @@ from ...files import atomic_write, locked
 from ...formats import save_safetensors
 from ...table import EmbeddingTable
 from ...vocabulary import Vocabulary, look_up, tokenize_texts, without_subwords
+from ..ensemble import Other, contiguous_state, tensors_of
 from ..lexical_part import LexicalPart
 from ..predictor import Predictor
 from ..settings import Settings
 from ..tasks import Task, score_text
 from .evaluation import Evaluation
-from .file_names import CONFIG, HISTORY, LEXICAL, METRICS, MODEL, RECORD, TABLE, TOKENIZER, WORDS
+from .file_names import (
+    CONFIG,
+    HISTORY,
+    LEXICAL,
+    MEMBERS,
+    METRICS,
+    MODEL,
+    RECORD,
+    TABLE,
+    TOKENIZER,
+    WORDS,
+)
 from .folder import new_run, state_of
 from .word_report import FOUND, WordReport
 
 PARTS = ("vectors", "lexical")
 
-__all__ = ["PARTS", "Run", "contiguous_state", "write_config", "write_history"]
+__all__ = ["PARTS", "Run", "write_config", "write_history"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +81,8 @@ class Run:
             scores that are not such sums, such as macro F1.
         lexical: what classifies by the words and pairs of words of a text, beside `model`; None
             without it.
+        others: the other models of an ensemble, whose probabilities are averaged with those of
+            `model`. The table, the words and the history are those of `model`.
     """
 
     table: EmbeddingTable
@@ -83,6 +97,7 @@ class Run:
     drift: Drift | None = None
     outcomes: npt.NDArray[np.float64] | None = None
     lexical: LexicalPart | None = None
+    others: Sequence[Other] = ()
 
     @property
     def config(self) -> dict[str, Any]:
@@ -147,7 +162,8 @@ class Run:
         if not len(texts):
             empty = torch.zeros(0, dtype=torch.int64)
             return torch.zeros(0, self.task.outputs), empty, empty.numpy()
-        return self._predictor(texts)
+        found = [predictor(texts) for predictor in self._predictors]
+        return self.task.average([one[0] for one in found]), *found[0][1:]
 
     def evaluate(
         self,
@@ -215,18 +231,21 @@ class Run:
         return column in split.column_names and all(str(one) in known for one in split[column][:])
 
     @cached_property
-    def _predictor(self) -> Predictor:
-        return Predictor(
-            self.model,
-            str(self.record["embedding"]),
-            self.table,
-            self.vocab,
-            self._fallback,
-            self.settings["max_length"],
-            only_looks_up=not self.record["custom_head"]
-            and getattr(self.model, "only_looks_up", False),
-            lexical=self.lexical,
-        )
+    def _predictors(self) -> list[Predictor]:
+        return [
+            Predictor(
+                model,
+                str(self.record["embedding"]),
+                self.table,
+                self.vocab,
+                self._fallback,
+                self.settings["max_length"],
+                only_looks_up=not self.record["custom_head"]
+                and getattr(model, "only_looks_up", False),
+                lexical=lexical,
+            )
+            for model, lexical in ((self.model, self.lexical), *self.others)
+        ]
 
     @property
     def _fallback(self) -> Sequence[str]:
@@ -305,6 +324,9 @@ class Run:
         if self.lexical is not None:
             with atomic_write(folder / LEXICAL) as file:
                 file.write(save(self.lexical.classifier.tensors()))
+        if self.others:
+            with atomic_write(folder / MEMBERS) as file:
+                file.write(save(tensors_of(self.others)))
         with atomic_write(folder / WORDS) as file:
             words = pl.DataFrame(dict(self.words)).to_arrow()
             pq.write_table(words, file, compression="zstd", write_page_checksum=True)
@@ -326,6 +348,10 @@ class Run:
             parts = [(name, score_text(metric, self.metrics[name][metric])) for name in PARTS]
             alone = ", ".join(f"{name} {score}" for name, score in parts)
             lines.append(f"  {shown} of each part alone on validation: {alone}")
+        if self.others:
+            members = [self.metrics[f"member_{at + 1}"] for at in range(len(self.others) + 1)]
+            each = ", ".join(score_text(metric, one[metric]) for one in members)
+            lines.append(f"  {shown} of each model alone on validation: {each}")
         return "\n".join(lines + [f"  warning: {warning}" for warning in self.warnings])
 
 
@@ -344,15 +370,6 @@ def _with_labels_as_in(split: Any, column: str, task: Task) -> Task:
 
 def _json(value: Mapping[str, Any]) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
-
-
-def contiguous_state(model: nn.Module) -> dict[str, torch.Tensor]:
-    """Return the state of a model without a second copy of tied weights."""
-    state = model.state_dict()
-    kept: dict[int, str] = {}
-    for name, tensor in state.items():
-        kept.setdefault(tensor.data_ptr() if tensor.numel() else id(tensor), name)
-    return {name: state[name].contiguous() for name in kept.values()}
 
 
 def write_text_file(path: Path, text: str) -> None:

@@ -220,6 +220,7 @@ LATER = (
     "class_weight",
     "delimiter",
     "encoding",
+    "ensemble",
     "ignore_label",
     "label_smoothing",
     "lexical",

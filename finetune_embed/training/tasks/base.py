@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from ...data import LocalDataset
 
-__all__ = ["ADDS_UP", "LossFunction", "Task", "score_text"]
+__all__ = ["ADDS_UP", "LossFunction", "Task", "log_mean", "score_text"]
 
 #: Scores that are sums over texts divided by others; see `outcomes`.
 ADDS_UP = ("accuracy", "micro_f1", "entity_f1")
@@ -283,6 +283,12 @@ class Task(ABC):
         """Return the probability of each label for each unit, `(units, C)`."""
         return logits.softmax(dim=1)
 
+    def average(self, logits: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Return logits whose probabilities, or numbers, are the means of those of models."""
+        if len(logits) == 1:
+            return logits[0]
+        return log_mean(torch.stack([one.log_softmax(dim=1) for one in logits]))
+
     def fit(self, logits: torch.Tensor, targets: torch.Tensor) -> Task:
         """Return the task with what its decoding learns on validation, such as a threshold."""
         return self
@@ -351,6 +357,11 @@ class Task(ABC):
             **({"ignored": more} if more else {}),
             **({"metric": self.chosen} if self.chosen else {}),
         }
+
+
+def log_mean(values: torch.Tensor) -> torch.Tensor:
+    """Return the logarithm of the mean over the first dimension, from logarithms."""
+    return values.logsumexp(dim=0) - math.log(len(values))
 
 
 def score_text(name: str, value: float, digits: int = 2) -> str:

@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional
 
 from ...data import Label, label_lists, numbers_of_lists, without_ignored
-from .base import ADDS_UP, LossFunction, Task
+from .base import ADDS_UP, LossFunction, Task, log_mean
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -62,6 +62,13 @@ class MultiLabel(Task):
 
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         return logits.sigmoid()
+
+    def average(self, logits: Sequence[torch.Tensor]) -> torch.Tensor:
+        if len(logits) == 1:
+            return logits[0]
+        all_of_them = torch.stack(list(logits))
+        has, lacks = (log_mean(functional.logsigmoid(one)) for one in (all_of_them, -all_of_them))
+        return has - lacks
 
     def fit(self, logits: torch.Tensor, targets: torch.Tensor) -> MultiLabel:
         """Return the task with the threshold of the best micro-averaged F1."""

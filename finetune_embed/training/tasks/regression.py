@@ -135,6 +135,9 @@ class Regression(Task):
             "loss": self.loss(logits, targets).item(),
         }
 
+    def average(self, logits: Sequence[torch.Tensor]) -> torch.Tensor:
+        return torch.stack(list(logits)).mean(dim=0) if len(logits) > 1 else logits[0]
+
     def notes(self, logits: torch.Tensor, targets: torch.Tensor) -> list[str]:
         sides = zip(("predictions", "labels"), self._numbers(logits, targets), strict=True)
         return [
