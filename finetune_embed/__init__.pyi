@@ -58,6 +58,7 @@ from .heads import (
     CNNTagger as CNNTagger,
     KimCNN as KimCNN,
     LexiconLoss as LexiconLoss,
+    PairOfBags as PairOfBags,
     PooledCNN as PooledCNN,
 )
 from .inspection import (

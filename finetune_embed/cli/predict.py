@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,6 +22,9 @@ from .predictions import (
     predictions_of,
     write_columns,
 )
+
+if TYPE_CHECKING:
+    from ..training.run.run import Run
 
 __all__ = ["predict"]
 
@@ -62,8 +65,10 @@ def predict(
 
     Texts are arguments, the lines of standard input, or a column of --data. Several labels are
     separated by commas. A tagger prints one line per word with its tag, and an empty line after
-    each text. A run trained on several columns takes their texts joined with a space.
+    each text. A run trained on several columns takes their texts joined with a space, and one with
+    a head of pairs only --data with both.
     """
+    from ..heads import takes_pairs  # imports torch
     from ..training.run.load import load
 
     _check_words(texts, data, text)
@@ -74,10 +79,10 @@ def predict(
     if data is None:
         given, lines = _given(texts)
         columns = loaded.settings["text"]
-        if not isinstance(columns, str) and len(columns) > 1:
+        if not isinstance(columns, str) and len(columns) > 1 and not takes_pairs(loaded.model):
             _note(f"the run was trained on {' and '.join(columns)}, joined with a space")
     else:
-        given, lines, notes = _texts_in(data, text or loaded.settings["text"], layout)
+        given, lines, notes = _texts_in(loaded, data, text or loaded.settings["text"], layout)
     found = predictions_of(loaded, lines)
     unknown = [one.text for one in found if one.is_unknown]
     if output is not None:
@@ -149,16 +154,16 @@ def _given(texts: Sequence[str]) -> tuple[dict[str, list[Any]], list[str]]:
 
 
 def _texts_in(
-    data: str, columns: str | Sequence[str], layout: Mapping[str, str | None]
+    run: Run, data: str, columns: str | Sequence[str], layout: Mapping[str, str | None]
 ) -> tuple[dict[str, list[Any]], list[Any], Sequence[str]]:
     """Return the columns of a file or folder, its texts, and notes; a missing text is empty."""
-    from ..data import open_one_split, texts_of, without_missing
+    from ..data import open_one_split, without_missing
 
     splits = open_one_split(data, **layout)
     for note in splits.notes:
         _note(note)
     filled = without_missing(splits, columns, None, "keep")
-    texts = texts_of(filled.train, columns, filled.name)
+    texts = run.texts_in(filled.train, columns, filled.name)
     given = {name: list(splits.train[name][:]) for name in splits.train.column_names}
     return given, texts, splits.notes
 

@@ -125,11 +125,16 @@ def as_lines(one: Prediction) -> str:
         rows = [(w["word"], w["tag"], w["probability"]) for w in document["words"]]
         return "".join(f"{w}\t{t}\t{p:.3f}\n" if t is not None else f"{w}\n" for w, t, p in rows)
     if not one.chances:
-        return f"{one.found:.4g}\t{one.text}"
+        return f"{one.found:.4g}\t{_text_of(one)}"
     labels = document.get("labels", [document])
     names = ",".join(str(label["label"]) for label in labels)
     chances = ",".join(f"{label['probability']:.3f}" for label in labels)
-    return f"{names}\t{chances}\t{one.text}"
+    return f"{names}\t{chances}\t{_text_of(one)}"
+
+
+def _text_of(one: Prediction) -> str:
+    """Return a text as it is printed, the two of a pair with a tab between them."""
+    return "\t".join(map(str, one.text)) if isinstance(one.text, tuple) else str(one.text)
 
 
 def check_output(path: Path, data: str | None, *, overwrite: bool = False) -> None:

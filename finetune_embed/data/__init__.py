@@ -7,7 +7,7 @@ from .batches import (
     token_batches,
     without_waste,
 )
-from .columns import column_of, texts_of
+from .columns import column_of, pairs_of, texts_of
 from .encoded import EncodedTexts, collate_bag, collate_packed, collate_padded, encode
 from .examples import open_examples
 from .hold_out import hold_out, with_labelled_test, with_repeats_noted
@@ -78,6 +78,7 @@ __all__ = [
     "open_examples",
     "open_one_split",
     "open_splits",
+    "pairs_of",
     "similar_labels",
     "single_labels",
     "split_by_tokens",

@@ -22,7 +22,7 @@ SHOWN = 6
 #: Examples whose labels are counted to find a column of labels.
 SAMPLE = 1000
 
-__all__ = ["column_of", "invalid_examples", "texts_of"]
+__all__ = ["column_of", "invalid_examples", "pairs_of", "texts_of"]
 
 
 def column_of(split: Dataset | LocalDataset, name: str, where: str, option: str) -> list[Any]:
@@ -97,22 +97,10 @@ def texts_of(split: Dataset | LocalDataset, columns: str | Sequence[str], where:
         DataError: a column is missing, or an example has no text; the message names the first.
     """
     names = [columns] if isinstance(columns, str) else list(columns)
-    parts = []
-    for name in names:
-        values = column_of(split, name, where, "text")
-        allowed = (str, list) if len(names) == 1 else (str, list, type(None))
-        bad = [i for i, value in enumerate(values) if not isinstance(value, allowed)]
-        if bad:
-            other = _other_texts(split, names) if len(bad) == len(values) else ""
-            raise invalid_examples(split, where, bad, f"no text in {name!r}", values[bad[0]], other)
-        parts.append(values)
+    parts = _columns_of_texts(split, names, where)
     if len(parts) == 1:
         return parts[0]
     examples = [[v for v in example if v is not None] for example in zip(*parts, strict=True)]
-    bad = [i for i, example in enumerate(examples) if not example]
-    if bad:
-        fault = f"no text in any of {', '.join(map(repr, names))}"
-        raise invalid_examples(split, where, bad, fault, None)
     if all(isinstance(value, list) for example in examples for value in example):
         return [list(chain.from_iterable(example)) for example in examples]
     if any(isinstance(value, list) for values in parts for value in values):
@@ -124,6 +112,57 @@ def texts_of(split: Dataset | LocalDataset, columns: str | Sequence[str], where:
             remedy=("choose columns of one kind: ", Option("text", ...)),
         )
     return [" ".join(example) for example in examples]
+
+
+def pairs_of(split: Dataset | LocalDataset, columns: str | Sequence[str], where: str) -> list[Any]:
+    """Return the texts of two columns, the first and the second of each example in turn.
+
+    An example may lack one of the two, which is then an empty text.
+
+    Args:
+        split: the split.
+        columns: the names of the columns.
+        where: the name of the split in messages.
+
+    Raises:
+        DataError: there are more or fewer columns, one is missing, or an example has no text.
+    """
+    names = [columns] if isinstance(columns, str) else list(columns)
+    if len(names) != 2:
+        raise DataError(
+            f"names {len(names)} column{'s' * (len(names) != 1)}, and a head of pairs takes the "
+            "texts of two",
+            where=where,
+            option="text",
+            value=columns,
+            remedy=("name two: ", Option("text", ...)),
+        )
+    rows = zip(*_columns_of_texts(split, names, where), strict=True)
+    return ["" if text is None else text for row in rows for text in row]
+
+
+def _columns_of_texts(
+    split: Dataset | LocalDataset, names: Sequence[str], where: str
+) -> list[list[Any]]:
+    """Return columns of texts or of lists of words.
+
+    Of several columns, an example may lack some, for which there is None; see `texts_of`.
+    """
+    parts = []
+    for name in names:
+        values = column_of(split, name, where, "text")
+        allowed = (str, list) if len(names) == 1 else (str, list, type(None))
+        bad = [i for i, value in enumerate(values) if not isinstance(value, allowed)]
+        if bad:
+            other = _other_texts(split, names) if len(bad) == len(values) else ""
+            raise invalid_examples(split, where, bad, f"no text in {name!r}", values[bad[0]], other)
+        parts.append(values)
+    rows = zip(*parts, strict=True) if len(parts) > 1 else ()
+    bad = [i for i, row in enumerate(rows) if all(value is None for value in row)]
+    if bad:
+        fault = f"no text in any of {', '.join(map(repr, names))}"
+        raise invalid_examples(split, where, bad, fault, None)
+    return parts
 
 
 def _other_texts(split: Dataset | LocalDataset, names: Sequence[str]) -> Text:

@@ -30,12 +30,15 @@ class EncodedTexts:
         offsets: int64 `(texts,)`, where each text starts in `ids`.
         lengths: int64 `(texts,)`, the number of tokens of each text, 0 for an empty one.
         labels: the numbers of the labels, int64 `(texts,)`, or other targets of a task; or None.
+        halves: the numbers of tokens of both texts of each pair, int64 `(texts, 2)`, if each text
+            here is a pair: its first text and then its second.
     """
 
     ids: torch.Tensor
     offsets: torch.Tensor
     lengths: torch.Tensor
     labels: torch.Tensor | None = None
+    halves: torch.Tensor | None = None
 
     @classmethod
     def of(
@@ -44,13 +47,25 @@ class EncodedTexts:
         vocab: Vocabulary,
         labels: torch.Tensor | None = None,
         max_length: int | None = None,
+        pairs: bool = False,
     ) -> EncodedTexts:
-        """Encode texts, tokenized or not, truncated to `max_length` tokens each."""
+        """Encode texts, tokenized or not, truncated to `max_length` tokens each.
+
+        With `pairs`, the first and the second text of each pair come in turn.
+        """
         ids, offsets = vocab.encode(texts)
         lengths = torch.diff(offsets, append=torch.tensor([len(ids)]))
         if max_length is not None:
             lengths = lengths.clamp(max=max_length)
-        return cls(ids, offsets, lengths, labels)
+        encoded = cls(ids, offsets, lengths, labels)
+        return encoded.paired() if pairs else encoded
+
+    def paired(self) -> EncodedTexts:
+        """Return these texts, of which each two that follow each other are a pair, as pairs."""
+        ids = self.ids[torch.from_numpy(self.positions(torch.arange(len(self))))]
+        halves = self.lengths.view(-1, 2)
+        lengths = halves.sum(dim=1)
+        return EncodedTexts(ids, lengths.cumsum(0) - lengths, lengths, self.labels, halves)
 
     def __len__(self) -> int:
         return len(self.offsets)
@@ -59,11 +74,13 @@ class EncodedTexts:
         """Return a batch of texts, given by their indices, without padding.
 
         Returns:
-            Ids `(N,)`, one text after the other, and lengths `(B,)`, which may be 0.
+            Ids `(N,)`, one text after the other, and lengths `(B,)`, which may be 0. For pairs
+            these are `(2B,)`, those of the first and the second text of each pair in turn.
         """
+        sizes = self.lengths if self.halves is None else self.halves
         if len(self) == 1 == len(texts):  # in a fraction of the time
-            return self.ids[: int(self.lengths)], self.lengths
-        return torch.from_numpy(self.ids.numpy()[self.positions(texts)]), self.lengths[texts]
+            return self.ids[: int(self.lengths)], sizes.flatten()
+        return torch.from_numpy(self.ids.numpy()[self.positions(texts)]), sizes[texts].flatten()
 
     def positions(self, texts: torch.Tensor) -> npt.NDArray[np.int64]:
         """Return the positions in `ids` of the tokens of a batch, one text after the other."""

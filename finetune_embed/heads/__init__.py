@@ -3,8 +3,9 @@
 from .bag import BagOfEmbeddings
 from .cnn import KimCNN
 from .lexicon_loss import LexiconLoss
+from .pair import PairOfBags
 from .pooled_cnn import PooledCNN
-from .registry import HEADS, build_head
+from .registry import HEADS, build_head, takes_pairs
 from .taggers import BiLSTMTagger, CNNTagger
 
 __all__ = [
@@ -14,6 +15,8 @@ __all__ = [
     "CNNTagger",
     "KimCNN",
     "LexiconLoss",
+    "PairOfBags",
     "PooledCNN",
     "build_head",
+    "takes_pairs",
 ]

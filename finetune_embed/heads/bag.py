@@ -31,6 +31,7 @@ class BagOfEmbeddings(nn.Module):
 
     Attributes:
         packed: True, since it takes texts one after the other without padding.
+        combined: how many vectors are made of the pooled ones.
         only_looks_up: True, since it uses an id only to look up its row.
 
     Raises:
@@ -39,6 +40,7 @@ class BagOfEmbeddings(nn.Module):
 
     packed = True
     only_looks_up = True
+    combined = 1
 
     def __init__(
         self,
@@ -64,7 +66,8 @@ class BagOfEmbeddings(nn.Module):
         self.embedding = embedding
         self.dropout = nn.Dropout(dropout)
         self.pools = check_pooling(pooling)
-        size, dtype = embedding.embedding_dim * len(self.pools), dtype_of(embedding)
+        size = embedding.embedding_dim * len(self.pools) * self.combined
+        dtype = dtype_of(embedding)
         self.hidden: nn.Module | None = nn.Linear(size, hidden, dtype=dtype) if hidden else None
         if self.hidden is not None and layers > 1:
             upper = (

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..data import EncodedTexts
 from ..errors import DataError, Option
+from ..heads import takes_pairs
 from .settings import Complete, Settings
 from .tasks import Task
 
@@ -49,7 +50,7 @@ def choose(settings: Settings, task: Task, train: EncodedTexts | None) -> Comple
             lexical = settings.loss_fn is None
     chosen["lexical"] = lexical
     if settings.lexical:
-        _check_lexical(task, train)
+        _check_lexical(settings.head, task, train)
     given = vars(settings)
     left_out = {name: value for name, value in chosen.items() if given[name] is None}
     return Complete(**{**given, **left_out})
@@ -62,16 +63,23 @@ def _size_of_training(train: EncodedTexts) -> tuple[int, int]:
     return max(LEAST_EPOCHS, min(epochs, fewer)), batch_size
 
 
-def _check_lexical(task: Task, train: EncodedTexts | None) -> None:
+def _check_lexical(head: object, task: Task, train: EncodedTexts | None) -> None:
     """Check that the words of texts can be counted.
 
     Raises:
-        DataError: words are tagged, or the texts are streamed.
+        DataError: words are tagged, texts are in pairs, or they are streamed.
     """
     remedy = ("leave ", Option("lexical"), " out")
     if task.per_word:
         raise DataError(
             "classifies texts, and the task is to tag words",
+            option="lexical",
+            value=True,
+            remedy=remedy,
+        )
+    if takes_pairs(head):
+        raise DataError(
+            "classifies single texts, and the head takes pairs of them",
             option="lexical",
             value=True,
             remedy=remedy,

@@ -19,6 +19,7 @@ from ..data import (
     hold_out,
     ignored_labels,
     open_examples,
+    pairs_of,
     texts_of,
     with_labelled_test,
     with_repeats_noted,
@@ -27,6 +28,7 @@ from ..errors import DataError, Option
 from ..files import STDIN, locked, sha256_of
 from ..formats import read_vectors
 from ..formats.common.run_folder import RUN_TABLE, file_in_run
+from ..heads import takes_pairs
 from ..table import EmbeddingTable, sha256_of_table
 from ..vocabulary import Tokenizer, Vocabulary
 from .build_model import float32_by_default
@@ -148,7 +150,8 @@ def _open_splits(dataset: DataSource, settings: Settings) -> Splits:
     )
     numbers = False
     if not splits.streamed:  # checked before holding out changes the numbers of examples
-        texts_of(splits.train, settings.text, f"{splits.name} (train)")
+        read = pairs_of if takes_pairs(settings.head) else texts_of
+        read(splits.train, settings.text, f"{splits.name} (train)")
         also = settings.ignore_label
         task = task_of(settings.task, splits, settings.text, settings.label, ignore_label=also)
         numbers = isinstance(task, Regression)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -51,6 +51,7 @@ class FirstPass:
         missing: Missing | None = None,
         task: str | None = None,
         ignored_numbers: Collection[float] = (),
+        read: Callable[[Any, str | Sequence[str], str], list[Any]] = texts_of,
     ) -> None:
         self._stream, self._text, self._label, self._where = stream, text, label, where
         self.sample: list[Any] = []
@@ -61,7 +62,7 @@ class FirstPass:
         self._missing, self._first_left_out, self._seen = missing, 0, 0
         self.sha256 = hashlib.sha256()
         self._names, self._ignored, self._task = class_names(stream, label), ignored, task
-        self._ignored_numbers = ignored_numbers
+        self._ignored_numbers, self._read = ignored_numbers, read
 
     def blocks(self) -> Iterator[list[Any]]:
         """Yield the texts of all examples, block by block.
@@ -77,7 +78,7 @@ class FirstPass:
             block = [example for _, example in numbered]
             where = place_of(self._where, numbered[0][0])
             split = as_split(block, None, where)
-            texts = texts_of(split, self._text, where)
+            texts = self._read(split, self._text, where)
             values = [plain(example.get(self._label)) for example in block]
             self.sha256.update(repr((texts, values)).encode("utf-8", "surrogatepass"))
             if count == 0 and self._are_numbers(values):

@@ -62,6 +62,7 @@ class Predictor:
         only_looks_up: whether all that the model does with an id is to look up its row, and to
             compare it with that of padding.
         lexical: the lexical part of the run.
+        pairs: whether each two texts that follow each other are a pair.
     """
 
     def __init__(
@@ -74,10 +75,11 @@ class Predictor:
         max_length: int | None,
         only_looks_up: bool,
         lexical: LexicalPart | None = None,
+        pairs: bool = False,
     ) -> None:
         self._model, self._path, self._table, self._vocab = model, path, table, vocab
         self._fallback, self._max_length = fallback, max_length
-        self._only_looks_up, self._lexical = only_looks_up, lexical
+        self._only_looks_up, self._lexical, self._pairs = only_looks_up, lexical, pairs
         self._copy: _Copy | None = None
 
     def __call__(self, texts: Sequence[object]) -> tuple[torch.Tensor, torch.Tensor, Numbers]:
@@ -108,6 +110,8 @@ class Predictor:
                 ids = known.ids
             arrays = (ids[found.numbers], starts, lengths)
             data = EncodedTexts(*map(torch.from_numpy, arrays))
+            if self._pairs:
+                data, unknown = data.paired(), unknown.reshape(-1, 2).sum(axis=1)
             logits = forward_all(self._model, self._path, weight, data)
         if self._lexical is not None:
             words = torch.from_numpy(known.ids[found.numbers])

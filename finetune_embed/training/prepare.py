@@ -18,12 +18,14 @@ from ..data import (
     class_names,
     has_hidden_labels,
     ignored_labels,
+    pairs_of,
     similar_labels,
     text_labels,
     texts_of,
     with_whole_labels,
 )
 from ..errors import DataError
+from ..heads import takes_pairs
 from ..table import EmbeddingTable
 from ..vocabulary import Tokenizer, Vocabulary, tokenize_texts
 from .first_pass import FirstPass, place_of
@@ -87,7 +89,9 @@ def prepare(
         del given["test"]
     names = {name: f"{splits.name} ({name})" for name in given}
     kept = {name: split for name, split in given.items() if split is not None}
-    texts = {name: texts_of(split, settings.text, names[name]) for name, split in kept.items()}
+    pairs = takes_pairs(settings.head)
+    read = pairs_of if pairs else texts_of
+    texts = {name: read(split, settings.text, names[name]) for name, split in kept.items()}
     tokens = {name: tokenize_texts(found, tokenizer) for name, found in texts.items()}
     all_words = chain.from_iterable(found.tokens for found in tokens.values())
     extended, unseen = unseen_rows(base, vocab, all_words, settings.fallback)
@@ -96,7 +100,8 @@ def prepare(
     held_out = {}
     for name, split in kept.items():
         targets = task.targets(split, settings.label, names[name], texts[name])
-        held_out[name] = EncodedTexts.of(tokens[name], extended, targets, settings.max_length)
+        limit = settings.max_length
+        held_out[name] = EncodedTexts.of(tokens[name], extended, targets, limit, pairs)
         if task.per_word and not len(targets):
             raise DataError(
                 f"all {len(split):,} texts are empty, so there is no word to tag",
@@ -135,11 +140,12 @@ def _prepare_in_memory(splits: Splits, settings: Settings, tokenizer: Tokenizer)
     """Prepare a training split that is held in memory."""
     where, label = f"{splits.name} (train)", settings.label
     task = _task(settings, splits)
-    texts = texts_of(splits.train, settings.text, where)
+    pairs = takes_pairs(settings.head)
+    texts = (pairs_of if pairs else texts_of)(splits.train, settings.text, where)
     targets = task.targets(splits.train, label, where, texts)
     tokens = tokenize_texts(texts, tokenizer)
     vocab = _vocabulary(settings, tokenizer, tokens.counts)
-    data = EncodedTexts.of(tokens, vocab, targets, settings.max_length)
+    data = EncodedTexts.of(tokens, vocab, targets, settings.max_length, pairs)
     return task, vocab, lambda batching: InMemory(data, batching), data, splits
 
 
@@ -155,8 +161,10 @@ def _prepare_stream(splits: Splits, settings: Settings, tokenizer: Tokenizer) ->
     numbers = Regression().ignoring(settings.ignore_label, None)
     names = (settings.text,) if isinstance(settings.text, str) else tuple(settings.text)
     missing = Missing(names, label, settings.missing == "keep", splits.is_as_written)
+    pairs = takes_pairs(settings.head)
+    read = pairs_of if pairs else texts_of
     first = FirstPass(
-        stream, settings.text, label, where, ignored, missing, settings.task, numbers.ignored
+        stream, settings.text, label, where, ignored, missing, settings.task, numbers.ignored, read
     )
     counts: Counter[str] = Counter()
     has_names = class_names(stream, label) and settings.task != Regression.name
@@ -193,9 +201,9 @@ def _prepare_stream(splits: Splits, settings: Settings, tokenizer: Tokenizer) ->
     def encode(block: list[Any], start: int) -> EncodedTexts:
         place = place_of(where, start)
         split = split_of(block, place)
-        texts = texts_of(split, settings.text, place)
+        texts = read(split, settings.text, place)
         targets = task.targets(split, label, place, texts)
-        return EncodedTexts.of(texts, vocab, targets, settings.max_length)
+        return EncodedTexts.of(texts, vocab, targets, settings.max_length, pairs)
 
     def source(batching: Batching) -> Streamed:
         return Streamed(stream, encode, batching, first.length, where)
@@ -241,7 +249,7 @@ def _sha256(*parts: EncodedTexts | str) -> str:
         if isinstance(part, str):
             digest.update(part.encode("utf-8", "surrogateescape"))
             continue
-        for tensor in (part.ids, part.offsets, part.lengths, part.labels):
+        for tensor in (part.ids, part.offsets, part.lengths, part.labels, part.halves):
             if tensor is not None:
                 digest.update(tensor.contiguous().numpy().data)
     return digest.hexdigest()

@@ -128,7 +128,7 @@ class Settings:
     # The data
     text: str | Sequence[str] = setting(
         "text",
-        "Column of texts, or of lists of words; several columns are joined.",
+        "Column of texts, or of lists of words; several are joined, unless the head is pair.",
         kind=Kind("the name of a column, or a list of names", _is_text_or_texts),
     )
     label: str = setting(
@@ -227,7 +227,7 @@ class Settings:
     # The model
     head: Head | None = setting(
         None,
-        "pooled_cnn, bag, 'bag(hidden=100)', cnn, bilstm, ...; in Python also a module or a "
+        "pooled_cnn, bag, 'bag(hidden=100)', cnn, pair, bilstm, ...; in Python also a module or a "
         "function. Chosen for the task when left out.",
         kind=Kind(
             "the text form of a head, an nn.Module, or a function (embedding, num_labels) of one",

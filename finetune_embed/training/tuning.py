@@ -28,6 +28,7 @@ from .given_objects import Objects
 from .inference import table_path
 from .lexical_part import fit_lexical, in_background
 from .loop import Training, train
+from .pairs import check_pairs
 from .prepare import Prepared
 from .results import outputs_of, results_of
 from .run.checkpoints import (
@@ -121,6 +122,7 @@ class Tuning:
         outputs = self.task.outputs
         model, self.embedding = build_model(head, table, outputs, settings.embedding)
         self.task.check_head(model, ready_made=isinstance(head, str))
+        check_pairs(model, head)
         self.model = model.to(processes.device)
         processes.share((*self.model.parameters(), *self.model.buffers()))
         self.weight = weight_of(self.embedding)

@@ -637,6 +637,59 @@ def test_smoothing_of_numbers(tune, train):
     assert train("--head", "bag", data=data) == ""
 
 
+PAIRS = {
+    "a": ["a king", "the queen"] * 10,
+    "b": ["the queen", "a king"] * 10,
+    "label": ["x", "y"] * 10,
+}
+PAIRS_CSV = "a,b,label\n" + "a king,the queen,x\nthe queen,a king,y\n" * 10
+
+
+@follows("data/columns.py", "a head of pairs takes the")
+def test_a_head_of_pairs_and_one_column(tune, train):
+    dataset = Dataset.from_dict(PAIRS)
+    message = message_of(DataError, lambda: tune(dataset=dataset, text="a", head="pair"))
+    assert message.endswith("; name two: text=...")
+    assert tune(dataset=dataset, text=("a", "b"), head="pair")
+    err = train("--head", "pair", "--text", "a", data=PAIRS_CSV)
+    assert err.endswith("; name two: --text ...\n")
+    assert train("--head", "pair", "--text", "a,b", data=PAIRS_CSV) == ""
+
+
+@follows("training/pairs.py", "the run takes pairs of texts")
+def test_a_prediction_of_one_text_where_there_are_two(tune, tmp_path, command):
+    run = tune(dataset=Dataset.from_dict(PAIRS), text=("a", "b"), head="pair")
+    message = message_of(DataError, lambda: run.predict(["a king"]))
+    assert message.endswith("; give two texts for each: predict([(first, second), ...])")
+    assert len(run.predict([("a king", "the queen")])) == 1
+    run.save(tmp_path / "run")
+    (tmp_path / "file.csv").write_text(PAIRS_CSV)
+    err = command("predict", tmp_path / "run", "a king")
+    assert err.endswith("; give a file with the columns of both: --data FILE\n")
+    assert command("predict", tmp_path / "run", "--data", tmp_path / "file.csv") == ""
+
+
+@follows("training/choose.py", "the head takes pairs")
+def test_words_of_pairs(tune, train):
+    settings = {"dataset": Dataset.from_dict(PAIRS), "text": ("a", "b"), "head": "pair"}
+    message = message_of(DataError, lambda: tune(**settings, lexical=True))
+    assert message.endswith("; leave lexical out")
+    assert tune(**settings)
+    err = train("--head", "pair", "--text", "a,b", "--lexical", data=PAIRS_CSV)
+    assert err.endswith("; leave --lexical out\n")
+    assert train("--head", "pair", "--text", "a,b", data=PAIRS_CSV) == ""
+
+
+@follows("training/pairs.py", "so it must have packed")
+def test_a_function_of_a_head_of_pairs(tune):
+    settings = {"dataset": Dataset.from_dict(PAIRS), "text": ("a", "b")}
+    message = message_of(
+        DataError, lambda: tune(**settings, head=lambda table, n: fe.PairOfBags(table, n))
+    )
+    assert message.endswith("or pass the class itself: head=PairOfBags")
+    assert tune(**settings, head=fe.PairOfBags)
+
+
 @follows("training/tasks/regression.py", "have no probabilities")
 def test_probabilities_of_numbers(tune):
     dataset = Dataset.from_dict({"text": ROWS["text"], "label": [0.5, 1.5] * 10})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import pickle
 import sys
 import threading
@@ -63,7 +64,10 @@ def run_with(head: Any = "bag", **settings: Any) -> fe.Run:
     labels: list[Any] = ["a", "b"] * 14
     if head in TAGGERS:
         texts, labels = [text.split() for text in texts], [["O", "B-x", "I-x"]] * 28
-    data = Dataset.from_dict({"text": texts, "label": labels})
+    rows = {"text": texts, "other": texts[::-1], "label": labels}
+    data = Dataset.from_dict(rows)
+    if head == PAIR:
+        settings["text"] = ("text", "other")
     return fe.finetune(
         fe.EmbeddingTable([*SEEN, *UNSEEN], vectors), data, head=head,
         **{"epochs": 1, "lr": 0.1, "fallback": ("lower",), **settings},
@@ -85,16 +89,18 @@ def expected(run: fe.Run, texts: list[Any]) -> torch.Tensor:
     flat = torch.tensor(ids, dtype=torch.int64)[torch.from_numpy(found.numbers.astype(np.int64))]
     data = fe.data.EncodedTexts(flat, lengths.cumsum(0) - lengths, lengths)
     path = str(run.record["embedding"])
+    data = data.paired() if run.settings["head"] == PAIR else data
     return forward_all(model, path, every, data)
 
 
 HEADS = ["bag", "bag(hidden=4)", "cnn", "pooled_cnn(filters=4)", OwnHead, Twice]
 CHANNELS = "cnn(channels=2, filters=4, widths=(2, 3))"
+PAIR = "pair"
 TAGGERS = ["bilstm(hidden=3)", "cnn_tagger", "cnn_tagger(filters=3, widths=(1, 3), layers=2)"]
 
 
 def test_every_ready_made_head_is_tried():
-    tried = {str(head).split("(")[0] for head in [*HEADS, *TAGGERS]}
+    tried = {str(head).split("(")[0] for head in [*HEADS, *TAGGERS, PAIR]}
     assert set(fe.heads.HEADS) <= tried
 
 
@@ -115,6 +121,13 @@ def test_logits_of_words(head):
     texts = [["w0", "x1", "nowhere"], ["W3"], [], ["x4", "x4"]]
     assert torch.equal(run.logits(texts)[0], expected(run, texts))
     assert [len(tags) for tags in run.predict(texts)] == [3, 1, 0, 2]
+
+
+def test_logits_of_pairs():
+    run = run_with(PAIR)
+    pairs = list(itertools.pairwise(TEXTS))
+    for given in (pairs, *([pair] for pair in pairs), pairs * 40):
+        assert torch.equal(run.logits(given)[0], expected(run, [one for p in given for one in p]))
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from ...data import (
     are_whole,
     class_names,
     open_one_split,
+    pairs_of,
     text_labels,
     texts_of,
     with_whole_labels,
@@ -32,10 +33,12 @@ from ...errors import DataError
 from ...evaluation import Drift, Mover
 from ...files import atomic_write, locked
 from ...formats import save_safetensors
+from ...heads import takes_pairs
 from ...table import EmbeddingTable
 from ...vocabulary import Vocabulary, look_up, tokenize_texts, without_subwords
 from ..ensemble import Other, contiguous_state, tensors_of
 from ..lexical_part import LexicalPart
+from ..pairs import both_of
 from ..predictor import Predictor
 from ..settings import Settings
 from ..tasks import Task, score_text
@@ -120,7 +123,7 @@ class Run:
         Words are looked up in every row of the tuned table.
 
         Args:
-            texts: texts, or lists of words.
+            texts: texts, or lists of words; for a head of pairs, two of either for each.
         """
         logits, lengths = self.logits(texts)
         return self.task.decode(logits, lengths) if len(lengths) else []
@@ -139,7 +142,7 @@ class Run:
         """Return the logits that `predict` and `predict_proba` use, for callers that need both.
 
         Args:
-            texts: texts, or lists of words.
+            texts: as for `predict`.
 
         Returns:
             The logits `(units, C)` of each text or of each word, and the number of tokens of each
@@ -162,8 +165,16 @@ class Run:
         if not len(texts):
             empty = torch.zeros(0, dtype=torch.int64)
             return torch.zeros(0, self.task.outputs), empty, empty.numpy()
-        found = [predictor(texts) for predictor in self._predictors]
+        given = both_of(texts) if takes_pairs(self.model) else texts
+        found = [predictor(given) for predictor in self._predictors]
         return self.task.average([one[0] for one in found]), *found[0][1:]
+
+    def texts_in(self, split: Any, columns: str | Sequence[str], where: str) -> list[Any]:
+        """Return the texts of a split, or the pairs of them, as `predict` takes them."""
+        if not takes_pairs(self.model):
+            return texts_of(split, columns, where)
+        flat = pairs_of(split, columns, where)
+        return list(zip(flat[0::2], flat[1::2], strict=True))
 
     def evaluate(
         self,
@@ -202,7 +213,7 @@ class Run:
         if not self._has_labels(splits.train, column) and are_whole(text_labels(splits, column)):
             splits = with_whole_labels(splits, column)
         where = splits.name
-        texts = texts_of(splits.train, columns, where)
+        texts = self.texts_in(splits.train, columns, where)
         task = _with_labels_as_in(splits.train, column, self.task)
         task = task.ignoring(ignore_label, class_names(splits.train, column))
         unknown = task.unknown_labels(splits.train, column, where)
@@ -243,6 +254,7 @@ class Run:
                 only_looks_up=not self.record["custom_head"]
                 and getattr(model, "only_looks_up", False),
                 lexical=lexical,
+                pairs=takes_pairs(model),
             )
             for model, lexical in ((self.model, self.lexical), *self.others)
         ]

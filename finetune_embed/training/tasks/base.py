@@ -25,7 +25,7 @@ from ...data import (
     label_lists,
 )
 from ...errors import DataError, Option, Part
-from ...heads import HEADS
+from ...heads import HEADS, takes_pairs
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -219,7 +219,8 @@ class Task(ABC):
         """
         per_word = getattr(model, "per_word", False if ready_made else self.per_word)
         if per_word != self.per_word:
-            heads = [n for n, h in HEADS.items() if getattr(h, "per_word", False) == self.per_word]
+            single = {n: h for n, h in HEADS.items() if not takes_pairs(h)}
+            heads = [n for n, h in single.items() if getattr(h, "per_word", False) == self.per_word]
             found, needed = ("words" if one else "texts" for one in (per_word, self.per_word))
             raise DataError(
                 (
