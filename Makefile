@@ -1,6 +1,7 @@
 # make quickstart   install into .venv and run the main job on the included demo
 # make check        install the test tools too and run the fast tests
 # make test         run every test
+# make gpu          run the tests that a GPU can run on it, and print how long a step takes there
 # make lint         style and types
 # make sanitize     run the tests of the C code under AddressSanitizer and UndefinedBehaviorSanitizer
 # make fuzz         run a coverage-guided fuzzer on every parser, FUZZ_SECONDS=30 each
@@ -22,7 +23,7 @@ LOCKED := $(PIP) --no-deps --require-hashes --requirement
 WORKERS ?= $(shell getconf _NPROCESSORS_ONLN)
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
-.PHONY: quickstart check test lint sanitize fuzz dist bench recipes clean
+.PHONY: quickstart check test gpu lint sanitize fuzz dist bench recipes clean
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -48,6 +49,11 @@ check: $(VENV)/installed-dev
 
 test: $(VENV)/installed-dev
 	$(PYTEST)
+
+gpu: $(VENV)/installed-dev
+	@$(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' || \
+		{ echo "There is no GPU that torch can use here, so these tests would be skipped." >&2; exit 1; }
+	$(BIN)/python -m pytest -m gpu --numprocesses 0 -rs
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

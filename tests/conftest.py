@@ -24,6 +24,23 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(
+    params=[
+        "cpu",
+        pytest.param(
+            "cuda",
+            marks=[
+                pytest.mark.gpu,
+                pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU"),
+            ],
+        ),
+    ]
+)
+def device(request: pytest.FixtureRequest) -> str:
+    """The device of a test that `make gpu` runs on a GPU too."""
+    return str(request.param)
+
+
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     """Start every test from the same random state, whatever ran before it."""

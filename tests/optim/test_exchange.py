@@ -10,7 +10,7 @@ import torch
 from torch import distributed, multiprocessing, nn
 
 import finetune_embed as fe
-from finetune_embed.optim import broadcast_table, exchange_rows
+from finetune_embed.optim import broadcast_table, build_optimizer, exchange_rows
 
 V, D, STEPS = 30, 3, 8
 OPTIONS: dict[str, Any] = {
@@ -47,6 +47,28 @@ def layer_gradient(step: int, rank: int) -> torch.Tensor:
     return random(4, seed=1000 + 10 * step + rank)
 
 
+OTHERS = ["adagrad", "adagrad(per_row=True)", "sgd", "sgd(momentum=0.9)"]
+
+
+def tuned_by(text: str, ranks: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the table and the layer that other optimizers make of the gradients of ranks."""
+    given = {name: value for name, value in OPTIONS.items() if name != "max_row_grad_norm"}
+    table, layer, groups = parameters()
+    groups[0]["max_row_grad_norm"] = OPTIONS["max_row_grad_norm"]
+    optimizer = build_optimizer(text, groups, exchange=True, **given)
+    for step in range(STEPS):
+        grads = [grad for rank in ranks if (grad := gradient(step, rank)) is not None]
+        if len(ranks) == 1:  # the ranks exchange it
+            table.grad = grads[0] if grads else None
+        else:
+            dense = [grad.to_dense() for grad in grads]
+            table.grad = sum(dense, torch.zeros(V, D)) / len(ranks) if dense else None
+        layer.grad = (layer_gradient(step, 0) + layer_gradient(step, 1)) / 2
+        optimizer.step()
+    optimizer.flush()
+    return table.detach(), layer.detach()
+
+
 def work(rank: int, folder: str) -> None:
     """Train in one of two processes, and save the results."""
     torch.set_num_threads(1)
@@ -76,6 +98,8 @@ def work(rank: int, folder: str) -> None:
     found["nothing"] = exchange_rows(own[:0], values[:0])
     found["no gradient"] = exchange_rows(own[:0], values[:0], given=False)
     found["one gradient"] = exchange_rows(own[:0], values[:0], given=rank == 0)
+
+    found |= {text: tuned_by(text, [rank]) for text in OTHERS}
 
     table.requires_grad_(False)
     before = table.detach().clone()
@@ -122,6 +146,17 @@ def test_the_table_is_that_of_one_process_with_both_halves_of_the_batch(ranks):
     assert torch.equal(ranks[0]["rows"], state["rows"])
     assert torch.equal(ranks[0]["step"], state["step"])
     assert (table - random(V, D, seed=99)).abs().max() > 0.3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", OTHERS)
+def test_other_optimizers_exchange_rows_too(ranks, text):
+    table, layer = tuned_by(text, [0, 1])
+    ends = zip(("table", "layer"), *(r[text] for r in ranks), (table, layer), strict=True)
+    for name, one, two, both in ends:
+        assert torch.equal(one, two), name
+        torch.testing.assert_close(one, both, rtol=1e-5, atol=1e-6)
+    assert (table - random(V, D, seed=99)).abs().max() > 0.1
 
 
 @pytest.mark.slow
