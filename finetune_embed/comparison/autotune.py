@@ -181,6 +181,7 @@ class _Search:
         self, tune: Callable[..., Run], given: Settings, first: Run, seconds: float
     ) -> None:
         self._tune, self._given, self._start = tune, given, first.settings
+        self._has_labels = bool(first.task.labels)
         self.best: Settings = {}
         self.seconds = seconds
         self._best = _tried({}, first, seconds, None)
@@ -219,7 +220,8 @@ class _Search:
             yield {"head": f"{CLASSIFIER}(widths=(2, 3, 4))"}
             yield {"head": f"{CLASSIFIER}(dropout=0.5)"}
         yield {"epochs": 2 * start["epochs"]}
-        yield {"label_smoothing": 0.1}
+        if self._has_labels and start.get("loss_fn") is None:
+            yield {"label_smoothing": 0.1}
 
     def _try(self, settings: Settings) -> None:
         started = time.perf_counter()

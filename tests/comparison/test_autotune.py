@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 import torch
 import yaml
+from datasets import Dataset
 
 import finetune_embed as fe
 from finetune_embed.comparison.autotune import _Search, seconds_of
@@ -47,7 +48,8 @@ def test_settings_that_it_does_not_have(name):
 
 def _run(score: float, loss: float) -> Any:
     """Return what a search looks at in a run."""
-    task = SimpleNamespace(rank=lambda scores: (scores["accuracy"], -scores["loss"]))
+    rank = lambda scores: (scores["accuracy"], -scores["loss"])  # noqa: E731
+    task = SimpleNamespace(rank=rank, labels=["a", "b"])
     metrics = {"validation": {"accuracy": score, "loss": loss}}
     return SimpleNamespace(settings=START, metrics=metrics, task=task)
 
@@ -139,3 +141,18 @@ def test_with_time_it_is_an_ensemble_of_the_best(tmp_path):
     assert config["epochs"] == 2
     texts = ["works like a charm", "broke after a day"]
     assert torch.equal(fe.load(folder).predict_proba(texts), found.run.predict_proba(texts))
+
+
+def test_labels_are_smoothed_only_where_the_loss_is_that_of_labels():
+    table = fe.EmbeddingTable(["w1", "w2", "w3"], torch.eye(3).numpy())
+    rows = {"text": ["w1", "w2 w3", "w3 w1"] * 10, "label": [0.5, 1.5, 2.5] * 10}
+    named = {"text": rows["text"], "label": ["a", "b", "a"] * 10}
+    for data, settings, smoothed in (
+        (rows, {"task": "regression"}, False),
+        (named, {"loss_fn": torch.nn.functional.cross_entropy}, False),
+        (named, {}, True),
+    ):
+        given = {"epochs": 1, "head": "bag", "device": "cpu", **settings}
+        found = fe.autotune(table, Dataset.from_dict(data), budget=60, **given)
+        assert len(found.tried) > 4
+        assert any("label_smoothing" in one.settings for one in found.tried) == smoothed

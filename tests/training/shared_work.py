@@ -99,6 +99,7 @@ RUNS: dict[str, dict[str, Any]] = {
         "label_smoothing": 0.1,
         "gradient_accumulation_steps": 2,
     },
+    "an ensemble": {"head": "bag", "ensemble": 2},
     "a layer seldom used": {"head": NowAndThen, "weight_decay": 2.0},
     "a second table": {"head": WithPositions, "weight_decay": 0.1},
 }

@@ -60,7 +60,7 @@ def test_the_keywords_are_the_settings():
     assert types == {name: one.type for name, one in FIELDS.items()}
     assert list(types) == list(FIELDS)
     assert Keywords.__required_keys__ == frozenset()
-    assert len(FIELDS) == 52
+    assert len(FIELDS) == 53
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_every_option_of_train_comes_from_a_setting():
     options = options_of("train")
     own = {"config", "vectors", "data", "quiet", "as_json"}
     assert options.keys() - own == OPTIONS.keys()
-    assert len(OPTIONS) == 48
+    assert len(OPTIONS) == 49
     assert FIELDS.keys() - OPTIONS.keys() == {"vocab", "embedding", "loss_fn", "progress"}
     for name, one in OPTIONS.items():
         option = options[name]
@@ -300,6 +300,7 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "specials": ("<x>", ["<x>"]),
     "head": ("cnn(filters=3)", "cnn(filters=3)"),
     "strategy": ("Freeze", "Freeze"),
+    "optimizer": ("sgd", "sgd"),
     "epochs": ("3", 3),
     "max_steps": ("4", 4),
     "lr": ("0.125", 0.125),

@@ -22,7 +22,14 @@ import finetune_embed as fe
 from finetune_embed.training.loop import _better
 from finetune_embed.training.run.checkpoints import Progress
 from finetune_embed.training.settings import METRICS
-from finetune_embed.training.tasks import ADDS_UP, MultiLabel, SingleLabel, Tagging, Task
+from finetune_embed.training.tasks import (
+    ADDS_UP,
+    MultiLabel,
+    Regression,
+    SingleLabel,
+    Tagging,
+    Task,
+)
 from finetune_embed.training.tasks.class_scores import CLASS_SCORES
 
 WORDS = [f"w{i}" for i in range(30)]
@@ -118,7 +125,8 @@ def test_outcomes_add_up_to_the_score_or_there_are_none(task, metric):
 
 
 def test_every_score_belongs_to_a_task():
-    assert {name for task in TASKS for name in task.measures} == set(METRICS)
+    every: list[Task] = [*TASKS, Regression()]
+    assert {name for task in every for name in task.measures} == set(METRICS)
     assert [task.metric for task in TASKS] == ["accuracy", "micro_f1", "accuracy", "entity_f1"]
     assert set(CLASS_SCORES) <= set(METRICS)
 
