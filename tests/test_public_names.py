@@ -22,6 +22,8 @@ HEAVY = (
     "click",
     "rich",
     "matplotlib",
+    "sklearn",
+    "scipy",
 )
 
 

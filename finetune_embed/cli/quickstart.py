@@ -20,6 +20,7 @@ STRATEGIES = (
 )
 WORD = "bad"
 TEXTS = ("works like a charm", "broke after a day")  # a positive and a negative one
+HEAD = "bag"  # quick, and the words alone decide, so that tuning them shows
 EPOCHS = 10
 LR = 0.01
 
@@ -79,6 +80,7 @@ def quickstart(output_dir: Path, epochs: int, quiet: bool, as_json: bool) -> Non
             REVIEWS,
             strategy=strategy,
             epochs=epochs,
+            head=HEAD,
             lr=LR,
             progress=not (quiet or as_json),
         )
@@ -114,7 +116,7 @@ def quickstart(output_dir: Path, epochs: int, quiet: bool, as_json: bool) -> Non
     click.echo(
         f"\ndone in {time.perf_counter() - started:.0f} s; try it:\n"
         f"  {shlex.join(['finetune-embed', 'predict', str(output_dir), *TEXTS])}\n"
-        "and then with your own data:\n"
+        "and then with your own data, for which train chooses a stronger model:\n"
         "  finetune-embed train --vectors glove.6B.50d.txt --data reviews.csv "
         "--text text --label label -o tuned"
     )

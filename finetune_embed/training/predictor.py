@@ -90,6 +90,19 @@ class Predictor:
             `max_length`; and how many of these neither the vocabulary nor the table has, int64
             `(texts,)`.
         """
+        vectors, lexical, lengths, unknown = self.evidence(texts)
+        if self._lexical is None or lexical is None:
+            return vectors, lengths, unknown
+        return self._lexical.weighted(vectors, lexical), lengths, unknown
+
+    def evidence(
+        self, texts: Sequence[object]
+    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor, Numbers]:
+        """Return what a call returns, with the logits of both parts instead of their sum.
+
+        Returns:
+            The logits of the head; those of the lexical part, None without it; and the two counts.
+        """
         found = tokenize_texts(texts, self._vocab.tokenizer)  # type: ignore[arg-type]
         known = self._look_up(found.tokens)
         lengths = found.lengths.astype(np.int64)
@@ -113,11 +126,11 @@ class Predictor:
             if self._pairs:
                 data, unknown = data.paired(), unknown.reshape(-1, 2).sum(axis=1)
             logits = forward_all(self._model, self._path, weight, data)
+        lexical = None
         if self._lexical is not None:
-            words = torch.from_numpy(known.ids[found.numbers])
-            every = torch.arange(len(lengths))
-            logits = self._lexical.joined(logits, *replace(data, ids=words).packed(every))
-        return logits, data.lengths, unknown
+            words = replace(data, ids=torch.from_numpy(known.ids[found.numbers]))
+            lexical = self._lexical.classifier(*words.packed(torch.arange(len(lengths))))
+        return logits, lexical, data.lengths, unknown
 
     def _look_up(self, tokens: Sequence[str]) -> _Known:
         vocab = self._vocab

@@ -80,6 +80,7 @@ def test_train_writes_the_folder_and_says_so(
         "config.yaml",
         "embedding.safetensors",
         "history.jsonl",
+        "lexical.safetensors",
         "metrics.json",
         "model.safetensors",
         "record.json",

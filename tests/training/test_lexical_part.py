@@ -217,6 +217,28 @@ def test_a_text_is_predicted_alone_as_among_others(finished):
     assert run.predict_proba(texts).sum(1).tolist() == pytest.approx([1.0] * len(texts))
 
 
+@pytest.mark.parametrize("label", ["label", "topics"])
+def test_an_evaluation_scores_each_part_as_the_run_does(label):
+    run = tune(label=label, epochs=1)
+    found = run.evaluate(data()["validation"])
+    metric = run.task.metric
+    expected = {name: run.metrics[name][metric] for name in ("vectors", "lexical")}
+    assert found.parts == pytest.approx(expected)
+    plain = tune(label=label, epochs=1, lexical=False)
+    assert plain.evaluate(data()["validation"]).parts == {}
+
+
+def test_loading_and_predicting_do_not_import_what_fits(finished):
+    script = (
+        "import sys, finetune_embed as fe\n"
+        f"run = fe.load({str(finished[0])!r})\n"
+        "assert run.lexical is not None and len(run.predict(['w0 w1', ''])) == 2\n"
+        "print([name for name in ('sklearn', 'scipy', 'joblib') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
 # --- files ----------------------------------------------------------------------------------------
 
 
@@ -238,10 +260,11 @@ def test_a_loaded_run_has_the_same_bits(finished, tmp_path):
 def test_a_run_says_what_each_part_scores_alone(finished):
     _, run = finished
     vectors, lexical = (run.metrics[name]["accuracy"] for name in ("vectors", "lexical"))
-    line = (
-        f"  accuracy of each part alone on validation: vectors {vectors:.2%}, lexical {lexical:.2%}"
-    )
-    assert line in str(run).splitlines()
+    line = f"accuracy of each part alone: vectors {vectors:.2%}, lexical {lexical:.2%}"
+    assert f"  on validation, {line}" in str(run).splitlines()
+    found = run.evaluate(data()["validation"])
+    assert f"  {line}" in str(found).splitlines()
+    assert found.to_dict()["parts"] == pytest.approx({"vectors": vectors, "lexical": lexical})
     assert "each part" not in str(tune(lexical=False))
 
 
@@ -412,6 +435,23 @@ def test_one_label_alone(tmp_path):
     one = one.cast_column("label", names)
     run = fe.finetune(table(), one, epochs=1, output_dir=tmp_path)
     assert run.predict(["w0", "far"]) == fe.load(tmp_path).predict(["w0", "far"]) == ["x", "x"]
+
+
+def test_labels_and_numbers_of_other_tasks(tmp_path):
+    """A label that training lacks, and numbers, which a ridge regression predicts."""
+    rows = data()["validation"].to_dict()
+    rows["label"][3] = "other"
+    splits = {**data(), "validation": datasets.Dataset.from_dict(rows)}
+    run = fe.finetune(table(), splits, epochs=1)
+    assert run.lexical is not None
+    assert run.metrics["validation"]["accuracy"] <= 29 / 30
+    texts = data()["train"]["text"]
+    numbers = datasets.Dataset.from_dict(
+        {"text": texts, "label": [len(one.split()) / 2 for one in texts]}
+    )
+    run = fe.finetune(table(), numbers, epochs=2, task="regression", output_dir=tmp_path)
+    assert run.metrics["lexical"]["spearman"] > 0.5
+    assert torch.equal(fe.load(tmp_path).logits(texts)[0], run.logits(texts)[0])
 
 
 def test_only_texts_with_a_label_that_counts_are_fitted(monkeypatch):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ...data import Label
 from ..tasks import score_text
 
-__all__ = ["ClassScores", "Evaluation"]
+__all__ = ["ClassScores", "Evaluation", "alone"]
 
 SHOWN = 12  # classes of which a printed evaluation has the whole matrix, and confusions otherwise
 
@@ -36,6 +36,12 @@ class ClassScores:
     support: int
 
 
+def alone(metric: str, parts: Mapping[str, float]) -> str:
+    """Return a line with what each part of a model scores alone."""
+    scores = ", ".join(f"{name} {score_text(metric, score)}" for name, score in parts.items())
+    return f"{metric.replace('_', ' ')} of each part alone: {scores}"
+
+
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """The evaluation of a run on labelled data. Prints as a report.
@@ -50,6 +56,7 @@ class Evaluation:
             column; for several labels per text, `(C, 2, 2)`, the same of each label: without and
             with it. As in scikit-learn.
         notes: what to report about how the data was read.
+        parts: the main score of each part of the model alone, by name; none where it has but one.
     """
 
     data: str
@@ -59,6 +66,7 @@ class Evaluation:
     labels: Sequence[Label]
     confusion: npt.NDArray[np.int64]
     notes: Sequence[str] = ()
+    parts: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def classes(self) -> list[ClassScores]:
@@ -81,6 +89,7 @@ class Evaluation:
             "examples": self.examples,
             "metric": self.metric,
             "scores": dict(self.scores),
+            "parts": dict(self.parts),
             "classes": [dict(vars(one)) for one in self.classes],
             "labels": list(self.labels),
             "confusion": self.confusion.tolist(),
@@ -91,6 +100,8 @@ class Evaluation:
         shown = [self.metric, *(name for name in self.scores if name != self.metric)]
         scores = ", ".join(f"{n.replace('_', ' ')} {score_text(n, self.scores[n])}" for n in shown)
         heading = f"{self.data}: {self.examples:,} texts\n  {scores}"
+        if self.parts:
+            heading += f"\n  {alone(self.metric, self.parts)}"
         if not self.labels:
             return heading
         classes = [

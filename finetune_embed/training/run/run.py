@@ -42,7 +42,7 @@ from ..pairs import both_of
 from ..predictor import Predictor
 from ..settings import Settings
 from ..tasks import Task, score_text
-from .evaluation import Evaluation
+from .evaluation import Evaluation, alone
 from .file_names import (
     CONFIG,
     HISTORY,
@@ -219,7 +219,7 @@ class Run:
         unknown = task.unknown_labels(splits.train, column, where)
         task = replace(task, others=tuple(unknown))
         targets = task.targets(splits.train, column, where, texts)
-        logits, lengths = self.logits(texts)
+        logits, lengths, parts = self._evidence(texts)
         full = torch.tensor([len(words) for words in texts]) if self.task.per_word else lengths
         data = EncodedTexts(torch.zeros(0), full.cumsum(0) - full, lengths, targets)
         targets = self.task.batch_targets(data, torch.arange(len(texts)))
@@ -234,7 +234,35 @@ class Run:
             [*self.labels, *task.others],
             scored.confusion(logits, targets),
             (*splits.notes, *unknown.note(), *scored.notes(logits, targets)),
+            {name: self._score_alone(name, one, scored, targets) for name, one in parts.items()},
         )
+
+    def _evidence(
+        self, texts: Sequence[Any]
+    ) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
+        """Return what `logits` returns, and the logits of each part if there are two."""
+        if self.lexical is None or not texts:
+            return (*self.logits(texts), {})
+        found = [predictor.evidence(texts) for predictor in self._predictors]
+        weights = [self.lexical, *(one.lexical for one in self.others)]
+        vectors, lexical, lengths, _ = found[0]
+        assert lexical is not None
+        joined = [
+            part.weighted(one[0], lexical)
+            for part, one in zip(weights, found, strict=True)
+            if part is not None
+        ]
+        vectors = self.task.average([one[0] for one in found])
+        parts = dict(zip(PARTS, (vectors, lexical), strict=True))
+        return self.task.average(joined), lengths, parts
+
+    def _score_alone(
+        self, name: str, logits: torch.Tensor, task: Task, targets: torch.Tensor
+    ) -> float:
+        """Return the main score of a part, decoded as on validation."""
+        learnt = {n: one for n, one in self.metrics[name].items() if n == "threshold"}
+        lengths = torch.zeros(0)  # of taggers, which have no parts
+        return replace(task, **learnt).scores(logits, targets, lengths)[task.metric]
 
     def _has_labels(self, split: Any, column: str) -> bool:
         """Return whether the labels of a split are labels of the run as they are written."""
@@ -357,9 +385,8 @@ class Run:
             if split in self.metrics
         ]
         if self.lexical is not None:
-            parts = [(name, score_text(metric, self.metrics[name][metric])) for name in PARTS]
-            alone = ", ".join(f"{name} {score}" for name, score in parts)
-            lines.append(f"  {shown} of each part alone on validation: {alone}")
+            parts = {name: self.metrics[name][metric] for name in PARTS}
+            lines.append(f"  on validation, {alone(metric, parts)}")
         if self.others:
             members = [self.metrics[f"member_{at + 1}"] for at in range(len(self.others) + 1)]
             each = ", ".join(score_text(metric, one[metric]) for one in members)
