@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from torch import nn
 import finetune_embed as fe
 from finetune_embed.cli import main
 from finetune_embed.data import EncodedTexts
-from finetune_embed.training.choose import GENERAL, choose
+from finetune_embed.heads import HEADS
+from finetune_embed.training.choose import _BY_TEXTS, _MORE, GENERAL, TOKENS, choose
 from finetune_embed.training.settings import Settings
 from finetune_embed.training.tasks import MultiLabel, SingleLabel, Tagging
 
@@ -100,6 +102,18 @@ def test_what_is_chosen():
 def test_epochs_and_batches_follow_the_texts(count, length, epochs, batch_size):
     found = choose(Settings(), TASKS[0], texts(count, length))
     assert (found.epochs, found.batch_size) == (epochs, batch_size)
+
+
+def test_the_documentation_has_these_numbers():
+    text = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
+    steps = [f"{epochs}, {size} up to {most:,}" for most, (epochs, size) in _BY_TEXTS.items()]
+    assert f"{'; '.join(steps)}; {_MORE[0]}, {_MORE[1]} beyond." in text
+    assert f"{TOKENS // 10**6} million tokens" in text
+    for head, build in HEADS.items():
+        options = list(inspect.signature(build).parameters.values())[2:]
+        row = next(line for line in text.splitlines() if line.startswith(f"| `{head}` | "))
+        shown = [f"`{one.name}={one.default!r}`".replace("'", '"') for one in options]
+        assert all(one in row for one in shown), (head, shown)
 
 
 # --- runs -----------------------------------------------------------------------------------------

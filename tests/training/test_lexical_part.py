@@ -217,13 +217,15 @@ def test_a_text_is_predicted_alone_as_among_others(finished):
     assert run.predict_proba(texts).sum(1).tolist() == pytest.approx([1.0] * len(texts))
 
 
+@pytest.mark.parametrize("ensemble", [1, 2])
 @pytest.mark.parametrize("label", ["label", "topics"])
-def test_an_evaluation_scores_each_part_as_the_run_does(label):
-    run = tune(label=label, epochs=1)
+def test_an_evaluation_scores_each_part_as_the_run_does(label, ensemble):
+    run = tune(label=label, epochs=1, ensemble=ensemble)
     found = run.evaluate(data()["validation"])
     metric = run.task.metric
     expected = {name: run.metrics[name][metric] for name in ("vectors", "lexical")}
     assert found.parts == pytest.approx(expected)
+    assert found.scores[metric] == pytest.approx(run.metrics["validation"][metric])
     plain = tune(label=label, epochs=1, lexical=False)
     assert plain.evaluate(data()["validation"]).parts == {}
 
