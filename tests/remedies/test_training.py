@@ -499,6 +499,10 @@ def test_predicting_a_table(tune):
         message = message_of(DataError, partial(run.predict, data))
         assert message.endswith(" columns; pass its column of texts: predict(list(data['text']))")
         assert run.predict(list(data["text"])) == run.predict(["a king", "a dog"])
+    run = tune(dataset=Dataset.from_dict(PAIRS), text=("a", "b"), head="pair")
+    message = message_of(DataError, partial(run.predict, PAIRS))
+    assert message.endswith("; pass its columns of texts: predict(list(zip(data['a'], data['b'])))")
+    assert len(run.predict(list(zip(PAIRS["a"], PAIRS["b"], strict=True)))) == 20
 
 
 # Streams

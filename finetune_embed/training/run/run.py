@@ -157,10 +157,15 @@ class Run:
         if isinstance(texts, str):
             raise DataError("predict takes a list of texts", remedy=f"call predict([{texts!r}])")
         if any(hasattr(texts, name) for name in ("keys", "columns", "column_names")):
-            column = self.settings["text"] if isinstance(self.settings["text"], str) else "text"
+            given = self.settings["text"]
+            column = given if isinstance(given, str) else "text"
+            remedy = f"pass its column of texts: predict(list(data[{column!r}]))"
+            if takes_pairs(self.model):
+                both = ", ".join(f"data[{name!r}]" for name in given)
+                remedy = f"pass its columns of texts: predict(list(zip({both})))"
             raise DataError(
                 f"predict takes texts, not a {type(texts).__name__} with columns",
-                remedy=f"pass its column of texts: predict(list(data[{column!r}]))",
+                remedy=remedy,
             )
         if not len(texts):
             empty = torch.zeros(0, dtype=torch.int64)
