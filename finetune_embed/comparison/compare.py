@@ -144,7 +144,7 @@ def _compared(
         known[chosen],
         recipe,
         objects,
-        inputs.splits.notes,
+        inputs.notes,
     )
     if given.output_dir is not None:
         comparison.write(Path(given.output_dir))

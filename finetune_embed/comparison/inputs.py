@@ -26,7 +26,7 @@ from ..table import EmbeddingTable, sha256_of_table
 from ..training.finetune import OF_THE_FILE, open_vectors, source_name
 from ..training.given_objects import objects_of
 from ..training.settings import FLOATING, Settings, settings_fields
-from ..training.tasks import Regression, task_of
+from ..training.tasks import Regression, Task, task_of
 
 __all__ = ["Inputs", "open_inputs"]
 
@@ -49,6 +49,7 @@ class Inputs:
         seed: the seed of the search.
         pairs: word pairs with human scores, by name.
         identity: plain values that identify all of this; a comparison continues with the same only.
+        notes: what to report about the data.
     """
 
     vectors: Any
@@ -61,6 +62,7 @@ class Inputs:
     seed: int
     pairs: Mapping[str, Sequence[Pair]]
     identity: Mapping[str, Any]
+    notes: tuple[str, ...]
 
     def recipe(self, strategy: str, lr: float) -> tuple[dict[str, Any], tuple[str, ...]]:
         """Return the settings of the recommended run, and the names of those no file can hold."""
@@ -149,8 +151,29 @@ def open_inputs(
     shared = {name: getattr(settings, name) for name in names}
     given = {name: getattr(settings, name) for name in OF_THE_FILE}
     reading = {name: value for name, value in given.items() if value is not None}
-    seed = settings.seed
-    return Inputs(vectors, reading, dataset, base, splits, shared, plain, seed, pairs, identity)
+    return Inputs(
+        vectors,
+        reading,
+        dataset,
+        base,
+        splits,
+        shared,
+        plain,
+        settings.seed,
+        pairs,
+        identity,
+        (*splits.notes, *_unknown_labels(task, splits, label)),
+    )
+
+
+def _unknown_labels(task: Task, splits: Splits, label: str) -> list[str]:
+    """Return notes about labels of held-out splits that training lacks."""
+    notes = []
+    for name in ("validation", "test"):
+        split, where = getattr(splits, name), f"{splits.name} ({name})"
+        if split is not None:
+            notes += task.unknown_labels(split, label, where).note(f"{name} ")
+    return notes
 
 
 def _sha256_of_splits(splits: Splits, text: str | Sequence[str], label: str) -> str:

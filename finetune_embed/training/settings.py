@@ -10,7 +10,6 @@ range checks and the table in docs/training.md are made from it.
 from __future__ import annotations
 
 import difflib
-import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
@@ -104,12 +103,14 @@ def _is_class_weight(value: Any) -> bool:
     if not isinstance(value, Mapping):
         return isinstance(value, str) and value == "balanced"
     labels, weights = value.keys(), value.values()
-    return all(isinstance(one, (str, int)) for one in labels) and all(map(_is_weight, weights))
+    return all(isinstance(one, (str, int, np.integer)) for one in labels) and all(
+        map(_is_weight, weights)
+    )
 
 
 def _is_weight(value: Any) -> bool:
     is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-    return is_number and 0 < value < math.inf
+    return is_number and 1e-6 <= value <= 1e6
 
 
 def _is_vocabulary(value: Any) -> bool:
@@ -306,7 +307,7 @@ class Settings:
         None,
         "What each label counts in training: balanced, or a mapping such as {spam: 5}; labels that "
         "it lacks count 1.",
-        kind=Kind("balanced, or a mapping of labels to numbers above 0", _is_class_weight),
+        kind=Kind("balanced, or a mapping of labels to numbers from 1e-6 to 1e6", _is_class_weight),
     )
     label_smoothing: float = setting(
         0.0,

@@ -212,15 +212,16 @@ def test_a_mapping_goes_through_files_and_the_command_line(tmp_path):
 
 def test_numbers_as_labels():
     data = Dataset.from_dict({"text": ["w1", "w2"] * 20, "label": [0, 1] * 20})
-    run = fe.finetune(TABLE, data, epochs=1, class_weight={1: 3})
-    assert run.task.weights == (1, 3)
+    for one in (1, "1", np.int64(1)):
+        run = fe.finetune(TABLE, data, epochs=1, class_weight={one: 3})
+        assert run.task.weights == (1, 3)
     assert run.settings["class_weight"] == {"1": 3.0}
 
 
 @pytest.mark.parametrize(
-    "value", [0, "auto", [1.0], {"a": 0}, {"a": "2"}, {"a": float("inf")}, 2.5]
+    "value", [0, "auto", [1.0], {"a": 0}, {"a": "2"}, {"a": float("inf")}, {"a": 1e-7}, 2.5]
 )
 def test_what_is_no_weight_is_refused_before_a_file_is_opened(value):
-    expected = "must be balanced, or a mapping of labels to numbers above 0$"
+    expected = "must be balanced, or a mapping of labels to numbers from 1e-6 to 1e6$"
     with pytest.raises(fe.DataError, match=f"class_weight=.* {expected}"):
         fe.finetune("absent.txt", "absent.csv", class_weight=value)

@@ -151,6 +151,15 @@ def test_new_data(tmp_path, capsys):
     assert f"accuracy {found.scores['accuracy']:.2%}" in out
 
 
+def test_a_comparison_reports_them_too():
+    given = {"head": "bag", "epochs": 1, "seeds": 1, "budget": 1, "device": "cpu"}
+    found = fe.compare(["FullTune"], TABLE, DATA, **given)
+    notes = [note.partition(", and count")[0].partition(" of ")[2] for note in found.data_notes]
+    lacks = "labels are not among the 2 of training"
+    assert notes == [f"30 validation {lacks}", f"40 test {lacks}"]
+    assert str(found).count("count as wrong") == 2
+
+
 def test_labels_of_which_none_is_known_are_an_error():
     data = DatasetDict(train=rows(60, 0), validation=rows(30, 1), test=rows(9, 1, "xy"))
     with pytest.raises(fe.DataError, match=r"\(test\): 9 of 9 examples have a label that is not "):
