@@ -44,10 +44,9 @@ def are_scores(labels: Sequence[Any], are_texts: bool) -> bool:
         are_texts: whether they are fields of a text file, where numbers are texts.
     """
     kinds = (str,) if are_texts else (int, float, Decimal)
-    given = [label for label in labels if label is not None and label == label]
-    if not given or not all(isinstance(label, kinds) for label in given):
+    if not all(label is None or isinstance(label, kinds) for label in labels):
         return False
-    values = [value_of(label) for label in given]
+    values = [value_of(label) for label in set(labels) if label is not None and label == label]
     return None not in values and any(v is not None and not v.is_integer() for v in values)
 
 
