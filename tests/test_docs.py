@@ -23,7 +23,7 @@ PAGES = {
     "docs/formats.md": (3, "vectors.npz"),
     "docs/migration.md": (10, "locked/metrics.json"),
     "docs/strategies.md": (8, "fitted.safetensors"),
-    "docs/training.md": (5, "streamed/metrics.json"),
+    "docs/training.md": (6, "streamed/metrics.json"),
     "docs/which_strategy.md": (1, "which/recipe.yaml"),
     "docs/words.md": (5, "glove.6B.50d.txt"),
 }
