@@ -23,6 +23,7 @@ from ..training.run.folder import check_folder
 from ..training.run.run import Run, write_text_file
 from ..training.settings import Keywords, settings_from
 from ..training.signatures import document
+from ..training.tasks import score_text
 
 __all__ = ["Autotuned", "Tried", "autotune"]
 
@@ -47,6 +48,7 @@ class Tried:
         loss: the loss on validation.
         seconds: the time of the run.
         is_better: whether it was better than the best before it.
+        metric: the name of the score.
     """
 
     settings: Settings
@@ -54,16 +56,15 @@ class Tried:
     loss: float | None
     seconds: float
     is_better: bool
+    metric: str = ""
 
     def __str__(self) -> str:
         shown = ", ".join(f"{name}={value}" for name, value in self.settings.items())
         if self.score is None:
             return f"diverged{'':>20}{self.seconds:7.1f} s    {shown}"
         mark = "+" if self.is_better else " "
-        return (
-            f"{self.score:7.2%}  loss {self.loss:7.4f}{self.seconds:8.1f} s  {mark} "
-            f"{shown or 'as a first run'}"
-        )
+        scores = f"{score_text(self.metric, self.score):>7}  loss {self.loss:7.4f}"
+        return f"{scores}{self.seconds:8.1f} s  {mark} {shown or 'as a first run'}"
 
 
 @dataclass(frozen=True)
@@ -246,7 +247,7 @@ def _tried(settings: Settings, run: Run, seconds: float, best: Tried | None) -> 
     if best is not None and best.score is not None and best.loss is not None:
         is_worse = score < best.score or loss > best.loss
         is_better = not is_worse and (score, loss) != (best.score, best.loss)
-    return Tried(settings, score, loss, seconds, is_better)
+    return Tried(settings, score, loss, seconds, is_better, run.task.metric)
 
 
 def seconds_of(budget: str | float) -> float:

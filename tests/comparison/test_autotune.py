@@ -49,7 +49,7 @@ def test_settings_that_it_does_not_have(name):
 def _run(score: float, loss: float) -> Any:
     """Return what a search looks at in a run."""
     rank = lambda scores: (scores["accuracy"], -scores["loss"])  # noqa: E731
-    task = SimpleNamespace(rank=rank, labels=["a", "b"])
+    task = SimpleNamespace(rank=rank, labels=["a", "b"], metric="accuracy")
     metrics = {"validation": {"accuracy": score, "loss": loss}}
     return SimpleNamespace(settings=START, metrics=metrics, task=task)
 

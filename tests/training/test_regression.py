@@ -359,6 +359,15 @@ def test_the_default_model_has_a_lexical_part(tmp_path):
     assert fe.load(tmp_path / "run").predict(TEST["text"]) == found.predict(TEST["text"])
 
 
+def test_autotune_shows_correlations_as_numbers():
+    words = EmbeddingTable(WORDS, np.eye(len(WORDS), dtype=np.float32))
+    found = fe.autotune(words, SPLITS, budget="1s", label="score", head="bag", epochs=1)
+    first = found.tried[0]
+    assert first.score is not None
+    assert f"{first.score:.4f}  loss" in str(first)
+    assert "%" not in str(first)
+
+
 def test_compare_says_why_it_cannot_compare():
     with pytest.raises(
         fe.DataError, match="those of regression, such as spearman, are not made of single texts"
