@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from ..data import EncodedTexts
 from ..errors import DataError, Option
 from ..heads import takes_pairs
+from ..optim import OPTIMIZERS, build_optimizer
 from .settings import Complete, Settings
 from .tasks import Task
 
@@ -18,6 +21,8 @@ __all__ = ["GENERAL", "choose"]
 
 #: What a head that was asked for is trained with.
 GENERAL = {"epochs": 15, "lr": 5e-3, "schedule": "constant", "batch_size": 64}
+#: The rates of other optimizers than AdamW, for any head; that of SGD is without momentum.
+RATES = {"adagrad": 0.03, "sgd": 1.0}
 TAGGER, CLASSIFIER = "bilstm", "pooled_cnn"
 #: What the default head for texts is trained with, by the number of training texts up to which it
 #: holds: epochs and texts per batch.
@@ -49,11 +54,20 @@ def choose(settings: Settings, task: Task, train: EncodedTexts | None) -> Comple
             chosen |= {"epochs": epochs, "lr": 3e-3, "schedule": "linear", "batch_size": batch_size}
             lexical = settings.loss_fn is None
     chosen["lexical"] = lexical
+    chosen["lr"] = _rate(settings.optimizer, chosen["lr"])
     if settings.lexical:
         _check_lexical(settings.head, task, train)
     given = vars(settings)
     left_out = {name: value for name, value in chosen.items() if given[name] is None}
     return Complete(**{**given, **left_out})
+
+
+def _rate(optimizer: str, of_adamw: float) -> float:
+    """Return the rate for the text form of an optimizer; momentum adds up as many steps."""
+    made = build_optimizer(optimizer, [torch.nn.Parameter(torch.empty(1))])
+    name = next(name for name, kind in OPTIMIZERS.items() if type(made) is kind)
+    momentum: float = made.param_groups[0].get("momentum", 0.0)
+    return RATES.get(name, of_adamw) * round(1 - momentum, 9)
 
 
 def _size_of_training(train: EncodedTexts) -> tuple[int, int]:

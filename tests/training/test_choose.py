@@ -63,6 +63,24 @@ def test_given_settings_are_never_changed(settings, task, train):
     found.check()
 
 
+@pytest.mark.parametrize(
+    ("optimizer", "rate"),
+    [
+        ("adamw(betas=(0.8, 0.9))", {None: 3e-3, "bag": 5e-3}),
+        ("adagrad", {None: 0.03, "bag": 0.03}),
+        ("adagrad(per_row=True)", {None: 0.03, "bag": 0.03}),
+        ("sgd", {None: 1.0, "bag": 1.0}),
+        ("sgd(momentum=0.9)", {None: 0.1, "bag": 0.1}),
+    ],
+)
+def test_the_rate_depends_on_the_optimizer(optimizer, rate):
+    for head, expected in rate.items():
+        found = choose(Settings(optimizer=optimizer, head=head), TASKS[0], texts())
+        assert found.lr == pytest.approx(expected, rel=1e-12)
+        given = Settings(optimizer=optimizer, head=head, lr=0.7)
+        assert choose(given, TASKS[0], texts()).lr == 0.7
+
+
 def test_what_is_chosen():
     single, several, tags = TASKS
     of_texts = {"head": "pooled_cnn", "lexical": True, "lr": 3e-3, "schedule": "linear"}
