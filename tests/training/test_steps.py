@@ -419,7 +419,7 @@ def test_streams_that_cannot_be_trained_on():
     bad = [{**row, "label": row["label"] if row["label"] == 0.5 else 1.0} for row in bad]
     spoilt = datasets.Dataset.from_list(bad).to_iterable_dataset()
     with pytest.raises(fe.DataError, match=r"example 130 \(counted from 0\) has 0.5 in 'label'"):
-        fe.finetune(table(), {**parts(), "train": spoilt})
+        fe.finetune(table(), {**parts(), "train": spoilt}, task="single_label")
     numbers = [{**row, "label": int(row["label"] == "good")} for row in reviews(200).to_list()]
     numbers[77]["label"] = -1
     features = datasets.Features(
