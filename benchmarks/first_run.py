@@ -249,7 +249,9 @@ def _parts(output: Path, case: Case) -> Record:
     found: Record = {}
     for name, part in alone.items():
         predicted = replace(run, lexical=part).predict(texts)
-        found[name] = float(np.mean(np.array(predicted) == np.array(case.labels["test"])))
+        found[f"{name} alone"] = float(
+            np.mean(np.array(predicted) == np.array(case.labels["test"]))
+        )
     return found
 
 
@@ -282,8 +284,8 @@ def report(name: str, found: dict[str, list[Record]], examples: int) -> Iterator
         spread = statistics.stdev(accuracy) if len(accuracy) > 1 else 0.0
         seconds = statistics.median(record["seconds"] for record in records)
         parts = [
-            f"{part} alone {statistics.mean(record[part] for record in records):.1%}"
-            for part in ("vectors", "lexical")
+            f"{part} {statistics.mean(record[part] for record in records):.1%}"
+            for part in ("vectors alone", "lexical alone")
             if part in records[0]
         ]
         yield (
