@@ -81,7 +81,9 @@ def test_the_test_split_has_words_that_training_never_saw() -> None:
 @pytest.mark.slow
 def test_a_frozen_table_is_worse_and_no_table_is_perfect() -> None:
     accuracy = {
-        strategy: fe.finetune(VECTORS, REVIEWS, strategy=strategy, epochs=8, seed=1).metrics
+        strategy: fe.finetune(
+            VECTORS, REVIEWS, head="bag", strategy=strategy, epochs=8, seed=1
+        ).metrics
         for strategy in ("Freeze", "FullTune")
     }
     frozen, tuned = (accuracy[name]["test"]["accuracy"] for name in ("Freeze", "FullTune"))

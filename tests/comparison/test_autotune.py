@@ -133,7 +133,7 @@ def test_with_no_time_it_is_a_first_run(tmp_path):
 @pytest.mark.slow
 def test_with_time_it_is_an_ensemble_of_the_best(tmp_path):
     folder = tmp_path / "run"
-    found = fe.autotune(VECTORS, reviews(), budget="20s", output_dir=folder, epochs=2)
+    found = fe.autotune(VECTORS, reviews(), budget="8s", output_dir=folder, epochs=2)
     assert len(found.tried) > 1
     config = yaml.safe_load((folder / "config.yaml").read_text())
     assert {name: config[name] for name in found.settings} == found.settings
