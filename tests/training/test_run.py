@@ -427,7 +427,10 @@ def test_a_folder_without_a_run(folder, tmp_path):
 def test_a_damaged_file_is_an_error_that_names_the_folder(folder, name, damage):
     path = folder / name
     whole = path.read_bytes()
-    contents = {"empty": b"", "half": whole[: len(whole) // 2 - 3], "garbage": b"\xff\0\xfe" * 50}
+    half = len(whole) // 2 - 3
+    if name == "history.jsonl":
+        half = whole.index(b"\n") // 2  # not between two lines
+    contents = {"empty": b"", "half": whole[:half], "garbage": b"\xff\0\xfe" * 50}
     path.write_bytes(contents.get(damage, b"[]\n"))
     if (name, damage) == ("history.jsonl", "empty"):
         assert fe.load(folder).history == []  # a shorter history is a valid one
