@@ -1,7 +1,7 @@
 """The settings that are left out: chosen by the task and the size of the data.
 
-`benchmarks/choose.py` has the data sets that the rule was made on, each without those of the set
-that it was judged by. A setting that is given is never changed.
+`benchmarks/choose.py` compares them with others, each on data sets that it was not chosen on. A
+setting that is given is never changed.
 """
 
 from __future__ import annotations
