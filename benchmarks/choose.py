@@ -43,6 +43,8 @@ CANDIDATES: dict[str, dict[str, Any]] = {
     "mean and max": {"head": f"{HEAD}(pooling='mean+max')", "lexical": True},
     "no filters": {"head": "bag(pooling='mean+max+min')", "lexical": True},
     "no lexical part": {"lexical": False},
+    "adagrad": {"optimizer": "adagrad(per_row=True)"},
+    "sgd": {"optimizer": "sgd"},
     "table rate x3": {"strategy": "DiscriminativeLR(embedding=3)"},
 }
 GIVEN_HEAD = {"epochs": 10, "lr": 3e-3, "schedule": "linear", "batch_size": 32}

@@ -60,9 +60,9 @@ class NgramTfidf:
         found = cls(size, np.zeros(0, np.int64), np.zeros(0, np.float32))
         pairs, counts = np.unique(found._pairs(ids, lengths)[0], return_counts=True)
         counts[(pairs // size < unused) | (pairs % size < unused)] = 0
-        least = LEAST_PAIRS
-        while np.count_nonzero(counts >= least) > max(most, 0):
-            least += 1
+        least, most = LEAST_PAIRS, max(most, 0)
+        if len(counts) > most:  # the most frequent one that is left out says what is too rare
+            least = max(least, int(np.partition(counts, -most - 1)[-most - 1]) + 1)
         found.pairs = pairs[counts >= least]
         columns, _, _ = found._counts(ids, lengths)
         texts = np.bincount(columns, minlength=size + len(found.pairs))

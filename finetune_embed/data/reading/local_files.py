@@ -149,7 +149,7 @@ def _part(path: Path, given: ReadAs, *, check_all: bool = True) -> FilePart:
     kind = kind_of(path)
     if given.sheet is not None and kind != EXCEL:
         raise DataError(
-            "is the sheet of a workbook, and this is none",
+            "is the sheet of a workbook, and this is not a workbook",
             where=path,
             option="sheet",
             value=given.sheet,
