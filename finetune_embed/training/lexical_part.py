@@ -20,6 +20,7 @@ __all__ = ["LexicalPart", "fit_lexical", "in_background"]
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 STEPS = 100  # of L-BFGS, at most
+SMALL = 1e-6  # a spread below which logits are all the same
 PULL = 1e-3  # toward the start, which bounds the scales where validation has no mistakes
 
 
@@ -76,7 +77,8 @@ class LexicalPart:
             loss: the mean loss of logits and targets.
         """
         vectors, lexical = vectors.double(), lexical.double()
-        start = -torch.stack([one.std().clamp(min=1e-6).log() for one in (vectors, lexical)])
+        spread = torch.stack([one.std(correction=0) for one in (vectors, lexical)])
+        start = -torch.where(spread > SMALL, spread, 1).log()  # 0 for one number alone
         logs = start.clone().requires_grad_()
         search = torch.optim.LBFGS([logs], max_iter=STEPS, line_search_fn="strong_wolfe")
 

@@ -471,3 +471,14 @@ def test_only_texts_with_a_label_that_counts_are_fitted(monkeypatch):
     (ids, lengths, targets, labels, *_) = found[0]
     assert (len(lengths), len(ids), labels) == (16, 32, 2)
     assert sorted(set(targets.tolist())) == [0, 1]
+
+
+def test_one_validation_text_gives_finite_weights():
+    one, target = torch.tensor([[0.3]]), torch.tensor([0.6])
+
+    def loss(logits, targets):
+        return (logits[:, 0] - targets).square().mean()
+
+    part = LexicalPart.stacked(None, one, one, target, loss)
+    assert part.vectors == pytest.approx(part.lexical)
+    assert (part.vectors + part.lexical) * 0.3 == pytest.approx(0.6, abs=1e-3)
