@@ -32,7 +32,8 @@ OTHERS = re.compile(
     rb"""\xef\xbb\xbf|\xff\xfe[^\0]\0|\xfe\xff\0  # byte order marks
     |\x1f\x8b|PK\x03\x04|PK\x05\x06|BZh|\xfd7zXZ\0|\x28\xb5\x2f\xfd  # compressed
     |\xba\x16\x4f\x2f|\x93NUMPY|\x80[\x02-\x05]|PAR1|ARROW1|\xff{4}|[\s\S]{3}[\0-\x05]\0{4}\{
-    |SQLite\ format\ 3\0|version\ https://git-lfs\.github\.com/""",
+    |SQLite\ format\ 3\0|version\ https://git-lfs\.github\.com/
+    |7z\xbc\xaf\x27\x1c|Rar!\x1a\x07|\x04\x22\x4d\x18|\x89HDF\r\n\x1a\n|\xd0\xcf\x11\xe0""",
     re.VERBOSE,
 )
 #: Words that end like a number of the vector after a comma.
@@ -151,6 +152,7 @@ ODD_TABLES = [
     EmbeddingTable(["\udcff\udcfea\0", "c"], np.ones((2, 2))),
     EmbeddingTable(["<!DOCTYPE html", "c", "d", "e"], np.ones((4, 2))),
     EmbeddingTable(["ARROW1", "c", "d"], np.ones((3, 2))),
+    EmbeddingTable(['\x04"M\x18', "c"], np.ones((2, 2))),
     EmbeddingTable(["1,5", "a,-2e3"], np.ones((2, 2))),
     EmbeddingTable(["1,5", "a;2"], np.ones((2, 2))),
     EmbeddingTable(["ORTH", "is", "PUNCT"], np.eye(3)),  # names of spaCy's symbols
