@@ -291,12 +291,19 @@ def of_another_size(path: Path) -> None:
     save_file({**tensors, "bias": torch.zeros(3)}, path)
 
 
-@pytest.mark.parametrize("damage", [cut, of_another_size, Path.unlink, lambda p: p.write_text("")])
+@pytest.mark.parametrize("damage", [cut, of_another_size, lambda p: p.write_text("")])
 def test_a_damaged_lexical_file_is_one_error_that_names_it(folder, damage):
     damage(folder / "lexical.safetensors")
     with pytest.raises(fe.DataError, match=rf"^{folder}/lexical\.safetensors: ") as caught:
         fe.load(folder)
     assert "\n" not in str(caught.value)
+
+
+def test_a_folder_without_its_lexical_file_lacks_it(folder):
+    (folder / "lexical.safetensors").unlink()
+    expected = f"{folder}: the folder has no lexical.safetensors; copy the folder of the run"
+    with pytest.raises(fe.DataError, match=f"^{expected}"):
+        fe.load(folder)
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,15 @@ def _load(folder: Path, head: Head | None) -> Run:
             check_shape(metrics, {name: {task.metric: is_number}})
         if metrics["validation"].get("threshold") != record.get("threshold"):
             raise ValueError(f"it has another threshold than {RECORD}")
+    files = {LEXICAL: stacked, MEMBERS: settings["ensemble"] > 1}
+    if missing := [
+        name for name, wanted in files.items() if wanted and not (folder / name).is_file()
+    ]:
+        raise DataError(
+            f"the folder has no {', '.join(missing)}",
+            where=folder,
+            remedy="copy the folder of the run with all its files",
+        )
     with reading(folder / MODEL):
         weights = load_tensors(folder / MODEL)
     with reading(folder / TABLE):
