@@ -13,6 +13,7 @@ import numpy as np
 
 import finetune_embed as fe
 from finetune_embed.formats.common import kernels as files
+from finetune_embed.lexical import svm as machines
 from finetune_embed.optim import kernels as steps
 from finetune_embed.vocabulary import tokenization
 
@@ -27,7 +28,8 @@ def main() -> None:
     options = parser.parse_args()
     place = Path(fe.__file__).resolve()
     assert not place.is_relative_to(CHECKOUT / "finetune_embed"), f"{place} is the checkout"
-    loops = {module.__name__: module.native is not None for module in (files, steps, tokenization)}
+    modules = (files, machines, steps, tokenization)
+    loops = {module.__name__: module.native is not None for module in modules}
     assert all(loops.values()) or not options.compiled, loops
     table = fe.load_vectors(GOLDEN)
     with tempfile.TemporaryDirectory() as folder:

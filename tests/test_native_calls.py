@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 from finetune_embed.formats.common import kernels as files
+from finetune_embed.lexical import svm as machines
 from finetune_embed.optim import kernels as steps
 from finetune_embed.vocabulary import tokenization as texts
 
 pytestmark = pytest.mark.skipif(
-    any(module.native is None for module in (files, steps, texts)),
+    any(module.native is None for module in (files, machines, steps, texts)),
     reason="the compiled loops were not built here",
 )
 
@@ -265,6 +266,23 @@ def adam(make: Arguments) -> Any:
     )
 
 
+def fit(make: Arguments) -> Any:
+    count, entries, features = (make.random.randrange(9) for _ in range(3))
+    starts = make.starts(count, entries) if count else np.array([0], np.int64)
+    return machines.native.fit(
+        make.damaged(make.integers(entries if features else 0, features)),
+        make.damaged(make.floats(entries)),
+        make.damaged(starts),
+        make.damaged(make.random.randbytes(count)),
+        make.random.choice([1.0, 0.25, 1e300, 1e-300, 0.0, -1.0, float("nan")]),
+        make.random.choice([1.0, 3.0]),
+        make.random.choice([0, 1, 2**64 - 1]),
+        make.random.choice([0.01, 1.0, 0.0, -1.0, float("nan"), float("inf")]),
+        make.random.choice([0, 1, 20, -1, -(2**31)]),
+        make.damaged(np.zeros(features + 1)),
+    )
+
+
 def tokenizer(make: Arguments) -> Any:
     """Call several methods of one tokenizer."""
     specials: list[Any] = make.random.choices([b"<s>", b"n't", b"\xc3\xa9", b"a b"], k=2)
@@ -301,6 +319,7 @@ FUNCTIONS = {
     "adam": adam,
     "window_maxima": window_maxima,
     "window_gradient": window_gradient,
+    "fit": fit,
     "TextTokenizer": tokenizer,
 }
 
@@ -308,7 +327,7 @@ FUNCTIONS = {
 def test_every_function_is_called():
     named = {
         name
-        for module in (files, steps, texts)
+        for module in (files, machines, steps, texts)
         for name in dir(module.native)
         if not name.startswith("_")
     }

@@ -51,6 +51,7 @@ def test_the_wheel(tmp_path: Path) -> None:
         for name in (
             "__init__",
             "formats/common/_kernels",
+            "lexical/_svm",
             "optim/_kernels",
             "vocabulary/_tokenization",
         )
@@ -83,7 +84,7 @@ def test_the_sdist_has_the_c_sources(tmp_path: Path) -> None:
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     sources = {path.relative_to(ROOT).as_posix() for path in PACKAGE.rglob("*.[ch]")}
-    assert len(sources) == 4
+    assert len(sources) == 5
     assert sources <= names
     assert {"SECURITY.md", "constraints.txt", "requirements.txt", "requirements-dev.txt"} <= names
 
@@ -130,8 +131,8 @@ def test_every_package_but_torch_is_pinned_with_hashes() -> None:
 
 def test_few_packages_are_required() -> None:
     required = {normal(one) for one in project()["dependencies"]}
-    assert len(required) == 14
-    assert {"torch", "gensim", "datasets", "safetensors", "scikit_learn"} <= required
+    assert len(required) == 12
+    assert {"torch", "gensim", "datasets", "safetensors"} <= required
 
 
 def imported_packages() -> Iterator[tuple[str, str]]:
@@ -155,7 +156,7 @@ def test_every_package_that_is_imported_is_declared() -> None:
     for extra in ("distributed", "tagging", "trackers", "plot", "excel"):
         allowed |= {normal(one) for one in EXTRAS[extra]}
     drivers = {"transformers": "integrations", "lightning": "integrations"}
-    names = {"yaml": "pyyaml", "sklearn": "scikit_learn"}
+    names = {"yaml": "pyyaml"}
     found = set(imported_packages())
     assert len(found) > 100
     for path, name in found:

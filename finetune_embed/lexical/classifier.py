@@ -1,4 +1,4 @@
-"""A linear model over TF-IDF, fitted by scikit-learn."""
+"""A linear model over TF-IDF."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional
 
 from .ngrams import NgramTfidf, SparseRows
+from .svm import fit_machines, fit_ridge
 
 __all__ = ["LexicalClassifier"]
 
@@ -20,8 +21,8 @@ LARGEST = 100_000_000  # the most weights: 400 MB
 class LexicalClassifier:
     """A linear support vector machine for each label against the others, over TF-IDF.
 
-    The loss is the squared hinge, as in scikit-learn's `LinearSVC`, which fits it. Numbers are
-    predicted by ridge regression instead, with scikit-learn's `Ridge`.
+    The loss is the squared hinge, as in scikit-learn's `LinearSVC`. Numbers are predicted by ridge
+    regression instead, as in its `Ridge`.
 
     Attributes:
         features: the TF-IDF of texts.
@@ -59,39 +60,29 @@ class LexicalClassifier:
             weights: what examples of each class count, the `class_weight` of `LinearSVC`; for
                 targets `(B,)`. When left out, all count 1.
         """
-        from scipy.sparse import csr_matrix
-        from sklearn.svm import LinearSVC
-
         most = LARGEST // labels - size
-        features = NgramTfidf.fit(ids.numpy(), lengths.numpy(), size, unused, most)
-        rows = features(ids.numpy(), lengths.numpy())
-        shape = (len(lengths), len(features.idf))
-        matrix = csr_matrix((rows.values, rows.columns, rows.starts), shape=shape)
-        weight, bias = np.zeros((shape[1], labels), np.float32), np.full(labels, -1, np.float32)
-        machine = LinearSVC(random_state=seed)
+        given = ids.numpy(), lengths.numpy(), size, unused, most
+        features, rows = NgramTfidf.fit_transform(*given)
+        count = len(features.idf)
+        weight, bias = np.zeros((count, labels), np.float32), np.full(labels, -1, np.float32)
         if targets.dim() == 1 and targets.is_floating_point():
-            from sklearn.linear_model import Ridge
-
-            ridge = Ridge().fit(matrix, targets.numpy())
-            weight[:, 0], bias[0] = ridge.coef_, ridge.intercept_
-        elif targets.dim() == 1:
-            seen = targets.unique().tolist()
-            machine.class_weight = {label: weights[label] for label in seen} if weights else None
-            if len(seen) > 1:
-                machine.fit(matrix, targets.numpy())
-                found, offset = machine.coef_, machine.intercept_
-                if len(seen) == 2:  # one machine tells them apart
-                    found, offset = np.concatenate([-found, found]), np.append(-offset, offset)
-                weight[:, seen], bias[seen] = found.T, offset
-            else:
-                bias[seen] = 1
-        else:
-            for label, column in enumerate(targets.T.numpy()):
-                if len(np.unique(column)) == 2:
-                    machine.fit(matrix, column)
-                    weight[:, label], bias[label] = machine.coef_[0], machine.intercept_[0]
-                elif column.any():
-                    bias[label] = 1
+            weight[:, 0], bias[0] = fit_ridge(rows, count, targets.double().numpy())
+            return cls(features, torch.from_numpy(weight), torch.from_numpy(bias))
+        exclusive = targets.dim() == 1
+        has = targets[:, None] == torch.arange(labels) if exclusive else targets > 0
+        every, some = has.all(0).numpy(), has.any(0).numpy()
+        bias[every] = 1
+        learned = np.flatnonzero(some & ~every).tolist()
+        cost = weights or [1.0] * labels
+        costs = [(1.0, cost[label]) for label in learned]
+        is_pair = exclusive and len(learned) == 2  # one machine tells them apart
+        if is_pair:
+            other, *learned = learned
+            costs = [(cost[other], cost[learned[0]])]
+        found, offset = fit_machines(rows, count, has[:, learned].numpy(), costs, seed)
+        weight[:, learned], bias[learned] = found, offset
+        if is_pair:
+            weight[:, other], bias[other] = -found[:, 0], -offset[0]
         return cls(features, torch.from_numpy(weight), torch.from_numpy(bias))
 
     def __call__(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:

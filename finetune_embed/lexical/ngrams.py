@@ -47,8 +47,10 @@ class NgramTfidf:
         self.size, self.pairs, self.idf = size, pairs, idf
 
     @classmethod
-    def fit(cls, ids: Numbers, lengths: Numbers, size: int, unused: int, most: int) -> NgramTfidf:
-        """Return the features of texts.
+    def fit_transform(
+        cls, ids: Numbers, lengths: Numbers, size: int, unused: int, most: int
+    ) -> tuple[NgramTfidf, SparseRows]:
+        """Return what the features of texts are, and those of these texts.
 
         Args:
             ids: int64 `(N,)`, the tokens of all texts, one text after the other.
@@ -64,18 +66,22 @@ class NgramTfidf:
         if len(counts) > most:  # the most frequent one that is left out says what is too rare
             least = max(least, int(np.partition(counts, -most - 1)[-most - 1]) + 1)
         found.pairs = pairs[counts >= least]
-        columns, _, _ = found._counts(ids, lengths)
+        columns, counts, starts = found._counts(ids, lengths)
         texts = np.bincount(columns, minlength=size + len(found.pairs))
         found.idf = (1 + np.log((1 + len(lengths)) / (1 + texts))).astype(np.float32)
         found.idf[:unused] = 0
-        return found
+        return found, found._rows(columns, counts, starts)
 
     def __call__(self, ids: Numbers, lengths: Numbers) -> SparseRows:
         """Return the features of texts; ids of `size` or more are unknown words."""
-        columns, counts, starts = self._counts(ids, lengths)
+        return self._rows(*self._counts(ids, lengths))
+
+    def _rows(self, columns: Numbers, counts: Numbers, starts: Numbers) -> SparseRows:
+        """Return rows of length 1 from how often each column occurs."""
+        texts = len(starts) - 1
         values = (1 + np.log(counts)) * self.idf[columns]
-        rows = np.repeat(np.arange(len(lengths)), np.diff(starts))
-        norms = np.sqrt(np.bincount(rows, values**2, len(lengths)))
+        rows = np.repeat(np.arange(texts), np.diff(starts))
+        norms = np.sqrt(np.bincount(rows, values**2, texts))
         norms[norms == 0] = 1
         return SparseRows(columns, (values / norms[rows]).astype(np.float32), starts)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,15 @@ from scipy.sparse import csr_matrix
 from sklearn.svm import LinearSVC
 
 from finetune_embed.lexical import LexicalClassifier, classifier
+from finetune_embed.lexical.svm import fit_machines
 
 V, B = 30, 80
+
+
+@pytest.fixture(autouse=True)
+def exact(monkeypatch):
+    """Machines are fitted to the minimum, so that they can be compared."""
+    monkeypatch.setattr(classifier, "fit_machines", partial(fit_machines, tolerance=1e-6))
 
 
 def corpus(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -37,7 +45,7 @@ def matrix(found: LexicalClassifier, seed: int) -> csr_matrix:
 
 
 def decisions(found: LexicalClassifier, targets: Any, seed: int, **options: Any) -> np.ndarray:
-    machine = LinearSVC(random_state=0, **options).fit(matrix(found, 0), targets)
+    machine = LinearSVC(random_state=0, tol=1e-6, **options).fit(matrix(found, 0), targets)
     return machine.decision_function(matrix(found, seed))
 
 

@@ -22,7 +22,7 @@ def packed(texts: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def fitted(texts: list[list[int]], most: int = 1000, size: int = V) -> NgramTfidf:
-    return NgramTfidf.fit(*packed(texts), size, 2, most)
+    return NgramTfidf.fit_transform(*packed(texts), size, 2, most)[0]
 
 
 def dense(rows: SparseRows, features: int) -> np.ndarray:
