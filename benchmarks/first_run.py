@@ -293,7 +293,8 @@ def report(name: str, found: dict[str, list[Record]], examples: int) -> Iterator
             if part in records[0]
         ]
         yield (
-            f"{tool:<17}{statistics.mean(accuracy):7.2%} ± {100 * spread:4.2f}{_seconds(records):8.1f} s  "
+            f"{tool:<17}{statistics.mean(accuracy):7.2%} ± {100 * spread:4.2f}"
+            f"{_seconds(records):8.1f} s  "
             f"{', '.join(parts) or records[0]['settings'] or ''}"
         )
     best = _best_baseline(found)
