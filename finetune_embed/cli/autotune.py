@@ -18,9 +18,7 @@ __all__ = ["autotune"]
 )
 @vectors_option
 @data_option
-@setting_options(
-    "ensemble", "streaming", "resume", "trackers", "checkpoint_steps", "checkpoint_minutes"
-)
+@setting_options("ensemble", "streaming", "trackers", "checkpoint_steps", "checkpoint_minutes")
 @click.option(
     "--budget",
     default="60s",

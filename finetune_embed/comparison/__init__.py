@@ -1,6 +1,7 @@
 """Compare strategies on a task in fair runs of each, or search for the best settings."""
 
-from .autotune import Autotuned, Tried, autotune
+from .autotune import autotune
+from .autotuned import Autotuned, Tried
 from .compare import REPRESENTATIVE, compare
 from .report import Comparison, Confirmation, Standing
 

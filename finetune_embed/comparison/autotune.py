@@ -1,101 +1,49 @@
-"""`autotune`: the settings that are best on validation, within a budget of time."""
+"""`autotune`: the settings and models that are best on validation, within a budget of time."""
 
 from __future__ import annotations
 
-import json
+import contextlib
+import math
 import os
-import re
-import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
 
-from ..data import DataSource
+from ..data import DataSource, Splits
 from ..errors import DivergenceError, StrategyError
 from ..files import locked
 from ..table import EmbeddingTable
-from ..training.choose import CLASSIFIER
-from ..training.finetune import OF_THE_FILE, finetune, open_vectors
+from ..training.finetune import (
+    open_data,
+    open_vectors,
+    source_name,
+    tune_on,
+    with_validation,
+)
 from ..training.resolve import resolve
-from ..training.run.folder import check_folder
-from ..training.run.run import Run, write_text_file
+from ..training.run.run import Run
+from ..training.runtime.interrupts import says_how_to_continue
 from ..training.settings import Keywords, settings_from
+from ..training.settings import Settings as Checked
 from ..training.signatures import document
-from ..training.tasks import score_text
+from .autotuned import Autotuned, Tried
+from .budget import Budget, seconds_of
+from .candidates import FROZEN, cost_of, first_changes, more_seeds
+from .kept import Kept, check_search
+from .members import Model, beside, chosen_of, ensemble_of, judged
 
-__all__ = ["Autotuned", "Tried", "autotune"]
+__all__ = ["autotune"]
 
 #: Settings of `finetune` that a search decides about itself, or has no use for.
-EXCLUDED = ("ensemble", "streaming", "resume", "trackers", "checkpoint_steps", "checkpoint_minutes")
-#: The share of the budget for the search; the rest is for the models of the final run.
-SEARCH = 0.5
-#: What `finetune` chooses with a head that is left out.
-OF_THE_HEAD = ("lexical", "epochs", "lr", "schedule", "batch_size")
-MOST_MODELS = 5
+EXCLUDED = ("ensemble", "streaming", "trackers", "checkpoint_steps", "checkpoint_minutes")
+#: The validation texts from which one split of them is enough to choose by, the most splits
+#: otherwise, and the runs that the budget must have room for on each.
+ENOUGH, MOST_FOLDS, RUNS = 1_000, 5, 6
+MOST_RUNS = 50
+OF_THE_OUTPUT = ("output_dir", "resume", "overwrite")
 
 Settings = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Tried:
-    """What came of some settings.
-
-    Attributes:
-        settings: the settings that differ from those of a first run.
-        score: the score on validation that chooses, higher is better; None if the run diverged.
-        loss: the loss on validation.
-        seconds: the time of the run.
-        is_better: whether it was better than the best before it.
-        metric: the name of the score.
-    """
-
-    settings: Settings
-    score: float | None
-    loss: float | None
-    seconds: float
-    is_better: bool
-    metric: str = ""
-
-    def __str__(self) -> str:
-        shown = ", ".join(f"{name}={value}" for name, value in self.settings.items())
-        if self.score is None:
-            return f"diverged{'':>20}{self.seconds:7.1f} s    {shown}"
-        mark = "+" if self.is_better else " "
-        scores = f"{score_text(self.metric, self.score):>7}  loss {self.loss:7.4f}"
-        return f"{scores}{self.seconds:8.1f} s  {mark} {shown or 'as a first run'}"
-
-
-@dataclass(frozen=True)
-class Autotuned:
-    """The run with the best settings, and what was tried. Prints as a table.
-
-    Attributes:
-        run: the run; an ensemble of several models where the budget was enough for them.
-        settings: the settings of the run that differ from those of a first run.
-        tried: all settings that were tried, in order.
-        metric: the name of the score.
-    """
-
-    run: Run
-    settings: Settings
-    tried: tuple[Tried, ...]
-    metric: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the result as plain values."""
-        return {
-            "settings": dict(self.settings),
-            "metric": self.metric,
-            "tried": [{**vars(one), "settings": dict(one.settings)} for one in self.tried],
-            "metrics": dict(self.run.metrics),
-        }
-
-    def __str__(self) -> str:
-        shown = ", ".join(f"{name}={value}" for name, value in self.settings.items())
-        lines = [f"{self.metric.replace('_', ' ')} on validation", *map(str, self.tried)]
-        return "\n".join([*lines, f"chosen: {shown or 'as a first run'}", str(self.run)])
 
 
 @document(without=EXCLUDED)
@@ -106,14 +54,27 @@ def autotune(
     budget: str | float = "60s",
     **settings: Unpack[Keywords],
 ) -> Autotuned:
-    """Search for settings on validation within a budget of time, and train with the best.
+    """Search for the best models on validation within a budget of time.
 
-    The search starts at what `finetune` does without settings, and changes one thing at a time:
-    the learning rate, the size of batches, the optimizer, the head, the rate of the table. A change
-    stays if neither the score nor the loss on validation is worse, and one is better: one of them
-    alone is often noise. The rest of the budget is for an ensemble of up to five models with the
-    best settings and different seeds; its predictions are those of all, and its table is that of
-    the first. Settings that are given are not searched. The test split chooses nothing.
+    The search starts with what `finetune` does without settings, and then changes one thing at a
+    time, each with a seed of its own: the head and its pooling, the strategy, the rates, dropout of
+    words, the optimizer, the size of batches, the number of epochs. Then the better half of all
+    settings gets another seed, the better half of these one more, and so on. Settings that are
+    given are not searched.
+
+    The result is an ensemble of those models whose mean probabilities have the least loss on
+    validation (Caruana et al. 2004), at most six. If its score there is worse than that of the
+    first model beyond chance, paired by text, that model alone is the result. Each model has been
+    trained during the search, so the whole budget is of use.
+
+    Without a validation split of its own, a small data set has few validation texts, and what is
+    best on them is so by chance. Where there are fewer than 1,000, and the budget is enough for it,
+    each model is also trained and judged on other splits of training and validation. What is
+    chosen is always the model of the first split, that of `finetune`.
+
+    The test split chooses nothing. So it shows without bias what the result scores beside a first
+    run, beside the same settings with a frozen table, of which the better of two learning rates on
+    validation is shown, and beside the words alone, each with an interval over its texts.
 
     Args:
         vectors: as for `finetune`.
@@ -123,14 +84,16 @@ def autotune(
         {settings}
 
     Returns:
-        The run with the best settings, and what was tried. With `output_dir`, the run is written
-        there, and `autotune.json` beside its files.
+        The run, and what was tried. With `output_dir`, the run is written there, `autotune.json`
+        beside its files, and its `config.yaml` trains as many models like its first. With `resume`,
+        a search that was stopped continues with the models that are trained; the time that they
+        took is part of the budget.
 
     Raises:
         FinetuneEmbedError: as `finetune`.
         StrategyError: the budget is not a time, or a setting is one that `autotune` does not have.
     """
-    started, limit = time.perf_counter(), seconds_of(budget)
+    left = Budget(seconds_of(budget))
     for name in EXCLUDED:
         if name in settings:
             raise StrategyError(
@@ -140,130 +103,150 @@ def autotune(
     given: dict[str, Any] = dict(settings)
     checked = resolve(settings_from("autotune", given))
     folder = None if checked.output_dir is None else Path(checked.output_dir)
-    if folder is not None:
-        with locked(folder):
-            check_folder(folder, False, checked.overwrite)
-    kept = {name: value for name, value in given.items() if name not in ("output_dir", "overwrite")}
-    first = finetune(vectors, dataset, **kept)
-    base, _ = open_vectors(vectors, checked)
-    kept = {name: value for name, value in kept.items() if name not in OF_THE_FILE}
-    search = _Search(partial(finetune, base, dataset), kept, first, time.perf_counter() - started)
-    search.run(started + SEARCH * limit)
-    left = started + limit - time.perf_counter()
-    models = max(1, min(MOST_MODELS, int(left / search.seconds)))
-    chosen = {**search.best, **({"ensemble": models} if models > 1 else {})}
-    run = first
-    if chosen:
-        run = finetune(vectors, dataset, **{**given, **chosen})
-    elif folder is not None:
-        run.save(folder)
-    found = Autotuned(run, chosen, tuple(search.tried), run.task.metric)
-    if folder is not None:
-        write_text_file(folder / "autotune.json", json.dumps(found.to_dict(), indent=2))
+    given = {name: one for name, one in given.items() if name not in OF_THE_OUTPUT}
+    names = {"vectors": source_name(vectors), "data": source_name(dataset)}
+    plain = {**names, **checked.plain()}
+    with contextlib.ExitStack() as held:
+        continues = False
+        if folder is not None:
+            held.enter_context(locked(folder))
+            continues = check_search(folder, checked.resume, checked.overwrite)
+            if checked.resume and not continues:
+                head = None if isinstance(checked.head, str) else checked.head
+                if (finished := Autotuned.read(folder, plain, head)) is not None:
+                    return finished
+        kept = Kept(folder, continues)
+        with says_how_to_continue(lambda: kept.is_begun, checked.overwrite):
+            found = _Search(vectors, dataset, given, left, kept).run()
+        if folder is not None:
+            found.write(folder, plain)
+        kept.end()
     return found
 
 
 class _Search:
-    """A search by one change at a time.
+    """The runs of a search.
 
     Args:
-        tune: makes a run with some settings.
-        given: the settings of all runs.
-        first: the run with these settings alone.
-        seconds: the time it took.
-
-    Attributes:
-        tried: what was tried.
-        best: the settings that were best.
-        seconds: the time of a run with them.
+        vectors: as for `autotune`.
+        dataset: as well.
+        given: the settings, without those of the output.
+        budget: the time.
+        kept: the models of an earlier call, and the place for those of this one.
     """
 
     def __init__(
-        self, tune: Callable[..., Run], given: Settings, first: Run, seconds: float
+        self,
+        vectors: str | os.PathLike[str] | EmbeddingTable,
+        dataset: DataSource,
+        given: Settings,
+        budget: Budget,
+        kept: Kept,
     ) -> None:
-        self._tune, self._given, self._start = tune, given, first.settings
-        self._has_labels = bool(first.task.labels)
-        self.best: Settings = {}
-        self.seconds = seconds
-        self._best = _tried({}, first, seconds, None)
-        self.tried = [self._best]
+        self._given, self._budget, self._kept = given, budget, kept
+        self._settings = self._resolved({})
+        self._named = {"vectors": source_name(vectors), "data": source_name(dataset)}
+        self._table, self._source = open_vectors(vectors, self._settings)
+        self._data = open_data(dataset, self._settings)
+        self._folds = [self._fold(0)]
+        self._models: list[Model] = []
+        self._tried: list[tuple[Settings, Model | None, float]] = []
 
-    def run(self, end: float) -> None:
-        """Try settings as long as a run is likely to end before `end`."""
-        for change in self._changes():
-            if time.perf_counter() + self.seconds > end:
-                return
-            if self._given.keys().isdisjoint(change):
-                self._try(self._changed(change))
-
-    def _changed(self, change: Settings) -> Settings:
-        """Return the best settings with a change; another head is trained as the first one was."""
-        changed = {**self.best, **change}
-        if "head" in changed:
-            kept = {name: self._start[name] for name in OF_THE_HEAD if name not in self._given}
-            changed = {**kept, **changed}
-        return changed
-
-    def _changes(self) -> Iterator[Settings]:
-        """Yield changes, the most promising first; some depend on what was best so far."""
-        start = self._start
-        if start["head"] == CLASSIFIER:
-            yield {"head": f"{CLASSIFIER}(filters=100)"}
-        yield {"lr": 2 * start["lr"]}
-        if "lr" not in self.best:
-            yield {"lr": start["lr"] / 2}
-        yield {"word_dropout": 0.1}
-        if start["batch_size"] > 1:
-            yield {"batch_size": start["batch_size"] // 2}
-        yield {"strategy": "DiscriminativeLR(embedding=3)"}
-        yield {"optimizer": "adagrad", "lr": 0.05}
-        if start["head"] == CLASSIFIER:
-            yield {"head": f"{CLASSIFIER}(widths=(2, 3, 4))"}
-            yield {"head": f"{CLASSIFIER}(dropout=0.5)"}
-        yield {"epochs": 2 * start["epochs"]}
-        if self._has_labels and start.get("loss_fn") is None:
-            yield {"label_smoothing": 0.1}
-
-    def _try(self, settings: Settings) -> None:
-        started = time.perf_counter()
-        try:
-            run = self._tune(**{**self._given, **settings})
-        except DivergenceError:
-            seconds = time.perf_counter() - started
-            self.tried.append(Tried(settings, None, None, seconds, False))
-            return
-        seconds = time.perf_counter() - started
-        found = _tried(settings, run, seconds, self._best)
-        if found.is_better:
-            self._best, self.best, self.seconds = found, settings, seconds
-        self.tried.append(found)
-
-
-def _tried(settings: Settings, run: Run, seconds: float, best: Tried | None) -> Tried:
-    """Return the scores of a run, and whether they are better than the best before."""
-    scores = run.metrics["validation"]
-    score, loss = run.task.rank(scores)[0], scores["loss"]
-    is_better = best is None
-    if best is not None and best.score is not None and best.loss is not None:
-        is_worse = score < best.score or loss > best.loss
-        is_better = not is_worse and (score, loss) != (best.score, best.loss)
-    return Tried(settings, score, loss, seconds, is_better, run.task.metric)
-
-
-def seconds_of(budget: str | float) -> float:
-    """Return a time such as `60s`, `5m` or `1h`, or a number of seconds, in seconds.
-
-    Raises:
-        StrategyError: it is not a time above 0.
-    """
-    units = {"": 1, "s": 1, "m": 60, "h": 3600}
-    parts = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", str(budget))
-    seconds = float(parts[1]) * units[parts[2]] if parts and not isinstance(budget, bool) else 0.0
-    if not seconds:
-        raise StrategyError(
-            "is not a time",
-            option="budget",
-            value=budget,
-            remedy="give, for example, budget='60s' or budget='5m'",
+    def run(self) -> Autotuned:
+        """Make the runs, and return what they come to."""
+        first = self._first()
+        for change in self._changes(first.run):
+            cost = cost_of(change, first.run.settings)
+            if len(self._tried) == MOST_RUNS:
+                break
+            is_known = change in [settings for settings, _, _ in self._tried]
+            if not is_known and self._budget.fits(cost * len(self._folds)):
+                self._try(change, cost)
+        chosen = chosen_of(self._models)
+        if chosen[0].is_kept:  # its table is that of the result
+            chosen[0] = replace(chosen[0], run=self._tune(chosen[0].settings, 0), is_kept=False)
+        run = ensemble_of(chosen)
+        metric = run.task.metric
+        return Autotuned(
+            run,
+            tuple(one.settings for one in chosen),
+            tuple(
+                _tried(settings, model, seconds, model in chosen)
+                for settings, model, seconds in self._tried
+            ),
+            beside(self._rivals(run, first)),
+            metric,
+            len(self._folds),
         )
-    return seconds
+
+    def _first(self) -> Model:
+        """Make the run without changes, and decide how many folds there are."""
+        started = self._budget.used
+        run = self._tune({}, 0)
+        self._budget.ran(self._budget.used - started, 1)
+        folds = self._kept.folds or self._enough_folds(len(run.held_out["validation"].lengths))
+        self._kept.begin(run, folds)
+        self._folds += [self._fold(number) for number in range(1, folds)]
+        others = [self._tune({}, number) for number in range(1, len(self._folds))]
+        model = Model.of({}, [run, *others])
+        self._models.append(model)
+        self._tried.append(({}, model, self._budget.used - started))
+        for settings, known, seconds in self._kept.all(model):
+            self._budget.spend(seconds)
+            self._models += [known] if known is not None else []
+            self._tried.append((settings, known, seconds))
+        return model
+
+    def _enough_folds(self, texts: int) -> int:
+        """Return on how many validation splits of so many texts to judge settings."""
+        if self._data[1].validation is not None:
+            return 1
+        folds = min(MOST_FOLDS, math.ceil(ENOUGH / texts))
+        while folds > 1 and not self._budget.allows(RUNS * folds):
+            folds -= 1
+        return folds
+
+    def _changes(self, first: Run) -> Iterator[Settings]:
+        """Yield what to try; what comes after the first changes depends on their scores."""
+        has_labels = bool(first.task.labels) and self._settings.loss_fn is None
+        yield from first_changes(first.settings, self._given, has_labels)
+        ranked = sorted(self._models, key=lambda one: judged([one])[1])
+        settings = [one.settings for one in ranked]
+        fresh = max(one.run.settings["seed"] for one in ranked) + 1
+        yield from more_seeds(settings, fresh)
+
+    def _try(self, settings: Settings, cost: float) -> None:
+        started, model = self._budget.used, None
+        with contextlib.suppress(DivergenceError):
+            runs = [self._tune(settings, number) for number in range(len(self._folds))]
+            model = Model.of(settings, runs)
+            self._models.append(model)
+        seconds = self._budget.used - started
+        self._budget.ran(seconds / len(self._folds), cost)
+        self._kept.put(len(self._tried), settings, model, seconds)
+        self._tried.append((settings, model, seconds))
+
+    def _tune(self, changes: Settings, fold: int) -> Run:
+        settings = self._resolved(changes)
+        return tune_on(self._table, self._source, self._folds[fold], settings, self._named)
+
+    def _resolved(self, changes: Settings) -> Checked:
+        return resolve(settings_from("autotune", {**self._given, **changes}))
+
+    def _fold(self, number: int) -> Splits:
+        return with_validation(*self._data, self._settings, self._settings.seed + number)
+
+    def _rivals(self, run: Run, first: Model) -> dict[str, Run]:
+        """Return what the result is shown beside, by name."""
+        found = {"the result": run, "a first run": first.run}
+        frozen = [one for one in self._models if one.settings.items() >= FROZEN.items()]
+        if frozen:
+            best = min(frozen, key=lambda one: judged([one])[1])
+            found["a frozen table"] = best.run
+        return found
+
+
+def _tried(settings: Settings, model: Model | None, seconds: float, is_chosen: bool) -> Tried:
+    if model is None:
+        return Tried(settings, None, None, seconds, False)
+    return Tried(settings, *judged([model]), seconds, is_chosen, model.run.task.metric)

@@ -12,7 +12,7 @@ from typing import Any, Unpack
 import numpy as np
 
 from ..data import DataSource
-from ..errors import DataError, DivergenceError, Option, Part, StrategyError
+from ..errors import DataError, DivergenceError, Option, Part, StrategyError, Text
 from ..evaluation import evaluate_word_pairs
 from ..files import locked
 from ..strategies import Freeze, Strategy
@@ -26,7 +26,7 @@ from ..training.runtime.processes import Processes
 from ..training.runtime.progress import CountBar
 from ..training.settings import Keywords, Settings, settings_from
 from ..training.signatures import document
-from ..training.tasks import ADDS_UP
+from ..training.tasks import ADDS_UP, Regression
 from .folder import open_folder
 from .inputs import open_inputs
 from .report import Comparison, Confirmation, Standing
@@ -305,11 +305,14 @@ def _check(settings: Keywords, seeds: int, budget: int, word_pairs: object) -> S
     values: dict[str, Any] = {**GENERAL, "head": "bag", "lr": START_LR, "test": TEST, **settings}
     given = resolve(settings_from("compare", values))
     if given.metric is not None and given.metric not in ADDS_UP:
+        remedy: Text = ("compare by ", *_joined(ADDS_UP), ", or leave ", Option("metric"), " out")
+        if given.metric in set(Regression().measures) - {"loss"}:
+            remedy = "run finetune with each strategy, and compare their test scores"
         raise DataError(
             "is not the sum of what single texts add to it, which chance is judged by",
             option="metric",
             value=given.metric,
-            remedy=("compare by ", *_joined(ADDS_UP), ", or leave ", Option("metric"), " out"),
+            remedy=remedy,
         )
     if Processes(given.device).count > 1:
         raise DataError(

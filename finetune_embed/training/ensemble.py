@@ -61,7 +61,7 @@ def joined_states(states: Sequence[Tensors]) -> Tensors:
     }
 
 
-def part_of(tensors: Mapping[str, torch.Tensor], number: int) -> Tensors:
+def part_of(tensors: Mapping[str, torch.Tensor], number: int | str) -> Tensors:
     """Return the state of one model from those of several."""
     start = f"{number}."
     return {n.removeprefix(start): one for n, one in tensors.items() if n.startswith(start)}

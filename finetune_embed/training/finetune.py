@@ -49,7 +49,15 @@ from .signatures import document
 from .tasks import Regression, task_of
 from .tuning import Tuning
 
-__all__ = ["OF_THE_FILE", "finetune", "open_vectors", "source_name"]
+__all__ = [
+    "OF_THE_FILE",
+    "finetune",
+    "open_data",
+    "open_vectors",
+    "source_name",
+    "tune_on",
+    "with_validation",
+]
 
 #: Settings about how the vector file is read.
 OF_THE_FILE = ("member", "limit", "vector_size")
@@ -117,6 +125,41 @@ def _tuned(
     base, source = open_vectors(vectors, given)
     if given.output_dir is not None and vectors is base:  # there is no file with a hash
         source["table_sha256"] = sha256_of_table(base)
+    return _tuned_on(base, source, splits, given, named, objects, finished, processes)
+
+
+def tune_on(
+    base: EmbeddingTable,
+    source: Mapping[str, str],
+    splits: Splits,
+    given: Settings,
+    named: Mapping[str, Any],
+) -> Run:
+    """Make a run on inputs that are open, for several runs on the same; see `finetune`.
+
+    Args:
+        base: the table.
+        source: what identifies it, as `open_vectors` returns it.
+        splits: the data set, with a validation split.
+        given: the resolved settings, without `output_dir`.
+        named: `vectors` and `data`, their names.
+    """
+    named = {MARK: version("finetune_embed"), **named}
+    processes = Processes(given.device)
+    return _tuned_on(base, source, splits, given, named, ({}, []), None, processes)
+
+
+def _tuned_on(
+    base: EmbeddingTable,
+    source: Mapping[str, str],
+    splits: Splits,
+    given: Settings,
+    named: dict[str, Any],
+    objects: Objects,
+    finished: Run | None,
+    processes: Processes,
+) -> Run:
+    """Do what `_tuned` does, on inputs that are open."""
     data = prepare(splits, base, given, _tokenizer(given, base))
     chosen = choose(given, data.task, data.train)
     config = {**named, **chosen.plain()}
@@ -138,6 +181,15 @@ def _tuned(
 
 def _open_splits(dataset: DataSource, settings: Settings) -> Splits:
     """Open a data set, check its columns, and hold out the splits it lacks, the test first."""
+    return with_validation(*open_data(dataset, settings), settings, settings.seed)
+
+
+def open_data(dataset: DataSource, settings: Settings) -> tuple[Splits, Splits, bool]:
+    """Open a data set, check its columns, and hold out a test split if one is asked for.
+
+    Returns:
+        The splits as opened, the same with the test split, and whether labels are numbers.
+    """
     splits = open_examples(
         dataset,
         settings.text,
@@ -155,7 +207,7 @@ def _open_splits(dataset: DataSource, settings: Settings) -> Splits:
         also = settings.ignore_label
         task = task_of(settings.task, splits, settings.text, settings.label, ignore_label=also)
         numbers = isinstance(task, Regression)
-    opened, text, label, seed = splits, settings.text, settings.label, settings.seed
+    opened, label, seed = splits, settings.label, settings.seed
     if settings.test is not None:
         ignored = ignored_labels(settings.ignore_label)
         before, share = splits, settings.test
@@ -163,8 +215,24 @@ def _open_splits(dataset: DataSource, settings: Settings) -> Splits:
         if splits.test is before.test:
             note = f"test={settings.test} is not used, because there is a test split"
             splits = replace(splits, notes=(*splits.notes, note))
-    splits = hold_out(splits, label, settings.validation, seed, numbers=numbers)
-    return with_repeats_noted(splits, opened, text)
+    return opened, splits, numbers
+
+
+def with_validation(
+    opened: Splits, splits: Splits, numbers: bool, settings: Settings, seed: int
+) -> Splits:
+    """Hold out validation examples, unless there is such a split.
+
+    Args:
+        opened: what `open_data` returns.
+        splits: as well.
+        numbers: as well.
+        settings: the settings.
+        seed: decides which examples.
+    """
+    share = settings.validation
+    splits = hold_out(splits, settings.label, share, seed, numbers=numbers)
+    return with_repeats_noted(splits, opened, settings.text)
 
 
 def _tokenizer(settings: Settings, base: EmbeddingTable) -> Tokenizer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,10 +15,10 @@ from ..vocabulary import UNK_ID
 from .inference import forward_all
 from .lexical_part import LexicalPart
 from .prepare import Prepared
-from .run.run import PARTS
+from .run.run import PARTS, HeldOut
 from .tasks import Task
 
-__all__ = ["Results", "outputs_of", "results_of"]
+__all__ = ["Results", "outputs_of", "results_of", "scored"]
 
 
 class Results(NamedTuple):
@@ -30,6 +30,7 @@ class Results(NamedTuple):
         metrics: the scores on each split, and those of the parts and of each model of an ensemble
             on validation.
         outcomes: what each text of the test split adds to the score; see `Task.outcomes`.
+        held_out: what the models make of each split.
         notes: what to report about the scores.
     """
 
@@ -37,6 +38,7 @@ class Results(NamedTuple):
     parts: Sequence[LexicalPart]
     metrics: dict[str, Any]
     outcomes: npt.NDArray[np.float64] | None
+    held_out: Mapping[str, HeldOut]
     notes: list[str]
 
 
@@ -68,42 +70,48 @@ def results_of(
         path: the name of the table's weight in each.
         classifier: the lexical classifier that is stacked with each model.
     """
-    task, metrics = data.task, dict[str, Any]()
-    each, targets, lengths = _outputs_of_all(data, "validation", models, path)
+    held_out = {}
+    for split in data.held_out:
+        outputs = [outputs_of(data, split, model, path) for model in models]
+        _, targets, lengths = outputs[0]
+        words = None if classifier is None else classifier(*_words(data, split))
+        held_out[split] = HeldOut([logits for logits, _, _ in outputs], words, targets, lengths)
     parts: list[LexicalPart] = []
     if classifier is not None:
-        words = classifier(*_words(data, "validation"))
-        parts = [LexicalPart.stacked(classifier, one, words, targets, task.loss) for one in each]
-        for name, alone in zip(PARTS, (task.average(each), words), strict=True):
-            metrics[name] = task.fit(alone, targets).scores(alone, targets, lengths)
-        each = [part.weighted(one, words) for part, one in zip(parts, each, strict=True)]
-    logits = task.average(each)
-    task = task.fit(logits, targets)
-    metrics["validation"] = task.scores(logits, targets, lengths)
-    notes = [f"validation: {note}" for note in task.notes(logits, targets)]
-    if len(each) > 1:
-        for at, one in enumerate(each):
-            metrics[f"member_{at + 1}"] = task.fit(one, targets).scores(one, targets, lengths)
-    outcomes = None
-    if "test" in data.held_out:
-        each, targets, lengths = _outputs_of_all(data, "test", models, path)
-        if classifier is not None:
-            words = classifier(*_words(data, "test"))
-            each = [part.weighted(one, words) for part, one in zip(parts, each, strict=True)]
+        each, words, targets, _ = held_out["validation"]
+        assert words is not None
+        loss = data.task.loss
+        parts = [LexicalPart.stacked(classifier, one, words, targets, loss) for one in each]
+    return scored(data.task, held_out, parts)
+
+
+def scored(task: Task, held_out: Mapping[str, HeldOut], parts: Sequence[LexicalPart]) -> Results:
+    """Return the results of models from what they make of the held-out splits.
+
+    Args:
+        task: the task.
+        held_out: `validation`, and `test` where there is one.
+        parts: the lexical part beside each model; none without one.
+    """
+    metrics, notes, outcomes = dict[str, Any](), list[str](), None
+    for split, found in held_out.items():
+        targets, lengths = found.targets, found.lengths
+        each = found.joined(parts)
         logits = task.average(each)
-        metrics["test"] = task.scores(logits, targets, lengths)
-        notes += [f"test: {note}" for note in task.notes(logits, targets)]
-        outcomes = task.outcomes(logits, targets, lengths)
-    return Results(task, parts, metrics, outcomes, notes)
-
-
-def _outputs_of_all(
-    data: Prepared, split: str, models: Sequence[nn.Module], path: str
-) -> tuple[list[torch.Tensor], torch.Tensor, torch.Tensor]:
-    """Return the logits of each model, the targets, and the lengths of the texts of a split."""
-    outputs = [outputs_of(data, split, model, path) for model in models]
-    _, targets, lengths = outputs[0]
-    return [logits for logits, _, _ in outputs], targets, lengths
+        if split == "validation":
+            if found.words is not None:
+                alone = (task.average(found.vectors), found.words)
+                for name, one in zip(PARTS, alone, strict=True):
+                    metrics[name] = task.fit(one, targets).scores(one, targets, lengths)
+            task = task.fit(logits, targets)
+        metrics[split] = task.scores(logits, targets, lengths)
+        notes += [f"{split}: {note}" for note in task.notes(logits, targets)]
+        if split == "validation" and len(each) > 1:
+            for at, one in enumerate(each):
+                metrics[f"member_{at + 1}"] = task.fit(one, targets).scores(one, targets, lengths)
+        if split == "test":
+            outcomes = task.outcomes(logits, targets, lengths)
+    return Results(task, parts, metrics, outcomes, held_out, notes)
 
 
 def _words(data: Prepared, split: str) -> tuple[torch.Tensor, torch.Tensor]:

@@ -325,7 +325,7 @@ class Tuning:
         models = [one.model for one in self.members]
         classifier = None if self.classifier is None else self.classifier.result()
         found = results_of(self.data, models, self.record.embedding, classifier)
-        self.task, self.lexical, metrics, self.outcomes, self.notes = found
+        self.task, self.lexical, metrics, self.outcomes, self.held_out, self.notes = found
         stacking = self.lexical[0].record() if self.lexical else None
         self.record = replace(self.record, task=self.task.settings(), stacking=stacking)
         config = {**self.config, "strategy": str(self.strategy)}  # without folders of this machine
@@ -386,6 +386,7 @@ class Tuning:
             self.outcomes,
             next(iter(self.lexical), None),
             self._others(),
+            self.held_out,
         )
 
     def _others(self) -> tuple[Other, ...]:

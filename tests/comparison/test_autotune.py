@@ -1,21 +1,28 @@
-"""`autotune`: what it tries, what it keeps, and that it ends with a run like any other."""
+"""`autotune`: what it tries, which models it keeps, and that it ends with a run like any other."""
 
 from __future__ import annotations
 
+import importlib
 import json
-from types import SimpleNamespace
+from pathlib import Path
 from typing import Any
 
-import polars as pl
+import numpy as np
 import pytest
 import torch
 import yaml
-from datasets import Dataset
+from datasets import Dataset, DatasetDict
 
 import finetune_embed as fe
-from finetune_embed.comparison.autotune import _Search, seconds_of
+from finetune_embed.comparison.budget import Budget, seconds_of
+from finetune_embed.comparison.candidates import cost_of, first_changes, more_seeds
+from finetune_embed.comparison.members import Model, chosen_of, judged
 from finetune_embed.demo import REVIEWS, VECTORS
+from finetune_embed.training.run.run import HeldOut
+from finetune_embed.training.tasks import SingleLabel
 
+#: The module, whose name the function has in the package.
+module = importlib.import_module("finetune_embed.comparison.autotune")
 START = {
     "head": "pooled_cnn",
     "lexical": True,
@@ -23,7 +30,42 @@ START = {
     "lr": 3e-3,
     "schedule": "linear",
     "batch_size": 32,
+    "seed": 5,
 }
+WORDS = [f"w{i}" for i in range(40)]
+TABLE = fe.EmbeddingTable(WORDS, np.random.default_rng(1).normal(size=(40, 6)).astype(np.float32))
+
+
+def rows(count: int, seed: int) -> Dataset:
+    rng = np.random.default_rng(seed)
+    labels = rng.choice(3, count)
+    texts = [" ".join(WORDS[i] for i in [*rng.choice(38, 4), 5 * one]) for one in labels]
+    return Dataset.from_dict({"text": texts, "label": ["abc"[one] for one in labels]})
+
+
+DATA = DatasetDict(train=rows(90, 0), validation=rows(45, 1), test=rows(45, 2))
+TEXTS = ["w1 w5 w39", "w38 w38", "nothing known", "w10 w2"]
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Let a search make so many runs, however long they take."""
+
+    def limited(runs: int) -> None:
+        monkeypatch.setattr(module, "MOST_RUNS", runs)
+
+    return limited
+
+
+@pytest.fixture
+def every_model(monkeypatch):
+    """Let all models be chosen, in order."""
+    monkeypatch.setattr(module, "chosen_of", list)
+
+
+def tune(**settings: Any) -> fe.Autotuned:
+    data, budget = settings.pop("data", DATA), settings.pop("budget", "1h")
+    return fe.autotune(TABLE, data, budget=budget, **{"epochs": 2, "device": "cpu", **settings})
 
 
 @pytest.mark.parametrize(
@@ -40,119 +82,274 @@ def test_budgets_that_are_no_time(budget):
         fe.autotune(VECTORS, REVIEWS, budget=budget)
 
 
-@pytest.mark.parametrize("name", ["ensemble", "resume", "streaming"])
+@pytest.mark.parametrize("name", ["ensemble", "streaming"])
 def test_settings_that_it_does_not_have(name):
     with pytest.raises(fe.StrategyError, match=f"autotune does not have the setting {name}"):
         fe.autotune(VECTORS, REVIEWS, **{name: True})
 
 
-def _run(score: float, loss: float) -> Any:
-    """Return what a search looks at in a run."""
-    rank = lambda scores: (scores["accuracy"], -scores["loss"])  # noqa: E731
-    task = SimpleNamespace(rank=rank, labels=["a", "b"], metric="accuracy")
-    metrics = {"validation": {"accuracy": score, "loss": loss}}
-    return SimpleNamespace(settings=START, metrics=metrics, task=task)
+def test_a_run_is_made_only_if_it_is_likely_to_end_in_time():
+    now = 0.0
+    budget = Budget(60, lambda: now)
+    budget.ran(10, 1)
+    assert budget.allows(6) and not budget.allows(6.1)
+    now = 45.0
+    assert budget.fits(1) and not budget.fits(1.1)  # 45 + 1.15 * 10 is below 57
+    budget.ran(24, 2)  # on a machine that got busier
+    assert budget.unit == 12 and not budget.fits(1)
+    budget.ran(8, 1)
+    budget.ran(8, 1)
+    assert budget.fits(1)
+    budget.spend(5)
+    assert budget.used == 50 and not budget.fits(1)
 
 
-def _search(scores: dict[str, tuple[float, float]], given: dict[str, Any]) -> _Search:
-    """Return a finished search in which a change to a setting gives the scores by its name."""
-
-    def tune(**settings: Any) -> Any:
-        asked.append(settings)
-        found = [scores[name] for name in settings if name in scores]
-        if "diverges" in found:
-            raise fe.DivergenceError("too fast")
-        return _run(*(max(found) if found else (0.8, 0.5)))
-
-    asked: list[dict[str, Any]] = []
-    search = _Search(tune, given, _run(0.8, 0.5), 1.0)
-    search.run(float("inf"))
-    search.asked = asked  # type: ignore[attr-defined]
-    return search
-
-
-def test_a_change_stays_if_neither_score_nor_loss_is_worse():
-    scores = {"lr": (0.9, 0.6), "word_dropout": (0.81, 0.5), "optimizer": (0.7, 0.4)}
-    search = _search(scores, {})
-    assert search.best == {"word_dropout": 0.1}
-    assert [one.settings for one in search.tried if one.is_better] == [{}, {"word_dropout": 0.1}]
+def test_changes_have_fresh_seeds_and_leave_what_is_given():
+    changes = list(first_changes(START, {}, has_labels=True))
+    assert changes[0]["head"] == "pooled_cnn(filters=100)"
+    assert {name: changes[0][name] for name in ("lexical", "epochs", "lr")} == {
+        "lexical": True,
+        "epochs": 10,
+        "lr": 3e-3,
+    }
+    frozen = [one for one in changes if one.get("strategy") == "Freeze"]
+    assert frozen == [{"strategy": "Freeze"}, {"strategy": "Freeze", "lr": 3 * 3e-3}]
+    seeds = [one["seed"] for one in changes if one not in frozen]
+    assert seeds == list(range(6, 6 + len(seeds)))
+    assert {"seed"} in [set(one) for one in changes]
+    given = {"lr": 1e-2, "head": "bag", "strategy": fe.FullTune()}
+    names = set().union(*first_changes({**START, "head": "bag"}, given, has_labels=True))
+    assert names == {"seed", "word_dropout", "label_smoothing", "batch_size", "epochs"}
+    assert not any("label_smoothing" in one for one in first_changes(START, {}, False))
 
 
-def test_changes_add_up():
-    scores = {"word_dropout": (0.85, 0.45), "label_smoothing": (0.86, 0.44)}
-    search = _search(scores, {})
-    assert search.best == {"word_dropout": 0.1, "label_smoothing": 0.1}
-    heads = [one.settings for one in search.tried if "widths" in one.settings.get("head", "")]
-    assert [(one["word_dropout"], one["lr"]) for one in heads] == [(0.1, 3e-3)]
+def test_the_better_half_gets_another_seed():
+    ranked = [{"lr": rate} for rate in (1, 2, 3, 4, 5)]
+    more = [(one["lr"], one["seed"]) for one in more_seeds(ranked, 7)]
+    assert more == [(1, 7), (2, 8), (3, 9), (1, 10), (2, 11), (1, 12)]
 
 
-def test_settings_that_are_given_are_not_searched():
-    given = {"lr": 1e-2, "head": "bag", "seed": 3}
-    search = _search({}, given)
-    assert all(asked["lr"] == 1e-2 and asked["head"] == "bag" for asked in search.asked)
-    assert all(asked["seed"] == 3 for asked in search.asked)
+def test_costs():
+    assert cost_of({}, START) == 1
+    assert cost_of({"epochs": 20}, START) == 2
+    assert cost_of({"batch_size": 16}, START) == pytest.approx(2**0.8)
+    assert cost_of({"head": "pooled_cnn(filters=100)", "epochs": 10}, START) == 1.6
 
 
-def test_a_run_that_diverges_is_reported_and_not_kept():
-    search = _search({"lr": "diverges"}, {"head": "bag"})
-    diverged = [one for one in search.tried if one.score is None]
-    assert {6e-3, 1.5e-3, 0.05} == {one.settings["lr"] for one in diverged}
-    assert search.best == {}
-    assert str(diverged[0]).startswith("diverged")
+def made(*columns: list[float], texts: int = 200) -> list[Model]:
+    """Return models by the probability that each gives to the true label, over and over."""
+    found, targets = [], torch.zeros(texts, dtype=torch.int64)
+    for number, column in enumerate(columns):
+        right = torch.tensor(column).repeat(texts // len(column))
+        logits = torch.stack([right, 1 - right], 1).log()
+        held_out = HeldOut([logits], None, targets, torch.ones(texts, dtype=torch.int64))
+        task = SingleLabel(["a", "b"])
+        found.append(Model({"seed": number}, None, [logits], [task], [held_out]))  # type: ignore[arg-type]
+    return found
 
 
-def test_a_search_ends_before_its_time():
-    search = _Search(lambda **settings: pytest.fail("too late"), {}, _run(0.8, 0.5), 60.0)
-    search.run(0.0)
-    assert len(search.tried) == 1
+def test_models_that_make_other_mistakes_are_chosen_together():
+    models = made([0.9, 0.2], [0.3, 0.9], [0.9, 0.19])
+    assert judged(models[:1]) == pytest.approx((0.5, -np.log([0.9, 0.2]).mean()))
+    assert judged(models[:2]) == pytest.approx((1.0, -np.log([0.6, 0.55]).mean()))
+    assert chosen_of(models) == [models[1], models[0]]
+    assert chosen_of(models[:1]) == models[:1]
 
 
-def reviews(rows: int = 200) -> dict[str, Any]:
-    from datasets import Dataset
+def test_a_lower_loss_does_not_pay_for_a_worse_score():
+    first, other = made([0.51, 0.51, 0.51, 0.51], [0.99, 0.99, 0.99, 0.4])
+    assert judged([other])[1] < judged([first, other])[1] < judged([first])[1]
+    assert chosen_of([first, other]) == [first]  # three quarters of 200 texts, against all
+    few = made([0.51, 0.51, 0.51, 0.51], [0.99, 0.99, 0.99, 0.4], texts=4)
+    assert chosen_of(few) == [few[1]]  # within chance
 
-    parts = {name: pl.read_csv(REVIEWS / f"{name}.csv") for name in ("train", "validation", "test")}
-    return {name: Dataset.from_polars(part[:rows]) for name, part in parts.items()}
+
+def test_folds_count_by_their_texts():
+    (small,), (large,) = made([0.9], texts=10), made([0.2], texts=30)
+    both = Model(
+        {},
+        None,  # type: ignore[arg-type]
+        [*small.logits, *large.logits],
+        [*small.tasks, *large.tasks],
+        [*small.held_out, *large.held_out],
+    )
+    assert judged([both]) == pytest.approx((0.25, -np.log([0.9, 0.2, 0.2, 0.2]).mean()))
 
 
 def test_with_no_time_it_is_a_first_run(tmp_path):
-    data, folder = reviews(), tmp_path / "run"
-    settings: dict[str, Any] = {"epochs": 2, "seed": 5}
-    found = fe.autotune(VECTORS, data, budget=1e-3, output_dir=folder, **settings)
-    alone = fe.finetune(VECTORS, data, **settings)
-    texts = ["works like a charm", "broke after a day"]
-    assert torch.equal(found.run.predict_proba(texts), alone.predict_proba(texts))
-    assert torch.equal(fe.load(folder).predict_proba(texts), alone.predict_proba(texts))
-    assert found.settings == {}
+    folder, settings = tmp_path / "run", {"seed": 5}
+    found = tune(budget=1e-3, output_dir=folder, **settings)
+    alone = fe.finetune(TABLE, DATA, epochs=2, device="cpu", **settings)
+    assert torch.equal(found.run.predict_proba(TEXTS), alone.predict_proba(TEXTS))
+    assert torch.equal(fe.load(folder).predict_proba(TEXTS), alone.predict_proba(TEXTS))
+    assert found.settings == ({},)
     report = json.loads((folder / "autotune.json").read_text())
     assert report["tried"][0]["score"] == alone.metrics["validation"]["accuracy"]
-    assert "chosen: as a first run" in str(found)
+    assert "as a first run" in str(found)
+    assert {one.name: one.score for one in found.beside} == {
+        "the result": alone.metrics["test"]["accuracy"],
+        "a first run": alone.metrics["test"]["accuracy"],
+        "words alone": pytest.approx(alone.evaluate(DATA["test"]).parts["lexical"]),
+    }
     with pytest.raises(fe.DataError, match="the folder holds a finished run"):
-        fe.autotune(VECTORS, data, budget="1h", output_dir=folder)
+        tune(output_dir=folder)
 
 
-@pytest.mark.slow
-def test_with_time_it_is_an_ensemble_of_the_best(tmp_path):
+def test_an_ensemble_of_different_heads_is_saved_and_loaded(few, every_model, tmp_path):
+    few(4)
     folder = tmp_path / "run"
-    found = fe.autotune(VECTORS, reviews(), budget="8s", output_dir=folder, epochs=2)
-    assert len(found.tried) > 1
+    found = tune(output_dir=folder)
+    assert [one.settings.get("head", "") for one in found.tried][1] == "pooled_cnn(filters=100)"
+    assert len(found.tried) == 4 and found.folds == 1
+    run = found.run
+    assert [one.is_chosen for one in found.tried] == [True] * 4
+    assert run.record["heads"] == ["pooled_cnn", "pooled_cnn(filters=100)", *["pooled_cnn"] * 2]
     config = yaml.safe_load((folder / "config.yaml").read_text())
-    assert {name: config[name] for name in found.settings} == found.settings
-    assert 2 <= found.settings["ensemble"] <= 5
-    assert config["epochs"] == 2
-    texts = ["works like a charm", "broke after a day"]
-    assert torch.equal(fe.load(folder).predict_proba(texts), found.run.predict_proba(texts))
+    assert config["ensemble"] == len(found.settings) == len(run.others) + 1 == 4
+    loaded = fe.load(folder)
+    assert torch.equal(loaded.predict_proba(TEXTS), run.predict_proba(TEXTS))
+    for split in ("validation", "test"):
+        scores = loaded.evaluate(DATA[split]).scores
+        assert scores == pytest.approx(run.metrics[split], abs=1e-6)
+    assert run.metrics["member_1"]["loss"] == pytest.approx(found.tried[0].loss)
+    names = [one.name for one in found.beside]
+    assert names == ["the result", "a first run", "a frozen table", "words alone"]
+    for one in found.beside:
+        assert one.split == "test" and one.interval is not None
+        assert one.interval[0] <= one.score <= one.interval[1]
+        assert (one.gain is None) == (one.name == "the result")
+    assert not (folder / "search").exists()
+    again = tune(output_dir=folder, resume=True)
+    assert again.to_dict() == found.to_dict()
+    with pytest.raises(fe.DataError, match="epochs"):
+        tune(output_dir=folder, resume=True, epochs=3)
 
 
-def test_labels_are_smoothed_only_where_the_loss_is_that_of_labels():
+def test_members_of_one_head_are_those_of_an_ensemble(few, every_model):
+    few(2)
+    given = {"head": "bag(hidden=5)", "strategy": "Freeze", "lr": 0.05, "epochs": 3}
+    found = tune(**given)
+    assert [one.settings for one in found.tried] == [{}, {"seed": 1}]
+    run = fe.finetune(TABLE, DATA, device="cpu", ensemble=2, **given)
+    assert torch.equal(found.run.predict_proba(TEXTS), run.predict_proba(TEXTS))
+    assert np.array_equal(found.run.table.vectors, run.table.vectors)
+    for name in ("validation", "test", "member_1", "member_2"):
+        assert found.run.metrics[name] == run.metrics[name]
+    assert "heads" not in found.run.record
+    assert found.run.settings == {**run.settings, "vectors": "an EmbeddingTable"}
+
+
+def test_damaged_heads_of_an_ensemble_are_named(few, every_model, tmp_path):
+    few(2)
+    folder = tmp_path / "run"
+    tune(output_dir=folder)
+    path = folder / "record.json"
+    record = json.loads(path.read_text())
+    for heads in (["bag"], ["bag", 3], ["pooled_cnn", "none(1)"], "bag"):
+        path.write_text(json.dumps({**record, "heads": heads}))
+        with pytest.raises(fe.DataError):
+            fe.load(folder)
+
+
+@pytest.mark.parametrize("stop", [1, 3])
+def test_a_stopped_search_continues_with_its_models(stop, few, tmp_path, monkeypatch):
+    few(5)
+    whole, folder, tuned, real = tune(), tmp_path / "run", [], module.tune_on
+
+    def counting(*args: Any) -> fe.Run:
+        if len(tuned) == limit:
+            raise KeyboardInterrupt
+        tuned.append(args)
+        return real(*args)
+
+    monkeypatch.setattr(module, "tune_on", counting)
+    limit = stop
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        tune(output_dir=folder)
+    assert stopped.value.__notes__ == ["to continue, repeat the call with resume=True"]
+    with pytest.raises(fe.DataError, match="the folder holds an unfinished search"):
+        tune(output_dir=folder)
+    limit = 100
+    with pytest.raises(fe.DataError, match="word_dropout"):
+        tune(output_dir=folder, resume=True, word_dropout=0.3)
+    tuned.clear()
+    found = tune(output_dir=folder, resume=True)
+    kept_first = found.tried[1:stop] and found.settings[0] in [
+        one.settings for one in found.tried[1:stop]
+    ]
+    assert len(tuned) == 5 - (stop - 1) + bool(kept_first)
+    assert [(one.settings, one.loss) for one in found.tried] == [
+        (one.settings, one.loss) for one in whole.tried
+    ]
+    assert found.settings == whole.settings
+    assert torch.equal(found.run.predict_proba(TEXTS), whole.run.predict_proba(TEXTS))
+    assert np.array_equal(found.run.table.vectors, whole.run.table.vectors)
+    assert torch.equal(fe.load(folder).predict_proba(TEXTS), whole.run.predict_proba(TEXTS))
+
+
+def test_a_damaged_model_of_a_search_is_named(few, tmp_path, monkeypatch):
+    few(3)
+    folder, write = tmp_path / "run", fe.Run.write
+
+    def stopped(self: fe.Run, folder: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fe.Run, "write", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        tune(output_dir=folder)
+    files = sorted((folder / "search").glob("*.safetensors"))
+    assert len(files) == 2
+    files[0].write_bytes(files[0].read_bytes()[:-9])
+    monkeypatch.setattr(fe.Run, "write", write)
+    with pytest.raises(fe.DataError, match=r"0001\.safetensors: it is not a model of this search"):
+        tune(output_dir=folder, resume=True)
+    files[0].unlink()
+    assert len(tune(output_dir=folder, resume=True).tried) == 3
+
+
+def test_few_validation_texts_are_of_several_splits(few):
+    few(3)
+    data = DatasetDict(train=DATA["train"], test=DATA["test"])
+    found = tune(data=data)
+    assert found.folds == 5
+    alone = fe.finetune(TABLE, data, epochs=2, device="cpu")
+    assert len(alone.held_out["validation"].targets) == 9
+    assert found.tried[0].loss != alone.metrics["validation"]["loss"]  # of 45 texts, not of 9
+    if found.settings[0] == {}:
+        assert np.array_equal(found.run.table.vectors, alone.table.vectors)
+    assert "5 validation splits" in str(found)
+
+
+def test_a_run_that_diverges_is_reported_and_not_kept(few, monkeypatch):
+    few(3)
+    real, calls = module.tune_on, []
+
+    def tune_on(*args: Any) -> fe.Run:
+        calls.append(args)
+        if len(calls) == 2:
+            raise fe.DivergenceError("too fast")
+        return real(*args)
+
+    monkeypatch.setattr(module, "tune_on", tune_on)
+    found = tune()
+    assert [one.score is None for one in found.tried] == [False, True, False]
+    assert str(found.tried[1]).startswith("diverged")
+    assert not found.tried[1].is_chosen
+
+
+def test_labels_are_smoothed_only_where_the_loss_is_that_of_labels(few):
+    few(10)
     table = fe.EmbeddingTable(["w1", "w2", "w3"], torch.eye(3).numpy())
-    rows = {"text": ["w1", "w2 w3", "w3 w1"] * 10, "label": [0.5, 1.5, 2.5] * 10}
-    named = {"text": rows["text"], "label": ["a", "b", "a"] * 10}
-    for data, settings, smoothed in (
-        (rows, {"task": "regression"}, False),
-        (named, {"loss_fn": torch.nn.functional.cross_entropy}, False),
-        (named, {}, True),
+    texts = ["w1", "w2 w3", "w3 w1"] * 10
+    scores, names = [0.5, 1.5, 2.5] * 10, ["a", "b", "a"] * 10
+    for labels, settings, smoothed in (
+        (scores, {"task": "regression"}, False),
+        (names, {"loss_fn": torch.nn.functional.cross_entropy}, False),
+        (names, {}, True),
     ):
         given = {"epochs": 1, "head": "bag", "device": "cpu", **settings}
-        found = fe.autotune(table, Dataset.from_dict(data), budget=60, **given)
-        assert len(found.tried) > 4
+        data = Dataset.from_dict({"text": texts, "label": labels})
+        found = fe.autotune(table, data, budget=60, **given)
+        assert len(found.tried) == 10
         assert any("label_smoothing" in one.settings for one in found.tried) == smoothed
+        assert found.beside[0].split == "validation"

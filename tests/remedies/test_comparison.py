@@ -155,3 +155,24 @@ def test_one_file_of_word_pairs(compare, tmp_path):
     message = message_of(DataError, lambda: compare(word_pairs=str(path)))
     assert message.endswith(f"; pass word_pairs=[{str(path)!r}]")
     assert compare(word_pairs=[str(path)]).word_pairs.keys() == {"pairs"}
+
+
+@follows("comparison/kept.py", "the folder holds an unfinished search")
+def test_an_unfinished_search(table, tmp_path, monkeypatch):
+    given = {"budget": 1e-3, "epochs": 1, "device": "cpu"}
+
+    def stopped(*args: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fe.Run, "write", stopped)
+        for folder in ("a", "b"):
+            with pytest.raises(KeyboardInterrupt):
+                fe.autotune(table, DATA, output_dir=tmp_path / folder, **given)
+    message = message_of(
+        DataError, lambda: fe.autotune(table, DATA, output_dir=tmp_path / "a", **given)
+    )
+    assert message.endswith("; choose resume=True or overwrite=True")
+    for folder, choice in (("a", "resume"), ("b", "overwrite")):
+        fe.autotune(table, DATA, output_dir=tmp_path / folder, **given, **{choice: True})
+        assert fe.load(tmp_path / folder).predict(["a king"])

@@ -82,5 +82,7 @@ def test_comparing_by_a_score_without_parts(table):
         fe.compare(["FullTune"], table, DATA, metric="macro_f1", **given)
     names = "metric='accuracy', metric='micro_f1', metric='entity_f1'"
     assert str(caught.value).endswith(f"; compare by {names}, or leave metric out")
+    with pytest.raises(DataError, match="run finetune with each strategy, and compare their test"):
+        fe.compare(["FullTune"], table, DATA, metric="mse", **given)
     assert fe.compare(["FullTune"], table, DATA, metric="accuracy", **given)
     assert fe.compare(["FullTune"], table, DATA, **given).metric == "accuracy"

@@ -47,6 +47,7 @@ from .stored import (
     is_count,
     is_finite,
     is_number,
+    is_text,
     later_settings,
     load_tensors,
     read_json,
@@ -185,9 +186,16 @@ def _others(run: Run, tensors: Tensors, head: Head, path: Path) -> tuple[Other, 
     """Return the models of an ensemble after the first, from the tensors of their file."""
     found, which = [], str(run.record["embedding"]).rpartition(".")[0]
     count = run.settings["ensemble"] - 1
-    for number in range(count):
+    heads = run.record.get("heads", [head] * (count + 1))  # of each model, where they differ
+    with reading(path.parent / RECORD):
+        if "heads" in run.record:
+            check_shape(heads, [is_text], "heads")
+        if len(heads) != count + 1:
+            raise ValueError(f"it has {len(heads)} heads, and there are {count + 1} models")
+    for number, head in enumerate(heads[1:]):
         embedding = to_embedding(run.table, run.vocab)
-        model, _ = build_model(head, embedding, run.task.outputs, which)
+        with reading(path.parent / RECORD):
+            model, _ = build_model(head, embedding, run.task.outputs, which)
         weights, lexical = part_of(tensors, number), run.lexical
         _check_fits(path, weights, contiguous_state(model))
         with reading(path):

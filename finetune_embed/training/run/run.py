@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -60,7 +60,30 @@ from .word_report import FOUND, WordReport
 
 PARTS = ("vectors", "lexical")
 
-__all__ = ["PARTS", "Run", "write_config", "write_history"]
+__all__ = ["PARTS", "HeldOut", "Run", "write_config", "write_history"]
+
+
+class HeldOut(NamedTuple):
+    """What the models of a run make of a held-out split.
+
+    Attributes:
+        vectors: the logits `(units, C)` of the head of each model.
+        words: those of the lexical classifier; None without one.
+        targets: the targets of these units.
+        lengths: int64 `(texts,)`, the number of tokens of each text.
+    """
+
+    vectors: Sequence[torch.Tensor]
+    words: torch.Tensor | None
+    targets: torch.Tensor
+    lengths: torch.Tensor
+
+    def joined(self, parts: Sequence[LexicalPart]) -> list[torch.Tensor]:
+        """Return the logits of each model beside its lexical part, if there are any."""
+        if self.words is None:
+            return list(self.vectors)
+        pairs = zip(parts, self.vectors, strict=True)
+        return [part.weighted(one, self.words) for part, one in pairs]
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +109,7 @@ class Run:
             without it.
         others: the other models of an ensemble, whose probabilities are averaged with those of
             `model`. The table, the words and the history are those of `model`.
+        held_out: what the models make of the validation and the test split; empty after `load`.
     """
 
     table: EmbeddingTable
@@ -101,6 +125,7 @@ class Run:
     outcomes: npt.NDArray[np.float64] | None = None
     lexical: LexicalPart | None = None
     others: Sequence[Other] = ()
+    held_out: Mapping[str, HeldOut] = field(default_factory=dict)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -353,10 +378,14 @@ class Run:
         """
         folder = Path(folder)
         with locked(folder):
-            state_of(folder)
-            with new_run(folder) as new:
-                save_safetensors(self.table, new / TABLE)
-                self.save_beside_table(new)
+            self.write(folder)
+
+    def write(self, folder: Path) -> None:
+        """Write what `save` writes to a folder that the caller has locked."""
+        state_of(folder)
+        with new_run(folder) as new:
+            save_safetensors(self.table, new / TABLE)
+            self.save_beside_table(new)
 
     def save_beside_table(self, folder: Path) -> None:
         """Write all files of the run except the table."""
