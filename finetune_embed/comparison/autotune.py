@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from ..data import DataSource, Splits
-from ..errors import DivergenceError, StrategyError
+from ..errors import DataError, DivergenceError, StrategyError
 from ..files import locked
 from ..table import EmbeddingTable
 from ..training.finetune import (
@@ -24,6 +24,7 @@ from ..training.finetune import (
 from ..training.resolve import resolve
 from ..training.run.run import Run
 from ..training.runtime.interrupts import says_how_to_continue
+from ..training.runtime.processes import Processes
 from ..training.settings import Keywords, settings_from
 from ..training.settings import Settings as Checked
 from ..training.signatures import document
@@ -102,6 +103,10 @@ def autotune(
             )
     given: dict[str, Any] = dict(settings)
     checked = resolve(settings_from("autotune", given))
+    if Processes(checked.device).count > 1:
+        raise DataError(
+            "autotune runs in one process", remedy="start it without accelerate and torchrun"
+        )
     folder = None if checked.output_dir is None else Path(checked.output_dir)
     given = {name: one for name, one in given.items() if name not in OF_THE_OUTPUT}
     names = {"vectors": source_name(vectors), "data": source_name(dataset)}
@@ -171,7 +176,7 @@ class _Search:
             run,
             tuple(one.settings for one in chosen),
             tuple(
-                _tried(settings, model, seconds, model in chosen)
+                _tried(settings, model, seconds, settings in [one.settings for one in chosen])
                 for settings, model, seconds in self._tried
             ),
             beside(self._rivals(run, first)),

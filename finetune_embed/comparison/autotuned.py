@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..errors import DataError, Option
 from ..training.run.file_names import METRICS
 from ..training.run.load import load
 from ..training.run.record import check_same
@@ -94,18 +95,25 @@ class Autotuned:
             head: the head that was given, if it was an object.
 
         Raises:
-            DataError: the search had other settings, or a file is damaged.
+            DataError: the search had other settings, the run is none of a search, or a file is
+                damaged.
         """
-        if not (folder / REPORT).is_file() or not (folder / METRICS).is_file():
+        if not (folder / METRICS).is_file():
             return None
+        run = load(folder, head)
+        if not (folder / REPORT).is_file():
+            raise _another_run(folder)
         with reading(folder / REPORT):
             found = json.loads((folder / REPORT).read_bytes())
             tried = tuple(Tried(**one) for one in found["tried"])
             rivals = tuple(map(Beside.read, found["beside"]))
             settings, before = tuple(found["settings"]), dict(found["given"])
             metric, folds = str(found["metric"]), int(found["folds"])
+            scores = found["metrics"]
+        if scores != run.metrics:
+            raise _another_run(folder)
         check_same(folder, before, given)
-        return cls(load(folder, head), settings, tried, rivals, metric, folds)
+        return cls(run, settings, tried, rivals, metric, folds)
 
     def write(self, folder: Path, given: Settings) -> None:
         """Write the run and `autotune.json` to a folder that the caller has locked."""
@@ -121,3 +129,11 @@ class Autotuned:
         scores = [f"{name} on {split}, with 95 % intervals over its texts"]
         scores += [one.text(self.metric) for one in self.beside]
         return "\n".join([*tried, "", *scores, "", str(self.run)])
+
+
+def _another_run(folder: Path) -> DataError:
+    return DataError(
+        "the folder holds a run, and no search that made it",
+        where=folder,
+        remedy=("choose another ", Option("output_dir"), ", or ", Option("overwrite", True)),
+    )

@@ -92,16 +92,20 @@ def test_a_run_is_made_only_if_it_is_likely_to_end_in_time():
     now = 0.0
     budget = Budget(60, lambda: now)
     budget.ran(10, 1)
-    assert budget.allows(6) and not budget.allows(6.1)
+    assert budget.allows(6)
+    assert not budget.allows(6.1)
     now = 45.0
-    assert budget.fits(1) and not budget.fits(1.1)  # 45 + 1.15 * 10 is below 57
+    assert budget.fits(1)
+    assert not budget.fits(1.1)
     budget.ran(24, 2)  # on a machine that got busier
-    assert budget.unit == 12 and not budget.fits(1)
+    assert budget.unit == 12
+    assert not budget.fits(1)
     budget.ran(8, 1)
     budget.ran(8, 1)
     assert budget.fits(1)
     budget.spend(5)
-    assert budget.used == 50 and not budget.fits(1)
+    assert budget.used == 50
+    assert not budget.fits(1)
 
 
 def test_changes_have_fresh_seeds_and_leave_what_is_given():
@@ -200,7 +204,8 @@ def test_an_ensemble_of_different_heads_is_saved_and_loaded(few, every_model, tm
     folder = tmp_path / "run"
     found = tune(output_dir=folder)
     assert [one.settings.get("head", "") for one in found.tried][1] == "pooled_cnn(filters=100)"
-    assert len(found.tried) == 4 and found.folds == 1
+    assert len(found.tried) == 4
+    assert found.folds == 1
     run = found.run
     assert [one.is_chosen for one in found.tried] == [True] * 4
     assert run.record["heads"] == ["pooled_cnn", "pooled_cnn(filters=100)", *["pooled_cnn"] * 2]
@@ -215,7 +220,8 @@ def test_an_ensemble_of_different_heads_is_saved_and_loaded(few, every_model, tm
     names = [one.name for one in found.beside]
     assert names == ["the result", "a first run", "a frozen table", "words alone"]
     for one in found.beside:
-        assert one.split == "test" and one.interval is not None
+        assert one.split == "test"
+        assert one.interval is not None
         assert one.interval[0] <= one.score <= one.interval[1]
         assert (one.gain is None) == (one.name == "the result")
     assert not (folder / "search").exists()

@@ -176,3 +176,21 @@ def test_an_unfinished_search(table, tmp_path, monkeypatch):
     for folder, choice in (("a", "resume"), ("b", "overwrite")):
         fe.autotune(table, DATA, output_dir=tmp_path / folder, **given, **{choice: True})
         assert fe.load(tmp_path / folder).predict(["a king"])
+
+
+@follows("comparison/autotuned.py", "the folder holds a run, and no search that made it")
+def test_a_search_in_the_folder_of_a_run(table, tmp_path):
+    given = {"epochs": 1, "device": "cpu", "output_dir": tmp_path / "run"}
+    fe.finetune(table, DATA, **given)
+    message = message_of(
+        DataError, lambda: fe.autotune(table, DATA, budget=1e-3, resume=True, **given)
+    )
+    assert message.endswith("; choose another output_dir, or overwrite=True")
+    assert fe.autotune(table, DATA, budget=1e-3, overwrite=True, **given)
+    again = fe.autotune(table, DATA, budget=1e-3, resume=True, **given)
+    assert again.settings == ({},)
+    fe.finetune(table, DATA, overwrite=True, **{**given, "epochs": 2})
+    with pytest.raises(DataError, match="no search that made it"):
+        fe.autotune(table, DATA, budget=1e-3, resume=True, **{**given, "epochs": 2})
+    given["output_dir"] = tmp_path / "another"
+    assert fe.autotune(table, DATA, budget=1e-3, **given)
