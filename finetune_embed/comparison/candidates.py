@@ -89,6 +89,7 @@ def cost_of(settings: Settings, start: Settings) -> float:
     """Return about how many times as long as the first run a run takes."""
     head = str(settings.get("head", ""))
     cost = next((cost for part, cost in _COSTS.items() if part in head), 1.0)
+    cost *= 0.8 if settings.get("strategy") == FROZEN["strategy"] else 1.0
     cost *= settings.get("epochs", start["epochs"]) / start["epochs"]
     cost *= (start["batch_size"] / settings.get("batch_size", start["batch_size"])) ** 0.8
     return float(cost)

@@ -136,6 +136,7 @@ def test_the_better_half_gets_another_seed():
 def test_costs():
     assert cost_of({}, START) == 1
     assert cost_of({"epochs": 20}, START) == 2
+    assert cost_of({"strategy": "Freeze", "lr": 0.1}, START) == 0.8
     assert cost_of({"batch_size": 16}, START) == pytest.approx(2**0.8)
     assert cost_of({"head": "pooled_cnn(filters=100)", "epochs": 10}, START) == 1.6
 
