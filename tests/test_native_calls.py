@@ -207,39 +207,49 @@ def nonzero_rows(make: Arguments) -> Any:
     return steps.native.nonzero_rows(given, *buffers, out, make.size(size), make.threads())
 
 
-def window_maxima(make: Arguments) -> Any:
-    rows, width, size, texts = (make.random.randrange(1, 5) for _ in range(4))
-    tokens = make.random.randrange(9)
-    return steps.native.window_maxima(
-        make.damaged(make.floats(rows, width * size)),
-        make.damaged(make.integers(tokens, rows)),
-        make.damaged(make.starts(texts, tokens)),
-        make.damaged(make.floats(texts, size)),
-        make.damaged(np.zeros((texts, size), np.int32)),
-        make.size(width),
-        make.size(size),
+def texts_of(make: Arguments) -> tuple[list[Any], Any, Any, Any]:
+    """Return the first arguments of features, sizes of words, sizes of features, and lengths."""
+    words, size, filters, count = (make.random.randrange(1, 5) for _ in range(4))
+    tokens = make.random.randrange(words, 9)
+    order = np.array(make.random.sample(range(tokens), tokens), np.int64)
+    pools = np.array(make.random.choices([0, 1, -1], k=make.random.randrange(4)), np.int64)
+    widths = np.array(make.random.choices([1, 2, 3], k=make.random.randrange(3)), np.int64)
+    if make.random.random() < 1 / 8:
+        (order, pools, widths)[make.random.randrange(3)][:1] = make.random.choice(SIZES)
+    lengths = np.diff(make.starts(count, tokens))
+    given = [order, make.starts(words, tokens), lengths, pools, widths]
+    arguments = [*map(make.damaged, given), make.size(size), make.damaged(make.floats(words, size))]
+    places = int(widths.clip(0, 9).sum())
+    total = len(pools) * size + len(widths) * filters
+    return arguments, (words, size, filters), (count, total, len(widths), places), lengths
+
+
+def text_features(make: Arguments) -> Any:
+    given, (words, _, filters), (count, total, widths, places), _ = texts_of(make)
+    return steps.native.text_features(
+        *given,
+        make.damaged(make.floats(words, places * filters)),
+        make.damaged(make.floats(widths, filters)),
+        make.damaged(make.floats(count, total)),
+        make.damaged(np.zeros((count, total), np.int32)),
         make.threads(),
     )
 
 
-def window_gradient(make: Arguments) -> Any:
-    rows, width, size, texts = (make.random.randrange(1, 5) for _ in range(4))
-    tokens = make.random.randrange(9)
-    starts = make.starts(texts, tokens)
-    at = np.full((texts, size), -1, np.int32)
-    for text in range(texts):
-        if 0 <= starts[text] < starts[text + 1] <= tokens:
-            at[text] = make.random.randrange(starts[text], starts[text + 1])
-    if make.random.random() < 1 / 8:
-        at[-1, -1] = make.random.choice([-2, tokens, 2**31 - 1])
-    return steps.native.window_gradient(
-        make.damaged(make.floats(texts, size)),
+def text_gradients(make: Arguments) -> Any:
+    given, (words, size, filters), (count, total, widths, places), lengths = texts_of(make)
+    at = np.repeat((lengths.cumsum() - lengths).clip(-9, 9), total).astype(np.int32)
+    if at.size and make.random.random() < 1 / 8:
+        at[make.random.randrange(at.size)] = make.random.choice([-2, -1, 9, 2**31 - 1])
+    rows = make.floats(words, size) if make.random.random() < 1 / 2 else None
+    return steps.native.text_gradients(
+        *given,
+        make.damaged(make.floats(places * filters, size)),
         make.damaged(at),
-        make.damaged(make.integers(tokens, rows)),
-        make.damaged(starts),
-        make.damaged(make.floats(rows, width * size)),
-        make.size(width),
-        make.size(size),
+        make.damaged(make.floats(count, total)),
+        make.damaged(make.floats(places * filters, size)),
+        make.damaged(make.floats(widths, filters)),
+        make.damaged(rows),
     )
 
 
@@ -317,8 +327,8 @@ FUNCTIONS = {
     "squares": squares,
     "nonzero_rows": nonzero_rows,
     "adam": adam,
-    "window_maxima": window_maxima,
-    "window_gradient": window_gradient,
+    "text_features": text_features,
+    "text_gradients": text_gradients,
     "fit": fit,
     "TextTokenizer": tokenizer,
 }

@@ -9,7 +9,7 @@ from ..errors import DataError
 from ..optim import mean_bag
 from .options import check_dropout, check_size, check_table, dtype_of
 from .plain import is_plain, without_padding
-from .pooling import bags_of, check_pooling, pooled
+from .pooling import check_pooling, features_of
 
 __all__ = ["BagOfEmbeddings"]
 
@@ -96,7 +96,7 @@ class BagOfEmbeddings(nn.Module):
     def _pooled(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         if self.pools == ("mean",):
             return _means(self.embedding, ids, lengths)
-        return torch.cat(pooled(bags_of(self.embedding, ids, lengths), self.pools), dim=1)
+        return features_of(self.embedding, ids, lengths, self.pools)
 
 
 def _means(embedding: nn.Module, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:

@@ -2,17 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
+from ..optim import Filters
 from .cnn import check_filters
 from .options import check_dropout, check_table, dtype_of
 from .plain import without_padding
-from .pooling import Filters, bags_of, check_pooling, pooled
+from .pooling import check_pooling, features_of
 
 __all__ = ["PooledCNN"]
+
+
+class Convolutions(nn.Module):
+    """The filters of several widths; one layer, and one part for strategies.
+
+    Args:
+        size: the dimension `D` of the word vectors.
+        filters: the number of filters of each width.
+        widths: the window sizes in words.
+        dtype: the number type; torch's default when left out.
+    """
+
+    def __init__(
+        self, size: int, filters: int, widths: Sequence[int], dtype: torch.dtype | None = None
+    ) -> None:
+        super().__init__()
+        self.widths = nn.ModuleList(
+            nn.Conv1d(size, filters, width, dtype=dtype) for width in widths
+        )
+
+    def forward(self) -> list[Filters]:
+        """Return the filters of each width."""
+        parts: Iterable[Any] = self.widths
+        return [(part.weight, part.bias) for part in parts]
 
 
 class PooledCNN(nn.Module):
@@ -57,10 +83,10 @@ class PooledCNN(nn.Module):
         self.pools = check_pooling(pooling)
         self.embedding, dtype = embedding, dtype_of(embedding)
         size = embedding.embedding_dim
-        self.convolutions = Filters(size, filters, widths, dtype)
+        self.convolutions = Convolutions(size, filters, widths, dtype)
         self.dropout = nn.Dropout(dropout)
-        features = len(self.pools) * size + filters * len(widths)
-        self.output = nn.Linear(features, num_labels, dtype=dtype)
+        self.sizes = [len(self.pools) * size, filters * len(widths)]
+        self.output = nn.Linear(sum(self.sizes), num_labels, dtype=dtype)
 
     def forward(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """Return logits `(B, C)`; padding does not count.
@@ -70,8 +96,8 @@ class PooledCNN(nn.Module):
                 other.
             lengths: int64 `(B,)`, the number of tokens in each text; may be 0.
         """
-        bags = bags_of(self.embedding, *without_padding(ids, lengths, self.embedding))
-        words = pooled(bags, self.pools)
-        windows = self.dropout(self.convolutions(bags))
-        logits: torch.Tensor = self.output(torch.cat([*words, windows], dim=1))
+        texts = without_padding(ids, lengths, self.embedding)
+        features = features_of(self.embedding, *texts, self.pools, self.convolutions())
+        words, windows = features.split_with_sizes(self.sizes, dim=1)
+        logits: torch.Tensor = self.output(torch.cat([words, self.dropout(windows)], dim=1))
         return logits

@@ -1,5 +1,5 @@
-/* The inner loops of a training step by rows: grouping ids, summing rows, the largest
- * window of a text, Adam in place.
+/* The inner loops of a training step by rows: grouping ids, summing rows, the features
+ * of texts, Adam in place.
  *
  * Everything here has a slower counterpart in torch that gives the same numbers within rounding;
  * `kernels.py` and `adam.py` choose. Functions take buffers, release the interpreter lock while they
@@ -144,9 +144,9 @@ static void run(work_t work, const void *job, Py_ssize_t rows, const int64_t *st
 /* Returns whether a buffer holds `count` rows of `bytes` bytes, of numbers of `number` bytes each; sets the
  * error if it does not. */
 static int holds_rows(const Py_buffer *buffer, Py_ssize_t count, Py_ssize_t bytes, size_t number, const char *name) {
-    if (bytes < 1 || count > PY_SSIZE_T_MAX / bytes || buffer->len != count * bytes)
+    if (bytes < 0 || count < 0 || (bytes && count > PY_SSIZE_T_MAX / bytes) || buffer->len != count * bytes)
         PyErr_Format(PyExc_ValueError, "%s has %zd bytes, not %zd x %zd", name, buffer->len, count, bytes);
-    else if ((uintptr_t)buffer->buf % number)
+    else if (buffer->len && (uintptr_t)buffer->buf % number)
         PyErr_Format(PyExc_ValueError, "%s does not begin at a multiple of %zu bytes", name, number);
     else
         return 1;
@@ -662,156 +662,309 @@ done:
     return result;
 }
 
-/* ---------------------------------------------------------------- the largest window of each text */
+/* ---------------------------------------------------------------- features of texts */
 
+/* The texts of a batch, and what their features are made of. */
 typedef struct {
-    const float *values;    /* (rows, width, size) */
-    const int64_t *numbers; /* (N,) */
-    const int64_t *starts;  /* (texts + 1,) */
-    Py_ssize_t width, size;
-    float *out;  /* (texts, size) */
-    int32_t *at; /* (texts, size) */
+    int64_t *numbers, *starts;     /* the word of each token (N,); where each text starts (texts + 1,) */
+    const int64_t *pools;          /* 0: the mean of the words, 1: their maximum, -1: their minimum */
+    const int64_t *widths;         /* of the windows of filters */
+    Py_ssize_t texts, words, pool_count, width_count, size, filters, places, total;
+    const float *rows;    /* (words, size) */
+    const float *added;   /* (words, places, filters): what a word adds to a window in each of its places */
+    const float *weights; /* (places, filters, size) */
+    const float *bias;    /* (width_count, filters) */
+    const float *grad;    /* (texts, total) */
+    float *out;           /* (texts, total) */
+    int32_t *at;          /* (texts, total): where the largest window begins; -1: cut off by ReLU */
+    float *row_grad, *weight_grad, *bias_grad; /* of rows, or NULL; of weights; of bias */
+} texts_t;
+
+/* Values that the words of a text add to a window of `width` words, `size` of them in each place; `stride` is from
+ * one word to the next. */
+typedef struct {
+    const float *values;
+    Py_ssize_t width, size, stride;
 } windows_t;
 
-/* Writes the sums of a block of the window that begins at a token. */
-ALWAYS_INLINE void sum_window(const windows_t *job, Py_ssize_t token, Py_ssize_t end, Py_ssize_t from, Py_ssize_t count,
-                              float *restrict sums) {
-    Py_ssize_t row = job->width * job->size, last = least(token + job->width, end);
-    memcpy(sums, job->values + job->numbers[token] * row + from, (size_t)count * sizeof(float));
+/* Writes `count` of the sums of the window that begins at a token. */
+ALWAYS_INLINE void sum_window(const windows_t *from, const int64_t *numbers, Py_ssize_t token, Py_ssize_t end,
+                              Py_ssize_t column, Py_ssize_t count, float *restrict sums) {
+    Py_ssize_t last = least(token + from->width, end);
+    const float *values = from->values + column;
+    memcpy(sums, values + numbers[token] * from->stride, (size_t)count * sizeof(float));
     for (Py_ssize_t i = token + 1; i < last; i++) {
-        const float *restrict value = job->values + job->numbers[i] * row + (i - token) * job->size + from;
+        const float *restrict value = values + numbers[i] * from->stride + (i - token) * from->size;
         for (Py_ssize_t f = 0; f < count; f++) sums[f] += value[f];
     }
 }
 
-FOR_EACH_CPU static void window_range(const void *argument, Py_ssize_t first, Py_ssize_t last) {
-    const windows_t *job = argument;
+/* Writes the largest sums of a text's windows, one beginning at each word, and where the first of them begins. With
+ * the sign -1 the smallest; 0 for a text without words. */
+ALWAYS_INLINE void largest_window(windows_t from, const int64_t *numbers, Py_ssize_t start, Py_ssize_t end, float sign,
+                                  float *out, int32_t *where) {
     float sums[BLOCK];
-    for (Py_ssize_t text = first; text < last; text++) {
-        Py_ssize_t start = job->starts[text], end = job->starts[text + 1];
-        for (Py_ssize_t from = 0; from < job->size; from += BLOCK) {
-            Py_ssize_t count = least(BLOCK, job->size - from);
-            float *restrict best = job->out + text * job->size + from;
-            int32_t *restrict at = job->at + text * job->size + from;
-            for (Py_ssize_t f = 0; f < count; f++) best[f] = 0, at[f] = -1;
-            for (Py_ssize_t token = start; token < end; token++) {
-                sum_window(job, token, end, from, count, sums);
-                for (Py_ssize_t f = 0; f < count; f++) {
-                    int larger = token == start || sums[f] > best[f];
-                    best[f] = larger ? sums[f] : best[f];
-                    at[f] = larger ? (int32_t)token : at[f];
-                }
+    for (Py_ssize_t column = 0; column < from.size; column += BLOCK) {
+        Py_ssize_t count = least(BLOCK, from.size - column);
+        float *restrict best = out + column;
+        int32_t *restrict at = where + column;
+        memset(best, 0, (size_t)count * sizeof(float));
+        if (start < end) sum_window(&from, numbers, start, end, column, count, best);
+        for (Py_ssize_t f = 0; f < count; f++) at[f] = (int32_t)start;
+        for (Py_ssize_t token = start + 1; token < end; token++) {
+            sum_window(&from, numbers, token, end, column, count, sums);
+            INDEPENDENT for (Py_ssize_t f = 0; f < count; f++) {
+                int32_t larger = -(sign * sums[f] > sign * best[f]); /* all bits, or none */
+                best[f] = larger ? sums[f] : best[f];
+                at[f] = ((int32_t)token & larger) | (at[f] & ~larger);
             }
         }
     }
 }
 
-/* Returns whether the starts of texts ascend from 0 to the number of tokens; sets the error if not. */
-static int are_starts(const int64_t *starts, Py_ssize_t texts, Py_ssize_t tokens) {
-    int fits = tokens <= INT32_MAX && starts[0] == 0 && starts[texts] == tokens;
-    for (Py_ssize_t i = 0; fits && i < texts; i++) fits = starts[i] <= starts[i + 1];
-    if (!fits) PyErr_SetString(PyExc_ValueError, "starts do not divide the numbers into texts");
+ALWAYS_INLINE void mean_row(windows_t from, const int64_t *numbers, Py_ssize_t start, Py_ssize_t end,
+                            float *restrict out) {
+    float length = end > start ? (float)(end - start) : 1;
+    memset(out, 0, (size_t)from.size * sizeof(float));
+    for (Py_ssize_t token = start; token < end; token++) {
+        const float *restrict row = from.values + numbers[token] * from.stride;
+        for (Py_ssize_t i = 0; i < from.size; i++) out[i] += row[i];
+    }
+    for (Py_ssize_t i = 0; i < from.size; i++) out[i] /= length;
+}
+
+FOR_EACH_CPU static void features_range(const void *argument, Py_ssize_t first, Py_ssize_t last) {
+    const texts_t *job = argument;
+    windows_t words = {job->rows, 1, job->size, job->size};
+    for (Py_ssize_t text = first; text < last; text++) {
+        Py_ssize_t start = job->starts[text], end = job->starts[text + 1];
+        float *restrict out = job->out + text * job->total;
+        int32_t *restrict at = job->at + text * job->total;
+        for (Py_ssize_t pool = 0; pool < job->pool_count; pool++, out += job->size, at += job->size) {
+            if (!job->pools[pool])
+                mean_row(words, job->numbers, start, end, out);
+            else if (job->pools[pool] > 0)
+                largest_window(words, job->numbers, start, end, 1, out, at);
+            else
+                largest_window(words, job->numbers, start, end, -1, out, at);
+        }
+        const float *added = job->added, *bias = job->bias;
+        for (Py_ssize_t i = 0; i < job->width_count; i++, out += job->filters, at += job->filters) {
+            windows_t windows = {added, job->widths[i], job->filters, job->places * job->filters};
+            largest_window(windows, job->numbers, start, end, 1, out, at);
+            for (Py_ssize_t f = 0; f < job->filters; f++) {
+                float value = out[f] + bias[f];
+                at[f] = value <= 0 ? -1 : at[f];
+                out[f] = value <= 0 ? 0 : value;
+            }
+            added += job->widths[i] * job->filters;
+            bias += job->filters;
+        }
+    }
+}
+
+ALWAYS_INLINE void add_scaled(float *restrict out, const float *restrict values, float by, Py_ssize_t count) {
+    for (Py_ssize_t i = 0; i < count; i++) out[i] += by * values[i];
+}
+
+/* Adds the gradient of a pooled row, of the words of a text, to that of the words' rows. Returns whether the words
+ * in `at` are in the text. */
+ALWAYS_INLINE int pool_gradient(const texts_t *job, int64_t pool, Py_ssize_t start, Py_ssize_t end, const float *grad,
+                                const int32_t *at) {
+    int inside = 1;
+    if (!pool)
+        for (Py_ssize_t token = start; token < end; token++)
+            add_scaled(job->row_grad + job->numbers[token] * job->size, grad, 1 / (float)(end - start), job->size);
+    for (Py_ssize_t i = 0; pool && start < end && i < job->size; i++) {
+        int here = at[i] >= start && at[i] < end;
+        if (here) job->row_grad[job->numbers[at[i]] * job->size + i] += grad[i];
+        inside &= here;
+    }
+    return inside;
+}
+
+/* Adds the gradient of a largest window, from `token` to `last`, to those of its words' rows and of its filter, whose
+ * weights for the first word are those of `place`. */
+ALWAYS_INLINE void window_gradient(const texts_t *job, Py_ssize_t token, Py_ssize_t last, Py_ssize_t place,
+                                   float grad) {
+    for (; token < last; token++, place += job->filters) {
+        Py_ssize_t row = job->numbers[token] * job->size, weights = place * job->size;
+        add_scaled(job->weight_grad + weights, job->rows + row, grad, job->size);
+        if (job->row_grad) add_scaled(job->row_grad + row, job->weights + weights, grad, job->size);
+    }
+}
+
+/* Writes the gradients of all texts. Returns whether all largest windows begin in their texts. */
+FOR_EACH_CPU static int add_gradients(const texts_t *job) {
+    int inside = 1;
+    Py_ssize_t weights = job->places * job->filters;
+    if (job->row_grad) memset(job->row_grad, 0, (size_t)(job->words * job->size) * sizeof(float));
+    memset(job->weight_grad, 0, (size_t)(weights * job->size) * sizeof(float));
+    memset(job->bias_grad, 0, (size_t)(job->width_count * job->filters) * sizeof(float));
+    for (Py_ssize_t text = 0; text < job->texts; text++) {
+        Py_ssize_t start = job->starts[text], end = job->starts[text + 1], place = 0;
+        const float *grad = job->grad + text * job->total;
+        const int32_t *at = job->at + text * job->total;
+        for (Py_ssize_t i = 0; i < job->pool_count; i++, grad += job->size, at += job->size)
+            if (job->row_grad) inside &= pool_gradient(job, job->pools[i], start, end, grad, at);
+        for (Py_ssize_t i = 0; i < job->width_count; i++, grad += job->filters, at += job->filters) {
+            for (Py_ssize_t f = 0; f < job->filters; f++) {
+                if (at[f] == -1 || grad[f] == 0) continue;
+                int here = at[f] >= start && at[f] <= end;
+                Py_ssize_t last = least(at[f] + job->widths[i], end);
+                job->bias_grad[i * job->filters + f] += grad[f];
+                if (here) window_gradient(job, at[f], last, place + f, grad[f]);
+                inside &= here;
+            }
+            place += job->widths[i] * job->filters;
+        }
+    }
+    return inside;
+}
+
+/* The first arguments of both calls. */
+enum { ORDER, STARTS, LENGTHS, POOLS, WIDTHS, ROWS, GIVEN };
+
+/* Fills in the sizes of the features; sets the error and returns 0 if they cannot be. */
+static int features_from(texts_t *job, const Py_buffer *b, Py_ssize_t biases) {
+    Py_ssize_t most = PY_SSIZE_T_MAX / 16;
+    job->words = b[STARTS].len / 8 - 1;
+    job->texts = b[LENGTHS].len / 8;
+    job->pool_count = b[POOLS].len / 8;
+    job->width_count = b[WIDTHS].len / 8;
+    job->pools = b[POOLS].buf;
+    job->widths = b[WIDTHS].buf;
+    if (!row_bytes(job->size) || !holds(&b[STARTS], job->words + 1, 8, "starts") ||
+        !holds(&b[LENGTHS], job->texts, 8, "lengths") || !holds(&b[POOLS], job->pool_count, 8, "pools") ||
+        !holds(&b[WIDTHS], job->width_count, 8, "widths") ||
+        !holds_rows(&b[ROWS], job->words, job->size * 4, 4, "rows"))
+        return 0;
+    job->filters = job->width_count ? biases / job->width_count : 0;
+    int fits = job->words >= 0 && job->pool_count <= most / job->size && job->width_count <= most / (job->filters + 1);
+    for (Py_ssize_t i = 0; fits && i < job->pool_count; i++) fits = job->pools[i] >= -1 && job->pools[i] <= 1;
+    for (Py_ssize_t i = 0; fits && i < job->width_count; i++) {
+        fits = job->widths[i] > 0 && job->widths[i] <= most / job->size / (job->filters + 1) - job->places;
+        if (fits) job->places += (Py_ssize_t)job->widths[i];
+    }
+    job->total = job->pool_count * job->size + job->width_count * job->filters;
+    job->rows = b[ROWS].buf;
+    if (!fits) PyErr_SetString(PyExc_ValueError, "there are no such pools, widths or words");
     return fits;
 }
 
-/* window_maxima(values, numbers, starts, out, at, width, size, threads)
+/* Makes `numbers` and `starts`, which the caller frees; sets the error and returns 0 if the texts cannot be. */
+static int texts_from(texts_t *job, const Py_buffer *b) {
+    Py_ssize_t tokens = b[ORDER].len / 8, bad = 0;
+    const int64_t *order = b[ORDER].buf, *start = b[STARTS].buf, *length = b[LENGTHS].buf;
+    if (!holds(&b[ORDER], tokens, 8, "order")) return 0;
+    int rising = tokens <= INT32_MAX && start[0] == 0 && start[job->words] == tokens;
+    for (Py_ssize_t i = 0; rising && i < job->words; i++) rising = start[i] <= start[i + 1];
+    int64_t left = tokens;
+    for (Py_ssize_t i = 0; i < job->texts && left >= 0; i++) left = length[i] < 0 ? -1 : left - length[i];
+    if (!rising || left) {
+        PyErr_SetString(PyExc_ValueError, "starts or lengths do not add up to the number of tokens");
+        return 0;
+    }
+    if (!in_range(order, tokens, tokens, &bad)) {
+        out_of_range(order, bad, tokens);
+        return 0;
+    }
+    job->numbers = calloc((size_t)(tokens + job->texts + 1), sizeof(int64_t));
+    if (!job->numbers) {
+        PyErr_NoMemory();
+        return 0;
+    }
+    for (Py_ssize_t word = 0; word < job->words; word++)
+        for (int64_t i = start[word]; i < start[word + 1]; i++) job->numbers[order[i]] = word;
+    job->starts = job->numbers + tokens;
+    for (Py_ssize_t i = 0; i < job->texts; i++) job->starts[i + 1] = job->starts[i] + length[i];
+    return 1;
+}
+
+/* text_features(order, starts, lengths, pools, widths, size, rows, added, bias, out, at, threads) -> None
  *
- * A window begins at every token of a text: its value is the sum of `values[number of its i-th token][i]`, of
- * float32 (rows, width, size), over the tokens up to the end of the text. Writes to `out` float32 (texts, size) the
- * largest value of the windows of each text, 0 without any, and to `at` int32 (texts, size) where the first window
- * with it begins, or -1. `numbers` is int64 (N,) and `starts` int64 (texts + 1,). */
-static PyObject *window_maxima(PyObject *self, PyObject *args) {
+ * The tokens of texts, of `lengths` int64 (B,), are words with the rows `rows` float32 (U, size): `order` int64 (N,)
+ * and `starts` int64 (U + 1,) are the positions of each word, as `group` writes them. Writes to `out` float32
+ * (B, P * size + W * F) the pooled rows of each text's words, for each of `pools` int64 (P,): 0 for the mean, 1 for the
+ * maximum, -1 for the minimum; then, for each of `widths` int64 (W,), the maxima of F filters, after ReLU. A window
+ * begins at every token. Its value is what its words add in their places, those up to the end of the text: `added`
+ * float32 (U, sum of widths, F); and `bias` float32 (W, F). A text without words has zeros, and the ReLU of the bias.
+ *
+ * Writes to `at` int32, of the shape of `out`, where the first largest window begins, or -1 if ReLU cut it off; for an
+ * empty text its start. */
+static PyObject *text_features(PyObject *self, PyObject *args) {
     (void)self;
-    Py_buffer values, numbers, starts, out, at;
-    Py_ssize_t width, size, wrong = 0;
+    enum { ADDED = GIVEN, BIAS, OUT, AT, BUFFERS };
+    Py_buffer b[BUFFERS];
+    memset(b, 0, sizeof b);
+    texts_t job = {0};
     int threads;
     PyObject *result = NULL;
-    if (!PyArg_ParseTuple(args, "y*y*y*w*w*nni", &values, &numbers, &starts, &out, &at, &width, &size, &threads))
+    if (!PyArg_ParseTuple(args, "y*y*y*y*y*ny*y*y*w*w*i", &b[ORDER], &b[STARTS], &b[LENGTHS], &b[POOLS], &b[WIDTHS],
+                          &job.size, &b[ROWS], &b[ADDED], &b[BIAS], &b[OUT], &b[AT], &threads))
         return NULL;
-    Py_ssize_t tokens = numbers.len / 8, texts = starts.len / 8 - 1, bytes = row_bytes(size);
-    if (!bytes || width < 1 || width > PY_SSIZE_T_MAX / bytes) {
-        if (bytes) PyErr_SetString(PyExc_ValueError, "windows have no tokens");
+    if (!features_from(&job, b, b[BIAS].len / 4) ||
+        !holds_rows(&b[ADDED], job.words, job.places * job.filters * 4, 4, "added") ||
+        !holds_rows(&b[BIAS], job.width_count, job.filters * 4, 4, "bias") ||
+        !holds_rows(&b[OUT], job.texts, job.total * 4, 4, "out") ||
+        !holds_rows(&b[AT], job.texts, job.total * 4, 4, "at") || !texts_from(&job, b))
         goto done;
-    }
-    Py_ssize_t rows = values.len / (bytes * width);
-    if (texts < 0) {
-        PyErr_SetString(PyExc_ValueError, "starts are empty");
-        goto done;
-    }
-    if (!holds_rows(&values, rows, bytes * width, 4, "values") || !holds(&numbers, tokens, 8, "numbers") ||
-        !holds(&starts, texts + 1, 8, "starts") || !holds_rows(&out, texts, bytes, 4, "out") ||
-        !holds_rows(&at, texts, bytes, 4, "at") || !are_starts(starts.buf, texts, tokens))
-        goto done;
-    if (!in_range(numbers.buf, tokens, rows, &wrong)) {
-        out_of_range(numbers.buf, wrong, rows);
-        goto done;
-    }
+    job.added = b[ADDED].buf, job.bias = b[BIAS].buf, job.out = b[OUT].buf, job.at = b[AT].buf;
     Py_BEGIN_ALLOW_THREADS;
-    windows_t job = {values.buf, numbers.buf, starts.buf, width, size, out.buf, at.buf};
-    run(window_range, &job, texts, job.starts, threads_for(threads, (double)tokens * (double)(width * size)));
+    double each = (double)(job.pool_count * job.size) + (double)(job.places * job.filters);
+    run(features_range, &job, job.texts, job.starts, threads_for(threads, (double)job.starts[job.texts] * each));
     Py_END_ALLOW_THREADS;
     result = Py_NewRef(Py_None);
 done:
-    PyBuffer_Release(&values);
-    PyBuffer_Release(&numbers);
-    PyBuffer_Release(&starts);
-    PyBuffer_Release(&out);
-    PyBuffer_Release(&at);
+    free(job.numbers);
+    for (int i = 0; i < BUFFERS; i++) PyBuffer_Release(&b[i]);
     return result;
 }
 
-/* window_gradient(grad, at, numbers, starts, out, width, size)
+/* text_gradients(order, starts, lengths, pools, widths, size, rows, weights, at, grad, weight_grad, bias_grad,
+ *                row_grad | None) -> None
  *
- * Adds the gradient of the maxima, float32 (texts, size), to that of the values, `out` float32 (rows, width, size);
- * the others are as for `window_maxima`, which wrote `at`. */
-static PyObject *window_gradient(PyObject *self, PyObject *args) {
+ * Writes the gradients of the filters' weights (sum of widths, F, size), of the bias (W, F) and of the rows (U, size)
+ * by that of the features, `grad` float32 (B, P * size + W * F). The others are as for `text_features`, which wrote
+ * `at`. */
+static PyObject *text_gradients(PyObject *self, PyObject *args) {
     (void)self;
-    Py_buffer grad, at, numbers, starts, out;
-    Py_ssize_t width, size, wrong = 0;
+    enum { WEIGHTS = GIVEN, AT, GRAD, WEIGHT_GRAD, BIAS_GRAD, ROW_GRAD, BUFFERS };
+    Py_buffer b[BUFFERS];
+    memset(b, 0, sizeof b);
+    texts_t job = {0};
+    int inside;
     PyObject *result = NULL;
-    if (!PyArg_ParseTuple(args, "y*y*y*y*w*nn", &grad, &at, &numbers, &starts, &out, &width, &size)) return NULL;
-    Py_ssize_t tokens = numbers.len / 8, texts = starts.len / 8 - 1, bytes = row_bytes(size);
-    if (!bytes || width < 1 || width > PY_SSIZE_T_MAX / bytes || texts < 0) {
-        if (bytes) PyErr_SetString(PyExc_ValueError, "there are no windows");
+    if (!PyArg_ParseTuple(args, "y*y*y*y*y*ny*y*y*y*w*w*z*", &b[ORDER], &b[STARTS], &b[LENGTHS], &b[POOLS], &b[WIDTHS],
+                          &job.size, &b[ROWS], &b[WEIGHTS], &b[AT], &b[GRAD], &b[WEIGHT_GRAD], &b[BIAS_GRAD],
+                          &b[ROW_GRAD]))
+        return NULL;
+    if (!features_from(&job, b, b[BIAS_GRAD].len / 4)) goto done;
+    Py_ssize_t bytes = job.size * 4, weights = job.places * job.filters;
+    if (!holds_rows(&b[WEIGHTS], weights, bytes, 4, "weights") ||
+        !holds_rows(&b[AT], job.texts, job.total * 4, 4, "at") ||
+        !holds_rows(&b[GRAD], job.texts, job.total * 4, 4, "grad") ||
+        !holds_rows(&b[WEIGHT_GRAD], weights, bytes, 4, "weight_grad") ||
+        !holds_rows(&b[BIAS_GRAD], job.width_count, job.filters * 4, 4, "bias_grad") ||
+        (b[ROW_GRAD].obj && !holds_rows(&b[ROW_GRAD], job.words, bytes, 4, "row_grad")) || !texts_from(&job, b))
+        goto done;
+    if (b[ROW_GRAD].obj && b[ROW_GRAD].readonly) {
+        PyErr_SetString(PyExc_BufferError, "row_grad cannot be written to");
         goto done;
     }
-    Py_ssize_t rows = out.len / (bytes * width);
-    if (!holds_rows(&out, rows, bytes * width, 4, "out") || !holds(&numbers, tokens, 8, "numbers") ||
-        !holds(&starts, texts + 1, 8, "starts") || !holds_rows(&grad, texts, bytes, 4, "grad") ||
-        !holds_rows(&at, texts, bytes, 4, "at") || !are_starts(starts.buf, texts, tokens))
-        goto done;
-    if (!in_range(numbers.buf, tokens, rows, &wrong)) {
-        out_of_range(numbers.buf, wrong, rows);
-        goto done;
-    }
-    const int64_t *number = numbers.buf, *start = starts.buf;
-    const int32_t *where = at.buf;
-    const float *from = grad.buf;
-    float *to = out.buf;
-    int outside = 0;
+    job.weights = b[WEIGHTS].buf, job.at = b[AT].buf, job.grad = b[GRAD].buf;
+    job.weight_grad = b[WEIGHT_GRAD].buf, job.bias_grad = b[BIAS_GRAD].buf, job.row_grad = b[ROW_GRAD].buf;
     Py_BEGIN_ALLOW_THREADS;
-    for (Py_ssize_t text = 0; text < texts; text++)
-        for (Py_ssize_t f = 0; f < size; f++) {
-            Py_ssize_t token = where[text * size + f];
-            if (token < start[text] || token >= start[text + 1]) {
-                outside |= token != -1;
-                continue;
-            }
-            Py_ssize_t last = least(token + width, start[text + 1]);
-            for (Py_ssize_t i = token; i < last; i++)
-                to[(number[i] * width + i - token) * size + f] += from[text * size + f];
-        }
+    inside = add_gradients(&job);
     Py_END_ALLOW_THREADS;
-    if (outside)
-        PyErr_SetString(PyExc_ValueError, "a window begins outside of its text");
-    else
+    if (inside)
         result = Py_NewRef(Py_None);
+    else
+        PyErr_SetString(PyExc_ValueError, "a window begins outside of its text");
 done:
-    PyBuffer_Release(&grad);
-    PyBuffer_Release(&at);
-    PyBuffer_Release(&numbers);
-    PyBuffer_Release(&starts);
-    PyBuffer_Release(&out);
+    free(job.numbers);
+    for (int i = 0; i < BUFFERS; i++)
+        if (b[i].obj) PyBuffer_Release(&b[i]);
     return result;
 }
 
@@ -822,8 +975,8 @@ static PyMethodDef methods[] = {
     {"squares", squares, METH_VARARGS, "squares(values, out, size, threads)"},
     {"nonzero_rows", nonzero_rows, METH_VARARGS, "nonzero_rows(values, source, starts, lengths, out, ...) -> int"},
     {"adam", adam, METH_VARARGS, "adam(weight, rows, grad, source, starts, lengths, ...)"},
-    {"window_maxima", window_maxima, METH_VARARGS, "window_maxima(values, numbers, starts, out, at, width, ...)"},
-    {"window_gradient", window_gradient, METH_VARARGS, "window_gradient(grad, at, numbers, starts, out, width, size)"},
+    {"text_features", text_features, METH_VARARGS, "text_features(order, starts, lengths, pools, widths, ...)"},
+    {"text_gradients", text_gradients, METH_VARARGS, "text_gradients(order, starts, lengths, pools, widths, ...)"},
     {NULL, NULL, 0, NULL},
 };
 

@@ -13,7 +13,7 @@ from torch import nn
 import finetune_embed as fe
 from finetune_embed import BagOfEmbeddings, DataError, PooledCNN
 from finetune_embed.heads import build_head
-from finetune_embed.optim import distinct_rows, kernels
+from finetune_embed.optim import kernels
 
 V, D, C = 9, 5, 3
 IDS = torch.tensor([[2, 3, 4, 2], [5, 0, 0, 0], [0, 0, 0, 0], [6, 2, 0, 0]])
@@ -169,27 +169,6 @@ def test_an_embedding_of_the_callers_is_called(name, kind):
             mine.copy_(theirs)
     for ids in (IDS, IDS[IDS != 0]):
         torch.testing.assert_close(model(ids, LENGTHS), other(ids, LENGTHS))
-
-
-@pytest.mark.parametrize("sparse", [False, True])
-@pytest.mark.parametrize("size", [1, 50])
-def test_distinct_rows(sparse, size):
-    weight = nn.Parameter(torch.randn(V, size))
-    ids = torch.tensor([7, 2, 7, 7, 3])
-    rows, numbers = distinct_rows(weight, ids, sparse)
-    assert torch.equal(rows, weight[[2, 3, 7]])
-    assert numbers.tolist() == [2, 0, 2, 2, 1]
-    factor = torch.randn(5, size)
-    (rows[numbers] * factor).sum().backward()
-    expected = torch.zeros(V, size).index_add_(0, ids, factor)
-    assert weight.grad is not None
-    assert weight.grad.is_sparse == sparse
-    torch.testing.assert_close(weight.grad.to_dense(), expected)
-    if sparse:
-        assert weight.grad.coalesce().indices().tolist() == [[2, 3, 7]]
-    with torch.no_grad():
-        assert torch.equal(distinct_rows(weight, ids, sparse)[0], rows)
-    assert [len(one) for one in distinct_rows(weight, ids[:0], sparse)] == [0, 0]
 
 
 @pytest.mark.parametrize(
