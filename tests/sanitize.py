@@ -21,6 +21,7 @@ TESTS = (
     "tests/formats/test_native.py",
     "tests/lexical/test_svm.py",
     "tests/optim/test_bag.py",
+    "tests/optim/test_features.py",
     "tests/optim/test_kernels.py",
     "tests/test_native_calls.py",
     "tests/vocabulary/test_tokenization.py",
