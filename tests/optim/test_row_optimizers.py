@@ -310,6 +310,43 @@ def test_under_a_gradient_scaler_it_is_the_same(kind, is_sparse):
     assert all(torch.equal(a, b) for a, b in zip(run(True), run(False), strict=True))
 
 
+def test_hooks_of_steps_run_around_them_and_may_change_what_they_are_given():
+    weight = nn.Parameter(start())
+    optimizer, calls = fe.RowAdamW([weight]), []
+
+    def closure() -> float:
+        calls.append("closure")
+        return 0.5
+
+    def before(_: Any, args: Any, kwargs: Any) -> Any:
+        calls.append(("before", args))
+        return (closure,), kwargs
+
+    optimizer.register_step_pre_hook(before)
+    optimizer.register_step_post_hook(lambda _, args, kwargs: calls.append(("after", args)))
+    assert optimizer.step() == 0.5
+    assert calls == [("before", ()), "closure", ("after", (closure,))]
+
+
+def test_a_profiler_sees_steps():
+    weight = nn.Parameter(start())
+    optimizer = fe.RowAdamW([weight])
+    weight.grad = torch.ones_like(weight)
+    with torch.profiler.profile() as profile:
+        optimizer.step()
+    assert "Optimizer.step#RowAdamW.step" in {event.key for event in profile.key_averages()}
+
+
+def test_gradients_are_dropped_or_set_to_zero():
+    weights = [nn.Parameter(start()), nn.Parameter(start())]
+    optimizer = fe.RowAdamW(weights)
+    weights[0].grad = torch.ones_like(weights[0])
+    optimizer.zero_grad(set_to_none=False)
+    assert weights[0].grad.count_nonzero() == 0
+    optimizer.zero_grad()
+    assert [weight.grad for weight in weights] == [None, None]
+
+
 # --- state --------------------------------------------------------------------------------------
 
 THROUGH: dict[str, Callable[[Any], Any]] = {
