@@ -180,16 +180,17 @@ def one_loop(rows: int, size: int, ids: list[torch.Tensor]) -> Alone:
     groups = [_kernels.Groups.of(one, rows, bags) for one in ids]
     weight, gradient = torch.randn(rows, size), torch.randn(TEXTS, size)
     moments = {"exp_avg": Moment(), "exp_avg_sq": Moment()}
-    state, betas = RowState(weight, {}, moments), (0.9, 0.999)
+    state = RowState(weight, {}, moments)
     slots = [state.slots(its.rows) for its in groups]
     kept = state.entries["exp_avg"], state.entries["exp_avg_sq"]
 
     def part(batch: int) -> float:
         its, at = groups[batch], slots[batch]
-        rate, eps = torch.full((len(at),), -1e-3), torch.full((len(at),), 1e-8)
-        given = (weight, its.rows, gradient, its, *kept, at, rate, eps)
+        given = (weight, its.rows, gradient, its, *kept, at, torch.full((len(at),), 9))
         started = time.perf_counter()
-        adam.adam_rows(*given, clip=None, decay=None, betas=betas)
+        adam.adam_rows(
+            *given, scale=None, clip=None, decay=None, lr=1e-3, eps=1e-8, betas=(0.9, 0.999)
+        )
         return time.perf_counter() - started
 
     return Alone("one loop", rows, part)

@@ -259,7 +259,10 @@ def adam(make: Arguments) -> Any:
     count, values = len(rows), make.random.randrange(1, 5)
     is_sum = make.random.random() < 1 / 2
     buffers = sums(make, count, values) if is_sum else (None, None, None)
-    numbers = [make.damaged(make.floats(count)) for _ in range(4)]
+    counts = np.array([make.random.choice([1, 2, 300, 2**40]) for _ in range(count)], np.int64)
+    if count and make.random.random() < 1 / 8:
+        counts[-1] = make.random.choice([0, -1, -(2**63)])
+    numbers = [make.damaged(make.floats(count)) for _ in range(3)]
     return steps.native.adam(
         make.damaged(make.floats(table, size)),
         make.damaged(rows),
@@ -268,7 +271,10 @@ def adam(make: Arguments) -> Any:
         make.damaged(make.floats(slots, size)),
         make.damaged(make.floats(slots, size)),
         make.damaged(make.integers(count, slots)),
+        make.damaged(counts),
         *numbers,
+        0.1,
+        make.random.choice([1e-8, 0]),
         make.random.choice([0.9, 0, float("nan"), 1e300]),
         0.99,
         make.size(size),
@@ -290,6 +296,25 @@ def fit(make: Arguments) -> Any:
         make.random.choice([0.01, 1.0, 0.0, -1.0, float("nan"), float("inf")]),
         make.random.choice([0, 1, 20, -1, -(2**31)]),
         make.damaged(np.zeros(features + 1)),
+    )
+
+
+def find_slots(make: Arguments) -> Any:
+    table, count = make.random.randrange(1, 9), make.random.randrange(5)
+    index = np.array([make.random.randrange(-1, 9) for _ in range(table)], np.int32)
+    return steps.native.find_slots(
+        make.damaged(index),
+        make.damaged(make.integers(count, table)),
+        make.damaged(np.zeros(count, np.int64)),
+    )
+
+
+def count_steps(make: Arguments) -> Any:
+    slots, count = make.random.randrange(1, 9), make.random.randrange(5)
+    return steps.native.count_steps(
+        make.damaged(np.full(slots, make.random.choice([0, 2**63 - 1]), np.int64)),
+        make.damaged(make.integers(count, slots)),
+        make.damaged(np.zeros(count, np.int64)),
     )
 
 
@@ -326,6 +351,8 @@ FUNCTIONS = {
     "sum_rows": sum_rows,
     "squares": squares,
     "nonzero_rows": nonzero_rows,
+    "find_slots": find_slots,
+    "count_steps": count_steps,
     "adam": adam,
     "text_features": text_features,
     "text_gradients": text_gradients,

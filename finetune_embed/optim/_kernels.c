@@ -1,5 +1,5 @@
 /* The inner loops of a training step by rows: grouping ids, summing rows, the features
- * of texts, Adam in place.
+ * of texts, the steps of rows, Adam in place.
  *
  * Everything here has a slower counterpart in torch that gives the same numbers within rounding;
  * `kernels.py` and `adam.py` choose. Functions take buffers, release the interpreter lock while they
@@ -52,6 +52,7 @@
 #define LINE 16           /* numbers that are fetched together */
 #define IN_FLIGHT 1200    /* numbers that are fetched before they are needed */
 #define BLOCK 512         /* numbers of a row that are summed before they are used */
+#define KNOWN 128         /* counts of steps whose corrections are kept; a power of two */
 
 /* Returns how many rows before its use a row is fetched: one line of it for each line of the current row. To
  * fetch all its lines at once would fill the processor's queue of pending loads and stall the work. */
@@ -530,11 +531,91 @@ done:
     return result;
 }
 
+/* ---------------------------------------------------------------- slots */
+
+/* find_slots(index, rows, slots) -> int
+ *
+ * Writes the numbers that `index` int32 (V,) has for the rows `rows` int64 (U,) to `slots` int64 (U,), and
+ * returns how many of them are below 0. */
+static PyObject *find_slots(PyObject *self, PyObject *args) {
+    (void)self;
+    Py_buffer index, rows, slots;
+    PyObject *result = NULL;
+    if (!PyArg_ParseTuple(args, "y*y*w*", &index, &rows, &slots)) return NULL;
+    Py_ssize_t table = index.len / 4, count = rows.len / 8, bad = 0, missing = 0;
+    if (!holds(&index, table, 4, "index") || !holds(&rows, count, 8, "rows") || !holds(&slots, count, 8, "slots"))
+        goto done;
+    const int32_t *slot_of = index.buf;
+    const int64_t *row = rows.buf;
+    int64_t *out = slots.buf;
+    if (!in_range(row, count, table, &bad)) {
+        out_of_range(row, bad, table);
+        goto done;
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
+        out[i] = slot_of[row[i]];
+        missing += out[i] < 0;
+    }
+    result = PyLong_FromSsize_t(missing);
+done:
+    PyBuffer_Release(&index);
+    PyBuffer_Release(&rows);
+    PyBuffer_Release(&slots);
+    return result;
+}
+
+/* count_steps(steps, slots, counts) -> None
+ *
+ * Adds one to the numbers of `steps` int64 (S,) in `slots` int64 (U,), and writes the sums to `counts` int64 (U,). */
+static PyObject *count_steps(PyObject *self, PyObject *args) {
+    (void)self;
+    Py_buffer steps, slots, counts;
+    PyObject *result = NULL;
+    if (!PyArg_ParseTuple(args, "w*y*w*", &steps, &slots, &counts)) return NULL;
+    Py_ssize_t all = steps.len / 8, count = slots.len / 8, bad = 0;
+    if (!holds(&steps, all, 8, "steps") || !holds(&slots, count, 8, "slots") || !holds(&counts, count, 8, "counts"))
+        goto done;
+    const int64_t *slot = slots.buf;
+    int64_t *step = steps.buf, *out = counts.buf;
+    if (!in_range(slot, count, all, &bad)) {
+        out_of_range(slot, bad, all);
+        goto done;
+    }
+    for (Py_ssize_t i = 0; i < count; i++) out[i] = step[slot[i]] = (int64_t)((uint64_t)step[slot[i]] + 1);
+    result = Py_NewRef(Py_None);
+done:
+    PyBuffer_Release(&steps);
+    PyBuffer_Release(&slots);
+    PyBuffer_Release(&counts);
+    return result;
+}
+
 /* ---------------------------------------------------------------- Adam */
+
+typedef struct {
+    double lr, eps, beta1, beta2;
+} options_t;
 
 typedef struct {
     float rate, eps, clip, decay, beta1, rest1, beta2, rest2;
 } step_t;
+
+/* `pow` gives other bits on other processors. */
+static double power(double base, int64_t exponent) {
+    double result = 1;
+    for (; exponent > 0; exponent >>= 1, base *= base)
+        if (exponent & 1) result *= base;
+    return result;
+}
+
+/* Returns step number `n`, without clip and decay. With the corrected moments m / (1 - beta1^n) and
+ * v / (1 - beta2^n) an update is -lr m / (sqrt v + eps); with the moments themselves it is
+ * rate m / (sqrt v + epsilon). */
+static step_t step_number(int64_t n, const options_t *by) {
+    double root = sqrt(1 - power(by->beta2, n)), first = 1 - power(by->beta1, n);
+    return (step_t){(float)(-by->lr * root / first), (float)(by->eps * root), 1, 1, (float)by->beta1,
+                    (float)(1 - by->beta1), (float)by->beta2, (float)(1 - by->beta2)};
+}
 
 /* Numbers that are updated now, or later. */
 typedef struct {
@@ -570,10 +651,10 @@ ALWAYS_INLINE void update(numbers_t at, numbers_t next, const float *restrict gr
 
 typedef struct {
     float *weight, *exp_avg, *exp_avg_sq;
-    const float *rate, *eps, *clip, *decay;
-    const int64_t *rows, *slots;
+    const float *scale, *clip, *decay;
+    const int64_t *rows, *slots, *counts;
     sums_t grad; /* source NULL: the values are the gradients themselves */
-    float beta1, rest1, beta2, rest2;
+    options_t by;
 } adam_t;
 
 ALWAYS_INLINE numbers_t numbers(const adam_t *job, Py_ssize_t row) {
@@ -585,10 +666,16 @@ FOR_EACH_CPU static void adam_range(const void *argument, Py_ssize_t first, Py_s
     const adam_t *job = argument;
     Py_ssize_t size = job->grad.size, ahead = rows_ahead(size), end = job->grad.source ? job->grad.starts[last] : 0;
     float block[BLOCK];
+    step_t steps[KNOWN];
+    int64_t counts[KNOWN] = {0}; /* many rows have the same */
     for (Py_ssize_t row = first; row < last; row++) {
         numbers_t here = numbers(job, row), next = numbers(job, least(row + ahead, last - 1));
-        float clip = job->clip ? job->clip[row] : 1, decay = job->decay ? job->decay[row] : 1;
-        step_t by = {job->rate[row], job->eps[row], clip, decay, job->beta1, job->rest1, job->beta2, job->rest2};
+        int64_t count = job->counts[row], at = count & (KNOWN - 1);
+        if (counts[at] != count) counts[at] = count, steps[at] = step_number(count, &job->by);
+        step_t by = steps[at];
+        if (job->scale) by.rate *= job->scale[row];
+        if (job->clip) by.clip = job->clip[row];
+        if (job->decay) by.decay = job->decay[row];
         for (Py_ssize_t column = 0; column < size; column += BLOCK) {
             Py_ssize_t count = least(size - column, BLOCK);
             const float *grad = job->grad.values + row * size + column;
@@ -601,24 +688,25 @@ FOR_EACH_CPU static void adam_range(const void *argument, Py_ssize_t first, Py_s
     }
 }
 
-/* adam(weight, rows, grad, source | None, starts | None, lengths | None, exp_avg, exp_avg_sq, slots, rate, eps,
- *      clip | None, decay | None, beta1, beta2, size, threads) -> None
+/* adam(weight, rows, grad, source | None, starts | None, lengths | None, exp_avg, exp_avg_sq, slots, counts,
+ *      scale | None, clip | None, decay | None, lr, eps, beta1, beta2, size, threads) -> None
  *
  * Updates the rows `rows` int64 (U,), ascending, of `weight` float32 (V, size), and the moments
  * (S, size) in the slots `slots` int64 (U,), by the gradients `grad` (U, size), or by those that `sum_rows`
- * would make of `grad` (M, size). `rate`, `eps`, `clip` and `decay` are float32 (U,). */
+ * would make of `grad` (M, size). It is step number `counts` int64 (U,), 1 or more, of each row; `scale`, `clip`
+ * and `decay` are float32 (U,). */
 static PyObject *adam(PyObject *self, PyObject *args) {
     (void)self;
-    enum { WEIGHT, ROWS, GRAD, SOURCE, STARTS, LENGTHS, FIRST, SECOND, SLOTS, RATE, EPS, CLIP, DECAY, BUFFERS };
+    enum { WEIGHT, ROWS, GRAD, SOURCE, STARTS, LENGTHS, FIRST, SECOND, SLOTS, COUNTS, SCALE, CLIP, DECAY, BUFFERS };
     Py_buffer b[BUFFERS];
     memset(b, 0, sizeof b);
     Py_ssize_t size, bad = 0;
-    double beta1, beta2;
+    options_t by;
     int threads;
     PyObject *result = NULL;
-    if (!PyArg_ParseTuple(args, "w*y*y*z*z*z*w*w*y*y*y*z*z*ddni", &b[WEIGHT], &b[ROWS], &b[GRAD], &b[SOURCE],
-                          &b[STARTS], &b[LENGTHS], &b[FIRST], &b[SECOND], &b[SLOTS], &b[RATE],
-                          &b[EPS], &b[CLIP], &b[DECAY], &beta1, &beta2, &size, &threads))
+    if (!PyArg_ParseTuple(args, "w*y*y*z*z*z*w*w*y*y*z*z*z*ddddni", &b[WEIGHT], &b[ROWS], &b[GRAD], &b[SOURCE],
+                          &b[STARTS], &b[LENGTHS], &b[FIRST], &b[SECOND], &b[SLOTS], &b[COUNTS], &b[SCALE],
+                          &b[CLIP], &b[DECAY], &by.lr, &by.eps, &by.beta1, &by.beta2, &size, &threads))
         return NULL;
     Py_ssize_t bytes = row_bytes(size);
     if (!bytes) goto done;
@@ -626,14 +714,14 @@ static PyObject *adam(PyObject *self, PyObject *args) {
     int sums = b[SOURCE].obj && b[STARTS].obj;
     if (!holds_rows(&b[WEIGHT], table, bytes, 4, "weight") || !holds(&b[ROWS], rows, 8, "rows") ||
         !holds_rows(&b[FIRST], slots, bytes, 4, "exp_avg") || !holds(&b[SLOTS], rows, 8, "slots") ||
-        !holds_rows(&b[SECOND], slots, bytes, 4, "exp_avg_sq") ||
-        !holds(&b[RATE], rows, 4, "rate") || !holds(&b[EPS], rows, 4, "eps") ||
-        (b[CLIP].obj && !holds(&b[CLIP], rows, 4, "clip")) || (b[DECAY].obj && !holds(&b[DECAY], rows, 4, "decay")))
+        !holds_rows(&b[SECOND], slots, bytes, 4, "exp_avg_sq") || !holds(&b[COUNTS], rows, 8, "counts") ||
+        (b[SCALE].obj && !holds(&b[SCALE], rows, 4, "scale")) || (b[CLIP].obj && !holds(&b[CLIP], rows, 4, "clip")) ||
+        (b[DECAY].obj && !holds(&b[DECAY], rows, 4, "decay")))
         goto done;
     if (sums ? !can_sum(&b[GRAD], &b[SOURCE], &b[STARTS], &b[LENGTHS], rows, bytes)
              : !holds_rows(&b[GRAD], rows, bytes, 4, "grad"))
         goto done;
-    const int64_t *row = b[ROWS].buf;
+    const int64_t *row = b[ROWS].buf, *counts = b[COUNTS].buf;
     if (!in_range(row, rows, table, &bad)) {
         out_of_range(row, bad, table);
         goto done;
@@ -642,17 +730,17 @@ static PyObject *adam(PyObject *self, PyObject *args) {
         out_of_range(b[SLOTS].buf, bad, slots);
         goto done;
     }
-    for (Py_ssize_t i = 1; i < rows; i++) {
-        if (row[i - 1] >= row[i]) {
-            PyErr_SetString(PyExc_ValueError, "rows do not rise");
+    for (Py_ssize_t i = 0; i < rows; i++) {
+        if ((i && row[i - 1] >= row[i]) || counts[i] < 1) {
+            PyErr_SetString(PyExc_ValueError, counts[i] < 1 ? "a count is below 1" : "rows do not rise");
             goto done;
         }
     }
     Py_BEGIN_ALLOW_THREADS;
     const int64_t *starts = sums ? b[STARTS].buf : NULL;
-    adam_t job = {b[WEIGHT].buf, b[FIRST].buf, b[SECOND].buf, b[RATE].buf, b[EPS].buf, b[CLIP].buf, b[DECAY].buf,
-                  row,           b[SLOTS].buf, {b[GRAD].buf, sums ? b[SOURCE].buf : NULL, starts, b[LENGTHS].buf, size},
-                  (float)beta1,  (float)(1 - beta1), (float)beta2, (float)(1 - beta2)};
+    adam_t job = {b[WEIGHT].buf, b[FIRST].buf, b[SECOND].buf, b[SCALE].buf, b[CLIP].buf, b[DECAY].buf, row,
+                  b[SLOTS].buf,  counts,       {b[GRAD].buf, sums ? b[SOURCE].buf : NULL, starts, b[LENGTHS].buf, size},
+                  by};
     run(adam_range, &job, rows, starts, threads_for(threads, (double)rows * (double)size));
     Py_END_ALLOW_THREADS;
     result = Py_NewRef(Py_None);
@@ -974,6 +1062,8 @@ static PyMethodDef methods[] = {
     {"sum_rows", sum_rows, METH_VARARGS, "sum_rows(values, source, starts, lengths, out, size, threads)"},
     {"squares", squares, METH_VARARGS, "squares(values, out, size, threads)"},
     {"nonzero_rows", nonzero_rows, METH_VARARGS, "nonzero_rows(values, source, starts, lengths, out, ...) -> int"},
+    {"find_slots", find_slots, METH_VARARGS, "find_slots(index, rows, slots) -> int"},
+    {"count_steps", count_steps, METH_VARARGS, "count_steps(steps, slots, counts)"},
     {"adam", adam, METH_VARARGS, "adam(weight, rows, grad, source, starts, lengths, ...)"},
     {"text_features", text_features, METH_VARARGS, "text_features(order, starts, lengths, pools, widths, ...)"},
     {"text_gradients", text_gradients, METH_VARARGS, "text_gradients(order, starts, lengths, pools, widths, ...)"},

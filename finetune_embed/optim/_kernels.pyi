@@ -25,6 +25,8 @@ def nonzero_rows(
     threads: int,
     /,
 ) -> int: ...
+def find_slots(index: Buffer, rows: Buffer, slots: Buffer, /) -> int: ...
+def count_steps(steps: Buffer, slots: Buffer, counts: Buffer, /) -> None: ...
 def adam(
     weight: Buffer,
     rows: Buffer,
@@ -35,10 +37,12 @@ def adam(
     exp_avg: Buffer,
     exp_avg_sq: Buffer,
     slots: Buffer,
-    rate: Buffer,
-    eps: Buffer,
+    counts: Buffer,
+    scale: Buffer | None,
     clip: Buffer | None,
     decay: Buffer | None,
+    lr: float,
+    eps: float,
     beta1: float,
     beta2: float,
     size: int,

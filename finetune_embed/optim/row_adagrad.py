@@ -83,8 +83,14 @@ class RowAdagrad(RowOptimizer):
             touched.move(grad / root)
 
     def step_dense(
-        self, parameter: torch.Tensor, grad: torch.Tensor, state: State, lr: float, group: State
+        self,
+        parameters: list[torch.Tensor],
+        grads: list[torch.Tensor],
+        states: list[State],
+        lr: float,
+        group: State,
     ) -> None:
-        """Update another parameter, as `torch.optim.Adagrad` does."""
-        root = state["sum"].addcmul_(grad, grad).sqrt().add_(group["eps"])
-        parameter.mul_(1 - lr * group["weight_decay"]).addcdiv_(grad, root, value=-lr)
+        """Update other parameters, as `torch.optim.Adagrad` does."""
+        for parameter, grad, state in zip(parameters, grads, states, strict=True):
+            root = state["sum"].addcmul_(grad, grad).sqrt().add_(group["eps"])
+            parameter.mul_(1 - lr * group["weight_decay"]).addcdiv_(grad, root, value=-lr)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import torch
 from torch.optim.optimizer import ParamsT
 
-from .adam import adam_rows, corrected
+from .adam import adam_all, adam_rows
 from .row_optimizer import RowOptimizer
 from .row_state import Moment, State
 from .touched import Touched
@@ -59,10 +58,7 @@ class RowAdamW(RowOptimizer):
 
     def step_rows(self, touched: Touched, group: State) -> None:
         """Update the touched rows of a table; see `RowOptimizer`."""
-        betas, dtype = group["betas"], touched.weight.dtype
-        rate, eps = corrected(touched.counts, betas, touched.lr, group["eps"], dtype)
-        if touched.scale is not None:
-            rate = rate * touched.scale.to(dtype)
+        scale = touched.scale
         adam_rows(
             touched.weight,
             touched.rows,
@@ -71,21 +67,32 @@ class RowAdamW(RowOptimizer):
             touched.entries["exp_avg"],
             touched.entries["exp_avg_sq"],
             touched.slots,
-            rate,
-            eps,
+            touched.counts,
+            None if scale is None else scale.to(touched.weight.dtype),
             touched.clip,
             touched.decay,
-            betas,
+            touched.lr,
+            group["eps"],
+            group["betas"],
         )
 
     def step_dense(
-        self, parameter: torch.Tensor, grad: torch.Tensor, state: State, lr: float, group: State
+        self,
+        parameters: list[torch.Tensor],
+        grads: list[torch.Tensor],
+        states: list[State],
+        lr: float,
+        group: State,
     ) -> None:
-        """Update another parameter, as `torch.optim.AdamW` does."""
-        (beta1, beta2), n = group["betas"], int(state["step"])
-        root = math.sqrt(1 - beta2**n)
-        first = state["exp_avg"].lerp_(grad, 1 - beta1)
-        second = state["exp_avg_sq"].mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
-        parameter.mul_(1 - lr * group["weight_decay"])
-        scale = second.sqrt().add_(group["eps"] * root)
-        parameter.addcdiv_(first, scale, value=-lr * root / (1 - beta1**n))
+        """Update other parameters, as `torch.optim.AdamW` does."""
+        adam_all(
+            parameters,
+            grads,
+            [state["exp_avg"] for state in states],
+            [state["exp_avg_sq"] for state in states],
+            [state["step"] for state in states],
+            lr,
+            group["eps"],
+            group["weight_decay"],
+            group["betas"],
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import groupby
 from typing import overload
 
 import torch
@@ -110,14 +111,20 @@ class RowOptimizer(PlainOptimizer):
         raise NotImplementedError
 
     def step_dense(
-        self, parameter: torch.Tensor, grad: torch.Tensor, state: State, lr: float, group: State
+        self,
+        parameters: list[torch.Tensor],
+        grads: list[torch.Tensor],
+        states: list[State],
+        lr: float,
+        group: State,
     ) -> None:
-        """Update a parameter that is not treated by rows.
+        """Update parameters of a group that are not treated by rows.
 
         Args:
-            parameter: updated in place.
-            grad: its clipped gradient.
-            state: its moments, updated in place, and the number of its steps with this one.
+            parameters: updated in place.
+            grads: the clipped gradient of each.
+            states: the moments of each, updated in place, and the number of its steps with this
+                one.
             lr: the learning rate times the gate.
             group: its options.
         """
@@ -174,9 +181,10 @@ class RowOptimizer(PlainOptimizer):
         others = self._clip(tables, others)
         for table, rows, group in tables:
             self._step_table(table, rows, group)
-        for parameter, grad, group in others:
-            state = self._dense_state(parameter, group)
-            self.step_dense(parameter, grad, state, group["lr"] * gate_of(parameter), group)
+        for (_, gate), members in groupby(others, lambda one: (id(one[2]), gate_of(one[0]))):
+            parameters, grads, (group, *_) = map(list, zip(*members, strict=True))
+            states = [self._dense_state(parameter, group) for parameter in parameters]
+            self.step_dense(parameters, grads, states, group["lr"] * gate, group)
         return loss
 
     def _clip(
@@ -248,7 +256,7 @@ class RowOptimizer(PlainOptimizer):
         for name, moment in self.moments(group).items():
             if name not in state:
                 state[name] = torch.full_like(parameter, moment.start)
-        state["step"] += 1
+        state["step"].fill_(int(state["step"]) + 1)  # faster than to add
         return state
 
     def _row_state(self, weight: torch.Tensor, group: State) -> RowState:

@@ -66,9 +66,16 @@ class RowSGD(RowOptimizer):
         touched.move(update)
 
     def step_dense(
-        self, parameter: torch.Tensor, grad: torch.Tensor, state: State, lr: float, group: State
+        self,
+        parameters: list[torch.Tensor],
+        grads: list[torch.Tensor],
+        states: list[State],
+        lr: float,
+        group: State,
     ) -> None:
-        """Update another parameter, as `torch.optim.SGD` does."""
-        if group["momentum"]:
-            grad = state[_BUFFER].mul_(group["momentum"]).add_(grad)
-        parameter.mul_(1 - lr * group["weight_decay"]).add_(grad, alpha=-lr)
+        """Update other parameters, as `torch.optim.SGD` does."""
+        for parameter, grad, state in zip(parameters, grads, states, strict=True):
+            update = grad
+            if group["momentum"]:
+                update = state[_BUFFER].mul_(group["momentum"]).add_(grad)
+            parameter.mul_(1 - lr * group["weight_decay"]).add_(update, alpha=-lr)

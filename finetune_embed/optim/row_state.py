@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import torch
 
+from .kernels import count_steps, find_slots
+
 __all__ = ["Moment", "RowState", "State", "exact"]
 
 State = dict[str, Any]
@@ -80,27 +82,29 @@ class RowState:
 
     def slots(self, rows: torch.Tensor) -> torch.Tensor:
         """Return the slots `(U,)` of rows; rows without a slot get new ones, with start values."""
+        slots, some_missing = find_slots(self._index, rows)
+        if some_missing:
+            self._add(rows[slots < 0])
+            slots, _ = find_slots(self._index, rows)
+        return slots
+
+    def _add(self, new: torch.Tensor) -> None:
+        """Give rows slots."""
         before = len(self.entries["rows"])
-        new = rows[self._index.index_select(0, rows) < 0]
-        if len(new):
-            count = before + len(new)
-            try:
-                self._show(count)
-                self.entries["rows"][before:] = new
-                free = torch.arange(before, count, dtype=torch.int32, device=rows.device)
-                self._index.index_copy_(0, new, free)
-            except BaseException:  # out of memory, or interrupted: restore everything
-                self._index[new] = -1
-                self._show(before)
-                raise
-        return self._index.index_select(0, rows).to(torch.int64)
+        count = before + len(new)
+        try:
+            self._show(count)
+            self.entries["rows"][before:] = new
+            free = torch.arange(before, count, dtype=torch.int32, device=new.device)
+            self._index.index_copy_(0, new, free)
+        except BaseException:  # out of memory, or interrupted: restore everything
+            self._index[new] = -1
+            self._show(before)
+            raise
 
     def count_step(self, slots: torch.Tensor) -> torch.Tensor:
         """Count a step in slots, all different, and return their counts, int64 `(U,)`."""
-        steps: torch.Tensor = self.entries["step"]
-        counts = steps.index_select(0, slots) + 1
-        steps.index_copy_(0, slots, counts)
-        return counts
+        return count_steps(self.entries["step"], slots)
 
     def advance_decay(self, today: float) -> None:
         """Add a step to the running log of decay."""

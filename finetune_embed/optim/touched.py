@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
@@ -12,8 +12,7 @@ from .row_state import State
 __all__ = ["Touched", "move_rows", "summed"]
 
 
-@dataclass(frozen=True)
-class Touched:
+class Touched(NamedTuple):
     """What a step does to the touched rows of a weight `(V, D)`, whatever its optimizer is.
 
     Attributes:

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.skipif(
     kernels.native is None, reason="the compiled loops were not built here"
 )
 SIZES = [1, 3, 16, 50, 300, 1100]
+OPTIONS = 0.1, 1e-3, (0.9, 0.999)  # lr, eps and betas
 
 
 @pytest.fixture
@@ -148,7 +149,7 @@ def test_sums_of_rows_that_are_not_there_are_an_error(source, starts):
     with pytest.raises((IndexError, ValueError), match=r"out of range|do not rise"):
         kernels.nonzero_rows(random(3, 2), groups)
     with pytest.raises((IndexError, ValueError), match=r"out of range|do not rise"):
-        adam.adam_rows(*case, (0.9, 0.999))
+        adam.adam_rows(*case, *OPTIONS)
     assert torch.equal(case[0], random(2000, 2))
 
 
@@ -237,8 +238,8 @@ def adam_case(size: int, rows: int = 700, plain: bool = False) -> list[Any]:
         moments[0],
         moments[1],
         slots,
-        -random(rows, seed=5).square(),
-        random(rows, seed=6).square() + 1e-3,
+        torch.randint(1, 400, (rows,), generator=torch.Generator().manual_seed(5)),
+        None if plain else random(rows, seed=6).square(),
         None if plain else random(rows, seed=7).square().clamp(max=1),
         None if plain else random(rows, seed=8).square().clamp(max=1),
     ]
@@ -249,8 +250,8 @@ def adam_case(size: int, rows: int = 700, plain: bool = False) -> list[Any]:
 @pytest.mark.parametrize("betas", [(0.9, 0.999), (0.2, 0.7)])
 def test_adam_is_torchs(size, plain, betas):
     ours, theirs = adam_case(size, 700, plain), adam_case(size, 700, plain)
-    adam.adam_rows(*ours, betas)
-    by_torch(adam.adam_rows, *theirs, betas)
+    adam.adam_rows(*ours, 0.1, 1e-3, betas)
+    by_torch(adam.adam_rows, *theirs, 0.1, 1e-3, betas)
     assert not torch.equal(ours[0], random(2000, size))
     for at in (0, 4, 5):
         torch.testing.assert_close(ours[at], theirs[at], rtol=2e-6, atol=1e-6)
@@ -265,7 +266,7 @@ def test_adam_has_the_same_bits_with_any_number_of_threads(size, threads):
     for count in (1, 2, 3, 7):
         torch.set_num_threads(count)
         case = adam_case(size)
-        adam.adam_rows(*case, (0.9, 0.999))
+        adam.adam_rows(*case, *OPTIONS)
         ends.append(case)
     for case in ends[1:]:
         assert all(torch.equal(case[at], ends[0][at]) for at in (0, 4, 5))
@@ -289,20 +290,20 @@ def test_to_sum_where_it_is_used_gives_the_bits_of_summing_first(size, bags, thr
         torch.set_num_threads(count)
         case = adam_case(size, len(groups.rows))
         case[1:4] = groups.rows, grad, its_groups
-        adam.adam_rows(*case, (0.9, 0.999))
+        adam.adam_rows(*case, *OPTIONS)
         ends.append(case)
     assert not torch.equal(ends[0][0], random(2000, size))
     for case in ends[1:]:
         assert all(torch.equal(case[at], ends[0][at]) for at in (0, 4, 5))
     by_torch_too = adam_case(size, len(groups.rows))
     by_torch_too[1:4] = groups.rows, kernels.sum_groups(values, groups), None
-    by_torch(adam.adam_rows, *by_torch_too, (0.9, 0.999))
+    by_torch(adam.adam_rows, *by_torch_too, *OPTIONS)
     torch.testing.assert_close(by_torch_too[0], ends[0][0], rtol=1e-5, atol=1e-5)
 
 
 def test_no_rows_no_change():
     case = adam_case(3, rows=0)
-    adam.adam_rows(*case, (0.9, 0.999))
+    adam.adam_rows(*case, *OPTIONS)
     assert torch.equal(case[0], random(2000, 3))
 
 
@@ -316,7 +317,9 @@ def test_no_rows_no_change():
         (6, [0, 900], IndexError, "row 900 is out of range for a table of 900 rows"),
         (6, [0], ValueError, "slots has 8 bytes, not 2 x 8"),
         (2, [[0.0] * 3], ValueError, "grad has 12 bytes, not 2 x 12"),
-        (7, [1.0], ValueError, "rate has 4 bytes, not 2 x 4"),
+        (7, [1], ValueError, "counts has 8 bytes, not 2 x 8"),
+        (7, [1, 0], ValueError, "a count is below 1"),
+        (8, [1.0], ValueError, "scale has 4 bytes, not 2 x 4"),
         (10, [1.0, 2.0, 3.0], ValueError, "decay has 12 bytes, not 2 x 4"),
         (5, [[0.0] * 3], ValueError, "exp_avg_sq has 12 bytes, not 900 x 12"),
     ],
@@ -325,8 +328,74 @@ def test_what_does_not_fit_is_an_error_and_changes_nothing(at, value, error, mes
     case = adam_case(3, rows=2)
     case[at] = torch.tensor(value)
     with pytest.raises(error, match=message):
-        adam.adam_rows(*case, (0.9, 0.999))
+        adam.adam_rows(*case, *OPTIONS)
     assert torch.equal(case[0], random(2000, 3))
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 10, 1000, 10**5, 2**40])
+def test_the_corrections_of_any_number_of_steps(n):
+    case, betas = adam_case(3, rows=5, plain=True), (0.9, 0.999)
+    case[7] = torch.full((5,), n)
+    before = case[0].double()
+    adam.adam_rows(*case, 0.1, 1e-8, betas)
+    first, second = (
+        case[at][case[6]].double() / (1 - beta**n) for at, beta in zip((4, 5), betas, strict=True)
+    )
+    expected = before[case[1]] - 0.1 * first / (second.sqrt() + 1e-8)
+    torch.testing.assert_close(case[0][case[1]].double(), expected, rtol=1e-5, atol=1e-6)
+
+
+# --- slots --------------------------------------------------------------------------------------
+
+
+def test_slots_are_found_and_steps_counted():
+    index = torch.tensor([3, -1, 0, 2, -1, 1], dtype=torch.int32)
+    for rows, slots, some_missing in (([0, 2, 5], [3, 0, 1], False), ([1, 3], [-1, 2], True)):
+        found = kernels.find_slots(index, torch.tensor(rows))
+        assert (found[0].tolist(), found[1]) == (slots, some_missing)
+        theirs = by_torch(kernels.find_slots, index, torch.tensor(rows))
+        assert (theirs[0].tolist(), theirs[1]) == (slots, some_missing)
+    for count in (kernels.count_steps, lambda *given: by_torch(kernels.count_steps, *given)):
+        steps = torch.tensor([4, 0, 7, 1])
+        assert count(steps, torch.tensor([3, 0, 1])).tolist() == [2, 5, 1]
+        assert steps.tolist() == [5, 1, 7, 2]
+    with pytest.raises(IndexError, match="row 6 is out of range for a table of 6 rows"):
+        kernels.find_slots(index, torch.tensor([0, 6]))
+    with pytest.raises(IndexError, match="row 4 is out of range for a table of 4 rows"):
+        kernels.count_steps(steps, torch.tensor([4]))
+
+
+# --- whole parameters ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+@pytest.mark.parametrize("form", ["contiguous", "transposed", "float64"])
+def test_whole_parameters_take_the_steps_of_torch(form, weight_decay):
+    def parameters() -> list[nn.Parameter]:
+        made = [random(*shape) for shape in ((7, 5), (3, 2, 4), (1,))]
+        if form == "transposed":
+            made[0] = random(5, 7).t()
+        return [nn.Parameter(one.double() if form == "float64" else one) for one in made]
+
+    ours, theirs, fallback = parameters(), parameters(), parameters()
+    options = {"lr": 0.05, "weight_decay": weight_decay}
+    optimizers = [
+        fe.RowAdamW(ours, **options),
+        torch.optim.AdamW(theirs, **options),
+        fe.RowAdamW(fallback, **options),
+    ]
+    for step in range(20):
+        for one, other, third in zip(ours, theirs, fallback, strict=True):
+            one.grad = other.grad = third.grad = random(*one.shape, seed=step).to(one)
+        optimizers[0].step()
+        optimizers[1].step()
+        by_torch(optimizers[2].step)
+    for one, other, third in zip(ours, theirs, fallback, strict=True):
+        torch.testing.assert_close(one, other, rtol=2e-6, atol=1e-6)
+        torch.testing.assert_close(third, other, rtol=2e-6, atol=1e-6)
+        entries = optimizers[0].state[one]
+        assert (entries["step"].dtype, int(entries["step"])) == (torch.int64, 20)
+        assert entries["exp_avg"].stride() == one.stride()
 
 
 # --- the optimizer ------------------------------------------------------------------------------
