@@ -80,14 +80,16 @@ class EncodedTexts:
         sizes = self.lengths if self.halves is None else self.halves
         if len(self) == 1 == len(texts):  # in a fraction of the time
             return self.ids[: int(self.lengths)], sizes.flatten()
-        return torch.from_numpy(self.ids.numpy()[self.positions(texts)]), sizes[texts].flatten()
+        ids = torch.from_numpy(self.ids.numpy()[self.positions(texts)])
+        return ids, sizes.index_select(0, texts).flatten()
 
     def positions(self, texts: torch.Tensor) -> npt.NDArray[np.int64]:
         """Return the positions in `ids` of the tokens of a batch, one text after the other."""
-        lengths = self.lengths[texts].numpy()
-        ends = np.cumsum(lengths)
-        shift = self.offsets[texts].numpy() - (ends - lengths)
-        positions: npt.NDArray[np.int64] = np.arange(lengths.sum()) + np.repeat(shift, lengths)
+        lengths = self.lengths.index_select(0, texts).numpy()
+        ends = lengths.cumsum()
+        shift = self.offsets.index_select(0, texts).numpy() - (ends - lengths)
+        positions: npt.NDArray[np.int64] = np.arange(lengths.sum())
+        positions += shift.repeat(lengths)
         return positions
 
     def padded(self, texts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

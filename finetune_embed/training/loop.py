@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
@@ -282,7 +282,8 @@ def seed_generators(seed: int, device: torch.device) -> None:
 
 def step_seed(seed: int, step: int, process: int = 0) -> int:
     """Return the seed of torch's generator in a step: a pure function of the numbers."""
-    return int(np.random.SeedSequence((seed, step, process)).generate_state(1)[0])
+    digest = hashlib.blake2b(f"{seed} {step} {process}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little")
 
 
 def _better(record: dict[str, Any], progress: Progress, task: Task) -> bool:

@@ -7,7 +7,7 @@ epoch. Each of several processes gets its own share of every step.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple, Protocol
@@ -25,6 +25,8 @@ __all__ = [
     "Source",
     "Step",
 ]
+
+AHEAD = 1 << 14  # tokens of the steps that are made together
 
 
 class Batch(NamedTuple):
@@ -152,8 +154,24 @@ class Batching:
     def batch(self, data: EncodedTexts, rows: torch.Tensor) -> Batch:
         """Return some texts as a batch, without a weight."""
         ids, lengths = data.packed(rows) if self.packed else data.padded(rows)
-        words = data.lengths[rows]  # of an empty text 0, for which padding has 1
+        words = data.lengths.index_select(0, rows)  # of an empty text 0, for which padding has 1
         return Batch(ids, lengths, words, self.task.batch_targets(data, rows), 0.0)
+
+
+def in_advance(steps: Iterable[Step]) -> Iterator[Step]:
+    """Yield steps, made several at a time: that is faster, since what makes them stays in caches.
+
+    Together they have about `AHEAD` tokens, so that they take little memory.
+    """
+    made: list[Step] = []
+    tokens = 0
+    for step in steps:
+        made.append(step)
+        tokens += sum(batch.ids.numel() for batch in step.batches)
+        if tokens >= AHEAD:
+            yield from made
+            made, tokens = [], 0
+    yield from made
 
 
 @dataclass(frozen=True)
@@ -167,8 +185,8 @@ class InMemory:
         """Yield the steps of an epoch, from the step `start`."""
         rows = self.batching.rows(self.data, epoch)
         rows = islice(rows, start * self.batching.accumulation, None)
-        while group := list(islice(rows, self.batching.accumulation)):
-            yield self.batching.step(self.data, group)
+        groups = iter(lambda: list(islice(rows, self.batching.accumulation)), [])
+        yield from in_advance(self.batching.step(self.data, group) for group in groups)
 
     def steps_of_run(self, epochs: int) -> int:
         """Return the number of steps of a run."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import repeat, zip_longest
 from types import SimpleNamespace
 from typing import Any
@@ -17,8 +17,9 @@ import torch
 import finetune_embed as fe
 from finetune_embed.data import EncodedTexts
 from finetune_embed.training import first_pass, prepare
+from finetune_embed.training import steps as memory_steps
 from finetune_embed.training import streamed as stream_steps
-from finetune_embed.training.steps import Batching, InMemory, Step
+from finetune_embed.training.steps import Batching, InMemory, Step, in_advance
 from finetune_embed.training.streamed import Streamed
 from finetune_embed.training.tasks import SingleLabel, Tagging
 
@@ -56,6 +57,20 @@ def words(step: Step) -> Counter[int]:
 
 def weights(step: Step) -> float:
     return sum(batch.weight for batch in step.batches)
+
+
+def test_steps_are_made_in_advance_up_to_a_number_of_tokens(monkeypatch):
+    monkeypatch.setattr(memory_steps, "AHEAD", 6)
+    made: list[int] = []
+
+    def steps(sizes: list[int]) -> Iterator[Step]:
+        for size in sizes:
+            made.append(size)
+            yield batching().step_of(encoded(), [torch.tensor([size])])  # of so many tokens
+
+    taken = [(sum(words(step).values()), len(made)) for step in in_advance(steps([5, 3, 1, 5, 2]))]
+    assert taken == [(5, 2), (3, 2), (1, 4), (5, 4), (2, 5)]
+    assert list(in_advance([])) == []
 
 
 EVERY_WORD = Counter(encoded().ids.tolist())
