@@ -25,9 +25,14 @@ GENERAL = {"epochs": 15, "lr": 5e-3, "schedule": "constant", "batch_size": 64}
 RATES = {"adagrad": 0.03, "sgd": 1.0}
 TAGGER, CLASSIFIER = "bilstm", "pooled_cnn"
 #: What the default head for texts is trained with, by the number of training texts up to which it
-#: holds: epochs and texts per batch.
-_BY_TEXTS = {500: (50, 16), 4_000: (15, 32), 20_000: (10, 32), 100_000: (5, 64)}
-_MORE = (3, 128)
+#: holds: epochs, texts per batch and learning rate.
+_BY_TEXTS = {
+    500: (50, 16, 3e-3),
+    4_000: (15, 32, 3e-3),
+    20_000: (8, 64, 6e-3),
+    100_000: (4, 128, 6e-3),
+}
+_MORE = (3, 128, 6e-3)
 #: Long texts need fewer epochs: about as many as make this number of tokens, but at least three.
 TOKENS, LEAST_EPOCHS = 20_000_000, 3
 
@@ -50,8 +55,8 @@ def choose(settings: Settings, task: Task, train: EncodedTexts | None) -> Comple
     elif settings.head is None:
         chosen["head"] = CLASSIFIER
         if train is not None:
-            epochs, batch_size = _size_of_training(train)
-            chosen |= {"epochs": epochs, "lr": 3e-3, "schedule": "linear", "batch_size": batch_size}
+            epochs, batch_size, lr = _size_of_training(train)
+            chosen |= {"epochs": epochs, "lr": lr, "schedule": "linear", "batch_size": batch_size}
             lexical = settings.loss_fn is None
     chosen["lexical"] = lexical
     chosen["lr"] = _rate(settings.optimizer, chosen["lr"])
@@ -70,11 +75,11 @@ def _rate(optimizer: str, of_adamw: float) -> float:
     return RATES.get(name, of_adamw) * round(1 - momentum, 9)
 
 
-def _size_of_training(train: EncodedTexts) -> tuple[int, int]:
-    """Return the number of epochs, and of texts per batch, of the default head for texts."""
-    epochs, batch_size = next((v for most, v in _BY_TEXTS.items() if len(train) <= most), _MORE)
+def _size_of_training(train: EncodedTexts) -> tuple[int, int, float]:
+    """Return epochs, texts per batch and the learning rate of the default head for texts."""
+    epochs, batch_size, lr = next((v for most, v in _BY_TEXTS.items() if len(train) <= most), _MORE)
     fewer = round(TOKENS / max(int(train.lengths.sum()), 1))
-    return max(LEAST_EPOCHS, min(epochs, fewer)), batch_size
+    return max(LEAST_EPOCHS, min(epochs, fewer)), batch_size, lr
 
 
 def _check_lexical(head: object, task: Task, train: EncodedTexts | None) -> None:

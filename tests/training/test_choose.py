@@ -103,29 +103,29 @@ def test_what_is_chosen():
 
 
 @pytest.mark.parametrize(
-    ("count", "length", "epochs", "batch_size"),
+    ("count", "length", "expected"),
     [
-        (1, 0, 50, 16),
-        (500, 9, 50, 16),
-        (501, 9, 15, 32),
-        (4_000, 9, 15, 32),
-        (4_001, 9, 10, 32),
-        (20_000, 9, 10, 32),
-        (20_001, 9, 5, 64),
-        (100_001, 9, 3, 128),
-        (4_000, 400, 12, 32),  # 20 million tokens
-        (20_000, 400, 3, 32),
+        (1, 0, (50, 16, 3e-3)),
+        (500, 9, (50, 16, 3e-3)),
+        (501, 9, (15, 32, 3e-3)),
+        (4_000, 9, (15, 32, 3e-3)),
+        (4_001, 9, (8, 64, 6e-3)),
+        (20_000, 9, (8, 64, 6e-3)),
+        (20_001, 9, (4, 128, 6e-3)),
+        (100_001, 9, (3, 128, 6e-3)),
+        (4_000, 400, (12, 32, 3e-3)),  # 20 million tokens
+        (20_000, 400, (3, 64, 6e-3)),
     ],
 )
-def test_epochs_and_batches_follow_the_texts(count, length, epochs, batch_size):
+def test_epochs_batches_and_rates_follow_the_texts(count, length, expected):
     found = choose(Settings(), TASKS[0], texts(count, length))
-    assert (found.epochs, found.batch_size) == (epochs, batch_size)
+    assert (found.epochs, found.batch_size, found.lr) == expected
 
 
 def test_the_documentation_has_these_numbers():
     text = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
-    steps = [f"{epochs}, {size} up to {most:,}" for most, (epochs, size) in _BY_TEXTS.items()]
-    assert f"{'; '.join(steps)}; {_MORE[0]}, {_MORE[1]} beyond." in text
+    steps = [f"{epochs}, {size}, {lr} up to {n:,}" for n, (epochs, size, lr) in _BY_TEXTS.items()]
+    assert f"{'; '.join(steps)}; {_MORE[0]}, {_MORE[1]}, {_MORE[2]} beyond." in text
     assert f"{TOKENS // 10**6} million tokens" in text
     for head, build in HEADS.items():
         options = list(inspect.signature(build).parameters.values())[2:]

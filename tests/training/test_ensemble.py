@@ -72,7 +72,7 @@ def test_members_are_the_runs_of_the_seeds(lexical, lists, tmp_path):
         for name, value in model.state_dict().items():
             assert torch.equal(value, one.model.state_dict()[name]), name
     mean = torch.stack([one.predict_proba(TEXTS) for one in alone]).mean(0)
-    tolerance = {"rtol": 1e-3, "atol": 1e-3} if lexical else {"rtol": 1e-5, "atol": 1e-6}
+    tolerance = {"rtol": 1e-2, "atol": 1e-2} if lexical else {"rtol": 1e-5, "atol": 1e-6}
     torch.testing.assert_close(run.predict_proba(TEXTS), mean, **tolerance)
     for split in ("validation", "test"):
         found = run.evaluate({"train": data[split]}).scores
