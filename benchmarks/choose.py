@@ -16,7 +16,7 @@ import argparse
 import tempfile
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from first_run import Case
@@ -26,38 +26,54 @@ import finetune_embed as fe
 
 HEAD = "pooled_cnn"
 
-#: Settings beside the defaults; those that are left out are chosen as in any run.
+
+class Times(NamedTuple):
+    """A setting that is a multiple of what the defaults choose."""
+
+    factor: float
+
+
+#: What each candidate changes of the settings that the defaults choose.
 CANDIDATES: dict[str, dict[str, Any]] = {
     "defaults": {},
-    "rate x2": {"lr": 6e-3},
-    "rate /2": {"lr": 1.5e-3},
-    "15 epochs": {"epochs": 15},
-    "5 epochs": {"epochs": 5},
-    "batches of 16": {"batch_size": 16},
-    "batches of 64": {"batch_size": 64},
+    "rate x2": {"lr": Times(2)},
+    "rate /2": {"lr": Times(0.5)},
+    "epochs x2": {"epochs": Times(2)},
+    "epochs /2": {"epochs": Times(0.5)},
+    "batches x2": {"batch_size": Times(2)},
+    "batches /2": {"batch_size": Times(0.5)},
+    "batches and rate /2": {"batch_size": Times(0.5), "lr": Times(0.5)},
     "constant rate": {"schedule": "constant"},
     "word dropout 0.1": {"word_dropout": 0.1},
-    "100 filters": {"head": f"{HEAD}(filters=100)", "lexical": True},
-    "widths 2, 3, 4": {"head": f"{HEAD}(widths=(2, 3, 4))", "lexical": True},
-    "dropout 0.5": {"head": f"{HEAD}(dropout=0.5)", "lexical": True},
-    "mean and max": {"head": f"{HEAD}(pooling='mean+max')", "lexical": True},
-    "no filters": {"head": "bag(pooling='mean+max+min')", "lexical": True},
+    "100 filters": {"head": f"{HEAD}(filters=100)"},
+    "widths 2, 3, 4": {"head": f"{HEAD}(widths=(2, 3, 4))"},
+    "dropout 0.5": {"head": f"{HEAD}(dropout=0.5)"},
+    "mean and max": {"head": f"{HEAD}(pooling='mean+max')"},
+    "no filters": {"head": "bag(pooling='mean+max+min')"},
     "no lexical part": {"lexical": False},
-    "adagrad": {"optimizer": "adagrad(per_row=True)"},
-    "sgd": {"optimizer": "sgd"},
+    "adagrad": {"optimizer": "adagrad(per_row=True)", "lr": 0.03},
+    "sgd": {"optimizer": "sgd", "lr": 1.0},
     "table rate x3": {"strategy": "DiscriminativeLR(embedding=3)"},
 }
-GIVEN_HEAD = {"epochs": 10, "lr": 3e-3, "schedule": "linear", "batch_size": 32}
+#: What the defaults choose from the data; a candidate keeps what it does not change.
+CHOSEN = ("head", "lexical", "epochs", "lr", "schedule", "batch_size")
 
 
-def run(table: fe.EmbeddingTable, case: Case, settings: dict[str, Any], seed: int) -> Record:
-    """Return the accuracies of one run."""
-    given = {**(GIVEN_HEAD if "head" in settings else {}), **settings}
+def run(
+    table: fe.EmbeddingTable, case: Case, candidate: str, chosen: dict[str, Any], seed: int
+) -> Record:
+    """Return the accuracies of one run, and the settings of `CHOSEN` that it had."""
+    given: dict[str, Any] = dict(chosen)
+    for name, value in CANDIDATES[candidate].items():
+        if isinstance(value, Times):
+            value = type(chosen[name])(chosen[name] * value.factor)
+        given[name] = value
     tuned = fe.finetune(table, case.data, seed=seed, **given)
     evaluated = tuned.evaluate(case.test)
     return {
         "validation": tuned.metrics["validation"]["accuracy"],
         "test": evaluated.scores["accuracy"],
+        "chosen": {name: tuned.settings[name] for name in CHOSEN},
     }
 
 
@@ -111,13 +127,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
             case, found[name] = Case(options.data / name, Path(folder)), {}
-            for candidate in options.candidates:
-                settings = CANDIDATES[candidate]
+            chosen: dict[str, Any] = {}
+            for candidate in dict.fromkeys(["defaults", *options.candidates]):
                 for seed in range(options.seeds):
-                    key = {"set": name, "candidate": candidate, "seed": seed, "settings": settings}
-                    record = runs.get(key, partial(run, table, case, settings, seed))
+                    key = {"set": name, "candidate": candidate, "seed": seed}
+                    record = runs.get(key, partial(run, table, case, candidate, chosen, seed))
                     found[name].setdefault(candidate, []).append(record)
                     print(f"{name} {candidate}: {record['validation']:.2%}", flush=True)
+                chosen = chosen or found[name]["defaults"][0]["chosen"]
     print("\n".join(choices(found)))
 
 
