@@ -308,7 +308,7 @@ def report(name: str, found: dict[str, list[Record]], examples: int) -> Iterator
 
 
 def _seconds(records: list[Record]) -> float:
-    return statistics.median(record["seconds"] for record in records)
+    return float(statistics.median(record["seconds"] for record in records))
 
 
 def _best_baseline(found: dict[str, list[Record]]) -> str | None:

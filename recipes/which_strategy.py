@@ -7,6 +7,12 @@ and columns `text` and `label`. Every strategy has the same budget: its learning
 with one seed, and it is scored with five other seeds; see `compare`. The 10% are one stratified
 sample of the training examples, the same for all strategies. The validation and test splits are
 unchanged; without a validation split, a tenth of the sampled training examples is held out.
+
+`--model bag` is a mean of vectors under a linear layer. Beside its frozen table the table of scores
+has logistic regression over the means of the frozen vectors, fitted to convergence, with the
+penalty that is best on validation: what a frozen table can do at most. `--model default` is the
+model that `finetune` chooses, with its settings for data sets of this size; give it `--shares 1`.
+`--optimizer` is that of all runs.
 `--word-pairs` names files of word pairs with human similarity scores. Finished runs are not
 repeated. `--smoke` takes a minute, offline, on the included demo.
 
@@ -30,6 +36,18 @@ from finetune_embed.demo import REVIEWS, VECTORS
 
 SETS = ("sst2", "mr", "trec6", "banking77", "clinc150")
 SHARES = (0.1, 1.0)
+MODELS: dict[str, dict[str, Any]] = {
+    "bag": {"epochs": 30, "patience": 5},
+    "default": {
+        "head": "pooled_cnn",
+        "lexical": True,
+        "epochs": 8,
+        "batch_size": 64,
+        "lr": 6e-3,
+        "schedule": "linear",
+    },
+}
+PENALTIES = (1, 10, 100, 1000)
 Results = dict[tuple[str, float], fe.Comparison]
 
 
@@ -43,6 +61,25 @@ def part_of(folder: Path, share: float) -> Any:
     return {name: split for name, split in parts.items() if split is not None}
 
 
+def frozen_means(table: fe.EmbeddingTable, dataset: Any) -> float:
+    """Return the test accuracy of logistic regression over the means of frozen vectors."""
+    from sklearn.linear_model import LogisticRegression
+
+    splits = open_splits(dataset)
+    if splits.validation is None:
+        splits = hold_out(splits, "label", 0.1, seed=0)
+    rows = {word: number for number, word in enumerate(table.index_to_key)}
+    tokenize, parts = fe.Tokenizer().tokenize, []
+    for split in (splits.train, splits.validation, splits.test):
+        assert split is not None
+        found = [[rows[word] for word in tokenize(text) if word in rows] for text in split["text"]]
+        means = [table.vectors[one].mean(0) if one else 0 * table.vectors[0] for one in found]
+        parts.append((means, list(split["label"])))
+    train, validation, test = parts
+    fitted = [LogisticRegression(C=penalty, max_iter=5000).fit(*train) for penalty in PENALTIES]
+    return float(max(fitted, key=lambda one: one.score(*validation)).score(*test))
+
+
 def main(options: argparse.Namespace) -> Results:
     """Run the comparisons that are not finished yet, print each, and return all."""
     found: Results = {}
@@ -54,19 +91,21 @@ def main(options: argparse.Namespace) -> Results:
                 part_of(options.data / name, share),
                 seeds=options.seeds,
                 budget=options.budget,
-                epochs=options.epochs,
-                patience=5,
+                optimizer=options.optimizer,
                 word_pairs=options.word_pairs,
                 output_dir=options.output_dir / f"{name}-{share:.0%}".replace("%", ""),
                 resume=True,
+                **options.settings,
             )
             print(f"\n## {name}, {share:.0%} of the training examples\n", flush=True)
             print(found[name, share].markdown(), flush=True)
     return found
 
 
-def table(found: Results) -> str:
+def table(found: Results, frozen: list[float]) -> str:
     """Return test scores of all strategies on all data sets as a Markdown table.
+
+    A last line has those of logistic regression over frozen vectors, where there are some.
 
     Bold: the best on validation, and every strategy whose test score does not differ significantly
     from it. Arrow: what the comparison recommends.
@@ -83,6 +122,9 @@ def table(found: Results) -> str:
             cell = f"**{cell}**" if standing in one.as_good() else cell
             cells.append(f"{cell} ←" if str(one.recommended) == strategy else cell)
         lines.append(f"| `{strategy}` | {' | '.join(cells)} |")
+    if frozen:
+        cells = [f"{100 * score:.1f}" for score in frozen]
+        lines.append(f"| logistic regression, frozen means | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -121,17 +163,24 @@ def command_line(arguments: Sequence[str] | None = None) -> None:
     parser.set_defaults(strategies=REPRESENTATIVE)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--budget", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--model", choices=MODELS, default="bag")
+    parser.add_argument("--optimizer", default="adamw")
     parser.add_argument("--smoke", action="store_true", help="a few runs on the included demo")
     options = parser.parse_args(arguments)
+    options.settings = MODELS[options.model]
     if options.smoke:
         options.vectors, options.data, options.sets = VECTORS, REVIEWS.parent, [REVIEWS.name]
         options.shares, options.strategies = [0.1], ["Freeze", "FullTune", "TrustRegion"]
-        options.seeds, options.budget, options.epochs = 2, 2, 3
+        options.settings = {**options.settings, "epochs": 3}
+        options.seeds, options.budget = 2, 2
     if options.vectors is None or options.data is None:
         parser.error("give --vectors FILE and --data DIR, or --smoke")
-    found = main(options)
-    print(f"\n## Test scores\n\n{table(found)}\n\n## Effect on the vectors\n\n{effects(found)}")
+    found, frozen = main(options), []
+    if options.model == "bag":
+        vectors = fe.load_vectors(options.vectors)
+        frozen = [frozen_means(vectors, part_of(options.data / name, part)) for name, part in found]
+    print(f"\n## Test scores\n\n{table(found, frozen)}")
+    print(f"\n## Effect on the vectors\n\n{effects(found)}")
 
 
 if __name__ == "__main__":
