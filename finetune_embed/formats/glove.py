@@ -99,7 +99,7 @@ def save_glove(table: EmbeddingTable, path: str | os.PathLike[str]) -> None:
     check_name(path)
     check_keys(table, "GloVe text", "\n")
     words = join_words(table.words[:DETECT_LINES], "\n").split(b"\n")
-    if words[0].startswith((BOM, *COMPRESSED)) or starts_like_another(words[0]):
+    if words[0].startswith((BOM, *COMPRESSED)) or starts_like_another(words[0], words[1:]):
         raise VectorFileError(
             f"the first word, {table.words[0]!r}, starts like a byte order mark or a file of "
             "another format, and readers would take it for that",

@@ -122,3 +122,14 @@ def test_wide_rows_of_which_readers_inspect_few(tmp_path, spaced):
     else:
         save_glove(table, tmp_path / "v.txt")
         assert load_glove(tmp_path / "v.txt").index_to_key == words
+
+
+@pytest.mark.parametrize("word", ["%PDF-", "FEA1", "GGUF"])
+def test_a_first_word_that_other_formats_start_with(word, tmp_path):
+    plain = EmbeddingTable([word, "the", "café"], np.eye(3))
+    save_glove(plain, tmp_path / "plain.txt")
+    assert load_glove(tmp_path / "plain.txt").index_to_key == plain.index_to_key
+    odd = EmbeddingTable([word, "\x00\x01\x02", "café"], np.eye(3))
+    with pytest.raises(VectorFileError, match=f"the first word, '{word}', starts like"):
+        save_glove(odd, tmp_path / "odd.txt")
+    assert not (tmp_path / "odd.txt").exists()

@@ -107,12 +107,16 @@ def test_every_ready_made_head_is_tried():
 @pytest.mark.parametrize("head", [*HEADS, CHANNELS])
 def test_logits_are_those_of_a_model_with_every_row(head):
     run = run_with(head)
+    # pooled_cnn multiplies the different words in the order of their ids, which are others here
+    last_bits = 1e-6 if str(head).startswith("pooled_cnn") else 0.0
     for texts in (TEXTS, *([text] for text in TEXTS), TEXTS * 40, ["w1"], TEXTS):
-        assert torch.equal(run.logits(texts)[0], expected(run, texts))
+        found = run.logits(texts)[0]
+        torch.testing.assert_close(found, expected(run, texts), rtol=last_bits, atol=last_bits)
     with torch.no_grad():  # the rows of a run that is trained further
         run.model.embedding.weight.mul_(1.5)
         run.model.embedding.weight[3] += 1
-    assert torch.equal(run.logits(TEXTS)[0], expected(run, TEXTS))
+    found = run.logits(TEXTS)[0]
+    torch.testing.assert_close(found, expected(run, TEXTS), rtol=last_bits, atol=last_bits)
 
 
 @pytest.mark.parametrize("head", TAGGERS)

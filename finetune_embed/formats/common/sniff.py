@@ -6,6 +6,7 @@ The suffix of a file plays no part.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -208,14 +209,19 @@ def refuse_unread(source: Source, name: str) -> None:
         )
 
 
-def starts_like_another(word: bytes) -> bool:
-    """Return whether a text file that starts with a word looks like another format."""
+def starts_like_another(word: bytes, others: Iterable[bytes] = ()) -> bool:
+    """Return whether a text file that starts with a word looks like another format.
+
+    Args:
+        word: the first word.
+        others: those that follow; some formats start with what is a word in a file of text.
+    """
     return (
         any(word.startswith(magic) for magic, _ in _MAGIC)
         or _PICKLE.match(word) is not None
         or _UTF16.match(word) is not None
         or _is_safetensors(word)
-        or foreign_kind(word + b" 0\n", is_whole=False) is not None
+        or foreign_kind(b" 0\n".join([word, *others, b""]), is_whole=False) is not None
     )
 
 
