@@ -95,7 +95,7 @@ def choices(found: dict[str, dict[str, list[Record]]]) -> list[str]:
             error = values.std(ddof=1) / len(sets) ** 0.5 if len(sets) > 1 else 0.0
             mean = 100 * scores[kind][:, column].mean()
             parts.append(f"{kind} {mean:5.2f} {values.mean():+5.2f} ± {error:4.2f}")
-        lines.append(f"{name:<18}{'   '.join(parts)}")
+        lines.append(f"{name:<20}{'   '.join(parts)}")
     lines.append("\nchosen by the validation splits of the other data sets")
     chosen = []
     for row, name in enumerate(sets):
@@ -103,11 +103,11 @@ def choices(found: dict[str, dict[str, list[Record]]]) -> list[str]:
         best = int(others.argmax())
         chosen.append(scores["test"][row, best])
         lines.append(
-            f"{name:<18}{names[best]:<18}test {chosen[-1]:.2%}, "
+            f"{name:<20}{names[best]:<20}test {chosen[-1]:.2%}, "
             f"defaults {scores['test'][row, at]:.2%}"
         )
     mean = float(np.mean(chosen))
-    lines.append(f"{'mean':<36}test {mean:.2%}, defaults {scores['test'][:, at].mean():.2%}")
+    lines.append(f"{'mean':<40}test {mean:.2%}, defaults {scores['test'][:, at].mean():.2%}")
     return lines
 
 
