@@ -95,7 +95,7 @@ class Autotuned:
             head: the head that was given, if it was an object.
 
         Raises:
-            DataError: the search had other settings, the run is none of a search, or a file is
+            DataError: the search had other settings, the run is not that of a search, or a file is
                 damaged.
         """
         if not (folder / METRICS).is_file():

@@ -108,24 +108,11 @@ def finetune(
     with contextlib.ExitStack() as held:
         objects = ({}, []) if given.output_dir is None else objects_of(given)
         finished = _finished_run(given, objects[0], processes, held)
-        return _tuned(vectors, dataset, given, named, objects, finished, processes)
-
-
-def _tuned(
-    vectors: str | os.PathLike[str] | EmbeddingTable,
-    dataset: DataSource,
-    given: Settings,
-    named: dict[str, Any],
-    objects: Objects,
-    finished: Run | None,
-    processes: Processes,
-) -> Run:
-    """Return the finished run if it is this one; otherwise make it."""
-    splits = _open_splits(dataset, given)
-    base, source = open_vectors(vectors, given)
-    if given.output_dir is not None and vectors is base:  # there is no file with a hash
-        source["table_sha256"] = sha256_of_table(base)
-    return _tuned_on(base, source, splits, given, named, objects, finished, processes)
+        splits = _open_splits(dataset, given)
+        base, source = open_vectors(vectors, given)
+        if given.output_dir is not None and vectors is base:  # there is no file with a hash
+            source["table_sha256"] = sha256_of_table(base)
+        return _tuned(base, source, splits, given, named, objects, finished, processes)
 
 
 def tune_on(
@@ -146,10 +133,10 @@ def tune_on(
     """
     named = {MARK: version("finetune_embed"), **named}
     processes = Processes(given.device)
-    return _tuned_on(base, source, splits, given, named, ({}, []), None, processes)
+    return _tuned(base, source, splits, given, named, ({}, []), None, processes)
 
 
-def _tuned_on(
+def _tuned(
     base: EmbeddingTable,
     source: Mapping[str, str],
     splits: Splits,
@@ -159,7 +146,7 @@ def _tuned_on(
     finished: Run | None,
     processes: Processes,
 ) -> Run:
-    """Do what `_tuned` does, on inputs that are open."""
+    """Return the finished run if it is this one; otherwise make it."""
     data = prepare(splits, base, given, _tokenizer(given, base))
     chosen = choose(given, data.task, data.train)
     config = {**named, **chosen.plain()}
