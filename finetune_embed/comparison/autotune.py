@@ -214,11 +214,13 @@ class _Search:
     def _changes(self, first: Run) -> Iterator[Settings]:
         """Yield what to try; what comes after the first changes depends on their scores."""
         has_labels = bool(first.task.labels) and self._settings.loss_fn is None
-        yield from first_changes(first.settings, self._given, has_labels)
-        ranked = sorted(self._models, key=lambda one: judged([one])[1])
-        settings = [one.settings for one in ranked]
+        changes = list(first_changes(first.settings, self._given, has_labels))
+        yield from changes
+        # of a search that continues, there may be models with more seeds already
+        models = [one for one in self._models if one.settings in [{}, *changes]]
+        ranked = sorted(models, key=lambda one: judged([one])[1])
         fresh = max(one.run.settings["seed"] for one in ranked) + 1
-        yield from more_seeds(settings, fresh)
+        yield from more_seeds([one.settings for one in ranked], fresh)
 
     def _try(self, settings: Settings, cost: float) -> None:
         started, model = self._budget.used, None

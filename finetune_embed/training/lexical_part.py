@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -20,8 +21,9 @@ __all__ = ["LexicalPart", "fit_lexical", "in_background"]
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 STEPS = 100  # of Newton's method, at most
+PATIENCE = 5.0  # seconds
 SMALL = 1e-6  # a spread below which logits are all the same
-PULL = 1e-3  # toward the start, which bounds the scales where validation has no mistakes
+PULL = 1.0  # toward the start, as much as one text; it bounds the scales where few have mistakes
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class LexicalPart:
         def value_of(logs: torch.Tensor) -> torch.Tensor:
             weights = logs.exp()
             value = loss(weights[0] * vectors + weights[1] * lexical, targets)
-            return value + PULL * (logs - start).square().sum()
+            return value + PULL / len(vectors) * (logs - start).square().sum()
 
         return cls(classifier, *_minimum(value_of, start).exp().tolist())
 
@@ -143,7 +145,12 @@ def fit_lexical(data: EncodedTexts, task: Task, vocab: Vocabulary, seed: int) ->
 
 
 def in_background(work: Callable[[], LexicalClassifier]) -> Future[LexicalClassifier]:
-    """Start work in a thread that does not keep the process from ending; return its result."""
+    """Start work in a thread, and return its result.
+
+    When the process ends, for example on an error of the training, it waits for the thread, but not
+    longer than `PATIENCE`: the interpreter aborts if it ends while a thread is in compiled C++ code
+    of torch or numpy.
+    """
     future: Future[LexicalClassifier] = Future()
 
     def run() -> None:
@@ -151,6 +158,9 @@ def in_background(work: Callable[[], LexicalClassifier]) -> Future[LexicalClassi
             future.set_result(work())
         except BaseException as error:
             future.set_exception(error)
+        atexit.unregister(thread.join)
 
-    Thread(target=run, daemon=True).start()
+    thread = Thread(target=run, daemon=True)
+    atexit.register(thread.join, PATIENCE)
+    thread.start()
     return future

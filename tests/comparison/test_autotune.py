@@ -258,9 +258,11 @@ def test_damaged_heads_of_an_ensemble_are_named(few, every_model, tmp_path):
             fe.load(folder)
 
 
-@pytest.mark.parametrize("stop", [1, 3])
-def test_a_stopped_search_continues_with_its_models(stop, few, tmp_path, monkeypatch):
-    few(5)
+@pytest.mark.parametrize(
+    ("runs", "stop"), [(5, 1), (5, 3), pytest.param(24, 19, id="while it adds seeds")]
+)
+def test_a_stopped_search_continues_with_its_models(runs, stop, few, tmp_path, monkeypatch):
+    few(runs)
     whole, folder, tuned, real = tune(), tmp_path / "run", [], module.tune_on
 
     def counting(*args: Any) -> fe.Run:
@@ -284,7 +286,7 @@ def test_a_stopped_search_continues_with_its_models(stop, few, tmp_path, monkeyp
     kept_first = found.tried[1:stop] and found.settings[0] in [
         one.settings for one in found.tried[1:stop]
     ]
-    assert len(tuned) == 5 - (stop - 1) + bool(kept_first)
+    assert len(tuned) == runs - (stop - 1) + bool(kept_first)
     assert [(one.settings, one.loss) for one in found.tried] == [
         (one.settings, one.loss) for one in whole.tried
     ]

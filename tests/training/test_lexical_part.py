@@ -417,6 +417,18 @@ def test_ctrl_c_while_the_fit_runs_ends_the_process_at_once(options):
     assert err.rstrip().endswith(b"KeyboardInterrupt")
 
 
+def test_an_error_while_the_fit_runs_waits_for_it():
+    """The interpreter would abort if it ended while the thread is in C++ code."""
+    code = (
+        "import time\n"
+        "from finetune_embed.training.lexical_part import in_background\n"
+        "in_background(lambda: [time.sleep(1), print('fitted', flush=True)])\n"
+        "raise SystemExit(2)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (2, b"fitted\n", b"")
+
+
 def test_the_fit_does_not_disturb_the_random_state():
     """The table of a run is the same with a lexical part and without."""
     one, other = tune(), tune(lexical=False)
