@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 #: The number of Python blocks on each page, and a file that they write.
 PAGES = {
     "README.md": (2, "tuned.bin"),
-    "docs/formats.md": (3, "vectors.npz"),
+    "docs/formats.md": (4, "vectors.npz"),
     "docs/migration.md": (10, "locked/metrics.json"),
     "docs/strategies.md": (8, "fitted.safetensors"),
     "docs/training.md": (7, "streamed/metrics.json"),

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from ..errors import VectorFileError
+from ..errors import Option, VectorFileError
 from ..files import STDIN
-from ..formats import SAVERS
+from ..formats import SAVERS, save_safetensors
 from ..formats.common.saving import check_name
 from ..formats.load import Loaded
 from ..formats.numpy_arrays.wordlist import words_of
@@ -47,6 +47,11 @@ BY_SUFFIX = {
     type=click.Path(path_type=Path),
     help="Read only the words in this file, one per line.",
 )
+@click.option("--dtype", help="float32, float16, bfloat16 or int8, of a safetensors file.")
+@click.option(
+    "--shard-size",
+    help="Most bytes of vectors in a file, such as 2GB. TARGET is then a folder of safetensors.",
+)
 @member_option
 @as_json_option
 def convert(
@@ -56,6 +61,8 @@ def convert(
     limit: int | None,
     vector_size: int | None,
     keys: Path | None,
+    dtype: str | None,
+    shard_size: str | None,
     member: str | None,
     as_json: bool,
 ) -> None:
@@ -63,7 +70,15 @@ def convert(
 
     SOURCE may be compressed, the folder of a model or a run, or - for standard input.
     """
-    name = _format_of(target, to)
+    name = _format_of(target, to or ("safetensors" if shard_size else None))
+    for option, value in (("dtype", dtype), ("shard_size", shard_size)):
+        if value is not None and name != "safetensors":
+            raise VectorFileError(
+                f"is for safetensors, not for {name}",
+                option=option,
+                value=value,
+                remedy=("leave ", Option(option), " out, or give ", Option("to", "safetensors")),
+            )
     if source.is_file() and target.exists() and target.samefile(source):
         raise VectorFileError(
             "the target is the source, which would be lost",
@@ -78,7 +93,10 @@ def convert(
             where=keys,
             remedy="write them one per line, as in the table",
         )
-    SAVERS[name](found.table, target)
+    if name == "safetensors":
+        save_safetensors(found.table, target, dtype=dtype, shard_size=shard_size)
+    else:
+        SAVERS[name](found.table, target)
     read = _facts(source, found)
     if wanted is not None:
         read["missing"] = len(set(wanted)) - len(found.table)
@@ -98,7 +116,8 @@ def convert(
     ]
     packed = f" in {found.compression}" if found.compression else ""
     click.echo(", ".join([f"{source}: {found.format}{packed}", *notes]))
-    click.echo(f"{target}: {name}, {words:,} words x {size}")
+    kind = name if dtype is None else f"{name} of {dtype}"
+    click.echo(f"{target}: {kind}, {words:,} words x {size}")
 
 
 def _format_of(target: Path, to: str | None) -> str:

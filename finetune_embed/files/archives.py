@@ -27,6 +27,7 @@ FOLDERS = (
     (("tokenizer.json", "model.safetensors"), "static"),
     (("0_StaticEmbedding/model.safetensors",), "static"),
     (("wordembedding_config.json", "model.safetensors"), "static"),
+    (("model.safetensors.index.json",), "safetensors-shards"),
 )
 #: Files that systems add to folders and archives.
 _CLUTTER = frozenset(

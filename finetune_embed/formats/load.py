@@ -46,6 +46,7 @@ READERS: dict[str, Reader] = {
 #: The reader of each format that `sniff_folder` returns.
 FOLDER_READERS: dict[str, FolderReader] = {
     "dataset": arrow.read_folder,
+    "safetensors-shards": safetensors.read_shards,
     "static": load_static,
     "spacy": load_spacy,
 }

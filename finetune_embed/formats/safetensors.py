@@ -1,8 +1,9 @@
-"""The library's own format: one safetensors file with a table, its words and its provenance.
+"""The library's own format: safetensors files with a table, its words and its provenance.
 
 Tensors:
 
-- `embedding.weight`, float32 `(V, D)`: the vectors.
+- `embedding.weight`, float32, float16, bfloat16 or int8 `(V, D)`: the vectors.
+- `embedding.scale`, float32 `(V,)`, only with int8: row `i` is `weight[i] * scale[i]`.
 - `vocab.offsets`, int64 `(V + 1,)`, and `vocab.bytes`, uint8: word `i` is
   `vocab.bytes[offsets[i]:offsets[i + 1]]`, in UTF-8; other bytes are kept.
 - `vocab.origin`, uint8 `(V,)`: the `Origin` codes of the rows, unless all rows are as imported.
@@ -10,118 +11,197 @@ Tensors:
 The metadata are strings: the source file's name, SHA-256 and format, the strategy, seed, metrics,
 the library's version, and `history`, a JSON list of earlier tunings.
 
-Specification: https://github.com/huggingface/safetensors#format. This module writes the file
-itself, so equal tables give equal bytes, and reads it by memory map.
+A table is in one file, or in the shards of a folder, named as Hugging Face names them. No tensor
+is divided there, so each shard after the first has a tensor of consecutive rows, from
+`embedding.weight.0` on, and with int8 `embedding.scale.0`; the first has the words and the
+metadata. `model.safetensors.index.json` maps each tensor to its file.
+
+Specifications: https://github.com/huggingface/safetensors#format, and
+https://huggingface.co/docs/transformers/big_models#sharded-checkpoints. This module writes the
+files itself, so equal tables give equal bytes, and reads them by memory map.
 """
 
 from __future__ import annotations
 
-import json
-import math
 import os
-import struct
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from itertools import count, takewhile
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import Either, VectorFileError
-from ..files import PathOrFile, Source, atomic_write, open_source
-from ..table import EmbeddingTable, Origin, PackedWords, PatchedRows
+from ..errors import Either, Option, VectorFileError
+from ..files import PathOrFile, Source, as_folder, atomic_write, open_source
+from ..table import (
+    CodedRows,
+    Coding,
+    EmbeddingTable,
+    Origin,
+    PackedWords,
+    Part,
+    Vectors,
+)
 from .common.arguments import check_limit, wanted_keys
 from .common.run_folder import file_in_run
 from .common.saving import check_name, pack_words
+from .common.shards import INDEX, open_shards, parse_size, write_shards
 from .common.sniff import expect
 from .common.table_building import ROW
-from .common.tensors import DTYPES, TensorFile, open_tensors
+from .common.tensor_writer import WRITE_BYTES, Tensor, check_metadata, tensor_of, write_tensors
+from .common.tensors import TensorFile, open_tensors
 from .static_model import STATIC_TENSORS
 
-__all__ = ["load_safetensors", "read", "save_safetensors", "write_safetensors"]
+__all__ = ["load_safetensors", "read", "read_shards", "save_safetensors", "write_safetensors"]
 
-WEIGHT, BYTES, OFFSETS, ORIGIN = "embedding.weight", "vocab.bytes", "vocab.offsets", "vocab.origin"
-WRITE_BYTES = 1 << 22
-_NAMES = {dtype: name for name, dtype in DTYPES.items()}
+WEIGHT, SCALE = "embedding.weight", "embedding.scale"
+BYTES, OFFSETS, ORIGIN = "vocab.bytes", "vocab.offsets", "vocab.origin"
+#: The type of each coding's numbers in a header.
+TYPES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16", "int8": "I8"}
 
 
-def save_safetensors(table: EmbeddingTable, path: str | os.PathLike[str]) -> None:
-    """Write a table with its words and metadata as one safetensors file, which holds any word."""
+def save_safetensors(
+    table: EmbeddingTable,
+    path: str | os.PathLike[str],
+    *,
+    dtype: str | None = None,
+    shard_size: int | str | None = None,
+) -> None:
+    """Write a table with its words and metadata as safetensors, which hold any word.
+
+    Args:
+        table: the table.
+        path: the file; with `shard_size`, a folder that does not exist yet.
+        dtype: `float32`, `float16`, `bfloat16`, or `int8` with a scale for each row. When left out,
+            that of the file that the table is from, if this library wrote it; else `float32`.
+        shard_size: the most bytes of vectors in a file, such as `"2GB"`. A larger table is written
+            as several files with an index, another one as `model.safetensors`.
+
+    Raises:
+        VectorFileError: a number does not fit `dtype`, a word cannot be written, the folder exists,
+            or the file cannot be written.
+    """
     check_name(path)
-    with atomic_write(path) as file:
-        write_safetensors(table, file)
+    if shard_size is None:
+        with atomic_write(path) as file:
+            write_safetensors(table, file, dtype)
+        return
+    size = parse_size(shard_size)
+    words, rows = _word_tensors(table), _RowTensors(table, dtype)
+    shards = [_whole(words, rows.tensors(0, len(table)))]
+    if sum(one.size for one in shards[0]) > size:
+        step = max(1, size // rows.bytes_of_row)
+        starts = range(0, max(len(table), 1), step)
+        shards = [rows.tensors(at, at + step, f".{number}") for number, at in enumerate(starts)]
+        shards = [words, *shards]
+    write_shards(path, shards, _metadata(table))
 
 
-def write_safetensors(table: EmbeddingTable, file: BinaryIO) -> None:
+def write_safetensors(table: EmbeddingTable, file: BinaryIO, dtype: str | None = None) -> None:
     """Write what `save_safetensors` writes to an open file."""
+    rows = _RowTensors(table, dtype).tensors(0, len(table))
+    write_tensors(file, _whole(_word_tensors(table), rows), _metadata(table))
+
+
+def _whole(words: list[Tensor], rows: list[Tensor]) -> list[Tensor]:
+    """Return the tensors of one file in their order, in which all numbers are aligned."""
+    return [words[0], *rows, *words[1:]]
+
+
+def _metadata(table: EmbeddingTable) -> dict[str, str]:
     from importlib.metadata import version
 
-    words, stored = pack_words(table), table.stored
-    tensors: dict[str, npt.NDArray[Any] | PatchedRows] = {
-        OFFSETS: words.offsets,
-        WEIGHT: stored if isinstance(stored, PatchedRows) else np.asarray(stored, np.float32),
-        BYTES: words.data,
-    }
-    if table.origin.any():
-        tensors[ORIGIN] = np.asarray(table.origin, np.uint8)
     metadata = {"library_version": version("finetune_embed")} | table.metadata
-    _check_metadata(metadata)
-    header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))}
-    position = 0
-    for name, array in tensors.items():
-        dtype = _NAMES[array.dtype.newbyteorder("<").str]
-        end = position + math.prod(array.shape) * array.dtype.itemsize
-        header[name] = {
-            "dtype": dtype,
-            "shape": list(array.shape),
-            "data_offsets": [position, end],
-        }
-        position = end
-    encoded = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
-    encoded += b" " * (-len(encoded) % 8)
-    file.write(struct.pack("<Q", len(encoded)) + encoded)
-    for array in tensors.values():
-        step = max(1, WRITE_BYTES // max(1, math.prod(array.shape[1:]) * array.dtype.itemsize))
-        for start in range(0, len(array), step):
-            part = array[start : start + step]
-            file.write(np.ascontiguousarray(part, array.dtype.newbyteorder("<")).data)
+    check_metadata(metadata)
+    return metadata
 
 
-def _check_metadata(metadata: dict[str, str]) -> None:
-    for name, value in metadata.items():
-        if not isinstance(name, str) or not isinstance(value, str):
+def _word_tensors(table: EmbeddingTable) -> list[Tensor]:
+    words = pack_words(table)
+    tensors = [tensor_of(OFFSETS, words.offsets), tensor_of(BYTES, words.data)]
+    if table.origin.any():
+        tensors.append(tensor_of(ORIGIN, np.asarray(table.origin, np.uint8)))
+    return tensors
+
+
+class _RowTensors:
+    """Makes the tensors of consecutive rows of a table, whose blocks are encoded when written.
+
+    Args:
+        table: the table.
+        dtype: the name of their coding; that of the table when left out.
+
+    Raises:
+        VectorFileError: there is no such coding.
+    """
+
+    def __init__(self, table: EmbeddingTable, dtype: str | None) -> None:
+        coded = table.coded
+        if dtype is None:
+            dtype = "float32" if coded is None else coded.coding.name
+        if dtype not in TYPES:
             raise VectorFileError(
-                f"metadata[{name!r}] is {value!r}, not a string",
-                value=value,
-                remedy="convert it; safetensors metadata are strings",
+                f"is not one of {', '.join(TYPES)}",
+                option="dtype",
+                value=dtype,
+                remedy=("leave ", Option("dtype"), " out for float32"),
             )
-        try:
-            (name + value).encode()
-        except UnicodeEncodeError as error:
-            raise VectorFileError(
-                f"metadata[{name!r}] is {value!r}, which UTF-8 can't encode",
-                value=value,
-                remedy="remove its lone surrogates; safetensors metadata are UTF-8",
-            ) from error
+        self._table, self._coding = table, Coding(dtype)
+        self._coded = coded if coded is not None and coded.coding == self._coding else None
+        self._step = max(1, WRITE_BYTES // max(1, 4 * table.vector_size))
+        self.bytes_of_row = sum(one.bytes_of_row for one in self.tensors(0, 0)) or 1
+
+    def tensors(self, start: int, stop: int, suffix: str = "") -> list[Tensor]:
+        """Return the tensors of the rows from `start` up to `stop`, or up to the last row."""
+        table, coding = self._table, self._coding
+        stop = min(stop, len(table))
+
+        def codes(first: int, last: int) -> npt.NDArray[Any]:
+            return self._part(start + first, start + last).codes
+
+        def scale(first: int, last: int) -> npt.NDArray[Any]:
+            if self._coded is None:
+                rows = table.rows(slice(start + first, start + last))
+                return coding.scale(rows, start + first)
+            return np.asarray(self._part(start + first, start + last).scale)
+
+        shape = (stop - start, table.vector_size)
+        weight = Tensor(WEIGHT + suffix, TYPES[coding.name], shape, codes, self._step)
+        if coding.name != "int8":
+            return [weight]
+        return [Tensor(SCALE + suffix, "F32", shape[:1], scale, self._step), weight]
+
+    def _part(self, start: int, stop: int) -> Part:
+        if self._coded is not None:
+            return self._coded.part(start, stop)
+        return self._coding.encode(self._table.rows(slice(start, stop)), start)
 
 
 def load_safetensors(
     path: PathOrFile, keys: Collection[str] | None = None, limit: int | None = None
 ) -> EmbeddingTable:
-    """Load a table from a file that `save_safetensors` wrote.
+    """Load a table from a file or a folder that `save_safetensors` wrote.
 
-    The vectors stay on disk, memory-mapped and read-only. From a file object, standard input or a
-    compressed file, they are read into memory.
+    The vectors stay on disk, memory-mapped and read-only; those that are not float32 are converted
+    when they are used. From a file object, standard input or a compressed file, they are read into
+    memory.
 
     Args:
-        path: the file, the folder of a run, a binary file object, or `"-"` for standard input.
+        path: the file, the folder of shards or of a run, a binary file object, or `"-"` for
+            standard input.
         keys: load only these words, copied into memory. Rows keep the file's order.
         limit: load only the first rows.
 
     Raises:
-        VectorFileError: the file is missing or damaged, holds tensors but no words, or is of
-            another format.
+        VectorFileError: a file is missing or damaged, holds tensors but no words, or is of another
+            format.
     """
-    with open_source(file_in_run(path)) as source:
+    path = file_in_run(path)
+    folder = as_folder(path)
+    if folder is not None and (folder / INDEX).is_file():
+        return read_shards(folder, keys, limit)
+    with open_source(path) as source:
         expect(source, "safetensors")
         return read(source, keys, limit)
 
@@ -130,54 +210,122 @@ def read(
     source: Source, keys: Collection[str] | None = None, limit: int | None = None
 ) -> EmbeddingTable:
     """Read a table from an open source."""
+    file = open_tensors(source)
+    return _table_in(dict.fromkeys(file.tensors, file), source.name, keys, limit, source)
+
+
+def read_shards(
+    folder: Path, keys: Collection[str] | None = None, limit: int | None = None
+) -> EmbeddingTable:
+    """Read a table from a folder of shards."""
+    with open_shards(folder) as files:
+        table = _table_in(files, str(folder / INDEX), keys, limit)
+    table.metadata.pop("format", "")
+    return table
+
+
+def _table_in(
+    files: Mapping[str, TensorFile],
+    name: str,
+    keys: Collection[str] | None,
+    limit: int | None,
+    source: Source | None = None,
+) -> EmbeddingTable:
+    """Return the table in some tensors.
+
+    Args:
+        files: the file of each tensor.
+        name: where they are, for messages.
+        keys: load only these words.
+        limit: load only the first rows.
+        source: the file that they are in, if it is one.
+    """
     check_limit(limit)
     wanted = wanted_keys(keys)
-    file = open_tensors(source)
-    missing = [name for name in (WEIGHT, OFFSETS, BYTES) if name not in file.tensors]
+    numbered = takewhile(files.__contains__, (f"{WEIGHT}.{number}" for number in count()))
+    weights = [WEIGHT] if WEIGHT in files else list(numbered)
+    missing = [one for one in (*(weights[:1] or [WEIGHT]), OFFSETS, BYTES) if one not in files]
     if missing:
-        raise _without_words(file, missing)
-    weight = file.read(WEIGHT, "F32", 2)
-    source.refuse_bomb(len(weight) * (ROW + 4 * weight.shape[1]))
-    words = _packed_words(file, len(weight))
-    origin = file.read(ORIGIN, "U8", 1) if ORIGIN in file.tensors else None
+        raise _without_words(files, name, missing)
+    weight = _weight_in(files, weights, name)
+    if source is not None:
+        source.refuse_bomb(len(weight) * (ROW + 4 * weight.shape[1]))
+    words = _packed_words(files, len(weight))
+    origin = files[ORIGIN].read(ORIGIN, "U8", 1) if ORIGIN in files else None
     if origin is not None and (len(origin) != len(weight) or (origin > max(Origin)).any()):
         raise VectorFileError(
             f"{ORIGIN} does not hold a code from 0 to {max(Origin):d} for each of "
             f"{len(weight):,} rows",
-            where=source.name,
+            where=files[ORIGIN].name,
             remedy="the file is damaged; fetch it again",
         )
-    table = EmbeddingTable(words, weight, file.metadata, origin)
+    metadata = files[OFFSETS].metadata
+    table = EmbeddingTable(words, weight, metadata, origin)
     if limit is not None:
-        table = EmbeddingTable(words[:limit], weight[:limit], file.metadata, table.origin[:limit])
+        table = EmbeddingTable(words[:limit], weight[:limit], metadata, table.origin[:limit])
     if wanted is not None:
         table = table.subset(key for key in table.index_to_key if key in wanted)
     return table
 
 
-def _without_words(file: TensorFile, missing: list[str]) -> VectorFileError:
-    """Return the error for a file that lacks tensors of a table."""
+def _weight_in(
+    files: Mapping[str, TensorFile], names: list[str], where: str
+) -> Vectors | CodedRows:
+    """Return the rows of the tensors of these names, in place."""
+    dtypes = {files[name].dtype(name) for name in names}
+    coding = next((one for one, dtype in TYPES.items() if {dtype} == dtypes), "float32")
+    parts: list[Part] = []
+    for name in names:
+        codes, scale = files[name].read(name, TYPES[coding], 2), None
+        if coding == "int8":
+            of_rows = SCALE + name.removeprefix(WEIGHT)
+            if of_rows not in files:
+                raise _without_words(files, where, [of_rows])
+            scale = files[of_rows].read(of_rows, "F32", 1)
+            if len(scale) != len(codes) or not np.isfinite(scale).all():
+                raise VectorFileError(
+                    f"{of_rows} does not hold a finite number for each of {len(codes):,} rows",
+                    where=files[of_rows].name,
+                    remedy="the file is damaged; fetch it again",
+                )
+        if parts and codes.shape[1] != parts[0].codes.shape[1]:
+            raise VectorFileError(
+                f"{name} has {codes.shape[1]:,} columns, and {names[0]} "
+                f"{parts[0].codes.shape[1]:,}",
+                where=where,
+                remedy="the files are of different tables; fetch the complete folder",
+            )
+        parts.append(Part(codes, scale))
+    if coding == "float32" and len(parts) == 1:
+        return parts[0].codes
+    return CodedRows(Coding(coding), parts)
+
+
+def _without_words(
+    files: Mapping[str, TensorFile], where: str, missing: list[str]
+) -> VectorFileError:
+    """Return the error for tensors among which some of a table are missing."""
     remedy = Either(
         "pair its tensor with its words: EmbeddingTable(words, vectors)",
         "save its tensor and words with numpy.savez('vectors.npz', vectors=vectors, words=words)",
     )
-    if any(name in file.tensors for name in STATIC_TENSORS):
+    if any(name in files for name in STATIC_TENSORS):
         remedy = Either(
             "load a static embedding model from its folder: load_static(folder)",
             "pass the folder of the static embedding model, with its tokenizer.json",
         )
     return VectorFileError(
-        f"the file holds {', '.join(sorted(file.tensors)) or 'no tensors'}, but not "
+        f"the file holds {', '.join(sorted(files)) or 'no tensors'}, but not "
         f"{' and '.join(missing)}, so it was not written by this library",
-        where=file.name,
+        where=where,
         remedy=remedy,
     )
 
 
-def _packed_words(file: TensorFile, rows: int) -> PackedWords:
+def _packed_words(files: Mapping[str, TensorFile], rows: int) -> PackedWords:
     """Return the words from the two vocabulary tensors."""
-    offsets = file.read(OFFSETS, "I64", 1)
-    data = file.read(BYTES, "U8", 1)
+    offsets = files[OFFSETS].read(OFFSETS, "I64", 1)
+    data = files[BYTES].read(BYTES, "U8", 1)
     is_valid = (
         len(offsets) == rows + 1
         and offsets[0] == 0
@@ -187,7 +335,7 @@ def _packed_words(file: TensorFile, rows: int) -> PackedWords:
     if not is_valid:
         raise VectorFileError(
             f"{OFFSETS} does not divide {len(data):,} bytes into {rows:,} words",
-            where=file.name,
+            where=files[OFFSETS].name,
             remedy="the file is damaged; fetch it again",
         )
     return PackedWords(data.data, offsets)

@@ -17,7 +17,7 @@ from ..errors import VectorFileError
 from ..files import Source
 from ..formats.common.sniff import refuse_unread, sniff, sniff_folder
 from ..formats.load import FOLDER_READERS, READERS
-from ..table import EmbeddingTable, Vectors
+from ..table import EmbeddingTable
 from .findings import finding_from
 from .scan import Lengths, Scan, lengths_of
 from .scan_binary import scan_binary
@@ -70,7 +70,7 @@ def _scan_table(table: EmbeddingTable, name: str, sha256: str | None = None) -> 
         sha256: the hash of the file. If the metadata have another, they describe an earlier file,
             from which this library made the inspected one, in float32.
     """
-    blocks = itertools.chain([np.empty(0)], _lengths_of_blocks(table.vectors))
+    blocks = itertools.chain([np.empty(0)], _lengths_of_blocks(table))
     metadata = dict(table.metadata)
     own = metadata if sha256 in (None, metadata.get("source_sha256")) else {}
     return Scan(
@@ -79,13 +79,13 @@ def _scan_table(table: EmbeddingTable, name: str, sha256: str | None = None) -> 
         lengths=np.concatenate(list(blocks)),
         places=np.arange(1, len(table) + 1),
         vector_size=table.vector_size,
-        dtype=own.get("source_dtype", "float32"),
+        dtype=table.coded.coding.name if table.coded else own.get("source_dtype", "float32"),
         duplicates=int(own.get("duplicates", 0)),
         metadata=metadata,
         subwords=table.subwords,
     )
 
 
-def _lengths_of_blocks(vectors: Vectors) -> Iterator[Lengths]:
-    for start in range(0, len(vectors), BLOCK):
-        yield lengths_of(vectors[start : start + BLOCK])
+def _lengths_of_blocks(table: EmbeddingTable) -> Iterator[Lengths]:
+    for start in range(0, len(table), BLOCK):
+        yield lengths_of(table.rows(slice(start, start + BLOCK)))

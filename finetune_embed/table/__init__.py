@@ -1,21 +1,27 @@
 """`EmbeddingTable`, words and their vectors, and what it is made of. numpy only."""
 
+from .coding import CodedRows, Coding, Part
 from .embedding_table import EmbeddingTable
 from .fingerprint import sha256_of_table
+from .lazy_rows import LazyRows, Vectors
 from .lexicon import Lexicon, read_lexicon, related_rows
 from .neighbours import lengths, nearest_rows, unit
 from .origin import Origin
 from .packed_words import PackedWords, Rows, as_bytes, starts_with
-from .patched_rows import PatchedRows, Vectors
+from .patched_rows import PatchedRows
 from .query import missing_word
 from .retrofit import retrofit
 from .subwords import Subwords
 
 __all__ = [
+    "CodedRows",
+    "Coding",
     "EmbeddingTable",
+    "LazyRows",
     "Lexicon",
     "Origin",
     "PackedWords",
+    "Part",
     "PatchedRows",
     "Rows",
     "Subwords",

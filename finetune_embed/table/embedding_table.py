@@ -12,9 +12,11 @@ import numpy.typing as npt
 
 from ..errors import Option, VocabularyError, missing_extra, printable
 from ..files import refuse_changed
+from .coding import CodedRows
+from .lazy_rows import LazyRows, Vectors
 from .neighbours import nearest_rows, unit
 from .packed_words import PackedWords, Rows, append_words, rows_by_word
-from .patched_rows import PatchedRows, Vectors, is_read_only
+from .patched_rows import PatchedRows, is_read_only
 from .query import missing_word, query_items, query_vector
 from .subwords import Subwords
 
@@ -49,7 +51,7 @@ class EmbeddingTable:
     def __init__(
         self,
         index_to_key: Sequence[str],
-        vectors: npt.ArrayLike | PatchedRows,
+        vectors: npt.ArrayLike | LazyRows,
         metadata: Mapping[str, str] | None = None,
         origin: npt.ArrayLike | None = None,
     ) -> None:
@@ -57,9 +59,9 @@ class EmbeddingTable:
             index_to_key if isinstance(index_to_key, (list, PackedWords)) else list(index_to_key)
         )
         self.subwords: Subwords | None = None
-        self._patched: PatchedRows | None = None
-        if isinstance(vectors, PatchedRows):
-            self._patched = vectors
+        self._lazy: LazyRows | None = None
+        if isinstance(vectors, LazyRows):
+            self._lazy = vectors
         else:
             self.vectors = np.asarray(vectors, dtype=np.float32)
         self.metadata: dict[str, str] = dict(metadata or {})
@@ -83,18 +85,28 @@ class EmbeddingTable:
     def vectors(self) -> Vectors:
         """All vectors, float32 `(V, D)`; may be a read-only memory map of a file.
 
-        For a table tuned from a read-only one, the first access builds the array in memory; `rows`
-        returns some rows without that.
+        For a table tuned from a read-only one, and for one whose file has another type of numbers
+        or several shards, the first access builds the array in memory; `rows` returns some rows
+        without that.
         """
-        assert self._patched is not None
-        return self._patched.to_array()
+        assert self._lazy is not None
+        array = self._lazy.to_array()
+        if isinstance(self._lazy, CodedRows):
+            array.flags.writeable = False  # like that of a mapped file, so that `coded` stays true
+        return array
 
     @property
-    def stored(self) -> Vectors | PatchedRows:
-        """The vectors `(V, D)` as held in memory: an array, or a base with patched rows."""
-        if self._patched is None or "vectors" in self.__dict__:
+    def stored(self) -> Vectors | LazyRows:
+        """The vectors `(V, D)` as held in memory: an array, or rows made when they are used."""
+        if self._lazy is None or "vectors" in self.__dict__:
             return self.vectors
-        return self._patched
+        return self._lazy
+
+    @property
+    def coded(self) -> CodedRows | None:
+        """The rows as their file holds them, if it is in shards or of another type than float32."""
+        changed = "vectors" in self.__dict__ and self.vectors.flags.writeable
+        return self._lazy if isinstance(self._lazy, CodedRows) and not changed else None
 
     def rows(self, which: slice | Rows) -> Vectors:
         """Return the vectors `(n, D)` of some rows, given as a slice or as row numbers.
@@ -134,10 +146,9 @@ class EmbeddingTable:
         """
         if isinstance(self.words, PackedWords):
             refuse_changed(np.frombuffer(self.words.data, np.uint8))
-        stored: Vectors | PatchedRows = self.stored
-        while isinstance(stored, PatchedRows):
-            stored = stored.base
-        refuse_changed(stored)
+        stored = self.stored
+        for array in stored.arrays() if isinstance(stored, LazyRows) else [stored]:
+            refuse_changed(array)
 
     def __len__(self) -> int:
         return len(self.words)
@@ -223,7 +234,7 @@ class EmbeddingTable:
         """
         stored = self.stored
         patched = PatchedRows(stored, rows, vectors)
-        is_shared = isinstance(stored, PatchedRows) or is_read_only(stored)
+        is_shared = isinstance(stored, LazyRows) or is_read_only(stored)
         return EmbeddingTable(
             append_words(self.words, words),
             patched if is_shared else patched.to_array(),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .patched_rows import PatchedRows, Vectors
+from .lazy_rows import LazyRows, Vectors
 
 __all__ = ["lengths", "nearest_rows", "unit"]
 
@@ -34,7 +34,7 @@ def unit(vectors: Vectors) -> Vectors:
 
 
 def nearest_rows(
-    stored: Vectors | PatchedRows,
+    stored: Vectors | LazyRows,
     queries: Vectors,
     topn: int,
     excluded: Sequence[Sequence[int]] | None = None,

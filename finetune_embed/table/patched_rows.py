@@ -2,39 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
+from .lazy_rows import BLOCK, LazyRows, Vectors
 from .packed_words import Rows
 
-__all__ = ["PatchedRows", "Vectors", "is_read_only"]
-
-Vectors = npt.NDArray[np.float32]
-
-BLOCK = 1 << 15  # rows copied at a time
+__all__ = ["PatchedRows", "is_read_only"]
 
 
-class PatchedRows:
+class PatchedRows(LazyRows):
     """The rows of a base array with some replaced and some appended; indexing gathers them.
 
     Args:
-        base: `(V, D)`, an array or other patched rows; must not change.
+        base: `(V, D)`, an array or lazy rows; must not change.
         rows: int64 `(n,)`, the rows of the base to replace, each once.
         vectors: float32 `(n + m, D)`, the replacements, then `m` rows to append.
     """
 
-    def __init__(self, base: Vectors | PatchedRows, rows: Rows, vectors: Vectors) -> None:
+    def __init__(self, base: Vectors | LazyRows, rows: Rows, vectors: Vectors) -> None:
         self.base, self.rows = base, rows
-        self.dtype = np.dtype(np.float32)
         self._vectors = vectors
         appended = len(vectors) - len(rows)
         self.shape = (len(base) + appended, vectors.shape[1])
         self._place = np.full(len(self), -1, np.int32)  # row -> row of `_vectors`; -1: in the base
         self._place[rows] = np.arange(len(rows))
         self._place[len(base) :] = np.arange(len(rows), len(vectors))
-
-    def __len__(self) -> int:
-        return self.shape[0]
 
     def __getitem__(self, which: int | slice | Rows) -> Vectors:
         """Return one row `(D,)` as a view, or several `(n, D)` copied.
@@ -58,6 +53,10 @@ class PatchedRows:
             found = self.base[np.minimum(which, len(self.base) - 1)]
         found[patched] = self._vectors[place[patched]]
         return found
+
+    def arrays(self) -> list[npt.NDArray[Any]]:
+        """Return the arrays of the base; the other rows are in memory."""
+        return self.base.arrays() if isinstance(self.base, LazyRows) else [self.base]
 
     def to_array(self) -> Vectors:
         """Return all rows copied into one array `(V + m, D)`."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import Either, VocabularyError, printable
-from .patched_rows import Vectors
+from .lazy_rows import Vectors
 
 __all__ = ["missing_word", "query_items", "query_vector"]
 

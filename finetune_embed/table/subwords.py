@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from .patched_rows import Vectors
+from .lazy_rows import Vectors
 
 __all__ = ["Subwords"]
 

@@ -111,6 +111,18 @@ def test_keys_and_limit(source, tmp_path, capsys):
     assert fe.load_vectors(target).index_to_key == ["a\udcff"]
 
 
+def test_smaller_numbers_and_shards(tmp_path, capsys):
+    source, target = plain(tmp_path / "in"), tmp_path / "out"
+    assert run("convert", source, target, "--dtype", "int8", "--shard-size", "6B") == 0
+    assert capsys.readouterr().out.splitlines()[1] == f"{target}: safetensors of int8, 3 words x 2"
+    table = fe.load_vectors(target)
+    assert table.coded.coding.name == "int8"
+    assert table["the"].tolist() == [np.float32(64) * (np.float32(2) / 127), 2.0]
+    assert len(list(target.iterdir())) == 5
+    assert run("convert", target, tmp_path / "back.safetensors", "--dtype", "bfloat16") == 0
+    assert fe.load_vectors(tmp_path / "back.safetensors").coded.coding.name == "bfloat16"
+
+
 def test_a_member_of_an_archive(tmp_path, capsys):
     packed = tmp_path / "glove.zip"
     with zipfile.ZipFile(packed, "w") as archive:

@@ -220,7 +220,7 @@ def test_the_base_of_the_damaged_files_below_is_valid(write):
         (changed("embedding.weight", shape=[4]), "F32 with 2 dimensions is nee"),
         (changed("embedding.weight", shape=[2, float("inf")]), "entry for embedding.weight is dam"),
         (changed("embedding.weight", shape=None), "entry for embedding.weight is damaged"),
-        (changed("embedding.weight", dtype="F16"), "is F16 .* but F32 with 2 dimensions is nee"),
+        (changed("embedding.weight", dtype="F64"), "is F64 .* but F32 with 2 dimensions is nee"),
         (changed("vocab.offsets", shape=[1], data_offsets=[0, 8]), "does not divide 3 bytes"),
         ({k: v for k, v in SPECS.items() if k != "vocab.offsets"}, "but not vocab.offsets, so i"),
     ],

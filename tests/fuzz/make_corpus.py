@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from packing import tarred, zipped, zstd
-from targets import CORPUS, RUN, SPACY, STATIC, pack
+from targets import CORPUS, RUN, SHARDS, SPACY, STATIC, pack
 
 import finetune_embed as fe
 
@@ -81,6 +81,9 @@ def main() -> None:
     for name in ("tiny.npz", "tiny.numpy.npz", "tiny.npy"):
         write("numpy", name, (GOLDEN / name).read_bytes())
     write("safetensors", "tiny", (GOLDEN / "tiny.safetensors").read_bytes())
+    for name in ("float16", "bfloat16", "int8"):
+        write("safetensors", name, (GOLDEN / f"tiny.{name}.safetensors").read_bytes())
+    write("shards", "int8", folder(GOLDEN / "tiny.shards", SHARDS))
     for name in ("default", "floret", "floret-words", "vectors"):
         write("spacy", name, folder(GOLDEN / "spacy" / name, SPACY))
     for name in ("model2vec", "model2vec-quantised-int8", "sentence-transformers"):

@@ -35,6 +35,10 @@ CORPUS = Path(__file__).parent / "corpus"
 #: The files of fuzzed folders, in their order in an input.
 SPACY = ("key2row", "vectors", "strings.json", "vectors.cfg")
 STATIC = ("model.safetensors", "tokenizer.json", "modules.json", "config.json")
+SHARDS = (
+    "model.safetensors.index.json",
+    *(f"model-{number:05}-of-00004.safetensors" for number in (1, 2, 3, 4)),
+)
 DATASET = ("data-00000-of-00001.arrow", "state.json", "dataset_info.json")
 OPTIONS: list[dict[str, Any]] = [
     {},
@@ -169,6 +173,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "numpy": _file(load_numpy),
     "run": _run,
     "safetensors": _file(load_safetensors),
+    "shards": _folder(load_safetensors, SHARDS),
     "source": _source,
     "spacy": _folder(load_spacy, SPACY),
     "static": _folder(load_static, STATIC),

@@ -6,6 +6,7 @@ The files are committed; run this only to change them, from any folder:
 
 from __future__ import annotations
 
+import json
 import struct
 from pathlib import Path
 
@@ -33,10 +34,86 @@ HEADER = (
     '"vocab.bytes":{"dtype":"U8","shape":[25],"data_offsets":[108,133]},'
     '"vocab.origin":{"dtype":"U8","shape":[5],"data_offsets":[133,138]}}'
 )
+#: Numbers that no coding holds exactly, and the largest ones and the smallest one of float16.
+SMALL = (
+    (0.5, -1.25, 3.0),
+    (0.1, 0.0625, -0.0),
+    (65504.0, -65504.0, 6e-8),
+    (1.00390625, 1.01171875, 0.3333333333333333),
+    (0.0, 0.0, 0.0),
+)
+
+
+def bfloat16(number: float) -> bytes:
+    """Return the nearest bfloat16, of two the one whose last bit is 0."""
+    (bits,) = struct.unpack("<I", struct.pack("<f", number))
+    upper, lower = divmod(bits, 1 << 16)
+    return struct.pack("<H", upper + (lower > 0x8000 or (lower == 0x8000 and upper % 2 == 1)))
+
+
+def int8(row: tuple[float, ...]) -> tuple[bytes, bytes]:
+    """Return the scale of a row and its codes."""
+    (scale,) = struct.unpack("<f", struct.pack("<f", max(map(abs, row)) / 127))
+    codes = [round(number / scale) if scale else 0 for number in row]
+    return struct.pack("<f", scale), struct.pack("<3b", *codes)
+
+
+def file_of(tensors: list[tuple[str, str, list[int], bytes]], metadata: dict[str, str]) -> bytes:
+    """Return a safetensors file."""
+    header: dict[str, object] = {"__metadata__": metadata}
+    end = 0
+    for name, dtype, shape, data in tensors:
+        start, end = end, end + len(data)
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [start, end]}
+    encoded = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    encoded += b" " * (-len(encoded) % 8)
+    return struct.pack("<Q", len(encoded)) + encoded + b"".join(data for *_, data in tensors)
+
+
+def write_small(folder: Path) -> None:
+    """Write the safetensors files of smaller numbers, and one in shards of two rows."""
+    encoded = [word.encode() for word in WORDS]
+    places = [sum(map(len, encoded[:i])) for i in range(len(encoded) + 1)]
+    offsets = ("vocab.offsets", "I64", [6], struct.pack("<6q", *places))
+    text = ("vocab.bytes", "U8", [25], b"".join(encoded))
+    metadata = {"library_version": "0.1.0"}
+    half = b"".join(struct.pack("<3e", *row) for row in SMALL)
+    upper = b"".join(bfloat16(number) for row in SMALL for number in row)
+    for name, dtype, data in (("float16", "F16", half), ("bfloat16", "BF16", upper)):
+        weight = ("embedding.weight", dtype, [5, 3], data)
+        path = folder / f"tiny.{name}.safetensors"
+        path.write_bytes(file_of([offsets, weight, text], metadata))
+    rows = [int8(row) for row in SMALL]
+    parts = []
+    for suffix, part in (("", rows), (".0", rows[:2]), (".1", rows[2:4]), (".2", rows[4:])):
+        scale, codes = (b"".join(data) for data in zip(*part, strict=True))
+        parts.append(
+            [
+                (f"embedding.scale{suffix}", "F32", [len(part)], scale),
+                (f"embedding.weight{suffix}", "I8", [len(part), 3], codes),
+            ]
+        )
+    whole = [offsets, *parts[0], text]
+    (folder / "tiny.int8.safetensors").write_bytes(file_of(whole, metadata))
+    (folder / "tiny.shards").mkdir(exist_ok=True)
+    shards = [[offsets, text], *parts[1:]]
+    names = [f"model-{number:05}-of-00004.safetensors" for number in (1, 2, 3, 4)]
+    for name, tensors in zip(names, shards, strict=True):
+        own = {"format": "pt"} | (metadata if name == names[0] else {})
+        data = file_of(tensors, own)
+        (folder / "tiny.shards" / name).write_bytes(data)
+    index = {
+        "metadata": {"total_size": sum(len(one[3]) for part in shards for one in part)},
+        "weight_map": {
+            one[0]: name for name, part in zip(names, shards, strict=True) for one in part
+        },
+    }
+    text_of_index = json.dumps(index, indent=2) + "\n"
+    (folder / "tiny.shards" / "model.safetensors.index.json").write_text(text_of_index)
 
 
 def main() -> None:
-    """Write all five files beside this one."""
+    """Write all files beside this one."""
     folder = Path(__file__).parent
     rows = [" ".join((word, *row)) + "\n" for word, row in zip(WORDS, NUMBERS, strict=True)]
     (folder / "tiny.glove.txt").write_bytes("".join(rows).encode())
@@ -54,6 +131,7 @@ def main() -> None:
     data += b"".join(struct.pack("<3I", *bits) for bits in BITS)
     data += b"".join(encoded) + bytes(ORIGIN)
     (folder / "tiny.safetensors").write_bytes(data)
+    write_small(folder)
 
 
 if __name__ == "__main__":

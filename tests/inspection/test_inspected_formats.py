@@ -69,6 +69,7 @@ def test_every_golden_file_is_reported_as_its_loader_reads_it(golden):
         "model2vec-float64": "float64",
         "model2vec-int8": "int8",
         "model2vec-quantised-int8": "int8",
+        "tiny.bfloat16.safetensors": "bfloat16",
         "tiny.dataset": "float64",
         "tiny.fasttext-nongrams.ftz": "product-quantised",
         "tiny.fasttext-pruned.ftz": "product-quantised",
@@ -76,7 +77,10 @@ def test_every_golden_file_is_reported_as_its_loader_reads_it(golden):
         "tiny.fasttext-qout.ftz": "product-quantised",
         "tiny.fasttext-quantized.ftz": "product-quantised",
         "tiny.fasttext-retrained.ftz": "product-quantised",
+        "tiny.float16.safetensors": "float16",
+        "tiny.int8.safetensors": "int8",
         "tiny.numpy.npz": "float64",
+        "tiny.shards": "int8",
         "vectors": "float16",
     }
     assert len(dtypes) - len(others) >= 20

@@ -532,3 +532,61 @@ def test_a_data_set_saved_with_a_selection(tmp_path, table):
     assert message.endswith(" rows: dataset.flatten_indices().save_to_disk(new_path)")
     dataset.flatten_indices().save_to_disk(tmp_path / "new")
     assert fe.load_vectors(tmp_path / "new").index_to_key == ["man", "king"]
+
+
+# Smaller numbers and shards
+
+
+@follows("table/coding.py", "which is in row")
+def test_a_number_too_large_for_float16(write, command, tmp_path):
+    table, path = fe.EmbeddingTable(["a"], [[70_000.0]]), tmp_path / "v.safetensors"
+    message = refused(fe.save_safetensors, table, path, dtype="float16")
+    assert message.endswith("; use dtype='float32'")
+    fe.save_safetensors(table, path, dtype="float32")
+    source = write(b"a 70000 1\nb 1 2\n")
+    message = refused_command(command, "convert", source, path, "--dtype", "float16")
+    assert message.endswith("; use --dtype float32")
+    assert converts(command, source, path, "--dtype", "float32")
+
+
+@follows("table/coding.py", "that is not finite")
+def test_a_number_that_int8_cannot_hold(tmp_path):
+    table, path = fe.EmbeddingTable(["a"], [[np.inf]]), tmp_path / "v.safetensors"
+    message = refused(fe.save_safetensors, table, path, dtype="int8")
+    assert message.endswith("; use dtype='float16'")
+    fe.save_safetensors(table, path, dtype="float16")
+    assert fe.load_vectors(path).vectors.tolist() == [[np.inf]]
+
+
+@follows("formats/safetensors.py", "is not one of")
+def test_a_dtype_that_is_none(table, command, write, tmp_path):
+    message = refused(fe.save_safetensors, table, tmp_path / "v", dtype="int4")
+    assert message.endswith("; leave dtype out for float32")
+    fe.save_safetensors(table, tmp_path / "v")
+    assert fe.load_vectors(tmp_path / "v").vectors.tolist() == VECTORS.tolist()
+
+
+@follows("formats/common/shards.py", "must be a number of bytes")
+def test_a_size_of_shards_that_is_none(write, command, tmp_path):
+    source, out = write(TEXT), tmp_path / "out"
+    message = refused_command(command, "convert", source, out, "--shard-size", "big")
+    assert message.endswith("; give, for example, --shard-size 2GB")
+    assert converts(command, source, out, "--shard-size", "2GB")
+
+
+@follows("formats/common/shards.py", "names have room for")
+def test_more_shards_than_names(table, tmp_path, monkeypatch):
+    monkeypatch.setattr("finetune_embed.formats.common.shards.MOST", 3)
+    message = refused(fe.save_safetensors, table, tmp_path / "v", shard_size=8)
+    assert message.endswith("; give a larger shard_size")
+    fe.save_safetensors(table, tmp_path / "v", shard_size=16)
+    assert len(list((tmp_path / "v").iterdir())) == 4
+
+
+@follows("cli/convert.py", "is for safetensors, not for")
+def test_a_dtype_of_another_format(write, command, tmp_path):
+    source, out = write(TEXT), tmp_path / "out.bin"
+    message = refused_command(command, "convert", source, out, "--dtype", "int8")
+    assert message.endswith("; leave --dtype out, or give --to safetensors")
+    assert converts(command, source, out)
+    assert converts(command, source, out, "--dtype", "int8", "--to", "safetensors")

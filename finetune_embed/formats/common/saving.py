@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import os
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 from ...errors import Either, Option, VectorFileError
 from ...table import EmbeddingTable, PackedWords, as_bytes
 
-__all__ = ["HOLDS_ANY_WORD", "check_keys", "check_name", "join_words", "pack_words"]
+__all__ = [
+    "HOLDS_ANY_WORD",
+    "check_keys",
+    "check_name",
+    "check_new_folder",
+    "join_words",
+    "pack_words",
+]
 
 #: The remedy for words that a format can't hold.
 HOLDS_ANY_WORD = Either(
@@ -34,6 +41,21 @@ def check_name(path: str | os.PathLike[str]) -> None:
             f"the name ends in {suffix}, but what is written is not compressed",
             where=path,
             remedy=f"leave {suffix} off, and compress the file afterwards",
+        )
+
+
+def check_new_folder(path: str | os.PathLike[str]) -> None:
+    """Check that a folder can be made: there is nothing at its path, and a folder to hold it.
+
+    Raises:
+        VectorFileError: it can't.
+    """
+    parent = Path(path).parent
+    if os.path.lexists(path):
+        raise VectorFileError("this already exists", where=path, remedy="choose another path")
+    if not os.path.isdir(parent):
+        raise VectorFileError(
+            f"there is no folder {parent}", where=path, remedy="make that folder first"
         )
 
 

@@ -55,6 +55,7 @@ FORMATS = {
     "word2vec-binary": Known("a word2vec binary", "load_word2vec(path)"),
     "fasttext": Known("a fastText binary model", "load_fasttext(path)"),
     "safetensors": Known("a safetensors file", "load_safetensors(path)"),
+    "safetensors-shards": Known("a folder of safetensors shards", "load_safetensors(path)"),
     "static": Known("a folder of a static embedding model", "load_static(path)"),
     "numpy": Known("a numpy array", "load_numpy(path, words=...)"),
     "numpy-archive": Known("a numpy archive", "load_numpy(path)"),

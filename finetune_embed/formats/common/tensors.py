@@ -19,11 +19,12 @@ from .sniff import MAX_SAFETENSORS_HEADER
 
 __all__ = ["DTYPES", "TensorFile", "open_tensors"]
 
-#: numpy's name for each supported type of number.
+#: numpy's name for each supported type of number; it has none for bfloat16, read as its bits.
 DTYPES = {
     "F64": "<f8",
     "F32": "<f4",
     "F16": "<f2",
+    "BF16": "<u2",
     "I64": "<i8",
     "I32": "<i4",
     "I16": "<i2",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +11,7 @@ import numpy.typing as npt
 from ...errors import VectorFileError
 from ...files import atomic_folder
 from ...table import EmbeddingTable
-from ..common.saving import HOLDS_ANY_WORD, check_keys, check_name
+from ..common.saving import HOLDS_ANY_WORD, check_keys, check_name, check_new_folder
 from ..common.table_building import is_utf8
 
 __all__ = ["CONFIG", "KEYS", "STRINGS", "VECTORS", "save_spacy"]
@@ -35,13 +34,7 @@ def save_spacy(table: EmbeddingTable, path: str | os.PathLike[str]) -> None:
     check_keys(table, "a spaCy vocabulary", "")
     keys = table.index_to_key
     hashes = _distinct_hashes(keys)
-    path = Path(path)
-    if os.path.lexists(path):
-        raise VectorFileError("this already exists", where=path, remedy="choose another path")
-    if not os.path.isdir(path.parent):
-        raise VectorFileError(
-            f"there is no folder {path.parent}", where=path, remedy="make that folder first"
-        )
+    check_new_folder(path)
     with atomic_folder(path) as folder:
         with open(folder / VECTORS, "wb") as file:
             header = {"descr": "<f4", "fortran_order": False, "shape": table.stored.shape}
