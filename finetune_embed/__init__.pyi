@@ -96,6 +96,7 @@ from .strategies import (
 from .table import (
     EmbeddingTable as EmbeddingTable,
     Origin as Origin,
+    PipelineTokenizer as PipelineTokenizer,
     read_lexicon as read_lexicon,
     retrofit as retrofit,
 )

@@ -25,7 +25,7 @@ PAGES = {
     "docs/strategies.md": (8, "fitted.safetensors"),
     "docs/training.md": (7, "streamed/metrics.json"),
     "docs/which_strategy.md": (1, "which/recipe.yaml"),
-    "docs/words.md": (5, "glove.6B.50d.txt"),
+    "docs/words.md": (6, "glove.6B.50d.txt"),
 }
 #: Pages with other libraries' trainers.
 OTHERS = {"docs/migration.md", "docs/strategies.md"}

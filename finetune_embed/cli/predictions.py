@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError, Either, Option
 from ..files import atomic_write
+from ..vocabulary import words_in
 
 if TYPE_CHECKING:
     from ..training.run.run import Run
@@ -52,7 +53,9 @@ class Prediction:
 def predictions_of(run: Run, texts: Sequence[Any]) -> list[Prediction]:
     """Return the predictions for texts."""
     per_word = run.task.per_word
-    words = _words_of(run, texts) if per_word else None
+    words = None
+    if per_word:
+        words = [list(words_in(text, run.vocab.tokenizer)) for text in texts]
     logits, lengths, unknown = run.logits_and_unknown(texts if words is None else words)
     chances = run.task.probabilities(logits) if run.labels else logits[:, :0]
     rows = chances.split(lengths.tolist()) if per_word else chances
@@ -74,17 +77,6 @@ def predictions_of(run: Run, texts: Sequence[Any]) -> list[Prediction]:
             )
         )
     return predictions
-
-
-def _words_of(run: Run, texts: Sequence[Any]) -> list[list[str]]:
-    """Return the words of each text, in the case that they have there if that is clear."""
-    plain = [text for text in texts if isinstance(text, str)]
-    as_is = replace(run.vocab.tokenizer, lowercase=False)
-    cut = iter(
-        cased if [word.lower() for word in cased] == row else row
-        for cased, row in zip(map(as_is.tokenize, plain), run.vocab.words_of(plain), strict=True)
-    )
-    return [next(cut) if isinstance(text, str) else list(text) for text in texts]
 
 
 def as_columns(predictions: Sequence[Prediction], labels: Sequence[Any]) -> dict[str, list[Any]]:

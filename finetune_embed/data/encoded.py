@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..vocabulary import PAD_ID, TokenizedTexts, Vocabulary
+from ..vocabulary import PAD_ID, TokenizedTexts, Vocabulary, tokenize_texts
 from .columns import texts_of
+from .labels import IGNORED
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -32,6 +33,8 @@ class EncodedTexts:
         labels: the numbers of the labels, int64 `(texts,)`, or other targets of a task; or None.
         halves: the numbers of tokens of both texts of each pair, int64 `(texts, 2)`, if each text
             here is a pair: its first text and then its second.
+        first: bool `(N,)`, which tokens are the first of a word, where words that have labels are
+            split into pieces. The other pieces have the label that is ignored.
     """
 
     ids: torch.Tensor
@@ -39,6 +42,7 @@ class EncodedTexts:
     lengths: torch.Tensor
     labels: torch.Tensor | None = None
     halves: torch.Tensor | None = None
+    first: torch.Tensor | None = None
 
     @classmethod
     def of(
@@ -48,16 +52,25 @@ class EncodedTexts:
         labels: torch.Tensor | None = None,
         max_length: int | None = None,
         pairs: bool = False,
+        per_word: bool = False,
     ) -> EncodedTexts:
         """Encode texts, tokenized or not, truncated to `max_length` tokens each.
 
-        With `pairs`, the first and the second text of each pair come in turn.
+        With `pairs`, the first and the second text of each pair come in turn. With `per_word`, each
+        word has a label.
         """
+        first = None
+        if per_word:
+            if not isinstance(texts, TokenizedTexts):
+                texts = tokenize_texts(texts, vocab.tokenizer)
+            if texts.first is not None and labels is not None:
+                first = torch.from_numpy(texts.first)
+                labels = labels.new_full((len(first),), IGNORED).masked_scatter(first, labels)
         ids, offsets = vocab.encode(texts)
         lengths = torch.diff(offsets, append=torch.tensor([len(ids)]))
         if max_length is not None:
             lengths = lengths.clamp(max=max_length)
-        encoded = cls(ids, offsets, lengths, labels)
+        encoded = cls(ids, offsets, lengths, labels, first=first)
         return encoded.paired() if pairs else encoded
 
     def paired(self) -> EncodedTexts:

@@ -7,6 +7,8 @@ Tensors:
 - `vocab.offsets`, int64 `(V + 1,)`, and `vocab.bytes`, uint8: word `i` is
   `vocab.bytes[offsets[i]:offsets[i + 1]]`, in UTF-8; other bytes are kept.
 - `vocab.origin`, uint8 `(V,)`: the `Origin` codes of the rows, unless all rows are as imported.
+- `tokenizer.json`, uint8: the `tokenizer.json` of the table's tokenizer, in UTF-8, if it has one;
+  and `tokenizer.drops_unknown`, uint8 `(1,)`: 1 if unknown text yields no token.
 
 The metadata are strings: the source file's name, SHA-256 and format, the strategy, seed, metrics,
 the library's version, and `history`, a JSON list of earlier tunings.
@@ -41,6 +43,7 @@ from ..table import (
     Origin,
     PackedWords,
     Part,
+    PipelineTokenizer,
     Vectors,
 )
 from .common.arguments import check_limit, wanted_keys
@@ -57,6 +60,7 @@ __all__ = ["load_safetensors", "read", "read_shards", "save_safetensors", "write
 
 WEIGHT, SCALE = "embedding.weight", "embedding.scale"
 BYTES, OFFSETS, ORIGIN = "vocab.bytes", "vocab.offsets", "vocab.origin"
+TOKENIZER, DROPS_UNKNOWN = "tokenizer.json", "tokenizer.drops_unknown"
 #: The type of each coding's numbers in a header.
 TYPES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16", "int8": "I8"}
 
@@ -122,6 +126,10 @@ def _word_tensors(table: EmbeddingTable) -> list[Tensor]:
     tensors = [tensor_of(OFFSETS, words.offsets), tensor_of(BYTES, words.data)]
     if table.origin.any():
         tensors.append(tensor_of(ORIGIN, np.asarray(table.origin, np.uint8)))
+    if (tokenizer := table.tokenizer) is not None:
+        drops = np.array([tokenizer.drops_unknown], np.uint8)
+        text = np.frombuffer(tokenizer.json.encode(), np.uint8)
+        tensors += [tensor_of(TOKENIZER, text), tensor_of(DROPS_UNKNOWN, drops)]
     return tensors
 
 
@@ -263,9 +271,28 @@ def _table_in(
     table = EmbeddingTable(words, weight, metadata, origin)
     if limit is not None:
         table = EmbeddingTable(words[:limit], weight[:limit], metadata, table.origin[:limit])
+    table.tokenizer = _tokenizer_in(files)
     if wanted is not None:
         table = table.subset(key for key in table.index_to_key if key in wanted)
     return table
+
+
+def _tokenizer_in(files: Mapping[str, TensorFile]) -> PipelineTokenizer | None:
+    """Return the tokenizer of the table, None if the files have none."""
+    if TOKENIZER not in files:
+        return None
+    file, drops = files[TOKENIZER], False
+    if DROPS_UNKNOWN in files:
+        drops = bool(files[DROPS_UNKNOWN].read(DROPS_UNKNOWN, "U8", 1).any())
+    try:
+        text = file.read(TOKENIZER, "U8", 1).tobytes().decode()
+    except UnicodeDecodeError as error:
+        raise VectorFileError(
+            f"{TOKENIZER} is not UTF-8 text",
+            where=file.name,
+            remedy="the file is damaged; fetch it again",
+        ) from error
+    return PipelineTokenizer(text, drops, where=file.name)
 
 
 def _weight_in(

@@ -13,6 +13,10 @@ to ids (WordPiece, BPE, WordLevel) or a list of pairs (Unigram), and `added_toke
   holds a factor and `mapping` `(T,)` a row for each token. The vector of token `t` is
   `embeddings[mapping[t]] * weights[t]`, without a part whose tensor is missing.
 
+Texts are split by the pipeline in `tokenizer.json`, the `tokenizer` of the table. What it does not
+know yields no token in model2vec; in sentence-transformers it is the unknown token, with its row.
+Neither library adds special tokens. `WordEmbeddings` has no such pipeline.
+
 float32 numbers are used in place; float16, float64 and int8 are converted. model2vec writes int8
 without its scale, so those vectors are the plain integers.
 
@@ -32,7 +36,7 @@ import numpy.typing as npt
 
 from ..errors import VectorFileError
 from ..files import open_source
-from ..table import EmbeddingTable
+from ..table import EmbeddingTable, PipelineTokenizer
 from .common.arguments import check_limit, wanted_keys
 from .common.float_rows import as_float32, source_dtype
 from .common.folders import MAX_SIZE, folder_provenance, missing_folder, read_json
@@ -108,7 +112,13 @@ def load_static(
         rows = _wanted(tokens, keys, limit)
         vectors = _vectors(embeddings, mapping, weights, ids[rows], file.name)
         metadata = folder_provenance(source, path, "static") | source_dtype(embeddings.dtype)
-        return make_table([tokens[row] for row in rows], vectors, metadata)
+        table = make_table([tokens[row] for row in rows], vectors, metadata)
+    if (file_of_tokenizer := _tokenizer_of(folder)).name == TOKENIZER:
+        text = file_of_tokenizer.read_text(encoding="utf-8")
+        table.tokenizer = PipelineTokenizer(
+            text, STATIC_TENSORS[0] not in file.tensors, where=str(file_of_tokenizer)
+        )
+    return table
 
 
 def _module_folder(path: Path) -> Path:

@@ -10,7 +10,15 @@ import numpy as np
 
 from ..errors import printable
 from ..table import EmbeddingTable
-from ..vocabulary import CASED, GLOVE, STEPS, SUBWORDS, WHITESPACE, Coverage, Tokenizer, Vocabulary
+from ..vocabulary import (
+    CONVENTIONS,
+    STEPS,
+    SUBWORDS,
+    AnyTokenizer,
+    Coverage,
+    Tokenizer,
+    Vocabulary,
+)
 
 __all__ = ["Advice", "advise"]
 
@@ -26,7 +34,8 @@ class Advice:
 
     Attributes:
         tokenizer: the tokenizer that fits the words of the table, unless another one finds 2
-            percentage points more of the tokens in the first 2,000 texts.
+            percentage points more of the tokens in the first 2,000 texts. That of the table itself
+            if it came with one, as the kind of its model.
         fallback: the steps that find at least 0.05 % of the tokens, the one that finds most first.
         min_count: 2 if most of the words that occur once are not in the table, else 1.
         oov: `subwords` if the table can compose words, else `normal`.
@@ -50,8 +59,9 @@ class Advice:
     @property
     def settings(self) -> dict[str, Any]:
         """The settings as keyword arguments of `finetune`."""
+        chosen = {"tokenizer": self.tokenizer} if self.tokenizer in CONVENTIONS else {}
         return {
-            "tokenizer": self.tokenizer,
+            **chosen,
             "fallback": self.fallback,
             "min_count": self.min_count,
             "oov": self.oov,
@@ -61,7 +71,8 @@ class Advice:
     def options(self) -> str:
         """The settings as options of `finetune-embed train`."""
         chain = f"--fallback {','.join(self.fallback)} " if self.fallback else ""
-        return f"--tokenizer {self.tokenizer} {chain}--min-count {self.min_count} --oov {self.oov}"
+        chosen = f"--tokenizer {self.tokenizer} " if self.tokenizer in CONVENTIONS else ""
+        return f"{chosen}{chain}--min-count {self.min_count} --oov {self.oov}"
 
     def __str__(self) -> str:
         tokens, types = max(1, self.exact.tokens), max(1, self.exact.types)
@@ -96,12 +107,12 @@ def advise(table: EmbeddingTable, texts: Sequence[Any]) -> Advice:
         table: a table, of which only the words and `subwords` are used.
         texts: texts or lists of words.
     """
-    fitting = Tokenizer.for_table(table)
-    shares = {one.name: _share(table, texts[:SAMPLE], one) for one in (GLOVE, CASED, WHITESPACE)}
+    tokenizer = Tokenizer.for_table(table)
+    known = {one.name: one for one in (tokenizer, *CONVENTIONS.values())}
+    shares = {name: _share(table, texts[:SAMPLE], one) for name, one in known.items()}
     best = max(shares, key=lambda name: shares[name])
-    tokenizer = Tokenizer.named(
-        best if shares[best] > shares[fitting.name] + BETTER else fitting.name
-    )
+    if table.tokenizer is None and shares[best] > shares[tokenizer.name] + BETTER:
+        tokenizer = known[best]
     vocabulary = Vocabulary.from_texts(texts, tokenizer)
     exact = vocabulary.coverage(table)
     steps = [step for step in STEPS if step != SUBWORDS or table.subwords is not None]
@@ -121,7 +132,7 @@ def advise(table: EmbeddingTable, texts: Sequence[Any]) -> Advice:
     )
 
 
-def _share(table: EmbeddingTable, texts: Sequence[Any], tokenizer: Tokenizer) -> float:
+def _share(table: EmbeddingTable, texts: Sequence[Any], tokenizer: AnyTokenizer) -> float:
     """Return the share of the tokens in texts that a table has, as written or lower-cased."""
     found = Vocabulary.from_texts(texts, tokenizer).coverage(table, ("lower",))
     return found.tokens_found / max(1, found.tokens)

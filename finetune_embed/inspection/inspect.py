@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..errors import Option, VocabularyError
 from ..files import PathOrFile, as_folder, open_source
 from ..formats.common.arguments import check_limit
 from ..formats.common.run_folder import file_in_run
-from ..table import EmbeddingTable
+from ..table import EmbeddingTable, PipelineTokenizer
 from ..vocabulary import Tokenizer
+from .findings import Finding
 from .report import Inspection
 
 if TYPE_CHECKING:
@@ -83,6 +85,18 @@ def _texts(dataset: DataSource, text: str | Sequence[str]) -> list[str] | list[l
     return texts_of(splits.train, text, f"{splits.name} (train)")
 
 
+def _unreadable(tokenizer: PipelineTokenizer | None) -> list[Finding]:
+    """Return what is wrong with the tokenizer that vectors came with, if anything is."""
+    if tokenizer is None:
+        return []
+    try:
+        tokenizer.check()
+    except VocabularyError as error:
+        remedy = "fetch the file again, or choose another one: ", Option("tokenizer", "glove")
+        return [Finding("warning", "tokenizer", 1, error.what, remedy, where=tokenizer.where)]
+    return []
+
+
 def _report(
     scan: Scan,
     path: str,
@@ -102,8 +116,12 @@ def _report(
     words = dict.fromkeys(scan.words)
     table = EmbeddingTable(list(words), np.empty((len(words), 0), np.float32))
     table.subwords = scan.subwords
-    tokenizer = Tokenizer.for_table(table).name
-    findings = scan.findings + word_findings(scan) + lookup_findings(scan) + row_findings(scan)
+    convention = Tokenizer.for_table(table).name
+    broken = _unreadable(scan.tokenizer)
+    table.tokenizer = None if broken else scan.tokenizer
+    findings = (
+        scan.findings + broken + word_findings(scan) + lookup_findings(scan) + row_findings(scan)
+    )
     return Inspection(
         path=path,
         source_format=scan.source_format,
@@ -116,8 +134,8 @@ def _report(
         header=scan.header,
         norms=length_quantiles(scan),
         case=count_cases(scan.words),
-        tokenizer=tokenizer,
-        conventions=describe_conventions(scan, set(words), tokenizer),
+        tokenizer=Tokenizer.for_table(table).name,
+        conventions=describe_conventions(scan, set(words), convention),
         specials=find_special_tokens(scan),
         order=judge_order(scan),
         findings=tuple(sorted(findings, key=lambda one: SEVERITIES.index(one.severity))),

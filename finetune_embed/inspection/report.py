@@ -38,7 +38,8 @@ class Inspection:
             format has no header, or one that its loader checks.
         norms: quantiles of the Euclidean lengths of the finite rows.
         case: the number of words of each case.
-        tokenizer: the name of the tokenizer that fits the words, as `finetune` takes it.
+        tokenizer: the name of the tokenizer that fits the words, as `finetune` takes it; or the
+            kind of the one that the vectors came with, which it uses by default.
         conventions: how texts were tokenized, judged from the words, one clause each.
         specials: the special tokens among the words, with the line or row of each.
         order: whether rows are sorted by frequency, and the reason for the judgement.

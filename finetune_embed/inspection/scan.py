@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from ..table import Subwords, Vectors
+from ..table import PipelineTokenizer, Subwords, Vectors
 from .findings import Finding
 
 __all__ = ["Header", "Lengths", "Scan", "lengths_of"]
@@ -47,6 +47,7 @@ class Scan:
         duplicates: the number of rows that the loader left out because of their word.
         metadata: the metadata of the table.
         subwords: the subword model of the file.
+        tokenizer: the tokenizer that the vectors came with.
         findings: what was wrong while reading.
     """
 
@@ -61,6 +62,7 @@ class Scan:
     duplicates: int = 0
     metadata: dict[str, str] = field(default_factory=dict)
     subwords: Subwords | None = None
+    tokenizer: PipelineTokenizer | None = None
     findings: list[Finding] = field(default_factory=list)
 
     @property

@@ -83,6 +83,7 @@ def _scan_table(table: EmbeddingTable, name: str, sha256: str | None = None) -> 
         duplicates=int(own.get("duplicates", 0)),
         metadata=metadata,
         subwords=table.subwords,
+        tokenizer=table.tokenizer,
     )
 
 

@@ -9,6 +9,7 @@ from .neighbours import lengths, nearest_rows, unit
 from .origin import Origin
 from .packed_words import PackedWords, Rows, as_bytes, starts_with
 from .patched_rows import PatchedRows
+from .pipeline_tokenizer import PipelineTokenizer, well_formed
 from .query import missing_word
 from .retrofit import retrofit
 from .subwords import Subwords
@@ -23,6 +24,7 @@ __all__ = [
     "PackedWords",
     "Part",
     "PatchedRows",
+    "PipelineTokenizer",
     "Rows",
     "Subwords",
     "Vectors",
@@ -36,4 +38,5 @@ __all__ = [
     "sha256_of_table",
     "starts_with",
     "unit",
+    "well_formed",
 ]

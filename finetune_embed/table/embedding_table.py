@@ -17,6 +17,7 @@ from .lazy_rows import LazyRows, Vectors
 from .neighbours import nearest_rows, unit
 from .packed_words import PackedWords, Rows, append_words, rows_by_word
 from .patched_rows import PatchedRows, is_read_only
+from .pipeline_tokenizer import PipelineTokenizer
 from .query import missing_word, query_items, query_vector
 from .subwords import Subwords
 
@@ -36,6 +37,7 @@ class EmbeddingTable:
         origin: uint8 array `(V,)`, the `Origin` code of each row.
         subwords: composes vectors for words that the table lacks, if its file has subword rows;
             else None.
+        tokenizer: what splits texts into the words of the table, if its file says so; else None.
 
     Args:
         index_to_key: `V` distinct words.
@@ -59,6 +61,7 @@ class EmbeddingTable:
             index_to_key if isinstance(index_to_key, (list, PackedWords)) else list(index_to_key)
         )
         self.subwords: Subwords | None = None
+        self.tokenizer: PipelineTokenizer | None = None
         self._lazy: LazyRows | None = None
         if isinstance(vectors, LazyRows):
             self._lazy = vectors
@@ -214,7 +217,7 @@ class EmbeddingTable:
                 remedy="pass only words of the table: table.subset(k for k in keys if k in table)",
             )
         subset = EmbeddingTable(keys, self.rows(rows), self.metadata, self.origin[rows])
-        subset.subwords = self.subwords
+        subset.subwords, subset.tokenizer = self.subwords, self.tokenizer
         return subset
 
     def patched(
@@ -235,12 +238,14 @@ class EmbeddingTable:
         stored = self.stored
         patched = PatchedRows(stored, rows, vectors)
         is_shared = isinstance(stored, LazyRows) or is_read_only(stored)
-        return EmbeddingTable(
+        new = EmbeddingTable(
             append_words(self.words, words),
             patched if is_shared else patched.to_array(),
             self.metadata,
             origin,
         )
+        new.tokenizer = self.tokenizer
+        return new
 
     def most_similar(
         self,

@@ -30,7 +30,7 @@ from ..formats import read_vectors
 from ..formats.common.run_folder import RUN_TABLE, file_in_run
 from ..heads import takes_pairs
 from ..table import EmbeddingTable, sha256_of_table
-from ..vocabulary import Tokenizer, Vocabulary
+from ..vocabulary import AnyTokenizer, Tokenizer, Vocabulary
 from .build_model import float32_by_default
 from .choose import choose
 from .given_objects import Objects, objects_of
@@ -222,11 +222,11 @@ def with_validation(
     return with_repeats_noted(splits, opened, settings.text)
 
 
-def _tokenizer(settings: Settings, base: EmbeddingTable) -> Tokenizer:
+def _tokenizer(settings: Settings, base: EmbeddingTable) -> AnyTokenizer:
     """Return the tokenizer of a run, which does not split special tokens."""
     if settings.vocab is not None:
         tokenizer = settings.vocab.tokenizer
-    elif isinstance(settings.tokenizer, Tokenizer):
+    elif isinstance(settings.tokenizer, AnyTokenizer):
         tokenizer = settings.tokenizer
     else:
         tokenizer = Tokenizer.for_table(base)

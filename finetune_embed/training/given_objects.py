@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from ..strategies import STRATEGIES, Strategy, lexicon_of, parts_of
+from ..table import PipelineTokenizer
 from ..vocabulary import Tokenizer, Vocabulary
 from .fingerprint import Fingerprint
 from .settings import Settings
@@ -73,7 +74,7 @@ def _parts_to_compare(strategy: Strategy) -> list[Any] | None:
 
 
 def _if_of_a_class_of_its_own(tokenizer: Any) -> Any:
-    return tokenizer if type(tokenizer) not in (str, Tokenizer) else None
+    return tokenizer if type(tokenizer) not in (str, Tokenizer, PipelineTokenizer) else None
 
 
 def _parts_of_vocabulary(vocab: Vocabulary) -> list[Any]:

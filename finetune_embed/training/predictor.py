@@ -20,8 +20,16 @@ import torch
 from torch import nn
 
 from ..data import EncodedTexts
-from ..table import EmbeddingTable, Vectors
-from ..vocabulary import PAD_ID, UNK_ID, Vocabulary, check_finite, tokenize_texts
+from ..table import EmbeddingTable, PipelineTokenizer, Vectors
+from ..vocabulary import (
+    PAD_ID,
+    UNK_ID,
+    TokenizedTexts,
+    Vocabulary,
+    check_finite,
+    tokenize_texts,
+    words_in,
+)
 from .inference import forward_all, look_up_both
 from .lexical_part import LexicalPart
 
@@ -63,6 +71,7 @@ class Predictor:
             compare it with that of padding.
         lexical: the lexical part of the run.
         pairs: whether each two texts that follow each other are a pair.
+        per_word: whether each word has a prediction.
     """
 
     def __init__(
@@ -76,10 +85,12 @@ class Predictor:
         only_looks_up: bool,
         lexical: LexicalPart | None = None,
         pairs: bool = False,
+        per_word: bool = False,
     ) -> None:
         self._model, self._path, self._table, self._vocab = model, path, table, vocab
         self._fallback, self._max_length = fallback, max_length
         self._only_looks_up, self._lexical, self._pairs = only_looks_up, lexical, pairs
+        self._per_word = per_word
         self._copy: _Copy | None = None
 
     def __call__(self, texts: Sequence[object]) -> tuple[torch.Tensor, torch.Tensor, Numbers]:
@@ -87,8 +98,8 @@ class Predictor:
 
         Returns:
             The logits `(units, C)`; the number of tokens of each text, int64 `(texts,)`, at most
-            `max_length`; and how many of these neither the vocabulary nor the table has, int64
-            `(texts,)`.
+            `max_length`, or of words where these are tagged; and how many of these neither the
+            vocabulary nor the table has, int64 `(texts,)`.
         """
         vectors, lexical, lengths, unknown = self.evidence(texts)
         if self._lexical is None or lexical is None:
@@ -103,7 +114,10 @@ class Predictor:
         Returns:
             The logits of the head; those of the lexical part, None without it; and the two counts.
         """
-        found = tokenize_texts(texts, self._vocab.tokenizer)  # type: ignore[arg-type]
+        tokenizer = self._vocab.tokenizer
+        if self._per_word and isinstance(tokenizer, PipelineTokenizer):
+            texts = [words_in(one, tokenizer) for one in texts]
+        found = tokenize_texts(texts, tokenizer)  # type: ignore[arg-type]
         known = self._look_up(found.tokens)
         lengths = found.lengths.astype(np.int64)
         starts = lengths.cumsum() - lengths
@@ -126,6 +140,8 @@ class Predictor:
             if self._pairs:
                 data, unknown = data.paired(), unknown.reshape(-1, 2).sum(axis=1)
             logits = forward_all(self._model, self._path, weight, data)
+        if self._per_word and found.first is not None:
+            logits, data, unknown = _first_pieces(logits, data, known.unknown[found.numbers], found)
         lexical = None
         if self._lexical is not None:
             words = replace(data, ids=torch.from_numpy(known.ids[found.numbers]))
@@ -151,6 +167,27 @@ class Predictor:
         vectors = self._table.rows(rows_in_table)
         check_finite(vectors, [words[at] for at in only.tolist()], rows_in_table)
         return _Known(ids, only_in_table, vectors, unknown)
+
+
+def _first_pieces(
+    logits: torch.Tensor, data: EncodedTexts, unknown: npt.NDArray[np.bool_], found: TokenizedTexts
+) -> tuple[torch.Tensor, EncodedTexts, Numbers]:
+    """Return what is of words, by their first pieces, instead of pieces.
+
+    Args:
+        logits: those of all pieces, `(N, C)`.
+        data: the encoded texts.
+        unknown: which of all pieces are not known.
+        found: the texts.
+    """
+    at = data.positions(torch.arange(len(data)))
+    assert found.first is not None
+    first = found.first[at]
+    starts = data.lengths.numpy().cumsum() - data.lengths.numpy()
+    words = _counts(first, starts, data.lengths.numpy())
+    unknown_words = _counts(first & unknown[at], starts, data.lengths.numpy())
+    data = replace(data, lengths=torch.from_numpy(words))
+    return logits[torch.from_numpy(first)], data, unknown_words
 
 
 def _small(weight: torch.Tensor, known: _Known, padding: int) -> tuple[torch.Tensor, Numbers]:

@@ -27,7 +27,7 @@ from ..data import (
 from ..errors import DataError
 from ..heads import takes_pairs
 from ..table import EmbeddingTable
-from ..vocabulary import Tokenizer, Vocabulary, tokenize_texts
+from ..vocabulary import AnyTokenizer, Vocabulary, tokenize_texts
 from .first_pass import FirstPass, place_of
 from .inference import UnseenRows, unseen_rows
 from .settings import Settings
@@ -66,7 +66,7 @@ class Prepared:
 
 
 def prepare(
-    splits: Splits, base: EmbeddingTable, settings: Settings, tokenizer: Tokenizer
+    splits: Splits, base: EmbeddingTable, settings: Settings, tokenizer: AnyTokenizer
 ) -> Prepared:
     """Make the vocabulary and encode the splits; of a streamed data set, only the held-out ones.
 
@@ -101,7 +101,9 @@ def prepare(
     for name, split in kept.items():
         targets = task.targets(split, settings.label, names[name], texts[name])
         limit = settings.max_length
-        held_out[name] = EncodedTexts.of(tokens[name], extended, targets, limit, pairs)
+        held_out[name] = EncodedTexts.of(
+            tokens[name], extended, targets, limit, pairs, task.per_word
+        )
         if task.per_word and not len(targets):
             raise DataError(
                 f"all {len(split):,} texts are empty, so there is no word to tag",
@@ -136,7 +138,7 @@ def prepare(
 Train = tuple[Task, Vocabulary, Callable[[Batching], Source], EncodedTexts | str, Splits]
 
 
-def _prepare_in_memory(splits: Splits, settings: Settings, tokenizer: Tokenizer) -> Train:
+def _prepare_in_memory(splits: Splits, settings: Settings, tokenizer: AnyTokenizer) -> Train:
     """Prepare a training split that is held in memory."""
     where, label = f"{splits.name} (train)", settings.label
     task = _task(settings, splits)
@@ -145,11 +147,11 @@ def _prepare_in_memory(splits: Splits, settings: Settings, tokenizer: Tokenizer)
     targets = task.targets(splits.train, label, where, texts)
     tokens = tokenize_texts(texts, tokenizer)
     vocab = _vocabulary(settings, tokenizer, tokens.counts)
-    data = EncodedTexts.of(tokens, vocab, targets, settings.max_length, pairs)
+    data = EncodedTexts.of(tokens, vocab, targets, settings.max_length, pairs, task.per_word)
     return task, vocab, lambda batching: InMemory(data, batching), data, splits
 
 
-def _prepare_stream(splits: Splits, settings: Settings, tokenizer: Tokenizer) -> Train:
+def _prepare_stream(splits: Splits, settings: Settings, tokenizer: AnyTokenizer) -> Train:
     """Prepare a streamed training split.
 
     A first pass over it finds its tokens, its labels and its length. Where the vocabulary is given
@@ -203,7 +205,7 @@ def _prepare_stream(splits: Splits, settings: Settings, tokenizer: Tokenizer) ->
         split = split_of(block, place)
         texts = read(split, settings.text, place)
         targets = task.targets(split, label, place, texts)
-        return EncodedTexts.of(texts, vocab, targets, settings.max_length, pairs)
+        return EncodedTexts.of(texts, vocab, targets, settings.max_length, pairs, task.per_word)
 
     def source(batching: Batching) -> Streamed:
         return Streamed(stream, encode, batching, first.length, where)
@@ -218,7 +220,9 @@ def _task(settings: Settings, splits: Splits) -> Task:
     return task_of(settings.task, splits, text, label, settings.loss_fn, settings.ignore_label)
 
 
-def _vocabulary(settings: Settings, tokenizer: Tokenizer, counts: Mapping[str, int]) -> Vocabulary:
+def _vocabulary(
+    settings: Settings, tokenizer: AnyTokenizer, counts: Mapping[str, int]
+) -> Vocabulary:
     """Return the given vocabulary, with counts if it has none, or one of the counted tokens."""
     vocab = settings.vocab
     if vocab is None:
@@ -231,11 +235,12 @@ def _odd_labels(task: Task, data: EncodedTexts | str) -> list[str]:
     if isinstance(data, str):
         return []
     assert data.labels is not None
-    left_out = int((~task.counted(data.labels)).sum())
+    labels = data.labels if data.first is None else data.labels[data.first]
+    left_out = int((~task.counted(labels)).sum())
     warnings = []
     if left_out:
         warnings.append(
-            f"{left_out:,} of {len(data.labels):,} training labels are ignored: they are -100 or "
+            f"{left_out:,} of {len(labels):,} training labels are ignored: they are -100 or "
             "ignore_label"
         )
     if data.labels.dim() == 2 and len(data) > 1 and bool((data.labels == data.labels[0]).all()):

@@ -13,7 +13,7 @@ from ..errors import DataError, Option, StrategyError
 from ..heads import build_head
 from ..optim import build_optimizer
 from ..strategies import FullTune, Strategy
-from ..vocabulary import Tokenizer, Vocabulary, as_specials, parse_fallback
+from ..vocabulary import AnyTokenizer, Tokenizer, Vocabulary, as_specials, parse_fallback
 from ..vocabulary.start_values import check_start
 from .runtime.threads import ONE_AT_A_TIME
 from .settings import Settings, name_of
@@ -117,12 +117,12 @@ def _with_specials(vocab: Vocabulary, settings: Settings) -> Vocabulary:
         )
     if settings.min_count != 1:
         raise _made_already("min_count", settings.min_count)
-    if isinstance(tokenizer, Tokenizer) and _plain(tokenizer) != _plain(vocab.tokenizer):
+    if isinstance(tokenizer, AnyTokenizer) and _plain(tokenizer) != _plain(vocab.tokenizer):
         raise _made_already("tokenizer", tokenizer.name)
     return vocab.with_specials(settings.specials) if settings.specials else vocab
 
 
-def _plain(tokenizer: Tokenizer) -> Tokenizer:
+def _plain(tokenizer: AnyTokenizer) -> AnyTokenizer:
     """Return a tokenizer without special tokens, which a vocabulary adds to its own."""
     return replace(tokenizer, specials=())
 

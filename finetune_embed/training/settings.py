@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from ..strategies import Strategy
-    from ..vocabulary import Special, StartValue, Tokenizer, Vocabulary
+    from ..vocabulary import AnyTokenizer, Special, StartValue, Vocabulary
     from .build_model import Head
     from .tasks import LossFunction
 
@@ -94,9 +94,9 @@ def _is_text_or_callable(value: Any) -> bool:
 
 
 def _is_tokenizer(value: Any) -> bool:
-    from ..vocabulary import Tokenizer
+    from ..vocabulary import AnyTokenizer
 
-    return isinstance(value, (str, Tokenizer))
+    return isinstance(value, str | AnyTokenizer)
 
 
 def _is_class_weight(value: Any) -> bool:
@@ -196,10 +196,11 @@ class Settings:
         "Number of values in a line of a text file of vectors; detected when left out.",
         WholeNumber(1),
     )
-    tokenizer: Tokenizer | str | None = setting(
+    tokenizer: AnyTokenizer | str | None = setting(
         None,
-        "glove, cased or whitespace; when left out, the one that fits the vectors.",
-        kind=Kind("a name or a Tokenizer", _is_tokenizer),
+        "glove, cased or whitespace; when left out, the one that the vectors came with or that "
+        "fits them.",
+        kind=Kind("a name or a tokenizer", _is_tokenizer),
     )
     vocab: Vocabulary | None = setting(
         None,
@@ -458,8 +459,10 @@ def _plain_strategy(strategy: Any) -> str:
 
 
 def plain_tokenizer(tokenizer: Any) -> str:
-    """Return the name of a tokenizer; of a custom one, what it is made of."""
-    return f"<{tokenizer!r}>" if tokenizer.name == "custom" else str(tokenizer.name)
+    """Return the name of a tokenizer; of a custom one or a pipeline, what it is made of."""
+    from ..vocabulary import CONVENTIONS
+
+    return str(tokenizer.name) if tokenizer.name in CONVENTIONS else f"<{tokenizer!r}>"
 
 
 #: Settings whose values have a plain form of their own.
@@ -517,7 +520,7 @@ class Keywords(TypedDict, total=False):
     member: str | None
     limit: int | None
     vector_size: int | None
-    tokenizer: Tokenizer | str | None
+    tokenizer: AnyTokenizer | str | None
     vocab: Vocabulary | None
     min_count: int
     max_length: int | None

@@ -106,6 +106,7 @@ class Tuning:
             mixed_precision=chosen_precision(settings.mixed_precision),
             processes=processes.count,
             objects=fingerprints,
+            drops_unknown=getattr(self.vocab.tokenizer, "drops_unknown", None),
         )
         self.is_kept = False  # whether there is a checkpoint of it
         #: What two runs must share for one to continue the other.
@@ -366,7 +367,7 @@ class Tuning:
             "drift": moved.summary(),
             "warnings": [
                 *self.data.warnings,
-                *warnings_of(self.strategy, progress, self.coverage, moved),
+                *warnings_of(self.strategy, progress, self.coverage, moved, self.vocab.tokenizer),
                 *self.notes,
                 *self._warnings_of_objects(),
             ],

@@ -18,11 +18,21 @@ from .initial_vectors import check_finite, look_up, look_up_vectors, vectors_for
 from .special_tokens import PAD, PAD_ID, UNK, UNK_ID, Special, as_specials, special_vector
 from .start_values import StartValue
 from .tokenization import Text, TokenizedTexts, tokenize_texts
-from .tokenizer import CASED, GLOVE, TREEBANK, WHITESPACE, Tokenizer
+from .tokenizer import (
+    CASED,
+    CONVENTIONS,
+    GLOVE,
+    TREEBANK,
+    WHITESPACE,
+    AnyTokenizer,
+    Tokenizer,
+    words_in,
+)
 from .vocabulary import Vocabulary
 
 __all__ = [
     "CASED",
+    "CONVENTIONS",
     "EXACT",
     "GLOVE",
     "PAD",
@@ -33,6 +43,7 @@ __all__ = [
     "UNK",
     "UNK_ID",
     "WHITESPACE",
+    "AnyTokenizer",
     "Coverage",
     "LookupResult",
     "Special",
@@ -58,4 +69,5 @@ __all__ = [
     "tokenize_texts",
     "vectors_for",
     "without_subwords",
+    "words_in",
 ]

@@ -261,4 +261,7 @@ def _combined(
         "source_format": how,
         "sources": json.dumps(sources, ensure_ascii=False),
     }
-    return EmbeddingTable(words, vectors, metadata, origin)
+    combined = EmbeddingTable(words, vectors, metadata, origin)
+    if all(table.tokenizer == tables[0].tokenizer for table in tables):
+        combined.tokenizer = tables[0].tokenizer
+    return combined

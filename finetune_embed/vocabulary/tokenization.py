@@ -18,8 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import VocabularyError
+from ..table import PipelineTokenizer
 from .columns import plain
-from .tokenizer import TREEBANK, Tokenizer, well_formed
+from .pieces import PIECES, PipelineLoop
+from .special_tokens import UNK
+from .tokenizer import TREEBANK, AnyTokenizer, Tokenizer, well_formed
 
 __all__ = ["Text", "TokenizedTexts", "tokenize_texts"]
 
@@ -29,6 +32,7 @@ if not os.environ.get("FINETUNE_EMBED_NO_COMPILED"):
         from . import _tokenization as native
 
 CHARACTERS, TOKENS = 1 << 23, 1 << 18  # in a batch of texts, or of texts that are lists of tokens
+WORDS = 1 << 16  # in a batch of texts that are lists of words, which a pipeline splits
 REMEMBERED = 1 << 21  # distinct pieces
 
 Text = str | Sequence[str]
@@ -45,11 +49,14 @@ class TokenizedTexts:
         numbers: int32 `(N,)`, the tokens of all texts one after the other, as indices into
             `tokens`.
         lengths: int32 `(texts,)`, the number of tokens of each text.
+        first: bool `(N,)`, which tokens are the first of a word, where texts are lists of words
+            and a tokenizer splits these into pieces; else None, and each token is a word.
     """
 
     tokens: list[str]
     numbers: Numbers
     lengths: Numbers
+    first: npt.NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -61,12 +68,12 @@ class TokenizedTexts:
         return dict(zip(self.tokens, counts.tolist(), strict=True))
 
 
-def tokenize_texts(texts: Iterable[Text], tokenizer: Tokenizer) -> TokenizedTexts:
+def tokenize_texts(texts: Iterable[Text], tokenizer: AnyTokenizer) -> TokenizedTexts:
     """Tokenize texts as `tokenizer.tokenize` does, each text once.
 
     Args:
-        texts: texts, or lists of tokens, which are only lower-cased if the tokenizer does so; both
-            may be mixed.
+        texts: texts, or lists of words; both may be mixed. A convention only lower-cases words, if
+            it does so; a pipeline splits them into pieces, as in the words joined by spaces.
         tokenizer: the tokenizer. A custom pattern, or a special token with a space in it, takes
             several times as long as the named conventions.
 
@@ -79,6 +86,8 @@ def tokenize_texts(texts: Iterable[Text], tokenizer: Tokenizer) -> TokenizedText
             value=texts,
             remedy=f"pass [{texts!r}]",
         )
+    if isinstance(tokenizer, PipelineTokenizer):
+        return _pieces_of(texts, tokenizer)
     uses_native = native is not None and tokenizer.within_spaces
     loop = _CompiledLoop(tokenizer) if uses_native else _PythonLoop(tokenizer)
     parts = [(_EMPTY, _EMPTY)]
@@ -91,6 +100,21 @@ def tokenize_texts(texts: Iterable[Text], tokenizer: Tokenizer) -> TokenizedText
             parts += map(loop.number, _batches(tokens, TOKENS))
     numbers, lengths = zip(*parts, strict=True)
     return loop.result(np.concatenate(numbers), np.concatenate(lengths))
+
+
+def _pieces_of(texts: Iterable[Text], tokenizer: PipelineTokenizer) -> TokenizedTexts:
+    """Return what `tokenize_texts` returns with a pipeline."""
+    loop = PipelineLoop(tokenizer, UNK)
+    parts = [(_EMPTY, _EMPTY)]
+    groups: Iterator[tuple[bool, Iterator[Any]]] = groupby(texts, lambda t: isinstance(t, str))
+    for is_text, group in groups:
+        if is_text:
+            parts += map(loop.tokenize, _batches(group, PIECES))
+        else:
+            parts += map(loop.number, _batches(map(_words_of, group), WORDS))
+    numbers, lengths = zip(*parts, strict=True)
+    tokens, all_numbers, first = loop.result(np.concatenate(numbers))
+    return TokenizedTexts(tokens, all_numbers, np.concatenate(lengths), first)
 
 
 class _PythonLoop:
@@ -217,12 +241,20 @@ def _tokens_of(text: Text, tokenizer: Tokenizer) -> list[str]:
     """
     if isinstance(text, str):
         return tokenizer.tokenize(text)
+    lowercase, specials = tokenizer.lowercase, tokenizer.specials
+    return [t.lower() if lowercase and t not in specials else t for t in _words_of(text)]
+
+
+def _words_of(text: Any) -> list[str]:
+    """Return the words of a text that is a list of them.
+
+    Raises:
+        VocabularyError: it is not.
+    """
     if not isinstance(text, list):
         text = plain(text)  # an array of words
     if isinstance(text, Sequence) and all(isinstance(token, str) for token in text):
-        tokens = [well_formed(token) for token in text]
-        lowercase, specials = tokenizer.lowercase, tokenizer.specials
-        return [t.lower() if lowercase and t not in specials else t for t in tokens]
+        return [well_formed(token) for token in text]
     raise VocabularyError(
         f"{text!r} is neither a text nor a list of words",
         value=text,

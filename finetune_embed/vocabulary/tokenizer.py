@@ -16,12 +16,22 @@ from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Either, VocabularyError
-from ..table import EmbeddingTable
+from ..table import EmbeddingTable, PipelineTokenizer, well_formed
 
 if TYPE_CHECKING:
     import tokenizers
 
-__all__ = ["CASED", "GLOVE", "TREEBANK", "WHITESPACE", "Tokenizer", "well_formed"]
+__all__ = [
+    "CASED",
+    "CONVENTIONS",
+    "GLOVE",
+    "TREEBANK",
+    "WHITESPACE",
+    "AnyTokenizer",
+    "Tokenizer",
+    "well_formed",
+    "words_in",
+]
 
 #: Splits as the Penn Treebank does, as found in GloVe's corpora: `didn't` is `did n't` and `it's`
 #: is `it 's`; numbers, abbreviations (`u.s.`) and hyphenated words are not split; other
@@ -73,8 +83,13 @@ class Tokenizer:
         return CONVENTIONS[name]
 
     @classmethod
-    def for_table(cls, table: EmbeddingTable) -> Tokenizer:
-        """Return the convention that fits a table's words: `cased` or lower-cased `glove`."""
+    def for_table(cls, table: EmbeddingTable) -> AnyTokenizer:
+        """Return the tokenizer that a table came with, or else the convention that fits its words.
+
+        That is `cased` or lower-cased `glove`.
+        """
+        if table.tokenizer is not None:
+            return table.tokenizer
         words = [word for word in table.words[:50_000] if word.isalpha()]
         cased = sum(word != word.lower() for word in words)
         return CASED if cased > CASED_SHARE * len(words) else GLOVE
@@ -204,11 +219,19 @@ CASED = Tokenizer(lowercase=False)
 WHITESPACE = Tokenizer(lowercase=False, pattern=r"\S+", normalize=False)
 CONVENTIONS = {"glove": GLOVE, "cased": CASED, "whitespace": WHITESPACE}
 
+#: What splits texts into tokens: our conventions for words, or a pipeline that a table came with.
+AnyTokenizer = Tokenizer | PipelineTokenizer
 
-def well_formed(text: str) -> str:
-    """Return a text that UTF-8 can encode: lone surrogates become U+FFFD."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
+
+def words_in(text: Any, tokenizer: AnyTokenizer) -> Any:
+    """Return the words of a text whose words are tagged; a list of words is returned as it is.
+
+    A convention splits a text into words, in the case that they have there if that is clear. A
+    pipeline splits words into pieces: words are those of the convention `cased`.
+    """
+    if not isinstance(text, str):
+        return text
+    if isinstance(tokenizer, PipelineTokenizer):
+        return CASED.tokenize(text)
+    words, cased = tokenizer.tokenize(text), replace(tokenizer, lowercase=False).tokenize(text)
+    return cased if [word.lower() for word in cased] == words else words

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from ..errors import Option, VocabularyError, shown
 from ..files import atomic_write
-from ..table import EmbeddingTable
+from ..table import EmbeddingTable, PipelineTokenizer
 from .columns import column_values
 from .coverage import Coverage
 from .fallback import LookupResult
@@ -26,7 +26,7 @@ from .given_ids import check_counts, row_of_token, tokens_of_ids
 from .initial_vectors import look_up
 from .special_tokens import PAD, PAD_ID, UNK, UNK_ID, Special, as_specials
 from .tokenization import Text, TokenizedTexts, tokenize_texts
-from .tokenizer import GLOVE, WHITESPACE, Tokenizer
+from .tokenizer import GLOVE, WHITESPACE, AnyTokenizer, Tokenizer
 
 if TYPE_CHECKING:
     import tokenizers
@@ -61,7 +61,7 @@ class Vocabulary:
     def __init__(
         self,
         counts: Mapping[str, int],
-        tokenizer: Tokenizer = GLOVE,
+        tokenizer: AnyTokenizer = GLOVE,
         specials: Sequence[Special | str] = (),
     ) -> None:
         check_counts(counts)
@@ -74,7 +74,7 @@ class Vocabulary:
         known = set(first)
         self.index_to_key = first + [word for word in counts if word not in known]
         self.counts = self._counts_from(counts)
-        self.tokenizer = replace(tokenizer, specials=tuple(tokens))
+        self.tokenizer: AnyTokenizer = replace(tokenizer, specials=tuple(tokens))
 
     @classmethod
     def from_ids(
@@ -117,7 +117,7 @@ class Vocabulary:
         cls,
         dataset: Dataset,
         columns: str | Sequence[str],
-        tokenizer: Tokenizer | None = None,
+        tokenizer: AnyTokenizer | None = None,
         min_count: int = 1,
         specials: Sequence[Special | str] = (),
     ) -> Vocabulary:
@@ -127,7 +127,8 @@ class Vocabulary:
             dataset: one split, usually the training split.
             columns: names of columns that hold texts or lists of tokens.
             tokenizer: how to split texts into tokens; by default GloVe's convention.
-                `Tokenizer.for_table(table)` returns the one that fits a table.
+                `Tokenizer.for_table(table)` returns the one that a table came with or that fits
+                its words.
             min_count: rarer words count as `<unk>`.
             specials: strings that stay one token in a text and get the ids after `<unk>`, even if
                 they do not occur: `Special(token, start, trainable)`, or just the token. `<unk>`
@@ -160,7 +161,7 @@ class Vocabulary:
     def from_texts(
         cls,
         texts: Iterable[Text],
-        tokenizer: Tokenizer | None = None,
+        tokenizer: AnyTokenizer | None = None,
         min_count: int = 1,
         specials: Sequence[Special | str] = (),
     ) -> Vocabulary:
@@ -179,7 +180,7 @@ class Vocabulary:
     def from_counts(
         cls,
         counts: Mapping[str, int],
-        tokenizer: Tokenizer,
+        tokenizer: AnyTokenizer,
         min_count: int = 1,
         specials: Sequence[Special | str] = (),
     ) -> Vocabulary:
@@ -392,12 +393,19 @@ class Vocabulary:
         whether they train.
 
         Raises:
-            VocabularyError: `from_ids` made the vocabulary.
+            VocabularyError: `from_ids` made the vocabulary, or its tokenizer is a pipeline, whose
+                file has other ids.
         """
         if self.has_given_ids:
             raise VocabularyError(
                 "this vocabulary has the ids of another tokenizer, and does not split texts",
                 remedy="save that tokenizer instead",
+            )
+        if isinstance(self.tokenizer, PipelineTokenizer):
+            raise VocabularyError(
+                "the tokenizer is a pipeline, whose file has ids of its own",
+                remedy="keep vocab.words and vocab.tokenizer.json, and make it of them again: "
+                "Vocabulary(dict.fromkeys(words, 0), PipelineTokenizer(json))",
             )
         with atomic_write(path) as file:
             file.write(self._pipeline.to_str(pretty=True).encode())
@@ -426,6 +434,7 @@ class Vocabulary:
 
     @cached_property
     def _pipeline(self) -> tokenizers.Tokenizer:
+        assert isinstance(self.tokenizer, Tokenizer)
         return self.tokenizer.pipeline(self.key_to_index, UNK)
 
 

@@ -357,6 +357,23 @@ def test_unknown_tokens_without_an_id():
     assert vocab.encode([["man"]])[0].tolist() == [1]
 
 
+@follows("vocabulary/vocabulary.py", "the tokenizer is a pipeline")
+def test_the_vocabulary_of_a_pipeline_is_not_saved(tmp_path):
+    import tokenizers
+
+    made = tokenizers.Tokenizer(tokenizers.models.WordLevel(IDS, unk_token="[UNK]"))
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    vocab = fe.Vocabulary.from_texts(["queen king queen"], fe.PipelineTokenizer(made.to_str()))
+    with pytest.raises(VocabularyError) as caught:
+        vocab.save(tmp_path / "tokenizer.json")
+    remedy = str(caught.value)
+    assert "keep vocab.words and vocab.tokenizer.json" in remedy
+    names = {"words": vocab.words, "json": vocab.tokenizer.json, **vars(fe)}
+    again = eval(remedy.partition("make it of them again: ")[2], names)
+    assert again.index_to_key == vocab.index_to_key
+    assert again.encode(["king queen"])[0].tolist() == vocab.encode(["king queen"])[0].tolist()
+
+
 @follows("vocabulary/vocabulary.py", 'remedy="pass lists of tokens: "')
 def test_texts_for_given_ids():
     vocab = fe.Vocabulary.from_ids(IDS, pad="[PAD]", unk="[UNK]")

@@ -17,7 +17,6 @@ from ...errors import DataError, Either, Text
 from ...files import read_parquet
 from ...formats import load_safetensors
 from ...formats.common.run_folder import how_to_continue
-from ...vocabulary import Vocabulary
 from ..build_model import Head, build_model
 from ..ensemble import STACKING, Other, contiguous_state, part_of
 from ..lexical_part import LexicalPart
@@ -54,6 +53,7 @@ from .stored import (
     reading,
     settings_shape,
 )
+from .vocabulary_file import load_vocabulary
 
 __all__ = ["counts_in", "load"]
 
@@ -139,10 +139,11 @@ def _load(folder: Path, head: Head | None) -> Run:
         weights = load_tensors(folder / MODEL)
     with reading(folder / TABLE):
         table = load_safetensors(folder / TABLE)
-    with reading(folder / TOKENIZER):
-        vocab = Vocabulary.load(folder / TOKENIZER)
     with reading(folder / WORDS):
         words = _words_in(folder / WORDS)
+    with reading(folder / TOKENIZER):
+        vocab = load_vocabulary(folder / TOKENIZER, words, record)
+    with reading(folder / WORDS):
         vocab.counts[2:] = words["count"]
     path, head_text = record["embedding"], record["head"]
     embedding = to_embedding(table, vocab)

@@ -44,6 +44,8 @@ class Record:
         processes: the number of processes.
         objects: a fingerprint of each object among the settings, such as `head_sha256`.
         stacking: the weights of the vectors and of the lexical part, if there is one.
+        drops_unknown: whether the tokenizer drops what it does not know; None if it is not a
+            pipeline.
     """
 
     task: Mapping[str, Any]
@@ -59,6 +61,7 @@ class Record:
     processes: int
     objects: Mapping[str, str]
     stacking: Mapping[str, float] | None = None
+    drops_unknown: bool | None = None
 
     def identity(self) -> dict[str, Any]:
         """Return what two runs must share: the record without what decoding learnt."""
@@ -68,8 +71,9 @@ class Record:
     def plain(self) -> dict[str, Any]:
         """Return the record as one flat mapping of plain values."""
         found = dict(vars(self))
-        if self.stacking is None:
-            del found["stacking"]
+        for name in ("stacking", "drops_unknown"):
+            if found[name] is None:
+                del found[name]
         return {**found.pop("vectors"), **found.pop("objects"), **found, **found.pop("task")}
 
 

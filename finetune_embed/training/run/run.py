@@ -34,7 +34,7 @@ from ...evaluation import Drift, Mover
 from ...files import atomic_write, locked
 from ...formats import save_safetensors
 from ...heads import takes_pairs
-from ...table import EmbeddingTable
+from ...table import EmbeddingTable, PipelineTokenizer
 from ...vocabulary import Vocabulary, look_up, tokenize_texts, without_subwords
 from ..ensemble import Other, contiguous_state, tensors_of
 from ..lexical_part import LexicalPart
@@ -56,6 +56,7 @@ from .file_names import (
     WORDS,
 )
 from .folder import new_run, state_of
+from .vocabulary_file import save_tokenizer
 from .word_report import FOUND, WordReport
 
 PARTS = ("vectors", "lexical")
@@ -313,6 +314,7 @@ class Run:
                 and getattr(model, "only_looks_up", False),
                 lexical=lexical,
                 pairs=takes_pairs(model),
+                per_word=self.task.per_word,
             )
             for model, lexical in ((self.model, self.lexical), *self.others)
         ]
@@ -327,8 +329,11 @@ class Run:
         The word is written as `predict` reads it, for instance in lower case.
         """
         tokenizer, known = self.vocab.tokenizer, self.words["word"]
-        tokens = tokenizer.tokenize(word)
-        (word,) = tokens if len(tokens) == 1 else tokenize_texts([[word]], tokenizer).tokens
+        if isinstance(tokenizer, PipelineTokenizer):
+            word = tokenizer.piece_of(word)
+        else:
+            tokens = tokenizer.tokenize(word)
+            (word,) = tokens if len(tokens) == 1 else tokenize_texts([[word]], tokenizer).tokens
         if word not in self.vocab or word not in known:
             return self._explain_unseen(word, topn)
         at = known.index(word)
@@ -392,7 +397,7 @@ class Run:
         import polars as pl
         import pyarrow.parquet as pq
 
-        self.vocab.save(folder / TOKENIZER)
+        save_tokenizer(self.vocab, folder / TOKENIZER)
         with atomic_write(folder / MODEL) as file:
             file.write(save(contiguous_state(self.model)))
         if self.lexical is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,23 +16,35 @@ from torch.nn import functional
 from ...evaluation import Drift
 from ...strategies import Strategy
 from ...table import EmbeddingTable
-from ...vocabulary import Coverage, LookupResult, Vocabulary
+from ...vocabulary import AnyTokenizer, Coverage, LookupResult, Vocabulary
 from .checkpoints import Progress
 
 __all__ = ["MISSING", "SPECIAL", "metadata_of", "warnings_of", "words_of"]
 
-LOW_COVERAGE = 0.5
+LOW_COVERAGE, LOW_OF_PIECES = 0.5, 0.95
 MISSING, SPECIAL = "missing", "special"
 
 
 def warnings_of(
-    strategy: Strategy, progress: Progress, coverage: Coverage, moved: Drift
+    strategy: Strategy,
+    progress: Progress,
+    coverage: Coverage,
+    moved: Drift,
+    tokenizer: AnyTokenizer,
 ) -> list[str]:
     """Return the warnings about a run: low coverage, a table that did not change."""
     warnings = []
     epochs, steps = progress.epoch, progress.step
     ran = f"{epochs} epoch{'s' * (epochs != 1)} ({steps:,} step{'s' * (steps != 1)})"
-    if coverage.tokens_found < LOW_COVERAGE * coverage.tokens:
+    own = moved.base.tokenizer
+    is_another = own is not None and own != replace(tokenizer, specials=())
+    if is_another and coverage.tokens_found < LOW_OF_PIECES * coverage.tokens:
+        share = coverage.tokens_found / coverage.tokens
+        warnings.append(
+            f"only {share:.1%} of the tokens of the tokenizer {tokenizer.name} are in the vectors, "
+            "which came with one of their own; leave tokenizer out to use it"
+        )
+    elif coverage.tokens_found < LOW_COVERAGE * coverage.tokens:
         share = coverage.tokens_found / coverage.tokens
         warnings.append(
             f"only {share:.1%} of the tokens are in the vectors; check that language, case and "

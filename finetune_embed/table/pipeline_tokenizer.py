@@ -1,0 +1,147 @@
+"""`PipelineTokenizer`: the tokenizer that vectors were made with, a pipeline of Hugging Face."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import VocabularyError
+
+if TYPE_CHECKING:
+    import tokenizers
+
+__all__ = ["PipelineTokenizer", "well_formed"]
+
+
+@dataclass(frozen=True, repr=False)
+class PipelineTokenizer:
+    """Splits texts into the pieces of a Hugging Face `tokenizers` pipeline.
+
+    Texts are not truncated or padded, whatever the file says, and no special token is added, as in
+    model2vec with `max_length=None` and in `StaticEmbedding` of sentence-transformers.
+
+    Attributes:
+        json: the content of its `tokenizer.json`.
+        drops_unknown: whether what has no piece of its own yields no token, as in model2vec;
+            otherwise it is the pipeline's unknown token, as in sentence-transformers.
+        specials: further tokens that are matched first, as written, each as one token.
+        where: the file that it comes from, for messages.
+    """
+
+    json: str
+    drops_unknown: bool = False
+    specials: tuple[str, ...] = ()
+    where: str = field(default="", compare=False)
+
+    @classmethod
+    def from_file(
+        cls, path: str | os.PathLike[str], *, drops_unknown: bool = False
+    ) -> PipelineTokenizer:
+        """Read a `tokenizer.json`.
+
+        Args:
+            path: the file.
+            drops_unknown: see the attribute.
+
+        Raises:
+            VocabularyError: the file cannot be read, or is not a tokenizer.
+        """
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise VocabularyError(
+                f"cannot be read as a tokenizer: {error}",
+                where=path,
+                remedy="pass a tokenizer.json of Hugging Face tokenizers",
+            ) from error
+        tokenizer = cls(text, drops_unknown, where=os.fspath(path))
+        tokenizer.check()
+        return tokenizer
+
+    def check(self) -> None:
+        """Check that the `tokenizers` library reads the pipeline.
+
+        Raises:
+            VocabularyError: it does not.
+        """
+        self.pipeline.get_vocab_size()
+
+    @cached_property
+    def name(self) -> str:
+        """The kind of its model: `wordpiece`, `bpe`, `unigram` or `wordlevel`."""
+        return type(self.pipeline.model).__name__.lower()
+
+    def __repr__(self) -> str:
+        size = self.pipeline.get_vocab_size()
+        digest = hashlib.sha256(self.json.encode()).hexdigest()[:12]
+        dropped = ", drops_unknown=True" if self.drops_unknown else ""
+        specials = f", specials={self.specials}" if self.specials else ""
+        return f"PipelineTokenizer({self.name}, {size:,} tokens, {digest}{dropped}{specials})"
+
+    def tokenize(self, text: str) -> list[str]:
+        """Return the tokens of a text."""
+        encoded = self.pipeline.encode(well_formed(text), add_special_tokens=False)
+        return [self.token_of(one) for one in encoded.ids if one != self.dropped]
+
+    def piece_of(self, word: str) -> str:
+        """Return the token of a word that has a single one; else the word, which may be a token."""
+        ids = self.pipeline.encode(well_formed(word), add_special_tokens=False).ids
+        return self.token_of(ids[0]) if len(ids) == 1 else word
+
+    def token_of(self, number: int) -> str:
+        """Return the token of an id of the pipeline."""
+        return str(self.pipeline.id_to_token(number))
+
+    @cached_property
+    def dropped(self) -> int:
+        """The id of the token that is dropped; -1 for none."""
+        if not self.drops_unknown:
+            return -1
+        model = self.pipeline.model
+        if hasattr(model, "unk_token"):
+            token = model.unk_token
+            number = None if token is None else self.pipeline.token_to_id(token)
+        else:  # Unigram
+            number = json.loads(self.json)["model"].get("unk_id")
+        return -1 if number is None else int(number)
+
+    @cached_property
+    def pipeline(self) -> tokenizers.Tokenizer:
+        """The pipeline as an object of the `tokenizers` library; do not change it.
+
+        Raises:
+            VocabularyError: the library does not read it.
+        """
+        from tokenizers import AddedToken, Tokenizer
+
+        try:
+            pipeline = Tokenizer.from_str(self.json)
+        except BaseException as error:  # the Rust side raises bare Exception, or panics
+            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+                raise
+            reason = str(error) or type(error).__name__
+            raise VocabularyError(
+                f"cannot be read as a tokenizer: {reason}",
+                where=self.where or None,
+                remedy="pass a tokenizer.json of Hugging Face tokenizers",
+            ) from error
+        pipeline.no_truncation()
+        pipeline.no_padding()
+        if self.specials:
+            added = [AddedToken(token, normalized=False) for token in self.specials]
+            pipeline.add_special_tokens(added)
+        return pipeline
+
+
+def well_formed(text: str) -> str:
+    """Return a text that UTF-8 can encode: lone surrogates become U+FFFD."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
