@@ -53,6 +53,7 @@ BY_SUFFIX = {
     help="Most bytes of vectors in a file, such as 2GB. TARGET is then a folder of safetensors.",
 )
 @member_option
+@click.option("--overwrite", is_flag=True, help="Replace the file of the target if it is there.")
 @as_json_option
 def convert(
     source: Path,
@@ -64,6 +65,7 @@ def convert(
     dtype: str | None,
     shard_size: str | None,
     member: str | None,
+    overwrite: bool,
     as_json: bool,
 ) -> None:
     """Write a table in another format.
@@ -84,6 +86,12 @@ def convert(
             "the target is the source, which would be lost",
             where=target,
             remedy="name another target",
+        )
+    if target.is_file() and not overwrite:
+        raise VectorFileError(
+            "the file is there already",
+            where=target,
+            remedy=("name another, or replace it with ", Option("overwrite", True)),
         )
     wanted = None if keys is None else words_of(str(keys))
     found = read_file(source, limit, wanted, member, vector_size)

@@ -91,7 +91,7 @@ def test_what_was_read_is_printed(source, tmp_path, capsys):
         f"{source}: glove in gzip, 1 duplicates skipped, 1 words not UTF-8",
         f"{tmp_path / 'out.safetensors'}: safetensors, 3 words x 2",
     ]
-    assert run("convert", tmp_path / "out.safetensors", target, "--json") == 0
+    assert run("convert", tmp_path / "out.safetensors", target, "--overwrite", "--json") == 0
     read = json.loads(capsys.readouterr().out)["read"]
     assert (read["format"], read["duplicates"], read["non_utf8"]) == ("safetensors", 0, 0)
 
@@ -105,7 +105,7 @@ def test_keys_and_limit(source, tmp_path, capsys):
     assert printed["read"]["missing"] == 1
     assert printed["written"]["words"] == 2
     assert fe.load_vectors(target).index_to_key == ["a\udcff", "of"]
-    assert run("convert", source, target, "--keys", keys, "--limit", 3) == 0
+    assert run("convert", source, target, "--keys", keys, "--limit", 3, "--overwrite") == 0
     out = capsys.readouterr().out.splitlines()
     assert out[0].endswith(": glove in gzip, 1 words not UTF-8, 2 requested words missing")
     assert fe.load_vectors(target).index_to_key == ["a\udcff"]
@@ -144,7 +144,7 @@ def test_a_member_of_an_archive(tmp_path, capsys):
 def test_standard_input(source, tmp_path, capsys, monkeypatch):
     for data, packing in ((TEXT, ""), (source.read_bytes(), "gzip")):
         monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(data)))
-        assert run("convert", "-", tmp_path / "out.bin", "--json") == 0
+        assert run("convert", "-", tmp_path / "out.bin", "--overwrite", "--json") == 0
         printed = json.loads(capsys.readouterr().out)
         assert printed["read"]["source"] == "-"
         assert printed["read"]["compression"] == packing

@@ -8,6 +8,20 @@ from following import follows
 import finetune_embed as fe
 
 
+@follows("cli/convert.py", "the file is there already")
+def test_a_target_that_is_there(table, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    fe.save_word2vec(table, "vectors.vec")
+    assert command("convert", "vectors.vec", "out.npz", "--limit", 1) == ""
+    before = fe.load_vectors("out.npz").index_to_key
+    message = "the file is there already; name another, or replace it with --overwrite"
+    assert command("convert", "vectors.vec", "out.npz") == f"error: out.npz: {message}\n"
+    assert fe.load_vectors("out.npz").index_to_key == before == table.index_to_key[:1]
+    assert command("convert", "vectors.vec", "other.npz") == ""
+    assert command("convert", "vectors.vec", "out.npz", "--overwrite") == ""
+    assert fe.load_vectors("out.npz").index_to_key == table.index_to_key
+
+
 @pytest.mark.parametrize("given", [("out",), ("out.foo",), ("out.txt", "--to", "csv")])
 @follows("cli/convert.py", "name the format to write")
 def test_a_format_that_is_not_known(table, tmp_path, command, monkeypatch, given):
