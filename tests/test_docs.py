@@ -19,11 +19,11 @@ from finetune_embed.demo import REVIEWS
 ROOT = Path(__file__).parent.parent
 #: The number of Python blocks on each page, and a file that they write.
 PAGES = {
-    "README.md": (2, "tuned.bin"),
+    "README.md": (2, "words.bin"),
     "docs/formats.md": (4, "vectors.npz"),
     "docs/migration.md": (10, "locked/metrics.json"),
     "docs/strategies.md": (8, "fitted.safetensors"),
-    "docs/training.md": (7, "streamed/metrics.json"),
+    "docs/training.md": (8, "streamed/metrics.json"),
     "docs/which_strategy.md": (1, "which/recipe.yaml"),
     "docs/words.md": (6, "glove.6B.50d.txt"),
 }

@@ -220,7 +220,14 @@ class Tuning:
         steps = total_steps(training.source.steps_of_run(settings.epochs), settings.max_steps)
         with (
             Interrupts(active=processes.count == 1) as interrupts,
-            ProgressBar(shown, settings.epochs, steps, progress.epoch, progress.step) as bar,
+            ProgressBar(
+                shown,
+                settings.epochs,
+                steps,
+                progress.epoch,
+                progress.step,
+                " (vectors alone)" if self.classifier is not None else "",
+            ) as bar,
         ):
             training.bar = bar
             when = (settings.checkpoint_steps, settings.checkpoint_minutes)
@@ -357,6 +364,10 @@ class Tuning:
         moved = drift(self.base, tuned, counts)
         metrics = {
             **metrics,
+            "texts": {
+                split: self.task.texts_counted(one.targets, one.lengths)
+                for split, one in self.held_out.items()
+            },
             "best_epoch": progress.best_epoch,
             "epochs": progress.epoch,
             "seconds": round(time.perf_counter() - self.started, 3),

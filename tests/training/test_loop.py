@@ -435,7 +435,26 @@ def test_a_bar_counts_steps_and_shows_epochs():
             assert task.description == "epoch 2/4"
             bar.finish(15)  # early
             assert (task.completed, task.total) == (15, 15)
-    assert "loss 0.2500, validation accuracy 87.5%" in stream.getvalue()
+    assert "validation accuracy 87.5%, loss 0.2500" in stream.getvalue()
+
+
+@pytest.mark.parametrize("width", [50, 80, 120])
+def test_a_narrow_terminal_cuts_the_note_alone(width, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(width))
+    stream = io.StringIO()
+    with (
+        redirect_stderr(stream),
+        ProgressBar(True, 15, 129_600, 1, 1106, " (vectors alone)") as bar,
+    ):
+        record = {"epoch": 1, "step": 1106, "train_loss": 0.25, "validation_accuracy": 0.875}
+        bar.epoch(record, "accuracy")
+    (line,) = stream.getvalue().splitlines()
+    assert len(line) <= width
+    assert " 1106/129600 validation acc" in line
+    assert line.endswith(" 0:00:00")
+    whole = "validation accuracy 87.5% (vectors alone), loss 0.2500"
+    assert (whole in line) == (width == 120)
+    assert ("(vectors alone)" in line) == (width >= 80)
 
 
 def test_a_count_bar_leaves_out_what_is_skipped():

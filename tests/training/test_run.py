@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
@@ -15,11 +16,14 @@ import datasets
 import numpy as np
 import polars as pl
 import pytest
+import scipy.stats
 import torch
 import yaml
 from safetensors.numpy import load_file, save_file
 
 import finetune_embed as fe
+from finetune_embed.training.run.evaluation import few_texts
+from finetune_embed.training.tasks import SingleLabel
 
 D = 6
 GOOD, BAD, PLAIN = (
@@ -491,11 +495,31 @@ def test_explain(tuned):
 
 def test_a_run_prints_its_figures(tuned):
     _, run = tuned
-    assert str(run).splitlines() == [
-        f"FullTune: best epoch {run.metrics['best_epoch'] + 1}",
-        f"  validation: accuracy {run.metrics['validation']['accuracy']:.2%}",
-        f"  test: accuracy {run.metrics['test']['accuracy']:.2%}",
-    ]
+    lines = [f"FullTune: best epoch {run.metrics['best_epoch'] + 1}"]
+    for split, texts in (("validation", 40), ("test", 60)):
+        score = run.metrics[split]["accuracy"]
+        found = scipy.stats.binomtest(round(score * texts), texts).proportion_ci(method="wilson")
+        few = f"few: the 95 % interval of accuracy is {found.low:.1%} to {found.high:.1%}"
+        lines.append(f"  {split}: accuracy {score:.2%} of {texts} texts ({few})")
+    assert str(run).splitlines() == lines
+    many = replace(run, metrics={**run.metrics, "texts": {"validation": 100, "test": 1234}})
+    assert str(many).splitlines()[1].endswith(" of 100 texts")
+    assert f"accuracy {run.metrics['test']['accuracy']:.2%} of 1,234 texts\n" in f"{many}\n"
+    before = {name: one for name, one in run.metrics.items() if name != "texts"}
+    shown = str(replace(run, metrics=before)).splitlines()  # of a version that did not keep it
+    assert shown[1:] == [line[: line.index(" of ")] for line in lines[1:]]
+
+
+def test_a_perfect_score_of_few_texts_is_no_certainty():
+    task = SingleLabel(["a", "b"])
+    assert task.interval(1.0, 12) == pytest.approx((0.7575, 1.0), abs=1e-4)
+    found = scipy.stats.binomtest(0, 5).proportion_ci(method="wilson")
+    assert task.interval(0.0, 5) == pytest.approx((found.low, found.high))
+    assert task.interval(0.5, 0) is None
+    assert replace(task, chosen="macro_f1").interval(0.5, 9) is None  # not a share of texts
+    said = few_texts("macro_f1", 99, None)
+    assert said == " (few, so chance has a large part in it)"
+    assert few_texts("macro_f1", 100, None) == ""
 
 
 def test_a_data_set_without_a_test_split_or_with_hidden_labels(vectors, dataset):

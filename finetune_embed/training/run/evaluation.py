@@ -12,8 +12,9 @@ import numpy.typing as npt
 from ...data import Label
 from ..tasks import score_text
 
-__all__ = ["ClassScores", "Evaluation", "alone"]
+__all__ = ["ClassScores", "Evaluation", "alone", "few_texts", "texts_in_words"]
 
+FEW = 100  # texts; a score of fewer says little
 SHOWN = 12  # classes of which a printed evaluation has the whole matrix, and confusions otherwise
 
 
@@ -36,10 +37,31 @@ class ClassScores:
     support: int
 
 
+def texts_in_words(texts: int) -> str:
+    """Return a number of texts in words."""
+    return f"{texts:,} text{'s' * (texts != 1)}"
+
+
 def alone(metric: str, parts: Mapping[str, float]) -> str:
     """Return a line with what each part of a model scores alone."""
     scores = ", ".join(f"{name} {score_text(metric, score)}" for name, score in parts.items())
     return f"{metric.replace('_', ' ')} of each part alone: {scores}"
+
+
+def few_texts(metric: str, texts: int, interval: tuple[float, float] | None) -> str:
+    """Return what to say of a score of few texts, in brackets; nothing of one of many.
+
+    Args:
+        metric: the name of the score.
+        texts: the number of texts.
+        interval: the 95 % interval of the score; None if it is not known.
+    """
+    if texts >= FEW:
+        return ""
+    if interval is None:
+        return " (few, so chance has a large part in it)"
+    low, high = (score_text(metric, bound, 1) for bound in interval)
+    return f" (few: the 95 % interval of {metric.replace('_', ' ')} is {low} to {high})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +79,8 @@ class Evaluation:
             with it. As in scikit-learn.
         notes: what to report about how the data was read.
         parts: the main score of each part of the model alone, by name; none where it has but one.
+        interval: the 95 % interval of the main score over other texts, where it is the share of
+            texts that are right; else None.
     """
 
     data: str
@@ -67,6 +91,7 @@ class Evaluation:
     confusion: npt.NDArray[np.int64]
     notes: Sequence[str] = ()
     parts: Mapping[str, float] = field(default_factory=dict)
+    interval: tuple[float, float] | None = None
 
     @property
     def classes(self) -> list[ClassScores]:
@@ -89,6 +114,7 @@ class Evaluation:
             "examples": self.examples,
             "metric": self.metric,
             "scores": dict(self.scores),
+            "interval": None if self.interval is None else list(self.interval),
             "parts": dict(self.parts),
             "classes": [dict(vars(one)) for one in self.classes],
             "labels": list(self.labels),
@@ -99,7 +125,8 @@ class Evaluation:
     def __str__(self) -> str:
         shown = [self.metric, *(name for name in self.scores if name != self.metric)]
         scores = ", ".join(f"{n.replace('_', ' ')} {score_text(n, self.scores[n])}" for n in shown)
-        heading = f"{self.data}: {self.examples:,} texts\n  {scores}"
+        few = few_texts(self.metric, self.examples, self.interval)
+        heading = f"{self.data}: {texts_in_words(self.examples)}{few}\n  {scores}"
         if self.parts:
             heading += f"\n  {alone(self.metric, self.parts)}"
         if not self.labels:

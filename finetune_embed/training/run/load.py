@@ -124,6 +124,8 @@ def _load(folder: Path, head: Head | None) -> Run:
         required = chain(PARTS if stacked else (), (f"member_{number}" for number in members))
         for name in chain(metrics.keys() & {"validation", "test", *PARTS}, required):
             check_shape(metrics, {name: {task.metric: is_number}})
+        if "texts" in metrics:  # runs of older versions have none
+            check_shape(metrics, {"texts": {str: is_count}})
         if metrics["validation"].get("threshold") != record.get("threshold"):
             raise ValueError(f"it has another threshold than {RECORD}")
     files = {LEXICAL: stacked, MEMBERS: settings["ensemble"] > 1}

@@ -42,7 +42,7 @@ from ..pairs import both_of
 from ..predictor import Predictor
 from ..settings import Settings
 from ..tasks import Task, score_text
-from .evaluation import Evaluation, alone
+from .evaluation import Evaluation, alone, few_texts, texts_in_words
 from .file_names import (
     CONFIG,
     HISTORY,
@@ -240,7 +240,7 @@ class Run:
         splits = open_one_split(dataset, delimiter=delimiter, encoding=encoding, sheet=sheet)
         missing = self.settings["missing"] if missing is None else missing
         Settings(missing=missing, ignore_label=ignore_label).check()
-        splits = without_missing(splits, columns, column, missing)
+        splits = without_missing(splits, columns, column, missing, is_one=True)
         if not self._has_labels(splits.train, column) and are_whole(text_labels(splits, column)):
             splits = with_whole_labels(splits, column)
         where = splits.name
@@ -257,15 +257,18 @@ class Run:
         if not bool(self.task.counted(targets).any()):
             raise DataError(f"none of the {len(texts):,} texts has a label", where=where)
         scored = replace(self.task, others=task.others)
+        scores = scored.scores(logits, targets, lengths)
+        counted = scored.texts_counted(targets, lengths)
         return Evaluation(
             where,
             len(texts),
             self.task.metric,
-            scored.scores(logits, targets, lengths),
+            scores,
             [*self.labels, *task.others],
             scored.confusion(logits, targets),
             (*splits.notes, *unknown.note(), *scored.notes(logits, targets)),
             {name: self._score_alone(name, one, scored, targets) for name, one in parts.items()},
+            scored.interval(scores[self.task.metric], counted),
         )
 
     def _evidence(
@@ -419,7 +422,7 @@ class Run:
         shown = self.task.metric_text
         lines = [f"{self.settings['strategy']}: best epoch {self.metrics['best_epoch'] + 1}"]
         lines += [
-            f"  {split}: {shown} {score_text(metric, self.metrics[split][metric])}"
+            f"  {split}: {shown} {self._score_text(split)}"
             for split in ("validation", "test")
             if split in self.metrics
         ]
@@ -431,6 +434,15 @@ class Run:
             each = ", ".join(score_text(metric, one[metric]) for one in members)
             lines.append(f"  {shown} of each model alone on validation: {each}")
         return "\n".join(lines + [f"  warning: {warning}" for warning in self.warnings])
+
+    def _score_text(self, split: str) -> str:
+        """Return the main score of a split, and of how many texts it is."""
+        metric, score = self.task.metric, self.metrics[split][self.task.metric]
+        text, texts = score_text(metric, score), self.metrics.get("texts", {}).get(split)
+        if texts is None:  # of a version that did not keep it
+            return text
+        few = few_texts(metric, texts, self.task.interval(score, texts))
+        return f"{text} of {texts_in_words(texts)}{few}"
 
 
 def _with_labels_as_in(split: Any, column: str, task: Task) -> Task:

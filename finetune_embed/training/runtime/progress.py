@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
 from ..tasks import score_text
 
 __all__ = ["CountBar", "ProgressBar"]
+
+
+def _columns() -> Sequence[Any]:
+    """Return the columns: the bar gets the room that is left, and only the note is cut."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        ProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+    from rich.table import Column
+    from rich.text import Text
+
+    class Note(ProgressColumn):
+        def render(self, task: Any) -> Text:
+            return Text(task.fields["note"], no_wrap=True, overflow="ellipsis")
+
+    return (
+        TextColumn("{task.description}"),
+        BarColumn(None, table_column=Column(ratio=1)),
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
+        Note(),
+        TimeElapsedColumn(table_column=Column(no_wrap=True)),
+    )
 
 
 class _Bar:
@@ -17,22 +43,9 @@ class _Bar:
         self._bar: Any = None
         if shown:
             from rich.console import Console
-            from rich.progress import (
-                BarColumn,
-                MofNCompleteColumn,
-                Progress,
-                TextColumn,
-                TimeElapsedColumn,
-            )
+            from rich.progress import Progress
 
-            columns = (
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[note]}"),
-                TimeElapsedColumn(),
-            )
-            self._bar = Progress(*columns, console=Console(stderr=True), transient=False)
+            self._bar = Progress(*_columns(), console=Console(stderr=True), expand=True)
             self._task = self._bar.add_task(title, total=total, completed=completed, note="")
 
     def __enter__(self) -> Self:
@@ -64,22 +77,27 @@ class ProgressBar(_Bar):
         steps: the number of steps of the run, None if unknown.
         epoch: the number of finished epochs.
         step: the number of finished steps.
+        scored: what the scores are of, where that is not the whole model.
     """
 
     def __init__(
-        self, shown: bool, epochs: int, steps: int | None, epoch: int = 0, step: int = 0
+        self,
+        shown: bool,
+        epochs: int,
+        steps: int | None,
+        epoch: int = 0,
+        step: int = 0,
+        scored: str = "",
     ) -> None:
         super().__init__(shown, f"epoch {epoch}/{epochs}", steps, step)
-        self._epochs = epochs
+        self._epochs, self._scored = epochs, scored
 
     def epoch(self, record: dict[str, Any], metric: str) -> None:
         """Show the record of a finished epoch."""
         if self._bar is not None:
-            note = (
-                f"loss {record['train_loss']:.4f}, "
-                f"validation {metric.replace('_', ' ')} "
-                f"{score_text(metric, record[f'validation_{metric}'], 1)}"
-            )
+            score = score_text(metric, record[f"validation_{metric}"], 1)
+            note = f"validation {metric.replace('_', ' ')} {score}{self._scored}, "
+            note += f"loss {record['train_loss']:.4f}"
             description = f"epoch {record['epoch'] + 1}/{self._epochs}"
             completed = record["step"]
             self._bar.update(self._task, description=description, note=note, completed=completed)

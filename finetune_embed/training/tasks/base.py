@@ -40,6 +40,8 @@ ADDS_UP = ("accuracy", "micro_f1", "entity_f1")
 LOWER = ("loss", "mse", "mae")
 #: Scores that are not between 0 and 1, and what else is reported beside them.
 NO_SHARES = ("loss", "mcc", "threshold", "spearman", "pearson", "mse", "mae")
+#: The quantile of the normal distribution that 95 % intervals reach to.
+NORMAL = 1.959963984540054
 
 LossFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -160,6 +162,22 @@ class Task(ABC):
     def counted(self, targets: torch.Tensor) -> torch.Tensor:
         """Return which units `(units,)` count, by their targets: those with a label."""
         return targets != IGNORED
+
+    def texts_counted(self, targets: torch.Tensor, lengths: torch.Tensor) -> int:
+        """Return of how many texts scores are, by the targets of all units and the lengths."""
+        return len(lengths) if self.per_word else int(self.counted(targets).sum())
+
+    def interval(self, score: float, texts: int) -> tuple[float, float] | None:
+        """Return the 95 % interval of the score named by `metric` over other texts (Wilson 1927).
+
+        None if it is not the share of texts that are right.
+        """
+        if self.per_word or self.metric != "accuracy" or not texts or not 0 <= score <= 1:
+            return None
+        middle = (score + NORMAL**2 / (2 * texts)) / (1 + NORMAL**2 / texts)
+        spread = score * (1 - score) / texts + (NORMAL / (2 * texts)) ** 2
+        width = NORMAL * math.sqrt(spread) / (1 + NORMAL**2 / texts)
+        return max(0.0, middle - width), min(1.0, middle + width)
 
     def units(self, logits: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """Return the logits `(units, C)` of a batch.

@@ -12,9 +12,10 @@ CLASS_SCORES = ("accuracy", "macro_f1", "weighted_f1", "balanced_accuracy", "mcc
 def class_scores(true: torch.Tensor, found: torch.Tensor) -> dict[str, float]:
     """Return `CLASS_SCORES` of some units.
 
-    `macro_f1` is the mean F1 of the classes that occur in either, `weighted_f1` that of the units'
-    classes, `balanced_accuracy` the mean recall of the classes that occur in `true`, and `mcc`
-    Matthews' correlation.
+    `macro_f1` is the mean F1 of the classes that occur in either, as in scikit-learn without
+    `labels`: a class that neither does is left out, and one of `found` alone has an F1 of 0.
+    `weighted_f1` is that of the units' classes, `balanced_accuracy` the mean recall of the classes
+    that occur in `true`, and `mcc` Matthews' correlation.
 
     Args:
         true: class numbers, int64 `(N,)`, N above 0.
