@@ -89,7 +89,9 @@ def _run(words: list[str]) -> NoReturn:
         _fail(error.format_message().replace("\n", " ").rstrip(".") + hint, as_json=as_json)
     except (click.Abort, KeyboardInterrupt) as stop:
         goes_on = bool(getattr(stop.__cause__, "__notes__", ()))  # it can be resumed
-        how = f"; to continue: {_resuming(words)}" if goes_on else ""
+        keeps = command is not None and any(one.name == "resume" for one in command.params)
+        again = "; nothing new was kept: repeat the command to start again" if keeps else ""
+        how = f"; to continue: {_resuming(words)}" if goes_on else again
         _fail(f"interrupted{how}", 130, as_json=as_json)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -76,4 +77,6 @@ def compare(
     click.echo(
         f"\nwritten to {output_dir}: " + ", ".join(p.name for p in sorted(output_dir.iterdir()))
     )
-    click.echo(f"next: finetune-embed train --config {output_dir / 'recipe.yaml'} -o tuned")
+    names = chain(["tuned"], (f"tuned-{number}" for number in count(2)))
+    new = next(name for name in names if not Path(name).exists())
+    click.echo(f"next: finetune-embed train --config {output_dir / 'recipe.yaml'} -o {new}")

@@ -158,8 +158,9 @@ class Comparison:
 
     def rows(self) -> tuple[list[str], list[list[str]]]:
         """Return the column heads and the cells of the table."""
-        heads = ["strategy", "lr", "validation", f"test {self.metric}", "95 %", "- Freeze", "95 %"]
-        heads += ["p (Holm)", "rows moved", "movement", "neighbours", *self.word_pairs, "seconds"]
+        heads = ["strategy", "lr", "validation", f"test {self.metric}", "test 95 %"]
+        heads += ["over Freeze", "over Freeze 95 %", "p (Holm)", "rows moved", "movement"]
+        heads += ["neighbours", *self.word_pairs, "seconds"]
         return heads, [self._cells(one) for one in self.standings]
 
     def _cells(self, one: Standing) -> list[str]:

@@ -150,9 +150,18 @@ def with_repeats_noted(splits: Splits, opened: Splits, text: str | Sequence[str]
         if same := sum(one in known for one in found):
             notes.append(
                 f"{same:,} of {len(found):,} {role} texts are training texts too, which makes the "
-                "scores too good; remove duplicates first"
+                f"scores too good; {_without_repeats(text)}"
             )
     return replace(splits, notes=tuple(notes))
+
+
+def _without_repeats(text: str | Sequence[str]) -> str:
+    """Return how to remove examples with equal texts."""
+    named = repr(text) if isinstance(text, str) else list(text)
+    return (
+        f"polars removes such duplicates: pl.read_csv(FILE, infer_schema=False).unique({named}, "
+        "keep='first', maintain_order=True).write_csv(NEW_FILE)"
+    )
 
 
 def _choose_of_classes(

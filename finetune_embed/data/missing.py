@@ -81,7 +81,7 @@ class Missing:
         """Return what to report about the examples that are left out.
 
         Args:
-            role: their split.
+            role: their split; empty where there is but one.
             counts: how many, by what `kind` returns.
             examples: the number of all examples.
             place: where the first one is.
@@ -95,7 +95,8 @@ class Missing:
         left_out = sum(counts.values())
         keep = "; missing='keep' keeps such words" if any(word for _, word in counts) else ""
         return (
-            f"{left_out:,} of {examples:,} examples of {role} are left out: {', '.join(parts)}"
+            f"{left_out:,} of {examples:,} examples {f'of {role} ' if role else ''}are left out: "
+            f"{', '.join(parts)}"
             f"{keep}; the first is {place}"
         )
 
@@ -114,7 +115,12 @@ def _listed(words: Mapping[str, int]) -> str:
 
 
 def without_missing(
-    splits: Splits, text: str | Sequence[str], label: str | None, missing: str = "drop"
+    splits: Splits,
+    text: str | Sequence[str],
+    label: str | None,
+    missing: str = "drop",
+    *,
+    is_one: bool = False,
 ) -> Splits:
     """Return splits without the examples that have no text or no label, and say how many.
 
@@ -129,6 +135,7 @@ def without_missing(
         label: the column of labels; None for texts alone.
         missing: `drop`, or `keep`: a missing text is then an empty one, and the fields of a file
             are texts as written.
+        is_one: whether the splits are one, which a run is used on; see `open_one_split`.
 
     Raises:
         DataError: no example of a split has a text, or a label, or words for no value are left out
@@ -153,21 +160,23 @@ def without_missing(
         counts = _counts(written, "text", texts, absent["text"])
         labels = _counts(written, "label", (rule.label,), absent["label"] & ~absent["text"])
         counts.update(labels)
+        where = splits.name if is_one else f"{splits.name} ({role})"
         for kind, columns in (("text", texts), ("label", (rule.label,))):
             if absent[kind].all():
                 words = {word: n for (one, word), n in counts.items() if one == kind and word}
-                raise _nothing(kind, columns, split, f"{splits.name} ({role})", words)
+                can_keep = kind == "text" and (is_one or role != "train")
+                raise _nothing(kind, columns, split, where, words, can_keep)
         out = absent["text"] | absent["label"]
         if out.any():
             first = int(np.argmax(out))
             place = split.place_of(first) if isinstance(split, LocalDataset) else None
             place = place or f"example {first} (counted from 0)"
-            notes.append(rule.note(role, counts, len(split), place))
+            notes.append(rule.note("" if is_one else role, counts, len(split), place))
             given[role] = split.select(np.flatnonzero(~out))
             if not len(given[role]):
                 raise DataError(
                     f"no example has both a text and a label, of {len(split):,}",
-                    where=f"{splits.name} ({role})",
+                    where=where,
                 )
             words = {word: n for (_, word), n in labels.items() if word}
             if role == "train" and words and given[role].columns[rule.label].n_unique() < 2:
@@ -192,11 +201,17 @@ def _counts(
 
 
 def _nothing(
-    kind: str, columns: Sequence[str], split: Any, where: str, words: Mapping[str, int]
+    kind: str,
+    columns: Sequence[str],
+    split: Any,
+    where: str,
+    words: Mapping[str, int],
+    can_keep: bool,
 ) -> DataError:
-    """Return the error about a column without any value."""
+    """Return the error about a column without any value, which may be one of empty texts."""
     named = ", ".join(map(repr, columns))
     others = [name for name in split.column_names if name not in columns]
+    keep = Option("missing", "keep")
     return DataError(
         f"all {len(split):,} examples have {_WORDS[kind]} in {named}{_listed(words)}",
         where=where,
@@ -204,7 +219,9 @@ def _nothing(
         remedy=(
             "choose another column: ",
             Option(kind, others[0] if others else ...),
-            (", or keep these words: ", Option("missing", "keep")) if words else "",
+            (f", or keep {'these words' if words else 'them as empty texts'}: ", keep)
+            if words or can_keep
+            else "",
         ),
     )
 
@@ -284,8 +301,8 @@ def _filled(split: Any, names: Sequence[str]) -> Any:
         assert isinstance(frame, pl.DataFrame)
         split = LocalDataset(frame, features=split.features)
     empty: list[pl.Expr] = [
-        pl.col(name).fill_null(pl.lit("") if kind == pl.String else pl.lit([], kind))
+        pl.col(name).fill_null(pl.lit([], kind) if isinstance(kind, pl.List) else pl.lit(""))
         for name, kind in split.columns.schema.items()
-        if name in columns and (kind == pl.String or isinstance(kind, pl.List))
+        if name in columns and (kind in (pl.String, pl.Null) or isinstance(kind, pl.List))
     ]
     return split.with_columns(split.columns.with_columns(empty))

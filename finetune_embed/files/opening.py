@@ -13,7 +13,7 @@ from ..errors import VectorFileError
 from .archives import folder_kind, only_file
 from .source import Source
 
-__all__ = ["STDIN", "PathOrFile", "as_folder", "open_source"]
+__all__ = ["STDIN", "PathOrFile", "as_folder", "looked_in", "open_source"]
 
 PathOrFile = str | os.PathLike[str] | BinaryIO
 
@@ -31,6 +31,11 @@ def as_folder(path: object) -> Path | None:
     folder = Path(path)
     is_whole = folder_kind(lambda inside: (folder / inside).exists()) or not only_file(folder)
     return folder if is_whole else None
+
+
+def looked_in(path: Path) -> str:
+    """Return, in brackets, the folder that a path is relative to; nothing of an absolute path."""
+    return "" if path.is_absolute() else f" (looked in {Path.cwd()})"
 
 
 @contextlib.contextmanager
@@ -79,7 +84,7 @@ def _open_file(path: Path) -> IO[bytes]:
     try:
         return open(path, "rb", buffering=0)
     except FileNotFoundError as error:
-        raise VectorFileError(f"no such file (looked in {Path.cwd()})", where=path) from error
+        raise VectorFileError(f"no such file{looked_in(path)}", where=path) from error
     except (OSError, ValueError) as error:  # ValueError: a null character
         reason = getattr(error, "strerror", None) or error
         raise VectorFileError(f"can't be read: {reason}", where=repr(str(path)[:200])) from error

@@ -408,8 +408,13 @@ def test_ctrl_c_before_there_is_a_checkpoint(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("finetune_embed.training.finetune.prepare", interrupt)
-    assert run("train", "--vectors", VECTORS, "--data", REVIEWS, "-o", tmp_path / "out") == 130
-    assert capsys.readouterr().err == "error: interrupted\n"
+    given = ("train", "--vectors", VECTORS, "--data", REVIEWS, "-o", tmp_path / "out")
+    given = (*given, "--epochs", 1, "--quiet", "--strategy", "Freeze()")
+    assert run(*given) == 130
+    said = "interrupted; nothing new was kept: repeat the command to start again"
+    assert capsys.readouterr().err == f"error: {said}\n"
+    monkeypatch.undo()
+    assert run(*given) == 0
 
 
 @pytest.mark.slow

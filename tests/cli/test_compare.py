@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -35,8 +36,12 @@ def compare(folder: Path, *words: object) -> int:
 
 @pytest.mark.slow
 def test_a_comparison_and_its_recipe(
-    tmp_path: Path, pairs: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    pairs: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     folder = tmp_path / "which"
     assert compare(folder, "--word-pairs", pairs, "--batch-size", 32) == 0
     out = capsys.readouterr().out
@@ -45,6 +50,9 @@ def test_a_comparison_and_its_recipe(
     assert "people" in out.splitlines()[0]
     assert "\nuse F" in out
     recipe = folder / "recipe.yaml"
+    heads = re.split(" {2,}", out.splitlines()[0])
+    assert len(set(heads)) == len(heads)
+    assert heads[3:7] == ["test accuracy", "test 95 %", "over Freeze", "over Freeze 95 %"]
     assert out.endswith(f"next: finetune-embed train --config {recipe} -o tuned\n")
     assert recipe.read_text().startswith(
         "# finetune-embed train --config recipe.yaml -o tuned\n# use F"
@@ -62,6 +70,8 @@ def test_a_comparison_and_its_recipe(
     )
     assert compare(folder, "--word-pairs", pairs, "--batch-size", 32, "--resume", "--json") == 0
     document = json.loads(capsys.readouterr().out)
+    assert compare(folder, "--word-pairs", pairs, "--batch-size", 32, "--resume") == 0
+    assert capsys.readouterr().out.endswith(f" --config {recipe} -o tuned-2\n")
     assert document == json.loads((folder / "comparison.json").read_text())
     assert compare(folder, "--resume") == 2
     assert "; continue with the same settings, or start over with --overwrite" in (
@@ -128,7 +138,7 @@ def test_bad_input_of_a_comparison(tmp_path: Path, capsys: pytest.CaptureFixture
     empty.write_text("text,label\n")
     given = ("--vectors", VECTORS, "--data", empty, "-o", folder)
     assert run("compare", *given) == 2
-    assert "the train split is empty (0 examples)" in capsys.readouterr().err
+    assert "the data is empty (0 examples)" in capsys.readouterr().err
     assert not folder.exists()
     bad = tmp_path / "bad.csv"
     bad.write_text("text,label\n" + "good,a\nbad,b\nawful,\n" * 9)

@@ -77,12 +77,12 @@ def test_rows_of_a_frame_that_was_filtered():
     [
         (pd.DataFrame([["a", "b"]], columns=["text", "text"]), "two columns have the name 'text'"),
         (pd.DataFrame({"text": ["a", 1]}), "the column 'text' cannot be read: "),
-        (pd.DataFrame({"text": []}), r"the train split is empty \(0 examples\)"),
+        (pd.DataFrame({"text": []}), r"the data is empty \(0 examples\)"),
         (pa.table([["a"], ["b"]], ["text", "text"]), "two columns have the name 'text'"),
         ([{"text": "a"}, {"text": 1}], "the column 'text' cannot be read: .*; give all its values"),
         ([], "not an empty list"),
         (["a"], "not list"),
-        (pl.DataFrame({"text": []}), r"the train split is empty \(0 examples\)"),
+        (pl.DataFrame({"text": []}), r"the data is empty \(0 examples\)"),
         (pd.Series(["a"]), "not Series"),
     ],
 )
@@ -139,7 +139,7 @@ def test_the_first_sheet_and_its_filled_rows(tmp_path):
     ("rows", "fault"),
     [
         ([], r"a\.xlsx: the first sheet, 'S0', is empty; put"),
-        ([("text", "label")], r"the train split is empty \(0 examples\)"),
+        ([("text", "label")], r"the data is empty \(0 examples\)"),
         (
             [("text", "label"), ("a", "x"), ("b", "y", "z")],
             r"a\.xlsx row 3: there are 3 cells here",

@@ -116,7 +116,12 @@ def test_no_training_split():
 def test_an_empty_split(role):
     dataset = DatasetDict({"train": Dataset.from_dict(ROWS)})
     dataset[role] = Dataset.from_dict({"text": [], "label": []})
-    with pytest.raises(DataError, match=rf"the {role} split is empty \(0 examples\)"):
+    what = "data" if role == "train" else f"{role} split"  # the only one
+    with pytest.raises(DataError, match=rf"the {what} is empty \(0 examples\)"):
+        open_splits(dataset)
+    dataset["test"] = dataset[role]
+    dataset["train"] = dataset[role]
+    with pytest.raises(DataError, match=r"the train split is empty \(0 examples\)"):
         open_splits(dataset)
 
 
@@ -276,7 +281,7 @@ def test_a_missing_file_is_never_searched_for_on_the_hub(monkeypatch, name):
     ("name", "data", "message"),
     [
         ("a.csv", b"", r"a\.csv: the file is empty \(0 bytes\)$"),
-        ("a.csv", b"text,label\n", r"the train split is empty \(0 examples\)"),
+        ("a.csv", b"text,label\n", r"the data is empty \(0 examples\)"),
         ("a.csv", b"text,label\na,x,z\nb,y\n", r"a\.csv:2: the number of fields is 3 here"),
         (
             "a.csv",

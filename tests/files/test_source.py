@@ -295,7 +295,7 @@ def test_members_that_point_outside_write_nothing(write, tmp_path, pack):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda path: None, r"absent\.txt: no such file \(looked in .*\)"),
+        (lambda path: None, r"absent\.txt: no such file$"),
         (
             lambda path: path.mkdir(),
             r"absent\.txt: this is a folder; give the vector file inside it",

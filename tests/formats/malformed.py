@@ -527,7 +527,7 @@ COMPRESSED_CASES = [
 ]
 
 OBJECT_CASES = [
-    Case("no file", lambda folder: folder / "no", r"no: no such file \(looked in"),
+    Case("no file", lambda folder: folder / "no", r"no: no such file$"),
     Case("a folder", lambda folder: folder, r"folder: this folder is empty; pass a vector file$"),
     Case(
         "a folder for load_glove", lambda folder: folder, "is a folder; give the vector", load_glove

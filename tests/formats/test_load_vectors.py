@@ -121,9 +121,12 @@ def test_keys_that_are_not_words(golden, name, keys, message):
 
 
 @pytest.mark.parametrize("load", LOADERS)
-def test_no_file(tmp_path, load):
-    with pytest.raises(VectorFileError, match=r"nowhere\.txt: no such file \(looked in"):
+def test_no_file(tmp_path, load, monkeypatch):
+    with pytest.raises(VectorFileError, match=r"nowhere\.txt: no such file$"):
         load(tmp_path / "nowhere.txt")
+    monkeypatch.chdir(tmp_path)  # where to look is not plain from a relative path
+    with pytest.raises(VectorFileError, match=r"^no/vectors: no such file \(looked in /.*\)$"):
+        load("no/vectors")
     with pytest.raises(VectorFileError, match=r"this (is a folder; give|folder is empty; pass)"):
         load(tmp_path)
     (tmp_path / "empty").touch()

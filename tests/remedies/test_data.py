@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from functools import partial
+
 import datasets
+import polars as pl
 import pytest
 from datasets import Dataset, DatasetDict
 from following import follows
@@ -43,6 +47,19 @@ def csv(tmp_path):
         return tmp_path / name
 
     return write
+
+
+@pytest.mark.parametrize("text", ["text", ("title", "text")])
+def test_equal_texts_in_two_splits_are_removed_as_the_warning_says(text, table, csv):
+    rows = "".join(f"a,king {word},{'xy'[at % 2]}\n" for at, word in enumerate("abcdefghij"))
+    path = csv("title,text,label\n" + 3 * rows)
+    warning = tune(table, path, text=text).warnings[0]
+    said, _, call = warning.partition("; polars removes such duplicates: ")
+    assert said == "3 of 3 validation texts are training texts too, which makes the scores too good"
+    new = path.with_name("unique.csv")
+    eval(call, {"pl": pl, "FILE": path, "NEW_FILE": new})
+    assert new.read_text() == "title,text,label\n" + rows
+    assert not any("training texts" in one for one in tune(table, new, text=text).warnings)
 
 
 GOOD = "text,label\n" + "a king,x\nthe queen,y\n" * 10
@@ -125,6 +142,25 @@ def test_a_column_without_any_value(table, train, csv):
     assert "; choose another column: --text text, or keep these words: --missing keep" in shown
     train(path, "--text", "text", "--json")
     train(path, "--text", "title", "--missing", "keep", "--json")
+
+
+@follows("data/missing.py", "examples have {_WORDS[kind]} in")
+@pytest.mark.parametrize("split", ["evaluated", "test"])
+def test_empty_texts_can_be_kept_where_nothing_is_trained_on_them(split, table, csv):
+    path = csv("text,label\n" + ",x\n,y\n")
+    rows = Dataset.from_dict({"text": [None, None], "label": ["x", "y"]})
+    use = partial(tune(table, Dataset.from_dict(ROWS)).evaluate, path)
+    where, other = rf"^{re.escape(str(path))}: ", "text='label', "
+    if split == "test":
+        given = {"train": Dataset.from_dict(ROWS), "test": rows}
+        use, where = partial(tune, table, given), r"\(test\): "
+    message = rf"{where}all 2 examples have no text in 'text'; choose another column: {other}"
+    with pytest.raises(DataError, match=message + r"or keep them as empty texts: missing='keep'$"):
+        use()
+    found = use(missing="keep")
+    assert (found.metrics["texts"]["test"] if split == "test" else found.examples) == 2
+    with pytest.raises(DataError, match=r"another column: text='label'$"):
+        tune(table, path)  # with nothing but empty texts there is nothing to learn
 
 
 @follows("data/missing.py", "are words for no value")

@@ -172,6 +172,13 @@ def test_text_with_fewer_rows_than_promised(write, command):
     reads_the_first_rows(write(b"9 2\n" + TEXT), 3, command)
 
 
+@follows("formats/common/text.py", "of {vector_size:,} numbers in")
+@pytest.mark.parametrize("header", [b"", b"3 2\n"])
+def test_text_that_is_cut_short(header, write, command):
+    cut = TEXT[: TEXT.rindex(b" ")]
+    reads_the_first_rows(write(header + cut), 2, command)
+
+
 @follows("formats/word2vec.py", "vectors of {vector_size} numbers, but")
 def test_binary_with_fewer_rows_than_promised(write, command):
     reads_the_first_rows(write(BINARY[:-3]), 1, command)
@@ -209,7 +216,7 @@ def test_two_vector_sizes(write, command, tmp_path):
     assert message.endswith("spaces, pass --vector-size 2; if not, remove the damaged lines")
     assert converts(command, path, out, "--vector-size", 2)
     path.write_bytes(b"king 3 4\n")
-    assert converts(command, path, out)
+    assert converts(command, path, out, "--overwrite")
 
 
 @follows("formats/common/text_mistakes.py", "if words contain spaces, ")
@@ -337,9 +344,9 @@ def test_words_that_end_like_numbers(tmp_path, command):
     fe.save_word2vec(table, out)
     assert fe.load_vectors(out).index_to_key == ["1,5", "x,2"]
     fe.save_safetensors(table, path)
-    message = refused_command(command, "convert", path, out)
+    message = refused_command(command, "convert", path, out, "--overwrite")
     assert message.endswith("; use --to word2vec")
-    assert converts(command, path, out, "--to", "word2vec")
+    assert converts(command, path, out, "--to", "word2vec", "--overwrite")
 
 
 @pytest.mark.parametrize("size", [2, 5])
@@ -388,7 +395,7 @@ def test_tensors_without_words(golden, tmp_path, command):
     message = refused(fe.load_vectors, folder / "model.safetensors")
     assert message.endswith("; load a static embedding model from its folder: load_static(folder)")
     assert len(fe.load_static(folder)) == 8
-    message = refused_command(command, "convert", folder / "model.safetensors", out)
+    message = refused_command(command, "convert", folder / "model.safetensors", "x.bin")
     assert "; pass the folder of the static embedding model" in message
     assert converts(command, folder, tmp_path / "out.npz")
 

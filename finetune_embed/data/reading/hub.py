@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import DataError, Option
+from ...files import looked_in
 
 __all__ = ["check_not_a_path", "load_from_hub"]
 
@@ -37,10 +38,7 @@ def check_not_a_path(name: str) -> None:
     parent = path.parent
     while not os.path.isdir(parent) and parent != parent.parent:
         parent = parent.parent
-    if parent != path.parent:
-        where = f"; there is no folder {path.parent}"
-    else:
-        where = "" if path.is_absolute() else f" (looked in {Path.cwd()})"
+    where = f"; there is no folder {path.parent}" if parent != path.parent else looked_in(path)
     raise DataError(
         f"there is no such file or folder{where}",
         where=name,

@@ -110,7 +110,7 @@ def open_splits(
             is_as_written = all(part.layout is not None for part in split.parts)
             split = split.stream
         if split is not None:
-            found[role] = _checked(split, role, name)
+            found[role] = _checked(split, role, name, is_only=len(opened) == 1)
         if isinstance(split, LocalDataset):
             notes += split.notes
             is_as_written |= role == "train" and split.is_as_written
@@ -128,7 +128,7 @@ def open_splits(
     return Splits(found["train"], *others, name, tuple(notes), is_as_written)
 
 
-def _checked(split: Any, role: str, name: str) -> Any:
+def _checked(split: Any, role: str, name: str, *, is_only: bool) -> Any:
     """Return a split that is not empty; a stream is read into memory unless it is to train on."""
     if not hasattr(split, "features"):
         raise DataError(
@@ -145,7 +145,8 @@ def _checked(split: Any, role: str, name: str) -> Any:
         examples = list(split)
         split = Dataset.from_list(examples, features=split.features) if examples else examples
     if not len(split):
-        raise DataError(f"the {role} split is empty (0 examples)", where=name)
+        what = "the data is empty" if is_only else f"the {role} split is empty"
+        raise DataError(f"{what} (0 examples)", where=name)
     return split
 
 

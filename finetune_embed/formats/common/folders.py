@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import Text, VectorFileError
-from ...files import Source, open_source
+from ...files import Source, looked_in, open_source
 from .sniff import expect_text
 from .table_building import provenance
 
@@ -51,5 +51,5 @@ def missing_folder(path: Path, expected: str, remedy: Text) -> VectorFileError:
     elif path.exists():
         what = f"this is a file, not {expected}"
     else:
-        what = f"no such folder (looked in {Path.cwd()})"
+        what = f"no such folder{looked_in(path)}"
     return VectorFileError(what, where=path, remedy=remedy)

@@ -57,10 +57,11 @@ def read_text(
 
     for block, parsed in in_order(parse, blocks(source, layout.promised is not None, limit)):
         if blank and (parsed.lines or parsed.bad >= 0):
-            raise _short_line(source, blank, b"", size)
+            raise _short_line(source, blank, b"", size, seen)
         if parsed.bad >= 0:
             text, *after = block.data.split(b"\n")[parsed.bad :]
-            raise _short_line(source, block.line + parsed.bad, text, size, after)
+            at = block.line + parsed.bad
+            raise _short_line(source, at, text, size, seen + parsed.lines, after)
         seen += parsed.lines
         last = block.data if parsed.lines else last
         if not blank and parsed.lines < block.most:
@@ -91,8 +92,14 @@ def ends_in_unk(block: bytes) -> bool:
 
 
 def _short_line(
-    source: Source, line: int, text: bytes, vector_size: int, after: Sequence[bytes] = ()
+    source: Source,
+    line: int,
+    text: bytes,
+    vector_size: int,
+    rows: int,
+    after: Sequence[bytes] = (),
 ) -> VectorFileError:
+    """Return the error about a line without all numbers, after so many sound rows."""
     text = text.rstrip(b" \r")
     if not text and after and after[0].startswith(b" ") and fits(after[0].rstrip(), vector_size):
         return VectorFileError(
@@ -105,11 +112,12 @@ def _short_line(
     is_start = line > 1 and text and not found and after
     join = is_start and fits(after[0].rstrip(b" \r"), vector_size)
     either = "if the word has a line end, join both lines; if not, " if join else ""
+    fetch = f"{either}the file is damaged there or cut short; fetch it again"
     return VectorFileError(
         f"{found:,} of {vector_size:,} numbers in {quoted(text)}",
         where=f"{source.name}:{line}",
         value=found,
-        remedy=f"{either}the file is damaged there or cut short; fetch it again",
+        remedy=(fetch, ", or ", read_first(rows)) if rows else fetch,
     )
 
 
