@@ -551,9 +551,10 @@ def test_a_number_too_large_for_float16(write, command, tmp_path):
     assert message.endswith("; use dtype='float32'")
     fe.save_safetensors(table, path, dtype="float32")
     source = write(b"a 70000 1\nb 1 2\n")
-    message = refused_command(command, "convert", source, path, "--dtype", "float16")
+    out = tmp_path / "out.safetensors"
+    message = refused_command(command, "convert", source, out, "--dtype", "float16")
     assert message.endswith("; use --dtype float32")
-    assert converts(command, source, path, "--dtype", "float32")
+    assert converts(command, source, out, "--dtype", "float32")
 
 
 @follows("table/coding.py", "that is not finite")
@@ -596,4 +597,4 @@ def test_a_dtype_of_another_format(write, command, tmp_path):
     message = refused_command(command, "convert", source, out, "--dtype", "int8")
     assert message.endswith("; leave --dtype out, or give --to safetensors")
     assert converts(command, source, out)
-    assert converts(command, source, out, "--dtype", "int8", "--to", "safetensors")
+    assert converts(command, source, tmp_path / "x", "--dtype", "int8", "--to", "safetensors")
