@@ -56,6 +56,12 @@ def main() -> None:
             command += ["--texts", str(imdb / "train.parquet"), "--train", str(imdb), str(sst2)]
         run("Compiled loops", *command)
     if options.vectors and options.data:
+        sets = [
+            str(path) for name in ("banking77", "sst2") if (path := options.data / name).is_dir()
+        ]
+        if sets:
+            run("Deltas", str(HERE / "deltas.py"), options.vectors[-1], *sets, *seeds)
+    if options.vectors and options.data:
         script = str(HERE / "pros_cons.py")
         run("pros_cons", script, options.vectors[0], str(options.data / "pros_cons"), *seeds)
     if options.data and (texts := options.data / "imdb" / "train.parquet").exists():

@@ -12,6 +12,12 @@ from .data import (
     collate_padded as collate_padded,
     encode as encode,
 )
+from .deltas import (
+    Delta as Delta,
+    apply_delta as apply_delta,
+    load_delta as load_delta,
+    save_delta as save_delta,
+)
 from .embedding import (
     to_embedding as to_embedding,
     to_table as to_table,

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from .errors import VocabularyError
-from .table import EmbeddingTable, Origin, Vectors
+from .table import EmbeddingTable, Origin, Vectors, differing
 from .vocabulary import (
     UNK,
     LookupResult,
@@ -193,13 +193,9 @@ def to_table(
     missing = np.flatnonzero(at < 0).tolist()
     new = [i for i in missing if i not in (vocab.padding_idx, vocab.unk_idx)]
     known = np.flatnonzero(at >= 0)
-    moved = known[(_bits(like.rows(at[known])) != _bits(rows[known])).any(axis=1)]
+    moved = known[differing(like.rows(at[known]), rows[known])]
     origin = np.full(len(like) + len(new), Origin.NEW, np.uint8)
     origin[: len(like)] = like.origin
     origin[at[moved]] = Origin.TUNED
     words = [vocab.index_to_key[i] for i in new]
     return like.patched(at[moved], rows[[*moved.tolist(), *new]], words, origin)
-
-
-def _bits(vectors: Vectors) -> np.ndarray[tuple[int, ...], np.dtype[np.uint32]]:
-    return np.ascontiguousarray(vectors).view(np.uint32)

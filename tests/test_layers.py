@@ -21,6 +21,7 @@ ORDER = (
     "files",
     "table",
     "formats",
+    "deltas",
     "vocabulary",
     "embedding",
     "data",

@@ -79,6 +79,7 @@ WITHOUT_TORCH = [
     ["inspect", TINY],
     ["neighbors", TINY, "the"],
     ["drift", TINY, TINY],
+    ["delta", "save", TINY, TINY, "x.delta"],
     ["train", "--help"],
 ]
 

@@ -72,6 +72,8 @@ def _run(words: list[str]) -> NoReturn:
     from .output import CommandLineForm
 
     command = app.commands.get(words[0]) if words else None
+    if isinstance(command, click.Group):
+        command = command.commands.get(words[1]) if words[1:] else None
     as_json = "--json" in words
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -15,14 +15,16 @@ from ..formats.load import Loaded
 from ..formats.numpy_arrays.wordlist import words_of
 from .output import (
     as_json_option,
+    check_target,
     limit_option,
     member_option,
+    overwrite_option,
     print_json,
     read_file,
     vector_size_option,
 )
 
-__all__ = ["convert"]
+__all__ = ["convert", "format_of"]
 
 BY_SUFFIX = {
     ".safetensors": "safetensors",
@@ -53,7 +55,7 @@ BY_SUFFIX = {
     help="Most bytes of vectors in a file, such as 2GB. TARGET is then a folder of safetensors.",
 )
 @member_option
-@click.option("--overwrite", is_flag=True, help="Replace the file of the target if it is there.")
+@overwrite_option
 @as_json_option
 def convert(
     source: Path,
@@ -72,7 +74,7 @@ def convert(
 
     SOURCE may be compressed, the folder of a model or a run, or - for standard input.
     """
-    name = _format_of(target, to or ("safetensors" if shard_size else None))
+    name = format_of(target, to or ("safetensors" if shard_size else None))
     for option, value in (("dtype", dtype), ("shard_size", shard_size)):
         if value is not None and name != "safetensors":
             raise VectorFileError(
@@ -81,18 +83,7 @@ def convert(
                 value=value,
                 remedy=("leave ", Option(option), " out, or give ", Option("to", "safetensors")),
             )
-    if source.is_file() and target.exists() and target.samefile(source):
-        raise VectorFileError(
-            "the target is the source, which would be lost",
-            where=target,
-            remedy="name another target",
-        )
-    if target.is_file() and not overwrite:
-        raise VectorFileError(
-            "the file is there already",
-            where=target,
-            remedy=("name another, or replace it with ", Option("overwrite", True)),
-        )
+    check_target(target, source, overwrite=overwrite)
     wanted = None if keys is None else words_of(str(keys))
     found = read_file(source, limit, wanted, member, vector_size)
     if wanted and not len(found.table):
@@ -128,8 +119,12 @@ def convert(
     click.echo(f"{target}: {kind}, {words:,} words x {size}")
 
 
-def _format_of(target: Path, to: str | None) -> str:
-    """Return the name of the format to write."""
+def format_of(target: Path, to: str | None) -> str:
+    """Return the name of the format to write, `to` or by the suffix of the target.
+
+    Raises:
+        VectorFileError: it is not a format, or the target is standard output or a compressed file.
+    """
     if str(target) == STDIN:
         raise VectorFileError(
             "a table is written to a file, not to standard output",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,20 +17,26 @@ from .output import (
     vector_size_option,
 )
 
-__all__ = ["drift"]
+if TYPE_CHECKING:
+    from ..evaluation import Drift
 
+__all__ = ["drift", "show_drift", "top_option", "word_option"]
 
-@click.command(epilog="Example: finetune-embed drift glove.6B.50d.txt tuned --word bad")
-@click.argument("base", type=click.Path(path_type=Path))
-@click.argument("tuned", type=click.Path(path_type=Path))
-@click.option("--word", multiple=True, help="A word to show. Repeatable.")
-@click.option(
+word_option = click.option("--word", multiple=True, help="A word to show. Repeatable.")
+top_option = click.option(
     "--top",
     type=click.IntRange(min=0),
     default=10,
     show_default=True,
     help="Number of words in the JSON document.",
 )
+
+
+@click.command(epilog="Example: finetune-embed drift glove.6B.50d.txt tuned --word bad")
+@click.argument("base", type=click.Path(path_type=Path))
+@click.argument("tuned", type=click.Path(path_type=Path))
+@word_option
+@top_option
 @member_option
 @limit_option
 @vector_size_option
@@ -59,7 +67,12 @@ def drift(
         open_table(tuned, None, limit, vector_size),
         counts,
     )
-    shown = [report.word(one) for one in word]
+    show_drift(report, word, top, as_json)
+
+
+def show_drift(report: Drift, words: Sequence[str], top: int, as_json: bool) -> None:
+    """Print how far some words have moved, or the whole report."""
+    shown = [report.word(one) for one in words]
     if as_json:
         document = report.to_dict(top)
         document["words"] = {mover.word: mover.__dict__ for mover in shown}

@@ -6,23 +6,26 @@ import json
 import shlex
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 from rich.console import Console
 from rich.table import Table
 
-from ..errors import Either, Option, PythonForm, shown
+from ..errors import Either, Option, PythonForm, VectorFileError, shown
 from ..files import STDIN
+from ..formats.common.run_folder import file_in_run
 from ..formats.load import Loaded, read_vectors
 from ..table import EmbeddingTable
 
 __all__ = [
     "CommandLineForm",
     "as_json_option",
+    "check_target",
     "limit_option",
     "member_option",
     "open_table",
+    "overwrite_option",
     "print_json",
     "print_table",
     "quiet_option",
@@ -45,6 +48,9 @@ vector_size_option = click.option(
     "--vector-size",
     type=int,
     help="Number of values in a line of a text file; detected when left out.",
+)
+overwrite_option = click.option(
+    "--overwrite", is_flag=True, help="Replace the file of the target if it is there."
 )
 quiet_option = click.option("--quiet", is_flag=True, help="Show no progress bar.")
 
@@ -99,6 +105,28 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
         table.add_row(*row)
     # As wide as its content: a narrow terminal may wrap lines, but no value is cut.
     Console(width=10_000, highlight=False, markup=False, emoji=False).print(table)
+
+
+def check_target(target: Path, *sources: Path, overwrite: bool) -> None:
+    """Check that a file to write is none of those to read, and that it may be replaced.
+
+    Raises:
+        VectorFileError: it is one of them, or it is there and `overwrite` is not set.
+    """
+    for source in sources:
+        file = cast(Path, file_in_run(source))
+        if file.is_file() and target.exists() and target.samefile(file):
+            raise VectorFileError(
+                "the target is the source, which would be lost",
+                where=target,
+                remedy="name another target",
+            )
+    if target.is_file() and not overwrite:
+        raise VectorFileError(
+            "the file is there already",
+            where=target,
+            remedy=("name another, or replace it with ", Option("overwrite", True)),
+        )
 
 
 def vector_file(path: Path) -> Path | str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..errors import Either, VocabularyError
-from ..table import EmbeddingTable, PatchedRows, Rows, Vectors, starts_with
+from ..table import EmbeddingTable, PatchedRows, Rows, Vectors, differing, starts_with
 from .bands import Movement, bands_by_count, bands_by_row
 from .drift_report import Drift
 
@@ -117,8 +117,7 @@ def _matching_rows(base: EmbeddingTable, tuned: EmbeddingTable) -> tuple[Rows, R
 
 def _measure(before: Vectors, after: Vectors, at: Rows, movement: Movement) -> None:
     """Fill in the rows `at`; one without a changed bit keeps distance 0, cosine 1."""
-    before, after = np.ascontiguousarray(before), np.ascontiguousarray(after)
-    changed = np.flatnonzero((before.view(np.uint32) != after.view(np.uint32)).any(axis=1))
+    changed = np.flatnonzero(differing(before, after))
     a, b = before[changed].astype(np.float64), after[changed].astype(np.float64)
     a_norm, b_norm = np.linalg.norm(a, axis=1), np.linalg.norm(b, axis=1)
     at = at[changed]

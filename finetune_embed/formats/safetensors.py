@@ -56,7 +56,20 @@ from .common.tensor_writer import WRITE_BYTES, Tensor, check_metadata, tensor_of
 from .common.tensors import TensorFile, open_tensors
 from .static_model import STATIC_TENSORS
 
-__all__ = ["load_safetensors", "read", "read_shards", "save_safetensors", "write_safetensors"]
+__all__ = [
+    "BYTES",
+    "DELTA",
+    "OFFSETS",
+    "load_safetensors",
+    "read",
+    "read_shards",
+    "read_words",
+    "save_safetensors",
+    "write_safetensors",
+]
+
+#: What a delta has as its metadata `format`; see `deltas`.
+DELTA = "finetune_embed.delta"
 
 WEIGHT, SCALE = "embedding.weight", "embedding.scale"
 BYTES, OFFSETS, ORIGIN = "vocab.bytes", "vocab.offsets", "vocab.origin"
@@ -258,7 +271,7 @@ def _table_in(
     weight = _weight_in(files, weights, name)
     if source is not None:
         source.refuse_bomb(len(weight) * (ROW + 4 * weight.shape[1]))
-    words = _packed_words(files, len(weight))
+    words = read_words(files, len(weight))
     origin = files[ORIGIN].read(ORIGIN, "U8", 1) if ORIGIN in files else None
     if origin is not None and (len(origin) != len(weight) or (origin > max(Origin)).any()):
         raise VectorFileError(
@@ -332,6 +345,15 @@ def _without_words(
     files: Mapping[str, TensorFile], where: str, missing: list[str]
 ) -> VectorFileError:
     """Return the error for tensors among which some of a table are missing."""
+    if any(file.metadata.get("format") == DELTA for file in files.values()):
+        return VectorFileError(
+            "this is a delta, what a tuned table has that its base lacks",
+            where=where,
+            remedy=Either(
+                "apply it to its base: apply_delta(base, path)",
+                "apply it to its base: finetune-embed delta apply BASE DELTA tuned.safetensors",
+            ),
+        )
     remedy = Either(
         "pair its tensor with its words: EmbeddingTable(words, vectors)",
         "save its tensor and words with numpy.savez('vectors.npz', vectors=vectors, words=words)",
@@ -349,8 +371,12 @@ def _without_words(
     )
 
 
-def _packed_words(files: Mapping[str, TensorFile], rows: int) -> PackedWords:
-    """Return the words from the two vocabulary tensors."""
+def read_words(files: Mapping[str, TensorFile], rows: int) -> PackedWords:
+    """Return the words from the two vocabulary tensors.
+
+    Raises:
+        VectorFileError: the tensors don't hold this number of words.
+    """
     offsets = files[OFFSETS].read(OFFSETS, "I64", 1)
     data = files[BYTES].read(BYTES, "U8", 1)
     is_valid = (

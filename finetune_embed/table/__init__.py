@@ -8,7 +8,7 @@ from .lexicon import Lexicon, read_lexicon, related_rows
 from .neighbours import lengths, nearest_rows, unit
 from .origin import Origin
 from .packed_words import PackedWords, Rows, as_bytes, starts_with
-from .patched_rows import PatchedRows
+from .patched_rows import PatchedRows, differing
 from .pipeline_tokenizer import PipelineTokenizer, well_formed
 from .query import missing_word
 from .retrofit import retrofit
@@ -29,6 +29,7 @@ __all__ = [
     "Subwords",
     "Vectors",
     "as_bytes",
+    "differing",
     "lengths",
     "missing_word",
     "nearest_rows",

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from .lazy_rows import BLOCK, LazyRows, Vectors
 from .packed_words import Rows
 
-__all__ = ["PatchedRows", "is_read_only"]
+__all__ = ["PatchedRows", "differing", "is_read_only"]
 
 
 class PatchedRows(LazyRows):
@@ -77,3 +77,9 @@ def is_read_only(vectors: Vectors) -> bool:
             return False
         owner = owner.base
     return True
+
+
+def differing(before: Vectors, after: Vectors) -> npt.NDArray[np.bool_]:
+    """Return which rows of two arrays `(n, D)` differ by a single bit, bool `(n,)`."""
+    bits = [np.ascontiguousarray(one, np.float32).view(np.uint32) for one in (before, after)]
+    return np.asarray((bits[0] != bits[1]).any(axis=1))

@@ -80,6 +80,8 @@ def main() -> None:
         write("fasttext", name, (GOLDEN / f"tiny.fasttext-{name}").read_bytes())
     for name in ("tiny.npz", "tiny.numpy.npz", "tiny.npy"):
         write("numpy", name, (GOLDEN / name).read_bytes())
+    for name in ("delta", "delta-int8"):
+        write("delta", name, (GOLDEN / f"{name}.safetensors").read_bytes())
     write("safetensors", "tiny", (GOLDEN / "tiny.safetensors").read_bytes())
     for name in ("float16", "bfloat16", "int8"):
         write("safetensors", name, (GOLDEN / f"tiny.{name}.safetensors").read_bytes())

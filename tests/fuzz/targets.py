@@ -12,7 +12,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from finetune_embed import EmbeddingTable, FinetuneEmbedError, load, load_vectors, load_word2vec
+from finetune_embed import (
+    EmbeddingTable,
+    FinetuneEmbedError,
+    apply_delta,
+    load,
+    load_delta,
+    load_vectors,
+    load_word2vec,
+)
 from finetune_embed.data import open_splits
 from finetune_embed.files import open_source
 from finetune_embed.formats import (
@@ -164,9 +172,20 @@ def _run(data: bytes) -> None:
         _read_all(load_vectors(folder))
 
 
+def _delta(data: bytes) -> None:
+    """Read a delta, print it, and apply it to the base of the golden ones."""
+    delta = load_delta(io.BytesIO(data))
+    assert str(delta)
+    json.dumps(delta.to_dict())
+    base = load_safetensors(CORPUS.parents[1] / "golden" / "tiny.safetensors")
+    for weights in (None, [0.5]):
+        _read_all(apply_delta(base, delta, weights=weights))
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "arrow": _file(load_arrow),
     "dataset": _folder(load_arrow, DATASET),
+    "delta": _delta,
     "examples": _examples,
     "fasttext": _file(load_fasttext),
     "inspect": _inspect,

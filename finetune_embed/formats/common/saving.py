@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path, PurePath
 
 from ...errors import Either, Option, VectorFileError
@@ -14,6 +15,7 @@ __all__ = [
     "check_name",
     "check_new_folder",
     "join_words",
+    "pack",
     "pack_words",
 ]
 
@@ -69,13 +71,22 @@ def pack_words(table: EmbeddingTable) -> PackedWords:
     """
     table.check_unchanged()
     table.rows_of(())  # raises if a word is in two rows
-    if isinstance(table.words, PackedWords):
-        return table.words
+    return pack(table.words)
+
+
+def pack(words: Sequence[str]) -> PackedWords:
+    """Return distinct words as the bytes that read back as them.
+
+    Raises:
+        VectorFileError: a word has lone surrogates that do not represent a byte.
+    """
+    if isinstance(words, PackedWords):
+        return words
     try:
-        return PackedWords.from_strings(table.words)
+        return PackedWords.from_strings(words)
     except UnicodeEncodeError:
-        words = [as_bytes(key) for key in table.words]
-    bad = [key for key, word in zip(table.words, words, strict=True) if word is None]
+        packed = [as_bytes(key) for key in words]
+    bad = [key for key, word in zip(words, packed, strict=True) if word is None]
     if bad:
         raise VectorFileError(
             f"{len(bad):,} of {len(words):,} words have lone surrogates that no bytes in a file "
@@ -83,7 +94,7 @@ def pack_words(table: EmbeddingTable) -> PackedWords:
             value=bad[0],
             remedy="rename or remove these words",
         )
-    return PackedWords.from_bytes(word for word in words if word is not None)
+    return PackedWords.from_bytes(word for word in packed if word is not None)
 
 
 def check_keys(table: EmbeddingTable, target: str, forbidden: str) -> None:
