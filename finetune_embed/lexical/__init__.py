@@ -1,5 +1,5 @@
-"""Lexical evidence: a linear classifier over the words and pairs of words of a text."""
+"""Lexical evidence: a linear classifier over the words of a text and their characters."""
 
-from .classifier import LexicalClassifier
+from .classifier import LexicalClassifier, Texts
 
-__all__ = ["LexicalClassifier"]
+__all__ = ["LexicalClassifier", "Texts"]

@@ -1,20 +1,46 @@
-"""A linear model over TF-IDF."""
+"""A linear model over TF-IDF of words, pairs of words and characters."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from .ngrams import NgramTfidf, SparseRows
+from .chars import SIZE, CharTfidf
+from .ngrams import NgramTfidf
+from .rows import Numbers, SparseRows, side_by_side
 from .svm import fit_machines, fit_ridge
 
-__all__ = ["LexicalClassifier"]
+__all__ = ["LexicalClassifier", "Texts"]
 
 LARGEST = 100_000_000  # the most weights: 400 MB
+_CODES = ("utf-32-le", "surrogatepass")  # a number for each character
+#: What files of runs lack that were made before characters counted.
+_WITHOUT_CHARACTERS = {
+    "characters": torch.zeros(0, SIZE, dtype=torch.int32),
+    "characters.idf": torch.zeros(0),
+}
+
+
+class Texts(NamedTuple):
+    """Texts as the ids of words and as words themselves.
+
+    Attributes:
+        ids: int64 `(N,)`, the id of each token, one text after the other; ids that training did not
+            have are unknown words.
+        lengths: int64 `(B,)`, the number of tokens of each text.
+        numbers: int64 `(N,)`, which of the distinct words each token is.
+        words: the distinct words; an empty one has no characters that count.
+    """
+
+    ids: Numbers
+    lengths: Numbers
+    numbers: Numbers
+    words: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -25,20 +51,21 @@ class LexicalClassifier:
     regression instead, as in its `Ridge`.
 
     Attributes:
-        features: the TF-IDF of texts.
+        features: the TF-IDF of words and pairs of words.
+        characters: that of n-grams of characters, which are the last features.
         weight: float32 `(F, C)`, the weights of each feature.
         bias: float32 `(C,)`.
     """
 
     features: NgramTfidf
+    characters: CharTfidf
     weight: torch.Tensor
     bias: torch.Tensor
 
     @classmethod
     def fit(
         cls,
-        ids: torch.Tensor,
-        lengths: torch.Tensor,
+        texts: Texts,
         targets: torch.Tensor,
         labels: int,
         size: int,
@@ -49,8 +76,7 @@ class LexicalClassifier:
         """Return a classifier of texts.
 
         Args:
-            ids: int64 `(N,)`, the tokens of all texts, one text after the other.
-            lengths: int64 `(B,)`, the number of tokens of each text.
+            texts: the texts.
             targets: the class of each text, int64 `(B,)`; whether it has each label, `(B, C)`; or
                 its number, a float `(B,)`.
             labels: the number of labels `C`.
@@ -60,14 +86,17 @@ class LexicalClassifier:
             weights: what examples of each class count, the `class_weight` of `LinearSVC`; for
                 targets `(B,)`. When left out, all count 1.
         """
+        ids, lengths, numbers, words = texts
         most = LARGEST // labels - size
-        given = ids.numpy(), lengths.numpy(), size, unused, most
-        features, rows = NgramTfidf.fit_transform(*given)
-        count = len(features.idf)
+        features, rows = NgramTfidf.fit_transform(ids, lengths, size, unused, most)
+        most -= len(features.pairs)
+        characters, more = CharTfidf.fit_transform(numbers, lengths, words, most)
+        count = len(features.idf) + len(characters.idf)
+        rows = side_by_side(rows, more, len(features.idf)) if len(characters.idf) else rows
         weight, bias = np.zeros((count, labels), np.float32), np.full(labels, -1, np.float32)
         if targets.dim() == 1 and targets.is_floating_point():
             weight[:, 0], bias[0] = fit_ridge(rows, count, targets.double().numpy())
-            return cls(features, torch.from_numpy(weight), torch.from_numpy(bias))
+            return cls(features, characters, torch.from_numpy(weight), torch.from_numpy(bias))
         exclusive = targets.dim() == 1
         has = targets[:, None] == torch.arange(labels) if exclusive else targets > 0
         every, some = has.all(0).numpy(), has.any(0).numpy()
@@ -83,18 +112,14 @@ class LexicalClassifier:
         weight[:, learned], bias[learned] = found, offset
         if is_pair:
             weight[:, other], bias[other] = -found[:, 0], -offset[0]
-        return cls(features, torch.from_numpy(weight), torch.from_numpy(bias))
+        return cls(features, characters, torch.from_numpy(weight), torch.from_numpy(bias))
 
-    def __call__(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    def __call__(self, texts: Texts) -> torch.Tensor:
         """Return the distance of each text from the border of each label, float32 `(B, C)`.
 
         Of a number, return the prediction, `(B, 1)`.
-
-        Args:
-            ids: int64 `(N,)`; ids that training did not have are unknown words.
-            lengths: int64 `(B,)`.
         """
-        rows: SparseRows = self.features(ids.numpy(), lengths.numpy())
+        rows = self.rows(texts)
         sums = functional.embedding_bag(
             torch.from_numpy(rows.columns),
             self.weight,
@@ -104,12 +129,23 @@ class LexicalClassifier:
         )
         return sums + self.bias
 
+    def rows(self, texts: Texts) -> SparseRows:
+        """Return the features `(B, F)` of texts."""
+        words = self.features(texts.ids, texts.lengths)
+        if not len(self.characters.idf):
+            return words
+        characters = self.characters(texts.numbers, texts.lengths, texts.words)
+        return side_by_side(words, characters, len(self.features.idf))
+
     def tensors(self) -> dict[str, torch.Tensor]:
         """Return what `from_tensors` takes."""
-        features = self.features
+        features, characters = self.features, self.characters
+        codes = "".join(characters.ngrams).encode(*_CODES)
         return {
             "pairs": torch.from_numpy(features.pairs),
             "idf": torch.from_numpy(features.idf),
+            "characters": torch.from_numpy(np.array(np.frombuffer(codes, "<i4")).reshape(-1, SIZE)),
+            "characters.idf": torch.from_numpy(characters.idf),
             "weight": self.weight,
             "bias": self.bias,
         }
@@ -123,19 +159,44 @@ class LexicalClassifier:
         Raises:
             ValueError: they are not those of a classifier over `size` ids and `labels` labels.
         """
+        tensors = {**_WITHOUT_CHARACTERS, **tensors}
         kinds = {name: tensor.dtype for name, tensor in tensors.items()}
-        expected = {"pairs": torch.int64, **dict.fromkeys(("idf", "weight", "bias"), torch.float32)}
+        numbers = ("idf", "characters.idf", "weight", "bias")
+        expected = {
+            "pairs": torch.int64,
+            "characters": torch.int32,
+            **dict.fromkeys(numbers, torch.float32),
+        }
         if kinds != expected:
             raise ValueError(f"it holds {kinds}, not {expected}")
-        pairs, idf, weight, bias = (tensors[name] for name in expected)
+        pairs, characters, idf, idf_of_characters, weight, bias = (tensors[n] for n in expected)
         shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-        rows = size + len(pairs)
-        fitting = {"pairs": (len(pairs),), "idf": (rows,), "weight": (rows, labels)}
-        if shapes != {**fitting, "bias": (labels,)}:
+        rows, ngrams = size + len(pairs), len(characters)
+        fitting = {
+            "pairs": (len(pairs),),
+            "characters": (ngrams, SIZE),
+            "idf": (rows,),
+            "characters.idf": (ngrams,),
+            "weight": (rows + ngrams, labels),
+            "bias": (labels,),
+        }
+        if shapes != fitting:
             raise ValueError(f"its sizes {shapes} do not fit {size:,} words and {labels:,} labels")
-        if not all(bool(tensors[name].isfinite().all()) for name in ("idf", "weight", "bias")):
+        if not all(bool(tensors[name].isfinite().all()) for name in numbers):
             raise ValueError("it holds values that are not finite")
         ordered = bool((pairs.diff() > 0).all())
         if len(pairs) and (not ordered or pairs[0] < 0 or pairs[-1] >= size * size):
             raise ValueError("its pairs of words are not in order, or not those of the vocabulary")
-        return cls(NgramTfidf(size, pairs.numpy(), idf.numpy()), weight, bias)
+        try:
+            text = characters.numpy().tobytes().decode(*_CODES)
+        except UnicodeDecodeError as error:
+            raise ValueError(f"it holds numbers that are no characters ({error.reason})") from error
+        found = [text[start : start + SIZE] for start in range(0, len(text), SIZE)]
+        if len(set(found)) != len(found):
+            raise ValueError("it holds an n-gram of characters twice")
+        return cls(
+            NgramTfidf(size, pairs.numpy(), idf.numpy()),
+            CharTfidf(found, idf_of_characters.numpy()),
+            weight,
+            bias,
+        )

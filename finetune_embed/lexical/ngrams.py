@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
-import numpy.typing as npt
 
-__all__ = ["NgramTfidf", "SparseRows"]
+from .rows import Counts, Floats, Numbers, SparseRows, counts_of, idf_of, most_frequent
 
-Numbers = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float32]
+__all__ = ["NgramTfidf"]
 
 #: A pair of words that occurs only once says nothing about other texts.
 LEAST_PAIRS = 2
 
 
-class SparseRows(NamedTuple):
-    """A sparse matrix `(B, F)`, row by row, as in the CSR format.
-
-    Attributes:
-        columns: int64 `(M,)`, ascending in each row.
-        values: float32 `(M,)`.
-        starts: int64 `(B + 1,)`, where each row starts.
-    """
-
-    columns: Numbers
-    values: Floats
-    starts: Numbers
-
-
 class NgramTfidf:
     """Words and pairs of neighbouring words, weighted by TF-IDF, in rows of length 1.
 
-    As in scikit-learn's `TfidfVectorizer(sublinear_tf=True)`: a feature that occurs `n` times in a
-    text and in `d` of `B` texts has `(1 + ln n) (1 + ln((1 + B) / (1 + d)))`, divided by the norm
-    of the text's row.
+    The weights are those of scikit-learn's `TfidfVectorizer(sublinear_tf=True)`.
 
     Args:
         size: the number `V` of ids.
@@ -62,28 +42,15 @@ class NgramTfidf:
         found = cls(size, np.zeros(0, np.int64), np.zeros(0, np.float32))
         pairs, counts = np.unique(found._pairs(ids, lengths)[0], return_counts=True)
         counts[(pairs // size < unused) | (pairs % size < unused)] = 0
-        least, most = LEAST_PAIRS, max(most, 0)
-        if len(counts) > most:  # the most frequent one that is left out says what is too rare
-            least = max(least, int(np.partition(counts, -most - 1)[-most - 1]) + 1)
-        found.pairs = pairs[counts >= least]
-        columns, counts, starts = found._counts(ids, lengths)
-        texts = np.bincount(columns, minlength=size + len(found.pairs))
-        found.idf = (1 + np.log((1 + len(lengths)) / (1 + texts))).astype(np.float32)
+        found.pairs = pairs[most_frequent(counts, LEAST_PAIRS, most)]
+        features = found._counts(ids, lengths)
+        found.idf = idf_of(features.columns, size + len(found.pairs), len(lengths))
         found.idf[:unused] = 0
-        return found, found._rows(columns, counts, starts)
+        return found, features.weighted(found.idf)
 
     def __call__(self, ids: Numbers, lengths: Numbers) -> SparseRows:
         """Return the features of texts; ids of `size` or more are unknown words."""
-        return self._rows(*self._counts(ids, lengths))
-
-    def _rows(self, columns: Numbers, counts: Numbers, starts: Numbers) -> SparseRows:
-        """Return rows of length 1 from how often each column occurs."""
-        texts = len(starts) - 1
-        values = (1 + np.log(counts)) * self.idf[columns]
-        rows = np.repeat(np.arange(texts), np.diff(starts))
-        norms = np.sqrt(np.bincount(rows, values**2, texts))
-        norms[norms == 0] = 1
-        return SparseRows(columns, (values / norms[rows]).astype(np.float32), starts)
+        return self._counts(ids, lengths).weighted(self.idf)
 
     def _pairs(self, ids: Numbers, lengths: Numbers) -> tuple[Numbers, Numbers]:
         """Return the pairs of neighbours and the text that each is in."""
@@ -93,17 +60,15 @@ class NgramTfidf:
             neighbours &= (ids[:-1] < self.size) & (ids[1:] < self.size)
         return (ids[:-1] * self.size + ids[1:])[neighbours], text[:-1][neighbours]
 
-    def _counts(self, ids: Numbers, lengths: Numbers) -> tuple[Numbers, Numbers, Numbers]:
-        """Return the columns of each text, how often each occurs, and where each text starts."""
-        features = self.size + len(self.pairs)
+    def _counts(self, ids: Numbers, lengths: Numbers) -> Counts:
         text = np.repeat(np.arange(len(lengths)), lengths)
         known = ids < self.size
-        keys = [text[known] * features + ids[known]]
+        texts, columns = [text[known]], [ids[known]]
         if len(self.pairs):
             pairs, text = self._pairs(ids, lengths)
             column = np.searchsorted(self.pairs, pairs)
             known = self.pairs[np.minimum(column, len(self.pairs) - 1)] == pairs
-            keys.append(text[known] * features + self.size + column[known])
-        found, counts = np.unique(np.concatenate(keys), return_counts=True)
-        starts = np.searchsorted(found, np.arange(len(lengths) + 1) * features)
-        return found % features, counts, starts
+            texts.append(text[known])
+            columns.append(self.size + column[known])
+        features = self.size + len(self.pairs)
+        return counts_of(np.concatenate(texts), np.concatenate(columns), len(lengths), features)

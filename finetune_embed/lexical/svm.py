@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .ngrams import Floats, SparseRows
+from .rows import Floats, SparseRows
 
 __all__ = ["fit_machines", "fit_ridge"]
 

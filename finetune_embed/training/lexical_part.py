@@ -5,19 +5,22 @@ from __future__ import annotations
 import atexit
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Thread
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from ..data import EncodedTexts
-from ..lexical import LexicalClassifier
-from ..vocabulary import UNK_ID, Vocabulary
+from ..lexical import LexicalClassifier, Texts
+from ..vocabulary import UNK_ID, TokenizedTexts, Vocabulary
 from .tasks import Task
 
-__all__ = ["LexicalPart", "fit_lexical", "in_background"]
+__all__ = ["LexicalPart", "fit_lexical", "in_background", "lexical_texts"]
 
+Numbers = npt.NDArray[np.int64]
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 STEPS = 100  # of Newton's method, at most
@@ -43,18 +46,6 @@ class LexicalPart:
     classifier: LexicalClassifier
     vectors: float = 1.0
     lexical: float = 1.0
-
-    def joined(
-        self, logits: torch.Tensor, ids: torch.Tensor, lengths: torch.Tensor
-    ) -> torch.Tensor:
-        """Return the logits `(B, C)` of the model, from those of the head.
-
-        Args:
-            logits: the logits of the head, `(B, C)`.
-            ids: int64 `(N,)`, the tokens as ids of the vocabulary.
-            lengths: int64 `(B,)`, the number of tokens of each text.
-        """
-        return self.weighted(logits, self.classifier(ids, lengths))
 
     def weighted(self, vectors: torch.Tensor, lexical: torch.Tensor) -> torch.Tensor:
         """Return the weighted sum of both kinds of logits."""
@@ -134,14 +125,29 @@ def _minimum(value_of: Callable[[torch.Tensor], torch.Tensor], start: torch.Tens
     return at
 
 
+def lexical_texts(data: EncodedTexts, tokenized: TokenizedTexts, ids: Numbers) -> Texts:
+    """Return texts as the lexical part takes them.
+
+    Args:
+        data: the texts, which may be truncated.
+        tokenized: the same texts as tokens.
+        ids: int64 `(T,)`, the id of each distinct token in the vocabulary.
+    """
+    numbered = replace(data, ids=torch.from_numpy(tokenized.numbers).long())
+    numbers, lengths = (one.numpy() for one in numbered.packed(torch.arange(len(data))))
+    return Texts(ids[numbers], lengths, numbers, tokenized.tokens)
+
+
 def fit_lexical(data: EncodedTexts, task: Task, vocab: Vocabulary, seed: int) -> LexicalClassifier:
     """Return a classifier of the training texts that count."""
     targets = task.batch_targets(data, torch.arange(len(data)))
     counted = task.counted(targets).nonzero()[:, 0]
-    ids, lengths = data.packed(counted)
-    targets, size, unused = targets[counted], len(vocab), UNK_ID + 1
+    ids, lengths = (one.numpy() for one in data.packed(counted))
+    size, unused = len(vocab), UNK_ID + 1
+    words = [*[""] * unused, *vocab.index_to_key[unused:]]
+    texts = Texts(ids, lengths, ids, words)
     outputs, weights = task.outputs, task.weights
-    return LexicalClassifier.fit(ids, lengths, targets, outputs, size, unused, seed, weights)
+    return LexicalClassifier.fit(texts, targets[counted], outputs, size, unused, seed, weights)
 
 
 def in_background(work: Callable[[], LexicalClassifier]) -> Future[LexicalClassifier]:

@@ -31,7 +31,7 @@ from ..vocabulary import (
     words_in,
 )
 from .inference import forward_all, look_up_both
-from .lexical_part import LexicalPart
+from .lexical_part import LexicalPart, lexical_texts
 
 __all__ = ["Predictor"]
 
@@ -144,8 +144,7 @@ class Predictor:
             logits, data, unknown = _first_pieces(logits, data, known.unknown[found.numbers], found)
         lexical = None
         if self._lexical is not None:
-            words = replace(data, ids=torch.from_numpy(known.ids[found.numbers]))
-            lexical = self._lexical.classifier(*words.packed(torch.arange(len(lengths))))
+            lexical = self._lexical.classifier(lexical_texts(data, found, known.ids))
         return logits, lexical, data.lengths, unknown
 
     def _look_up(self, tokens: Sequence[str]) -> _Known:

@@ -27,7 +27,7 @@ from ..data import (
 from ..errors import DataError
 from ..heads import takes_pairs
 from ..table import EmbeddingTable
-from ..vocabulary import AnyTokenizer, Vocabulary, tokenize_texts
+from ..vocabulary import AnyTokenizer, TokenizedTexts, Vocabulary, tokenize_texts
 from .first_pass import FirstPass, place_of
 from .inference import UnseenRows, unseen_rows
 from .settings import Settings
@@ -48,8 +48,9 @@ class Prepared:
         vocab: the vocabulary of the training split.
         source: makes the source of steps from how texts become batches.
         train: the encoded texts of the training split; None if they are streamed.
-        held_out: the encoded texts of `validation` and `test`. Their ids continue those of `vocab`
-            with the words that training did not see.
+        tokenized: the texts of `validation` and `test` as tokens.
+        held_out: these texts, encoded with `extended`.
+        extended: `vocab`, continued with the words of the table that training did not see.
         unseen: the rows of those words.
         sha256: a hash of the encoded data: a run resumes on the same data only.
         warnings: what to report about the data.
@@ -59,7 +60,9 @@ class Prepared:
     vocab: Vocabulary
     source: Callable[[Batching], Source]
     train: EncodedTexts | None
+    tokenized: Mapping[str, TokenizedTexts]
     held_out: Mapping[str, EncodedTexts]
+    extended: Vocabulary
     unseen: UnseenRows
     sha256: str
     warnings: list[str]
@@ -130,7 +133,8 @@ def prepare(
             f"the labels in {settings.label!r} are numbers that are not all whole, so the task is "
             f"{task.name}; if they are classes, {otherwise}"
         )
-    return Prepared(task, vocab, source, train_texts, held_out, unseen, sha256, warnings)
+    encoded = (tokens, held_out, extended, unseen)
+    return Prepared(task, vocab, source, train_texts, *encoded, sha256, warnings)
 
 
 #: The task, the vocabulary, what makes the source of steps, what identifies the data, and the

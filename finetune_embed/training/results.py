@@ -10,10 +10,10 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from ..lexical import LexicalClassifier
+from ..lexical import LexicalClassifier, Texts
 from ..vocabulary import UNK_ID
 from .inference import forward_all
-from .lexical_part import LexicalPart
+from .lexical_part import LexicalPart, lexical_texts
 from .prepare import Prepared
 from .run.run import PARTS, HeldOut
 from .tasks import Task
@@ -74,7 +74,7 @@ def results_of(
     for split in data.held_out:
         outputs = [outputs_of(data, split, model, path) for model in models]
         _, targets, lengths = outputs[0]
-        words = None if classifier is None else classifier(*_words(data, split))
+        words = None if classifier is None else classifier(_texts(data, split))
         held_out[split] = HeldOut([logits for logits, _, _ in outputs], words, targets, lengths)
     parts: list[LexicalPart] = []
     if classifier is not None:
@@ -114,10 +114,10 @@ def scored(task: Task, held_out: Mapping[str, HeldOut], parts: Sequence[LexicalP
     return Results(task, parts, metrics, outcomes, held_out, notes)
 
 
-def _words(data: Prepared, split: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the ids of the texts of a split, in the vocabulary, and their lengths."""
-    texts, size = data.held_out[split], len(data.vocab)
-    ids, lengths = texts.packed(torch.arange(len(texts)))
+def _texts(data: Prepared, split: str) -> Texts:
+    """Return the texts of a split as the lexical part takes them."""
+    tokenized, size = data.tokenized[split], len(data.vocab)
+    ids = np.array([data.extended.key_to_index.get(word, UNK_ID) for word in tokenized.tokens], int)
     others = ids >= size
-    ids[others] = data.unseen.ids[ids[others] - size].clamp(min=UNK_ID)
-    return ids, lengths
+    ids[others] = data.unseen.ids.numpy()[ids[others] - size].clip(min=UNK_ID)
+    return lexical_texts(data.held_out[split], tokenized, ids)

@@ -238,8 +238,8 @@ class Settings:
     )
     lexical: bool | None = setting(
         None,
-        "Classify by the words and pairs of words of a text too, beside their vectors; done for "
-        "the default head when left out.",
+        "Classify by the words of a text, pairs of them and their characters too, beside their "
+        "vectors; done for the default head when left out.",
         Flag(),
     )
     embedding: str | nn.Module | None = setting(

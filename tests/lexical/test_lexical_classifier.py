@@ -11,10 +11,11 @@ import torch
 from scipy.sparse import csr_matrix
 from sklearn.svm import LinearSVC
 
-from finetune_embed.lexical import LexicalClassifier, classifier
+from finetune_embed.lexical import LexicalClassifier, Texts, classifier
 from finetune_embed.lexical.svm import fit_machines
 
 V, B = 30, 80
+WORDS = ["", "", *(f"word{at // 3}" + "a" * (at % 3) for at in range(2, V))]
 
 
 @pytest.fixture(autouse=True)
@@ -23,10 +24,14 @@ def exact(monkeypatch):
     monkeypatch.setattr(classifier, "fit_machines", partial(fit_machines, tolerance=1e-6))
 
 
-def corpus(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+def texts_of(ids: torch.Tensor, lengths: torch.Tensor) -> Texts:
+    return Texts(ids.numpy(), lengths.numpy(), ids.clamp(max=V).numpy(), [*WORDS, "new"])
+
+
+def corpus(seed: int = 0) -> Texts:
     generator = torch.Generator().manual_seed(seed)
     lengths = torch.randint(0, 9, (B,), generator=generator)
-    return torch.randint(0, V, (int(lengths.sum()),), generator=generator), lengths
+    return texts_of(torch.randint(0, V, (int(lengths.sum()),), generator=generator), lengths)
 
 
 def single(labels: int) -> torch.Tensor:
@@ -34,13 +39,12 @@ def single(labels: int) -> torch.Tensor:
 
 
 def fit(targets: torch.Tensor, labels: int, **options: Any) -> LexicalClassifier:
-    return LexicalClassifier.fit(*corpus(), targets, labels, V, 2, **options)
+    return LexicalClassifier.fit(corpus(), targets, labels, V, 2, **options)
 
 
 def matrix(found: LexicalClassifier, seed: int) -> csr_matrix:
-    ids, lengths = corpus(seed)
-    rows = found.features(ids.numpy(), lengths.numpy())
-    shape = (len(lengths), len(found.features.idf))
+    rows = found.rows(corpus(seed))
+    shape = (B, len(found.weight))
     return csr_matrix((rows.values, rows.columns, rows.starts), shape=shape)
 
 
@@ -59,7 +63,7 @@ def close(ours: torch.Tensor, theirs: np.ndarray) -> None:
 def test_several_classes(labels, seed):
     targets = single(labels)
     found = fit(targets, labels)
-    close(found(*corpus(seed)), decisions(found, targets.numpy(), seed))
+    close(found(corpus(seed)), decisions(found, targets.numpy(), seed))
 
 
 @pytest.mark.parametrize("seed", [0, 5])
@@ -67,20 +71,20 @@ def test_two_classes(seed):
     targets = single(2)
     found = fit(targets, 2)
     expected = decisions(found, targets.numpy(), seed)
-    close(found(*corpus(seed)), np.stack([-expected, expected], 1))
+    close(found(corpus(seed)), np.stack([-expected, expected], 1))
 
 
 def test_class_weights():
     targets, weights = single(3), (0.5, 2.0, 4.0)
     found = fit(targets, 3, weights=weights)
     theirs = decisions(found, targets.numpy(), 5, class_weight=dict(enumerate(weights)))
-    close(found(*corpus(5)), theirs)
+    close(found(corpus(5)), theirs)
 
 
 def test_classes_that_training_lacks_are_never_the_best():
     targets = single(3) * 2  # of 0 to 5, training has 0, 2 and 4
     found = fit(targets, 6)
-    logits = found(*corpus(5))
+    logits = found(corpus(5))
     close(logits[:, [0, 2, 4]], decisions(found, targets.numpy(), 5))
     assert (logits[:, [1, 3, 5]] == -1).all()
 
@@ -88,7 +92,7 @@ def test_classes_that_training_lacks_are_never_the_best():
 @pytest.mark.parametrize("labels", [1, 3])
 def test_one_class_alone_is_always_the_best(labels):
     found = fit(torch.full((B,), labels - 1), labels)
-    logits = found(*corpus(5))
+    logits = found(corpus(5))
     assert logits.shape == (B, labels)
     assert (logits.argmax(1) == labels - 1).all()
 
@@ -96,7 +100,7 @@ def test_one_class_alone_is_always_the_best(labels):
 def test_several_labels_per_text():
     targets = torch.stack([single(2), single(3) == 0, torch.ones(B), torch.zeros(B)], 1).float()
     found = fit(targets, 4)
-    logits = found(*corpus(5))
+    logits = found(corpus(5))
     for label in (0, 1):
         close(logits[:, label], decisions(found, targets[:, label].numpy(), 5))
     assert (logits[:, 2] == 1).all()  # every text has it
@@ -105,9 +109,31 @@ def test_several_labels_per_text():
 
 def test_texts_without_a_known_word_have_the_bias():
     found = fit(single(3), 3)
-    logits = found(torch.tensor([0, 1, V, V + 4]), torch.tensor([0, 2, 2]))
+    logits = found(texts_of(torch.tensor([0, 1, V, V + 4]), torch.tensor([0, 2, 2])))
     assert torch.equal(logits, found.bias.expand(3, 3))
-    assert found(torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64)).shape[0] == 0
+    nothing = torch.zeros(0, dtype=torch.int64)
+    assert found(texts_of(nothing, nothing)).shape == (0, 3)
+
+
+def test_a_word_that_training_lacks_counts_by_its_characters():
+    found = fit(single(3), 3)
+    one, numbers = np.array([1]), np.array([0])
+    known = found(Texts(np.array([1]), one, numbers, ["word3"]))
+    assert not torch.allclose(known, found.bias.expand(1, 3), atol=0.01)
+    rows = found.rows(Texts(np.array([1]), one, numbers, ["xword3x"]))
+    columns = rows.columns[rows.values > 0] - len(found.features.idf)
+    ngrams = [found.characters.ngrams[column] for column in columns.tolist()]
+    assert sorted(ngrams) == ["ord3", "word"]
+
+
+def test_files_that_were_made_before_characters_counted():
+    found = fit(single(3), 3)
+    tensors, words = found.tensors(), len(found.features.idf)
+    old = {name: tensors[name] for name in ("pairs", "idf", "bias")}
+    again = LexicalClassifier.from_tensors({**old, "weight": tensors["weight"][:words]}, V, 3)
+    rows = again.features(*corpus(5)[:2])
+    assert all(np.array_equal(*both) for both in zip(again.rows(corpus(5)), rows, strict=True))
+    assert again(corpus(5)).shape == (B, 3)
 
 
 def test_equal_calls_give_equal_bits():
@@ -117,16 +143,17 @@ def test_equal_calls_give_equal_bits():
 
 
 def test_few_weights_if_there_are_many_labels(monkeypatch):
-    assert len(fit(single(3), 3).features.pairs) > 5
-    monkeypatch.setattr(classifier, "LARGEST", 3 * (V + 5))
     found = fit(single(3), 3)
-    assert found.weight.shape[0] <= V + 5
+    assert len(found.features.pairs) > 5 < len(found.characters.ngrams)
+    for more in (5, len(found.features.pairs) + 5):
+        monkeypatch.setattr(classifier, "LARGEST", 3 * (V + more))
+        assert V < fit(single(3), 3).weight.shape[0] <= V + more
 
 
 def test_tensors_round_trip():
     found = fit(single(3), 3)
     again = LexicalClassifier.from_tensors(found.tensors(), V, 3)
-    assert torch.equal(again(*corpus(5)), found(*corpus(5)))
+    assert torch.equal(again(corpus(5)), found(corpus(5)))
 
 
 def changed(name: str, change: Any) -> dict[str, torch.Tensor]:
@@ -144,6 +171,12 @@ def with_first(value: float) -> Any:
 
 
 WRONG = {
+    "half a character idf": lambda: changed("characters.idf", lambda t: t.half()),
+    "n-grams of 3": lambda: changed("characters", lambda t: t[:, 1:]),
+    "an n-gram twice": lambda: changed("characters", lambda t: torch.cat([t[:1], t[:-1]])),
+    "n-grams of no characters": lambda: changed("characters", with_first(0x110000)),
+    "an n-gram less": lambda: changed("characters", lambda t: t[1:]),
+    "infinite character idf": lambda: changed("characters.idf", with_first(float("inf"))),
     "no pairs": lambda: {n: t for n, t in fit(single(3), 3).tensors().items() if n != "pairs"},
     "more": lambda: {**fit(single(3), 3).tensors(), "more": torch.zeros(1)},
     "pairs of another type": lambda: changed("pairs", lambda t: t.int()),

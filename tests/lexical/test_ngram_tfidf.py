@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from finetune_embed.lexical.ngrams import NgramTfidf, SparseRows
+from finetune_embed.lexical.ngrams import NgramTfidf
+from finetune_embed.lexical.rows import SparseRows
 
 V = 9  # 0 is padding, 1 unknown words
 TEXTS = st.lists(st.lists(st.integers(0, V + 3), max_size=8), min_size=1, max_size=8)

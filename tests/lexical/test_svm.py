@@ -11,7 +11,7 @@ from sklearn.linear_model import Ridge
 from sklearn.svm import LinearSVC
 
 from finetune_embed.lexical import svm
-from finetune_embed.lexical.ngrams import SparseRows
+from finetune_embed.lexical.rows import SparseRows
 
 B, F = 120, 40
 

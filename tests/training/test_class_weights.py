@@ -20,7 +20,7 @@ from torch.nn import functional
 import finetune_embed as fe
 from finetune_embed.cli import main
 from finetune_embed.data import IGNORED, EncodedTexts
-from finetune_embed.lexical import LexicalClassifier, classifier
+from finetune_embed.lexical import LexicalClassifier, Texts, classifier
 from finetune_embed.lexical.svm import fit_machines
 from finetune_embed.training.steps import Batching, InMemory, Step
 from finetune_embed.training.tasks import MultiLabel, SingleLabel, Tagging
@@ -168,9 +168,10 @@ def test_the_lexical_part_has_the_same_weights(monkeypatch):
     lengths = torch.from_numpy(rng.integers(1, 9, 120))
     ids = torch.from_numpy(rng.integers(2, 20, int(lengths.sum())))
     targets = torch.from_numpy(rng.choice(3, 120, p=[0.8, 0.15, 0.05]))
-    given = (ids, lengths, targets, 3, 20, 2)
+    texts = Texts(ids.numpy(), lengths.numpy(), ids.numpy(), [f"word{i}" for i in range(20)])
+    given = (texts, targets, 3, 20, 2)
     found = LexicalClassifier.fit(*given, weights=WEIGHTS)
-    rows = found.features(ids.numpy(), lengths.numpy())
+    rows = found.rows(texts)
     from scipy.sparse import csr_matrix
 
     matrix = csr_matrix((rows.values, rows.columns, rows.starts), shape=(120, len(found.weight)))

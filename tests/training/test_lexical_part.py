@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch.nn import functional
 
 import finetune_embed as fe
-from finetune_embed.lexical import LexicalClassifier
+from finetune_embed.lexical import LexicalClassifier, Texts
 from finetune_embed.training import lexical_part, tuning
 from finetune_embed.training.lexical_part import LexicalPart
 from finetune_embed.training.runtime.progress import ProgressBar
@@ -158,8 +158,7 @@ def test_a_joined_run_is_not_worse_than_its_parts_at_their_best_scales(finished)
     targets = torch.tensor([run.labels.index(one) for one in data()["validation"]["label"]])
     joined, _ = run.logits(data()["validation"]["text"])
     classifier = run.lexical.classifier
-    ids, lengths = ids_of(run, data()["validation"]["text"])
-    lexical = classifier(ids, lengths)
+    lexical = classifier(lexical_texts_of(run, data()["validation"]["text"]))
     vectors = (joined - run.lexical.lexical * lexical) / run.lexical.vectors
     assert functional.cross_entropy(joined, targets) == pytest.approx(
         run.metrics["validation"]["loss"], rel=1e-5
@@ -176,8 +175,8 @@ def test_a_joined_run_is_not_worse_than_its_parts_at_their_best_scales(finished)
         assert run.metrics["validation"]["loss"] <= best + 2e-3
 
 
-def ids_of(run: fe.Run, texts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
-    """The ids of the training vocabulary: of a word as it is, or in lower case."""
+def lexical_texts_of(run: fe.Run, texts: list[str]) -> Texts:
+    """The ids of the training vocabulary: of a word as it is, or in lower case; and its letters."""
     rows = []
     for text in texts:
         row = []
@@ -185,7 +184,9 @@ def ids_of(run: fe.Run, texts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
             forms = [form for form in (word, word.lower()) if form in run.vocab]
             row.append(run.vocab.key_to_index[forms[0]] if forms else 1)
         rows.append(row)
-    return torch.tensor([i for row in rows for i in row]), torch.tensor([len(row) for row in rows])
+    ids = np.array([i for row in rows for i in row])
+    words = [word for text in texts for word in text.split()[:6]]
+    return Texts(ids, np.array([len(row) for row in rows]), np.arange(len(ids)), words)
 
 
 def test_words_and_pairs_tell_what_the_order_of_two_words_says(finished):
@@ -487,8 +488,8 @@ def test_only_texts_with_a_label_that_counts_are_fitted(monkeypatch):
     rows = datasets.Dataset.from_dict({"text": texts, "label": [1, 0, -1] * 8})
     splits = {"train": rows, "validation": rows}
     fe.finetune(table(), splits, epochs=1, ignore_label=-1)
-    (ids, lengths, targets, labels, *_) = found[0]
-    assert (len(lengths), len(ids), labels) == (16, 32, 2)
+    (given, targets, labels, *_) = found[0]
+    assert (len(given.lengths), len(given.ids), labels) == (16, 32, 2)
     assert sorted(set(targets.tolist())) == [0, 1]
 
 

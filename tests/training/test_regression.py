@@ -20,7 +20,7 @@ from sklearn.metrics import mean_absolute_error, mean_squared_error
 import finetune_embed as fe
 from finetune_embed.cli import main
 from finetune_embed.data import Moments, label_values, open_splits, value_of
-from finetune_embed.lexical import LexicalClassifier
+from finetune_embed.lexical import LexicalClassifier, Texts
 from finetune_embed.table import EmbeddingTable
 from finetune_embed.training.tasks import Regression, restore_task, task_of
 from finetune_embed.training.tasks.regression import ranks
@@ -343,14 +343,16 @@ def test_the_lexical_part_is_ridge_regression():
     ids = torch.tensor([2, 3, 3, 4, 2, 4, 5, 5, 3])
     lengths = torch.tensor([2, 2, 3, 2])
     targets = torch.tensor([0.5, -1.0, 0.25, 2.0], dtype=torch.float64)
-    found = LexicalClassifier.fit(ids, lengths, targets, 1, 6, 2)
-    rows = found.features(ids.numpy(), lengths.numpy())
-    dense = np.zeros((4, len(found.features.idf)))
+    words = ["", "", "two", "three", "four", "fourth"]
+    texts = Texts(ids.numpy(), lengths.numpy(), ids.numpy(), words)
+    found = LexicalClassifier.fit(texts, targets, 1, 6, 2)
+    rows = found.rows(texts)
+    dense = np.zeros((4, len(found.weight)))
     for text in range(4):
         for at in range(rows.starts[text], rows.starts[text + 1]):
             dense[text, rows.columns[at]] += rows.values[at]
     expected = Ridge().fit(dense, targets.numpy()).predict(dense)
-    assert found(ids, lengths)[:, 0].numpy() == pytest.approx(expected, abs=1e-4)
+    assert found(texts)[:, 0].numpy() == pytest.approx(expected, abs=1e-4)
 
 
 def test_the_default_model_has_a_lexical_part(tmp_path):

@@ -106,7 +106,7 @@ class Run:
         outcomes: float64 `(texts, 2)`, what each text of the test split adds to the numerator and
             the denominator of the task's score. None after `load`, without a test split, and for
             scores that are not such sums, such as macro F1.
-        lexical: what classifies by the words and pairs of words of a text, beside `model`; None
+        lexical: what classifies by the words of a text and their characters, beside `model`; None
             without it.
         others: the other models of an ensemble, whose probabilities are averaged with those of
             `model`. The table, the words and the history are those of `model`.
