@@ -15,7 +15,7 @@ The metadata are strings:
 - `base_rows`, the number of words of the base, and `kept_rows`, how many of them the tuned table
   starts with: fewer in a delta that leads from a tuned table back to its base.
 - `base_vocab_sha256`: of the base's `vocab.offsets` and `vocab.bytes`, as in its safetensors file,
-  one after the other. `base_vectors_sha256`: of its `embedding.weight`.
+  one after the other. `base_vectors_sha256`: of its `embedding.weight` as float32.
 - `base_source` and `base_source_sha256`: the file that the base's metadata name, for messages.
 - `metadata`: those of the tuned table, a JSON object.
 

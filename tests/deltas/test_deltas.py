@@ -189,6 +189,35 @@ def test_rows_that_did_not_change_stay_in_the_file_of_the_base(base, tuned, gold
     assert held.vectors.tobytes() == base.vectors.tobytes()
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "int8"])
+def test_a_base_of_smaller_numbers_stays_in_its_file(golden, tmp_path, dtype):
+    base = fe.load_vectors(golden / f"tiny.{dtype}.safetensors")
+    tuned = tuned_from(base, the=[1, 2, 3], new=[4, 5, 6])
+    fe.save_delta(base, tuned, tmp_path / "d")
+    applied = fe.apply_delta(base, tmp_path / "d")
+    assert isinstance(applied.stored, PatchedRows)
+    assert applied.stored.base is base.stored
+    assert same(applied, tuned)
+    whole = fe.EmbeddingTable(base.index_to_key, base.vectors)  # the same numbers as float32
+    assert same(fe.apply_delta(whole, tmp_path / "d"), tuned) == (not base.origin.any())
+    fe.save_delta(tuned, base, tmp_path / "back")
+    assert same(fe.apply_delta(tuned, tmp_path / "back"), base)
+
+
+def test_a_table_keeps_the_tokenizer_of_its_base(golden, tmp_path):
+    base = fe.load_vectors(golden / "static" / "model2vec")
+    assert base.tokenizer is not None
+    word = base.index_to_key[5]
+    tuned = tuned_from(base, **{word: [1.0] * base.vector_size})
+    assert tuned.tokenizer is base.tokenizer
+    fe.save_delta(base, tuned, tmp_path / "d")
+    fe.save_delta(tuned, base, tmp_path / "back")
+    for name, table in (("one", tuned), ("two", fe.apply_delta(base, tmp_path / "d"))):
+        fe.save_safetensors(table, tmp_path / name)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    assert fe.apply_delta(tuned, tmp_path / "back").tokenizer is base.tokenizer
+
+
 def test_a_delta_back_to_the_base(base, tuned, tmp_path):
     fe.save_delta(tuned, base, tmp_path / "back")
     assert same(fe.apply_delta(tuned, tmp_path / "back"), base)
