@@ -160,7 +160,7 @@ def command_line(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--word-pairs", type=Path, nargs="*", default=[])
     parser.add_argument("--sets", nargs="+", default=SETS)
     parser.add_argument("--shares", nargs="+", type=float, default=SHARES)
-    parser.set_defaults(strategies=REPRESENTATIVE)
+    parser.add_argument("--strategies", nargs="+", default=REPRESENTATIVE)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--budget", type=int, default=5)
     parser.add_argument("--model", choices=MODELS, default="bag")
