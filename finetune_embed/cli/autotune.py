@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from .options import data_option, setting_options, vectors_option
-from .output import as_json_option, print_json, vector_file
+from .output import as_json_option, print_json, say_written, vector_file
 
 __all__ = ["autotune"]
 
@@ -23,7 +23,8 @@ __all__ = ["autotune"]
     "--budget",
     default="60s",
     show_default=True,
-    help="The time for all runs: 60s, 5m, 1h. At least one run is finished.",
+    help="The time for all runs, with reading and writing files: 60s, 5m, 1h. At least one run is "
+    "finished. The start of the program comes on top.",
 )
 @as_json_option
 def autotune(vectors: Path, data: str, budget: str, as_json: bool, **settings: Any) -> None:
@@ -36,4 +37,5 @@ def autotune(vectors: Path, data: str, budget: str, as_json: bool, **settings: A
         print_json(found.to_dict())
         return
     click.echo(str(found))
-    click.echo(f"\nnext: finetune-embed predict {settings['output_dir']} 'a text of yours'")
+    say_written(settings["output_dir"])
+    click.echo(f"next: finetune-embed predict {settings['output_dir']} 'a text of yours'")

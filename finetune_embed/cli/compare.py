@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from .options import data_option, setting_options, vectors_option
-from .output import as_json_option, print_json, quiet_option, vector_file
+from .output import as_json_option, print_json, quiet_option, say_written, vector_file
 
 __all__ = ["compare"]
 
@@ -74,9 +74,7 @@ def compare(
         print_json(found.to_dict())
         return
     click.echo(str(found))
-    click.echo(
-        f"\nwritten to {output_dir}: " + ", ".join(p.name for p in sorted(output_dir.iterdir()))
-    )
+    say_written(output_dir)
     names = chain(["tuned"], (f"tuned-{number}" for number in count(2)))
     new = next(name for name in names if not Path(name).exists())
     click.echo(f"next: finetune-embed train --config {output_dir / 'recipe.yaml'} -o {new}")

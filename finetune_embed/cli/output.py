@@ -30,6 +30,7 @@ __all__ = [
     "print_table",
     "quiet_option",
     "read_file",
+    "say_written",
     "vector_file",
     "vector_size_option",
 ]
@@ -127,6 +128,11 @@ def check_target(target: Path, *sources: Path, overwrite: bool) -> None:
             where=target,
             remedy=("name another, or replace it with ", Option("overwrite", True)),
         )
+
+
+def say_written(folder: Path) -> None:
+    """Print which files a command has written to a folder."""
+    click.echo(f"\nwritten to {folder}: " + ", ".join(p.name for p in sorted(folder.iterdir())))
 
 
 def vector_file(path: Path) -> Path | str:

@@ -10,7 +10,7 @@ import click
 
 from .config import config_option
 from .options import data_option, setting_options, vectors_option
-from .output import as_json_option, print_json, quiet_option, vector_file
+from .output import as_json_option, print_json, quiet_option, say_written, vector_file
 
 __all__ = ["train"]
 
@@ -59,9 +59,7 @@ def train(
     click.echo(f"{Coverage(**run.metrics['coverage'])}\n\n{run}")
     if run.drift is not None:
         click.echo(f"\n{run.drift}")
-    click.echo(
-        f"\nwritten to {output_dir}: " + ", ".join(p.name for p in sorted(output_dir.iterdir()))
-    )
+    say_written(output_dir)
     click.echo(f"next: finetune-embed predict {output_dir} 'a text of yours'")
 
 

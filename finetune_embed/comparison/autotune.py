@@ -80,8 +80,9 @@ def autotune(
     Args:
         vectors: as for `finetune`.
         dataset: as for `finetune`, held in memory.
-        budget: the time for all runs, such as `"60s"`, `"5m"` or a number of seconds. At least one
-            run is made and finished, however long it takes.
+        budget: the time for all runs, with reading the inputs and writing the result, such as
+            `"60s"`, `"5m"` or a number of seconds. At least one run is made and finished, however
+            long it takes. The start of Python and its imports come on top.
         {settings}
 
     Returns:
@@ -153,6 +154,7 @@ class _Search:
         self._named = {"vectors": source_name(vectors), "data": source_name(dataset)}
         self._table, self._source = open_vectors(vectors, self._settings)
         self._data = open_data(dataset, self._settings)
+        self._budget.opened()
         self._folds = [self._fold(0)]
         self._models: list[Model] = []
         self._tried: list[tuple[Settings, Model | None, float]] = []
@@ -170,13 +172,13 @@ class _Search:
         chosen = chosen_of(self._models)
         if chosen[0].is_kept:  # its table is that of the result
             chosen[0] = replace(chosen[0], run=self._tune(chosen[0].settings, 0), is_kept=False)
-        run = ensemble_of(chosen)
+        run, kept = ensemble_of(chosen), [one.settings for one in chosen]
         metric = run.task.metric
         return Autotuned(
             run,
-            tuple(one.settings for one in chosen),
+            tuple(kept),
             tuple(
-                _tried(settings, model, seconds, settings in [one.settings for one in chosen])
+                _tried(settings, model, seconds, settings in kept, first)
                 for settings, model, seconds in self._tried
             ),
             beside(self._rivals(run, first)),
@@ -253,7 +255,10 @@ class _Search:
         return found
 
 
-def _tried(settings: Settings, model: Model | None, seconds: float, is_chosen: bool) -> Tried:
-    if model is None:
-        return Tried(settings, None, None, seconds, False)
-    return Tried(settings, *judged([model]), seconds, is_chosen, model.run.task.metric)
+def _tried(
+    settings: Settings, model: Model | None, seconds: float, is_chosen: bool, first: Model
+) -> Tried:
+    before, metric = first.run.settings, first.run.task.metric
+    changed = tuple(name for name, one in settings.items() if before.get(name) != one)
+    score, loss = (None, None) if model is None else judged([model])
+    return Tried(settings, score, loss, seconds, is_chosen, metric, changed)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError, Option
+from ..training.run.evaluation import FEW
 from ..training.run.file_names import METRICS
 from ..training.run.load import load
 from ..training.run.record import check_same
@@ -29,12 +30,13 @@ class Tried:
     """What came of some settings.
 
     Attributes:
-        settings: the settings that differ from those of a first run.
+        settings: what `finetune` is given for it, besides the settings that were given.
         score: the score on validation; None if the run diverged.
         loss: the loss on validation, which chooses.
         seconds: the time of the run.
         is_chosen: whether its model is one of those that were chosen.
         metric: the name of the score.
+        changed: the names of those of `settings` that differ from what a first run chooses.
     """
 
     settings: Settings
@@ -43,14 +45,14 @@ class Tried:
     seconds: float
     is_chosen: bool
     metric: str = ""
+    changed: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        shown = ", ".join(f"{name}={value}" for name, value in self.settings.items())
-        if self.score is None:
-            return f"diverged{'':>18}{self.seconds:7.1f} s    {shown}"
-        mark = "+" if self.is_chosen else " "
-        scores = f"{score_text(self.metric, self.score):>7}  loss {self.loss:7.4f}"
-        return f"{scores}{self.seconds:8.1f} s  {mark} {shown or 'as a first run'}"
+        shown = ", ".join(f"{name}={self.settings[name]}" for name in self.changed)
+        score = "diverged" if self.score is None else score_text(self.metric, self.score)
+        loss = "" if self.loss is None else f"{self.loss:.4f}"
+        mark = "*" if self.is_chosen else " "
+        return f"{mark} {score:>8}  {loss:>7}  {self.seconds:>7.1f}  {shown or 'a first run'}"
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Autotuned:
 
     Attributes:
         run: the run; an ensemble of several models where that was better.
-        settings: for each of its models, the settings that differ from those of a first run.
+        settings: for each of its models, what `finetune` is given for it; see `Tried`.
         tried: all settings that were tried, in order.
         beside: what the run scores on test, and beside it a first run, the same with a frozen table
             and the words alone.
@@ -105,7 +107,9 @@ class Autotuned:
             raise _another_run(folder)
         with reading(folder / REPORT):
             found = json.loads((folder / REPORT).read_bytes())
-            tried = tuple(Tried(**one) for one in found["tried"])
+            tried = tuple(
+                Tried(**{**one, "changed": tuple(one["changed"])}) for one in found["tried"]
+            )
             rivals = tuple(map(Beside.read, found["beside"]))
             settings, before = tuple(found["settings"]), dict(found["given"])
             metric, folds = str(found["metric"]), int(found["folds"])
@@ -122,13 +126,25 @@ class Autotuned:
         write_text_file(folder / REPORT, report)
 
     def __str__(self) -> str:
-        name = self.metric.replace("_", " ")
-        where = "validation" if self.folds == 1 else f"{self.folds} validation splits"
-        tried = [f"{name} on {where}; + is chosen", *map(str, self.tried)]
+        name, texts = self.metric.replace("_", " "), self.run.metrics["texts"]
+        where = f"{texts['validation']:,} validation text{'s' * (texts['validation'] != 1)}"
+        if self.folds > 1:
+            where = f"{self.folds} validation splits, since one has only {where}"
         split = self.beside[0].split
-        scores = [f"{name} on {split}, with 95 % intervals over its texts"]
-        scores += [one.text(self.metric) for one in self.beside]
-        return "\n".join([*tried, "", *scores, "", str(self.run)])
+        few = ": so few that the intervals are too narrow" if texts[split] < FEW else ""
+        lines = [
+            f"{len(self.tried)} tried, each judged on {where}",
+            "those together with the least validation loss are chosen, and marked *",
+            "",
+            f"  {name[:8]:>8}     loss  seconds  what is not as in a first run",
+            *map(str, self.tried),
+            "",
+            f"{name} on the {texts[split]:,} {split} texts, with 95 % intervals{few}",
+            *(one.text(self.metric) for one in self.beside),
+            "",
+            str(self.run),
+        ]
+        return "\n".join(lines)
 
 
 def _another_run(folder: Path) -> DataError:

@@ -10,7 +10,7 @@ from ..errors import StrategyError
 
 __all__ = ["Budget", "seconds_of"]
 
-#: The share of a budget that is left for what follows the last run.
+#: The least share of a budget that is left for what follows the last run.
 RESERVE = 0.05
 #: Runs are taken to last so much longer than those before, for a machine that gets busier.
 SLACK = 1.15
@@ -30,6 +30,7 @@ class Budget:
     def __init__(self, limit: float, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock, self._limit = clock, limit
         self._started = clock()
+        self._reserve = RESERVE * limit
         self._units: list[float] = []
 
     @property
@@ -42,6 +43,10 @@ class Budget:
         """The seconds of a run with the cost 1: those of the slower one of the last two."""
         return max(self._units[-2:])
 
+    def opened(self) -> None:
+        """Note that the inputs are open: writing the result takes about as long at most."""
+        self._reserve = max(self._reserve, self.used)
+
     def spend(self, seconds: float) -> None:
         """Count time that an earlier call has used."""
         self._started -= seconds
@@ -52,7 +57,7 @@ class Budget:
 
     def fits(self, cost: float) -> bool:
         """Return whether a run of some cost is likely to end in time."""
-        return self.used + SLACK * self.unit * cost < (1 - RESERVE) * self._limit
+        return self.used + SLACK * self.unit * cost < self._limit - self._reserve
 
     def allows(self, runs: float) -> bool:
         """Return whether the whole budget is enough for so many runs."""

@@ -54,9 +54,12 @@ class Beside:
         line = f"{self.name:<15}{score_text(metric, self.score):>8}"
         if self.interval is not None:
             line += f"  ({_bounds(metric, self.interval)})"
-        if self.gain is not None:
+        if self.gain == (0.0, 0.0):
+            line += "  the result is no different"
+        elif self.gain is not None:
             low, high = (100 * bound for bound in self.gain)
-            line += f"  the result is {low:+.1f} to {high:+.1f} points better"
+            chance = ", within chance" if low <= 0 <= high else ""
+            line += f"  the result is {low:+.1f} to {high:+.1f} points better{chance}"
         return line
 
 

@@ -417,6 +417,17 @@ def test_ctrl_c_before_there_is_a_checkpoint(
     assert run(*given) == 0
 
 
+def test_autotune_says_what_it_wrote(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    folder = tmp_path / "best"
+    given = ("--data", REVIEWS, "--budget", "0.001s", "--epochs", 1, "--max-steps", 3)
+    assert run("autotune", "--vectors", VECTORS, *given, "-o", folder) == 0
+    *_, written, then = capsys.readouterr().out.splitlines()
+    names = ", ".join(sorted(path.name for path in folder.iterdir()))
+    assert "autotune.json" in names
+    assert written == f"written to {folder}: {names}"
+    assert then == f"next: finetune-embed predict {folder} 'a text of yours'"
+
+
 @pytest.mark.slow
 def test_quickstart(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     folder = tmp_path / "quickstart"

@@ -16,7 +16,7 @@ from datasets import Dataset, DatasetDict
 import finetune_embed as fe
 from finetune_embed.comparison.budget import Budget, seconds_of
 from finetune_embed.comparison.candidates import cost_of, first_changes, more_seeds
-from finetune_embed.comparison.members import Model, chosen_of, judged
+from finetune_embed.comparison.members import Beside, Model, chosen_of, judged
 from finetune_embed.demo import REVIEWS, VECTORS
 from finetune_embed.training.run.run import HeldOut
 from finetune_embed.training.tasks import SingleLabel
@@ -108,6 +108,32 @@ def test_a_run_is_made_only_if_it_is_likely_to_end_in_time():
     assert not budget.fits(1)
 
 
+def test_writing_the_result_is_taken_to_last_as_long_as_reading():
+    now = 0.0
+    budget = Budget(100, lambda: now)
+    now = 8.0
+    budget.opened()
+    budget.ran(10, 1)
+    now = 80.0
+    assert budget.fits(1)  # until 91.5, with a run that takes a little longer
+    now = 80.6
+    assert not budget.fits(1)
+
+
+@pytest.mark.parametrize(
+    ("gain", "said"),
+    [
+        ((0.0, 0.0), "the result is no different"),
+        ((-0.004, 0.02), "the result is -0.4 to +2.0 points better, within chance"),
+        ((0.006, 0.042), "the result is +0.6 to +4.2 points better"),
+        ((-0.03, -0.01), "the result is -3.0 to -1.0 points better"),
+    ],
+)
+def test_what_is_said_of_a_gain(gain, said):
+    line = Beside("a first run", "test", 0.924, (0.9, 0.946), gain).text("accuracy")
+    assert line == f"a first run      92.40%  (90.0% to 94.6%)  {said}"
+
+
 def test_changes_have_fresh_seeds_and_leave_what_is_given():
     changes = list(first_changes(START, {}, has_labels=True))
     assert changes[0]["head"] == "pooled_cnn(filters=100)"
@@ -190,7 +216,16 @@ def test_with_no_time_it_is_a_first_run(tmp_path):
     assert found.settings == ({},)
     report = json.loads((folder / "autotune.json").read_text())
     assert report["tried"][0]["score"] == alone.metrics["validation"]["accuracy"]
-    assert "as a first run" in str(found)
+    lines = str(found).splitlines()
+    assert lines[0] == "1 tried, each judged on 45 validation texts"
+    score, loss = found.tried[0].score, found.tried[0].loss
+    assert lines[3:5] == [
+        "  accuracy     loss  seconds  what is not as in a first run",
+        f"* {score:>8.2%}   {loss:.4f}  {found.tried[0].seconds:>7.1f}  a first run",
+    ]
+    few = "95 % intervals: so few that the intervals are too narrow"
+    assert lines[6] == f"accuracy on the 45 test texts, with {few}"
+    assert lines[8].endswith("%)  the result is no different")
     assert {one.name: one.score for one in found.beside} == {
         "the result": alone.metrics["test"]["accuracy"],
         "a first run": alone.metrics["test"]["accuracy"],
@@ -206,6 +241,9 @@ def test_an_ensemble_of_different_heads_is_saved_and_loaded(few, every_model, tm
     found = tune(output_dir=folder)
     assert [one.settings.get("head", "") for one in found.tried][1] == "pooled_cnn(filters=100)"
     assert len(found.tried) == 4
+    assert [one.changed for one in found.tried] == [(), ("head", "seed"), ("strategy",), ("seed",)]
+    rows = [line.split("  ")[-1] for line in str(found).splitlines()[4:8]]
+    assert rows[1:] == ["head=pooled_cnn(filters=100), seed=1", "strategy=Freeze", "seed=2"]
     assert found.folds == 1
     run = found.run
     assert [one.is_chosen for one in found.tried] == [True] * 4
@@ -326,7 +364,8 @@ def test_few_validation_texts_are_of_several_splits(few):
     assert found.tried[0].loss != alone.metrics["validation"]["loss"]  # of 45 texts, not of 9
     if found.settings[0] == {}:
         assert np.array_equal(found.run.table.vectors, alone.table.vectors)
-    assert "5 validation splits" in str(found)
+    said = "3 tried, each judged on 5 validation splits, since one has only 9 validation texts\n"
+    assert str(found).startswith(said)
 
 
 def test_a_run_that_diverges_is_reported_and_not_kept(few, monkeypatch):
@@ -342,7 +381,7 @@ def test_a_run_that_diverges_is_reported_and_not_kept(few, monkeypatch):
     monkeypatch.setattr(module, "tune_on", tune_on)
     found = tune()
     assert [one.score is None for one in found.tried] == [False, True, False]
-    assert str(found.tried[1]).startswith("diverged")
+    assert str(found.tried[1]).split()[0] == "diverged"
     assert not found.tried[1].is_chosen
 
 

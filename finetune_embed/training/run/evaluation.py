@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ...data import Label
 from ..tasks import score_text
 
-__all__ = ["ClassScores", "Evaluation", "alone", "few_texts", "texts_in_words"]
+__all__ = ["FEW", "ClassScores", "Evaluation", "alone", "few_texts", "texts_in_words"]
 
 FEW = 100  # texts; a score of fewer says little
 SHOWN = 12  # classes of which a printed evaluation has the whole matrix, and confusions otherwise
