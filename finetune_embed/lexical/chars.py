@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import chain, pairwise
 
 import numpy as np
@@ -17,14 +17,14 @@ LEAST_TEXTS = 2
 BLOCK = 1 << 18  # about how many tokens are counted at a time, which bounds the memory
 
 
-def char_ngrams(word: str) -> Iterator[str]:
-    """Yield the n-grams of 4 characters of a word between two blanks: `" wor"`, `"word"`, `"ord "`.
+def char_ngrams(word: str) -> list[str]:
+    """Return the n-grams of 4 characters of a word between two blanks.
 
-    A word of one character has one n-gram, which ends with two blanks.
+    Those of "word" are " wor", "word" and "ord ". A word of one character has one, which ends with
+    two blanks; an empty one has none.
     """
-    padded = f" {word} ".ljust(SIZE)
-    for start in range(len(padded) - SIZE + 1):
-        yield padded[start : start + SIZE]
+    padded = f" {word} ".ljust(SIZE) if word else ""
+    return [padded[start : start + SIZE] for start in range(len(padded) - SIZE + 1)]
 
 
 class CharTfidf:
@@ -54,9 +54,7 @@ class CharTfidf:
             words: the distinct words; an empty one has no n-grams.
             most: the number of n-grams at most; those that fewer texts have are left out.
         """
-        used = np.flatnonzero(np.bincount(numbers, minlength=len(words))).tolist()
-        every = (char_ngrams(words[at]) for at in used if words[at])
-        ngrams = dict.fromkeys(chain.from_iterable(every))
+        ngrams = dict.fromkeys(chain.from_iterable(map(char_ngrams, words)))
         counts = cls(list(ngrams), np.zeros(0, np.float32))._counts(numbers, lengths, words)
         kept = most_frequent(np.bincount(counts.columns, minlength=len(ngrams)), LEAST_TEXTS, most)
         counts = counts.only(kept)
@@ -69,24 +67,23 @@ class CharTfidf:
         return self._counts(numbers, lengths, words).weighted(self.idf)
 
     def _counts(self, numbers: Numbers, lengths: Numbers, words: Sequence[str]) -> Counts:
-        get, used = self._columns.get, np.bincount(numbers, minlength=len(words)) > 0
+        get = self._columns.get
         of_words = [
             [column for ngram in char_ngrams(word) if (column := get(ngram)) is not None]
-            if is_used and word
-            else []
-            for word, is_used in zip(words, used.tolist(), strict=True)
+            for word in words
         ]
-        sizes = np.fromiter(map(len, of_words), np.int64, len(of_words))
-        columns = np.fromiter(chain.from_iterable(of_words), np.int64, int(sizes.sum()))
+        sizes = np.array([len(columns) for columns in of_words], np.int64)
+        columns = np.fromiter(chain.from_iterable(of_words), np.int64)
         starts = sizes.cumsum() - sizes
+
+        def block(numbers: Numbers, lengths: Numbers) -> Counts:
+            size = sizes[numbers]
+            at = np.arange(size.sum()) + (starts[numbers] - size.cumsum() + size).repeat(size)
+            text = np.arange(len(lengths)).repeat(lengths).repeat(size)
+            return counts_of(text, columns[at], len(lengths), len(self.ngrams))
+
+        if len(numbers) <= BLOCK:
+            return block(numbers, lengths)
         ends = np.concatenate([[0], lengths.cumsum()])
-        edges = np.searchsorted(ends, range(0, max(int(ends[-1]), 1), BLOCK)).tolist()
-        blocks = []
-        for first, last in pairwise([*edges, len(lengths)]):
-            tokens = numbers[ends[first] : ends[last]]
-            size = sizes[tokens]
-            at = np.arange(size.sum()) + np.repeat(starts[tokens] - size.cumsum() + size, size)
-            text = np.repeat(np.arange(last - first), lengths[first:last])
-            found = counts_of(np.repeat(text, size), columns[at], last - first, len(self.ngrams))
-            blocks.append(found)
-        return joined(blocks)
+        edges = [*np.searchsorted(ends, range(0, len(numbers), BLOCK)).tolist(), len(lengths)]
+        return joined([block(numbers[ends[a] : ends[b]], lengths[a:b]) for a, b in pairwise(edges)])

@@ -87,10 +87,9 @@ def counts_of(texts: Numbers, columns: Numbers, rows: int, features: int) -> Cou
 
 def joined(blocks: Sequence[Counts]) -> Counts:
     """Return the texts of several blocks, one after the other."""
-    none = np.zeros(0, np.int64)
-    columns = np.concatenate([none, *(block.columns for block in blocks)])
-    counts = np.concatenate([none, *(block.counts for block in blocks)])
-    sizes = np.concatenate([none, *(np.diff(block.starts) for block in blocks)])
+    columns = np.concatenate([block.columns for block in blocks])
+    counts = np.concatenate([block.counts for block in blocks])
+    sizes = np.concatenate([np.diff(block.starts) for block in blocks])
     return Counts(columns, counts, np.concatenate([[0], sizes.cumsum()]))
 
 
