@@ -88,13 +88,16 @@ class PipelineLoop:
         Args:
             numbers: those of all texts, one after the other.
         """
-        ids, first, inverse = np.unique(numbers, return_index=True, return_inverse=True)
-        order = np.argsort(first)
-        new_number = np.empty(len(ids), np.int32)
-        new_number[order] = np.arange(len(ids))
-        tokens = [self._token_of(number) for number in ids[order].tolist()]
+        shifted = numbers - _NOTHING  # from 0 on
+        size, count = int(shifted.max(initial=-1)) + 1, len(numbers)
+        first = np.full(size, count)
+        first[shifted[::-1]] = np.arange(count)[::-1]
+        order = np.argsort(first)[: np.count_nonzero(first < count)]
+        new_number = np.zeros(size, np.int32)
+        new_number[order] = np.arange(len(order))
+        tokens = [self._token_of(number) for number in (order + _NOTHING).tolist()]
         flags = np.concatenate([np.ones(0, bool), *self._first]) if self._has_words else None
-        return tokens, new_number[inverse], flags
+        return tokens, new_number[shifted], flags
 
     def _token_of(self, number: int) -> str:
         return self._unknown if number == _NOTHING else self._tokenizer.token_of(number)
