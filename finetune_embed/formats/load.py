@@ -16,6 +16,7 @@ from ..files import PathOrFile, Source, as_folder, open_source
 from ..table import EmbeddingTable
 from . import arrow, fasttext, gensim_native, numpy_arrays, safetensors, word2vec
 from .arrow import save_arrow, save_parquet
+from .common.beside import tokenizer_beside
 from .common.run_folder import file_in_run
 from .common.sniff import refuse_unread, sniff, sniff_folder
 from .common.text import read_text
@@ -84,7 +85,8 @@ def load_vectors(
         member: the file to read from an archive that holds several.
 
     Returns:
-        The table. Its `metadata` records the `source`, `source_sha256` and `source_format`, and the
+        The table. A SentencePiece model beside the file, as BPEmb has it, is its `tokenizer`. Its
+        `metadata` records the `source`, `source_sha256` and `source_format`, and the
         number of `duplicates` (the first row of a word is kept) and of `non_utf8` words.
 
     Raises:
@@ -133,8 +135,12 @@ def read_vectors(
         refuse_unread(source, name)
         if name == "text":
             table = _read_text(source, keys, limit, vector_size)
-            return Loaded(table, table.metadata["source_format"], source.compression)
-        return Loaded(READERS[name](source, keys, limit), name, source.compression)
+            name = table.metadata["source_format"]
+        else:
+            table = READERS[name](source, keys, limit)
+        if table.tokenizer is None:
+            table.tokenizer = tokenizer_beside(source.path, table.words)
+        return Loaded(table, name, source.compression)
 
 
 def _read_text(

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..errors import VectorFileError
 from ..files import Source
+from ..formats.common.beside import tokenizer_beside
 from ..formats.common.sniff import refuse_unread, sniff, sniff_folder
 from ..formats.load import FOLDER_READERS, READERS
 from ..table import EmbeddingTable
@@ -46,6 +47,10 @@ def scan_file(source: Source, limit: int | None = None, vector_size: int | None 
         except VectorFileError as error:
             findings = [finding_from(error, "unreadable", source.name)]
             scan = Scan(name, dtype="unknown", findings=findings)
+    try:
+        scan.tokenizer = scan.tokenizer or tokenizer_beside(source.path, scan.words)
+    except VectorFileError as error:
+        scan.findings.append(finding_from(error, "tokenizer", source.name))
     if source.damage is not None:
         scan.findings.insert(0, finding_from(source.damage, "damaged", source.name))
     return scan

@@ -12,6 +12,7 @@ from .patched_rows import PatchedRows, differing
 from .pipeline_tokenizer import PipelineTokenizer, well_formed
 from .query import missing_word
 from .retrofit import retrofit
+from .sentencepiece import is_sentencepiece
 from .subwords import Subwords
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Vectors",
     "as_bytes",
     "differing",
+    "is_sentencepiece",
     "lengths",
     "missing_word",
     "nearest_rows",

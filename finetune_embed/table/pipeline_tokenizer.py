@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import VocabularyError
+from .sentencepiece import is_sentencepiece, tokenizer_json
 
 if TYPE_CHECKING:
     import tokenizers
 
 __all__ = ["PipelineTokenizer", "well_formed"]
+
+REMEDY = "pass a tokenizer.json of Hugging Face tokenizers, or a model of SentencePiece"
 
 
 @dataclass(frozen=True, repr=False)
@@ -42,7 +45,7 @@ class PipelineTokenizer:
     def from_file(
         cls, path: str | os.PathLike[str], *, drops_unknown: bool = False
     ) -> PipelineTokenizer:
-        """Read a `tokenizer.json`.
+        """Read a `tokenizer.json`, or a model of SentencePiece.
 
         Args:
             path: the file.
@@ -52,12 +55,11 @@ class PipelineTokenizer:
             VocabularyError: the file cannot be read, or is not a tokenizer.
         """
         try:
-            text = Path(path).read_text(encoding="utf-8")
-        except (OSError, ValueError) as error:
+            data = Path(path).read_bytes()
+            text = tokenizer_json(data) if is_sentencepiece(data) else data.decode()
+        except Exception as error:  # the Rust side raises bare Exception
             raise VocabularyError(
-                f"cannot be read as a tokenizer: {error}",
-                where=path,
-                remedy="pass a tokenizer.json of Hugging Face tokenizers",
+                f"cannot be read as a tokenizer: {error}", where=path, remedy=REMEDY
             ) from error
         tokenizer = cls(text, drops_unknown, where=os.fspath(path))
         tokenizer.check()
@@ -128,7 +130,7 @@ class PipelineTokenizer:
             raise VocabularyError(
                 f"cannot be read as a tokenizer: {reason}",
                 where=self.where or None,
-                remedy="pass a tokenizer.json of Hugging Face tokenizers",
+                remedy=REMEDY,
             ) from error
         pipeline.no_truncation()
         pipeline.no_padding()
