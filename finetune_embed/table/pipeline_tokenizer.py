@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["PipelineTokenizer", "well_formed"]
 
-REMEDY = "pass a tokenizer.json of Hugging Face tokenizers, or a model of SentencePiece"
-
 
 @dataclass(frozen=True, repr=False)
 class PipelineTokenizer:
@@ -58,9 +56,7 @@ class PipelineTokenizer:
             data = Path(path).read_bytes()
             text = tokenizer_json(data) if is_sentencepiece(data) else data.decode()
         except Exception as error:  # the Rust side raises bare Exception
-            raise VocabularyError(
-                f"cannot be read as a tokenizer: {error}", where=path, remedy=REMEDY
-            ) from error
+            raise _unreadable(error, path) from error
         tokenizer = cls(text, drops_unknown, where=os.fspath(path))
         tokenizer.check()
         return tokenizer
@@ -126,18 +122,21 @@ class PipelineTokenizer:
         except BaseException as error:  # the Rust side raises bare Exception, or panics
             if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
                 raise
-            reason = str(error) or type(error).__name__
-            raise VocabularyError(
-                f"cannot be read as a tokenizer: {reason}",
-                where=self.where or None,
-                remedy=REMEDY,
-            ) from error
+            raise _unreadable(error, self.where or None) from error
         pipeline.no_truncation()
         pipeline.no_padding()
         if self.specials:
             added = [AddedToken(token, normalized=False) for token in self.specials]
             pipeline.add_special_tokens(added)
         return pipeline
+
+
+def _unreadable(error: BaseException, where: str | os.PathLike[str] | None) -> VocabularyError:
+    return VocabularyError(
+        f"cannot be read as a tokenizer: {str(error) or type(error).__name__}",
+        where=where,
+        remedy="pass a tokenizer.json of Hugging Face tokenizers, or a model of SentencePiece",
+    )
 
 
 def well_formed(text: str) -> str:
