@@ -115,6 +115,9 @@ from .training.run.load import (
 from .training.run.run import (
     Run as Run,
 )
+from .training.run.shrinking import (
+    shrink as shrink,
+)
 from .vocabulary import (
     Coverage as Coverage,
     Special as Special,

@@ -15,6 +15,7 @@ from .inspect import inspect
 from .neighbors import neighbors
 from .predict import predict
 from .quickstart import quickstart
+from .shrink import shrink
 from .train import train
 
 __all__ = ["app"]
@@ -54,5 +55,5 @@ def app() -> None:
 
 for command in (quickstart, train, autotune, compare, predict, evaluate, inspect, convert):
     app.add_command(command)
-for command in (neighbors, drift, delta):
+for command in (shrink, neighbors, drift, delta):
     app.add_command(command)

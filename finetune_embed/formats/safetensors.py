@@ -4,6 +4,12 @@ Tensors:
 
 - `embedding.weight`, float32, float16, bfloat16 or int8 `(V, D)`: the vectors.
 - `embedding.scale`, float32 `(V,)`, only with int8: row `i` is `weight[i] * scale[i]`.
+- Only in tables that `shrink` made:
+  - `embedding.codebooks`, float32 `(M, K, S)`, with a uint8 `weight` `(V, M)`: row `i` is
+    `codebooks[m, weight[i, m]]` for all `m`, one after the other.
+  - `embedding.basis`, float32 `(d, D)`, and `embedding.mean`, float32 `(D,)`, with rows of `d`
+    numbers: row `i` is `weight[i] @ basis + mean`.
+  - `embedding.rows`, int32 `(V,)`: row `i` is row `rows[i]` of the others.
 - `vocab.offsets`, int64 `(V + 1,)`, and `vocab.bytes`, uint8: word `i` is
   `vocab.bytes[offsets[i]:offsets[i + 1]]`, in UTF-8; other bytes are kept.
 - `vocab.origin`, uint8 `(V,)`: the `Origin` codes of the rows, unless all rows are as imported.
@@ -27,32 +33,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
-from itertools import count, takewhile
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 
-from ..errors import Either, Option, VectorFileError
+from ..errors import Either, VectorFileError
 from ..files import PathOrFile, Source, as_folder, atomic_write, open_source
-from ..table import (
-    CodedRows,
-    Coding,
-    EmbeddingTable,
-    Origin,
-    PackedWords,
-    Part,
-    PipelineTokenizer,
-    Vectors,
-)
+from ..table import EmbeddingTable, Origin, PackedWords, PipelineTokenizer
 from .common.arguments import check_limit, wanted_keys
+from .common.row_tensors import WEIGHT, RowTensors, rows_in, weight_names
 from .common.run_folder import file_in_run
 from .common.saving import check_name, pack_words
 from .common.shards import INDEX, open_shards, parse_size, write_shards
 from .common.sniff import expect
 from .common.table_building import ROW
-from .common.tensor_writer import WRITE_BYTES, Tensor, check_metadata, tensor_of, write_tensors
+from .common.tensor_writer import Tensor, check_metadata, tensor_of, write_tensors
 from .common.tensors import TensorFile, open_tensors
 from .static_model import STATIC_TENSORS
 
@@ -71,11 +67,8 @@ __all__ = [
 #: What a delta has as its metadata `format`; see `deltas`.
 DELTA = "finetune_embed.delta"
 
-WEIGHT, SCALE = "embedding.weight", "embedding.scale"
 BYTES, OFFSETS, ORIGIN = "vocab.bytes", "vocab.offsets", "vocab.origin"
 TOKENIZER, DROPS_UNKNOWN = "tokenizer.json", "tokenizer.drops_unknown"
-#: The type of each coding's numbers in a header.
-TYPES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16", "int8": "I8"}
 
 
 def save_safetensors(
@@ -91,7 +84,7 @@ def save_safetensors(
         table: the table.
         path: the file; with `shard_size`, a folder that does not exist yet.
         dtype: `float32`, `float16`, `bfloat16`, or `int8` with a scale for each row. When left out,
-            that of the file that the table is from, if this library wrote it; else `float32`.
+            that of the table, if `shrink` made it or a file of this library; else `float32`.
         shard_size: the most bytes of vectors in a file, such as `"2GB"`. A larger table is written
             as several files with an index, another one as `model.safetensors`.
 
@@ -105,25 +98,25 @@ def save_safetensors(
             write_safetensors(table, file, dtype)
         return
     size = parse_size(shard_size)
-    words, rows = _word_tensors(table), _RowTensors(table, dtype)
-    shards = [_whole(words, rows.tensors(0, len(table)))]
+    words, rows = _word_tensors(table), RowTensors(table, dtype)
+    shards = [_whole(words, rows)]
     if sum(one.size for one in shards[0]) > size:
         step = max(1, size // rows.bytes_of_row)
-        starts = range(0, max(len(table), 1), step)
+        starts = range(0, max(rows.held, 1), step)
         shards = [rows.tensors(at, at + step, f".{number}") for number, at in enumerate(starts)]
-        shards = [words, *shards]
+        shards = [[*words, *rows.shared], *shards]
     write_shards(path, shards, _metadata(table))
 
 
 def write_safetensors(table: EmbeddingTable, file: BinaryIO, dtype: str | None = None) -> None:
     """Write what `save_safetensors` writes to an open file."""
-    rows = _RowTensors(table, dtype).tensors(0, len(table))
-    write_tensors(file, _whole(_word_tensors(table), rows), _metadata(table))
+    tensors = _whole(_word_tensors(table), RowTensors(table, dtype))
+    write_tensors(file, tensors, _metadata(table))
 
 
-def _whole(words: list[Tensor], rows: list[Tensor]) -> list[Tensor]:
+def _whole(words: list[Tensor], rows: RowTensors) -> list[Tensor]:
     """Return the tensors of one file in their order, in which all numbers are aligned."""
-    return [words[0], *rows, *words[1:]]
+    return [words[0], *rows.shared, *rows.tensors(0, rows.held), *words[1:]]
 
 
 def _metadata(table: EmbeddingTable) -> dict[str, str]:
@@ -144,59 +137,6 @@ def _word_tensors(table: EmbeddingTable) -> list[Tensor]:
         text = np.frombuffer(tokenizer.json.encode(), np.uint8)
         tensors += [tensor_of(TOKENIZER, text), tensor_of(DROPS_UNKNOWN, drops)]
     return tensors
-
-
-class _RowTensors:
-    """Makes the tensors of consecutive rows of a table, whose blocks are encoded when written.
-
-    Args:
-        table: the table.
-        dtype: the name of their coding; that of the table when left out.
-
-    Raises:
-        VectorFileError: there is no such coding.
-    """
-
-    def __init__(self, table: EmbeddingTable, dtype: str | None) -> None:
-        coded = table.coded
-        if dtype is None:
-            dtype = "float32" if coded is None else coded.coding.name
-        if dtype not in TYPES:
-            raise VectorFileError(
-                f"is not one of {', '.join(TYPES)}",
-                option="dtype",
-                value=dtype,
-                remedy=("leave ", Option("dtype"), " out for float32"),
-            )
-        self._table, self._coding = table, Coding(dtype)
-        self._coded = coded if coded is not None and coded.coding == self._coding else None
-        self._step = max(1, WRITE_BYTES // max(1, 4 * table.vector_size))
-        self.bytes_of_row = sum(one.bytes_of_row for one in self.tensors(0, 0)) or 1
-
-    def tensors(self, start: int, stop: int, suffix: str = "") -> list[Tensor]:
-        """Return the tensors of the rows from `start` up to `stop`, or up to the last row."""
-        table, coding = self._table, self._coding
-        stop = min(stop, len(table))
-
-        def codes(first: int, last: int) -> npt.NDArray[Any]:
-            return self._part(start + first, start + last).codes
-
-        def scale(first: int, last: int) -> npt.NDArray[Any]:
-            if self._coded is None:
-                rows = table.rows(slice(start + first, start + last))
-                return coding.scale(rows, start + first)
-            return np.asarray(self._part(start + first, start + last).scale)
-
-        shape = (stop - start, table.vector_size)
-        weight = Tensor(WEIGHT + suffix, TYPES[coding.name], shape, codes, self._step)
-        if coding.name != "int8":
-            return [weight]
-        return [Tensor(SCALE + suffix, "F32", shape[:1], scale, self._step), weight]
-
-    def _part(self, start: int, stop: int) -> Part:
-        if self._coded is not None:
-            return self._coded.part(start, stop)
-        return self._coding.encode(self._table.rows(slice(start, stop)), start)
 
 
 def load_safetensors(
@@ -263,12 +203,11 @@ def _table_in(
     """
     check_limit(limit)
     wanted = wanted_keys(keys)
-    numbered = takewhile(files.__contains__, (f"{WEIGHT}.{number}" for number in count()))
-    weights = [WEIGHT] if WEIGHT in files else list(numbered)
-    missing = [one for one in (*(weights[:1] or [WEIGHT]), OFFSETS, BYTES) if one not in files]
+    missing = [] if weight_names(files) else [WEIGHT]
+    missing += [one for one in (OFFSETS, BYTES) if one not in files]
     if missing:
         raise _without_words(files, name, missing)
-    weight = _weight_in(files, weights, name)
+    weight = rows_in(files, name)
     if source is not None:
         source.refuse_bomb(len(weight) * (ROW + 4 * weight.shape[1]))
     words = read_words(files, len(weight))
@@ -306,39 +245,6 @@ def _tokenizer_in(files: Mapping[str, TensorFile]) -> PipelineTokenizer | None:
             remedy="the file is damaged; fetch it again",
         ) from error
     return PipelineTokenizer(text, drops, where=file.name)
-
-
-def _weight_in(
-    files: Mapping[str, TensorFile], names: list[str], where: str
-) -> Vectors | CodedRows:
-    """Return the rows of the tensors of these names, in place."""
-    dtypes = {files[name].dtype(name) for name in names}
-    coding = next((one for one, dtype in TYPES.items() if {dtype} == dtypes), "float32")
-    parts: list[Part] = []
-    for name in names:
-        codes, scale = files[name].read(name, TYPES[coding], 2), None
-        if coding == "int8":
-            of_rows = SCALE + name.removeprefix(WEIGHT)
-            if of_rows not in files:
-                raise _without_words(files, where, [of_rows])
-            scale = files[of_rows].read(of_rows, "F32", 1)
-            if len(scale) != len(codes) or not np.isfinite(scale).all():
-                raise VectorFileError(
-                    f"{of_rows} does not hold a finite number for each of {len(codes):,} rows",
-                    where=files[of_rows].name,
-                    remedy="the file is damaged; fetch it again",
-                )
-        if parts and codes.shape[1] != parts[0].codes.shape[1]:
-            raise VectorFileError(
-                f"{name} has {codes.shape[1]:,} columns, and {names[0]} "
-                f"{parts[0].codes.shape[1]:,}",
-                where=where,
-                remedy="the files are of different tables; fetch the complete folder",
-            )
-        parts.append(Part(codes, scale))
-    if coding == "float32" and len(parts) == 1:
-        return parts[0].codes
-    return CodedRows(Coding(coding), parts)
 
 
 def _without_words(

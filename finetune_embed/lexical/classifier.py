@@ -137,6 +137,13 @@ class LexicalClassifier:
         characters = self.characters(texts.numbers, texts.lengths, texts.words)
         return side_by_side(words, characters, len(self.features.idf))
 
+    def subset(self, ids: Numbers) -> LexicalClassifier:
+        """Return a classifier over some ids, int64 `(n,)` ascending, that are numbered anew."""
+        features, kept = self.features.subset(ids)
+        others = np.arange(len(self.features.idf), len(self.weight))
+        weight = self.weight[torch.from_numpy(np.concatenate([kept, others]))]
+        return LexicalClassifier(features, self.characters, weight, self.bias)
+
     def tensors(self) -> dict[str, torch.Tensor]:
         """Return what `from_tensors` takes."""
         features, characters = self.features, self.characters

@@ -48,6 +48,20 @@ class NgramTfidf:
         found.idf[:unused] = 0
         return found, features.weighted(found.idf)
 
+    def subset(self, ids: Numbers) -> tuple[NgramTfidf, Numbers]:
+        """Return the features of some ids, numbered anew, and which of the features those are.
+
+        Args:
+            ids: int64 `(n,)`, ascending.
+        """
+        new = np.full(self.size, -1)
+        new[ids] = np.arange(len(ids))
+        first, second = new[self.pairs // self.size], new[self.pairs % self.size]
+        (kept,) = ((first >= 0) & (second >= 0)).nonzero()
+        features = np.concatenate([ids, self.size + kept])
+        pairs = first[kept] * len(ids) + second[kept]
+        return NgramTfidf(len(ids), pairs, self.idf[features]), features
+
     def __call__(self, ids: Numbers, lengths: Numbers) -> SparseRows:
         """Return the features of texts; ids of `size` or more are unknown words."""
         return self._counts(ids, lengths).weighted(self.idf)

@@ -13,9 +13,12 @@ from .pipeline_tokenizer import PipelineTokenizer, well_formed
 from .query import missing_word
 from .retrofit import retrofit
 from .sentencepiece import is_sentencepiece
+from .shrinking import DTYPES, ORDERS, kept_rows, shrink_rows, shrink_table
 from .subwords import Subwords
 
 __all__ = [
+    "DTYPES",
+    "ORDERS",
     "CodedRows",
     "Coding",
     "EmbeddingTable",
@@ -32,6 +35,7 @@ __all__ = [
     "as_bytes",
     "differing",
     "is_sentencepiece",
+    "kept_rows",
     "lengths",
     "missing_word",
     "nearest_rows",
@@ -39,6 +43,8 @@ __all__ = [
     "related_rows",
     "retrofit",
     "sha256_of_table",
+    "shrink_rows",
+    "shrink_table",
     "starts_with",
     "unit",
     "well_formed",

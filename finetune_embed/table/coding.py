@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ..errors import Option, VectorFileError
 from .lazy_rows import LazyRows, Vectors
 from .packed_words import Rows
+from .quantization import nearest_centroids
 
 __all__ = ["CodedRows", "Coding", "Part"]
 
@@ -22,7 +23,8 @@ class Part(NamedTuple):
     """Consecutive rows as they are held.
 
     Attributes:
-        codes: float32, float16 or int8 `(n, D)`, or the bits of bfloat16 as uint16.
+        codes: float32, float16 or int8 `(n, D)`, or the bits of bfloat16 as uint16; of product
+            quantization uint8 `(n, M)`.
         scale: of int8, what the codes of each row count, float32 `(n,)`; else None.
     """
 
@@ -30,18 +32,34 @@ class Part(NamedTuple):
     scale: Vectors | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Coding:
     """A way to hold numbers, which turns rows into codes and back.
 
     - `float16` and `bfloat16`: the nearest number of that type, of two the one that ends in 0.
     - `int8`: the nearest multiple of the row's scale, which is its largest magnitude / 127.
+    - `pq`, product quantization (Jegou et al. 2011): each `S` numbers are the number of one of up
+      to 256 centroids.
+
+    With a basis, what is held of a row are the `d` coordinates of its projection.
 
     Attributes:
-        name: `float32`, `float16`, `bfloat16` or `int8`.
+        name: `float32`, `float16`, `bfloat16`, `int8` or `pq`.
+        codebooks: of `pq`, the centroids of each group of numbers, float32 `(M, K, S)`.
+        basis: float32 `(d, D)`, orthonormal rows; or None.
+        mean: with a basis, what is subtracted before the projection, float32 `(D,)`.
     """
 
     name: str = "float32"
+    codebooks: Vectors | None = None
+    basis: Vectors | None = None
+    mean: Vectors | None = None
+
+    def width(self, codes: npt.NDArray[Any]) -> int:
+        """Return the number of values of the rows that codes `(n, ...)` stand for."""
+        if self.basis is not None:
+            return int(self.basis.shape[1])
+        return int(codes.shape[1] * (1 if self.codebooks is None else self.codebooks.shape[2]))
 
     def encode(self, rows: Vectors, first: int = 0) -> Part:
         """Return rows `(n, D)` as they are held.
@@ -54,6 +72,11 @@ class Coding:
             VectorFileError: a number is too large for the type, or int8 has no code for it.
         """
         rows = np.ascontiguousarray(rows, np.float32)
+        if self.basis is not None and self.mean is not None:
+            rows = np.ascontiguousarray((rows - self.mean) @ self.basis.T)
+        if self.codebooks is not None:
+            self.check_finite(rows, first)
+            return Part(nearest_centroids(rows, self.codebooks))
         if self.name == "int8":
             scale = self.scale(rows, first)
             with np.errstate(divide="ignore", invalid="ignore"):  # rows of zeros
@@ -64,7 +87,7 @@ class Coding:
             return Part(rows)
         with np.errstate(over="ignore"):
             part = Part(rows.astype(np.float16) if self.name == "float16" else _bfloat16(rows))
-        lost = np.isfinite(rows) & np.isinf(self.decode(part))
+        lost = np.isfinite(rows) & np.isinf(self._numbers(part))
         if lost.any():
             row, column = np.argwhere(lost)[0].tolist()
             raise VectorFileError(
@@ -81,19 +104,40 @@ class Coding:
         Raises:
             VectorFileError: a number is not finite.
         """
+        self.check_finite(rows, first)
         largest = np.abs(rows).max(axis=1, initial=0)
-        if not np.isfinite(largest).all():
-            row = first + int(np.flatnonzero(~np.isfinite(largest))[0])
+        return np.asarray(np.minimum(largest / np.float32(LEVELS), LARGEST_SCALE), np.float32)
+
+    def check_finite(self, rows: Vectors, first: int = 0) -> None:
+        """Check that there is a code for each number.
+
+        Raises:
+            VectorFileError: a number is not finite.
+        """
+        bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+        if len(bad):
             raise VectorFileError(
-                f"can't hold a number that is not finite, as in row {row:,}",
+                f"can't hold a number that is not finite, as in row {first + bad[0]:,}",
                 option="dtype",
                 value=self.name,
                 remedy=("use ", Option("dtype", "float16")),
             )
-        return np.asarray(np.minimum(largest / np.float32(LEVELS), LARGEST_SCALE), np.float32)
 
     def decode(self, part: Part) -> Vectors:
-        """Return codes as rows, float32 `(n, D)`."""
+        """Return codes as rows, float32 `(n, D)`; the bits of a row do not depend on the others."""
+        rows = self._numbers(part)
+        if self.basis is None or self.mean is None:
+            return rows
+        found = np.tile(self.mean, (len(rows), 1))
+        for coordinate, direction in zip(rows.T, self.basis, strict=True):
+            found += coordinate[:, None] * direction
+        return found
+
+    def _numbers(self, part: Part) -> Vectors:
+        if self.codebooks is not None:
+            groups = np.arange(len(self.codebooks))
+            found: Vectors = self.codebooks[groups, part.codes].reshape(len(part.codes), -1)
+            return found
         if self.name == "bfloat16":
             bits = part.codes.astype(np.uint32) << 16
             return np.asarray(bits.view(np.float32))
@@ -113,13 +157,20 @@ class CodedRows(LazyRows):
 
     Args:
         coding: how they are held.
-        parts: the rows, one part after the other; at least one.
+        parts: what is held, one part after the other; at least one.
+        rows: int32 `(V,)`, which of the held rows each row is, if some share one; else None.
+
+    Attributes:
+        held: the number of rows that are held.
     """
 
-    def __init__(self, coding: Coding, parts: list[Part]) -> None:
-        self.coding, self.parts = coding, parts
+    def __init__(
+        self, coding: Coding, parts: list[Part], rows: npt.NDArray[np.int32] | None = None
+    ) -> None:
+        self.coding, self.parts, self.rows = coding, parts, rows
         self._ends = np.cumsum([len(part.codes) for part in parts])
-        self.shape = (int(self._ends[-1]), parts[0].codes.shape[1])
+        self.held = int(self._ends[-1])
+        self.shape = (self.held if rows is None else len(rows), coding.width(parts[0].codes))
 
     def __getitem__(self, which: int | slice | Rows) -> Vectors:
         if isinstance(which, (int, np.integer)):
@@ -127,20 +178,21 @@ class CodedRows(LazyRows):
             return row
         if isinstance(which, slice):
             start, stop, step = which.indices(len(self))
-            if step == 1:
+            if step == 1 and self.rows is None:
                 return self.coding.decode(self.part(start, stop))
             which = np.arange(start, stop, step)
-        found = np.empty((len(which), self.shape[1]), np.float32)
-        of_part = np.searchsorted(self._ends, which, "right")
+        at = which if self.rows is None else self.rows[which]
+        found = np.empty((len(at), self.shape[1]), np.float32)
+        of_part = np.searchsorted(self._ends, at, "right")
         for number in np.unique(of_part).tolist():
-            (at,) = (of_part == number).nonzero()
+            (places,) = (of_part == number).nonzero()
             part = self.parts[number]
             first = int(self._ends[number]) - len(part.codes)
-            found[at] = self.coding.decode(_some(part, which[at] - first))
+            found[places] = self.coding.decode(_some(part, at[places] - first))
         return found
 
     def part(self, start: int, stop: int) -> Part:
-        """Return the rows from one number up to another as they are held."""
+        """Return held rows, from one number up to another, as they are held."""
         found = [
             _some(part, slice(max(start - first, 0), max(stop - first, 0)))
             for first, part in zip([0, *self._ends.tolist()], self.parts, strict=False)

@@ -266,6 +266,19 @@ class Vocabulary:
         extended.__dict__.pop("_pipeline", None)
         return extended
 
+    def subset(self, ids: npt.NDArray[np.int64]) -> Vocabulary:
+        """Return a vocabulary of some tokens, numbered anew in the order of their ids.
+
+        Args:
+            ids: int64 `(n,)`, ascending, with all ids below `first_word`.
+        """
+        kept = copy(self)
+        kept.index_to_key = [self.index_to_key[at] for at in ids.tolist()]
+        kept.counts = self.counts[ids]
+        for cached in ("key_to_index", "_pipeline"):
+            kept.__dict__.pop(cached, None)
+        return kept
+
     def with_counts(self, counts: Mapping[str, int]) -> Vocabulary:
         """Return the same words with other counts; all other words count as `<unk>`."""
         check_counts(counts)

@@ -317,5 +317,5 @@ def test_int8_without_its_scale(golden, tmp_path):
     tensors = load_file(golden / "tiny.int8.safetensors")
     del tensors["embedding.scale"]
     save_file(tensors, tmp_path / "v")
-    with pytest.raises(VectorFileError, match=r"but not embedding\.scale, so it was not"):
+    with pytest.raises(VectorFileError, match=r"no embedding\.scale, without which int8 has"):
         load_vectors(tmp_path / "v")

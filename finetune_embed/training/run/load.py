@@ -38,6 +38,7 @@ from .file_names import (
 )
 from .folder import settle_run
 from .run import PARTS, Run
+from .shrunk import with_rows
 from .stored import (
     HISTORY_SHAPE,
     METRICS_SHAPE,
@@ -149,6 +150,8 @@ def _load(folder: Path, head: Head | None) -> Run:
         vocab.counts[2:] = words["count"]
     path, head_text = record["embedding"], record["head"]
     embedding = to_embedding(table, vocab)
+    with reading(folder / RECORD):
+        weights = with_rows(weights, record, embedding.weight.detach(), vocab.first_word)
     if head is None and record["custom_head"]:
         raise DataError(
             f"the run has a custom head, {head_text}",
@@ -175,6 +178,8 @@ def _load(folder: Path, head: Head | None) -> Run:
             check_shape(record, {"stacking": dict.fromkeys(PARTS, is_finite)})
         with reading(folder / LEXICAL):
             tensors = load_tensors(folder / LEXICAL)
+            if tensors["weight"].dtype == torch.float16:  # of a shrunk run
+                tensors["weight"] = tensors["weight"].float()
             lexical = LexicalPart.restored(record["stacking"], tensors, vocab, task.outputs)
     run = Run(table, model.eval(), vocab, task, settings, record, metrics, history, words)
     run = replace(run, lexical=lexical)

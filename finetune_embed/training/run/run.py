@@ -56,6 +56,7 @@ from .file_names import (
     WORDS,
 )
 from .folder import new_run, state_of
+from .shrunk import without_copies
 from .vocabulary_file import save_tokenizer
 from .word_report import FOUND, WordReport
 
@@ -400,15 +401,20 @@ class Run:
         import polars as pl
         import pyarrow.parquet as pq
 
+        self.vocab.save(folder / TOKENIZER)
+        tensors = {MODEL: contiguous_state(self.model)}
         save_tokenizer(self.vocab, folder / TOKENIZER)
         with atomic_write(folder / MODEL) as file:
             file.write(save(contiguous_state(self.model)))
         if self.lexical is not None:
-            with atomic_write(folder / LEXICAL) as file:
-                file.write(save(self.lexical.classifier.tensors()))
+            tensors[LEXICAL] = self.lexical.classifier.tensors()
         if self.others:
-            with atomic_write(folder / MEMBERS) as file:
-                file.write(save(tensors_of(self.others)))
+            tensors[MEMBERS] = tensors_of(self.others)
+        if "shrunk" in self.record:
+            without_copies(tensors, self.record, self.vocab.first_word)
+        for name, held in tensors.items():
+            with atomic_write(folder / name) as file:
+                file.write(save(held))
         with atomic_write(folder / WORDS) as file:
             words = pl.DataFrame(dict(self.words)).to_arrow()
             pq.write_table(words, file, compression="zstd", write_page_checksum=True)
