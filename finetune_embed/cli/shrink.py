@@ -60,6 +60,7 @@ __all__ = ["shrink"]
 @limit_option
 @vector_size_option
 @member_option
+@click.option("--overwrite", is_flag=True, help="Replace the output if it is there.")
 @as_json_option
 def shrink(
     source: Path,
@@ -69,6 +70,7 @@ def shrink(
     limit: int | None,
     vector_size: int | None,
     member: str | None,
+    overwrite: bool,
     as_json: bool,
     **changes: Any,
 ) -> None:
@@ -87,6 +89,12 @@ def shrink(
     if str(source) != STDIN and output.exists() and source.exists() and output.samefile(source):
         raise VectorFileError(
             "this is the source, which would be lost", where=output, remedy="name another place"
+        )
+    if not overwrite and (output.is_file() or (output.is_dir() and any(output.iterdir()))):
+        raise VectorFileError(
+            "this is there already",
+            where=output,
+            remedy=("name another place, or replace it with ", Option("overwrite", True)),
         )
     changes["words"] = words if keys is None else words_of(str(keys))
     if (source / RECORD).is_file() and (source / CONFIG).is_file():

@@ -83,7 +83,7 @@ def main() -> None:
     for name in ("delta", "delta-int8"):
         write("delta", name, (GOLDEN / f"{name}.safetensors").read_bytes())
     write("safetensors", "tiny", (GOLDEN / "tiny.safetensors").read_bytes())
-    for name in ("float16", "bfloat16", "int8"):
+    for name in ("float16", "bfloat16", "int8", "shrunk"):
         write("safetensors", name, (GOLDEN / f"tiny.{name}.safetensors").read_bytes())
     write("shards", "int8", folder(GOLDEN / "tiny.shards", SHARDS))
     for name in ("default", "floret", "floret-words", "vectors"):

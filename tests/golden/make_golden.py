@@ -112,6 +112,23 @@ def write_small(folder: Path) -> None:
     (folder / "tiny.shards" / "model.safetensors.index.json").write_text(text_of_index)
 
 
+def write_shrunk(folder: Path) -> None:
+    """Write a table of which two words share a row, whose rows are quantised and projected."""
+    encoded = [word.encode() for word in WORDS]
+    places = [sum(map(len, encoded[:i])) for i in range(len(encoded) + 1)]
+    tensors = [
+        ("vocab.offsets", "I64", [6], struct.pack("<6q", *places)),
+        ("embedding.rows", "I32", [5], struct.pack("<5i", 0, 2, 1, 2, 3)),
+        ("embedding.codebooks", "F32", [1, 2, 2], struct.pack("<4f", 1.0, 0.5, -2.0, 0.25)),
+        ("embedding.basis", "F32", [2, 3], struct.pack("<6f", 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)),
+        ("embedding.mean", "F32", [3], struct.pack("<3f", 8.0, 0.5, -0.125)),
+        ("embedding.weight", "U8", [4, 1], bytes((1, 0, 0, 1))),
+        ("vocab.bytes", "U8", [25], b"".join(encoded)),
+    ]
+    data = file_of(tensors, {"library_version": "0.1.0"})
+    (folder / "tiny.shrunk.safetensors").write_bytes(data)
+
+
 def main() -> None:
     """Write all files beside this one."""
     folder = Path(__file__).parent
@@ -132,6 +149,7 @@ def main() -> None:
     data += b"".join(encoded) + bytes(ORIGIN)
     (folder / "tiny.safetensors").write_bytes(data)
     write_small(folder)
+    write_shrunk(folder)
 
 
 if __name__ == "__main__":

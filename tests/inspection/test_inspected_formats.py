@@ -81,6 +81,7 @@ def test_every_golden_file_is_reported_as_its_loader_reads_it(golden):
         "tiny.int8.safetensors": "int8",
         "tiny.numpy.npz": "float64",
         "tiny.shards": "int8",
+        "tiny.shrunk.safetensors": "pq",
         "vectors": "float16",
     }
     assert len(dtypes) - len(others) >= 20

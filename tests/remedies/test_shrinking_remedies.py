@@ -1,0 +1,79 @@
+"""The remedies of errors about shrinking are followed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from following import follows
+
+import finetune_embed as fe
+
+
+def refused(*arguments: object, **options: object) -> str:
+    """Return the message of the error that `shrink` raises."""
+    with pytest.raises(fe.FinetuneEmbedError) as error:
+        fe.shrink(*arguments, **options)
+    return str(error.value)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> fe.Run:
+    folder = tmp_path_factory.mktemp("run")
+    (folder / "data.csv").write_text("text,label\n" + "a king,x\nthe queen,y\n" * 9)
+    table = fe.EmbeddingTable(["king", "queen"], np.eye(2, dtype=np.float32))
+    fe.finetune(table, folder / "data.csv", epochs=1, output_dir=folder / "out")
+    return fe.load(folder / "out")
+
+
+@follows("table/shrinking.py", '" or leave it out"),\n        )\n    if words is None')
+def test_an_order_that_is_none(table):
+    assert refused(table, words=2, by="length").endswith("; give by='norm' or leave it out")
+    assert len(fe.shrink(table, words=2, by="norm")) == len(fe.shrink(table, words=2)) == 2
+
+
+@follows("table/shrinking.py", "is a single string")
+def test_words_as_one_string(table):
+    assert refused(table, words="king").endswith("; pass a list of words: words=['king']")
+    assert fe.shrink(table, words=["king"]).index_to_key == ["king"]
+
+
+@follows("table/shrinking.py", 'option="dtype"')
+def test_a_dtype_that_is_none(table):
+    assert refused(table, dtype="int4").endswith("; give dtype='int8' or leave it out")
+    assert fe.shrink(table, dtype="int8").coded is not None
+    assert fe.shrink(table).coded is None
+
+
+@follows("table/shrinking.py", "so there are no principal components")
+def test_components_of_vectors_that_are_not_finite():
+    table = fe.EmbeddingTable(["a", "b", "c"], [[1, np.inf], [1, 2], [3, 4]])
+    remedy = "table.subset(word for word in table.words if np.isfinite(table[word]).all())"
+    assert refused(table, dim=1).endswith(f"; leave them out: {remedy}")
+    small = table.subset(word for word in table.words if np.isfinite(table[word]).all())
+    assert fe.shrink(small, dim=1).vectors.shape == (2, 1)
+
+
+@follows("training/run/shrinking.py", "cannot be shrunk")
+def test_what_is_neither_a_table_nor_a_run(table, tmp_path):
+    fe.save_glove(table, tmp_path / "v.txt")
+    message = refused(tmp_path / "v.txt")
+    assert message.endswith("; pass a table, load_vectors(path), or a run, load(folder)")
+    assert len(fe.shrink(fe.load_vectors(tmp_path / "v.txt"), words=2)) == 2
+
+
+@follows("training/run/shrinking.py", "is made for")
+def test_a_run_without_its_top(run):
+    assert refused(run, dim=1, all_but_top=1).endswith("; leave all_but_top out")
+    assert fe.shrink(run, dim=1).table.vector_size == 2
+
+
+@follows("cli/shrink.py", "this is there already")
+def test_an_output_that_is_there(table, tmp_path, command, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fe.save_glove(table, "v.txt")
+    (tmp_path / "out").write_bytes(b"other")
+    message = command("shrink", "v.txt", "-o", "out", "--words", 2)
+    assert message.endswith("; name another place, or replace it with --overwrite\n")
+    assert command("shrink", "v.txt", "-o", "other", "--words", 2) == ""
+    assert command("shrink", "v.txt", "-o", "out", "--words", 2, "--overwrite") == ""
+    assert len(fe.load_vectors("out")) == 2
