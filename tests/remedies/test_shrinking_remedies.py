@@ -25,7 +25,7 @@ def run(tmp_path_factory) -> fe.Run:
     return fe.load(folder / "out")
 
 
-@follows("table/shrinking.py", '" or leave it out"),\n        )\n    if words is None')
+@follows("table/shrinking.py", 'option="by"')
 def test_an_order_that_is_none(table):
     assert refused(table, words=2, by="length").endswith("; give by='norm' or leave it out")
     assert len(fe.shrink(table, words=2, by="norm")) == len(fe.shrink(table, words=2)) == 2
