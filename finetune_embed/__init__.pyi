@@ -76,6 +76,9 @@ from .optim import (
     RowAdamW as RowAdamW,
     RowSGD as RowSGD,
 )
+from .sharing import (
+    save_static as save_static,
+)
 from .strategies import (
     L2SP as L2SP,
     ChainThaw as ChainThaw,

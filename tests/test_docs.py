@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 #: The number of Python blocks on each page, and a file that they write.
 PAGES = {
     "README.md": (2, "words.bin"),
-    "docs/formats.md": (5, "back.delta"),
+    "docs/formats.md": (6, "back.delta"),
     "docs/migration.md": (10, "locked/metrics.json"),
     "docs/shrinking.md": (1, "small.safetensors"),
     "docs/strategies.md": (8, "fitted.safetensors"),

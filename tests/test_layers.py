@@ -33,6 +33,7 @@ ORDER = (
     "inspection",
     "training",
     "comparison",
+    "sharing",
     "integrations",
     "demo",
     "cli",

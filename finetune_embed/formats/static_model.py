@@ -15,7 +15,9 @@ to ids (WordPiece, BPE, WordLevel) or a list of pairs (Unigram), and `added_toke
 
 Texts are split by the pipeline in `tokenizer.json`, the `tokenizer` of the table. What it does not
 know yields no token in model2vec; in sentence-transformers it is the unknown token, with its row.
-Neither library adds special tokens. `WordEmbeddings` has no such pipeline.
+Neither library adds special tokens. `WordEmbeddings` has no such pipeline. `save_static` notes in
+`config.json` what the files do not say: `drops_unknown`, which of both it is; and of a table of
+words `words`, how many of the rows are its own. Such a table has no tokenizer: its words say which.
 
 float32 numbers are used in place; float16, float64 and int8 are converted. model2vec writes int8
 without its scale, so those vectors are the plain integers.
@@ -29,7 +31,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -45,11 +47,22 @@ from .common.sniff import expect
 from .common.table_building import ROW, make_table
 from .common.tensors import TensorFile, open_tensors
 
-__all__ = ["STATIC_TENSORS", "load_static"]
+__all__ = [
+    "CONFIG",
+    "DROPS_UNKNOWN",
+    "MODULES",
+    "STATIC_TENSORS",
+    "TENSORS",
+    "TOKENIZER",
+    "WORDS",
+    "load_static",
+]
 
 #: The tensor of vectors in sentence-transformers, in model2vec and in `WordEmbeddings`.
 STATIC_TENSORS = ("embedding.weight", "embeddings", "emb_layer.weight")
 TENSORS, TOKENIZER, MODULES = "model.safetensors", "tokenizer.json", "modules.json"
+#: The file of model2vec's settings, and what `save_static` adds to it.
+CONFIG, DROPS_UNKNOWN, WORDS = "config.json", "drops_unknown", "words"
 #: The files that list the words of a `WordEmbeddings` module.
 WORD_LISTS = ("whitespacetokenizer_config.json", "phrasetokenizer_config.json")
 _MODULE_KINDS = ("StaticEmbedding", "WordEmbeddings")
@@ -109,16 +122,46 @@ def load_static(
             )
         source.refuse_bomb(count * (ROW + 4 * embeddings.shape[1]))
         tokens, ids = _tokens(_tokenizer_of(folder), count)
+        config = _config_in(folder)
+        if config.words is not None:
+            tokens = tokens[: config.words]
         rows = _wanted(tokens, keys, limit)
         vectors = _vectors(embeddings, mapping, weights, ids[rows], file.name)
         metadata = folder_provenance(source, path, "static") | source_dtype(embeddings.dtype)
         table = make_table([tokens[row] for row in rows], vectors, metadata)
-    if (file_of_tokenizer := _tokenizer_of(folder)).name == TOKENIZER:
-        text = file_of_tokenizer.read_text(encoding="utf-8")
-        table.tokenizer = PipelineTokenizer(
-            text, STATIC_TENSORS[0] not in file.tensors, where=str(file_of_tokenizer)
-        )
+    file_of_tokenizer = _tokenizer_of(folder)
+    if file_of_tokenizer.name == TOKENIZER and config.words is None:
+        text, drops = file_of_tokenizer.read_text(encoding="utf-8"), config.drops_unknown
+        if drops is None:
+            drops = STATIC_TENSORS[0] not in file.tensors
+        table.tokenizer = PipelineTokenizer(text, drops, where=str(file_of_tokenizer))
     return table
+
+
+class _Config(NamedTuple):
+    """What `save_static` notes in `config.json`; None where it does not."""
+
+    drops_unknown: bool | None = None
+    words: int | None = None
+
+
+def _config_in(folder: Path) -> _Config:
+    """Return what `config.json` notes of a folder.
+
+    Raises:
+        VectorFileError: it is damaged.
+    """
+    config = read_json(folder / CONFIG) if (folder / CONFIG).is_file() else {}
+    found: dict[str, Any] = config if isinstance(config, dict) else {WORDS: config}
+    drops, words = found.get(DROPS_UNKNOWN), found.get(WORDS)
+    is_count = words is None or (type(words) is int and words >= 0)
+    if not is_count or type(drops) not in (bool, type(None)):
+        raise VectorFileError(
+            f"this does not note {DROPS_UNKNOWN} and {WORDS}, but {drops!r} and {words!r}",
+            where=folder / CONFIG,
+            remedy="the file is damaged; fetch it again",
+        )
+    return _Config(drops, words)
 
 
 def _module_folder(path: Path) -> Path:

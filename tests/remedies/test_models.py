@@ -30,7 +30,7 @@ def test_damaged_fasttext_models(golden, write):
     assert len(fe.load_fasttext(path)) == 24
 
 
-@follows("formats/spacy_vectors/saving.py", "words are not UTF-8, which spaCy needs")
+@follows("formats/common/saving.py", "words are not UTF-8, which {target} needs")
 def test_words_that_spacy_cannot_hold(write, tmp_path, capsys):
     path = write(b"a 1 2\nb\xff 3 4\n")
     table = fe.load_vectors(path)

@@ -8,12 +8,14 @@ from pathlib import Path, PurePath
 
 from ...errors import Either, Option, VectorFileError
 from ...table import EmbeddingTable, PackedWords, as_bytes
+from .table_building import is_utf8
 
 __all__ = [
     "HOLDS_ANY_WORD",
     "check_keys",
     "check_name",
     "check_new_folder",
+    "check_utf8",
     "join_words",
     "pack",
     "pack_words",
@@ -140,6 +142,26 @@ def check_keys(table: EmbeddingTable, target: str, forbidden: str) -> None:
         text.encode()
     except UnicodeEncodeError:
         pack_words(table)
+
+
+def check_utf8(words: Sequence[str], target: str) -> None:
+    """Check that words are UTF-8.
+
+    Args:
+        words: the words.
+        target: what needs it, for messages.
+
+    Raises:
+        VectorFileError: a word is not.
+    """
+    odd = [word for word in words if not is_utf8(word)]
+    if odd:
+        raise VectorFileError(
+            f"{len(odd):,} of {len(words):,} words are not UTF-8, which {target} needs (the first "
+            f"is {odd[0]!r})",
+            value=odd[0],
+            remedy=(HOLDS_ANY_WORD, ", or remove these words"),
+        )
 
 
 def join_words(keys: list[str], separator: str) -> bytes:

@@ -11,8 +11,7 @@ import numpy.typing as npt
 from ...errors import VectorFileError
 from ...files import atomic_folder
 from ...table import EmbeddingTable
-from ..common.saving import HOLDS_ANY_WORD, check_keys, check_name, check_new_folder
-from ..common.table_building import is_utf8
+from ..common.saving import check_keys, check_name, check_new_folder, check_utf8
 
 __all__ = ["CONFIG", "KEYS", "STRINGS", "VECTORS", "save_spacy"]
 
@@ -55,14 +54,7 @@ def _distinct_hashes(words: list[str]) -> npt.NDArray[np.uint64]:
     """
     from .hashing import spacy_keys
 
-    odd = [word for word in words if not is_utf8(word)]
-    if odd:
-        raise VectorFileError(
-            f"{len(odd):,} of {len(words):,} words are not UTF-8, which spaCy needs (the first is "
-            f"{odd[0]!r})",
-            value=odd[0],
-            remedy=(HOLDS_ANY_WORD, ", or remove these words"),
-        )
+    check_utf8(words, "spaCy")
     hashes = spacy_keys(words)
     unique, counts = np.unique(hashes, return_counts=True)
     if len(unique) < len(hashes):

@@ -1,0 +1,162 @@
+"""Writes a table as a static embedding model that model2vec and sentence-transformers open.
+
+The folder holds what both read:
+
+- `model.safetensors`: the tensor `embeddings`, float32 `(T, D)`, a row for each id. This is the
+  name that model2vec wants beside a `config.json`; sentence-transformers takes it too.
+- `tokenizer.json`: texts to ids, without truncation. Of a table of words, a `WordLevel` model of
+  its words in their order, then `<unk>` if the table lacks it.
+- `config.json`: `model_type`, `normalize` (false), `max_length` (null) and `embedding_dtype` for
+  model2vec. Ours are `drops_unknown`, which see in `PipelineTokenizer`, and, of a table of words
+  whose tokenizer follows from its words, `words`: how many of the rows are those of the table.
+- `modules.json`: the one module that sentence-transformers loads.
+
+`load_static` reads the folder back as it was. Both libraries average the rows of a text's tokens;
+an unknown word is a token in sentence-transformers as in ours, and none in model2vec.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import VectorFileError
+from ..files import atomic_folder
+from ..formats.common.saving import check_keys, check_name, check_new_folder, check_utf8
+from ..formats.common.tensor_writer import WRITE_BYTES, Tensor, write_tensors
+from ..formats.static_model import CONFIG, DROPS_UNKNOWN, MODULES, TENSORS, TOKENIZER, WORDS
+from ..table import EmbeddingTable, PipelineTokenizer, Vectors
+from ..training.run.run import Run
+from ..vocabulary import UNK, UNK_ID, AnyTokenizer, Tokenizer
+
+__all__ = ["save_static"]
+
+#: The module as sentence-transformers has named it since version 3.2; later ones know it too.
+STATIC_EMBEDDING = {
+    "idx": 0,
+    "name": "0",
+    "path": ".",
+    "type": "sentence_transformers.models.StaticEmbedding",
+}
+
+
+def save_static(source: EmbeddingTable | Run, folder: str | os.PathLike[str]) -> None:
+    """Write a folder that model2vec and sentence-transformers open.
+
+    `StaticModel.from_pretrained(folder)` and `SentenceTransformer(folder)` give a text the tokens
+    and the mean vector that it has here, however long it is. model2vec leaves unknown words out of
+    the mean.
+
+    Args:
+        source: a table, or a run, of which its tuned table is written with the tokenizer of its
+            texts. The head is not written.
+        folder: the folder, which does not exist yet.
+
+    Raises:
+        VectorFileError: a word is not UTF-8, the table lacks tokens of its tokenizer or has others,
+            or the folder exists or cannot be written.
+        VocabularyError: a word is in two rows.
+    """
+    check_name(folder)
+    table = source.table if isinstance(source, Run) else source
+    check_keys(table, "a static embedding model", "")
+    check_utf8(table.words, "tokenizer.json")
+    tokenizer = source.vocab.tokenizer if isinstance(source, Run) else Tokenizer.for_table(table)
+    config: dict[str, object] = {
+        "model_type": "model2vec",
+        "normalize": False,
+        "max_length": None,
+        "embedding_dtype": "float32",
+        DROPS_UNKNOWN: False,
+    }
+    if isinstance(tokenizer, PipelineTokenizer):
+        config[DROPS_UNKNOWN] = tokenizer.drops_unknown
+        tokens, text = _pieces_of(table, tokenizer), _without_truncation(tokenizer)
+    else:
+        tokens = [*table.index_to_key] + [UNK] * (UNK not in table)
+        ids = {token: number for number, token in enumerate(tokens)}
+        text = tokenizer.pipeline(ids, UNK).to_str()
+        if _follows_from_words(tokenizer, table):
+            config[WORDS] = len(table)
+    unknown = _unknown_row(source, table.vector_size)
+    check_new_folder(folder)
+    with atomic_folder(folder) as new:
+        with open(new / TENSORS, "xb") as file:
+            write_tensors(file, [_embeddings(table, tokens, unknown)], {})
+        (new / TOKENIZER).write_text(text, "utf-8")
+        _write_json(new / CONFIG, config)
+        _write_json(new / MODULES, [STATIC_EMBEDDING])
+
+
+def _write_json(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value, indent=2) + "\n", "utf-8")
+
+
+def _follows_from_words(tokenizer: AnyTokenizer, table: EmbeddingTable) -> bool:
+    """Return whether a tokenizer is the one that a table without any gets."""
+    return tokenizer == Tokenizer.for_table(EmbeddingTable(table.words, table.stored))
+
+
+def _unknown_row(source: EmbeddingTable | Run, size: int) -> Vectors:
+    """Return the vector `(D,)` of unknown words without a row: that of a run, else zeros."""
+    if isinstance(source, Run):
+        weight = source.model.get_parameter(str(source.record["embedding"]))
+        row: Vectors = weight[UNK_ID].detach().float().cpu().numpy()
+        return row
+    return np.zeros(size, np.float32)
+
+
+def _embeddings(table: EmbeddingTable, tokens: Sequence[str], unknown: Vectors) -> Tensor:
+    """Return the tensor with the row of each token; `unknown` where the table has none."""
+    rows = table.rows_of(tokens)
+
+    def block(start: int, stop: int) -> Vectors:
+        at = rows[start:stop]
+        if np.array_equal(at, np.arange(at[0], at[0] + len(at))) and at[0] >= 0:
+            return table.rows(slice(int(at[0]), int(at[0]) + len(at)))
+        found = np.array(table.rows(np.maximum(at, 0)))
+        found[at < 0] = unknown
+        return found
+
+    step = max(1, WRITE_BYTES // (4 * table.vector_size))
+    return Tensor("embeddings", "F32", (len(tokens), table.vector_size), block, step)
+
+
+def _pieces_of(table: EmbeddingTable, tokenizer: PipelineTokenizer) -> list[str]:
+    """Return the tokens of a pipeline in the order of their ids; they are those of the table.
+
+    Raises:
+        VectorFileError: they are not, or an id has no token.
+    """
+    ids = tokenizer.pipeline.get_vocab()
+    tokens = sorted(ids, key=ids.__getitem__)
+    missing = [token for token in tokens if token not in table]
+    others = [word for word in table.words if word not in ids]
+    numbered = [ids[token] for token in tokens] == list(range(len(tokens)))
+    if missing or others or not numbered:
+        what = "the tokenizer has ids without a token"
+        if missing:
+            what = (
+                f"the table lacks {len(missing):,} tokens of its tokenizer, such as {missing[0]!r}"
+            )
+        elif others:
+            what = f"{len(others):,} words, such as {others[0]!r}, are no tokens of the tokenizer"
+        raise VectorFileError(
+            f"{what}, and a static embedding model has a row for each",
+            remedy="use save_safetensors(table, path), which keeps any table with its tokenizer",
+        )
+    return tokens
+
+
+def _without_truncation(tokenizer: PipelineTokenizer) -> str:
+    """Return the `tokenizer.json` of a pipeline with its special tokens, which cuts no text."""
+    if tokenizer.specials:
+        return tokenizer.pipeline.to_str()
+    spec = json.loads(tokenizer.json)
+    if not (spec.get("truncation") or spec.get("padding")):
+        return tokenizer.json
+    return json.dumps({**spec, "truncation": None, "padding": None}, ensure_ascii=False)
