@@ -18,6 +18,7 @@ __all__ = ["PIECES", "PipelineLoop"]
 
 #: Characters in a batch of texts: the library keeps some hundred bytes for each piece of a batch.
 PIECES = 1 << 20
+FEW = 1 << 10  # tokens that are numbered one by one
 _NOTHING = -1  # the number of a word that has no piece
 
 Numbers = npt.NDArray[np.int32]
@@ -88,15 +89,19 @@ class PipelineLoop:
         Args:
             numbers: those of all texts, one after the other.
         """
+        flags = np.concatenate([np.ones(0, bool), *self._first]) if self._has_words else None
+        if len(numbers) < FEW:  # in a fraction of the time
+            known: dict[int, int] = {}
+            found = [known.setdefault(number, len(known)) for number in numbers.tolist()]
+            return list(map(self._token_of, known)), np.array(found, np.int32), flags
         shifted = numbers - _NOTHING  # from 0 on
-        size, count = int(shifted.max(initial=-1)) + 1, len(numbers)
+        size, count = int(shifted.max()) + 1, len(numbers)
         first = np.full(size, count)
         first[shifted[::-1]] = np.arange(count)[::-1]
         order = np.argsort(first)[: np.count_nonzero(first < count)]
         new_number = np.zeros(size, np.int32)
         new_number[order] = np.arange(len(order))
         tokens = [self._token_of(number) for number in (order + _NOTHING).tolist()]
-        flags = np.concatenate([np.ones(0, bool), *self._first]) if self._has_words else None
         return tokens, new_number[shifted], flags
 
     def _token_of(self, number: int) -> str:

@@ -222,12 +222,13 @@ def test_a_word_without_a_piece_is_unknown():
 
 
 def test_blocks_of_texts_give_the_same_tokens(monkeypatch):
-    from finetune_embed.vocabulary import tokenization
+    from finetune_embed.vocabulary import pieces, tokenization
 
     tokenizer = fe.PipelineTokenizer(unigram().to_str())
     whole = tokenize_texts([*TEXTS, WORDS], tokenizer)
     monkeypatch.setattr(tokenization, "PIECES", 10)
     monkeypatch.setattr(tokenization, "WORDS", 2)
+    monkeypatch.setattr(pieces, "FEW", 1 << 20)
     parts = tokenize_texts([*TEXTS, WORDS], tokenizer)
     assert parts.tokens == whole.tokens
     for name in ("numbers", "lengths", "first"):

@@ -401,11 +401,8 @@ class Run:
         import polars as pl
         import pyarrow.parquet as pq
 
-        self.vocab.save(folder / TOKENIZER)
-        tensors = {MODEL: contiguous_state(self.model)}
         save_tokenizer(self.vocab, folder / TOKENIZER)
-        with atomic_write(folder / MODEL) as file:
-            file.write(save(contiguous_state(self.model)))
+        tensors = {MODEL: contiguous_state(self.model)}
         if self.lexical is not None:
             tensors[LEXICAL] = self.lexical.classifier.tensors()
         if self.others:
