@@ -77,6 +77,7 @@ from .optim import (
     RowSGD as RowSGD,
 )
 from .sharing import (
+    save_card as save_card,
     save_static as save_static,
 )
 from .strategies import (

@@ -32,6 +32,7 @@ from ..formats.static_model import CONFIG, DROPS_UNKNOWN, MODULES, TENSORS, TOKE
 from ..table import EmbeddingTable, PipelineTokenizer, Vectors
 from ..training.run.run import Run
 from ..vocabulary import UNK, UNK_ID, AnyTokenizer, Tokenizer
+from .card import save_card
 
 __all__ = ["save_static"]
 
@@ -44,7 +45,9 @@ STATIC_EMBEDDING = {
 }
 
 
-def save_static(source: EmbeddingTable | Run, folder: str | os.PathLike[str]) -> None:
+def save_static(
+    source: EmbeddingTable | Run, folder: str | os.PathLike[str], *, license: str | None = None
+) -> None:
     """Write a folder that model2vec and sentence-transformers open.
 
     `StaticModel.from_pretrained(folder)` and `SentenceTransformer(folder)` give a text the tokens
@@ -54,7 +57,9 @@ def save_static(source: EmbeddingTable | Run, folder: str | os.PathLike[str]) ->
     Args:
         source: a table, or a run, of which its tuned table is written with the tokenizer of its
             texts. The head is not written.
-        folder: the folder, which does not exist yet.
+        folder: the folder, which does not exist yet. Its `README.md` is a model card, which is
+            written when the other files are in place; see `save_card`.
+        license: the licence of the vectors, by its name on the Hub, such as `mit`, for the card.
 
     Raises:
         VectorFileError: a word is not UTF-8, the table lacks tokens of its tokenizer or has others,
@@ -90,6 +95,7 @@ def save_static(source: EmbeddingTable | Run, folder: str | os.PathLike[str]) ->
         (new / TOKENIZER).write_text(text, "utf-8")
         _write_json(new / CONFIG, config)
         _write_json(new / MODULES, [STATIC_EMBEDDING])
+    save_card(source, folder, license=license)
 
 
 def _write_json(path: Path, value: object) -> None:

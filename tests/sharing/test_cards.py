@@ -1,0 +1,140 @@
+"""Model cards: valid metadata, what is known of a run, and code that runs."""
+
+from __future__ import annotations
+
+import re
+import socket
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+from datasets import Dataset, DatasetDict
+from huggingface_hub import ModelCard
+
+import finetune_embed as fe
+
+TEXTS = ["the good king", "a bad queen", "the king is good", "the queen is bad"]
+WORDS = ["the", "good", "king", "a", "bad", "queen"]
+
+
+@pytest.fixture(scope="module")
+def run() -> fe.Run:
+    rows = np.random.default_rng(2).normal(size=(len(WORDS), 5))
+    table = fe.EmbeddingTable(WORDS, rows, {"source": "w|x.txt", "source_sha256": "ab" * 32})
+    part = Dataset.from_dict({"text": TEXTS * 10, "label": ["good", "bad"] * 20})
+    data = DatasetDict(train=part, validation=part, test=part)
+    return fe.finetune(table, data, head="bag", epochs=3, lr=0.1)
+
+
+@pytest.fixture
+def offline(monkeypatch):
+    def fails(*arguments: object) -> None:
+        raise AssertionError("the network is used")
+
+    monkeypatch.setattr(socket, "create_connection", fails)
+    monkeypatch.setattr(socket.socket, "connect", fails)
+
+
+def test_the_card_of_a_run(run, tmp_path, offline):
+    fe.save_static(run, tmp_path / "tuned", license="mit")
+    card = ModelCard.load(tmp_path / "tuned" / "README.md")
+    assert card.data.to_dict() == {
+        "license": "mit",
+        "library_name": "model2vec",
+        "pipeline_tag": "feature-extraction",
+        "tags": [
+            "embeddings",
+            "static-embeddings",
+            "sentence-transformers",
+            "model2vec",
+            "finetune_embed",
+        ],
+        "metrics": ["accuracy"],
+    }
+    lines = card.text.strip().splitlines()
+    assert lines[0] == "# tuned"
+    for line in (
+        "Vectors of 7 tokens, 5 numbers each. The vector of a text is the mean of those of its "
+        "tokens.",
+        "| task | single\\_label |",
+        "| labels | bad, good |",
+        "| tokenizer | glove |",
+        "| strategy | FullTune |",
+        f"| epochs | {run.metrics['best_epoch'] + 1} of 3 |",
+        "| tuned from | w\\|x.txt |",
+        f"| its SHA-256 | {'ab' * 32} |",
+        "| split | accuracy | texts | 95 % interval |",
+        "| test | 100.00% | 40 | 91.24% to 100.00% |",
+    ):
+        assert line in lines, line
+    assert "6 of 6 vectors moved, the others have the same bits; new words: 1." in card.text
+    movement = run.words["movement"]
+    most = max(movement[run.words["word"].index(word)] for word in WORDS)
+    assert f"Farthest moved: {run.words['word'][movement.index(most)]} ({most:.0%}), " in card.text
+
+
+def test_the_code_of_a_card_runs(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fe.save_static(run, "tuned")
+    blocks = re.findall(
+        r"^```python\n(.*?)^```$", (tmp_path / "tuned/README.md").read_text(), re.M | re.S
+    )
+    model2vec, transformers, ours, gensim, torch = [{} for _ in blocks]
+    for block, names in zip(blocks, (model2vec, transformers, ours, gensim, torch), strict=True):
+        exec(block, names)
+    assert ours["table"].vectors.tobytes() == run.table.vectors.tobytes()
+    assert gensim["vectors"].index_to_key == [*run.table.index_to_key, "<unk>"]
+    assert gensim["vectors"].vectors[:7].tobytes() == run.table.vectors.tobytes()
+    assert transformers["vectors"].tolist() == torch["vector"].tolist()
+    assert model2vec["vectors"][0].tolist() == run.table["a"].tolist()
+
+
+def test_the_card_of_a_name_on_the_hub(run, tmp_path):
+    fe.save_card(run, tmp_path, name="org/tuned")
+    text = (tmp_path / "README.md").read_text()
+    assert "# org/tuned\n" in text
+    for code in (
+        'StaticModel.from_pretrained("org/tuned")',
+        'SentenceTransformer("org/tuned")',
+        'fe.load_vectors("hub:org/tuned")',
+        'Tokenizer.from_file("tuned/tokenizer.json")',
+    ):
+        assert code in text
+    fe.save_card(run, tmp_path, license="cc0-1.0")
+    assert ModelCard.load(tmp_path / "README.md").data.license == "cc0-1.0"
+
+
+def test_the_card_of_a_table(tmp_path):
+    table = fe.EmbeddingTable(["a"], [[1.0, 2.0]])
+    fe.save_card(table, tmp_path)
+    text = (tmp_path / "README.md").read_text()
+    assert "## Scores" not in text
+    assert "## What tuning changed" not in text
+    assert "metrics" not in ModelCard.load(tmp_path / "README.md").data.to_dict()
+    table.metadata.update(
+        source="---\n| # <b> `x` \udcff", strategy="Freeze", source_format="glove"
+    )
+    fe.save_card(table, tmp_path, license="a: [b]\n---")
+    card = ModelCard.load(tmp_path / "README.md")
+    assert card.data.license == "a: [b]\n---"
+    assert "| tuned from | ---\\\\n\\| \\# &lt;b> \\`x\\` \\\\udcff (glove) |" in card.text
+
+
+def test_many_labels_are_cut_short(run, tmp_path):
+    from dataclasses import replace
+
+    task = replace(run.task, labels=[f"label {number}" for number in range(50)])
+    fe.save_card(replace(run, task=task), tmp_path)
+    assert "label 19 and 30 more |" in (tmp_path / "README.md").read_text()
+
+
+def test_a_failed_card_leaves_the_files(run, tmp_path):
+    from dataclasses import replace
+
+    broken = replace(run, metrics=MappingProxyType({"validation": {}}))
+    with pytest.raises(KeyError):
+        fe.save_static(broken, tmp_path / "tuned")
+    assert not (tmp_path / "tuned" / "README.md").exists()
+    assert fe.load_vectors(tmp_path / "tuned").vectors.tobytes() == run.table.vectors.tobytes()
+    fe.save_card(run, tmp_path / "tuned")
+    assert (tmp_path / "tuned" / "README.md").exists()
