@@ -111,7 +111,7 @@ def card_of(source: EmbeddingTable | Run, name: str, license: str | None) -> str
     import yaml
 
     run = source if isinstance(source, Run) else None
-    table = source if run is None else run.table
+    table = source.table if isinstance(source, Run) else source
     head = {
         **({} if license is None else {"license": license}),
         "library_name": "model2vec",
