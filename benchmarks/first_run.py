@@ -113,6 +113,10 @@ class Case:
                 for text, label in split.iter_rows():
                     print(f"__label__{label}", *tokenizer.tokenize(text), file=file)
 
+    def texts(self, split: str) -> list[str]:
+        """Return the texts of a split."""
+        return pl.read_parquet(self.file(split, "ours"))["text"].to_list()
+
     def file(self, split: str, tool: str) -> Path:
         """Return the file of a split that a tool predicts."""
         if tool.startswith("fasttext"):
@@ -141,11 +145,7 @@ class Bench:
         """Train once in a process of its own; return seconds and what was predicted rightly."""
         with tempfile.TemporaryDirectory(dir=self.work) as folder:
             output = Path(folder) / "out"
-            command = self._command(case, tool, seed, settings, output)
-            os.sync()  # what others wrote is not for this run to wait for
-            started = time.perf_counter()
-            _call(command)
-            seconds = time.perf_counter() - started
+            seconds = self.train(case, tool, seed, settings, output)
             right = {
                 split: np.array(self._predict(case, tool, split, output)) == np.array(labels)
                 for split, labels in case.labels.items()
@@ -157,6 +157,14 @@ class Bench:
             **parts,
             "right": np.packbits(right["test"]).tobytes().hex(),
         }
+
+    def train(self, case: Case, tool: str, seed: int, settings: Settings, output: Path) -> float:
+        """Train in a process of its own; return its seconds."""
+        command = self._command(case, tool, seed, settings, output)
+        os.sync()  # what others wrote is not for this run to wait for
+        started = time.perf_counter()
+        _call(command)
+        return time.perf_counter() - started
 
     def best(self, case: Case, tool: str, runs: Runs) -> Settings:
         """Return the settings of a tool's grid with the best validation accuracy."""
@@ -225,8 +233,7 @@ class Bench:
 
     def _predict(self, case: Case, tool: str, split: str, output: Path) -> list[str]:
         if tool in OURS:
-            texts = pl.read_parquet(case.file(split, tool))["text"].to_list()
-            return [str(label) for label in fe.load(output).predict(texts)]
+            return [str(label) for label in fe.load(output).predict(case.texts(split))]
         predicted = _call(self._tool(tool, "predict", output, str(case.file(split, tool))))
         return predicted.splitlines()
 
@@ -247,7 +254,7 @@ def _parts(output: Path, case: Case) -> Record:
     run = fe.load(output)
     if run.lexical is None:
         return {}
-    texts = pl.read_parquet(case.test)["text"].to_list()
+    texts = case.texts("test")
     alone = {
         "vectors": None,
         "lexical": LexicalPart(run.lexical.classifier, vectors=0.0, lexical=1.0),

@@ -30,8 +30,9 @@ from ..vocabulary import (
     tokenize_texts,
     words_in,
 )
-from .inference import forward_all, look_up_both
+from .inference import BATCH, TOKENS, forward_all, look_up_both
 from .lexical_part import LexicalPart, lexical_texts
+from .runtime.threads import head_work, worthwhile_threads
 
 __all__ = ["Predictor"]
 
@@ -124,6 +125,24 @@ class Predictor:
         if self._max_length is not None:
             lengths = np.minimum(lengths, self._max_length)
         unknown = _counts(known.unknown[found.numbers], starts, lengths)
+        tokens = min(int(lengths.sum()), TOKENS)
+        table = self._model.get_parameter(self._path)
+        with worthwhile_threads(head_work(self._model, table, min(len(texts), BATCH), tokens)):
+            logits, data, unknown = self._forward(found, known, starts, lengths, unknown)
+            lexical = None
+            if self._lexical is not None:
+                lexical = self._lexical.classifier(lexical_texts(data, found, known.ids))
+        return logits, lexical, data.lengths, unknown
+
+    def _forward(
+        self,
+        found: TokenizedTexts,
+        known: _Known,
+        starts: Numbers,
+        lengths: Numbers,
+        unknown: Numbers,
+    ) -> tuple[torch.Tensor, EncodedTexts, Numbers]:
+        """Return the logits of the head, the texts, and how many tokens of each are unknown."""
         with _lock_of(self._model):
             weight = self._model.get_parameter(self._path).detach()
             if self._only_looks_up:
@@ -141,11 +160,8 @@ class Predictor:
                 data, unknown = data.paired(), unknown.reshape(-1, 2).sum(axis=1)
             logits = forward_all(self._model, self._path, weight, data)
         if self._per_word and found.first is not None:
-            logits, data, unknown = _first_pieces(logits, data, known.unknown[found.numbers], found)
-        lexical = None
-        if self._lexical is not None:
-            lexical = self._lexical.classifier(lexical_texts(data, found, known.ids))
-        return logits, lexical, data.lengths, unknown
+            return _first_pieces(logits, data, known.unknown[found.numbers], found)
+        return logits, data, unknown
 
     def _look_up(self, tokens: Sequence[str]) -> _Known:
         vocab = self._vocab
