@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import torch
@@ -35,7 +36,7 @@ if not os.environ.get("FINETUNE_EMBED_NO_COMPILED"):
 
 
 #: The threads that the compiled loops may start themselves; None to use torch's.
-_own_threads: int | None = None
+_own_threads = ContextVar[int | None]("own_threads", default=None)
 
 
 @contextlib.contextmanager
@@ -48,17 +49,17 @@ def own_threads(count: int) -> Iterator[None]:
     Args:
         count: the number of threads at most.
     """
-    global _own_threads
-    before, _own_threads = _own_threads, count
+    token = _own_threads.set(count)
     try:
         yield
     finally:
-        _own_threads = before
+        _own_threads.reset(token)
 
 
 def thread_count() -> int:
     """Return the threads of the compiled loops: negative for those that they start themselves."""
-    return torch.get_num_threads() if _own_threads is None else -_own_threads
+    count = _own_threads.get()
+    return torch.get_num_threads() if count is None else -count
 
 
 def is_native(*tensors: torch.Tensor | None) -> bool:

@@ -93,6 +93,8 @@ class Predictor:
         self._only_looks_up, self._lexical, self._pairs = only_looks_up, lexical, pairs
         self._per_word = per_word
         self._copy: _Copy | None = None
+        with _lock_of(model):
+            self._work = head_work(model, model.get_parameter(path), 1, 1)
 
     def __call__(self, texts: Sequence[object]) -> tuple[torch.Tensor, torch.Tensor, Numbers]:
         """Return the logits of texts, or of lists of words.
@@ -125,9 +127,9 @@ class Predictor:
         if self._max_length is not None:
             lengths = np.minimum(lengths, self._max_length)
         unknown = _counts(known.unknown[found.numbers], starts, lengths)
-        tokens = min(int(lengths.sum()), TOKENS)
-        table = self._model.get_parameter(self._path)
-        with worthwhile_threads(head_work(self._model, table, min(len(texts), BATCH), tokens)):
+        packed = getattr(self._model, "packed", False)
+        positions = min(len(texts), BATCH) if packed else min(int(lengths.sum()), TOKENS)
+        with worthwhile_threads(self._work * positions):
             logits, data, unknown = self._forward(found, known, starts, lengths, unknown)
             lexical = None
             if self._lexical is not None:

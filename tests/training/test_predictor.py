@@ -19,6 +19,7 @@ from torch import nn
 import finetune_embed as fe
 from finetune_embed.training import predictor
 from finetune_embed.training.inference import forward_all
+from finetune_embed.training.runtime.threads import worthwhile_threads
 from finetune_embed.vocabulary import tokenize_texts
 
 SEEN, UNSEEN = [f"w{i}" for i in range(30)], [f"x{i}" for i in range(300)]
@@ -90,7 +91,8 @@ def expected(run: fe.Run, texts: list[Any]) -> torch.Tensor:
     data = fe.data.EncodedTexts(flat, lengths.cumsum(0) - lengths, lengths)
     path = str(run.record["embedding"])
     data = data.paired() if run.settings["head"] == PAIR else data
-    return forward_all(model, path, every, data)
+    with worthwhile_threads(0):  # as `predict` does; another number gives other last bits
+        return forward_all(model, path, every, data)
 
 
 HEADS = ["bag", "bag(hidden=4)", "cnn", "pooled_cnn(filters=4)", OwnHead, Twice]
