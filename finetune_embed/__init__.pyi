@@ -116,6 +116,9 @@ from .training.finetune import (
 from .training.run.load import (
     load as load,
 )
+from .training.run.onnx_file import (
+    save_onnx as save_onnx,
+)
 from .training.run.run import (
     Run as Run,
 )

@@ -22,6 +22,7 @@ PAGES = {
     "README.md": (2, "words.bin"),
     "docs/formats.md": (6, "back.delta"),
     "docs/migration.md": (10, "locked/metrics.json"),
+    "docs/onnx.md": (1, "reviews.onnx"),
     "docs/shrinking.md": (1, "small.safetensors"),
     "docs/strategies.md": (8, "fitted.safetensors"),
     "docs/training.md": (8, "streamed/metrics.json"),

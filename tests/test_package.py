@@ -153,7 +153,7 @@ def imported_packages() -> Iterator[tuple[str, str]]:
 
 def test_every_package_that_is_imported_is_declared() -> None:
     allowed = {normal(one) for one in chain(project()["dependencies"], EXTRAS["all"])}
-    for extra in ("distributed", "tagging", "trackers", "plot", "excel"):
+    for extra in ("distributed", "tagging", "trackers", "plot", "excel", "onnx"):
         allowed |= {normal(one) for one in EXTRAS[extra]}
     drivers = {"transformers": "integrations", "lightning": "integrations"}
     names = {"yaml": "pyyaml"}
@@ -182,7 +182,15 @@ def test_a_missing_package_names_an_extra_that_installs_it() -> None:
 
 
 #: Modules of the packages that a plain installation lacks, and of gensim; the test tools' own too.
-OPTIONAL = ("accelerate", "gensim", "matplotlib", "nervaluate", "tensorboard")
+OPTIONAL = (
+    "accelerate",
+    "gensim",
+    "matplotlib",
+    "nervaluate",
+    "onnx",
+    "onnxruntime",
+    "tensorboard",
+)
 WITHOUT = f"""
 import sys
 sys.modules.update(dict.fromkeys({OPTIONAL}))  # what is None there can't be imported

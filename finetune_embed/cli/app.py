@@ -13,6 +13,7 @@ from .evaluate import evaluate
 from .group import Commands
 from .inspect import inspect
 from .neighbors import neighbors
+from .onnx import onnx
 from .predict import predict
 from .quickstart import quickstart
 from .shrink import shrink
@@ -55,5 +56,5 @@ def app() -> None:
 
 for command in (quickstart, train, autotune, compare, predict, evaluate, inspect, convert):
     app.add_command(command)
-for command in (shrink, neighbors, drift, delta):
+for command in (shrink, onnx, neighbors, drift, delta):
     app.add_command(command)

@@ -128,6 +128,7 @@ def _shrunk_run(
 
 def _with_rows(model: nn.Module, path: str, rows: torch.Tensor, ids: Ids) -> nn.Module:
     """Return a model over other rows `(n, D)`, those of some ids."""
+    rows = rows.to(model.get_parameter(path).device)
     embedding = nn.Embedding(len(rows), rows.shape[1], padding_idx=0, _weight=rows)
     smaller, _ = fill_module(model, embedding, path.rpartition(".")[0])
     start = getattr(smaller, "start", None)  # the second channel of `KimCNN`
