@@ -77,6 +77,7 @@ from .optim import (
     RowSGD as RowSGD,
 )
 from .sharing import (
+    push_to_hub as push_to_hub,
     save_card as save_card,
     save_static as save_static,
 )

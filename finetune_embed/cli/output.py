@@ -15,6 +15,7 @@ from rich.table import Table
 from ..errors import Either, Option, PythonForm, VectorFileError, shown
 from ..files import STDIN
 from ..formats.common.run_folder import file_in_run
+from ..formats.hub import HUB
 from ..formats.load import Loaded, read_vectors
 from ..table import EmbeddingTable
 
@@ -136,8 +137,9 @@ def say_written(folder: Path) -> None:
 
 
 def vector_file(path: Path) -> Path | str:
-    """Return a vector file or folder; `-` is standard input."""
-    return STDIN if str(path) == STDIN else path
+    """Return a vector file or folder; `-` is standard input, `hub:org/model` is on the Hub."""
+    name = path.as_posix()
+    return name if name == STDIN or name.startswith(HUB) else path
 
 
 def open_table(

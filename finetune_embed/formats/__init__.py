@@ -4,6 +4,7 @@ from .arrow import load_arrow, save_arrow, save_parquet, to_dataset
 from .fasttext import load_fasttext
 from .gensim_native import load_gensim
 from .glove import load_glove, save_glove
+from .hub import fetched
 from .load import FOLDER_READERS, READERS, SAVERS, Loaded, load_vectors, read_vectors
 from .numpy_arrays import load_numpy, save_numpy
 from .safetensors import load_safetensors, save_safetensors
@@ -16,6 +17,7 @@ __all__ = [
     "READERS",
     "SAVERS",
     "Loaded",
+    "fetched",
     "load_arrow",
     "load_fasttext",
     "load_gensim",

@@ -22,10 +22,11 @@ from .common.sniff import refuse_unread, sniff, sniff_folder
 from .common.text import read_text
 from .common.text_layout import detect_layout
 from .glove import save_glove
+from .hub import fetched
 from .numpy_arrays import save_numpy
 from .safetensors import save_safetensors
 from .spacy_vectors import load_spacy, save_spacy
-from .static_model import load_static
+from .static_model import TENSORS, load_static
 from .word2vec import save_word2vec
 
 __all__ = ["FOLDER_READERS", "READERS", "SAVERS", "Loaded", "load_vectors", "read_vectors"]
@@ -77,8 +78,8 @@ def load_vectors(
 
     Args:
         path: the file, plain or compressed (gzip, bzip2, xz, zstandard, zip, tar), the folder of a
-            model, the folder of a run, whose tuned table is read, a binary file object, or `"-"`
-            for standard input.
+            model, the folder of a run, whose tuned table is read, a binary file object, `"-"` for
+            standard input, or `"hub:org/model"`, a model that is fetched from the Hugging Face Hub.
         keys: read only these words; other rows are not parsed. Rows keep the file's order.
         limit: read only the first rows of the file.
         vector_size: the number of values in a line of text; detected if not given.
@@ -118,6 +119,12 @@ def read_vectors(
     member: str | None = None,
 ) -> Loaded:
     """Load vectors as `load_vectors` does; return them with the detected format."""
+    given, path = path, fetched(path)
+    if path is not given:
+        loaded = read_vectors(path, keys, limit, member=member)
+        if loaded.format == "static":  # the others name the file that they were made from
+            loaded.table.metadata["source"] = f"{given}/{TENSORS}"
+        return loaded
     path = file_in_run(path)
     folder = as_folder(path)
     if folder is not None:

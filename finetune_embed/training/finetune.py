@@ -26,7 +26,7 @@ from ..data import (
 )
 from ..errors import DataError, Option
 from ..files import STDIN, locked, sha256_of
-from ..formats import read_vectors
+from ..formats import fetched, read_vectors
 from ..formats.common.run_folder import RUN_TABLE, file_in_run
 from ..heads import takes_pairs
 from ..table import EmbeddingTable, sha256_of_table
@@ -325,7 +325,7 @@ def open_vectors(
                     remedy=("leave ", Option(name), " out"),
                 )
         return vectors, {n: vectors.metadata[n] for n in _SOURCE if n in vectors.metadata}
-    file = file_in_run(vectors)
+    file = file_in_run(fetched(vectors))
     base, kind, _ = read_vectors(
         file, limit=settings.limit, vector_size=settings.vector_size, member=member
     )

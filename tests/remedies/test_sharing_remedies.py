@@ -17,3 +17,35 @@ def test_a_table_with_other_words_than_its_tokenizer(golden, tmp_path):
         fe.save_safetensors(other, tmp_path / "table.safetensors")
         again = fe.load_vectors(tmp_path / "table.safetensors")
         assert (again.index_to_key, again.tokenizer) == (other.index_to_key, table.tokenizer)
+
+
+class Hub:
+    """Stands in for the client of the Hub; it takes files only with a token."""
+
+    def __init__(self, token: str | None = None) -> None:
+        self.token = token
+
+    def create_repo(self, name: str, **options: object) -> str:
+        if self.token is None:
+            raise PermissionError("who are you?")
+        return f"https://hub.example/{name}"
+
+    def upload_folder(self, **options: object) -> None:
+        assert self.token
+
+
+@follows("sharing/hub.py", "did not take the files")
+def test_the_hub_asks_for_a_token(table, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.HfApi", Hub)
+    with pytest.raises(fe.DataError, match=r"who are you\?; check .* or give token=\.\.\."):
+        fe.push_to_hub(table, "org/model")
+    assert fe.push_to_hub(table, "org/model", token="mine") == "https://hub.example/org/model"
+
+
+@follows("sharing/hub.py", "a folder has its card already")
+def test_the_licence_of_a_folder(table, tmp_path):
+    fe.save_static(table, tmp_path / "model")
+    with pytest.raises(fe.DataError, match=r"save_card\(table, folder, license=\.\.\.\)"):
+        fe.push_to_hub(tmp_path / "model", "org/model", license="mit")
+    fe.save_card(table, tmp_path / "model", license="mit")
+    assert "license: mit" in (tmp_path / "model" / "README.md").read_text()

@@ -1,0 +1,90 @@
+"""Pushes static embedding models to the Hugging Face Hub."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ..errors import DataError, Option, VectorFileError
+from ..formats.common.run_folder import CONFIG, RECORD
+from ..formats.common.sniff import sniff_folder
+from ..table import EmbeddingTable
+from ..training.run.load import load
+from ..training.run.run import Run
+from .card import save_card
+from .static import save_static
+
+__all__ = ["push_to_hub"]
+
+
+def push_to_hub(
+    source: str | os.PathLike[str] | EmbeddingTable | Run,
+    name: str,
+    *,
+    private: bool | None = None,
+    license: str | None = None,
+    token: str | None = None,
+) -> str:
+    """Push a folder to the Hub as a model, or a table or a run as `save_static` writes it.
+
+    A model of this name gets the files as a new commit, else it is made.
+
+    Args:
+        source: a folder that `save_static` or another writer of ours wrote, pushed as it is but for
+            hidden files; a run or its folder, of which the tuned table is pushed, without the head
+            and the paths of this machine; or a table.
+        name: `org/name` on the Hub.
+        private: whether a new model is private; as the Hub decides when left out.
+        license: the licence for the card of a table or a run; see `save_card`.
+        token: a token of the Hub; that of the login when left out.
+
+    Returns:
+        The address of the model.
+
+    Raises:
+        VectorFileError: the folder is not one of vectors, or the table cannot be written.
+        DataError: the Hub refused the files or cannot be reached. Nothing here is lost.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        folder = Path(source)
+        if not (folder / CONFIG).is_file() or not (folder / RECORD).is_file():
+            if not folder.is_dir():
+                raise VectorFileError("there is no such folder", where=folder)
+            sniff_folder(folder)
+            if license is not None:
+                raise DataError(
+                    "a folder has its card already",
+                    option="license",
+                    value=license,
+                    remedy="write the licence into it: save_card(table, folder, license=...)",
+                )
+            return _upload(folder, name, private, token)
+        source = load(folder)
+    with TemporaryDirectory() as parent:
+        folder = Path(parent) / "model"
+        save_static(source, folder)
+        save_card(source, folder, license=license, name=name)
+        return _upload(folder, name, private, token)
+
+
+def _upload(folder: Path, name: str, private: bool | None, token: str | None) -> str:
+    """Upload a folder, and return the address of the model."""
+    from huggingface_hub import HfApi
+
+    try:
+        api = HfApi(token=token)
+        address = api.create_repo(name, private=private, exist_ok=True)
+        api.upload_folder(repo_id=name, folder_path=folder, ignore_patterns=[".*"])
+    except Exception as error:  # of the network libraries, whatever they are
+        reason = str(error).strip().split("\n")[0][:200] or type(error).__name__
+        raise DataError(
+            f"the Hub did not take the files: {reason}",
+            where=name,
+            remedy=(
+                "check the name, org/name, and the connection; log in with `hf auth login`, or "
+                "give ",
+                Option("token", ...),
+            ),
+        ) from error
+    return str(address)
