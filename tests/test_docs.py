@@ -27,6 +27,7 @@ PAGES = {
     "docs/strategies.md": (8, "fitted.safetensors"),
     "docs/training.md": (8, "streamed/metrics.json"),
     "docs/which_strategy.md": (1, "which/recipe.yaml"),
+    "docs/without_us.md": (5, "default/lexical.safetensors"),
     "docs/words.md": (6, "glove.6B.50d.txt"),
 }
 #: Pages with other libraries' trainers.
