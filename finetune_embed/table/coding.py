@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from .quantization import nearest_centroids
 
 __all__ = ["CodedRows", "Coding", "Part"]
 
+Numbers = Sequence[int] | Rows
 LEVELS = 127  # of int8, above zero and below
 LARGEST_SCALE = np.nextafter(np.finfo(np.float32).max / np.float32(LEVELS), np.float32(0))
 
@@ -61,12 +63,12 @@ class Coding:
             return int(self.basis.shape[1])
         return int(codes.shape[1] * (1 if self.codebooks is None else self.codebooks.shape[2]))
 
-    def encode(self, rows: Vectors, first: int = 0) -> Part:
+    def encode(self, rows: Vectors, numbers: Numbers | None = None) -> Part:
         """Return rows `(n, D)` as they are held.
 
         Args:
             rows: the rows.
-            first: the row number of the first one, for messages.
+            numbers: the `n` row numbers, for messages; from 0 on when left out.
 
         Raises:
             VectorFileError: a number is too large for the type, or int8 has no code for it.
@@ -75,10 +77,10 @@ class Coding:
         if self.basis is not None and self.mean is not None:
             rows = np.ascontiguousarray((rows - self.mean) @ self.basis.T)
         if self.codebooks is not None:
-            self.check_finite(rows, first)
+            self.check_finite(rows, numbers)
             return Part(nearest_centroids(rows, self.codebooks))
         if self.name == "int8":
-            scale = self.scale(rows, first)
+            scale = self.scale(rows, numbers)
             with np.errstate(divide="ignore", invalid="ignore"):  # rows of zeros
                 codes = np.rint(rows / scale[:, None])
             codes[scale == 0] = 0
@@ -91,24 +93,24 @@ class Coding:
         if lost.any():
             row, column = np.argwhere(lost)[0].tolist()
             raise VectorFileError(
-                f"can't hold {rows[row, column]:g}, which is in row {first + row:,}",
+                f"can't hold {rows[row, column]:g}, which is in row {_number(numbers, row):,}",
                 option="dtype",
                 value=self.name,
                 remedy=("use ", Option("dtype", "float32")),
             )
         return part
 
-    def scale(self, rows: Vectors, first: int = 0) -> Vectors:
+    def scale(self, rows: Vectors, numbers: Numbers | None = None) -> Vectors:
         """Return what the codes of int8 count in each row, float32 `(n,)`.
 
         Raises:
             VectorFileError: a number is not finite.
         """
-        self.check_finite(rows, first)
+        self.check_finite(rows, numbers)
         largest = np.abs(rows).max(axis=1, initial=0)
         return np.asarray(np.minimum(largest / np.float32(LEVELS), LARGEST_SCALE), np.float32)
 
-    def check_finite(self, rows: Vectors, first: int = 0) -> None:
+    def check_finite(self, rows: Vectors, numbers: Numbers | None = None) -> None:
         """Check that there is a code for each number.
 
         Raises:
@@ -116,8 +118,9 @@ class Coding:
         """
         bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
         if len(bad):
+            row = _number(numbers, int(bad[0]))
             raise VectorFileError(
-                f"can't hold a number that is not finite, as in row {first + bad[0]:,}",
+                f"can't hold a number that is not finite, as in row {row:,}",
                 option="dtype",
                 value=self.name,
                 remedy=("use ", Option("dtype", "float16")),
@@ -143,6 +146,10 @@ class Coding:
             return np.asarray(bits.view(np.float32))
         rows: Vectors = np.asarray(part.codes, np.float32)
         return rows if part.scale is None else rows * part.scale[:, None]
+
+
+def _number(numbers: Numbers | None, row: int) -> int:
+    return row if numbers is None else int(numbers[row])
 
 
 def _bfloat16(rows: Vectors) -> npt.NDArray[np.uint16]:

@@ -22,7 +22,7 @@ DTYPES = ("float32", "float16", "bfloat16", "int8", "pq")
 #: What decides which words are kept, if their number is given.
 ORDERS = ("order", "norm")
 BLOCK = 1 << 14  # rows read at a time
-COMPARED = 1 << 10  # rows compared with all kept ones at a time
+COMPARED = 1 << 8  # rows compared with all kept ones at a time
 
 
 def shrink_table(
@@ -128,13 +128,13 @@ def shrink_rows(
         if len(kept) > SAMPLE:
             chosen = np.sort(np.random.default_rng(0).choice(kept, SAMPLE, replace=False))
         rows = table.rows(chosen)
-        coding.check_finite(rows)
+        coding.check_finite(rows, chosen)
         rows = rows if projection is None else projection(rows)
         coding = Coding(dtype, codebooks_of(rows), coding.basis, coding.mean)
     parts, first = [], 0
     for block in _blocks(table, kept):
         changed = block if projection is None or keeps_size else projection(block)
-        parts.append(coding.encode(changed, first))
+        parts.append(coding.encode(changed, kept[first : first + len(block)]))
         first += len(block)
     codes, scales = zip(*parts, strict=True)
     part = Part(np.concatenate(codes), None if scales[0] is None else np.concatenate(scales))
@@ -239,9 +239,9 @@ def _nearest_kept(table: EmbeddingTable, kept: Rows) -> Rows:
     """Return for each row which of the kept ones it is, or which is the nearest by cosine."""
     found = np.full(len(table), -1)
     found[kept] = np.arange(len(kept))
-    directions = unit(table.rows(kept)).T
+    directions = np.nan_to_num(unit(table.rows(kept))).T
     (others,) = (found < 0).nonzero()
     for start in range(0, len(others), COMPARED):
         rows = others[start : start + COMPARED]
-        found[rows] = np.nan_to_num(unit(table.rows(rows)) @ directions, nan=-2).argmax(axis=1)
+        found[rows] = (np.nan_to_num(unit(table.rows(rows))) @ directions).argmax(axis=1)
     return found

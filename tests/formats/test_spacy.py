@@ -399,7 +399,7 @@ def test_words_of_too_many_ngrams_have_no_vector(vocab):
 
 
 def test_other_paths_are_refused(tmp_path):
-    with pytest.raises(VectorFileError, match=r"absent: no such folder .*; pass the folder of a"):
+    with pytest.raises(VectorFileError, match="absent: no such folder; pass the folder of a"):
         load_spacy(tmp_path / "absent")
     with pytest.raises(VectorFileError, match="this folder is not one of spaCy vectors"):
         load_spacy(tmp_path)

@@ -217,5 +217,6 @@ def test_a_table_of_nothing():
 
 @pytest.mark.parametrize("dtype", ["int8", "pq"])
 def test_numbers_that_are_not_finite(dtype):
-    with pytest.raises(VectorFileError, match="can't hold a number that is not finite"):
-        shrink(EmbeddingTable(["a", "b"], [[1.0, 2.0], [np.nan, 0.0]]), dtype=dtype)
+    table = EmbeddingTable(["a", "b", "c"], [[1.0, 2.0], [3.0, 4.0], [np.nan, 0.0]])
+    with pytest.raises(VectorFileError, match="a number that is not finite, as in row 2;"):
+        shrink(table, words=["a", "c"], dtype=dtype)

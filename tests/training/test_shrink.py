@@ -161,6 +161,21 @@ def test_a_tagger_with_special_tokens(tmp_path):
     assert torch.equal(small.model.embedding.weight[2], row)
 
 
+def test_a_run_of_pieces(golden, tmp_path):
+    static = fe.load_vectors(golden / "static" / "model2vec")
+    texts = ["the cafés", "café the the", "the", "日本語 the"] * 6
+    data = DatasetDict(train=Dataset.from_dict({"text": texts, "label": [0, 1, 0, 1] * 6}))
+    fe.finetune(static, data, epochs=2, output_dir=tmp_path / "whole")
+    whole = fe.load(tmp_path / "whole")
+    small = fe.shrink(whole, dtype="float16")
+    small.save(tmp_path / "small")
+    back = fe.load(tmp_path / "small")
+    assert back.table.tokenizer == whole.table.tokenizer
+    assert back.vocab.words_of(texts[:1]) == whole.vocab.words_of(texts[:1])
+    assert torch.equal(back.logits(texts)[0], small.logits(texts)[0])
+    assert torch.allclose(back.logits(texts)[0], whole.logits(texts)[0], atol=0.01)
+
+
 def test_from_the_command_line(run, tmp_path, capsys):
     run.save(tmp_path / "run")
 

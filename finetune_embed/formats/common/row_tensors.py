@@ -76,7 +76,7 @@ class RowTensors:
         def scale(first: int, last: int) -> npt.NDArray[Any]:
             if self._coded is None:
                 rows = table.rows(slice(start + first, start + last))
-                return coding.scale(rows, start + first)
+                return coding.scale(rows, range(start + first, start + last))
             return np.asarray(self._part(start + first, start + last).scale)
 
         codes_of = table.vector_size if self._coded is None else self._coded.parts[0].codes.shape[1]
@@ -89,7 +89,7 @@ class RowTensors:
     def _part(self, start: int, stop: int) -> Part:
         if self._coded is not None:
             return self._coded.part(start, stop)
-        return self._coding.encode(self._table.rows(slice(start, stop)), start)
+        return self._coding.encode(self._table.rows(slice(start, stop)), range(start, stop))
 
 
 def weight_names(files: Mapping[str, TensorFile]) -> list[str]:

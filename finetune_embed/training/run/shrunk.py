@@ -9,7 +9,7 @@ import torch
 
 from .checkpoints import Tensors
 from .file_names import LEXICAL, MEMBERS, MODEL
-from .stored import check_shape, is_plain
+from .stored import check_shape, is_plain, is_text
 
 __all__ = ["with_rows", "without_copies"]
 
@@ -50,7 +50,7 @@ def with_rows(
     """
     if "shrunk" not in record:
         return weights
-    check_shape(record, {"shrunk": {str: is_plain}})
+    check_shape(record, {"shrunk": {"dtype": is_text, str: is_plain}})
     path = record["embedding"]
     before = weights.get(path)
     if before is None or before.shape != (first_word, rows.shape[1]):
