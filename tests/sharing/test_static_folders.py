@@ -328,3 +328,34 @@ def test_a_config_that_says_too_much(words, tmp_path):
     fe.save_static(words, tmp_path / "model")
     (tmp_path / "model" / "config.json").write_text('{"words": 999}')
     assert fe.load_vectors(tmp_path / "model").index_to_key == [*WORDS, "<unk>"]
+
+
+def test_a_run_with_a_pipeline_and_special_tokens(tmp_path):
+    pipeline = wordpiece()
+    rows = np.random.default_rng(7).normal(size=(pipeline.get_vocab_size(), 4))
+    StaticModel(rows.astype(np.float32), pipeline).save_pretrained(tmp_path / "base")
+    data = Dataset.from_dict({"text": ["the <user> king", "do the café"] * 8, "label": [0, 1] * 8})
+    run = fe.finetune(tmp_path / "base", data, head="bag", epochs=1, lr=0.1, specials=["<user>"])
+    fe.save_static(run, tmp_path / "tuned")
+    again = fe.load_vectors(tmp_path / "tuned")
+    assert again.index_to_key == [*fe.load_vectors(tmp_path / "base").index_to_key, "<user>"]
+    assert again.vectors.tobytes() == run.table.vectors.tobytes()
+    texts = ["the<user>naïve king", "café 3,000.5 do"]
+    expected = means(again, texts)
+    for model in (
+        StaticModel.from_pretrained(tmp_path / "tuned"),
+        in_sentence_transformers(tmp_path / "tuned"),
+    ):
+        np.testing.assert_allclose(model.encode(texts), expected, atol=1e-6)
+    np.testing.assert_allclose(of_run(run, ["the <user> king"]), means(again, ["the <user> king"]))
+
+
+def test_a_run_that_trained_a_row_for_rare_words(words, tmp_path):
+    texts = ["the king do plugh", "the king do xyzzy", "the café , foo", "the café , bar"]
+    data = Dataset.from_dict({"text": texts * 2, "label": [0, 0, 1, 1] * 2})
+    run = fe.finetune(words, data, head="bag", epochs=2, lr=0.1, min_count=3)
+    fe.save_static(run, tmp_path / "model")
+    found = in_sentence_transformers(tmp_path / "model").encode(["xyzzy", "the xyzzy"])
+    np.testing.assert_allclose(found, of_run(run, ["xyzzy", "the xyzzy"]), atol=1e-6)
+    assert np.abs(found[0]).max() > 0.01
+    assert fe.load_vectors(tmp_path / "model").index_to_key == run.table.index_to_key
