@@ -128,13 +128,14 @@ class Coding:
 
     def decode(self, part: Part) -> Vectors:
         """Return codes as rows, float32 `(n, D)`; the bits of a row do not depend on the others."""
-        rows = self._numbers(part)
-        if self.basis is None or self.mean is None:
-            return rows
-        found = np.tile(self.mean, (len(rows), 1))
-        for coordinate, direction in zip(rows.T, self.basis, strict=True):
-            found += coordinate[:, None] * direction
-        return found
+        with np.errstate(over="ignore", invalid="ignore"):  # a damaged file may have any numbers
+            rows = self._numbers(part)
+            if self.basis is None or self.mean is None:
+                return rows
+            found = np.tile(self.mean, (len(rows), 1))
+            for coordinate, direction in zip(rows.T, self.basis, strict=True):
+                found += coordinate[:, None] * direction
+            return found
 
     def _numbers(self, part: Part) -> Vectors:
         if self.codebooks is not None:

@@ -50,14 +50,17 @@ def parquet(**options: object) -> bytes:
     return file.getvalue()
 
 
-def run_folder() -> bytes:
-    """Return the folder of a small run."""
+def run_folder(shrunk: bool = False) -> bytes:
+    """Return the folder of a small run, or of a shrunk one."""
     texts = ["good film", "bad plot", "good plot", "bad film"] * 5
     table = fe.EmbeddingTable(["good", "bad", "film", "plot"], np.eye(4, 3, dtype=np.float32))
     with tempfile.TemporaryDirectory() as path:
         fe.save_glove(table, f"{path}/v.txt")
         Path(path, "d.csv").write_text("text,label\n" + "".join(f"{t},{t[0]}\n" for t in texts))
         fe.finetune(f"{path}/v.txt", f"{path}/d.csv", epochs=1, output_dir=f"{path}/run")
+        if shrunk:
+            small = fe.shrink(fe.load(f"{path}/run"), words=3, remap=True, dtype="int8")
+            small.save(f"{path}/run")
         return folder(Path(path, "run"), RUN)
 
 
@@ -76,6 +79,7 @@ def main() -> None:
     write("examples", "zstd", parquet(compression="zstd"))
     write("examples", "plain", parquet(compression="none", use_dictionary=False))
     write("run", "tiny", run_folder())
+    write("run", "shrunk", run_folder(shrunk=True))
     for name in ("plain.bin", "skipgram.bin", "supervised.bin", "quantized.ftz", "pruned.ftz"):
         write("fasttext", name, (GOLDEN / f"tiny.fasttext-{name}").read_bytes())
     for name in ("tiny.npz", "tiny.numpy.npz", "tiny.npy"):
