@@ -131,7 +131,10 @@ def load_static(
         table = make_table([tokens[row] for row in rows], vectors, metadata)
     file_of_tokenizer = _tokenizer_of(folder)
     if file_of_tokenizer.name == TOKENIZER and config.words is None:
-        text, drops = file_of_tokenizer.read_text(encoding="utf-8"), config.drops_unknown
+        text, drops = (
+            file_of_tokenizer.read_bytes().decode("utf-8", "replace"),
+            config.drops_unknown,
+        )
         if drops is None:
             drops = STATIC_TENSORS[0] not in file.tensors
         table.tokenizer = PipelineTokenizer(text, drops, where=str(file_of_tokenizer))

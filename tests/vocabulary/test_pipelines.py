@@ -262,6 +262,18 @@ def test_a_table_keeps_its_tokenizer(tmp_path, golden):
     assert fe.average([table, plain]).tokenizer is None
 
 
+def test_a_tokenizer_in_another_encoding_is_not_used(tmp_path):
+    """The library reads UTF-8 alone; words are read as before."""
+    tokenizer = wordlevel()
+    StaticModel(rows_for(tokenizer), tokenizer).save_pretrained(tmp_path)
+    text = (tmp_path / "tokenizer.json").read_text()
+    (tmp_path / "tokenizer.json").write_text(text, encoding="utf-16")
+    table = fe.load_vectors(tmp_path)
+    assert len(table) == tokenizer.get_vocab_size()
+    with pytest.raises(fe.VocabularyError, match=r"tokenizer.json: cannot be read as a tokenizer"):
+        table.tokenizer.tokenize("the")
+
+
 def test_a_file_that_is_no_tokenizer(tmp_path):
     path = tmp_path / "tokenizer.json"
     for content in ("{}", '{"model": {"vocab": {}}}', "", "\x00", '{"model": 3}'):
