@@ -18,6 +18,8 @@ from .svm import fit_machines, fit_ridge
 __all__ = ["LexicalClassifier", "Texts"]
 
 LARGEST = 100_000_000  # the most weights: 400 MB
+#: In more tokens than these, words are frequent enough without their characters.
+MOST_TOKENS = 2_000_000
 _CODES = ("utf-32-le", "surrogatepass")  # a number for each character
 #: What files of runs lack that were made before characters counted.
 _WITHOUT_CHARACTERS = {
@@ -89,10 +91,13 @@ class LexicalClassifier:
         ids, lengths, numbers, words = texts
         most = LARGEST // labels - size
         features, rows = NgramTfidf.fit_transform(ids, lengths, size, unused, most)
-        most -= len(features.pairs)
-        characters, more = CharTfidf.fit_transform(numbers, lengths, words, most)
+        characters = CharTfidf([], np.zeros(0, np.float32))
+        if len(numbers) <= MOST_TOKENS:
+            most -= len(features.pairs)
+            characters, more = CharTfidf.fit_transform(numbers, lengths, words, most)
+            if len(characters.idf):
+                rows = side_by_side(rows, more, len(features.idf))
         count = len(features.idf) + len(characters.idf)
-        rows = side_by_side(rows, more, len(features.idf)) if len(characters.idf) else rows
         weight, bias = np.zeros((count, labels), np.float32), np.full(labels, -1, np.float32)
         if targets.dim() == 1 and targets.is_floating_point():
             weight[:, 0], bias[0] = fit_ridge(rows, count, targets.double().numpy())

@@ -126,6 +126,14 @@ def test_a_word_that_training_lacks_counts_by_its_characters():
     assert sorted(ngrams) == ["ord3", "word"]
 
 
+def test_characters_are_left_out_where_there_are_many_tokens(monkeypatch):
+    monkeypatch.setattr(classifier, "MOST_TOKENS", len(corpus().ids) - 1)
+    found = fit(single(3), 3)
+    assert found.weight.shape[0] == len(found.features.idf)
+    monkeypatch.setattr(classifier, "MOST_TOKENS", len(corpus().ids))
+    assert len(fit(single(3), 3).characters.ngrams) > 5
+
+
 def test_files_that_were_made_before_characters_counted():
     found = fit(single(3), 3)
     tensors, words = found.tensors(), len(found.features.idf)
