@@ -112,12 +112,14 @@ def main() -> None:
             python = str(options.peers) if tool in PEERS else sys.executable
             for is_busy in (False, True):
                 for threads in (1, 2):
-                    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"])] * is_busy
+                    spin = [sys.executable, "-c", "while True: pass"]
+                    busy = [subprocess.Popen(spin)] if is_busy else []
                     try:
                         found = measured_apart(python, name, output, texts, threads)
                     finally:
                         for process in busy:
                             process.kill()
+                            process.wait()
                     for what, (rate, median, slow) in found.items():
                         label = tool if what == "predict" else f"{tool}: {what}"
                         print(

@@ -110,8 +110,8 @@ def most_frequent(counts: Numbers, least: int, most: int) -> npt.NDArray[np.bool
 
     Of equal counts all or none are kept.
     """
+    most = max(most, 0)
     if len(counts) > most:  # the highest one that is left out says what is too low
-        most = max(most, 0)
         least = max(least, int(np.partition(counts, -most - 1)[-most - 1]) + 1)
     return np.asarray(counts >= least)
 

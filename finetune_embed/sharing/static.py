@@ -30,6 +30,7 @@ from ..formats.common.saving import check_keys, check_name, check_new_folder, ch
 from ..formats.common.tensor_writer import WRITE_BYTES, Tensor, write_tensors
 from ..formats.static_model import CONFIG, DROPS_UNKNOWN, MODULES, TENSORS, TOKENIZER, WORDS
 from ..table import EmbeddingTable, PipelineTokenizer, Vectors
+from ..training.inference import weight_of
 from ..training.run.run import Run
 from ..vocabulary import UNK, UNK_ID, AnyTokenizer, Tokenizer
 from .card import save_card
@@ -110,7 +111,7 @@ def _follows_from_words(tokenizer: AnyTokenizer, table: EmbeddingTable) -> bool:
 def _unknown_row(source: EmbeddingTable | Run, size: int) -> Vectors:
     """Return the vector `(D,)` of unknown words without a row: that of a run, else zeros."""
     if isinstance(source, Run):
-        weight = source.model.get_parameter(str(source.record["embedding"]))
+        weight = weight_of(source.model, str(source.record["embedding"]))
         row: Vectors = weight[UNK_ID].detach().float().cpu().numpy()
         return row
     return np.zeros(size, np.float32)

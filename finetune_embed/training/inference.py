@@ -9,9 +9,11 @@ subwords are not part of a run, and what is evaluated must be what is exported.
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -30,11 +32,21 @@ from ..vocabulary import (
 )
 from .tasks import real_positions
 
-__all__ = ["UnseenRows", "forward_all", "look_up_both", "table_path", "unseen_rows"]
+__all__ = [
+    "UnseenRows",
+    "forward_all",
+    "lock_of",
+    "look_up_both",
+    "table_path",
+    "unseen_rows",
+    "weight_of",
+]
 
 #: The most texts in a batch, and the most tokens with padding; a longer text is a batch of its own.
 BATCH, TOKENS = 512, MOST_PADDED
 _FIRST = torch.zeros(1, dtype=torch.int64)
+_LOCKS: WeakKeyDictionary[nn.Module, threading.RLock] = WeakKeyDictionary()
+_LOCK = threading.Lock()
 
 
 def table_path(model: nn.Module, embedding: nn.Module) -> str:
@@ -116,6 +128,18 @@ def unseen_rows(
     return vocab.extended(unseen), UnseenRows(ids, torch.from_numpy(rows))
 
 
+def lock_of(model: nn.Module) -> threading.RLock:
+    """Return what whoever runs a model or copies it holds: its table is exchanged during a pass."""
+    with _LOCK:
+        return _LOCKS.get(model) or _LOCKS.setdefault(model, threading.RLock())
+
+
+def weight_of(model: nn.Module, path: str) -> nn.Parameter:
+    """Return the weight of a model's table, by its name, also while other threads run the model."""
+    with lock_of(model):
+        return model.get_parameter(path)
+
+
 @contextlib.contextmanager
 def _evaluating(model: nn.Module, path: str, weight: torch.Tensor) -> Iterator[None]:
     """Put a model in evaluation mode, with other rows in its table, and put back what it had."""
@@ -163,7 +187,7 @@ def forward_all(
         shortest_first = data.lengths.argsort(stable=True)
         batches = split_by_tokens(shortest_first, data.lengths, TOKENS, not packed, BATCH)
     parts = []
-    with _evaluating(model, path, weight):
+    with lock_of(model), _evaluating(model, path, weight):
         for rows in batches:
             ids, lengths = data.packed(rows) if packed else data.padded(rows)
             logits = model(ids.to(weight.device), lengths.to(weight.device)).float().cpu()

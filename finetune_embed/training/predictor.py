@@ -7,12 +7,10 @@ those of the vocabulary, in a copy of its rows that is made once.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import repeat
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -30,16 +28,13 @@ from ..vocabulary import (
     tokenize_texts,
     words_in,
 )
-from .inference import BATCH, TOKENS, forward_all, look_up_both
+from .inference import BATCH, TOKENS, forward_all, lock_of, look_up_both, weight_of
 from .lexical_part import LexicalPart, lexical_texts
 from .runtime.threads import head_work, worthwhile_threads
 
 __all__ = ["Predictor"]
 
 Numbers = npt.NDArray[np.int64]
-#: Held in turn by whoever runs a model, since its table is exchanged for the time of a pass.
-_LOCKS: WeakKeyDictionary[nn.Module, threading.RLock] = WeakKeyDictionary()
-_LOCK = threading.Lock()
 
 
 class _Known(NamedTuple):
@@ -93,8 +88,8 @@ class Predictor:
         self._only_looks_up, self._lexical, self._pairs = only_looks_up, lexical, pairs
         self._per_word = per_word
         self._copy: _Copy | None = None
-        with _lock_of(model):
-            self._work = head_work(model, model.get_parameter(path), 1, 1)
+        with lock_of(model):
+            self._work = head_work(model, weight_of(model, path), 1, 1)
 
     def __call__(self, texts: Sequence[object]) -> tuple[torch.Tensor, torch.Tensor, Numbers]:
         """Return the logits of texts, or of lists of words.
@@ -145,7 +140,7 @@ class Predictor:
         unknown: Numbers,
     ) -> tuple[torch.Tensor, EncodedTexts, Numbers]:
         """Return the logits of the head, the texts, and how many tokens of each are unknown."""
-        with _lock_of(self._model):
+        with lock_of(self._model):
             weight = self._model.get_parameter(self._path).detach()
             if self._only_looks_up:
                 weight, ids = _small(weight, known, PAD_ID)
@@ -261,8 +256,3 @@ def _counts(which: npt.NDArray[np.bool_], starts: Numbers, lengths: Numbers) -> 
     which.cumsum(out=before[1:])
     counts: Numbers = before[starts + lengths] - before[starts]
     return counts
-
-
-def _lock_of(model: nn.Module) -> threading.RLock:
-    with _LOCK:
-        return _LOCKS.get(model) or _LOCKS.setdefault(model, threading.RLock())

@@ -144,6 +144,26 @@ def _hurried_threads() -> Iterator[None]:
     sys.setswitchinterval(before)
 
 
+def test_a_run_is_copied_while_another_thread_predicts():
+    run = run_with("bag")
+    expected = fe.shrink(run, words=12).model.state_dict()
+    done = threading.Event()
+
+    def work() -> None:
+        while not done.is_set():
+            run.predict(TEXTS)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        for _ in range(40):
+            found = fe.shrink(run, words=12).model.state_dict()
+            assert all(torch.equal(found[name], one) for name, one in expected.items())
+    finally:
+        done.set()
+        thread.join()
+
+
 @pytest.mark.usefixtures("_hurried_threads")
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("method", ["predict", "predict_proba", "logits"])

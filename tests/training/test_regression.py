@@ -366,7 +366,7 @@ def test_autotune_shows_correlations_as_numbers():
     found = fe.autotune(words, SPLITS, budget="1s", label="score", head="bag", epochs=1)
     first = found.tried[0]
     assert first.score is not None
-    assert f"{first.score:.4f}  loss" in str(first)
+    assert str(first).split()[:2] == [f"{first.score:.4f}", f"{first.loss:.4f}"]
     assert "%" not in str(first)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import numpy as np
@@ -32,6 +33,31 @@ def test_little_work_gets_one_thread_of_torch_and_loops_start_their_own():
         assert (torch.get_num_threads(), kernels.thread_count()) == (2, 2)
     with pytest.raises(KeyError), worthwhile_threads(0):
         raise KeyError
+    assert (torch.get_num_threads(), kernels.thread_count()) == (2, 2)
+
+
+def test_a_thread_that_starts_meanwhile_gets_back_what_was_set():
+    """It starts with one thread of torch, since that is what was set last in the process."""
+    found, inside, started = [], threading.Event(), threading.Event()
+
+    def later() -> None:
+        started.wait()
+        with worthwhile_threads(0):
+            inside.set()
+        found.append(torch.get_num_threads())
+        with worthwhile_threads(WORTH):
+            found.append(torch.get_num_threads())
+
+    thread = threading.Thread(target=later)
+    thread.start()
+    with worthwhile_threads(0):
+        with worthwhile_threads(0):
+            assert (torch.get_num_threads(), kernels.thread_count()) == (1, -2)
+        assert (torch.get_num_threads(), kernels.thread_count()) == (1, -2)
+        started.set()
+        inside.wait()
+    thread.join()
+    assert found == [2, 2]
     assert (torch.get_num_threads(), kernels.thread_count()) == (2, 2)
 
 

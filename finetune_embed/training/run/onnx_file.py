@@ -14,7 +14,7 @@ from ...errors import DataError, Either, Option, VectorFileError, missing_extra
 from ...files import atomic_write
 from ...table import Coding, PipelineTokenizer, Vectors
 from ...vocabulary import UNK, UNK_ID, Tokenizer, Vocabulary, check_finite
-from ..inference import forward_all
+from ..inference import forward_all, weight_of
 from .run import Run
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def _every_word(run: Run) -> tuple[Vocabulary, Vectors]:
     """Return a vocabulary that also has all other words of the table, and the row of each id."""
     vocab, table = run.vocab, run.table
     words = [word for word in table.words if word not in vocab and _is_utf8(word)]
-    weight = run.model.get_parameter(str(run.record["embedding"])).detach().cpu().numpy()
+    weight = weight_of(run.model, str(run.record["embedding"])).detach().cpu().numpy()
     at = table.rows_of(words)
     rows = np.concatenate([weight, table.rows(at)])
     check_finite(rows[len(vocab) :], words, at)
@@ -216,7 +216,8 @@ def _compare(run: Run, session: onnxruntime.InferenceSession, rows: Vectors, whe
     lengths = torch.tensor([len(ids[:limit]) for ids in known])
     flat = torch.tensor([one for ids in known for one in ids[:limit]])
     data = EncodedTexts(flat, lengths.cumsum(0) - lengths, lengths)
-    weight, path = torch.from_numpy(rows), str(run.record["embedding"])
+    path = str(run.record["embedding"])
+    weight = torch.from_numpy(rows).to(weight_of(run.model, path).device)
     expected = forward_all(run.model, path, weight, data).numpy()
     given = [*texts, *beyond]
     ids = np.zeros((len(given), max(map(len, given))), np.int64)

@@ -16,6 +16,7 @@ from ...errors import DataError, Option
 from ...table import EmbeddingTable, kept_rows, shrink_rows, shrink_table
 from ..build_model import fill_module
 from ..ensemble import Other
+from ..inference import lock_of, weight_of
 from ..lexical_part import LexicalPart
 from .run import Run
 
@@ -87,7 +88,7 @@ def _shrunk_run(
 ) -> Run:
     table, vocab = run.table, run.vocab
     path = str(run.record["embedding"])
-    weight = run.model.get_parameter(path).detach().cpu()
+    weight = weight_of(run.model, path).detach().cpu()
     worth = vocab.counts if by == "order" else weight.norm(dim=1).numpy()
     first = table.rows_of([vocab.index_to_key[at] for at in np.argsort(-worth, kind="stable")])
     kept = kept_rows(table, words, by, first[first >= 0])
@@ -102,7 +103,7 @@ def _shrunk_run(
     rows[: vocab.first_word] = weight[: vocab.first_word]
     others = []
     for model, lexical in run.others:
-        own = model.get_parameter(path).detach()[torch.from_numpy(ids)]
+        own = weight_of(model, path).detach()[torch.from_numpy(ids)]
         own = own.half().float() if half else own
         others.append(Other(_with_rows(model, path, own, ids), _fewer(lexical, ids, half)))
     places = [at - 2 for at in ids.tolist() if at > 1]
@@ -128,9 +129,10 @@ def _shrunk_run(
 
 def _with_rows(model: nn.Module, path: str, rows: torch.Tensor, ids: Ids) -> nn.Module:
     """Return a model over other rows `(n, D)`, those of some ids."""
-    rows = rows.to(model.get_parameter(path).device)
+    rows = rows.to(weight_of(model, path).device)
     embedding = nn.Embedding(len(rows), rows.shape[1], padding_idx=0, _weight=rows)
-    smaller, _ = fill_module(model, embedding, path.rpartition(".")[0])
+    with lock_of(model):
+        smaller, _ = fill_module(model, embedding, path.rpartition(".")[0])
     start = getattr(smaller, "start", None)  # the second channel of `KimCNN`
     if isinstance(start, torch.Tensor):
         smaller.start = start[torch.from_numpy(ids)]

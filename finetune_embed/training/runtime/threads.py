@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
+from contextvars import ContextVar
 
 import torch
 from torch import nn
@@ -25,6 +26,12 @@ ONE_AT_A_TIME = threading.RLock()
 #: Floating-point operations of a step from which torch keeps all threads: an estimate between the
 #: ready-made heads that gain from them (CNN, BiLSTM) and the one that does not (bag).
 WORTH = 2e8
+
+#: A thread whose first use of torch is while another has one thread starts with one too, for good.
+#: So those that come later take over what the first one had.
+_LOCK = threading.Lock()
+_NESTED = ContextVar("nested", default=False)
+_inside, _given = 0, 1
 
 
 def head_work(model: nn.Module, table: nn.Parameter, texts: int, tokens: float) -> float:
@@ -51,13 +58,23 @@ def worthwhile_threads(work: float) -> Iterator[None]:
     Args:
         work: the floating-point operations of a step.
     """
-    most = torch.get_num_threads()
+    global _given, _inside
+    nested = _NESTED.get()
+    with _LOCK:
+        most = torch.get_num_threads()
+        if not nested and _inside and most == 1:
+            most = _given
+        if not nested and not _inside:
+            _given = most
+        _inside += not nested
+    token = _NESTED.set(True)
     try:
-        if work < WORTH and most > 1:
-            torch.set_num_threads(1)
-            with own_threads(most):
-                yield
-        else:
+        one = work < WORTH and most > 1
+        torch.set_num_threads(1 if one else most)
+        with own_threads(most) if one else contextlib.nullcontext():
             yield
     finally:
         torch.set_num_threads(most)
+        _NESTED.reset(token)
+        with _LOCK:
+            _inside -= not nested
