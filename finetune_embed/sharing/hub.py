@@ -35,7 +35,8 @@ def push_to_hub(
             hidden files; a run or its folder, of which the tuned table is pushed, without the head
             and the paths of this machine; or a table.
         name: `org/name` on the Hub.
-        private: whether a new model is private; as the Hub decides when left out.
+        private: whether a new model is private; as the Hub decides when left out. `True` never
+            pushes to a public one.
         license: the licence for the card of a table or a run; see `save_card`.
         token: a token of the Hub; that of the login when left out.
 
@@ -44,7 +45,8 @@ def push_to_hub(
 
     Raises:
         VectorFileError: the folder is not one of vectors, or the table cannot be written.
-        DataError: the Hub refused the files or cannot be reached. Nothing here is lost.
+        DataError: the Hub refused the files or cannot be reached, or the model is public, against
+            `private`. Nothing here is lost.
     """
     if isinstance(source, (str, os.PathLike)):
         folder = Path(source)
@@ -75,7 +77,17 @@ def _upload(folder: Path, name: str, private: bool | None, token: str | None) ->
     try:
         api = HfApi(token=token)
         address = api.create_repo(name, private=private, exist_ok=True)
-        api.upload_folder(repo_id=name, folder_path=folder, ignore_patterns=[".*"])
+        if private and not api.model_info(name).private:
+            raise DataError(
+                "does not fit this model, which is public already; nothing was pushed",
+                where=name,
+                option="private",
+                value=private,
+                remedy=("make it private on the Hub first, or leave ", Option("private"), " out"),
+            )
+        api.upload_folder(repo_id=name, folder_path=folder, ignore_patterns=[".*", "*/.*"])
+    except DataError:
+        raise
     except Exception as error:  # of the network libraries, whatever they are
         reason = str(error).strip().split("\n")[0][:200] or type(error).__name__
         raise DataError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from following import follows
 
@@ -33,6 +35,9 @@ class Hub:
     def upload_folder(self, **options: object) -> None:
         assert self.token
 
+    def model_info(self, name: str) -> SimpleNamespace:
+        return SimpleNamespace(private=False)
+
 
 @follows("sharing/hub.py", "did not take the files")
 def test_the_hub_asks_for_a_token(table, monkeypatch):
@@ -49,3 +54,11 @@ def test_the_licence_of_a_folder(table, tmp_path):
         fe.push_to_hub(tmp_path / "model", "org/model", license="mit")
     fe.save_card(table, tmp_path / "model", license="mit")
     assert "license: mit" in (tmp_path / "model" / "README.md").read_text()
+
+
+@follows("sharing/hub.py", "which is public already")
+def test_a_public_model(table, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.HfApi", Hub)
+    with pytest.raises(fe.DataError, match="or leave private out"):
+        fe.push_to_hub(table, "org/model", private=True, token="mine")
+    assert fe.push_to_hub(table, "org/model", token="mine") == "https://hub.example/org/model"

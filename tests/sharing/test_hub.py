@@ -6,6 +6,7 @@ import json
 import shutil
 from fnmatch import fnmatch
 from pathlib import Path
+from types import SimpleNamespace
 
 import huggingface_hub
 import pytest
@@ -30,8 +31,11 @@ class Hub:
         if self.is_offline:
             raise ConnectionError("no route to the host\nand more")
         assert exist_ok
-        self.made[repo_id] = private
+        self.made.setdefault(repo_id, private)
         return f"https://hub.example/{repo_id}"
+
+    def model_info(self, repo_id: str) -> SimpleNamespace:
+        return SimpleNamespace(private=bool(self.made[repo_id]))
 
     def upload_folder(self, *, repo_id: str, folder_path: Path, ignore_patterns: list[str]) -> None:
         for file in Path(folder_path).rglob("*"):
@@ -110,10 +114,29 @@ def test_a_folder_is_pushed_as_it_is_without_hidden_files(hub, table, tmp_path):
     (tmp_path / "model" / "onnx").mkdir()
     (tmp_path / "model" / "onnx" / "model.onnx").write_bytes(b"3")
     (tmp_path / "model" / ".README.md.0123abcd").write_text("a part")
+    (tmp_path / "model" / "onnx" / ".env").write_text("TOKEN=secret")
+    (tmp_path / "model" / ".git" / "deep").mkdir(parents=True)
+    (tmp_path / "model" / ".git" / "deep" / "config").write_text("[core]")
+    (tmp_path / "model" / "onnx" / ".cache").mkdir()
+    (tmp_path / "model" / "onnx" / ".cache" / "part").write_text("a part")
     fe.push_to_hub(str(tmp_path / "model"), "org/model")
     assert hub.files("org/model") == sorted([*STATIC, "onnx", "onnx/model.onnx"])
     fe.load_vectors("hub:org/model")
     assert "onnx/model.onnx" not in hub.fetched
+
+
+def test_a_public_model_gets_nothing_private(hub, table):
+    fe.push_to_hub(table, "org/open", private=True)
+    fe.push_to_hub(table, "org/open", private=True)  # as it is
+    hub.made["org/open"] = None
+    before = (hub.root / "org/open/model.safetensors").read_bytes()
+    with pytest.raises(fe.DataError) as raised:
+        fe.push_to_hub(fe.EmbeddingTable(["a"], [[1.0]]), "org/open", private=True)
+    assert str(raised.value) == (
+        "org/open: private=True does not fit this model, which is public already; nothing was "
+        "pushed; make it private on the Hub first, or leave private out"
+    )
+    assert (hub.root / "org/open/model.safetensors").read_bytes() == before
 
 
 @pytest.mark.parametrize(
