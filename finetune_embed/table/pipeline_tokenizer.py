@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -52,11 +54,9 @@ class PipelineTokenizer:
         Raises:
             VocabularyError: the file cannot be read, or is not a tokenizer.
         """
-        try:
+        with _errors_of(path):
             data = Path(path).read_bytes()
             text = tokenizer_json(data) if is_sentencepiece(data) else data.decode()
-        except Exception as error:  # the Rust side raises bare Exception
-            raise _unreadable(error, path) from error
         tokenizer = cls(text, drops_unknown, where=os.fspath(path))
         tokenizer.check()
         return tokenizer
@@ -117,12 +117,8 @@ class PipelineTokenizer:
         """
         from tokenizers import AddedToken, Tokenizer
 
-        try:
+        with _errors_of(self.where or None):
             pipeline = Tokenizer.from_str(self.json)
-        except BaseException as error:  # the Rust side raises bare Exception, or panics
-            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
-                raise
-            raise _unreadable(error, self.where or None) from error
         pipeline.no_truncation()
         pipeline.no_padding()
         if self.specials:
@@ -131,12 +127,23 @@ class PipelineTokenizer:
         return pipeline
 
 
-def _unreadable(error: BaseException, where: str | os.PathLike[str] | None) -> VocabularyError:
-    return VocabularyError(
-        f"cannot be read as a tokenizer: {str(error) or type(error).__name__}",
-        where=where,
-        remedy="pass a tokenizer.json of Hugging Face tokenizers, or a model of SentencePiece",
-    )
+@contextmanager
+def _errors_of(where: str | os.PathLike[str] | None) -> Iterator[None]:
+    """Make any error in the block one that says that there is no tokenizer.
+
+    Raises:
+        VocabularyError: in place of that error.
+    """
+    try:
+        yield
+    except BaseException as error:  # the Rust side raises bare Exception, or panics
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise VocabularyError(
+            f"cannot be read as a tokenizer: {str(error) or type(error).__name__}",
+            where=where,
+            remedy="pass a tokenizer.json of Hugging Face tokenizers, or a model of SentencePiece",
+        ) from error
 
 
 def well_formed(text: str) -> str:

@@ -1,8 +1,9 @@
 """SentencePiece models, such as BPEmb's, as pipelines of Hugging Face `tokenizers`.
 
 A model is a Protocol Buffers message, of which these fields are read here: 1, the pieces (1 text, 2
-score, 3 type); 2, how it was trained (3 kind of model, 35 byte fallback); 3, how texts are
-normalised (2 character map, 3 dummy prefix, 4 no extra white space).
+score, 3 type); 2, how it was trained (3 kind of model, 24 white space at the ends of pieces, 35
+byte fallback); 3, how texts are normalised (2 character map, 3 dummy prefix, 4 no extra white
+space).
 
 Sources: https://github.com/google/sentencepiece (`sentencepiece_model.proto`), the conversion in
 transformers (`convert_slow_tokenizer.py`), and https://github.com/bheinzerling/bpemb.
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple
 
 __all__ = ["is_sentencepiece", "tokenizer_json"]
 
-NORMAL, UNKNOWN, USER_DEFINED, BYTE = 1, 2, 4, 6  # types of pieces
+NORMAL, UNKNOWN, USER_DEFINED, UNUSED = 1, 2, 4, 5  # types of pieces
 UNIGRAM, BPE = 1, 2  # kinds of models
 SPACE = "\u2581"
 #: Share of pieces with an upper-case letter in lower-case text; share of digits that are 0.
@@ -46,8 +47,8 @@ def tokenizer_json(data: bytes) -> str:
     `²`, which become digits later.
 
     Raises:
-        ValueError: it is damaged, of another kind than BPE and unigram, or has symbols that are
-            never split.
+        ValueError: it is damaged, of another kind than BPE and unigram, has symbols that are never
+            split or pieces that are not used, or has white space at the ends of its pieces.
     """
     pieces, training, normalising = [], dict[int, Any](), dict[int, Any]()
     for field, value in _fields(data):
@@ -61,6 +62,10 @@ def tokenizer_json(data: bytes) -> str:
         raise ValueError("it has no unknown piece")
     if own := [piece.text for piece in pieces if piece.kind == USER_DEFINED]:
         raise ValueError(f"it has a symbol that is never split, {own[0]!r}")
+    if unused := [piece.text for piece in pieces if piece.kind == UNUSED]:
+        raise ValueError(f"it has a piece that is not used, {unused[0]!r}")
+    if training.get(24, 0):
+        raise ValueError("it has white space at the ends of its pieces")
     made = _model(pieces, training.get(3, UNIGRAM), bool(training.get(35, 0)))
     from tokenizers import Tokenizer, normalizers, pre_tokenizers
 

@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pytest
 import sentencepiece
+from tokenizers import normalizers
 
 import finetune_embed as fe
 from finetune_embed.table.sentencepiece import tokenizer_json
@@ -152,6 +153,30 @@ def test_a_damaged_model_is_an_error(bpemb, tmp_path):
     model.write_bytes(train(CORPUS, "bpe", user_defined_symbols=["<user>"]))
     with pytest.raises(fe.VectorFileError, match="it has a symbol that is never split, '<user>'"):
         fe.load_vectors(bpemb)
+
+
+def test_other_pieces_than_in_the_library_are_refused():
+    data = train(CORPUS, "bpe", treat_whitespace_as_suffix=True)
+    with pytest.raises(ValueError, match="it has white space at the ends of its pieces"):
+        tokenizer_json(data)
+    unused = b"\n\x07" + b"\n\x03cat" + b"\x18\x05"  # a piece: its text, its type
+    data = train(CORPUS, "unigram") + unused
+    theirs = sentencepiece.SentencePieceProcessor(model_proto=data)
+    assert theirs.is_unused(len(theirs) - 1)
+    with pytest.raises(ValueError, match="it has a piece that is not used, 'cat'"):
+        tokenizer_json(data)
+
+
+def test_a_panic_of_the_library_is_an_error(tmp_path, monkeypatch):
+    def panics(data: bytes) -> str:
+        normalizers.Precompiled(b"\x08\0\0\0" + b"\xff" * 8).normalize_str("é")
+        raise AssertionError("it did not panic")
+
+    path = tmp_path / "m.model"
+    path.write_bytes(train(CORPUS, "bpe"))
+    monkeypatch.setattr("finetune_embed.table.pipeline_tokenizer.tokenizer_json", panics)
+    with pytest.raises(fe.VocabularyError, match=r"m.model: cannot be read as a tokenizer: index"):
+        fe.PipelineTokenizer.from_file(path)
 
 
 def test_random_damage_gives_a_tokenizer_or_an_error(tmp_path):
