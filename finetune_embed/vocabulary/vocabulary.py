@@ -417,8 +417,9 @@ class Vocabulary:
         if isinstance(self.tokenizer, PipelineTokenizer):
             raise VocabularyError(
                 "the tokenizer is a pipeline, whose file has ids of its own",
-                remedy="keep vocab.words and vocab.tokenizer.json, and make it of them again: "
-                "Vocabulary(dict.fromkeys(words, 0), PipelineTokenizer(json))",
+                remedy="keep words and specials, and json and drops_unknown of its tokenizer, and "
+                "make it of them again: Vocabulary(dict.fromkeys(words, 0), "
+                "PipelineTokenizer(json, drops_unknown), specials)",
             )
         with atomic_write(path) as file:
             file.write(self._pipeline.to_str(pretty=True).encode())
