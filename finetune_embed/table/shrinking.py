@@ -49,7 +49,7 @@ def kept_rows(
         table: the table.
         words: how many words, or which ones, of which the table may lack some.
         by: which of them, if `words` is a number: those that come first, or the longest vectors.
-        first: rows that come before all others, in this order; the others follow in theirs.
+        first: rows that come before all others, in this order; the others follow by `by`.
 
     Raises:
         VocabularyError: nothing would be kept, or `by` is unknown.
@@ -83,13 +83,14 @@ def kept_rows(
         return rows
     if words < 1 or isinstance(words, bool):
         raise VocabularyError("must be 1 or more", option="words", value=words)
-    if by == "order" or first is not None:
-        before = np.zeros(0, np.int64) if first is None else first
-        rest = np.ones(len(table), bool)
-        rest[before] = False
-        return np.sort(np.concatenate([before, rest.nonzero()[0]])[:words])
-    norms = np.concatenate([lengths(block) for block in _blocks(table, np.arange(len(table)))])
-    return np.sort(np.argsort(-norms, kind="stable")[:words])
+    before = np.zeros(0, np.int64) if first is None else first
+    is_rest = np.ones(len(table), bool)
+    is_rest[before] = False
+    rest = is_rest.nonzero()[0]
+    if by == "norm" and words > len(before):
+        norms = np.concatenate([np.zeros(0), *(lengths(block) for block in _blocks(table, rest))])
+        rest = rest[np.argsort(-norms, kind="stable")]
+    return np.sort(np.concatenate([before, rest])[:words])
 
 
 def shrink_rows(

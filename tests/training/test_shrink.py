@@ -122,6 +122,11 @@ def test_the_longest_vectors(run):
     norms = run.model.embedding.weight.detach().norm(dim=1)[2:].numpy()
     longest = {run.vocab.words[at] for at in np.argsort(-norms)[:7]}
     assert set(fe.shrink(run, words=7, by="norm").table.index_to_key) == longest
+    others = [word for word in run.table.index_to_key if word not in run.vocab]
+    others.sort(key=lambda word: -np.linalg.norm(run.table[word]))
+    first = {*run.vocab.words, *others[:5]}
+    small = fe.shrink(run, words=len(first), by="norm")
+    assert set(small.table.index_to_key) == first != set(run.table.index_to_key[: len(first)])
 
 
 def test_fewer_dimensions_keep_the_size_that_the_head_takes(run, tmp_path):

@@ -46,7 +46,7 @@ def shrink(
         by: which words, if `words` is a number. `order`: the first ones of the table, since most
             files have frequent words first; of a run, those that occur most often in its training
             data, then the first ones. `norm`: those with the longest vectors; of a run, those of
-            its training data come before all others.
+            its training data come before all others, each part by length.
         remap: keep the other words too, each with the vector of the nearest word that is kept. It
             takes minutes for hundreds of thousands of words.
         dim: the number of dimensions, by principal components. A run keeps the size of its vectors,
