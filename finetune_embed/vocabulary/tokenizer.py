@@ -210,6 +210,11 @@ class Tokenizer:
         return re.compile(f"{letters}| ", re.ASCII)
 
     @cached_property
+    def _cased(self) -> Tokenizer:
+        """The same without lower-casing."""
+        return replace(self, lowercase=False)
+
+    @cached_property
     def _pipeline(self) -> Any:
         return self.pipeline({"<unk>": 0}, "<unk>")
 
@@ -233,5 +238,5 @@ def words_in(text: Any, tokenizer: AnyTokenizer) -> Any:
         return text
     if isinstance(tokenizer, PipelineTokenizer):
         return CASED.tokenize(text)
-    words, cased = tokenizer.tokenize(text), replace(tokenizer, lowercase=False).tokenize(text)
+    words, cased = tokenizer.tokenize(text), tokenizer._cased.tokenize(text)
     return cased if [word.lower() for word in cased] == words else words

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finetune_embed import EmbeddingTable, Tokenizer, Vocabulary, VocabularyError
-from finetune_embed.vocabulary import CASED, GLOVE, WHITESPACE
+from finetune_embed.vocabulary import CASED, GLOVE, WHITESPACE, words_in
 from finetune_embed.vocabulary.tokenizer import well_formed
 
 CONVENTIONS = [GLOVE, CASED, WHITESPACE]
@@ -91,6 +91,21 @@ def test_values_are_equal_hashable_and_survive_pickling():
     assert Tokenizer() == GLOVE
     assert hash(Tokenizer()) == hash(GLOVE)
     assert pickle.loads(pickle.dumps(Tokenizer(lowercase=False))) == CASED
+
+
+def test_the_words_of_many_texts_take_two_pipelines(monkeypatch):
+    made, plain = [], Tokenizer.pipeline
+
+    def counted(tokenizer: Tokenizer, *arguments: object) -> tokenizers.Tokenizer:
+        made.append(tokenizer)
+        return plain(tokenizer, *arguments)
+
+    monkeypatch.setattr(Tokenizer, "pipeline", counted)
+    tokenizer = Tokenizer(specials=("<x>",))
+    texts = ["The King", "its İ", "<x>Queen"] * 10
+    expected = [["The", "King"], ["its", "İ"], ["<x>", "Queen"]] * 10
+    assert [words_in(text, tokenizer) for text in texts] == expected
+    assert len(made) == 2
 
 
 @pytest.mark.parametrize(
