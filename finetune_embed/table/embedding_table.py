@@ -63,6 +63,7 @@ class EmbeddingTable:
         self.subwords: Subwords | None = None
         self.tokenizer: PipelineTokenizer | None = None
         self._lazy: LazyRows | None = None
+        self._decoded: Vectors | None = None  # what `vectors` was made to of coded rows
         if isinstance(vectors, LazyRows):
             self._lazy = vectors
         else:
@@ -96,6 +97,7 @@ class EmbeddingTable:
         array = self._lazy.to_array()
         if isinstance(self._lazy, CodedRows):
             array.flags.writeable = False  # like that of a mapped file, so that `coded` stays true
+            self._decoded = array
         return array
 
     @property
@@ -108,7 +110,9 @@ class EmbeddingTable:
     @property
     def coded(self) -> CodedRows | None:
         """The rows as their file holds them, if it is in shards or of another type than float32."""
-        changed = "vectors" in self.__dict__ and self.vectors.flags.writeable
+        changed = "vectors" in self.__dict__ and (
+            self.vectors is not self._decoded or self.vectors.flags.writeable
+        )
         return self._lazy if isinstance(self._lazy, CodedRows) and not changed else None
 
     def rows(self, which: slice | Rows) -> Vectors:

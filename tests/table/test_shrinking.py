@@ -220,3 +220,15 @@ def test_numbers_that_are_not_finite(dtype):
     table = EmbeddingTable(["a", "b", "c"], [[1.0, 2.0], [3.0, 4.0], [np.nan, 0.0]])
     with pytest.raises(VectorFileError, match="a number that is not finite, as in row 2;"):
         shrink(table, words=["a", "c"], dtype=dtype)
+
+
+def test_other_vectors_take_the_place_of_coded_ones(random_table, tmp_path):
+    small = shrink(random_table, words=5, dtype="int8")
+    old = small.coded
+    assert bits(small) == small.vectors.tobytes()
+    assert small.coded is old  # what was decoded is what is held
+    other = np.full((5, 16), 3, np.float32)
+    other.flags.writeable = False
+    small.vectors = other
+    assert small.coded is None
+    assert bits(saved(small, tmp_path)) == other.tobytes()
