@@ -76,8 +76,8 @@ def shrink(
 ) -> None:
     """Write a run or a table that takes fewer bytes.
 
-    SOURCE is the folder of a run, or a vector file, for which --limit, --vector-size and --member
-    are.
+    SOURCE is the folder of a run, or a vector file. --limit, --vector-size and --member are for a
+    vector file.
     """
     if words is not None and keys is not None:
         raise VectorFileError(

@@ -38,9 +38,10 @@ def apply_delta(
 
     Returns:
         A new table. Of one delta without `weights`, the tuned table: to the bit from float32, with
-        its words in their order, its origins and its metadata. With weights, the `origin` of a row
-        is the one on which the deltas agree, else `TUNED`, and the metadata are those of the base,
-        with the weight and the metadata of each delta as JSON under `deltas`. If the base was
+        its words in their order, its origins and its metadata. With weights, unless one
+        is 1 and the others are 0, the `origin` of a row is the one on which the deltas agree, else
+        `TUNED`, and the metadata are those of the base, with the weight and the metadata of each
+        delta as JSON under `deltas`. If the base was
         opened in place, the two share the rows that did not change. The tokenizer is that of the
         base; there are no `subwords`.
 

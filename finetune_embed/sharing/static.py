@@ -11,8 +11,10 @@ The folder holds what both read:
   whose tokenizer follows from its words, `words`: how many of the rows are those of the table.
 - `modules.json`: the one module that sentence-transformers loads.
 
-`load_static` reads the folder back as it was. Both libraries average the rows of a text's tokens;
-an unknown word is a token in sentence-transformers as in ours, and none in model2vec.
+`load_static` reads the vectors back as they were, and the tokenizer of a pipeline or of a table
+whose words say which it is; another one of words comes back as a pipeline. Both libraries average
+the rows of a text's tokens; an unknown word is a token in sentence-transformers as in ours, and
+none in model2vec.
 """
 
 from __future__ import annotations

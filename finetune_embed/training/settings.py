@@ -238,7 +238,7 @@ class Settings:
     )
     lexical: bool | None = setting(
         None,
-        "Classify by the words of a text, pairs of them and their characters too, beside their "
+        "Classify by the words of a text, their pairs and their characters too, beside their "
         "vectors; done for the default head when left out.",
         Flag(),
     )
