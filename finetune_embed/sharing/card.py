@@ -17,6 +17,7 @@ from ..errors import printable
 from ..files import atomic_write
 from ..table import EmbeddingTable
 from ..training.run.run import Run
+from ..training.run.shrunk import shrunk_to
 from ..training.run.summary import MISSING, SPECIAL
 from ..training.tasks import score_text
 
@@ -150,6 +151,8 @@ def _facts(run: Run | None, table: EmbeddingTable) -> Iterator[tuple[str, str]]:
             yield title, known[key]
     if run is not None:
         yield "epochs", f"{run.metrics['best_epoch'] + 1} of {run.metrics['epochs']}"
+        if small := shrunk_to(run.record):
+            yield "shrunk to", small
     tuned = "tuned from" if known.get("strategy") else "read from"
     if known.get("source"):
         kind = known.get("source_format")
@@ -178,6 +181,8 @@ def _scores(run: Run) -> Iterator[str]:
         parts += " and a lexical part"
     yield "## Scores"
     yield f"These are of the whole model, with {parts}, which this folder does not hold."
+    if small := shrunk_to(run.record):
+        yield _text(f"The scores are from before it was shrunk to {small}.")
     yield "\n".join(_table(("split", metric.replace("_", " "), "texts", "95 % interval"), rows))
     if run.others:
         members = [run.metrics[f"member_{at + 1}"] for at in range(len(run.others) + 1)]
@@ -191,6 +196,8 @@ def _moved(run: Run) -> Iterator[str]:
     if not found:
         return
     yield "## What tuning changed"
+    if small := shrunk_to(run.record):
+        yield _text(f"This is from before it was shrunk to {small}.")
     text = f"{found['rows_moved']:,} of {found['rows']:,} vectors moved, the others have the "
     text += f"same bits; new words: {found['new_rows']:,}."
     if found["median_movement"] is not None:

@@ -73,6 +73,20 @@ def test_the_card_of_a_run(run, tmp_path, offline):
     assert f"Farthest moved: {run.words['word'][movement.index(most)]} ({most:.0%}), " in card.text
 
 
+def test_the_card_of_a_shrunk_run(run, tmp_path):
+    fe.save_card(run, tmp_path, name="tuned")
+    assert "shrunk" not in (tmp_path / "README.md").read_text()
+    small = fe.shrink(run, words=4, dtype="int8")
+    fe.save_card(small, tmp_path, name="small")
+    lines = (tmp_path / "README.md").read_text().splitlines()
+    assert "| shrunk to | words 4, dtype int8 |" in lines
+    (warning,) = small.metrics["warnings"]
+    scores, moved = lines.index("## Scores"), lines.index("## What tuning changed")
+    assert warning == "the scores are from before it was shrunk to words 4, dtype int8"
+    assert f"{warning}.".capitalize() in lines[scores:moved]
+    assert lines[moved + 2] == "This is from before it was shrunk to words 4, dtype int8."
+
+
 def test_the_code_of_a_card_runs(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     fe.save_static(run, "tuned")

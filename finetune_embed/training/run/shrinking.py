@@ -19,6 +19,7 @@ from ..ensemble import Other
 from ..inference import lock_of, weight_of
 from ..lexical_part import LexicalPart
 from .run import Run
+from .shrunk import shrunk_to
 
 __all__ = ["shrink"]
 
@@ -109,14 +110,14 @@ def _shrunk_run(
     places = [at - 2 for at in ids.tolist() if at > 1]
     asked = {"words": len(kept), **numbers}
     done = {name: value for name, value in asked.items() if value}
-    names = ", ".join(f"{name} {value}" for name, value in done.items())
-    warning = f"the scores are from before it was shrunk to {names}"
+    record = {**run.record, "shrunk": done}
+    warning = f"the scores are from before it was shrunk to {shrunk_to(record)}"
     return replace(
         run,
         table=small,
         model=_with_rows(run.model, path, rows, ids),
         vocab=fewer,
-        record={**run.record, "shrunk": done},
+        record=record,
         metrics={**run.metrics, "warnings": [*run.metrics["warnings"], warning]},
         words={name: [column[at] for at in places] for name, column in run.words.items()},
         drift=None,

@@ -11,7 +11,12 @@ from .checkpoints import Tensors
 from .file_names import LEXICAL, MEMBERS, MODEL
 from .stored import check_shape, is_plain, is_text
 
-__all__ = ["with_rows", "without_copies"]
+__all__ = ["shrunk_to", "with_rows", "without_copies"]
+
+
+def shrunk_to(record: Mapping[str, Any]) -> str:
+    """Return what a run was shrunk to, such as `words 60, dtype int8`; empty if it was not."""
+    return ", ".join(f"{name} {value}" for name, value in record.get("shrunk", {}).items())
 
 
 def without_copies(tensors: dict[str, Tensors], record: Mapping[str, Any], first_word: int) -> None:
