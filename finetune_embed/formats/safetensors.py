@@ -104,7 +104,7 @@ def save_safetensors(
         step = max(1, size // rows.bytes_of_row)
         starts = range(0, max(rows.held, 1), step)
         shards = [rows.tensors(at, at + step, f".{number}") for number, at in enumerate(starts)]
-        shards = [[*words, *rows.shared], *shards]
+        shards = [[words[0], *rows.shared, *words[1:]], *shards]
     write_shards(path, shards, _metadata(table))
 
 
