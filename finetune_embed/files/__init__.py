@@ -1,6 +1,6 @@
 """Read vector files (paths, archives, streams), and write files atomically."""
 
-from .archives import folder_kind, is_clutter
+from .archives import folder_kind, is_clutter, only_file
 from .arrow import ArrowData, open_arrow
 from .atomic import atomic_folder, atomic_write, errors_of_writing, remove_partial_files
 from .expansion import bounded, refuse_bomb
@@ -41,6 +41,7 @@ __all__ = [
     "is_plain",
     "locked",
     "looked_in",
+    "only_file",
     "open_arrow",
     "open_member",
     "open_source",

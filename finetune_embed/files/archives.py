@@ -15,6 +15,7 @@ __all__ = ["HEAD", "Member", "folder_kind", "is_clutter", "only_file", "pick_mem
 SHOWN = 400  # characters of names in a message
 LONGEST = 320  # characters of a name that a remedy can hold
 HEAD = 1 << 12  # bytes of a member that show whether it holds vectors
+WHOLE = "model.safetensors"  # the file of a table that would have had shards if it were larger
 #: The files that identify a kind of folder; the first line whose files all exist decides.
 FOLDERS = (
     (("dataset_info.json", "state.json"), "dataset"),
@@ -28,6 +29,7 @@ FOLDERS = (
     (("0_StaticEmbedding/model.safetensors",), "static"),
     (("wordembedding_config.json", "model.safetensors"), "static"),
     (("model.safetensors.index.json",), "safetensors-shards"),
+    ((WHOLE,), "safetensors"),
 )
 #: Files that systems add to folders and archives.
 _CLUTTER = frozenset(
@@ -74,7 +76,12 @@ def folder_kind(holds: Callable[[str], bool]) -> str:
 
 
 def only_file(folder: Path) -> Path | None:
-    """Return the file of a folder that holds nothing else but clutter; else None."""
+    """Return the file that a folder stands for; None if it stands for more, or for nothing.
+
+    It is the only file besides clutter, or `model.safetensors`, which may have a card beside it.
+    """
+    if folder_kind(lambda name: (folder / name).is_file()) == "safetensors":
+        return folder / WHOLE
     inside = [item for item in folder.iterdir() if not is_clutter(item.name)]
     return inside[0] if len(inside) == 1 and inside[0].is_file() else None
 

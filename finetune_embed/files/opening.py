@@ -24,13 +24,14 @@ STDIN = "-"
 def as_folder(path: object) -> Path | None:
     """Return a path as the folder of a model or a data set; None for files and file objects.
 
-    A folder that holds a single file, besides those that a system adds, stands for this file.
+    A folder that holds a single file, besides those that a system adds, stands for this file, and
+    so does one with `model.safetensors` and no other part of a model.
     """
     if not isinstance(path, (str, os.PathLike)) or path == STDIN or not os.path.isdir(path):
         return None
     folder = Path(path)
-    is_whole = folder_kind(lambda inside: (folder / inside).exists()) or not only_file(folder)
-    return folder if is_whole else None
+    kind = folder_kind(lambda inside: (folder / inside).exists())
+    return None if kind in ("", "safetensors") and only_file(folder) else folder
 
 
 def looked_in(path: Path) -> str:

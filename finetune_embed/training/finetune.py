@@ -25,7 +25,7 @@ from ..data import (
     with_repeats_noted,
 )
 from ..errors import DataError, Option
-from ..files import STDIN, locked, sha256_of
+from ..files import STDIN, locked, only_file, sha256_of
 from ..formats import fetched, read_vectors
 from ..formats.common.run_folder import RUN_TABLE, file_in_run
 from ..heads import takes_pairs
@@ -336,7 +336,8 @@ def open_vectors(
         # a file of ours names the file it was made from; the source of this run is it itself
         name, sha256 = "<stdin>" if file == STDIN else source_name(file), ""
         if isinstance(file, (str, os.PathLike)) and file != STDIN:
-            name, sha256 = Path(file).name + (f"#{member}" if member else ""), sha256_of(file)
+            held = (only_file(Path(file)) if os.path.isdir(file) else None) or Path(file)
+            name, sha256 = held.name + (f"#{member}" if member else ""), sha256_of(held)
         if sha256 != source["source_sha256"]:
             source = dict(zip(_SOURCE, (name, sha256, kind), strict=True))
     return base, source

@@ -219,6 +219,39 @@ def test_a_table_that_fits_is_one_file(table, tmp_path):
     assert load_vectors(tmp_path / "v").vectors.tobytes() == table.vectors.tobytes()
 
 
+def test_a_table_that_fits_may_have_a_card_beside_it(table, tmp_path):
+    folder = tmp_path / "v"
+    save_safetensors(table, folder, shard_size="1MB")
+    fe.save_card(table, folder)
+    (folder / ".gitattributes").write_text("*.safetensors filter=lfs\n")
+    for load in (load_vectors, fe.load_safetensors):
+        assert load(folder).index_to_key == table.index_to_key
+        assert load(folder).vectors.tobytes() == table.vectors.tobytes()
+    assert fe.inspect(folder).sha256 == fe.inspect(folder / "model.safetensors").sha256
+    save_file({"classifier": torch.zeros(2, 2)}, folder / "model.safetensors")
+    with pytest.raises(VectorFileError, match="holds classifier, but not embedding"):
+        load_vectors(folder)
+
+
+@pytest.mark.parametrize("options", [{"dtype": "pq"}, {"words": 300, "remap": True}])
+def test_numbers_in_shards_are_aligned(options, random_table, tmp_path):
+    small = fe.shrink(random_table, **options)
+    save_safetensors(small, tmp_path / "v", shard_size=4_000)
+    shared = 0
+    for data in content(tmp_path / "v").values():
+        if data[:1] == b"{":  # the index
+            continue
+        size = int.from_bytes(data[:8], "little")
+        tensors = json.loads(data[8 : 8 + size])
+        for name, tensor in tensors.items():
+            if name != "__metadata__":
+                width = {"U8": 1, "I8": 1, "F32": 4, "I32": 4, "I64": 8}[tensor["dtype"]]
+                assert (8 + size + tensor["data_offsets"][0]) % width == 0, name
+                shared += name in ("embedding.codebooks", "embedding.rows")
+    assert shared == 1
+    assert load_vectors(tmp_path / "v").vectors.tobytes() == small.vectors.tobytes()
+
+
 @pytest.mark.parametrize("shape", [(0, 3), (2, 0)])
 def test_shards_of_nothing(shape, tmp_path):
     table = EmbeddingTable(["a", "b"][: shape[0]], np.zeros(shape))

@@ -163,6 +163,17 @@ def test_tables_of_ours(hub, table, run, tmp_path):
     assert fe.load_vectors("hub:org/shards").vectors.tobytes() == table.vectors.tobytes()
 
 
+def test_a_folder_of_one_file_is_pushed(hub, table, tmp_path):
+    fe.save_safetensors(table, tmp_path / "one", shard_size="1MB")
+    fe.save_card(table, tmp_path / "one")
+    fe.push_to_hub(tmp_path / "one", "org/one")
+    assert hub.files("org/one") == ["README.md", "model.safetensors"]
+    assert fe.load_vectors("hub:org/one").vectors.tobytes() == table.vectors.tobytes()
+    data = Dataset.from_dict({"text": ["king man", "queen woman"] * 8, "label": [0, 1] * 8})
+    tuned = fe.finetune(str(tmp_path / "one"), data, head="bag", strategy="Freeze", epochs=1)
+    assert tuned.record["source_sha256"] == fe.inspect(tmp_path / "one").sha256
+
+
 def test_finetune_takes_a_name_on_the_hub(hub, table, run, tmp_path):
     fe.push_to_hub(table, "org/words")
     shutil.copytree(tmp_path / "run", hub.root / "org" / "run")
