@@ -33,13 +33,20 @@ class MappedFile(mmap.mmap):
 
     @classmethod
     def open(cls, path: Path) -> MappedFile:
-        """Map a file."""
-        file = open(path, "rb")  # noqa: SIM115  (closed with the map)
+        """Map a file.
+
+        Raises:
+            VectorFileError: it cannot be opened, for example since too many files are open.
+        """
         try:
-            mapped = cls(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except BaseException:
-            file.close()
-            raise
+            file = open(path, "rb")  # noqa: SIM115  (closed with the map)
+            try:
+                mapped = cls(file.fileno(), 0, access=mmap.ACCESS_READ)
+            except BaseException:
+                file.close()
+                raise
+        except OSError as error:
+            raise VectorFileError(f"can't be read: {error.strerror}", where=path) from error
         mapped.path, mapped._file = path, file
         mapped._state = mapped._now()
         mapped.start = np.frombuffer(mapped, np.uint8).__array_interface__["data"][0]

@@ -179,8 +179,7 @@ def read_shards(
     folder: Path, keys: Collection[str] | None = None, limit: int | None = None
 ) -> EmbeddingTable:
     """Read a table from a folder of shards."""
-    with open_shards(folder) as files:
-        table = _table_in(files, str(folder / INDEX), keys, limit)
+    table = _table_in(open_shards(folder), str(folder / INDEX), keys, limit)
     table.metadata.pop("format", "")
     return table
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tracemalloc
 from pathlib import Path
 
@@ -352,3 +353,21 @@ def test_int8_without_its_scale(golden, tmp_path):
     save_file(tensors, tmp_path / "v")
     with pytest.raises(VectorFileError, match=r"no embedding\.scale, without which int8 has"):
         load_vectors(tmp_path / "v")
+
+
+def test_every_number_of_shards_that_is_written_opens(tmp_path):
+    resource = pytest.importorskip("resource")
+    table = EmbeddingTable([f"w{at}" for at in range(199)], np.arange(199.0)[:, None])
+    longer = EmbeddingTable([*table.words, "more"], np.ones((200, 1)))
+    with pytest.raises(VectorFileError, match="these are 201 files"):
+        save_safetensors(longer, tmp_path / "more", shard_size=4)
+    save_safetensors(table, tmp_path / "v", shard_size=4)
+    limits, before = resource.getrlimit(resource.RLIMIT_NOFILE), set(os.listdir("/dev/fd"))
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, before)) + 420, limits[1]))
+        back = load_vectors(tmp_path / "v")
+        assert back.vectors.tobytes() == table.vectors.tobytes()
+        with pytest.raises(VectorFileError, match="can't be read: Too many open files"):
+            load_vectors(tmp_path / "v")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)

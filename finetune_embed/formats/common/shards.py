@@ -6,11 +6,10 @@ A folder has `model-00001-of-00003.safetensors` and so on, and `model.safetensor
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ...errors import Option, VectorFileError
@@ -26,7 +25,7 @@ __all__ = ["INDEX", "open_shards", "parse_size", "write_shards"]
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 #: Metadata without which Hugging Face's libraries refuse a shard that has any.
 FORMAT = {"format": "pt"}
-MOST = 99_999  # shards, which five digits number
+MOST = 200  # shards: each one that is mapped takes two file descriptors of often 1,024
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
@@ -63,7 +62,7 @@ def write_shards(
     """
     if len(shards) > MOST:
         raise VectorFileError(
-            f"these are {len(shards):,} files, and names have room for {MOST:,}",
+            f"these are {len(shards):,} files, and a table in more than {MOST:,} may not open",
             where=path,
             remedy=("give a larger ", Option("shard_size")),
         )
@@ -90,9 +89,8 @@ def _from_1(items: Sequence[object]) -> range:
     return range(1, len(items) + 1)
 
 
-@contextlib.contextmanager
-def open_shards(folder: Path) -> Iterator[dict[str, TensorFile]]:
-    """Open all files that the index of a folder names, and yield the file of each tensor.
+def open_shards(folder: Path) -> dict[str, TensorFile]:
+    """Open all files that the index of a folder names, and return the file of each tensor.
 
     Raises:
         VectorFileError: the index or a file is damaged, or a file is missing.
@@ -106,27 +104,26 @@ def open_shards(folder: Path) -> Iterator[dict[str, TensorFile]]:
             remedy="the file is damaged; fetch it again",
         )
     files: dict[str, TensorFile] = {}
-    with contextlib.ExitStack() as stack:
-        for name in sorted(set(named.values())):
-            if not (folder / name).is_file():
-                raise VectorFileError(
-                    f"this names {name}, which is missing",
-                    where=folder / INDEX,
-                    value=name,
-                    remedy="fetch the complete folder",
-                )
-            source = stack.enter_context(open_source(folder / name))
+    for name in sorted(set(named.values())):
+        if not (folder / name).is_file():
+            raise VectorFileError(
+                f"this names {name}, which is missing",
+                where=folder / INDEX,
+                value=name,
+                remedy="fetch the complete folder",
+            )
+        with open_source(folder / name) as source:
             expect(source, "safetensors")
             files[name] = open_tensors(source)
-        for tensor, name in named.items():
-            if tensor not in files[name].tensors:
-                raise VectorFileError(
-                    f"this says that {tensor} is in {name}, which lacks it",
-                    where=folder / INDEX,
-                    value=tensor,
-                    remedy="the files are of different tables; fetch the complete folder",
-                )
-        yield {tensor: files[name] for tensor, name in named.items()}
+    for tensor, name in named.items():
+        if tensor not in files[name].tensors:
+            raise VectorFileError(
+                f"this says that {tensor} is in {name}, which lacks it",
+                where=folder / INDEX,
+                value=tensor,
+                remedy="the files are of different tables; fetch the complete folder",
+            )
+    return {tensor: files[name] for tensor, name in named.items()}
 
 
 def _is_name(name: object) -> bool:
