@@ -10,7 +10,7 @@ import click
 from ..errors import Option, VectorFileError
 from ..files import STDIN
 from ..formats import SAVERS, save_safetensors
-from ..formats.common.saving import check_name
+from ..formats.common.saving import check_name, check_new_folder
 from ..formats.load import Loaded
 from ..formats.numpy_arrays.wordlist import words_of
 from .output import (
@@ -24,7 +24,9 @@ from .output import (
     vector_size_option,
 )
 
-__all__ = ["convert", "format_of"]
+__all__ = ["FOLDERS", "convert", "format_of"]
+
+FOLDERS = ("spacy",)  # formats that are written as a new folder
 
 BY_SUFFIX = {
     ".safetensors": "safetensors",
@@ -83,7 +85,10 @@ def convert(
                 value=value,
                 remedy=("leave ", Option(option), " out, or give ", Option("to", "safetensors")),
             )
-    check_target(target, source, overwrite=overwrite)
+    if name in FOLDERS or shard_size is not None:
+        check_new_folder(target)
+    else:
+        check_target(target, source, overwrite=overwrite)
     wanted = None if keys is None else words_of(str(keys))
     found = read_file(source, limit, wanted, member, vector_size)
     if wanted and not len(found.table):

@@ -10,8 +10,8 @@ import click
 from ..deltas import Delta, apply_delta, load_delta, write_delta
 from ..deltas.delta import DTYPES
 from ..formats import SAVERS
-from ..formats.common.saving import check_name
-from .convert import format_of
+from ..formats.common.saving import check_name, check_new_folder
+from .convert import FOLDERS, format_of
 from .drift import show_drift, top_option, word_option
 from .group import Commands
 from .output import (
@@ -136,7 +136,10 @@ def apply(
     --member, --limit and --vector-size are for BASE.
     """
     name = format_of(target, to)
-    check_target(target, base, *deltas, overwrite=overwrite)
+    if name in FOLDERS:
+        check_new_folder(target)
+    else:
+        check_target(target, base, *deltas, overwrite=overwrite)
     table = open_table(base, member, limit, vector_size)
     tuned = apply_delta(table, *map(vector_file, deltas), weights=weights)
     SAVERS[name](tuned, target)

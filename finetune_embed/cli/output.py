@@ -109,11 +109,19 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     Console(width=10_000, highlight=False, markup=False, emoji=False).print(table)
 
 
-def check_target(target: Path, *sources: Path, overwrite: bool) -> None:
-    """Check that a file to write is none of those to read, and that it may be replaced.
+def check_target(target: Path, *sources: Path, overwrite: bool, is_folder: bool = False) -> None:
+    """Check that a file or folder to write is none of those to read, and that it may be replaced.
+
+    A file never replaces a folder that holds something, nor a folder a file.
+
+    Args:
+        target: what is written.
+        sources: what is read.
+        overwrite: whether one of the same kind may be replaced.
+        is_folder: whether a folder is written.
 
     Raises:
-        VectorFileError: it is one of them, or it is there and `overwrite` is not set.
+        VectorFileError: it is one of the sources, or it is there and may not be replaced.
     """
     for source in sources:
         file = cast(Path, file_in_run(source))
@@ -123,9 +131,18 @@ def check_target(target: Path, *sources: Path, overwrite: bool) -> None:
                 where=target,
                 remedy="name another target",
             )
-    if target.is_file() and not overwrite:
+    found = "file" if target.is_file() else "folder"
+    if not target.is_file() and not (target.is_dir() and any(target.iterdir())):
+        return
+    if (found == "folder") != is_folder:
         raise VectorFileError(
-            "the file is there already",
+            f"a {found} is there already, and a {'folder' if is_folder else 'file'} is written",
+            where=target,
+            remedy="name another place",
+        )
+    if not overwrite:
+        raise VectorFileError(
+            f"the {found} is there already",
             where=target,
             remedy=("name another, or replace it with ", Option("overwrite", True)),
         )

@@ -16,6 +16,7 @@ from ..formats.numpy_arrays.wordlist import words_of
 from ..table import DTYPES, ORDERS, shrink_table
 from .output import (
     as_json_option,
+    check_target,
     limit_option,
     member_option,
     open_table,
@@ -90,14 +91,10 @@ def shrink(
         raise VectorFileError(
             "this is the source, which would be lost", where=output, remedy="name another place"
         )
-    if not overwrite and (output.is_file() or (output.is_dir() and any(output.iterdir()))):
-        raise VectorFileError(
-            "this is there already",
-            where=output,
-            remedy=("name another place, or replace it with ", Option("overwrite", True)),
-        )
+    is_run = (source / RECORD).is_file() and (source / CONFIG).is_file()
+    check_target(output, overwrite=overwrite, is_folder=is_run)
     changes["words"] = words if keys is None else words_of(str(keys))
-    if (source / RECORD).is_file() and (source / CONFIG).is_file():
+    if is_run:
         from ..training.run.load import load
         from ..training.run.shrinking import shrink as shrink_run  # imports torch
 

@@ -8,7 +8,7 @@ from following import follows
 import finetune_embed as fe
 
 
-@follows("cli/output.py", "the file is there already")
+@follows("cli/output.py", "the {found} is there already")
 def test_a_target_that_is_there(table, tmp_path, monkeypatch, command):
     monkeypatch.chdir(tmp_path)
     fe.save_word2vec(table, "vectors.vec")

@@ -67,13 +67,31 @@ def test_a_run_without_its_top(run):
     assert fe.shrink(run, dim=1).table.vector_size == 2
 
 
-@follows("cli/shrink.py", "this is there already")
-def test_an_output_that_is_there(table, tmp_path, command, monkeypatch):
+@follows("cli/output.py", "the {found} is there already")
+def test_an_output_that_is_there(table, run, tmp_path, command, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fe.save_glove(table, "v.txt")
+    run.save("run")
+    (tmp_path / "out").write_bytes(b"other")
+    fe.shrink(run).save("small")
+    for source, there, other in (("v.txt", "out", "small"), ("run", "small", "out")):
+        given = ("shrink", source, "--words", 2, "-o")
+        message = command(*given, there)
+        assert message.endswith(" is there already; name another, or replace it with --overwrite\n")
+        for options in ((), ("--overwrite",)):
+            message = command(*given, other, *options)
+            assert message.endswith(" is written; name another place\n")
+        assert command(*given, f"another-{source}") == ""
+        assert command(*given, there, "--overwrite") == ""
+        assert len(fe.load_vectors(there)) == 2
+
+
+@pytest.mark.parametrize("options", [("--to", "spacy"), ("--shard-size", 8)])
+def test_a_folder_replaces_nothing(options, table, tmp_path, command, monkeypatch):
     monkeypatch.chdir(tmp_path)
     fe.save_glove(table, "v.txt")
     (tmp_path / "out").write_bytes(b"other")
-    message = command("shrink", "v.txt", "-o", "out", "--words", 2)
-    assert message.endswith("; name another place, or replace it with --overwrite\n")
-    assert command("shrink", "v.txt", "-o", "other", "--words", 2) == ""
-    assert command("shrink", "v.txt", "-o", "out", "--words", 2, "--overwrite") == ""
-    assert len(fe.load_vectors("out")) == 2
+    for more in ((), ("--overwrite",)):
+        message = command("convert", "v.txt", "out", *options, *more)
+        assert message == "error: out: this already exists; choose another path\n"
+    assert command("convert", "v.txt", "another", *options) == ""
