@@ -16,8 +16,9 @@ to ids (WordPiece, BPE, WordLevel) or a list of pairs (Unigram), and `added_toke
 Texts are split by the pipeline in `tokenizer.json`, the `tokenizer` of the table. What it does not
 know yields no token in model2vec; in sentence-transformers it is the unknown token, with its row.
 Neither library adds special tokens. `WordEmbeddings` has no such pipeline. `save_static` notes in
-`config.json` what the files do not say: `drops_unknown`, which of both it is; and of a table of
-words `words`, how many of the rows are its own. Such a table has no tokenizer: its words say which.
+`config.json`, under `finetune_embed`, what the files do not say: `drops_unknown`, which of both it
+is; and of a table of words `words`, how many of the rows are its own. Such a table has no
+tokenizer: its words say which. Whatever else `config.json` holds is for other libraries.
 
 float32 numbers are used in place; float16, float64 and int8 are converted. model2vec writes int8
 without its scale, so those vectors are the plain integers.
@@ -51,6 +52,7 @@ __all__ = [
     "CONFIG",
     "DROPS_UNKNOWN",
     "MODULES",
+    "OURS",
     "STATIC_TENSORS",
     "TENSORS",
     "TOKENIZER",
@@ -61,8 +63,8 @@ __all__ = [
 #: The tensor of vectors in sentence-transformers, in model2vec and in `WordEmbeddings`.
 STATIC_TENSORS = ("embedding.weight", "embeddings", "emb_layer.weight")
 TENSORS, TOKENIZER, MODULES = "model.safetensors", "tokenizer.json", "modules.json"
-#: The file of model2vec's settings, and what `save_static` adds to it.
-CONFIG, DROPS_UNKNOWN, WORDS = "config.json", "drops_unknown", "words"
+#: The file of model2vec's settings, and what `save_static` adds to it under the key `OURS`.
+CONFIG, OURS, DROPS_UNKNOWN, WORDS = "config.json", "finetune_embed", "drops_unknown", "words"
 #: The files that list the words of a `WordEmbeddings` module.
 WORD_LISTS = ("whitespacetokenizer_config.json", "phrasetokenizer_config.json")
 _MODULE_KINDS = ("StaticEmbedding", "WordEmbeddings")
@@ -155,7 +157,8 @@ def _config_in(folder: Path) -> _Config:
         VectorFileError: it is damaged.
     """
     config = read_json(folder / CONFIG) if (folder / CONFIG).is_file() else {}
-    found: dict[str, Any] = config if isinstance(config, dict) else {WORDS: config}
+    ours = config.get(OURS) if isinstance(config, dict) else None
+    found: dict[str, Any] = ours if isinstance(ours, dict) else {}
     drops, words = found.get(DROPS_UNKNOWN), found.get(WORDS)
     is_count = words is None or (type(words) is int and words >= 0)
     if not is_count or type(drops) not in (bool, type(None)):

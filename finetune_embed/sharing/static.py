@@ -7,8 +7,9 @@ The folder holds what both read:
 - `tokenizer.json`: texts to ids, without truncation. Of a table of words, a `WordLevel` model of
   its words in their order, then `<unk>` if the table lacks it.
 - `config.json`: `model_type`, `normalize` (false), `max_length` (null) and `embedding_dtype` for
-  model2vec. Ours are `drops_unknown`, which see in `PipelineTokenizer`, and, of a table of words
-  whose tokenizer follows from its words, `words`: how many of the rows are those of the table.
+  model2vec. Ours, under `finetune_embed`, are `drops_unknown`, which see in `PipelineTokenizer`,
+  and, of a table of words whose tokenizer follows from its words, `words`: how many of the rows are
+  those of the table.
 - `modules.json`: the one module that sentence-transformers loads.
 
 `load_static` reads the vectors back as they were, and the tokenizer of a pipeline or of a table
@@ -30,7 +31,15 @@ from ..errors import VectorFileError
 from ..files import atomic_folder
 from ..formats.common.saving import check_keys, check_name, check_new_folder, check_utf8
 from ..formats.common.tensor_writer import WRITE_BYTES, Tensor, write_tensors
-from ..formats.static_model import CONFIG, DROPS_UNKNOWN, MODULES, TENSORS, TOKENIZER, WORDS
+from ..formats.static_model import (
+    CONFIG,
+    DROPS_UNKNOWN,
+    MODULES,
+    OURS,
+    TENSORS,
+    TOKENIZER,
+    WORDS,
+)
 from ..table import EmbeddingTable, PipelineTokenizer, Vectors
 from ..training.inference import weight_of
 from ..training.run.run import Run
@@ -74,22 +83,23 @@ def save_static(
     check_keys(table, "a static embedding model", "")
     check_utf8(table.words, "tokenizer.json")
     tokenizer = source.vocab.tokenizer if isinstance(source, Run) else Tokenizer.for_table(table)
-    config: dict[str, object] = {
+    ours: dict[str, object] = {DROPS_UNKNOWN: False}
+    config = {
         "model_type": "model2vec",
         "normalize": False,
         "max_length": None,
         "embedding_dtype": "float32",
-        DROPS_UNKNOWN: False,
+        OURS: ours,
     }
     if isinstance(tokenizer, PipelineTokenizer):
-        config[DROPS_UNKNOWN] = tokenizer.drops_unknown
+        ours[DROPS_UNKNOWN] = tokenizer.drops_unknown
         tokens, text = _pieces_of(table, tokenizer), _without_truncation(tokenizer)
     else:
         tokens = [*table.index_to_key] + [UNK] * (UNK not in table)
         ids = {token: number for number, token in enumerate(tokens)}
         text = tokenizer.pipeline(ids, UNK).to_str()
         if _follows_from_words(tokenizer, table):
-            config[WORDS] = len(table)
+            ours[WORDS] = len(table)
     unknown = _unknown_row(source, table.vector_size)
     check_new_folder(folder)
     with atomic_folder(folder) as new:

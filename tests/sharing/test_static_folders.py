@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import sys
 import unicodedata
 from dataclasses import replace
@@ -268,8 +269,7 @@ def test_equal_tables_give_equal_bytes(tmp_path):
         "normalize": False,
         "max_length": None,
         "embedding_dtype": "float32",
-        "drops_unknown": False,
-        "words": 2,
+        "finetune_embed": {"drops_unknown": False, "words": 2},
     }
     (module,) = json.loads(files["modules.json"])
     assert module["type"] == "sentence_transformers.models.StaticEmbedding"
@@ -315,7 +315,13 @@ def test_what_cannot_be_written(words, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", ['{"words": "3"}', '{"words": -1}', '{"drops_unknown": 1}', "[3]", "{"]
+    "content",
+    [
+        '{"finetune_embed": {"words": "3"}}',
+        '{"finetune_embed": {"words": -1}}',
+        '{"finetune_embed": {"drops_unknown": 1}}',
+        "{",
+    ],
 )
 def test_a_damaged_config(words, tmp_path, content):
     fe.save_static(words, tmp_path / "model")
@@ -326,8 +332,27 @@ def test_a_damaged_config(words, tmp_path, content):
 
 def test_a_config_that_says_too_much(words, tmp_path):
     fe.save_static(words, tmp_path / "model")
-    (tmp_path / "model" / "config.json").write_text('{"words": 999}')
+    (tmp_path / "model" / "config.json").write_text('{"finetune_embed": {"words": 999}}')
     assert fe.load_vectors(tmp_path / "model").index_to_key == [*WORDS, "<unk>"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"words": 5}',
+        '{"words": "all", "drops_unknown": 1}',
+        "[3]",
+        "3",
+        '{"finetune_embed": "1.0"}',
+    ],
+)
+def test_a_config_of_others_is_not_ours(golden, tmp_path, content):
+    folder = shutil.copytree(golden / "static" / "model2vec", tmp_path / "model")
+    (folder / "config.json").write_text(content)
+    again, expected = fe.load_vectors(folder), fe.load_vectors(golden / "static" / "model2vec")
+    assert again.index_to_key == expected.index_to_key
+    assert again.vectors.tobytes() == expected.vectors.tobytes()
+    assert again.tokenizer == expected.tokenizer
 
 
 def test_a_run_with_a_pipeline_and_special_tokens(tmp_path):
