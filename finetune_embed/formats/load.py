@@ -16,7 +16,7 @@ from ..files import PathOrFile, Source, as_folder, open_source
 from ..table import EmbeddingTable
 from . import arrow, fasttext, gensim_native, numpy_arrays, safetensors, word2vec
 from .arrow import save_arrow, save_parquet
-from .common.beside import tokenizer_beside
+from .common.beside import NOT_READ, tokenizer_beside
 from .common.run_folder import file_in_run
 from .common.sniff import refuse_unread, sniff, sniff_folder
 from .common.text import read_text
@@ -86,9 +86,10 @@ def load_vectors(
         member: the file to read from an archive that holds several.
 
     Returns:
-        The table. A SentencePiece model beside the file, as BPEmb has it, is its `tokenizer`. Its
-        `metadata` records the `source`, `source_sha256` and `source_format`, and the
-        number of `duplicates` (the first row of a word is kept) and of `non_utf8` words.
+        The table. A SentencePiece model beside the file, as BPEmb has it, is its `tokenizer`; of
+        one that cannot be read, `metadata["tokenizer_not_read"]` says why. `metadata` records the
+        `source`, `source_sha256` and `source_format`, and the number of `duplicates` (the first row
+        of a word is kept) and of `non_utf8` words.
 
     Raises:
         VectorFileError: the file is missing, damaged, or of a format that is not supported.
@@ -146,7 +147,10 @@ def read_vectors(
         else:
             table = READERS[name](source, keys, limit)
         if table.tokenizer is None:
-            table.tokenizer = tokenizer_beside(source.path, table.words)
+            try:
+                table.tokenizer = tokenizer_beside(source.path, table.words)
+            except VectorFileError as error:  # it need not be that of these vectors
+                table.metadata[NOT_READ] = str(error)
         return Loaded(table, name, source.compression)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,8 @@ def scan_file(source: Source, limit: int | None = None, vector_size: int | None 
     try:
         scan.tokenizer = scan.tokenizer or tokenizer_beside(source.path, scan.words)
     except VectorFileError as error:
-        scan.findings.append(finding_from(error, "tokenizer", source.name))
+        finding = finding_from(error, "tokenizer", source.name)
+        scan.findings.append(replace(finding, severity="warning"))
     if source.damage is not None:
         scan.findings.insert(0, finding_from(source.damage, "damaged", source.name))
     return scan

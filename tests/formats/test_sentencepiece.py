@@ -139,20 +139,30 @@ def test_files_beside_vectors_that_are_not_theirs(bpemb, tmp_path):
         assert fe.load_vectors(io.BytesIO(file.read())).tokenizer is None
 
 
-def test_a_damaged_model_is_an_error(bpemb, tmp_path):
+def test_a_model_that_is_not_read_stops_no_reader(bpemb, tmp_path):
     model = tmp_path / "en.wiki.bpe.vs90.model"
-    data = model.read_bytes()
-    model.write_bytes(data[: len(data) // 2])
-    with pytest.raises(fe.VectorFileError, match=r"vs90.model: cannot be read as a tokenizer"):
-        fe.load_vectors(bpemb)
-    (finding,) = [one for one in fe.inspect(bpemb).findings if one.code == "tokenizer"]
-    assert "move it away from the vectors" in str(finding)
-    model.write_bytes(train(CORPUS, "word", vocab_size=20))
-    with pytest.raises(fe.VectorFileError, match="it is a model of words or characters"):
-        fe.load_vectors(bpemb)
-    model.write_bytes(train(CORPUS, "bpe", user_defined_symbols=["<user>"]))
-    with pytest.raises(fe.VectorFileError, match="it has a symbol that is never split, '<user>'"):
-        fe.load_vectors(bpemb)
+    data, before = model.read_bytes(), fe.load_vectors(bpemb)
+    assert "tokenizer_not_read" not in before.metadata
+    for content, reason in (
+        (data[: len(data) // 2], "it is cut short or damaged"),
+        (train(CORPUS, "word", vocab_size=20), "it is a model of words or characters"),
+        (
+            train(CORPUS, "bpe", user_defined_symbols=["<user>"]),
+            "it has a symbol that is never split, '<user>'",
+        ),
+    ):
+        model.write_bytes(content)
+        table = fe.load_vectors(bpemb)
+        assert table.tokenizer is None
+        assert table.index_to_key == before.index_to_key
+        assert table.vectors.tobytes() == before.vectors.tobytes()
+        noted = table.metadata["tokenizer_not_read"]
+        assert noted.startswith(f"{model.name}: cannot be read as a tokenizer: {reason}")
+        (finding,) = [one for one in fe.inspect(bpemb).findings if one.code == "tokenizer"]
+        assert finding.severity == "warning"
+        assert reason in finding.message()
+        with pytest.raises(fe.VocabularyError, match=re.escape(reason)):
+            fe.PipelineTokenizer.from_file(model)
 
 
 def test_other_pieces_than_in_the_library_are_refused():

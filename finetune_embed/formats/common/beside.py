@@ -8,8 +8,9 @@ from pathlib import Path
 from ...errors import VectorFileError, VocabularyError
 from ...table import PipelineTokenizer, is_sentencepiece
 
-__all__ = ["tokenizer_beside"]
+__all__ = ["NOT_READ", "tokenizer_beside"]
 
+NOT_READ = "tokenizer_not_read"  # the metadata that say why a table has no tokenizer
 HEAD, SAMPLE = 1 << 10, 1_000
 LEAST = 0.9  # the share of words that are pieces of the model
 
@@ -40,7 +41,7 @@ def tokenizer_beside(path: Path | None, words: Sequence[str]) -> PipelineTokeniz
         tokenizer = PipelineTokenizer.from_file(model)
     except VocabularyError as error:
         raise VectorFileError(
-            error.what, where=model, remedy="fetch it again, or move it away from the vectors"
+            error.what, where=model.name, remedy="if it belongs to these vectors, fetch it again"
         ) from error
     known = tokenizer.pipeline.get_vocab()
     sample = words[:SAMPLE]
