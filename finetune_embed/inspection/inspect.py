@@ -11,6 +11,7 @@ from ..errors import Option, VocabularyError
 from ..files import PathOrFile, as_folder, open_source
 from ..formats.common.arguments import check_limit
 from ..formats.common.run_folder import file_in_run
+from ..formats.hub import fetched
 from ..table import EmbeddingTable, PipelineTokenizer
 from ..vocabulary import Tokenizer
 from .findings import Finding
@@ -47,7 +48,8 @@ def inspect(
 
     Args:
         path: a vector file of any format that `load_vectors` reads, plain or compressed, the folder
-            of a model or of a run, a binary file object, or `"-"` for standard input.
+            of a model or of a run, a binary file object, `"-"` for standard input, or
+            `"hub:org/model"`.
         dataset: a data set, as for `finetune`. The report then has the coverage of its training
             split, and recommended settings.
         text: the name of its column of texts, or several names.
@@ -63,17 +65,19 @@ def inspect(
     from .scan_file import scan_file, scan_folder
 
     check_limit(limit)
-    path = file_in_run(path)
+    given, path = path, fetched(path)
+    is_fetched, path = path is not given, file_in_run(path)
     texts = _texts(dataset, text)
     if (folder := as_folder(path)) is not None:
         scan = scan_folder(folder, limit)
         total = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-        return _report(scan, str(path), "", total, None, texts)
+        return _report(scan, str(given if is_fetched else path), "", total, None, texts)
     with open_source(path, member, salvage=True) as source:
         scan = scan_file(source, limit, vector_size)
         sha256 = source.sha256()
         size = None if source.path is None else source.path.stat().st_size
-        return _report(scan, source.name, source.compression, size, sha256, texts)
+        name = str(given) if is_fetched else source.name
+        return _report(scan, name, source.compression, size, sha256, texts)
 
 
 def _texts(dataset: DataSource, text: str | Sequence[str]) -> list[str] | list[list[str]] | None:

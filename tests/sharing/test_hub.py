@@ -195,6 +195,20 @@ def test_commands_take_a_name_on_the_hub(hub, table, capsys):
     assert "queen" in json.dumps(json.loads(capsys.readouterr().out))
 
 
+def test_inspect_takes_a_name_on_the_hub(hub, table, run, tmp_path, capsys):
+    from finetune_embed.cli import main
+
+    fe.push_to_hub(table, "org/words")
+    shutil.copytree(tmp_path / "run", hub.root / "org" / "run")
+    for name, words in (("org/words", len(table)), ("org/run", len(run.table))):
+        report = fe.inspect(f"hub:{name}")
+        assert (report.path, report.words) == (f"hub:{name}", words)
+        with pytest.raises(SystemExit) as stopped:
+            main(["inspect", f"hub:{name}", "--json"])
+        assert stopped.value.code == 0
+        assert json.loads(capsys.readouterr().out)["words"] == words
+
+
 def test_nothing_is_fetched_by_surprise(hub, table, tmp_path, monkeypatch):
     fe.push_to_hub(table, "org/words")
     monkeypatch.chdir(tmp_path)
