@@ -13,10 +13,13 @@ __all__ = ["CHUNK", "HashingReader", "sha256_of"]
 CHUNK = 1 << 20
 
 
-def sha256_of(path: str | os.PathLike[str]) -> str:
-    """Return the SHA-256 of a file's bytes as a hexadecimal string."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def sha256_of(*paths: str | os.PathLike[str]) -> str:
+    """Return the SHA-256 of the bytes of files, one after the other, as a hexadecimal string."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with open(path, "rb") as file:
+            hashlib.file_digest(file, lambda: digest)
+    return digest.hexdigest()
 
 
 class HashingReader(io.RawIOBase):

@@ -28,6 +28,7 @@ from ..errors import DataError, Option
 from ..files import STDIN, locked, only_file, sha256_of
 from ..formats import fetched, read_vectors
 from ..formats.common.run_folder import RUN_TABLE, file_in_run
+from ..formats.common.shards import shards_of
 from ..heads import takes_pairs
 from ..table import EmbeddingTable, sha256_of_table
 from ..vocabulary import AnyTokenizer, Tokenizer, Vocabulary
@@ -62,7 +63,8 @@ __all__ = [
 #: Settings about how the vector file is read.
 OF_THE_FILE = ("member", "limit", "vector_size")
 
-_KEEP_METADATA = ("safetensors", "arrow", "parquet")  # formats that carry a table's metadata
+#: Formats that carry a table's metadata.
+_KEEP_METADATA = ("safetensors", "safetensors-shards", "arrow", "parquet")
 _SOURCE = ("source", "source_sha256", "source_format")
 _OF_VECTORS = {*_SOURCE, "start_sha256"}  # what a run records of the rows that it starts from
 
@@ -337,7 +339,8 @@ def open_vectors(
         name, sha256 = "<stdin>" if file == STDIN else source_name(file), ""
         if isinstance(file, (str, os.PathLike)) and file != STDIN:
             held = (only_file(Path(file)) if os.path.isdir(file) else None) or Path(file)
-            name, sha256 = held.name + (f"#{member}" if member else ""), sha256_of(held)
+            files = shards_of(held) if kind == "safetensors-shards" else [held]
+            name, sha256 = held.name + (f"#{member}" if member else ""), sha256_of(*files)
         if sha256 != source["source_sha256"]:
             source = dict(zip(_SOURCE, (name, sha256, kind), strict=True))
     return base, source

@@ -325,6 +325,18 @@ def test_the_source_is_the_given_file_not_the_one_it_was_made_from(
     assert [(one["source"], one["source_format"]) for one in before] == [("base.txt", "glove")]
 
 
+def test_the_source_is_the_given_folder_of_shards(tmp_path, vectors, dataset):
+    folder = tmp_path / "shards"
+    fe.save_safetensors(fe.load_vectors(vectors), folder, shard_size=200)
+    files = sorted(folder.glob("model-*.safetensors"))
+    assert len(files) > 2
+    run = fe.finetune(folder, dataset, epochs=1, batch_size=8)
+    sha256 = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    for found in (run.record, run.table.metadata):
+        assert (found["source"], found["source_sha256"]) == ("shards", sha256)
+        assert found["source_format"] == "safetensors-shards"
+
+
 def test_metadata_hold_the_provenance_over_three_tunings(tmp_path, vectors, dataset):
     def sha256(path: Path) -> str:
         return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -20,7 +20,7 @@ from .sniff import expect
 from .tensor_writer import Tensor, write_tensors
 from .tensors import TensorFile, open_tensors
 
-__all__ = ["INDEX", "open_shards", "parse_size", "write_shards"]
+__all__ = ["INDEX", "open_shards", "parse_size", "shards_of", "write_shards"]
 
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 #: Metadata without which Hugging Face's libraries refuse a shard that has any.
@@ -89,12 +89,16 @@ def _from_1(items: Sequence[object]) -> range:
     return range(1, len(items) + 1)
 
 
-def open_shards(folder: Path) -> dict[str, TensorFile]:
-    """Open all files that the index of a folder names, and return the file of each tensor.
+def shards_of(folder: Path) -> list[Path]:
+    """Return the files that the index of a folder names, in order.
 
     Raises:
-        VectorFileError: the index or a file is damaged, or a file is missing.
+        VectorFileError: the index is damaged.
     """
+    return [folder / name for name in sorted(set(_weight_map(folder).values()))]
+
+
+def _weight_map(folder: Path) -> dict[str, str]:
     index = read_json(folder / INDEX)
     named = index.get("weight_map") if isinstance(index, dict) else None
     if not isinstance(named, dict) or not all(map(_is_name, named.values())):
@@ -103,6 +107,16 @@ def open_shards(folder: Path) -> dict[str, TensorFile]:
             where=folder / INDEX,
             remedy="the file is damaged; fetch it again",
         )
+    return named
+
+
+def open_shards(folder: Path) -> dict[str, TensorFile]:
+    """Open all files that the index of a folder names, and return the file of each tensor.
+
+    Raises:
+        VectorFileError: the index or a file is damaged, or a file is missing.
+    """
+    named = _weight_map(folder)
     files: dict[str, TensorFile] = {}
     for name in sorted(set(named.values())):
         if not (folder / name).is_file():
