@@ -13,7 +13,7 @@ from ..files import STDIN
 from ..formats import save_safetensors
 from ..formats.common.run_folder import CONFIG, RECORD
 from ..formats.numpy_arrays.wordlist import words_of
-from ..table import DTYPES, ORDERS, shrink_table
+from ..table import DTYPES, ORDERS, dtype_of, shrink_table
 from .output import (
     as_json_option,
     check_target,
@@ -57,7 +57,7 @@ __all__ = ["shrink"]
     default=0,
     help="Number of principal components to remove from a table first.",
 )
-@click.option("--dtype", default="float32", show_default=True, help=f"{', '.join(DTYPES)}.")
+@click.option("--dtype", help=f"{', '.join(DTYPES)}; that of the source when left out.")
 @limit_option
 @vector_size_option
 @member_option
@@ -106,13 +106,13 @@ def shrink(
         save_safetensors(table, output)
         kind = "table"
     sizes = {"before": _bytes_of(source), "after": _bytes_of(output)}
-    found = {"words": len(table), "size": table.vector_size, "dtype": changes["dtype"]}
+    found = {"words": len(table), "size": table.vector_size, "dtype": dtype_of(table)}
     if as_json:
         print_json({"source": str(source), "output": str(output), "kind": kind, **found, **sizes})
         return
     before = f"{sizes['before'] / 1e6:,.1f} MB -> " if sizes["before"] else ""
     click.echo(
-        f"{output}: {kind}, {len(table):,} words x {table.vector_size} of {changes['dtype']}, "
+        f"{output}: {kind}, {len(table):,} words x {table.vector_size} of {found['dtype']}, "
         f"{before}{sizes['after'] / 1e6:,.1f} MB"
     )
 

@@ -13,7 +13,7 @@ from .pipeline_tokenizer import PipelineTokenizer, well_formed
 from .query import missing_word
 from .retrofit import retrofit
 from .sentencepiece import is_sentencepiece
-from .shrinking import DTYPES, ORDERS, kept_rows, shrink_rows, shrink_table
+from .shrinking import DTYPES, ORDERS, dtype_of, kept_rows, shrink_rows, shrink_table
 from .subwords import Subwords
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "Vectors",
     "as_bytes",
     "differing",
+    "dtype_of",
     "is_sentencepiece",
     "kept_rows",
     "lengths",

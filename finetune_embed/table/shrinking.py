@@ -16,7 +16,7 @@ from .neighbours import lengths, unit
 from .packed_words import PackedWords, Rows
 from .quantization import SAMPLE, codebooks_of
 
-__all__ = ["DTYPES", "ORDERS", "kept_rows", "shrink_rows", "shrink_table"]
+__all__ = ["DTYPES", "ORDERS", "dtype_of", "kept_rows", "shrink_rows", "shrink_table"]
 
 DTYPES = ("float32", "float16", "bfloat16", "int8", "pq")
 #: What decides which words are kept, if their number is given.
@@ -33,7 +33,7 @@ def shrink_table(
     remap: bool = False,
     dim: int | None = None,
     all_but_top: int = 0,
-    dtype: str = "float32",
+    dtype: str | None = None,
 ) -> EmbeddingTable:
     """Return a table that takes fewer bytes; see `finetune_embed.shrink`."""
     kept = kept_rows(table, words, by)
@@ -100,7 +100,7 @@ def shrink_rows(
     remap: bool = False,
     dim: int | None = None,
     all_but_top: int = 0,
-    dtype: str = "float32",
+    dtype: str | None = None,
     keeps_size: bool = False,
 ) -> EmbeddingTable:
     """Return a table with some of the rows, in fewer bytes.
@@ -111,13 +111,14 @@ def shrink_rows(
         remap: keep all words; those of other rows get the nearest kept row.
         dim: the number of dimensions.
         all_but_top: how many principal components are removed.
-        dtype: one of `DTYPES`.
+        dtype: one of `DTYPES`; that of the table when left out.
         keeps_size: hold `dim` numbers of each row, and return vectors of all dimensions.
 
     Raises:
         VocabularyError: an argument is out of its range.
         VectorFileError: `dtype` cannot hold a number.
     """
+    dtype = dtype_of(table) if dtype is None else dtype
     _check(table, dim, all_but_top, dtype)
     projection, coding = None, Coding(dtype)
     if dim is not None or all_but_top:
@@ -155,6 +156,11 @@ def shrink_rows(
     if projection is None:
         shrunk.subwords = table.subwords
     return shrunk
+
+
+def dtype_of(table: EmbeddingTable) -> str:
+    """Return the numbers that the rows of a table are held as, one of `DTYPES`."""
+    return "float32" if table.coded is None else table.coded.coding.name
 
 
 def _check(table: EmbeddingTable, dim: int | None, all_but_top: int, dtype: str) -> None:

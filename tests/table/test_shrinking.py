@@ -232,3 +232,13 @@ def test_other_vectors_take_the_place_of_coded_ones(random_table, tmp_path):
     small.vectors = other
     assert small.coded is None
     assert bits(saved(small, tmp_path)) == other.tobytes()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "int8", "pq"])
+def test_numbers_stay_what_they_are(random_table, dtype, tmp_path):
+    coded = saved(shrink(random_table, dtype=dtype), tmp_path)
+    small = shrink(coded, words=100)
+    assert json.loads(small.metadata["shrunk"]) == {"words": 100, "dtype": dtype}
+    assert (small.coded is None) == (dtype == "float32")
+    near = {"pq": 1e-6, "int8": 1e-6}.get(dtype, 0)
+    assert np.abs(small.vectors - coded.vectors[:100]).max() <= near

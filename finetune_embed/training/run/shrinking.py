@@ -13,7 +13,7 @@ from torch import nn
 
 from ...embedding import to_embedding
 from ...errors import DataError, Option
-from ...table import EmbeddingTable, kept_rows, shrink_rows, shrink_table
+from ...table import EmbeddingTable, dtype_of, kept_rows, shrink_rows, shrink_table
 from ..build_model import fill_module
 from ..ensemble import Other
 from ..inference import lock_of, weight_of
@@ -35,7 +35,7 @@ def shrink(
     remap: bool = False,
     dim: int | None = None,
     all_but_top: int = 0,
-    dtype: str = "float32",
+    dtype: str | None = None,
 ) -> Shrinkable:
     """Return a table or a run that takes fewer bytes in memory and as a file.
 
@@ -55,8 +55,9 @@ def shrink(
         all_but_top: how many principal components to remove first, and with them the mean (Mu and
             Viswanath 2018); for tables.
         dtype: the numbers that rows are made of: `float32`, `float16`, `bfloat16`, `int8`, or `pq`,
-            product quantization into a byte for each two numbers (Jegou et al. 2011). Of further
-            models of an ensemble, and of the lexical part, it is `float16` if it is not `float32`.
+            product quantization into a byte for each two numbers (Jegou et al. 2011); those of
+            the table when left out. Of further models of an ensemble, and of the lexical part, it
+            is `float16` if it is not `float32`.
 
     Returns:
         What was given, smaller. Vectors are decoded when they are used, and `save_safetensors` and
@@ -88,6 +89,7 @@ def _shrunk_run(
     run: Run, words: int | Collection[str] | None, by: str, numbers: dict[str, Any]
 ) -> Run:
     table, vocab = run.table, run.vocab
+    numbers = {**numbers, "dtype": numbers["dtype"] or dtype_of(table)}
     path = str(run.record["embedding"])
     weight = weight_of(run.model, path).detach().cpu()
     worth = vocab.counts if by == "order" else weight.norm(dim=1).numpy()
