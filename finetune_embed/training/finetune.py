@@ -327,7 +327,8 @@ def open_vectors(
                     remedy=("leave ", Option(name), " out"),
                 )
         return vectors, {n: vectors.metadata[n] for n in _SOURCE if n in vectors.metadata}
-    file = file_in_run(fetched(vectors))
+    place = fetched(vectors)
+    file = file_in_run(place)
     base, kind, _ = read_vectors(
         file, limit=settings.limit, vector_size=settings.vector_size, member=member
     )
@@ -343,6 +344,10 @@ def open_vectors(
             name, sha256 = held.name + (f"#{member}" if member else ""), sha256_of(*files)
         if sha256 != source["source_sha256"]:
             source = dict(zip(_SOURCE, (name, sha256, kind), strict=True))
+    if place is not vectors and kind in (*_KEEP_METADATA, "static"):
+        # the folder of the cache is named after a commit
+        inside = source["source"].removeprefix(Path(str(place)).name).lstrip("/")
+        source["source"] = f"{vectors}/{inside}".rstrip("/")
     return base, source
 
 

@@ -178,9 +178,14 @@ def test_finetune_takes_a_name_on_the_hub(hub, table, run, tmp_path):
     fe.push_to_hub(table, "org/words")
     shutil.copytree(tmp_path / "run", hub.root / "org" / "run")
     data = Dataset.from_dict({"text": ["king man", "queen woman"] * 8, "label": [0, 1] * 8})
-    for name, start in (("org/words", table), ("org/run", run.table)):
+    for name, file, start in (
+        ("org/words", "/model.safetensors", table),
+        ("org/run", "/embedding.safetensors", run.table),
+    ):
         tuned = fe.finetune(f"hub:{name}", data, head="bag", strategy="Freeze", epochs=1)
         assert tuned.settings["vectors"] == f"hub:{name}"
+        assert tuned.record["source"] == f"hub:{name}{file}"
+        assert tuned.table.metadata["source"] == f"hub:{name}{file}"
         assert tuned.table.vectors.tobytes() == start.vectors.tobytes()
         assert len(tuned.record["source_sha256"]) == 64
 
