@@ -88,3 +88,5 @@ def test_rows_that_no_file_can_hold(tune, tmp_path, monkeypatch):
     monkeypatch.setattr("finetune_embed.training.run.onnx_file.LARGEST", 70)
     assert refused(run, path).endswith("; keep fewer words first: shrink(run, words=100_000)")
     assert written(fe.shrink(run, words=2), path)
+    two = tune(head="cnn(channels=2, filters=2)")
+    assert "keep fewer words first" in refused(fe.shrink(two, words=2), tmp_path / "two")

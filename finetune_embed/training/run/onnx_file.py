@@ -44,7 +44,8 @@ def save_onnx(
     Ids that it has not are unknown words.
 
     Before the file appears, onnxruntime runs it on the highest ids, ids beyond them, unknown words,
-    empty texts and others, and the results are compared with those of the run.
+    empty texts and others, and the results are compared with those of the head in torch over the
+    rows as they are written.
 
     Args:
         run: the run, with the head `bag`, `pooled_cnn` or `cnn`.
@@ -75,9 +76,12 @@ def save_onnx(
         )
     _check(run, has_graph(run.model), vectors_only)
     vocab, rows = _every_word(run)
-    if rows.nbytes > LARGEST and (dtype == "float32" or rows.nbytes > 4 * LARGEST):
+    size = rows.nbytes if dtype == "float32" else rows.size
+    if getattr(run.model, "start", None) is not None:
+        size += rows.nbytes  # the rows of the second channel are float32
+    if size > LARGEST:
         raise VectorFileError(
-            f"the rows take {rows.nbytes / 1e9:.1f} GB, and an ONNX file has at most 2",
+            f"the rows take {size / 1e9:.1f} GB, and an ONNX file has at most 2",
             where=path,
             remedy=Either(
                 "keep fewer words first: shrink(run, words=100_000)",
