@@ -178,9 +178,12 @@ def test_finetune_takes_a_name_on_the_hub(hub, table, run, tmp_path):
     fe.push_to_hub(table, "org/words")
     shutil.copytree(tmp_path / "run", hub.root / "org" / "run")
     data = Dataset.from_dict({"text": ["king man", "queen woman"] * 8, "label": [0, 1] * 8})
+    fe.save_safetensors(table, tmp_path / "shards", shard_size=24)
+    shutil.copytree(tmp_path / "shards", hub.root / "org" / "shards")
     for name, file, start in (
         ("org/words", "/model.safetensors", table),
         ("org/run", "/embedding.safetensors", run.table),
+        ("org/shards", "", table),
     ):
         tuned = fe.finetune(f"hub:{name}", data, head="bag", strategy="Freeze", epochs=1)
         assert tuned.settings["vectors"] == f"hub:{name}"
