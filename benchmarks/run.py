@@ -77,6 +77,10 @@ def main() -> None:
             script = str(HERE / "first_run.py")
             arguments = (*arguments, "--peers", options.peers, *kept("first_run"))
             run("fastText and model2vec", script, *arguments)
+            texts = options.data / "sst2"
+            if texts.is_dir():
+                script = str(HERE / "serving.py")
+                run("Predictions", script, last, str(texts), "--peers", options.peers)
 
 
 if __name__ == "__main__":
