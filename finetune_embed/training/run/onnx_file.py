@@ -213,10 +213,11 @@ def _compare(run: Run, session: onnxruntime.InferenceSession, rows: Vectors, whe
     """
     last = len(rows) - 1
     random = np.random.default_rng(0)
-    texts = [[last, last - 1], [UNK_ID] * 3, [], [last], random.integers(1, last + 1, 40).tolist()]
+    limit = run.settings["max_length"]
+    long = random.integers(1, last + 1, 40 if limit is None else min(limit, 1000) + 1).tolist()
+    texts = [[last, last - 1], [UNK_ID] * 3, [], [last], long]
     beyond = [[last + 1, 2**40, -5], [2, last + 9]]
     known = [*texts, *([one if 0 <= one <= last else UNK_ID for one in ids] for ids in beyond)]
-    limit = run.settings["max_length"]
     lengths = torch.tensor([len(ids[:limit]) for ids in known])
     flat = torch.tensor([one for ids in known for one in ids[:limit]])
     data = EncodedTexts(flat, lengths.cumsum(0) - lengths, lengths)
