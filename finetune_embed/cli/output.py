@@ -110,7 +110,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
 
 
 def check_target(target: Path, *sources: Path, overwrite: bool, is_folder: bool = False) -> None:
-    """Check that a file or folder to write is none of those to read, and that it may be replaced.
+    """Check that a file or folder to write is not one of those that are read, and may be replaced.
 
     A file never replaces a folder that holds something, nor a folder a file.
 

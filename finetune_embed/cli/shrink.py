@@ -13,7 +13,7 @@ from ..files import STDIN
 from ..formats import save_safetensors
 from ..formats.common.run_folder import CONFIG, RECORD
 from ..formats.numpy_arrays.wordlist import words_of
-from ..table import DTYPES, ORDERS, dtype_of, shrink_table
+from ..table import DTYPES, ORDERS, dtype_of, kept_rows, shrink_rows
 from .output import (
     as_json_option,
     check_target,
@@ -68,6 +68,7 @@ def shrink(
     output: Path,
     words: int | None,
     keys: Path | None,
+    by: str,
     limit: int | None,
     vector_size: int | None,
     member: str | None,
@@ -93,16 +94,17 @@ def shrink(
         )
     is_run = (source / RECORD).is_file() and (source / CONFIG).is_file()
     check_target(output, overwrite=overwrite, is_folder=is_run)
-    changes["words"] = words if keys is None else words_of(str(keys))
+    chosen = words if keys is None else words_of(str(keys))
     if is_run:
         from ..training.run.load import load
         from ..training.run.shrinking import shrink as shrink_run  # imports torch
 
-        run = shrink_run(load(source), **changes)
+        run = shrink_run(load(source), words=chosen, by=by, **changes)
         run.save(output)
         table, kind = run.table, "run"
     else:
-        table = shrink_table(open_table(source, member, limit, vector_size), **changes)
+        whole = open_table(source, member, limit, vector_size)
+        table = shrink_rows(whole, kept_rows(whole, chosen, by), **changes)
         save_safetensors(table, output)
         kind = "table"
     sizes = {"before": _bytes_of(source), "after": _bytes_of(output)}

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..errors import printable
 from ..files import atomic_write
+from ..formats.static_model import TOKENIZER
 from ..table import EmbeddingTable
 from ..training.run.run import Run
 from ..training.run.shrunk import shrunk_to
@@ -26,8 +27,18 @@ __all__ = ["CARD", "card_of", "save_card"]
 CARD = "README.md"
 LABELS, MOVERS = 20, 8  # that a card lists at most
 SPLITS = ("validation", "test")
-TAGS = ("embeddings", "static-embeddings", "sentence-transformers", "model2vec", "finetune_embed")
+TAGS = ("embeddings", "static-embeddings", "finetune_embed")
+STATIC_TAGS = ("sentence-transformers", "model2vec")  # of folders that these open
 USE = """\
+finetune_embed, to tune them further:
+
+```python
+import finetune_embed as fe
+
+table = fe.load_vectors({ours})
+```
+"""
+STATIC_USE = """\
 model2vec:
 
 ```python
@@ -42,14 +53,6 @@ sentence-transformers:
 from sentence_transformers import SentenceTransformer
 
 vectors = SentenceTransformer({name}).encode(["a text"])
-```
-
-finetune_embed, to tune them further:
-
-```python
-import finetune_embed as fe
-
-table = fe.load_vectors({ours})
 ```
 
 gensim, from the files:
@@ -102,22 +105,31 @@ def save_card(
     Raises:
         VectorFileError: the file cannot be written.
     """
-    text = card_of(source, Path(os.path.abspath(folder)).name if name is None else name, license)
+    is_static = (Path(folder) / TOKENIZER).is_file()
+    name = Path(os.path.abspath(folder)).name if name is None else name
+    text = card_of(source, name, license, is_static)
     with atomic_write(Path(folder) / CARD, through_links=False) as file:
         file.write(text.encode("utf-8", "backslashreplace"))
 
 
-def card_of(source: EmbeddingTable | Run, name: str, license: str | None) -> str:
-    """Return the text of a card."""
+def card_of(source: EmbeddingTable | Run, name: str, license: str | None, is_static: bool) -> str:
+    """Return the text of a card.
+
+    Args:
+        source: the table or the run.
+        name: what readers load.
+        license: the licence of the vectors.
+        is_static: whether the folder is one of `save_static`, with a tokenizer.
+    """
     import yaml
 
     run = source if isinstance(source, Run) else None
     table = source.table if isinstance(source, Run) else source
     head = {
         **({} if license is None else {"license": license}),
-        "library_name": "model2vec",
+        "library_name": "model2vec" if is_static else "finetune_embed",
         "pipeline_tag": "feature-extraction",
-        "tags": list(TAGS),
+        "tags": [*TAGS, *(STATIC_TAGS if is_static else ())],
         **({} if run is None else {"metrics": [run.task.metric]}),
     }
     folder = name.rpartition("/")[2]
@@ -126,13 +138,14 @@ def card_of(source: EmbeddingTable | Run, name: str, license: str | None) -> str
     loaded = {"name": name, "ours": ours, **paths}
     parts = [
         f"# {_text(name)}",
-        f"Vectors of {len(table):,} tokens, {table.vector_size} numbers each. The vector of a text "
-        "is the mean of those of its tokens.",
+        f"Vectors of {len(table):,} tokens, {table.vector_size} numbers each."
+        + " The vector of a text is the mean of those of its tokens." * is_static,
         "\n".join(_table(("", ""), _facts(run, table))),
     ]
     if run is not None:
         parts += [*_scores(run), *_moved(run)]
-    parts += ["## Use", USE.format(**{key: json.dumps(one) for key, one in loaded.items()})]
+    use = USE + ("\n" + STATIC_USE) * is_static
+    parts += ["## Use", use.format(**{key: json.dumps(one) for key, one in loaded.items()})]
     front = yaml.safe_dump(head, sort_keys=False, allow_unicode=True)
     return f"---\n{front}---\n\n" + "\n\n".join(parts)
 

@@ -13,7 +13,7 @@ from .pipeline_tokenizer import PipelineTokenizer, well_formed
 from .query import missing_word
 from .retrofit import retrofit
 from .sentencepiece import is_sentencepiece
-from .shrinking import DTYPES, ORDERS, dtype_of, kept_rows, shrink_rows, shrink_table
+from .shrinking import DTYPES, ORDERS, dtype_of, kept_rows, shrink_rows
 from .subwords import Subwords
 
 __all__ = [
@@ -45,7 +45,6 @@ __all__ = [
     "retrofit",
     "sha256_of_table",
     "shrink_rows",
-    "shrink_table",
     "starts_with",
     "unit",
     "well_formed",

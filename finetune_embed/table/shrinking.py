@@ -16,28 +16,13 @@ from .neighbours import lengths, unit
 from .packed_words import PackedWords, Rows
 from .quantization import SAMPLE, codebooks_of
 
-__all__ = ["DTYPES", "ORDERS", "dtype_of", "kept_rows", "shrink_rows", "shrink_table"]
+__all__ = ["DTYPES", "ORDERS", "dtype_of", "kept_rows", "shrink_rows"]
 
 DTYPES = ("float32", "float16", "bfloat16", "int8", "pq")
 #: What decides which words are kept, if their number is given.
 ORDERS = ("order", "norm")
 BLOCK = 1 << 14  # rows read at a time
 COMPARED = 1 << 8  # rows compared with all kept ones at a time
-
-
-def shrink_table(
-    table: EmbeddingTable,
-    *,
-    words: int | Collection[str] | None = None,
-    by: str = "order",
-    remap: bool = False,
-    dim: int | None = None,
-    all_but_top: int = 0,
-    dtype: str | None = None,
-) -> EmbeddingTable:
-    """Return a table that takes fewer bytes; see `finetune_embed.shrink`."""
-    kept = kept_rows(table, words, by)
-    return shrink_rows(table, kept, remap=remap, dim=dim, all_but_top=all_but_top, dtype=dtype)
 
 
 def kept_rows(

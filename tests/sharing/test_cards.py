@@ -45,9 +45,9 @@ def test_the_card_of_a_run(run, tmp_path, offline):
         "tags": [
             "embeddings",
             "static-embeddings",
+            "finetune_embed",
             "sentence-transformers",
             "model2vec",
-            "finetune_embed",
         ],
         "metrics": ["accuracy"],
     }
@@ -93,8 +93,8 @@ def test_the_code_of_a_card_runs(run, tmp_path, monkeypatch):
     blocks = re.findall(
         r"^```python\n(.*?)^```$", (tmp_path / "tuned/README.md").read_text(), re.M | re.S
     )
-    model2vec, transformers, ours, gensim, torch = [{} for _ in blocks]
-    for block, names in zip(blocks, (model2vec, transformers, ours, gensim, torch), strict=True):
+    ours, model2vec, transformers, gensim, torch = [{} for _ in blocks]
+    for block, names in zip(blocks, (ours, model2vec, transformers, gensim, torch), strict=True):
         exec(block, names)
     assert ours["table"].vectors.tobytes() == run.table.vectors.tobytes()
     assert gensim["vectors"].index_to_key == [*run.table.index_to_key, "<unk>"]
@@ -104,8 +104,9 @@ def test_the_code_of_a_card_runs(run, tmp_path, monkeypatch):
 
 
 def test_the_card_of_a_name_on_the_hub(run, tmp_path):
-    fe.save_card(run, tmp_path, name="org/tuned")
-    text = (tmp_path / "README.md").read_text()
+    fe.save_static(run, tmp_path / "tuned")
+    fe.save_card(run, tmp_path / "tuned", name="org/tuned")
+    text = (tmp_path / "tuned" / "README.md").read_text()
     assert "# org/tuned\n" in text
     for code in (
         'StaticModel.from_pretrained("org/tuned")',
@@ -116,6 +117,18 @@ def test_the_card_of_a_name_on_the_hub(run, tmp_path):
         assert code in text
     fe.save_card(run, tmp_path, license="cc0-1.0")
     assert ModelCard.load(tmp_path / "README.md").data.license == "cc0-1.0"
+
+
+def test_the_card_of_a_folder_without_a_tokenizer(tmp_path):
+    """model2vec and sentence-transformers do not open it."""
+    table = fe.EmbeddingTable(["a"], [[1.0, 2.0]])
+    fe.save_safetensors(table, tmp_path / "one", shard_size="1GB")
+    fe.save_card(table, tmp_path / "one")
+    card = ModelCard.load(tmp_path / "one" / "README.md")
+    assert card.data.library_name == "finetune_embed"
+    assert card.data.tags == ["embeddings", "static-embeddings", "finetune_embed"]
+    assert not re.search("model2vec|SentenceTransformer|mean|tokenizer", card.text)
+    assert card.text.count("```python") == 1
 
 
 def test_the_card_of_a_table(tmp_path):

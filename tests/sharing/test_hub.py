@@ -17,7 +17,7 @@ import finetune_embed as fe
 
 
 class Hub:
-    """A folder for each model, behind what `push_to_hub` and `load_vectors` call."""
+    """A stand-in for the client of the Hub: a folder for each model."""
 
     def __init__(self, root: Path) -> None:
         self.root, self.made, self.fetched = root, {}, []

@@ -13,7 +13,7 @@ from torch import nn
 
 from ...embedding import to_embedding
 from ...errors import DataError, Option
-from ...table import EmbeddingTable, dtype_of, kept_rows, shrink_rows, shrink_table
+from ...table import EmbeddingTable, dtype_of, kept_rows, shrink_rows
 from ..build_model import fill_module
 from ..ensemble import Other
 from ..inference import lock_of, weight_of
@@ -68,7 +68,8 @@ def shrink(
     """
     numbers: dict[str, Any] = {"remap": remap, "dim": dim, "dtype": dtype}
     if isinstance(source, EmbeddingTable):
-        return shrink_table(source, words=words, by=by, all_but_top=all_but_top, **numbers)
+        kept = kept_rows(source, words, by)
+        return shrink_rows(source, kept, all_but_top=all_but_top, **numbers)
     if not isinstance(source, Run):
         raise DataError(
             f"a {type(source).__name__} cannot be shrunk",
