@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,14 +12,15 @@ from torch.nn import functional
 
 from .chars import SIZE, CharTfidf
 from .ngrams import NgramTfidf
-from .rows import Numbers, SparseRows, side_by_side
+from .rows import Floats, Numbers, SparseRows, side_by_side
 from .svm import fit_machines, fit_ridge
 
 __all__ = ["LexicalClassifier", "Texts"]
 
 LARGEST = 100_000_000  # the most weights: 400 MB
-#: In more tokens than these, words are frequent enough without their characters.
-MOST_TOKENS = 2_000_000
+#: In more tokens than these, words may be frequent enough without their characters.
+MANY_TOKENS = 2_000_000
+_NO_CHARACTERS = CharTfidf([], np.zeros(0, np.float32))
 _CODES = ("utf-32-le", "surrogatepass")  # a number for each character
 #: What files of runs lack that were made before characters counted.
 _WITHOUT_CHARACTERS = {
@@ -74,8 +75,12 @@ class LexicalClassifier:
         unused: int,
         seed: int = 0,
         weights: Sequence[float] = (),
+        quality: Callable[[LexicalClassifier], float] | None = None,
     ) -> LexicalClassifier:
         """Return a classifier of texts.
+
+        Characters help most where words are rare. So in many tokens, `quality` chooses whether they
+        count.
 
         Args:
             texts: the texts.
@@ -87,37 +92,27 @@ class LexicalClassifier:
             seed: the seed of the order in which examples are visited.
             weights: what examples of each class count, the `class_weight` of `LinearSVC`; for
                 targets `(B,)`. When left out, all count 1.
+            quality: returns what is greater the better a classifier is. When left out, characters
+                always count.
         """
         ids, lengths, numbers, words = texts
         most = LARGEST // labels - size
-        features, rows = NgramTfidf.fit_transform(ids, lengths, size, unused, most)
-        characters = CharTfidf([], np.zeros(0, np.float32))
-        if len(numbers) <= MOST_TOKENS:
-            most -= len(features.pairs)
-            characters, more = CharTfidf.fit_transform(numbers, lengths, words, most)
-            if len(characters.idf):
-                rows = side_by_side(rows, more, len(features.idf))
-        count = len(features.idf) + len(characters.idf)
-        weight, bias = np.zeros((count, labels), np.float32), np.full(labels, -1, np.float32)
-        if targets.dim() == 1 and targets.is_floating_point():
-            weight[:, 0], bias[0] = fit_ridge(rows, count, targets.double().numpy())
+        features, of_words = NgramTfidf.fit_transform(ids, lengths, size, unused, most)
+        most -= len(features.pairs)
+        characters, of_characters = CharTfidf.fit_transform(numbers, lengths, words, most)
+
+        def learned(characters: CharTfidf, rows: SparseRows) -> LexicalClassifier:
+            count = len(features.idf) + len(characters.idf)
+            weight, bias = _learned(rows, count, targets, labels, weights, seed)
             return cls(features, characters, torch.from_numpy(weight), torch.from_numpy(bias))
-        exclusive = targets.dim() == 1
-        has = targets[:, None] == torch.arange(labels) if exclusive else targets > 0
-        every, some = has.all(0).numpy(), has.any(0).numpy()
-        bias[every] = 1
-        learned = np.flatnonzero(some & ~every).tolist()
-        cost = weights or [1.0] * labels
-        costs = [(1.0, cost[label]) for label in learned]
-        is_pair = exclusive and len(learned) == 2  # one machine tells them apart
-        if is_pair:
-            other, *learned = learned
-            costs = [(cost[other], cost[learned[0]])]
-        found, offset = fit_machines(rows, count, has[:, learned].numpy(), costs, seed)
-        weight[:, learned], bias[learned] = found, offset
-        if is_pair:
-            weight[:, other], bias[other] = -found[:, 0], -offset[0]
-        return cls(features, characters, torch.from_numpy(weight), torch.from_numpy(bias))
+
+        if not len(characters.idf):
+            return learned(characters, of_words)
+        both = learned(characters, side_by_side(of_words, of_characters, len(features.idf)))
+        if quality is None or len(numbers) <= MANY_TOKENS:
+            return both
+        del of_characters
+        return max(learned(_NO_CHARACTERS, of_words), both, key=quality)
 
     def __call__(self, texts: Texts) -> torch.Tensor:
         """Return the distance of each text from the border of each label, float32 `(B, C)`.
@@ -212,3 +207,34 @@ class LexicalClassifier:
             weight,
             bias,
         )
+
+
+def _learned(
+    rows: SparseRows,
+    count: int,
+    targets: torch.Tensor,
+    labels: int,
+    weights: Sequence[float],
+    seed: int,
+) -> tuple[Floats, Floats]:
+    """Return the weights `(F, C)` and biases `(C,)` over `F = count` features; see `fit`."""
+    weight, bias = np.zeros((count, labels), np.float32), np.full(labels, -1, np.float32)
+    if targets.dim() == 1 and targets.is_floating_point():
+        weight[:, 0], bias[0] = fit_ridge(rows, count, targets.double().numpy())
+        return weight, bias
+    exclusive = targets.dim() == 1
+    has = targets[:, None] == torch.arange(labels) if exclusive else targets > 0
+    every, some = has.all(0).numpy(), has.any(0).numpy()
+    bias[every] = 1
+    learned = np.flatnonzero(some & ~every).tolist()
+    cost = weights or [1.0] * labels
+    costs = [(1.0, cost[label]) for label in learned]
+    is_pair = exclusive and len(learned) == 2  # one machine tells them apart
+    if is_pair:
+        other, *learned = learned
+        costs = [(cost[other], cost[learned[0]])]
+    found, offset = fit_machines(rows, count, has[:, learned].numpy(), costs, seed)
+    weight[:, learned], bias[learned] = found, offset
+    if is_pair:
+        weight[:, other], bias[other] = -found[:, 0], -offset[0]
+    return weight, bias

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import atexit
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from threading import Thread
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +18,10 @@ from ..lexical import LexicalClassifier, Texts
 from ..vocabulary import UNK_ID, TokenizedTexts, Vocabulary
 from .tasks import Task
 
-__all__ = ["LexicalPart", "fit_lexical", "in_background", "lexical_texts"]
+__all__ = ["LexicalPart", "fit_lexical", "in_background", "least_loss", "lexical_texts"]
 
 Numbers = npt.NDArray[np.int64]
+Result = TypeVar("Result")
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 STEPS = 100  # of Newton's method, at most
@@ -69,16 +70,8 @@ class LexicalPart:
             targets: the targets there.
             loss: the mean loss of logits and targets.
         """
-        vectors, lexical = vectors.double(), lexical.double()
-        spread = torch.stack([one.std(correction=0) for one in (vectors, lexical)])
-        start = -torch.where(spread > SMALL, spread, 1).log()  # 0 for one number alone
-
-        def value_of(logs: torch.Tensor) -> torch.Tensor:
-            weights = logs.exp()
-            value = loss(weights[0] * vectors + weights[1] * lexical, targets)
-            return value + PULL / len(vectors) * (logs - start).square().sum()
-
-        return cls(classifier, *_minimum(value_of, start).exp().tolist())
+        weights, _ = _weighted([vectors, lexical], targets, loss)
+        return cls(classifier, *weights)
 
     def record(self) -> dict[str, Any]:
         """Return the weights as plain values."""
@@ -99,6 +92,30 @@ class LexicalPart:
         """
         classifier = LexicalClassifier.from_tensors(tensors, len(vocab), labels)
         return cls(classifier, float(record["vectors"]), float(record["lexical"]))
+
+
+def least_loss(logits: torch.Tensor, targets: torch.Tensor, loss: Loss) -> float:
+    """Return the mean loss of logits `(B, C)` times the weight that makes it least."""
+    return _weighted([logits], targets, loss)[1]
+
+
+def _weighted(
+    logits: Sequence[torch.Tensor], targets: torch.Tensor, loss: Loss
+) -> tuple[list[float], float]:
+    """Return the weights of logits, each `(B, C)`, whose sum has the least loss, and that loss."""
+    logits = [one.double() for one in logits]
+    spread = torch.stack([one.std(correction=0) for one in logits])
+    start = -torch.where(spread > SMALL, spread, 1).log()  # 0 for one number alone
+
+    def loss_of(logs: torch.Tensor) -> torch.Tensor:
+        terms = [weight * one for weight, one in zip(logs.exp(), logits, strict=True)]
+        return loss(sum(terms[1:], terms[0]), targets)
+
+    def value_of(logs: torch.Tensor) -> torch.Tensor:
+        return loss_of(logs) + PULL / len(targets) * (logs - start).square().sum()
+
+    logs = _minimum(value_of, start)
+    return logs.exp().tolist(), float(loss_of(logs))
 
 
 def _minimum(value_of: Callable[[torch.Tensor], torch.Tensor], start: torch.Tensor) -> torch.Tensor:
@@ -138,26 +155,33 @@ def lexical_texts(data: EncodedTexts, tokenized: TokenizedTexts, ids: Numbers) -
     return Texts(ids[numbers], lengths, numbers, tokenized.tokens)
 
 
-def fit_lexical(data: EncodedTexts, task: Task, vocab: Vocabulary, seed: int) -> LexicalClassifier:
-    """Return a classifier of the training texts that count."""
+def fit_lexical(
+    data: EncodedTexts,
+    task: Task,
+    vocab: Vocabulary,
+    seed: int,
+    quality: Callable[[LexicalClassifier], float],
+) -> LexicalClassifier:
+    """Return a classifier of the training texts that count; for `quality` see its `fit`."""
     targets = task.batch_targets(data, torch.arange(len(data)))
     counted = task.counted(targets).nonzero()[:, 0]
     ids, lengths = (one.numpy() for one in data.packed(counted))
     size, unused = len(vocab), UNK_ID + 1
     words = [*[""] * unused, *vocab.index_to_key[unused:]]
     texts = Texts(ids, lengths, ids, words)
-    outputs, weights = task.outputs, task.weights
-    return LexicalClassifier.fit(texts, targets[counted], outputs, size, unused, seed, weights)
+    return LexicalClassifier.fit(
+        texts, targets[counted], task.outputs, size, unused, seed, task.weights, quality
+    )
 
 
-def in_background(work: Callable[[], LexicalClassifier]) -> Future[LexicalClassifier]:
+def in_background(work: Callable[[], Result]) -> Future[Result]:
     """Start work in a thread, and return its result.
 
     When the process ends, for example on an error of the training, it waits for the thread, but not
     longer than `PATIENCE`: the interpreter aborts if it ends while a thread is in compiled C++ code
     of torch or numpy.
     """
-    future: Future[LexicalClassifier] = Future()
+    future: Future[Result] = Future()
 
     def run() -> None:
         try:

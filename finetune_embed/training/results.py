@@ -13,12 +13,12 @@ from torch import nn
 from ..lexical import LexicalClassifier, Texts
 from ..vocabulary import UNK_ID
 from .inference import forward_all
-from .lexical_part import LexicalPart, lexical_texts
+from .lexical_part import LexicalPart, fit_lexical, least_loss, lexical_texts
 from .prepare import Prepared
 from .run.run import PARTS, HeldOut
 from .tasks import Task
 
-__all__ = ["Results", "outputs_of", "results_of", "scored"]
+__all__ = ["Lexical", "Results", "lexical_of", "outputs_of", "results_of", "scored"]
 
 
 class Results(NamedTuple):
@@ -59,8 +59,28 @@ def outputs_of(
     return logits, data.task.batch_targets(texts, torch.arange(len(texts))), texts.lengths
 
 
+class Lexical(NamedTuple):
+    """A lexical classifier, and its logits on each held-out split."""
+
+    classifier: LexicalClassifier
+    logits: Mapping[str, torch.Tensor]
+
+
+def lexical_of(data: Prepared, seed: int) -> Lexical:
+    """Fit the lexical classifier of a run to its training texts, and apply it to the others."""
+    task, texts = data.task, data.held_out["validation"]
+    targets = task.batch_targets(texts, torch.arange(len(texts)))
+
+    def quality(classifier: LexicalClassifier) -> float:
+        return -least_loss(classifier(_texts(data, "validation")), targets, task.loss)
+
+    assert data.train is not None
+    classifier = fit_lexical(data.train, task, data.vocab, seed, quality)
+    return Lexical(classifier, {split: classifier(_texts(data, split)) for split in data.held_out})
+
+
 def results_of(
-    data: Prepared, models: Sequence[nn.Module], path: str, classifier: LexicalClassifier | None
+    data: Prepared, models: Sequence[nn.Module], path: str, lexical: Lexical | None
 ) -> Results:
     """Return the results of the models of a run, whose probabilities are averaged.
 
@@ -68,20 +88,20 @@ def results_of(
         data: the data of the run.
         models: the models with their best weights.
         path: the name of the table's weight in each.
-        classifier: the lexical classifier that is stacked with each model.
+        lexical: the lexical classifier that is stacked with each model.
     """
     held_out = {}
     for split in data.held_out:
         outputs = [outputs_of(data, split, model, path) for model in models]
         _, targets, lengths = outputs[0]
-        words = None if classifier is None else classifier(_texts(data, split))
+        words = None if lexical is None else lexical.logits[split]
         held_out[split] = HeldOut([logits for logits, _, _ in outputs], words, targets, lengths)
     parts: list[LexicalPart] = []
-    if classifier is not None:
+    if lexical is not None:
         each, words, targets, _ = held_out["validation"]
         assert words is not None
         loss = data.task.loss
-        parts = [LexicalPart.stacked(classifier, one, words, targets, loss) for one in each]
+        parts = [LexicalPart.stacked(lexical.classifier, one, words, targets, loss) for one in each]
     return scored(data.task, held_out, parts)
 
 

@@ -26,11 +26,11 @@ from .build_model import build_model, weight_of
 from .ensemble import Member, Other, joined_states, part_of
 from .given_objects import Objects
 from .inference import table_path
-from .lexical_part import fit_lexical, in_background
+from .lexical_part import in_background
 from .loop import Training, train
 from .pairs import check_pairs
 from .prepare import Prepared
-from .results import outputs_of, results_of
+from .results import lexical_of, outputs_of, results_of
 from .run.checkpoints import (
     Checkpoints,
     Progress,
@@ -139,12 +139,9 @@ class Tuning:
         """Train from the start or from a checkpoint, evaluate, and export."""
         settings, processes = self.settings, self.processes
         folder = None if settings.output_dir is None else Path(settings.output_dir)
-        texts, task = self.data.train, self.task
-        self.classifier = None
-        if settings.lexical and texts is not None:
-            self.classifier = in_background(
-                lambda: fit_lexical(texts, task, self.vocab, settings.seed)
-            )
+        self.lexical_work = None
+        if settings.lexical and self.data.train is not None:
+            self.lexical_work = in_background(partial(lexical_of, self.data, settings.seed))
         main = folder if processes.is_main else None
         checkpoint = latest_checkpoint(folder) if folder and settings.resume else None
         self.members: list[Member] = []
@@ -226,7 +223,7 @@ class Tuning:
                 steps,
                 progress.epoch,
                 progress.step,
-                " (vectors alone)" if self.classifier is not None else "",
+                " (vectors alone)" if self.lexical_work is not None else "",
             ) as bar,
         ):
             training.bar = bar
@@ -331,8 +328,8 @@ class Tuning:
         """Return the table of the best weights, and the scores of the model on held-out splits."""
         tuned = to_table(self.weight, self.vocab, like=self.base)
         models = [one.model for one in self.members]
-        classifier = None if self.classifier is None else self.classifier.result()
-        found = results_of(self.data, models, self.record.embedding, classifier)
+        lexical = None if self.lexical_work is None else self.lexical_work.result()
+        found = results_of(self.data, models, self.record.embedding, lexical)
         self.task, self.lexical, metrics, self.outcomes, self.held_out, self.notes = found
         stacking = self.lexical[0].record() if self.lexical else None
         self.record = replace(self.record, task=self.task.settings(), stacking=stacking)

@@ -126,12 +126,22 @@ def test_a_word_that_training_lacks_counts_by_its_characters():
     assert sorted(ngrams) == ["ord3", "word"]
 
 
-def test_characters_are_left_out_where_there_are_many_tokens(monkeypatch):
-    monkeypatch.setattr(classifier, "MOST_TOKENS", len(corpus().ids) - 1)
-    found = fit(single(3), 3)
-    assert found.weight.shape[0] == len(found.features.idf)
-    monkeypatch.setattr(classifier, "MOST_TOKENS", len(corpus().ids))
-    assert len(fit(single(3), 3).characters.ngrams) > 5
+@pytest.mark.parametrize("fewer", [True, False])
+def test_in_many_tokens_quality_chooses_whether_characters_count(monkeypatch, fewer):
+    def quality(one: LexicalClassifier) -> int:
+        return -len(one.weight) if fewer else len(one.weight)
+
+    monkeypatch.setattr(classifier, "MANY_TOKENS", len(corpus().ids))
+    both = fit(single(3), 3)
+    assert torch.equal(fit(single(3), 3, quality=quality).weight, both.weight)
+    monkeypatch.setattr(classifier, "MANY_TOKENS", len(corpus().ids) - 1)
+    found = fit(single(3), 3, quality=quality)
+    if not fewer:
+        assert torch.equal(found.weight, both.weight)
+        return
+    assert len(found.weight) == len(found.features.idf) < len(both.weight)
+    assert not found.characters.ngrams
+    close(found(corpus(5)), decisions(found, single(3).numpy(), 5))
 
 
 def test_files_that_were_made_before_characters_counted():

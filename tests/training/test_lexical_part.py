@@ -19,12 +19,13 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from scipy.optimize import minimize_scalar
 from torch.nn import functional
 
 import finetune_embed as fe
-from finetune_embed.lexical import LexicalClassifier, Texts
-from finetune_embed.training import lexical_part, tuning
-from finetune_embed.training.lexical_part import LexicalPart
+from finetune_embed.lexical import LexicalClassifier, Texts, classifier
+from finetune_embed.training import lexical_part, results, tuning
+from finetune_embed.training.lexical_part import LexicalPart, least_loss
 from finetune_embed.training.runtime.progress import ProgressBar
 
 #: `Known...` are words of the table alone; `Far...` occur nowhere in training.
@@ -137,6 +138,40 @@ def test_the_weights_have_the_least_loss(labels, seed):
     for alone in (min(loss(one, 0) for one in grid), min(loss(0, other) for other in grid)):
         assert found <= alone + 2e-3
     assert found < min(loss(one, 0) for one in grid) - 0.01
+
+
+@pytest.mark.parametrize("labels", [2, 5])
+def test_the_least_loss_of_one_part(labels):
+    _, lexical, targets = evidence(labels, 3)
+    found = least_loss(lexical, targets, functional.cross_entropy)
+
+    def loss(weight: float) -> float:
+        return float(functional.cross_entropy(weight * lexical, targets))
+
+    least = minimize_scalar(loss, (0.01, 3)).fun
+    assert least <= found + 1e-9
+    assert found == pytest.approx(least, abs=1e-3)  # which the pull toward the start leaves
+
+
+def test_in_many_tokens_characters_count_if_validation_has_less_loss_with_them(monkeypatch):
+    losses = dict[int, float]()
+
+    def watched(logits: torch.Tensor, *others: Any) -> float:
+        losses[len(losses)] = least_loss(logits, *others)
+        return losses[len(losses) - 1]
+
+    monkeypatch.setattr(results, "least_loss", watched)
+    with_characters = tune().lexical.classifier
+    assert losses == {}
+    monkeypatch.setattr(classifier, "MANY_TOKENS", 0)
+    chosen = tune().lexical.classifier
+    without, both = losses.values()
+    assert without != both
+    assert bool(chosen.characters.ngrams) == (both < without)
+    monkeypatch.setattr(results, "least_loss", lambda *given: -least_loss(*given))
+    other = tune().lexical.classifier
+    assert bool(other.characters.ngrams) == (both > without)
+    assert torch.equal((chosen if both < without else other).weight, with_characters.weight)
 
 
 def test_the_weights_do_not_grow_where_there_are_no_mistakes():
@@ -337,7 +372,7 @@ def test_missing_scores_of_a_part_are_one_error(folder, name):
 
 def test_a_finished_run_is_returned(folder, monkeypatch):
     before = files_in(folder)
-    monkeypatch.setattr(tuning, "fit_lexical", None)  # which nothing calls
+    monkeypatch.setattr(tuning, "lexical_of", None)  # which nothing calls
     again = tune(folder, resume=True)
     assert files_in(folder) == before
     assert again.lexical is not None
@@ -383,7 +418,7 @@ def test_an_error_of_the_fit_is_that_of_the_run(monkeypatch):
     def failing(*_: object) -> None:
         raise MemoryError("of the fit")
 
-    monkeypatch.setattr(tuning, "fit_lexical", failing)
+    monkeypatch.setattr(tuning, "lexical_of", failing)
     with pytest.raises(MemoryError, match="of the fit"):
         tune()
 
@@ -398,7 +433,7 @@ def fit(*_):
     print("fitting", flush=True)
     time.sleep(60)
 
-tuning.fit_lexical = fit
+tuning.lexical_of = fit
 fe.finetune(VECTORS, REVIEWS, **eval(sys.argv[1]))
 """
 
