@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from ..vocabulary import Vocabulary
 from .chars import SIZE, CharTfidf
 from .ngrams import NgramTfidf
 from .rows import Floats, Numbers, SparseRows, side_by_side
@@ -22,6 +23,7 @@ LARGEST = 100_000_000  # the most weights: 400 MB
 MANY_TOKENS = 2_000_000
 _NO_CHARACTERS = CharTfidf([], np.zeros(0, np.float32))
 _CODES = ("utf-32-le", "surrogatepass")  # a number for each character
+TOKENIZER = "tokenizer.json"  # the tensor of the vocabulary, where a classifier has its own
 #: What files of runs lack that were made before characters counted.
 _WITHOUT_CHARACTERS = {
     "characters": torch.zeros(0, SIZE, dtype=torch.int32),
@@ -58,12 +60,14 @@ class LexicalClassifier:
         characters: that of n-grams of characters, which are the last features.
         weight: float32 `(F, C)`, the weights of each feature.
         bias: float32 `(C,)`.
+        vocab: the vocabulary whose ids it takes, if that is its own: the vectors are of pieces.
     """
 
     features: NgramTfidf
     characters: CharTfidf
     weight: torch.Tensor
     bias: torch.Tensor
+    vocab: Vocabulary | None = None
 
     @classmethod
     def fit(
@@ -148,6 +152,7 @@ class LexicalClassifier:
         """Return what `from_tensors` takes."""
         features, characters = self.features, self.characters
         codes = "".join(characters.ngrams).encode(*_CODES)
+        own = {} if self.vocab is None else {TOKENIZER: _bytes_of(self.vocab)}
         return {
             "pairs": torch.from_numpy(features.pairs),
             "idf": torch.from_numpy(features.idf),
@@ -155,6 +160,7 @@ class LexicalClassifier:
             "characters.idf": torch.from_numpy(characters.idf),
             "weight": self.weight,
             "bias": self.bias,
+            **own,
         }
 
     @classmethod
@@ -166,7 +172,10 @@ class LexicalClassifier:
         Raises:
             ValueError: they are not those of a classifier over `size` ids and `labels` labels.
         """
-        tensors = {**_WITHOUT_CHARACTERS, **tensors}
+        tensors, vocab = {**_WITHOUT_CHARACTERS, **tensors}, None
+        if (own := tensors.pop(TOKENIZER, None)) is not None:
+            vocab = Vocabulary.from_json(own.numpy().tobytes())
+            size = len(vocab)
         kinds = {name: tensor.dtype for name, tensor in tensors.items()}
         numbers = ("idf", "characters.idf", "weight", "bias")
         expected = {
@@ -206,6 +215,7 @@ class LexicalClassifier:
             CharTfidf(found, idf_of_characters.numpy()),
             weight,
             bias,
+            vocab,
         )
 
 
@@ -238,3 +248,8 @@ def _learned(
     if is_pair:
         weight[:, other], bias[other] = -found[:, 0], -offset[0]
     return weight, bias
+
+
+def _bytes_of(vocab: Vocabulary) -> torch.Tensor:
+    """Return the `tokenizer.json` of a vocabulary, uint8."""
+    return torch.frombuffer(bytearray(vocab.to_json()), dtype=torch.uint8)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import atexit
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from itertools import repeat
 from threading import Thread
 from typing import Any, TypeVar
 
@@ -15,10 +16,20 @@ import torch
 
 from ..data import EncodedTexts
 from ..lexical import LexicalClassifier, Texts
-from ..vocabulary import UNK_ID, TokenizedTexts, Vocabulary
+from ..table import PipelineTokenizer
+from ..vocabulary import GLOVE, UNK_ID, Text, TokenizedTexts, Vocabulary, tokenize_texts
+from .prepare import Prepared
 from .tasks import Task
 
-__all__ = ["LexicalPart", "fit_lexical", "in_background", "least_loss", "lexical_texts"]
+__all__ = [
+    "LexicalPart",
+    "fit_lexical",
+    "in_background",
+    "least_loss",
+    "lexical_texts",
+    "texts_of_words",
+    "words_of",
+]
 
 Numbers = npt.NDArray[np.int64]
 Result = TypeVar("Result")
@@ -153,6 +164,35 @@ def lexical_texts(data: EncodedTexts, tokenized: TokenizedTexts, ids: Numbers) -
     numbered = replace(data, ids=torch.from_numpy(tokenized.numbers).long())
     numbers, lengths = (one.numpy() for one in numbered.packed(torch.arange(len(data))))
     return Texts(ids[numbers], lengths, numbers, tokenized.tokens)
+
+
+def texts_of_words(texts: Iterable[Text], vocab: Vocabulary, max_length: int | None) -> Texts:
+    """Return texts as a lexical part takes them that has a vocabulary of its own.
+
+    Args:
+        texts: the texts.
+        vocab: that vocabulary.
+        max_length: the number of words to which texts are truncated.
+    """
+    found = tokenize_texts(texts, vocab.tokenizer)
+    data = EncodedTexts.of(found, vocab, None, max_length)
+    known = map(vocab.key_to_index.get, found.tokens, repeat(UNK_ID))
+    return lexical_texts(data, found, np.fromiter(known, np.int64, len(found.tokens)))
+
+
+def words_of(data: Prepared, min_count: int) -> tuple[EncodedTexts, Vocabulary] | None:
+    """Return the training texts as words, and their vocabulary, where vectors are of pieces.
+
+    The words are those of the convention `glove`. Where vectors are of words, return None.
+    """
+    train, tokenizer = data.train, data.vocab.tokenizer
+    if train is None or not isinstance(tokenizer, PipelineTokenizer):
+        return None
+    tokenizer = replace(GLOVE, specials=tokenizer.specials)
+    found = tokenize_texts(data.texts("train"), tokenizer)
+    counts = {word: n for word, n in found.counts.items() if n >= min_count}
+    vocab = Vocabulary(counts, tokenizer)
+    return EncodedTexts.of(found, vocab, train.labels, data.max_length), vocab
 
 
 def fit_lexical(

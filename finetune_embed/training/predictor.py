@@ -29,7 +29,7 @@ from ..vocabulary import (
     words_in,
 )
 from .inference import BATCH, TOKENS, forward_all, lock_of, look_up_both, weight_of
-from .lexical_part import LexicalPart, lexical_texts
+from .lexical_part import LexicalPart, lexical_texts, texts_of_words
 from .runtime.threads import head_work, worthwhile_threads
 
 __all__ = ["Predictor"]
@@ -128,7 +128,12 @@ class Predictor:
             logits, data, unknown = self._forward(found, known, starts, lengths, unknown)
             lexical = None
             if self._lexical is not None:
-                lexical = self._lexical.classifier(lexical_texts(data, found, known.ids))
+                classifier = self._lexical.classifier
+                if classifier.vocab is None:
+                    counted = lexical_texts(data, found, known.ids)
+                else:
+                    counted = texts_of_words(texts, classifier.vocab, self._max_length)  # type: ignore[arg-type]
+                lexical = classifier(counted)
         return logits, lexical, data.lengths, unknown
 
     def _forward(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
@@ -27,7 +27,7 @@ from ..data import (
 from ..errors import DataError
 from ..heads import takes_pairs
 from ..table import EmbeddingTable
-from ..vocabulary import AnyTokenizer, TokenizedTexts, Vocabulary, tokenize_texts
+from ..vocabulary import AnyTokenizer, Text, TokenizedTexts, Vocabulary, tokenize_texts
 from .first_pass import FirstPass, place_of
 from .inference import UnseenRows, unseen_rows
 from .settings import Settings
@@ -52,6 +52,8 @@ class Prepared:
         held_out: these texts, encoded with `extended`.
         extended: `vocab`, continued with the words of the table that training did not see.
         unseen: the rows of those words.
+        texts: returns the texts of a split, of `train` only where it is in memory.
+        max_length: the number of tokens to which texts are truncated; None for all.
         sha256: a hash of the encoded data: a run resumes on the same data only.
         warnings: what to report about the data.
     """
@@ -64,6 +66,8 @@ class Prepared:
     held_out: Mapping[str, EncodedTexts]
     extended: Vocabulary
     unseen: UnseenRows
+    texts: Callable[[str], Sequence[Text]]
+    max_length: int | None
     sha256: str
     warnings: list[str]
 
@@ -133,7 +137,11 @@ def prepare(
             f"the labels in {settings.label!r} are numbers that are not all whole, so the task is "
             f"{task.name}; if they are classes, {otherwise}"
         )
-    encoded = (tokens, held_out, extended, unseen)
+
+    def texts_of_split(split: str) -> Sequence[Text]:
+        return read(getattr(splits, split), settings.text, f"{splits.name} ({split})")
+
+    encoded = (tokens, held_out, extended, unseen, texts_of_split, settings.max_length)
     return Prepared(task, vocab, source, train_texts, *encoded, sha256, warnings)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,9 +14,17 @@ from torch import nn
 from ..lexical import LexicalClassifier, Texts
 from ..vocabulary import UNK_ID
 from .inference import forward_all
-from .lexical_part import LexicalPart, fit_lexical, least_loss, lexical_texts
+from .lexical_part import (
+    LexicalPart,
+    fit_lexical,
+    least_loss,
+    lexical_texts,
+    texts_of_words,
+    words_of,
+)
 from .prepare import Prepared
 from .run.run import PARTS, HeldOut
+from .settings import Complete
 from .tasks import Task
 
 __all__ = ["Lexical", "Results", "lexical_of", "outputs_of", "results_of", "scored"]
@@ -66,17 +75,27 @@ class Lexical(NamedTuple):
     logits: Mapping[str, torch.Tensor]
 
 
-def lexical_of(data: Prepared, seed: int) -> Lexical:
+def lexical_of(data: Prepared, settings: Complete) -> Lexical:
     """Fit the lexical classifier of a run to its training texts, and apply it to the others."""
     task, texts = data.task, data.held_out["validation"]
     targets = task.batch_targets(texts, torch.arange(len(texts)))
 
-    def quality(classifier: LexicalClassifier) -> float:
-        return -least_loss(classifier(_texts(data, "validation")), targets, task.loss)
-
     assert data.train is not None
-    classifier = fit_lexical(data.train, task, data.vocab, seed, quality)
-    return Lexical(classifier, {split: classifier(_texts(data, split)) for split in data.held_out})
+    train, vocab, words = data.train, data.vocab, words_of(data, settings.min_count)
+    if words is not None:
+        train, vocab = words
+
+    def texts_in(split: str) -> Texts:
+        if words is None:
+            return _texts(data, split)
+        return texts_of_words(data.texts(split), vocab, data.max_length)
+
+    def quality(classifier: LexicalClassifier) -> float:
+        return -least_loss(classifier(texts_in("validation")), targets, task.loss)
+
+    classifier = fit_lexical(train, task, vocab, settings.seed, quality)
+    logits = {split: classifier(texts_in(split)) for split in data.held_out}
+    return Lexical(replace(classifier, vocab=None if words is None else vocab), logits)
 
 
 def results_of(
@@ -135,7 +154,7 @@ def scored(task: Task, held_out: Mapping[str, HeldOut], parts: Sequence[LexicalP
 
 
 def _texts(data: Prepared, split: str) -> Texts:
-    """Return the texts of a split as the lexical part takes them."""
+    """Return the texts of a split as a lexical part takes them that has the ids of the vectors."""
     tokenized, size = data.tokenized[split], len(data.vocab)
     ids = np.array([data.extended.key_to_index.get(word, UNK_ID) for word in tokenized.tokens], int)
     others = ids >= size

@@ -141,7 +141,7 @@ class Tuning:
         folder = None if settings.output_dir is None else Path(settings.output_dir)
         self.lexical_work = None
         if settings.lexical and self.data.train is not None:
-            self.lexical_work = in_background(partial(lexical_of, self.data, settings.seed))
+            self.lexical_work = in_background(partial(lexical_of, self.data, settings))
         main = folder if processes.is_main else None
         checkpoint = latest_checkpoint(folder) if folder and settings.resume else None
         self.members: list[Member] = []

@@ -422,7 +422,7 @@ class Vocabulary:
                 "PipelineTokenizer(json, drops_unknown), specials)",
             )
         with atomic_write(path) as file:
-            file.write(self._pipeline.to_str(pretty=True).encode())
+            file.write(self.to_json())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Vocabulary:
@@ -433,23 +433,39 @@ class Vocabulary:
         Raises:
             VocabularyError: the file cannot be read, or something else wrote it.
         """
+        try:
+            data = Path(path).read_bytes()
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        return cls.from_json(data, path)
+
+    def to_json(self) -> bytes:
+        """Return what `save` writes."""
+        return self._pipeline.to_str(pretty=True).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes, where: str | os.PathLike[str] | None = None) -> Vocabulary:
+        """Return the vocabulary of what `to_json` returned; `where` is for messages."""
         from tokenizers import Tokenizer as Pipeline
 
         try:
-            data = Path(path).read_bytes()
             _check_ids(json.loads(data))
             pipeline = Pipeline.from_buffer(data)
         except Exception as error:  # the Rust side raises bare Exception
-            reason = str(error) or type(error).__name__
-            raise VocabularyError(f"cannot be read as a tokenizer: {reason}", where=path) from error
+            raise _unreadable(where, error) from error
         ids = pipeline.get_vocab()
         words = sorted(ids, key=ids.__getitem__)
-        return cls(dict.fromkeys(words, 0), Tokenizer.from_pipeline(pipeline, path))
+        return cls(dict.fromkeys(words, 0), Tokenizer.from_pipeline(pipeline, where))
 
     @cached_property
     def _pipeline(self) -> tokenizers.Tokenizer:
         assert isinstance(self.tokenizer, Tokenizer)
         return self.tokenizer.pipeline(self.key_to_index, UNK)
+
+
+def _unreadable(where: str | os.PathLike[str] | None, error: Exception) -> VocabularyError:
+    reason = str(error) or type(error).__name__
+    return VocabularyError(f"cannot be read as a tokenizer: {reason}", where=where)
 
 
 def _check_ids(spec: Any) -> None:

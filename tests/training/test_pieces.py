@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from datasets import Dataset, DatasetDict
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 import finetune_embed as fe
@@ -25,6 +25,7 @@ TAGS = {
     "☃": "S",
     "Dog": "N",
 }
+UNSEEN = {"unhappy", "running", "dog"}
 GOOD, BAD = ["greatly happy film .", "the happy kings"], ["bad film .", "unhappy running dog"]
 
 
@@ -98,6 +99,39 @@ def test_special_tokens_are_kept_in_a_saved_run(model, reviews, tmp_path):
     assert torch.equal(again.predict_proba(texts), run.predict_proba(texts))
     saved = Tokenizer.from_file(str(tmp_path / "run" / "tokenizer.json"))
     assert saved.encode("the<user>dog").tokens == ["the", "<user>", "dog"]
+
+
+def test_the_lexical_part_counts_words(model, reviews, tmp_path):
+    settings = {"epochs": 1, "specials": ["<user>"], "max_length": 3}
+    run = fe.finetune(model, reviews, output_dir=tmp_path / "run", **settings)
+    vocab = run.lexical.classifier.vocab
+    assert set(vocab.words) == {"greatly", "happy", "film", "the", "kings", "bad", *UNSEEN, "."}
+    words = sorted(vocab.words)
+    rows = np.random.default_rng(1).normal(size=(len(words), 8)).astype(np.float32)
+    of_words = fe.finetune(fe.EmbeddingTable(words, rows), reviews, tokenizer="glove", **settings)
+    for split in ("validation", "test"):
+        found, expected = run.held_out[split].words, of_words.held_out[split].words
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    texts = ["Happy <user>kings film", "☃", "", ["bad", "film"], "unhappiest dogs " * 99]
+    again = fe.load(tmp_path / "run")
+    assert again.lexical.classifier.vocab.index_to_key == vocab.index_to_key
+    assert torch.equal(again.predict_proba(texts), run.predict_proba(texts))
+    assert again.evaluate(reviews["test"]).parts == run.evaluate(reviews["test"]).parts
+    parts = run._evidence(texts)[2]["lexical"]
+    torch.testing.assert_close(parts, of_words._evidence(texts)[2]["lexical"], rtol=1e-5, atol=1e-5)
+    small = fe.shrink(again, words=4)
+    assert torch.equal(small._evidence(texts)[2]["lexical"], parts)
+
+
+def test_a_run_of_an_earlier_version_counts_pieces(model, reviews, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("finetune_embed.training.lexical_part.PipelineTokenizer", type(None))
+        run = fe.finetune(model, reviews, epochs=1, output_dir=tmp_path / "run")
+    assert "tokenizer.json" not in load_file(tmp_path / "run" / "lexical.safetensors")
+    again = fe.load(tmp_path / "run")
+    assert again.lexical.classifier.vocab is None
+    assert len(again.lexical.classifier.weight) == len(run.lexical.classifier.weight)
+    assert torch.equal(again.predict_proba([*GOOD, *BAD]), run.predict_proba([*GOOD, *BAD]))
 
 
 def test_another_tokenizer_that_finds_little_is_reported(model, reviews):

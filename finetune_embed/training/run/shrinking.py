@@ -147,7 +147,9 @@ def _fewer(part: LexicalPart | None, ids: Ids, half: bool) -> LexicalPart | None
     """Return a lexical part over some ids, with weights that float16 holds if asked."""
     if part is None:
         return None
-    classifier = part.classifier.subset(ids)
+    classifier = part.classifier
+    if classifier.vocab is None:
+        classifier = classifier.subset(ids)
     if half:
         classifier = replace(classifier, weight=classifier.weight.half().float())
     return replace(part, classifier=classifier)
