@@ -58,7 +58,7 @@ def train(
         return
     click.echo(f"{Coverage(**run.metrics['coverage'])}\n\n{run}")
     if run.drift is not None:
-        click.echo(f"\n{run.drift}")
+        click.echo(f"\n{run.drift.overview()}")
     say_written(output_dir)
     click.echo(f"next: finetune-embed predict {output_dir} 'a text of yours'")
 

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..errors import Either, VocabularyError
-from ..table import EmbeddingTable, PatchedRows, Rows, Vectors, differing, starts_with
-from .bands import Movement, bands_by_count, bands_by_row
+from ..table import EmbeddingTable, PatchedRows, Rows, starts_with
+from .bands import bands_by_count, bands_by_origin, bands_by_row
 from .drift_report import Drift
+from .movement import Movement, movement_of
 
 __all__ = ["drift"]
 
@@ -44,17 +45,21 @@ def drift(
             remedy=Either("call drift(base, tuned)", "write finetune-embed drift BASE TUNED"),
         )
     starts, ends = _matching_rows(base, tuned)
-    movement = Movement(np.zeros(len(base)), np.ones(len(base)), np.zeros(len(base), bool))
+    at_end = ends if len(ends) == len(base) else np.arange(len(base))
+    movement = Movement.none(len(base))
     for first in range(0, len(starts), BLOCK):
         at = starts[first : first + BLOCK]
-        after = tuned.rows(ends[first : first + BLOCK])
-        _measure(base.rows(at), after, at, movement)
+        part = movement_of(base.rows(at), tuned.rows(ends[first : first + BLOCK]))
+        for whole, values in zip(vars(movement).values(), vars(part).values(), strict=True):
+            whole[at] = values
     if counts is None:
         bands = bands_by_row(movement)
     else:
         frequency, rows = np.zeros(len(base), np.int64), base.rows_of(counts)
         frequency[rows[rows >= 0]] = np.array([*counts.values()], np.int64)[rows >= 0]
         bands = bands_by_count(frequency, movement)
+    is_new = np.ones(len(tuned), bool)
+    is_new[at_end] = False
     return Drift(
         base,
         tuned,
@@ -64,6 +69,8 @@ def drift(
         len(tuned) - len(base),
         bands,
         "row" if counts is None else "frequency",
+        bands_by_origin(tuned.origin[at_end], tuned.origin[is_new], movement),
+        at_end,
     )
 
 
@@ -113,15 +120,3 @@ def _matching_rows(base: EmbeddingTable, tuned: EmbeddingTable) -> tuple[Rows, R
             ),
         )
     return np.arange(len(base)), ends
-
-
-def _measure(before: Vectors, after: Vectors, at: Rows, movement: Movement) -> None:
-    """Fill in the rows `at`; one without a changed bit keeps distance 0, cosine 1."""
-    changed = np.flatnonzero(differing(before, after))
-    a, b = before[changed].astype(np.float64), after[changed].astype(np.float64)
-    a_norm, b_norm = np.linalg.norm(a, axis=1), np.linalg.norm(b, axis=1)
-    at = at[changed]
-    movement.moved[at] = True
-    movement.distance[at] = np.linalg.norm(b - a, axis=1) / np.where(a_norm > 0, a_norm, 1)
-    norms = a_norm * b_norm
-    movement.cosine[at] = (a * b).sum(axis=1) / np.where(norms > 0, norms, 1)

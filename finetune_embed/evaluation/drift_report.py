@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import printable
-from ..table import EmbeddingTable, missing_word
+from ..errors import VocabularyError, printable
+from ..table import EmbeddingTable, Rows, Vectors, missing_word
 from .bands import Band
+from .geometry import Geometry, geometry_of
+from .neighbour_overlap import Kept, kept_neighbours
 
-__all__ = ["Drift", "Mover"]
+__all__ = ["Drift", "Mover", "Neighbours"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,21 @@ class Mover:
         )
 
 
+@dataclass(frozen=True)
+class Neighbours:
+    """The share of their nearest neighbours that words keep.
+
+    Attributes:
+        k: the number of neighbours of each word.
+        moved: the share that words keep whose vectors moved.
+        others: the share that the others keep, whose neighbours may have moved.
+    """
+
+    k: int
+    moved: Kept
+    others: Kept
+
+
 @dataclass(frozen=True, eq=False)
 class Drift:
     """How tuning changed a table. Prints as a report.
@@ -58,6 +76,8 @@ class Drift:
         new_rows: the number of words of the tuned table that the base table lacks.
         bands: the rows by frequency, or by row number.
         banded_by: `frequency` or `row`.
+        origins: the rows by where their values come from: untouched, trained, new, composed.
+        at_end: int64 `(V,)`, the row of each base row in the tuned table.
     """
 
     base: EmbeddingTable
@@ -67,7 +87,9 @@ class Drift:
     moved: npt.NDArray[np.bool_]
     new_rows: int
     bands: tuple[Band, ...]
-    banded_by: str = "frequency"
+    banded_by: str
+    origins: tuple[Band, ...]
+    at_end: Rows
 
     @property
     def rows_moved(self) -> int:
@@ -83,6 +105,52 @@ class Drift:
     def median_cosine(self) -> float:
         """The median cosine between start and end of the rows that moved; 1 if none did."""
         return float(np.median(self.cosine[self.moved])) if self.rows_moved else 1.0
+
+    @cached_property
+    def geometry(self) -> Geometry | None:
+        """How the space of the rows that moved differs as a whole; None if fewer than two moved."""
+        rows, ends = np.flatnonzero(self.moved), self.at_end
+        base, tuned = self.base, self.tuned
+        return geometry_of(
+            rows, lambda at: (base.rows(at), tuned.rows(ends[at])), base.vector_size, base.words
+        )
+
+    def neighbours(self, k: int = 10, *, sample: int = 500, seed: int = 0) -> Neighbours:
+        """Return the share of their nearest neighbours, by cosine, that words keep.
+
+        Args:
+            k: the number of neighbours of each word, among all words of the base table.
+            sample: the number of words to measure, of those that moved and of those that did not:
+                each is compared with the whole table. The interval states the error of that.
+            seed: the seed of the sample.
+
+        Raises:
+            VocabularyError: `k` or `sample` is below 1.
+        """
+        for name, value in (("k", k), ("sample", sample)):
+            if value < 1:
+                raise VocabularyError("must be 1 or more", option=name, value=value)
+        ends, tuned = self.at_end, self.tuned
+
+        def after(part: slice) -> Vectors:
+            at = ends[part]
+            if at[-1] - at[0] == len(at) - 1 and (np.diff(at) == 1).all():
+                return tuned.stored[int(at[0]) : int(at[-1]) + 1]
+            return tuned.rows(at)
+
+        found = [
+            kept_neighbours(
+                np.flatnonzero(group),
+                self.base.stored.__getitem__,
+                after,
+                len(self.base),
+                k=k,
+                sample=sample,
+                seed=seed,
+            )
+            for group in (self.moved, ~self.moved)
+        ]
+        return Neighbours(k, *found)
 
     def word(self, word: str, topn: int = 8) -> Mover:
         """Return how far one word moved, with `topn` neighbours before and after.
@@ -118,11 +186,17 @@ class Drift:
         ]
 
     def to_dict(self, top: int = 10) -> dict[str, Any]:
-        """Return the report as plain values, ready for JSON."""
-        return {**self.summary(), "top": [asdict(mover) for mover in self.top(top)]}
+        """Return the whole report as plain values, ready for JSON."""
+        return {
+            **self.summary(),
+            "origins": [asdict(band) for band in self.origins],
+            "geometry": None if self.geometry is None else asdict(self.geometry),
+            "neighbours": asdict(self.neighbours()),
+            "top": [asdict(mover) for mover in self.top(top)],
+        }
 
     def summary(self) -> dict[str, Any]:
-        """Return the figures of the report, without neighbours."""
+        """Return the figures of movement, which take no search and no second look at the rows."""
         return {
             "rows": len(self.base),
             "rows_moved": self.rows_moved,
@@ -132,7 +206,15 @@ class Drift:
             "bands": [asdict(band) for band in self.bands],
         }
 
+    def overview(self) -> str:
+        """Return the part of the report that takes no second look at all rows that moved."""
+        return "\n".join([*self._figures(), *self._farthest()])
+
     def __str__(self) -> str:
+        parts = (self._figures, self._space, self._neighbours, self._directions, self._farthest)
+        return "\n".join(line for part in parts for line in part())
+
+    def _figures(self) -> list[str]:
         rows = len(self.base)
         lines = [
             f"{self.rows_moved:,} of {rows:,} rows moved ({self.rows_moved / max(rows, 1):.2%}), "
@@ -144,15 +226,54 @@ class Drift:
                 f"rows that moved: median movement {self.median_movement:.1%} of their length, "
                 f"median cosine to their start {self.median_cosine:.4f}"
             )
-        lines += [
+        for name, bands in ((self.banded_by, self.bands), ("origin", self.origins)):
+            lines += ["", f"{name:<26}{'rows':>10}{'moved':>10}{'movement':>11}{'cosine':>9}"]
+            for band in bands:
+                medians = f"{band.median_movement:>11.1%}{band.median_cosine:>9.4f}"
+                moved = f"{band.moved:>10,}{medians if band.moved else ''}"
+                lines.append(f"{band.name:<26}{band.rows:>10,}{moved}")
+        return lines
+
+    def _space(self) -> list[str]:
+        if (found := self.geometry) is None:
+            return []
+        sides, rotation = (found.before, found.after), found.rotation
+        figures = {
+            "mean length": [f"{one.mean_norm:.3f}" for one in sides],
+            "mean cosine of two of them": [f"{one.mean_cosine:.4f}" for one in sides],
+            "IsoScore, 1 if all dimensions vary alike": [f"{one.iso_score:.4f}" for one in sides],
+        }
+        return [
             "",
-            f"{self.banded_by:<26}{'rows':>10}{'moved':>10}{'movement':>11}{'cosine':>9}",
+            f"{f'space of the {found.rows:,} rows that moved':<46}{'before':>9}{'after':>9}",
+            *(f"{name:<46}{start:>9}{end:>9}" for name, (start, end) in figures.items()),
+            f"one rotation of them all explains {rotation.explained:.1%} of their squared movement "
+            f"(about {rotation.by_chance:.1%} if each moved at random)",
         ]
-        for band in self.bands:
-            medians = f"{band.median_movement:>11.1%}{band.median_cosine:>9.4f}"
-            moved = f"{band.moved:>10,}{medians if band.moved else ''}"
-            lines.append(f"{band.name:<26}{band.rows:>10,}{moved}")
+
+    def _neighbours(self) -> list[str]:
+        if not self.rows_moved:
+            return []
+        found = self.neighbours()
+        lines = ["", f"share of the {found.k} nearest neighbours kept, with its 95% interval"]
+        for name, kept in (("words that moved", found.moved), ("other words", found.others)):
+            if kept.words:
+                lines.append(f"  {name:<18}{kept}")
+        return lines
+
+    def _directions(self) -> list[str]:
+        if (found := self.geometry) is None:
+            return []
+        lines = [
+            "",
+            "directions that many rows moved in, by their share of the squared movement "
+            f"(about {1 / self.base.vector_size:.1%} each if they had none in common)",
+        ]
+        for one in found.directions:
+            low, high = (", ".join(printable(w) for w, _ in end) for end in (one.low, one.high))
+            lines += [f"  {one.share:>6.1%}  toward  {high}", f"{'':10}against {low}"]
+        return lines
+
+    def _farthest(self) -> list[str]:
         movers = self.top(5)
-        if movers:
-            lines += ["", "farthest:", *(str(mover) for mover in movers)]
-        return "\n".join(lines)
+        return ["", "farthest:", *(str(mover) for mover in movers)] if movers else []

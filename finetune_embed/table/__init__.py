@@ -5,7 +5,7 @@ from .embedding_table import EmbeddingTable
 from .fingerprint import sha256_of_table
 from .lazy_rows import LazyRows, Vectors
 from .lexicon import Lexicon, read_lexicon, related_rows
-from .neighbours import lengths, nearest_rows, unit
+from .neighbours import lengths, nearest_rows, top_rows, unit
 from .origin import Origin
 from .packed_words import PackedWords, Rows, as_bytes, starts_with
 from .patched_rows import PatchedRows, differing
@@ -46,6 +46,7 @@ __all__ = [
     "sha256_of_table",
     "shrink_rows",
     "starts_with",
+    "top_rows",
     "unit",
     "well_formed",
 ]

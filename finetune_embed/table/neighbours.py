@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from .lazy_rows import LazyRows, Vectors
 
-__all__ = ["lengths", "nearest_rows", "unit"]
+__all__ = ["lengths", "nearest_rows", "top_rows", "unit"]
 
 #: Rows compared at a time, which keeps a memory-mapped table out of memory.
 SEARCH_BLOCK = 65_536
+SMALL = 256  # rows compared first; then twice as many, and so on, so that few of them are sorted
+CELLS = 1 << 24  # cosines computed at a time
 SMALLEST = 1e-18  # a length whose square still fits float32
 
 
@@ -47,19 +50,60 @@ def nearest_rows(
         topn: the number of rows to return for each query.
         excluded: for each query, the rows to leave out.
     """
-    cosine = np.empty((len(queries), len(stored)), np.float32)
+    rows, cosines = top_rows(stored.__getitem__, len(stored), queries, topn, excluded)
+    return [
+        [(row, cosine) for row, cosine in zip(*pair, strict=True) if row >= 0]
+        for pair in zip(rows.tolist(), cosines.tolist(), strict=True)
+    ]
+
+
+def top_rows(
+    read: Callable[[slice], Vectors],
+    count: int,
+    queries: Vectors,
+    topn: int,
+    excluded: Sequence[Sequence[int]] | None = None,
+) -> tuple[npt.NDArray[np.int64], Vectors]:
+    """Return the `topn` rows nearest to each query by cosine, best first; of equals, the first.
+
+    Args:
+        read: returns a slice of the rows, `(n, D)`. Rows without a cosine are never returned.
+        count: the number of rows.
+        queries: `(Q, D)` vectors.
+        topn: the number of rows to return for each query.
+        excluded: for each query, the rows to leave out.
+
+    Returns:
+        Row numbers and cosines, both `(Q, topn)`; -1 and -inf where there are fewer rows.
+    """
     directions = unit(np.asarray(queries, np.float32))
-    with np.errstate(invalid="ignore"):  # infinite rows have no cosine
-        for start in range(0, len(stored), SEARCH_BLOCK):
-            part = slice(start, start + SEARCH_BLOCK)
-            norms = lengths(block := stored[part])
-            cosine[:, part] = directions @ block.T / np.where(norms, norms, 1)
-    cosine[np.isnan(cosine)] = -np.inf
-    found = []
-    for scores, rows in zip(cosine, excluded or [()] * len(queries), strict=True):
-        scores[list(rows)] = -np.inf
-        best = np.argpartition(-scores, min(topn, len(stored) - 1))[:topn]
-        best = best[np.lexsort((best, -scores[best]))]
-        best = best[scores[best] > -np.inf]
-        found.append([(int(row), float(scores[row])) for row in best])
-    return found
+    number = len(directions)
+    left_out = [(at, row) for at, rows in enumerate(excluded or ()) for row in rows]
+    barred, barred_rows = np.array(left_out, np.int64).reshape(-1, 2).T
+    query, row, best = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32)
+    worst = np.full(number, -np.inf, np.float32)  # of the best so far, once there are topn
+    largest = min(SEARCH_BLOCK, max(1, CELLS // max(number, 1)))
+    start, size = 0, max(topn, SMALL)
+    while start < count:
+        part = slice(start, min(start + min(size, largest), count))
+        norms = lengths(block := read(part))
+        with np.errstate(invalid="ignore"):  # infinite rows have no cosine
+            cosine = directions @ block.T / np.where(norms, norms, 1)
+        inside = (barred_rows >= part.start) & (barred_rows < part.stop)
+        cosine[barred[inside], barred_rows[inside] - start] = -np.inf
+        at, found = np.nonzero(cosine > worst[:, None])
+        if len(at):
+            query = np.concatenate([query, at])
+            row = np.concatenate([row, found + start])
+            best = np.concatenate([best, cosine[at, found]])
+            order = np.lexsort((row, -best, query))
+            query, row, best = query[order], row[order], best[order]
+            rank = np.arange(len(query)) - np.searchsorted(query, query)
+            kept = rank < topn
+            query, row, best, rank = query[kept], row[kept], best[kept], rank[kept]
+            worst[query[rank == topn - 1]] = best[rank == topn - 1]
+        start, size = part.stop, 2 * size
+    rows, cosines = np.full((number, topn), -1), np.full((number, topn), -np.inf, np.float32)
+    rank = np.arange(len(query)) - np.searchsorted(query, query)
+    rows[query, rank], cosines[query, rank] = row, best
+    return rows, cosines

@@ -20,6 +20,7 @@ from ..optim.row_operations import log_decay
 from ..strategies import EMBEDDING, Clock, RowRule, Strategy, check_moved, model_layout
 from ..strategies.row_rules import rule_of
 from .build_model import weight_of
+from .movement import movement_since
 from .run.checkpoints import Checkpoints, Progress, Tensors
 from .runtime.precision import Precision
 from .runtime.processes import Processes
@@ -51,6 +52,7 @@ class Training:
         evaluate: returns the current validation scores of the model.
         settings: the settings of the run.
         start: the weight `(V, D)` of the table before the run.
+        sample: the rows of the table whose movement is recorded.
         processes: the processes that share the work.
         precision: the precision of the forward pass.
         trackers: receive the loss of each step and the scores of each epoch.
@@ -67,6 +69,7 @@ class Training:
     evaluate: Callable[[], dict[str, float]]
     settings: Complete
     start: torch.Tensor
+    sample: torch.Tensor
     processes: Processes
     precision: Precision
     trackers: Trackers
@@ -150,6 +153,7 @@ def train(run: Training, progress: Progress, best: Tensors, checkpoints: Checkpo
             "train_loss": progress.loss / (progress.units or 1),
             **{f"validation_{name}": value for name, value in scores.items()},
             "embedding_lr": progress.open_rate,
+            "movement": movement_since(run.start, run.weight, run.sample),
             "seconds": round(time.perf_counter() - started, 3),
         }
         progress.end_epoch(record)

@@ -28,6 +28,7 @@ from .given_objects import Objects
 from .inference import table_path
 from .lexical_part import in_background
 from .loop import Training, train
+from .movement import sampled_rows
 from .pairs import check_pairs
 from .prepare import Prepared
 from .results import lexical_of, outputs_of, results_of
@@ -310,6 +311,7 @@ class Tuning:
             self._validated,
             settings,
             self.start,
+            sampled_rows(self.vocab.counts, self.settings.seed),
             self.processes,
             precision,
             trackers,

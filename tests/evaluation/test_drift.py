@@ -228,8 +228,16 @@ def test_to_dict_is_plain_json(counts):
     assert [band["name"] for band in plain["bands"]] == [band.name for band in found.bands]
     assert [mover["word"] for mover in plain["top"]] == [mover.word for mover in found.top(2)]
     assert plain["top"][0]["before"][0] == list(found.top(1)[0].before[0])
+    assert plain["geometry"]["rotation"]["residual"] == found.geometry.rotation.residual
+    assert plain["neighbours"]["moved"]["share"] == found.neighbours().moved.share
+    assert [(b["name"], b["rows"]) for b in plain["origins"]] == [
+        ("untouched", 38),
+        ("trained", 2),
+        ("new", 2),
+    ]
+    more = {"top", "geometry", "neighbours", "origins"}
     assert json.loads(json.dumps(found.summary())) == {
-        name: value for name, value in plain.items() if name != "top"
+        name: value for name, value in plain.items() if name not in more
     }
 
 
@@ -243,7 +251,21 @@ def test_the_printed_report():
     by_count = str(fe.drift(base, moved_table(base, [1, 2]), {"w1": 3})).splitlines()
     assert by_count[3].split() == ["frequency", "rows", "moved", "movement", "cosine"]
     assert lines[4].split()[:6] == ["rows", "0", "to", "999", "40", "2"]
-    assert lines[7].startswith(f"{found.top(1)[0].word}: moved {found.movement.max():.1%}, cosine")
+    farthest = lines.index("farthest:")
+    assert lines[farthest + 1].startswith(
+        f"{found.top(1)[0].word}: moved {found.movement.max():.1%}, cosine"
+    )
+    assert lines[6].split() == ["origin", "rows", "moved", "movement", "cosine"]
+    geometry, kept = found.geometry, found.neighbours()
+    assert lines[11].split()[:5] == ["space", "of", "the", "2", "rows"]
+    assert lines[12].split()[2:] == [
+        f"{geometry.before.mean_norm:.3f}",
+        f"{geometry.after.mean_norm:.3f}",
+    ]
+    assert f"explains {geometry.rotation.explained:.1%} of their squared" in lines[15]
+    assert lines[18].split()[3:] == [f"{kept.moved.share:.1%}", "(2", "words)"]
+    assert lines[22].split()[:2] == [f"{geometry.directions[0].share:.1%}", "toward"]
+    assert found.overview().splitlines() == [*lines[:10], "", *lines[farthest:]]
 
 
 def test_an_empty_table():

@@ -105,6 +105,7 @@ class Training:
             self.evaluate,
             self.settings,
             self.start,
+            torch.arange(1, V),
             processes,
             Precision("no", "cpu"),
             Trackers((), None, {}),
@@ -151,6 +152,9 @@ def test_the_record_of_an_epoch():
     assert len(losses) == 3 * STEPS
     for epoch, record in enumerate(training.progress.history):
         assert record.pop("seconds") >= 0
+        movement = record.pop("movement")
+        assert movement["rows"] == V - 1
+        assert (movement["displacement"] > 0) == (movement["cosine"] > 0) == (epoch > 0)
         assert record == {
             "epoch": epoch,
             "step": (epoch + 1) * STEPS,

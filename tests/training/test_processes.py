@@ -95,9 +95,9 @@ def alone(files: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> di
 
 
 def figures(history: Any) -> np.ndarray:
-    """Return the losses and scores of all epochs."""
-    names = [name for name in history[0] if name not in ("seconds", "epoch", "step")]
-    return np.array([[record[name] for name in names] for record in history])
+    """Return the losses, scores and movement of all epochs."""
+    names = [n for n in history[0] if n not in ("seconds", "epoch", "step", "movement")]
+    return np.array([[*(r[name] for name in names), *r["movement"].values()] for r in history])
 
 
 @pytest.mark.slow

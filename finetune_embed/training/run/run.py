@@ -101,7 +101,10 @@ class Run:
         record: what the run found out about its inputs, as `record.json` holds it.
         metrics: `metrics["test"]["accuracy"]` and the like. `metrics["best_epoch"]` counts from 0;
             everything printed counts epochs from 1.
-        history: one record per epoch, whose `"epoch"` counts from 0.
+        history: one record per epoch, whose `"epoch"` counts from 0. Its `"movement"` is of a
+            sample of at most 1,000 rows whose words occur in the training data: `rows`, the mean
+            `displacement` from the start, relative to its length, and the mean `cosine` distance
+            to it.
         words: what became of each word of the vocabulary, as columns.
         drift: what moved; None after `load`, because a folder does not hold the base table.
         outcomes: float64 `(texts, 2)`, what each text of the test split adds to the numerator and

@@ -211,7 +211,12 @@ METRICS_SHAPE: Shape = {
     str: {str: is_number},
 }
 HISTORY_SHAPE: Shape = [
-    {"epoch": is_count, "step": is_count, "embedding_lr": is_number, str: is_number}
+    {
+        "epoch": is_count,
+        "step": is_count,
+        "embedding_lr": is_number,
+        str: (is_number, {str: is_number}),
+    }
 ]
 
 

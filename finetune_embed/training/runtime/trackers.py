@@ -77,10 +77,16 @@ class Trackers:
     def __bool__(self) -> bool:
         return bool(self._trackers)
 
-    def log(self, values: Mapping[str, float], step: int) -> None:
-        """Report the figures after a step."""
+    def log(self, values: Mapping[str, Any], step: int) -> None:
+        """Report the figures after a step; those in a mapping as `name/figure`."""
+        flat = {}
+        for name, value in values.items():
+            if isinstance(value, Mapping):
+                flat.update({f"{name}/{part}": one for part, one in value.items()})
+            else:
+                flat[name] = value
         for tracker in self._trackers:
-            tracker.log(dict(values), step=step)
+            tracker.log(flat, step=step)
 
     def __enter__(self) -> Trackers:
         return self
