@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = {
     "README.md": (2, "words.bin"),
     "docs/evidence.md": (2, "glove.6B.50d.txt"),
-    "docs/formats.md": (6, "back.delta"),
+    "docs/formats.md": (7, "projector/vectors.tsv"),
     "docs/migration.md": (10, "locked/metrics.json"),
     "docs/onnx.md": (1, "reviews.onnx"),
     "docs/shrinking.md": (1, "small.safetensors"),

@@ -26,7 +26,7 @@ from .output import (
 
 __all__ = ["FOLDERS", "convert", "format_of"]
 
-FOLDERS = ("spacy",)  # formats that are written as a new folder
+FOLDERS = ("projector", "spacy")  # formats that are written as a new folder
 
 BY_SUFFIX = {
     ".safetensors": "safetensors",

@@ -24,6 +24,7 @@ FOLDERS = (
     (("vocab/strings.json",), "spacy"),
     (("vocab/key2row", "vocab/vectors"), "spacy"),
     (("__init__.py", "meta.json"), "spacy"),  # the package of a pipeline
+    (("vectors.tsv", "metadata.tsv"), "projector"),
     (("modules.json",), "static"),
     (("tokenizer.json", "model.safetensors"), "static"),
     (("0_StaticEmbedding/model.safetensors",), "static"),

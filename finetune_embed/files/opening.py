@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
-from ..errors import VectorFileError
+from ..errors import Either, Text, VectorFileError
 from .archives import folder_kind, only_file
 from .source import Source
 
@@ -79,9 +79,11 @@ def open_source(
 
 def _open_file(path: Path) -> IO[bytes]:
     if os.path.isdir(path):
-        raise VectorFileError(
-            "this is a folder", where=path, remedy="give the vector file inside it"
-        )
+        remedy: Text = "give the vector file inside it"
+        if folder_kind(lambda inside: (path / inside).exists()):
+            detects = "use load_vectors(path), which detects the format of a folder"
+            remedy = Either(detects, remedy)
+        raise VectorFileError("this is a folder", where=path, remedy=remedy)
     try:
         return open(path, "rb", buffering=0)
     except FileNotFoundError as error:

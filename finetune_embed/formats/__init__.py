@@ -2,11 +2,12 @@
 
 from .arrow import load_arrow, save_arrow, save_parquet, to_dataset
 from .fasttext import load_fasttext
-from .gensim_native import load_gensim
+from .gensim_native import load_gensim, save_gensim
 from .glove import load_glove, save_glove
 from .hub import fetched
 from .load import FOLDER_READERS, READERS, SAVERS, Loaded, load_vectors, read_vectors
 from .numpy_arrays import load_numpy, save_numpy
+from .projector import save_projector
 from .safetensors import load_safetensors, save_safetensors
 from .spacy_vectors import load_spacy, save_spacy
 from .static_model import load_static
@@ -30,9 +31,11 @@ __all__ = [
     "load_word2vec",
     "read_vectors",
     "save_arrow",
+    "save_gensim",
     "save_glove",
     "save_numpy",
     "save_parquet",
+    "save_projector",
     "save_safetensors",
     "save_spacy",
     "save_word2vec",

@@ -2,7 +2,8 @@
 
 Such a file is a Python pickle; large arrays may be in `.npy` files beside it. Unpickling can run
 any code, so a file is read only with `allow_pickle=True`. The installed gensim opens it. From a
-model, the word vectors `wv` are read. To write a file, use `table.to_keyed_vectors().save(path)`.
+model, the word vectors `wv` are read. Written: the pickle of a `KeyedVectors`, with its arrays
+inside, as `KeyedVectors.save` writes it to an open file.
 
 Source: https://radimrehurek.com/gensim/models/keyedvectors.html.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import io
 import os
+import pickle
 import warnings
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -20,17 +22,20 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import Either, VectorFileError, missing_extra
-from ..files import STDIN, Source, open_source
+from ..files import STDIN, Source, atomic_write, open_source
 from ..table import EmbeddingTable, Vectors
 from .common.arguments import check_limit
 from .common.composed import with_composed
 from .common.float_rows import as_float32, source_dtype
 from .common.npy import open_array
+from .common.saving import check_keys, check_name
 from .common.sniff import expect
 from .common.table_building import make_table, provenance
 from .numpy_arrays.npz import open_archive
 
-__all__ = ["load_gensim", "refuse"]
+__all__ = ["load_gensim", "refuse", "save_gensim"]
+
+PROTOCOL = 4  # of pickle, as gensim has it
 
 
 def load_gensim(
@@ -204,3 +209,21 @@ class _FastText:
             except (KeyError, UnicodeEncodeError):
                 continue
         return vectors, np.asarray(vectors.any(axis=1))
+
+
+def save_gensim(table: EmbeddingTable, path: str | os.PathLike[str]) -> None:
+    """Write a table as the file that `gensim.models.KeyedVectors.load(path)` opens, a pickle.
+
+    It appears whole, with its arrays inside; `table.to_keyed_vectors().save(path)` writes those of
+    a large table beside it, where gensim can map them.
+
+    Raises:
+        VectorFileError: the table has no rows or no columns, or the file cannot be written.
+        VocabularyError: a word is in two rows.
+        MissingPackageError: gensim is not installed.
+    """
+    check_name(path)
+    check_keys(table, "a file of gensim", "")
+    keyed = table.to_keyed_vectors()
+    with atomic_write(path) as file:
+        pickle.dump(keyed, file, PROTOCOL)

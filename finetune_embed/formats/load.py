@@ -24,6 +24,7 @@ from .common.text_layout import detect_layout
 from .glove import save_glove
 from .hub import fetched
 from .numpy_arrays import save_numpy
+from .projector import load_projector, save_projector
 from .safetensors import save_safetensors
 from .spacy_vectors import load_spacy, save_spacy
 from .static_model import TENSORS, load_static
@@ -51,6 +52,7 @@ FOLDER_READERS: dict[str, FolderReader] = {
     "safetensors-shards": safetensors.read_shards,
     "static": load_static,
     "spacy": load_spacy,
+    "projector": load_projector,
 }
 
 #: The writer of each format, by its name in `metadata["source_format"]` and `convert --to`.
@@ -59,6 +61,7 @@ SAVERS: dict[str, Callable[[EmbeddingTable, str | os.PathLike[str]], None]] = {
     "glove": save_glove,
     "numpy-archive": save_numpy,
     "parquet": save_parquet,
+    "projector": save_projector,
     "safetensors": save_safetensors,
     "spacy": save_spacy,
     "word2vec": save_word2vec,

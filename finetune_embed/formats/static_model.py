@@ -192,6 +192,7 @@ def _module_folder(path: Path) -> Path:
     if missing:
         raise missing_folder(
             folder,
+            "static",
             f"one with {TENSORS} and {TOKENIZER} of a static embedding model",
             f"pass the folder that the library wrote, with {' and '.join(missing)}",
         )

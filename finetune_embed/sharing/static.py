@@ -44,7 +44,7 @@ from ..table import EmbeddingTable, PipelineTokenizer, Vectors
 from ..training.inference import weight_of
 from ..training.run.run import Run
 from ..vocabulary import UNK, UNK_ID, AnyTokenizer, Tokenizer
-from .card import save_card
+from .card import CARD, card_of
 
 __all__ = ["save_static"]
 
@@ -69,8 +69,8 @@ def save_static(
     Args:
         source: a table, or a run, of which its tuned table is written with the tokenizer of its
             texts. The head is not written.
-        folder: the folder, which does not exist yet. Its `README.md` is a model card, which is
-            written when the other files are in place; see `save_card`.
+        folder: the folder, which does not exist yet. Its `README.md` is a model card; see
+            `save_card`.
         license: the licence of the vectors, by its name on the Hub, such as `mit`, for the card.
 
     Raises:
@@ -101,6 +101,7 @@ def save_static(
         if _follows_from_words(tokenizer, table):
             ours[WORDS] = len(table)
     unknown = _unknown_row(source, table.vector_size)
+    card = card_of(source, Path(os.path.abspath(folder)).name, license, is_static=True)
     check_new_folder(folder)
     with atomic_folder(folder) as new:
         with open(new / TENSORS, "xb") as file:
@@ -108,7 +109,7 @@ def save_static(
         (new / TOKENIZER).write_text(text, "utf-8")
         _write_json(new / CONFIG, config)
         _write_json(new / MODULES, [STATIC_EMBEDDING])
-    save_card(source, folder, license=license)
+        (new / CARD).write_text(card, "utf-8", "backslashreplace")
 
 
 def _write_json(path: Path, value: object) -> None:

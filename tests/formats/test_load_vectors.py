@@ -215,19 +215,6 @@ def test_a_file_name_that_is_not_utf8_is_kept_readable(tmp_path):
     assert load_vectors(tmp_path / "out").metadata["source"] == "v?.txt"
 
 
-def test_load_vectors_detects_the_format_of_every_saver(tmp_path, table):
-    seen = 0
-    for name, save in SAVERS.items():
-        save(table, tmp_path / name)
-        back = load_vectors(tmp_path / name)
-        assert back.index_to_key == table.index_to_key
-        assert back.vectors.tobytes() == table.vectors.tobytes()
-        if name != "safetensors":
-            assert back.metadata["source_format"] == name
-        seen += 1
-    assert seen == 8
-
-
 def test_a_table_of_another_format_is_saved_to_all_others(golden, tmp_path):
     table = load_vectors(golden / "tiny.safetensors")
     assert isinstance(table, EmbeddingTable)

@@ -27,6 +27,10 @@ WORDLIKE = ("%PDF-", "FEA1", "GGUF")
 WORDS = st.one_of(UNICODE, RAW, st.text(CODES, max_size=5)).filter(
     lambda word: not word.startswith(WORDLIKE)
 )
+#: What Python and JavaScript strip from a line.
+SPACES = "\x0b\x0c\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
+    map(chr, range(0x2000, 0x200B))
+)
 BITS = st.one_of(
     st.integers(0, 2**32 - 1),
     st.sampled_from([0, 1 << 31, 1, 0x007FFFFF, 0x7F800000, 0xFF800000, 0x7FC00000, 0x7F7FFFFF]),
@@ -93,6 +97,23 @@ def refused_by_utf8(table: EmbeddingTable) -> str:
     return "" if all(map(is_utf8, table.index_to_key)) else "UTF-8"
 
 
+def refused_by_projector(table: EmbeddingTable) -> str:
+    words = table.index_to_key
+    if any(mark in word for word in words for mark in "\t\n\r"):
+        return r"contain '\\[tnr]', which the Projector's list of words can't hold"
+    if not all(map(is_utf8, words)):
+        return "UTF-8"
+    if words[0].startswith("\ufeff") or any(not word.strip("\ufeff" + SPACES) for word in words):
+        return "is blank or starts like a byte order mark"
+    return "" if np.isfinite(table.vectors).all() else "a number that is not finite"
+
+
+def for_projector(table: EmbeddingTable) -> EmbeddingTable:
+    """Return a table that the Projector shows, since it shows few of those that are drawn."""
+    words = [f"{row}{word!r}" for row, word in enumerate(table.index_to_key)]
+    return EmbeddingTable(words, np.nan_to_num(table.vectors))
+
+
 def never_refused(table: EmbeddingTable) -> str:
     return ""
 
@@ -103,13 +124,14 @@ REFUSED: dict[str, Callable[[EmbeddingTable], str]] = {
     "glove": refused_by_glove,
     "numpy-archive": never_refused,
     "parquet": refused_by_utf8,
+    "projector": refused_by_projector,
     "safetensors": never_refused,
     "spacy": refused_by_utf8,
     "word2vec": refused_by_word2vec,
     "word2vec-binary": refused_by_word2vec,
 }
 #: Formats of numbers as text, which have a single NaN.
-TEXT = ("glove", "word2vec")
+TEXT = ("glove", "projector", "word2vec")
 
 
 def bits_of(vectors: np.ndarray, *, one_nan: bool) -> list[list[int]]:
@@ -165,7 +187,7 @@ ODD_TABLES = [
 
 def test_every_format_is_swept():
     assert sorted(REFUSED) == sorted(SAVERS)
-    assert len(list(product(SAVERS, SAVERS))) == 64
+    assert len(list(product(SAVERS, SAVERS))) == 81
 
 
 @pytest.mark.parametrize("name", SAVERS)
@@ -195,6 +217,7 @@ def _there_and_back_or_refused(name: str, table: EmbeddingTable) -> None:
     table=EmbeddingTable(["the", "café", "日本"], np.float32([[0.1, -0.0], [1e-45, 3], [4, 5]]))
 )
 def test_from_every_format_to_every_other_and_back(first, table):
+    table = for_projector(table) if first == "projector" else table
     assume(not REFUSED[first](table))
     middle = there_and_back(table, first)
     swept = 0
@@ -206,7 +229,7 @@ def test_from_every_format_to_every_other_and_back(first, table):
         there = there_and_back(middle, second)
         equal(there, table, first, second)
         equal(there_and_back(there, first), table, first, second)
-    assert swept == 8
+    assert swept == 9
 
 
 @given(tables())
@@ -223,6 +246,7 @@ def test_safetensors_keeps_all_of_a_table(table):
 @settings(max_examples=30)
 @given(table=tables(), data=st.data())
 def test_keys_and_limit_select_rows_of_the_table(name, table, data):
+    table = for_projector(table) if name == "projector" else table
     assume(not REFUSED[name](table))
     keys = data.draw(st.lists(st.sampled_from(table.index_to_key)))
     limit = data.draw(st.integers(1, len(table) + 1))

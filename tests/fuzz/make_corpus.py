@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from packing import tarred, zipped, zstd
-from targets import CORPUS, RUN, SHARDS, SPACY, STATIC, pack
+from targets import CORPUS, PROJECTOR, RUN, SHARDS, SPACY, STATIC, pack
 
 import finetune_embed as fe
 
@@ -92,6 +92,9 @@ def main() -> None:
     write("shards", "int8", folder(GOLDEN / "tiny.shards", SHARDS))
     for name in ("default", "floret", "floret-words", "vectors"):
         write("spacy", name, folder(GOLDEN / "spacy" / name, SPACY))
+    write("projector", "tiny", folder(GOLDEN / "tiny.projector", PROJECTOR))
+    columns = pack(b"1\t2e-3\r\n-3\t0.5\r\n", b"word\tcount\r\na\t1\r\nb c\t2\r\n")
+    write("projector", "columns", columns)
     for name in ("model2vec", "model2vec-quantised-int8", "sentence-transformers"):
         write("static", name, folder(GOLDEN / "static" / name, STATIC))
     for name, data in {

@@ -34,6 +34,7 @@ from finetune_embed.formats import (
     word2vec,
 )
 from finetune_embed.formats.common import text_blocks
+from finetune_embed.formats.projector import load_projector
 from finetune_embed.inspection import inspect
 from finetune_embed.training.run.file_names import FILES as RUN
 
@@ -42,6 +43,7 @@ __all__ = ["CORPUS", "RUN", "TARGETS", "check", "pack", "seeds", "unpack"]
 CORPUS = Path(__file__).parent / "corpus"
 #: The files of fuzzed folders, in their order in an input.
 SPACY = ("key2row", "vectors", "strings.json", "vectors.cfg")
+PROJECTOR = ("vectors.tsv", "metadata.tsv")
 STATIC = ("model.safetensors", "tokenizer.json", "modules.json", "config.json")
 SHARDS = (
     "model.safetensors.index.json",
@@ -190,6 +192,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "fasttext": _file(load_fasttext),
     "inspect": _inspect,
     "numpy": _file(load_numpy),
+    "projector": _folder(load_projector, PROJECTOR),
     "run": _run,
     "safetensors": _file(load_safetensors),
     "shards": _folder(load_safetensors, SHARDS),

@@ -15,5 +15,5 @@ def test_an_input_is_read_or_refused(name, seed):
 
 def test_every_target_has_a_corpus():
     assert sorted(folder.name for folder in CORPUS.iterdir()) == sorted(TARGETS)
-    assert len(TARGETS) == 15
-    assert len(INPUTS) >= 47
+    assert len(TARGETS) == 16
+    assert len(INPUTS) >= 49

@@ -148,6 +148,10 @@ def main() -> None:
     data += b"".join(struct.pack("<3I", *bits) for bits in BITS)
     data += b"".join(encoded) + bytes(ORIGIN)
     (folder / "tiny.safetensors").write_bytes(data)
+    (folder / "tiny.projector").mkdir(exist_ok=True)
+    lines = "".join("\t".join(row) + "\n" for row in NUMBERS)
+    (folder / "tiny.projector" / "vectors.tsv").write_text(lines)
+    (folder / "tiny.projector" / "metadata.tsv").write_text("\n".join((*WORDS, "")))
     write_small(folder)
     write_shrunk(folder)
 

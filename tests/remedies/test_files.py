@@ -68,6 +68,17 @@ def test_a_closed_file_object(write):
         assert len(fe.load_vectors(file)) == 2
 
 
+@follows("files/opening.py", "this is a folder")
+def test_a_folder_for_the_reader_of_a_file(golden):
+    message = r"; use load_vectors\(path\), which detects the format of a folder$"
+    with pytest.raises(fe.VectorFileError, match=message):
+        fe.load_glove(golden / "static" / "model2vec")
+    assert len(fe.load_vectors(golden / "static" / "model2vec")) == 8
+    with pytest.raises(fe.VectorFileError, match="; give the vector file inside it$"):
+        fe.load_glove(golden)
+    assert len(fe.load_glove(golden / "tiny.glove.txt")) == 5
+
+
 @pytest.mark.parametrize("new", [False, True])
 @follows("files/source.py", "kind.title")
 def test_a_file_written_by_torch_save(tmp_path, capsys, new):

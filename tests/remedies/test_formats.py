@@ -105,7 +105,7 @@ def test_a_member_of_a_folder(golden, command, tmp_path):
 # Formats
 
 
-@follows("formats/common/sniff.py", "detects the format")
+@follows("formats/common/sniff.py", "pass this file itself")
 def test_a_file_of_another_format(golden, command, tmp_path):
     path = golden / "tiny.parquet"
     message = refused(fe.load_glove, path)
@@ -148,6 +148,8 @@ def test_a_folder_of_another_kind(tmp_path, table):
     message = refused(fe.load_arrow, tmp_path / "data")
     assert message.endswith("; pass the folder that contains state.json")
     assert fe.load_arrow(tmp_path / "data" / "set").index_to_key == WORDS
+    message = refused(fe.load_static, tmp_path / "data" / "set")
+    assert message.endswith("; use load_arrow(path)")
 
 
 # Text and word2vec

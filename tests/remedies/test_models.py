@@ -45,6 +45,20 @@ def test_words_that_spacy_cannot_hold(write, tmp_path, capsys):
     assert fe.load_vectors(tmp_path / "other").index_to_key == table.index_to_key
 
 
+@follows("formats/projector.py", "is blank or starts like a byte order mark")
+def test_words_that_the_projector_leaves_out(tmp_path, capsys):
+    table = fe.EmbeddingTable(["a", "\u00a0"], np.ones((2, 2), np.float32))
+    with pytest.raises(VectorFileError, match=r"use save_safetensors\(table, path\), .*or remove"):
+        fe.save_projector(table, tmp_path / "folder")
+    fe.save_safetensors(table, tmp_path / "a.safetensors")
+    fe.save_projector(table.subset(["a"]), tmp_path / "folder")
+    assert fe.load_vectors(tmp_path / "folder").index_to_key == ["a"]
+    run("convert", tmp_path / "a.safetensors", tmp_path / "other", "--to", "projector", code=2)
+    assert "use --to safetensors, which holds any word" in capsys.readouterr().err
+    run("convert", tmp_path / "a.safetensors", tmp_path / "other", "--to", "safetensors")
+    assert fe.load_vectors(tmp_path / "other").index_to_key == table.index_to_key
+
+
 @follows("formats/spacy_vectors/__init__.py", "so the words of its keys are unknown")
 def test_spacy_vectors_without_strings(golden, tmp_path, capsys):
     folder = shutil.copytree(golden / "spacy" / "default", tmp_path / "folder")

@@ -155,13 +155,14 @@ def test_many_labels_are_cut_short(run, tmp_path):
     assert "label 19 and 30 more |" in (tmp_path / "README.md").read_text()
 
 
-def test_a_failed_card_leaves_the_files(run, tmp_path):
+def test_a_folder_without_its_card_does_not_appear(run, tmp_path):
     from dataclasses import replace
 
     broken = replace(run, metrics=MappingProxyType({"validation": {}}))
     with pytest.raises(KeyError):
         fe.save_static(broken, tmp_path / "tuned")
-    assert not (tmp_path / "tuned" / "README.md").exists()
-    assert fe.load_vectors(tmp_path / "tuned").vectors.tobytes() == run.table.vectors.tobytes()
-    fe.save_card(run, tmp_path / "tuned")
-    assert (tmp_path / "tuned" / "README.md").exists()
+    assert list(tmp_path.iterdir()) == []
+    fe.save_static(run, tmp_path / "tuned", license="mit")
+    card = (tmp_path / "tuned" / "README.md").read_bytes()
+    fe.save_card(run, tmp_path / "tuned", license="mit")
+    assert (tmp_path / "tuned" / "README.md").read_bytes() == card

@@ -36,7 +36,10 @@ def data_files(folder: Path) -> list[Path]:
         )
     if not (folder / STATE).is_file():
         raise missing_folder(
-            folder, "a saved Hugging Face data set", f"pass the folder that contains {STATE}"
+            folder,
+            "dataset",
+            "a saved Hugging Face data set",
+            f"pass the folder that contains {STATE}",
         )
     state = read_json(folder / STATE)
     try:

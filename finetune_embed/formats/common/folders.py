@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ...errors import Text, VectorFileError
-from ...files import Source, looked_in, open_source
-from .sniff import expect_text
+from ...errors import Either, Text, VectorFileError
+from ...files import Source, folder_kind, looked_in, open_source
+from .sniff import FORMATS, expect_text
 from .table_building import provenance
 
 __all__ = ["JSON_SIZE", "MAX_SIZE", "folder_provenance", "missing_folder", "read_json"]
@@ -44,9 +44,20 @@ def folder_provenance(source: Source, folder: Path, source_format: str) -> dict[
     return metadata | {"source": f"{name}/{metadata['source']}"}
 
 
-def missing_folder(path: Path, expected: str, remedy: Text) -> VectorFileError:
-    """Return the error for a path that is not a folder of the expected kind."""
-    if path.is_dir():
+def missing_folder(path: Path, kind: str, expected: str, remedy: Text) -> VectorFileError:
+    """Return the error for a path that is not a folder of the expected kind.
+
+    Args:
+        path: the path.
+        kind: that kind, a key of `FORMATS`.
+        expected: what such a folder is, for the message.
+        remedy: what to do if it is none of another kind.
+    """
+    found = folder_kind(lambda inside: (path / inside).exists())
+    if found not in ("", "safetensors", kind):
+        what = f"this is {FORMATS[found].title}, not {expected}"
+        remedy = Either(f"use {FORMATS[found].loader}", "pass this folder itself")
+    elif path.is_dir():
         what = f"this folder is not {expected}"
     elif path.exists():
         what = f"this is a file, not {expected}"

@@ -63,6 +63,7 @@ FORMATS = {
     "parquet": Known("a Parquet file", "load_arrow(path)"),
     "dataset": Known("a saved Hugging Face data set", "load_arrow(path)"),
     "spacy": Known("a folder of spaCy vectors", "load_spacy(path)"),
+    "projector": Known("a folder for the TensorFlow Projector", "load_vectors(folder)"),
     "gensim": Known("a Python pickle", "load_gensim(path, allow_pickle=True)"),
     "binary": Known(
         "a binary file of unknown kind", remedy="find out what wrote it, or fetch the file again"
@@ -169,14 +170,11 @@ def expect(source: Source, *names: str) -> str:
             remedy="it may be damaged; fetch it again",
         )
     known = FORMATS[found]
+    detects = "" if found == "gensim" else ", or load_vectors(path), which detects the format"
     raise VectorFileError(
         f"this is {known.title}, not {wanted}",
         where=source.name,
-        remedy=known.remedy
-        or Either(
-            f"use {known.loader}, or load_vectors(path), which detects the format",
-            "pass this file itself",
-        ),
+        remedy=known.remedy or Either(f"use {known.loader}{detects}", "pass this file itself"),
     )
 
 

@@ -118,7 +118,10 @@ def _vocab_folder(path: Path) -> Path:
         if (folder / VECTORS).is_file():
             return folder
     raise missing_folder(
-        path, "one of spaCy vectors", "pass the folder of a pipeline, or the one with key2row"
+        path,
+        "spacy",
+        "one of spaCy vectors",
+        "pass the folder of a pipeline, or the one with key2row",
     )
 
 
