@@ -74,7 +74,7 @@ def test_a_folder_for_the_reader_of_a_file(golden):
     with pytest.raises(fe.VectorFileError, match=message):
         fe.load_glove(golden / "static" / "model2vec")
     assert len(fe.load_vectors(golden / "static" / "model2vec")) == 8
-    with pytest.raises(fe.VectorFileError, match="; give the vector file inside it$"):
+    with pytest.raises(fe.VectorFileError, match=r"; give the vector file inside it$"):
         fe.load_glove(golden)
     assert len(fe.load_glove(golden / "tiny.glove.txt")) == 5
 
