@@ -93,7 +93,7 @@ def save_static(
     }
     if isinstance(tokenizer, PipelineTokenizer):
         ours[DROPS_UNKNOWN] = tokenizer.drops_unknown
-        tokens, text = _pieces_of(table, tokenizer), _without_truncation(tokenizer)
+        tokens, text = _pieces_of(table, tokenizer), tokenizer.to_json()
     else:
         tokens = [*table.index_to_key] + [UNK] * (UNK not in table)
         ids = {token: number for number, token in enumerate(tokens)}
@@ -170,13 +170,3 @@ def _pieces_of(table: EmbeddingTable, tokenizer: PipelineTokenizer) -> list[str]
             remedy="use save_safetensors(table, path), which keeps any table with its tokenizer",
         )
     return tokens
-
-
-def _without_truncation(tokenizer: PipelineTokenizer) -> str:
-    """Return the `tokenizer.json` of a pipeline with its special tokens, which cuts no text."""
-    if tokenizer.specials:
-        return tokenizer.pipeline.to_str()
-    spec = json.loads(tokenizer.json)
-    if not (spec.get("truncation") or spec.get("padding")):
-        return tokenizer.json
-    return json.dumps({**spec, "truncation": None, "padding": None}, ensure_ascii=False)

@@ -108,6 +108,15 @@ class PipelineTokenizer:
             number = json.loads(self.json)["model"].get("unk_id")
         return -1 if number is None else int(number)
 
+    def to_json(self) -> str:
+        """Return the `tokenizer.json` with the special tokens, which cuts and pads no text."""
+        if self.specials:
+            return str(self.pipeline.to_str())
+        spec = json.loads(self.json)
+        if not (spec.get("truncation") or spec.get("padding")):
+            return self.json
+        return json.dumps({**spec, "truncation": None, "padding": None}, ensure_ascii=False)
+
     @cached_property
     def pipeline(self) -> tokenizers.Tokenizer:
         """The pipeline as an object of the `tokenizers` library; do not change it.

@@ -46,27 +46,13 @@ def test_a_dtype_that_is_none(tune, tmp_path):
     assert written(run, path)
 
 
-@follows("training/run/onnx_file.py", "is not written as ONNX")
+@follows("training/run/onnx_file.py", "only ready heads are written as ONNX")
 def test_a_head_that_has_no_graph(tune, tmp_path):
     path = tmp_path / "m.onnx"
     other = tune(head=lambda embedding, num_labels: fe.BagOfEmbeddings(embedding, num_labels))
-    assert refused(other, path).endswith("; tune with one of them: head='pooled_cnn'")
+    end = "; tune with a ready head, such as head='pooled_cnn'"
+    assert refused(other, path).endswith(end)
     assert written(tune(head="pooled_cnn"), path)
-
-
-@follows("training/run/onnx_file.py", "the run is an ensemble")
-def test_an_ensemble(tune, tmp_path):
-    path = tmp_path / "m.onnx"
-    assert refused(tune(ensemble=2), path).endswith("; tune with ensemble=1")
-    assert written(tune(ensemble=1), path)
-
-
-@follows("training/run/onnx_file.py", "the run is a pipeline")
-def test_a_tokenizer_that_is_a_pipeline(tune, tmp_path):
-    path = tmp_path / "m.onnx"
-    static = fe.load_vectors(Path(__file__).parents[1] / "golden" / "static" / "model2vec")
-    assert refused(tune(static), path).endswith("; tune with words: tokenizer='glove'")
-    assert written(tune(static, tokenizer="glove"), path)
 
 
 @follows("training/run/onnx_file.py", "the run has a lexical part")
@@ -82,10 +68,10 @@ def test_a_lexical_part(tune, tmp_path, command):
     assert written(tune(lexical=False), path)
 
 
-@follows("training/run/onnx_file.py", "an ONNX file has at most 2")
+@follows("training/run/onnx_rows.py", "an ONNX file has at most 2")
 def test_rows_that_no_file_can_hold(tune, tmp_path, monkeypatch):
     run, path = tune(), tmp_path / "m.onnx"
-    monkeypatch.setattr("finetune_embed.training.run.onnx_file.LARGEST", 70)
+    monkeypatch.setattr("finetune_embed.training.run.onnx_rows.LARGEST", 90)
     assert refused(run, path).endswith("; keep fewer words first: shrink(run, words=100_000)")
     assert written(fe.shrink(run, words=2), path)
     two = tune(head="cnn(channels=2, filters=2)")

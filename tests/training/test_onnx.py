@@ -18,6 +18,7 @@ from tokenizers import Tokenizer
 import finetune_embed as fe
 from finetune_embed.cli import main
 from finetune_embed.table import Coding
+from finetune_embed.training.run import onnx_heads
 
 WORDS = [f"w{i}" for i in range(60)]
 TABLE = fe.EmbeddingTable(
@@ -207,14 +208,15 @@ def test_a_shrunk_run(run, tmp_path):
 
 def test_nothing_takes_the_name_of_a_file_that_computes_something_else(run, tmp_path, monkeypatch):
     (tmp_path / "m.onnx").write_bytes(b"before")
-    monkeypatch.setattr(
-        "finetune_embed.training.run.onnx_graph.Graph.windows",
-        lambda self, layer, vectors, tokens, count: self.touching(layer, vectors, count),
-    )
-    run.model.convolutions.widths[0].bias.data += 1  # of texts without words, too
-    with pytest.raises(fe.DataError, match="onnxruntime computes other logits than torch"):
+    right = onnx_heads._pooled_cnn
+
+    def wrong(graph: Any, model: Any, text: Any) -> str:
+        of_words = graph.add("Cast", text.tokens.lengths, to=onnx.TensorProto.FLOAT)
+        return graph.add("Add", right(graph, model, text), of_words)
+
+    monkeypatch.setitem(onnx_heads._GRAPHS, fe.PooledCNN, wrong)
+    with pytest.raises(fe.DataError, match="other logits than torch, by up to 40"):
         fe.save_onnx(run, tmp_path / "m.onnx")
-    run.model.convolutions.widths[0].bias.data -= 1
     assert (tmp_path / "m.onnx").read_bytes() == b"before"
     assert len(list(tmp_path.iterdir())) == 1
 
@@ -228,6 +230,6 @@ def test_without_onnxruntime(run, tmp_path, monkeypatch):
 
 
 def test_rows_that_no_file_can_hold(run, tmp_path, monkeypatch):
-    monkeypatch.setattr("finetune_embed.training.run.onnx_file.LARGEST", 1_000)
+    monkeypatch.setattr("finetune_embed.training.run.onnx_rows.LARGEST", 1_000)
     with pytest.raises(fe.VectorFileError, match="an ONNX file has at most 2; keep fewer words"):
         fe.save_onnx(run, tmp_path / "m.onnx")

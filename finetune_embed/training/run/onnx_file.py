@@ -1,30 +1,36 @@
-"""`save_onnx`: the table and the head of a run as one ONNX file that needs neither torch nor us."""
+"""`save_onnx`: a run as one ONNX file that needs neither torch nor us."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from ...data import EncodedTexts
-from ...errors import DataError, Either, Option, VectorFileError, missing_extra
+from ...errors import DataError, Option, VectorFileError, missing_extra
 from ...files import atomic_write
-from ...table import Coding, PipelineTokenizer, Vectors
-from ...vocabulary import UNK, UNK_ID, Tokenizer, Vocabulary, check_finite
+from ...heads import takes_pairs
+from ...table import Vectors
+from ...vocabulary import UNK_ID
 from ..inference import forward_all, weight_of
 from .run import Run
 
 if TYPE_CHECKING:
     import onnxruntime
 
+    from .onnx_graph import Graph
+    from .onnx_rows import Held, Words
+
 __all__ = ["save_onnx"]
 
 DTYPES = ("float32", "int8")
-LARGEST = 2_000_000_000  # bytes: a file of protocol buffers has at most 2 GiB
 TOLERANCE = 1e-4
+SECOND = "second_"  # what the names of the inputs of second texts begin with
 
 
 def save_onnx(
@@ -36,27 +42,27 @@ def save_onnx(
 ) -> None:
     """Write the table and the head of a run as an ONNX model.
 
-    Its inputs are `input_ids` and `attention_mask`, int64 `(texts, tokens)`, padded on the right.
-    Its outputs are `logits` and `probabilities` `(texts, labels)`; where numbers are predicted,
-    `predictions` `(texts, 1)`. Its metadata are `labels`, a JSON list; `tokenizer`, the
+    Its inputs are `input_ids` and `attention_mask`, int64 `(texts, tokens)`, padded on the right;
+    of pairs of texts also `second_input_ids` and `second_attention_mask`. Its outputs are `logits`
+    and `probabilities` `(texts, labels)`, of a tagger `(texts, tokens, tags)`; where numbers are
+    predicted, `predictions` `(texts, 1)`. Its metadata are `labels`, a JSON list; `tokenizer`, the
     `tokenizer.json` that turns texts into these ids; `task`, and of several labels the `threshold`
     from which one counts. Its rows are those of the vocabulary and of all other words of the table.
-    Ids that it has not are unknown words.
+    Ids that it has not are unknown words. An ensemble has the rows of each of its models.
 
     Before the file appears, onnxruntime runs it on the highest ids, ids beyond them, unknown words,
-    empty texts and others, and the results are compared with those of the head in torch over the
+    empty texts and others, and the results are compared with those of the run in torch over the
     rows as they are written.
 
     Args:
-        run: the run, with the head `bag`, `pooled_cnn` or `cnn`.
+        run: the run, with a ready head.
         path: the file.
         dtype: the numbers of the rows: `float32`, or `int8` with a scale for each row.
         vectors_only: leave out the lexical part of the run, which ONNX cannot hold; the metadata
             then has `parts` as `vectors`, else `all`.
 
     Raises:
-        DataError: the run has a lexical part and `vectors_only` is not set, or another head, an
-            ensemble, or a tokenizer that is a pipeline.
+        DataError: the run has a lexical part and `vectors_only` is not set, or a head of your own.
         VectorFileError: the file cannot be written, or is larger than the format allows.
         MissingPackageError: onnx or onnxruntime is not installed.
     """
@@ -65,7 +71,9 @@ def save_onnx(
         import onnxruntime
     except ImportError as error:
         raise missing_extra("onnx", "onnx") from error
-    from .onnx_graph import Graph, has_graph, model_of
+    from .onnx_graph import Graph
+    from .onnx_heads import Text, has_graph, logits_of
+    from .onnx_rows import rows_of, words_of
 
     if dtype not in DTYPES:
         raise VectorFileError(
@@ -74,41 +82,31 @@ def save_onnx(
             value=dtype,
             remedy=("leave ", Option("dtype"), " out for float32"),
         )
-    _check(run, has_graph(run.model), vectors_only)
-    vocab, rows = _every_word(run)
-    size = rows.nbytes if dtype == "float32" else rows.size
-    if getattr(run.model, "start", None) is not None:
-        size += rows.nbytes  # the rows of the second channel are float32
-    if size > LARGEST:
-        raise VectorFileError(
-            f"the rows take {size / 1e9:.1f} GB, and an ONNX file has at most 2",
-            where=path,
-            remedy=Either(
-                "keep fewer words first: shrink(run, words=100_000)",
-                "keep fewer words first: finetune-embed shrink RUN -o OUT --words 100000",
-            ),
-        )
-    coding = Coding(dtype)
-    part = coding.encode(rows)
-    graph = Graph(run.settings["max_length"])
-    decoded = coding.decode(part)
-    words = graph.words(part, _second(run, decoded))
-    logits = graph.head(run.model, *words)
-    names = _outputs(run, graph, logits)
-    assert isinstance(vocab.tokenizer, Tokenizer)
-    pipeline = vocab.tokenizer.pipeline(vocab.key_to_index, UNK)
+    models = [run.model, *(one.model for one in run.others)]
+    _check(run, all(map(has_graph, models)), vectors_only)
+    words = words_of(run)
+    tables = rows_of(run, models, words, dtype, path)
+    graph, logits = Graph(), []
+    prefixes = ("", SECOND) if takes_pairs(run.model) else ("",)
+    tokens = [graph.tokens(words.ids, prefix) for prefix in prefixes]
+    for number, (model, table) in enumerate(zip(models, tables, strict=True)):
+        names = graph.table(table.part, table.second, f"{number}." if number else "")
+        texts = [Text(one, graph.vectors(names, one)) for one in tokens]
+        logits.append(logits_of(graph, model, texts))
+    outputs = _outputs(run, graph, logits)
     metadata = {
         "labels": json.dumps(run.labels, ensure_ascii=False),
         "task": run.task.name,
-        "tokenizer": pipeline.to_str(),
+        "tokenizer": words.tokenizer,
         "parts": "vectors" if run.lexical is not None else "all",
     }
     if (threshold := _threshold(run)) is not None:
         metadata["threshold"] = repr(threshold)
-    shapes: dict[str, list[str | int]] = {n: ["texts", run.task.outputs] for n in names}
-    data = model_of(graph, shapes, metadata).SerializeToString()
+    of_text: list[str | int] = ["tokens"] if run.task.per_word else []
+    shapes = {name: ["texts", *of_text, run.task.outputs] for name in outputs}
+    data = graph.model(shapes, metadata).SerializeToString()
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-    _compare(run, session, decoded, os.fspath(path))
+    _compare(run, session, words, tables, os.fspath(path))
     with atomic_write(path) as file:
         file.write(data)
 
@@ -121,18 +119,11 @@ def _check(run: Run, has_graph: bool, vectors_only: bool) -> None:
     """
     if run.record["custom_head"] or not has_graph:
         raise DataError(
-            f"the head {run.record['head']} is not written as ONNX; bag, pooled_cnn and cnn are",
-            remedy=("tune with one of them: ", Option("head", "pooled_cnn")),
-        )
-    if run.others:
-        raise DataError(
-            f"the run is an ensemble of {len(run.others) + 1} models, and an ONNX file has one",
-            remedy=("tune with ", Option("ensemble", 1)),
-        )
-    if isinstance(run.vocab.tokenizer, PipelineTokenizer):
-        raise DataError(
-            "the tokenizer of the run is a pipeline, whose ids are not those of the rows",
-            remedy=("tune with words: ", Option("tokenizer", "glove")),
+            f"the head {run.record['head']} is your own, and only ready heads are written as ONNX",
+            remedy=(
+                "tune with a ready head, such as ",
+                Option("head", "pooled_cnn"),
+            ),
         )
     if run.lexical is not None and not vectors_only:
         metric = run.task.metric
@@ -149,52 +140,32 @@ def _check(run: Run, has_graph: bool, vectors_only: bool) -> None:
         )
 
 
-def _every_word(run: Run) -> tuple[Vocabulary, Vectors]:
-    """Return a vocabulary that also has all other words of the table, and the row of each id."""
-    vocab, table = run.vocab, run.table
-    words = [word for word in table.words if word not in vocab and _is_utf8(word)]
-    weight = weight_of(run.model, str(run.record["embedding"])).detach().cpu().numpy()
-    at = table.rows_of(words)
-    rows = np.concatenate([weight, table.rows(at)])
-    check_finite(rows[len(vocab) :], words, at)
-    return vocab.extended(words), rows
-
-
-def _is_utf8(word: str) -> bool:
-    try:
-        word.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _second(run: Run, rows: Vectors) -> Vectors | None:
-    """Return the rows of a second channel, as many; words that training did not have count twice.
-
-    Args:
-        run: the run.
-        rows: those of the first channel, `(rows, D)`.
-    """
-    start = getattr(run.model, "start", None)
-    if start is None:
-        return None
-    return np.concatenate([start.cpu().numpy(), rows[len(start) :]])
-
-
-def _outputs(run: Run, graph: Any, logits: str) -> list[str]:
-    """Add what becomes of the logits, and return the names of all outputs."""
+def _outputs(run: Run, graph: Graph, each: Sequence[str]) -> list[str]:
+    """Add what becomes of the logits of each model, and return the names of all outputs."""
+    several = "threshold" in run.record
+    if len(each) == 1:
+        logits = graph.add("Identity", each[0], name="logits")
+    elif not run.labels:
+        logits = graph.add("Mean", *each, name="logits")
+    elif several:
+        sides = []
+        for side in (each, [graph.add("Neg", one) for one in each]):
+            chances = [graph.add("Softplus", graph.add("Neg", one)) for one in side]
+            sides.append(graph.log_mean([graph.add("Neg", one) for one in chances]))
+        logits = graph.add("Sub", *sides, name="logits")
+    else:
+        chances = [graph.add("LogSoftmax", one, axis=-1) for one in each]
+        logits = graph.add("Identity", graph.log_mean(chances), name="logits")
     if not run.labels:
         mean, deviation = (
             graph.constant(np.array([run.record[name]], np.float32))
             for name in ("target_mean", "target_deviation")
         )
-        return [
-            logits,
-            graph.add("Add", graph.add("Mul", logits, deviation), mean, name="predictions"),
-        ]
-    if "threshold" in run.record:
+        scaled = graph.add("Mul", logits, deviation)
+        return [logits, graph.add("Add", scaled, mean, name="predictions")]
+    if several:
         return [logits, graph.add("Sigmoid", logits, name="probabilities")]
-    return [logits, graph.add("Softmax", logits, axis=1, name="probabilities")]
+    return [logits, graph.add("Softmax", logits, axis=-1, name="probabilities")]
 
 
 def _threshold(run: Run) -> float | None:
@@ -205,38 +176,79 @@ def _threshold(run: Run) -> float | None:
     return float(own["threshold"])
 
 
-def _compare(run: Run, session: onnxruntime.InferenceSession, rows: Vectors, where: str) -> None:
-    """Compare what onnxruntime computes with what the head computes in torch.
+def _compare(
+    run: Run,
+    session: onnxruntime.InferenceSession,
+    words: Words,
+    tables: Sequence[Held],
+    where: str,
+) -> None:
+    """Compare what onnxruntime computes with what the run computes in torch.
 
     Raises:
         DataError: they differ.
     """
-    last = len(rows) - 1
+    ids, last = words.ids, words.ids.size - 1
     random = np.random.default_rng(0)
-    limit = run.settings["max_length"]
-    long = random.integers(1, last + 1, 40 if limit is None else min(limit, 1000) + 1).tolist()
-    texts = [[last, last - 1], [UNK_ID] * 3, [], [last], long]
-    beyond = [[last + 1, 2**40, -5], [2, last + 9]]
-    known = [*texts, *([one if 0 <= one <= last else UNK_ID for one in ids] for ids in beyond)]
-    lengths = torch.tensor([len(ids[:limit]) for ids in known])
-    flat = torch.tensor([one for ids in known for one in ids[:limit]])
-    data = EncodedTexts(flat, lengths.cumsum(0) - lengths, lengths)
-    path = str(run.record["embedding"])
-    weight = torch.from_numpy(rows).to(weight_of(run.model, path).device)
-    expected = forward_all(run.model, path, weight, data).numpy()
-    given = [*texts, *beyond]
-    ids = np.zeros((len(given), max(map(len, given))), np.int64)
-    for row, text in zip(ids, given, strict=True):
-        row[: len(text)] = text
-    mask = (np.arange(ids.shape[1]) < [[len(text)] for text in given]).astype(np.int64)
-    for some in (slice(None), slice(2, 3)):
-        width = None if some == slice(None) else 0  # a batch without any token
-        feed = {"input_ids": ids[some, :width], "attention_mask": mask[some, :width]}
+    limit = 40 if ids.max_length is None else min(ids.max_length, 1000) + 1
+    long = random.integers(min(1, last), last + 1, limit).tolist()
+    texts = [[], [last, max(last - 1, 0)], [min(UNK_ID, last)] * 3, [last], long]
+    texts += [[last + 1, 2**40, -5], [min(2, last), last + 9]]
+    if ids.dropped is not None:
+        texts += [[ids.dropped], [last, ids.dropped, ids.dropped, 0, *long]]
+    pairs = takes_pairs(run.model)
+    sides = [texts, texts[::-1]] if pairs else [texts]
+    expected, lengths = _in_torch(run, words, tables, sides)
+    for some in (slice(None), slice(0, 1)):
+        feed = {}
+        for prefix, side in zip((SECOND * at for at in range(len(sides))), sides, strict=True):
+            given = side[some]
+            width = max(map(len, given))  # 0 in a batch without any token
+            padded = [one + [0] * (width - len(one)) for one in given]
+            mask = [[1] * len(one) + [0] * (width - len(one)) for one in given]
+            shape = (len(given), width)
+            feed[f"{prefix}input_ids"] = np.array(padded, np.int64).reshape(shape)
+            feed[f"{prefix}attention_mask"] = np.array(mask, np.int64).reshape(shape)
         found = session.run(["logits"], feed)[0]
-        if not np.allclose(found, expected[some], TOLERANCE, TOLERANCE):
+        wanted = expected[: len(found)]
+        if run.task.per_word:
+            counts = lengths[: len(found)]
+            wanted = expected[: sum(counts)]
+            parts = [one[:count] for one, count in zip(found, counts, strict=True)]
+            found = np.concatenate(parts)
+        if not np.allclose(found, wanted, TOLERANCE, TOLERANCE):
             raise DataError(
                 "onnxruntime computes other logits than torch, by up to "
-                f"{np.abs(found - expected[some]).max():.2g}",
+                f"{np.abs(found - wanted).max():.2g}",
                 where=where,
                 remedy="this is a mistake of the library or of onnxruntime; please report it",
             )
+
+
+def _in_torch(
+    run: Run, words: Words, tables: Sequence[Held], sides: Sequence[Sequence[Sequence[int]]]
+) -> tuple[Vectors, list[int]]:
+    """Return the logits of texts that are ids of the tokenizer, and their numbers of tokens.
+
+    Args:
+        run: the run.
+        words: what the ids mean.
+        tables: the rows of each model.
+        sides: the texts; of pairs, the first ones and the second ones.
+    """
+    ids = words.ids
+    places = words.places.tolist()
+    texts = []
+    for text in chain.from_iterable(zip(*sides, strict=True)):
+        kept = [one for one in text if one != ids.dropped][: ids.max_length]
+        texts.append([places[one if 0 <= one < ids.size else -1] for one in kept])
+    lengths = torch.tensor([len(one) for one in texts])
+    flat = torch.tensor(list(chain.from_iterable(texts)), dtype=torch.int64)
+    data = EncodedTexts(flat, lengths.cumsum(0) - lengths, lengths)
+    data = data.paired() if len(sides) > 1 else data
+    path, logits = str(run.record["embedding"]), []
+    for model, table in zip([run.model, *(o.model for o in run.others)], tables, strict=True):
+        weight = torch.from_numpy(table.rows).to(weight_of(model, path).device)
+        logits.append(forward_all(model, path, weight, data))
+    found: Any = run.task.average(logits).numpy()
+    return found, lengths.tolist()
