@@ -78,6 +78,9 @@ from .optim import (
     RowAdamW as RowAdamW,
     RowSGD as RowSGD,
 )
+from .reporting import (
+    report as report,
+)
 from .sharing import (
     push_to_hub as push_to_hub,
     save_card as save_card,

@@ -24,6 +24,7 @@ PAGES = {
     "docs/formats.md": (7, "projector/vectors.tsv"),
     "docs/migration.md": (10, "locked/metrics.json"),
     "docs/onnx.md": (1, "reviews.onnx"),
+    "docs/report.md": (1, "report.html"),
     "docs/shrinking.md": (1, "small.safetensors"),
     "docs/strategies.md": (8, "fitted.safetensors"),
     "docs/training.md": (8, "streamed/metrics.json"),

@@ -34,6 +34,7 @@ ORDER = (
     "training",
     "comparison",
     "sharing",
+    "reporting",
     "integrations",
     "demo",
     "cli",

@@ -57,6 +57,8 @@ def test_the_wheel(tmp_path: Path) -> None:
         )
     } <= set(sizes)
     assert "finetune_embed/formats/fasttext/model.py" in sizes
+    page = ("page.html", "page.css", "page.js", "figures.css")
+    assert {f"finetune_embed/reporting/{name}" for name in page} <= set(sizes)
     assert "finetune_embed/demo/LICENSE-glove.txt" in sizes
     demo = {name: size for name, size in sizes.items() if name.startswith("finetune_embed/demo/")}
     assert "finetune_embed/demo/glove.6B.50d.demo.txt.gz" in demo
@@ -131,7 +133,7 @@ def test_every_package_but_torch_is_pinned_with_hashes() -> None:
 
 def test_few_packages_are_required() -> None:
     required = {normal(one) for one in project()["dependencies"]}
-    assert len(required) == 13
+    assert len(required) == 14
     assert {"torch", "gensim", "datasets", "safetensors"} <= required
 
 

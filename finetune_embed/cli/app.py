@@ -16,6 +16,7 @@ from .neighbors import neighbors
 from .onnx import onnx
 from .predict import predict
 from .quickstart import quickstart
+from .report import report
 from .shrink import shrink
 from .train import train
 
@@ -54,7 +55,7 @@ def app() -> None:
     """Any pretrained word-vector file in, a tuned vector file out."""
 
 
-for command in (quickstart, train, autotune, compare, predict, evaluate, inspect, convert):
+for command in (quickstart, train, autotune, compare, predict, evaluate, report, inspect, convert):
     app.add_command(command)
 for command in (shrink, onnx, neighbors, drift, delta):
     app.add_command(command)

@@ -18,7 +18,6 @@ from torch import nn
 
 from ...data import (
     DataSource,
-    EncodedTexts,
     Label,
     are_whole,
     class_names,
@@ -56,6 +55,7 @@ from .file_names import (
     WORDS,
 )
 from .folder import new_run, state_of
+from .labelled import Labelled
 from .shrunk import without_copies
 from .vocabulary_file import save_tokenizer
 from .word_report import FOUND, WordReport
@@ -239,6 +239,32 @@ class Run:
             DataError: the data cannot be read, a column is missing, an example has no label, or the
                 run knows none of the labels.
         """
+        return self.evaluate_labelled(
+            self.read_labelled(
+                dataset,
+                text=text,
+                label=label,
+                delimiter=delimiter,
+                encoding=encoding,
+                sheet=sheet,
+                missing=missing,
+                ignore_label=ignore_label,
+            )
+        )
+
+    def read_labelled(
+        self,
+        dataset: DataSource,
+        *,
+        text: str | Sequence[str] | None = None,
+        label: str | None = None,
+        delimiter: str | None = None,
+        encoding: str | None = None,
+        sheet: str | None = None,
+        missing: str | None = None,
+        ignore_label: str | int | None = None,
+    ) -> Labelled:
+        """Return labelled data as `evaluate` reads it; it takes the same arguments."""
         columns = self.settings["text"] if text is None else text
         column = self.settings["label"] if label is None else label
         splits = open_one_split(dataset, delimiter=delimiter, encoding=encoding, sheet=sheet)
@@ -254,25 +280,31 @@ class Run:
         unknown = task.unknown_labels(splits.train, column, where)
         task = replace(task, others=tuple(unknown))
         targets = task.targets(splits.train, column, where, texts)
+        known = replace(self.task, others=task.others)
+        return Labelled(where, texts, known, (*splits.notes, *unknown.note()), targets)
+
+    def evaluate_labelled(self, found: Labelled) -> Evaluation:
+        """Return what `evaluate` does, of data that is read.
+
+        Raises:
+            DataError: no text has a label.
+        """
+        where, texts, task = found.where, found.texts, found.task
         logits, lengths, parts = self._evidence(texts)
-        full = torch.tensor([len(words) for words in texts]) if self.task.per_word else lengths
-        data = EncodedTexts(torch.zeros(0), full.cumsum(0) - full, lengths, targets)
-        targets = self.task.batch_targets(data, torch.arange(len(texts)))
+        targets = found.targets(lengths)
         if not bool(self.task.counted(targets).any()):
             raise DataError(f"none of the {len(texts):,} texts has a label", where=where)
-        scored = replace(self.task, others=task.others)
-        scores = scored.scores(logits, targets, lengths)
-        counted = scored.texts_counted(targets, lengths)
+        scores = task.scores(logits, targets, lengths)
         return Evaluation(
             where,
             len(texts),
             self.task.metric,
             scores,
             [*self.labels, *task.others],
-            scored.confusion(logits, targets),
-            (*splits.notes, *unknown.note(), *scored.notes(logits, targets)),
-            {name: self._score_alone(name, one, scored, targets) for name, one in parts.items()},
-            scored.interval(scores[self.task.metric], counted),
+            task.confusion(logits, targets),
+            (*found.notes, *task.notes(logits, targets)),
+            {name: self._score_alone(name, one, task, targets) for name, one in parts.items()},
+            task.interval(scores[self.task.metric], task.texts_counted(targets, lengths)),
         )
 
     def _evidence(

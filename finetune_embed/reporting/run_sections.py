@@ -1,0 +1,293 @@
+"""The sections about a run: its scores, its training, and what it takes for what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..comparison.statistics import bootstrap, interval
+from ..errors import printable
+from ..training.run.evaluation import Evaluation, few_texts, texts_in_words
+from ..training.run.labelled import Labelled
+from ..training.run.run import Run
+from ..training.run.shrunk import shrunk_to
+from ..training.tasks import score_text
+from .figures import against_movement, confusion_chart, curves
+from .parts import Cell, Figures, Part, Section, Table, Text, Texts, Tile, Tiles
+from .texts import changed_texts, has_shown_texts, mistakes, uncertain
+
+__all__ = ["Tested", "headline", "results", "shown_texts", "training"]
+
+NO_DATA = (
+    "A run does not store its texts. Pass labelled data to see this: --data on the command line, "
+    "dataset= in Python."
+)
+CONFUSED = 20  # pairs of labels that are listed where a matrix is too large to draw
+
+
+@dataclass(frozen=True, eq=False)
+class Tested:
+    """What there is to test a run on.
+
+    Attributes:
+        data: labelled texts that the caller gave; None without any.
+        other: a run to compare it with; None without one.
+        name: what to call that.
+    """
+
+    data: Labelled | None = None
+    other: Run | None = None
+    name: str = ""
+
+
+def headline(run: Run, search: Mapping[str, Any] | None, tested: Tested) -> Section:
+    """Return the section that is read first."""
+    moved, coverage = run.metrics["drift"], run.metrics["coverage"]
+    split = "test" if "test" in run.metrics else "validation"
+    about = "" if split == "test" else "chosen by this score: there is no test split; "
+    metric, texts = run.task.metric, run.metrics.get("texts", {}).get(split)
+    score = run.metrics[split][metric]
+    bounds = None if texts is None else run.task.interval(score, texts)
+    if bounds is not None:
+        about += f"95 % interval {_bounds(metric, bounds)}; "
+    about += "" if texts is None else texts_in_words(texts) + few_texts(metric, texts, bounds)
+    what = f"{moved['rows_moved']:,} of {moved['rows']:,} rows"
+    how = "The others have the same bits."
+    if moved["rows_moved"]:
+        how = (
+            f"by {moved['median_movement']:.1%} of their length at the median, cosine to their "
+            f"start {moved['median_cosine']:.4f}; the others have the same bits"
+        )
+    share = coverage["tokens_found"] / max(1, coverage["tokens"])
+    tiles = [
+        Tile(f"{split} {run.task.metric_text}", score_text(metric, score), about.rstrip("; ")),
+        _gain(run, search, tested),
+        Tile("what moved", what, how),
+        Tile(
+            "words in the vectors",
+            f"{share:.1%} of tokens",
+            f"{coverage['types_found']:,} of {coverage['types']:,} distinct words",
+        ),
+    ]
+    parts: list[Part] = [Tiles(tiles)]
+    if small := shrunk_to(run.record):
+        parts.append(Text(f"The scores and the drift are from before it was shrunk to {small}."))
+    parts += [Text(warning, warning=True) for warning in run.warnings]
+    return Section("headline", "Result", parts)
+
+
+def _gain(run: Run, search: Mapping[str, Any] | None, tested: Tested) -> Tile:
+    """Return what is known of the gain over a frozen table."""
+    title = "gain over a frozen table"
+    if tested.other is not None:
+        return _gain_over(run, tested.other, tested)
+    if not run.metrics["drift"]["rows_moved"] and run.settings["strategy"] == "Freeze":
+        return Tile(title, "none", "this is the run with a frozen table")
+    rivals = {one["name"]: one for one in (search or {}).get("beside", [])}
+    frozen, result = rivals.get("a frozen table"), rivals.get("the result")
+    if frozen is None or result is None:
+        return Tile(
+            title,
+            "not known",
+            "pass a run with the strategy Freeze on the same data (--against), or use "
+            "finetune-embed compare",
+        )
+    difference, metric = result["score"] - frozen["score"], run.task.metric
+    note = f"a frozen table scores {score_text(metric, frozen['score'])}"
+    if frozen["gain"]:
+        note = f"95 % interval {_points(frozen['gain'])}, paired by text; {note}"
+    return Tile(title, f"{100 * difference:+.1f} points", note)
+
+
+def _gain_over(run: Run, other: Run, tested: Tested) -> Tile:
+    """Return the gain over another run, with its interval where the texts are known."""
+    frozen = other.settings["strategy"] == "Freeze"
+    title = "gain over a frozen table" if frozen else f"gain over {printable(tested.name)}"
+    metric = run.task.metric
+    if tested.data is not None:
+        found = [_outcomes(one, tested.data) for one in (run, other)]
+    else:
+        found = [run.outcomes, other.outcomes]
+    first, second = found
+    if first is not None and second is not None and len(first) == len(second):
+        drawn = bootstrap({"run": first[None], "other": second[None]})
+        scores = [float(one[:, 0].sum() / max(one[:, 1].sum(), 1e-9)) for one in (first, second)]
+        bounds = _points(interval(drawn["run"] - drawn["other"]))
+        note = f"95 % interval {bounds}, paired over {texts_in_words(len(first))}; "
+        note += f"that one scores {score_text(metric, scores[1])}"
+        return Tile(title, f"{100 * (scores[0] - scores[1]):+.1f} points", note)
+    split = "test" if "test" in run.metrics and "test" in other.metrics else "validation"
+    if metric not in other.metrics[split]:
+        return Tile(title, "not known", "the two runs have other scores")
+    scores = [one.metrics[split][metric] for one in (run, other)]
+    note = f"{score_text(metric, scores[0])} and {score_text(metric, scores[1])} on {split}; "
+    return Tile(
+        title,
+        f"{score_text(metric, scores[0] - scores[1])}",
+        note + "pass labelled data (--data) for an interval",
+    )
+
+
+def _outcomes(run: Run, data: Labelled) -> Any:
+    """Return what each text adds to the score of a run; None for scores that are no such sums."""
+    logits, lengths = run.logits(data.texts)
+    return run.task.outcomes(logits, data.targets(lengths), lengths)
+
+
+def training(run: Run) -> Iterator[Section]:
+    """Yield the sections on training: its curves, and the score against movement."""
+    metric, best, history = run.task.metric, run.metrics["best_epoch"], run.history
+    names = [name for name in ("train_loss", "validation_loss") if name in history[0]]
+    heads = ["epoch", *(name.replace("_", " ") for name in names)]
+    heads += [f"validation {run.task.metric_text}", "rate of the table", "seconds"]
+    rows = [
+        [
+            Cell(f"{one['epoch'] + 1}", one["epoch"]),
+            *(Cell(f"{one[name]:.4f}", one[name]) for name in names),
+            Cell(score_text(metric, one[f"validation_{metric}"]), one[f"validation_{metric}"]),
+            Cell(f"{one['embedding_lr']:g}", one["embedding_lr"]),
+            Cell(f"{one['seconds']:.1f}", one["seconds"]),
+        ]
+        for one in history
+    ]
+    text = f"The model is that of epoch {best + 1}, the best on validation, of {len(history)}"
+    text += f", trained in {run.metrics['seconds']:.1f} s with {run.settings['strategy']}."
+    if run.lexical is not None:
+        text += " The curves are those of the vectors' part; the result has a lexical part beside."
+    charts = list(curves(history, metric, best))
+    table = Table("Every epoch", heads, rows, folded=True)
+    yield Section("training", "Training", [Text(text), Figures(charts), table])
+    chart = against_movement(history, metric, best)
+    parts: list[Part] = [
+        Text(
+            "The history of this run does not say how far rows had moved after each epoch; that of "
+            "a run of this version does."
+        )
+    ]
+    if chart is not None:
+        text = "Each point is an epoch, with its number; the orange one is the best on validation."
+        parts = [Text(text), Figures([chart])]
+    yield Section("movement", "Score against movement", parts)
+
+
+def results(run: Run, tested: Tested) -> Section:
+    """Return the section on what is taken for what."""
+    title = "Scores of each label"
+    found = _evaluation(run, tested)
+    if found is None:
+        return Section("classes", title, [Text(NO_DATA)])
+    if not found.labels:
+        return Section("classes", title, [Text("The run predicts numbers, not labels.")])
+    score = score_text(found.metric, found.scores[found.metric])
+    text = f"{found.metric.replace('_', ' ')} {score} on {texts_in_words(found.examples)}"
+    text += f" of {printable(Path(found.data).name)}"
+    if found.interval is not None:
+        text += f", 95 % interval {_bounds(found.metric, found.interval)}"
+    parts: list[Part] = [Text(text + ".")]
+    chart = confusion_chart(found.labels, found.confusion)
+    if chart is not None:
+        parts.append(Figures([chart]))
+    elif found.confusion.ndim == 2:
+        parts.append(_confused(found))
+    heads = ["label", "precision", "recall", "F1", "support"]
+    rows = [
+        [
+            Cell(printable(str(one.label))),
+            *(Cell(f"{value:.1%}", value) for value in (one.precision, one.recall, one.f1)),
+            Cell(f"{one.support:,}", one.support),
+        ]
+        for one in found.classes
+    ]
+    parts.append(Table("Precision, recall and F1", heads, rows))
+    return Section("classes", title, parts)
+
+
+def _evaluation(run: Run, tested: Tested) -> Evaluation | None:
+    """Return the evaluation on the data that was given, or on the test split that a run holds."""
+    if tested.data is not None:
+        return run.evaluate_labelled(tested.data)
+    if "test" not in run.held_out:
+        return None
+    held = run.held_out["test"]
+    parts = [one for one in (run.lexical, *(o.lexical for o in run.others)) if one is not None]
+    logits = run.task.average(held.joined(parts))
+    counts = run.task.confusion(logits, held.targets) if run.labels else torch.zeros(0).numpy()
+    scores = run.metrics["test"]
+    return Evaluation(
+        "the test split",
+        len(held.lengths),
+        run.task.metric,
+        scores,
+        [*run.labels, *run.task.others],
+        counts,
+        interval=run.task.interval(scores[run.task.metric], len(held.lengths)),
+    )
+
+
+def _confused(found: Evaluation) -> Table:
+    """Return the pairs of labels that are confused most."""
+    pairs = [
+        (int(found.confusion[row, column]), row, column)
+        for row, column in zip(*found.confusion.nonzero(), strict=True)
+        if row != column
+    ]
+    pairs.sort(key=lambda one: -one[0])
+    names = [printable(str(label)) for label in found.labels]
+    rows = [
+        [Cell(names[row]), Cell(names[column]), Cell(f"{count:,}", count)]
+        for count, row, column in pairs[:CONFUSED]
+    ]
+    caption = f"Labels that are confused most, of {len(names):,}"
+    return Table(caption, ["true label", "predicted", "texts"], rows)
+
+
+def shown_texts(run: Run, tested: Tested) -> Section:
+    """Return the section on single texts and what their words do."""
+    title, parts = "Texts and what their words do", list[Part]()
+    if not has_shown_texts(run):
+        parts.append(Text("Texts are shown for runs that give each single text one label."))
+    elif tested.data is None:
+        parts.append(Text(NO_DATA))
+    else:
+        if tested.other is not None and has_shown_texts(tested.other):
+            parts.append(_changed(run, tested.other, tested.data, tested.name))
+        else:
+            parts.append(
+                Text(
+                    "Which texts the tuned vectors label otherwise than frozen ones is not known: "
+                    "pass a run with the strategy Freeze on the same data (--against)."
+                )
+            )
+        about = (
+            "A word is marked by how much the log-odds of the predicted label fall if the model "
+            "reads the text without it: words in bold speak for that label, words in italics "
+            "against it. At 1.0 the odds change by a factor of 2.7."
+        )
+        wrong, close = mistakes(run, tested.data), uncertain(run, tested.data)
+        parts += [
+            Texts("Taken for something else, the most certain ones first", about, wrong),
+            Texts("Closest to the border between two labels", about, close),
+        ]
+    return Section("texts", title, parts)
+
+
+def _changed(run: Run, other: Run, data: Labelled, name: str) -> Part:
+    found, gained, lost = changed_texts(run, other, data)
+    about = (
+        f"Only this run is right about {texts_in_words(gained)}, only {printable(name)} "
+        f"({printable(str(other.settings['strategy']))}) about {lost:,}. A word is marked by how "
+        "much more it speaks for the new label in this run than in that one, in log-odds."
+    )
+    return Texts(f"Labelled otherwise than by {printable(name)}", about, found)
+
+
+def _bounds(metric: str, bounds: Sequence[float]) -> str:
+    return " to ".join(score_text(metric, one, 1) for one in bounds)
+
+
+def _points(bounds: Sequence[float]) -> str:
+    return " to ".join(f"{100 * one:+.1f}" for one in bounds)

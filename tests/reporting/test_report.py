@@ -1,0 +1,276 @@
+"""Reports as files: what they hold, that they escape it, and that bytes do not vary."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from pages import EVIL, data, table, tuned
+
+import finetune_embed as fe
+from finetune_embed.errors import DataError
+from finetune_embed.reporting.svg import Axis, Chart, Point, ticks_of
+from finetune_embed.reporting.texts import changed_texts, mistakes, uncertain
+from finetune_embed.reporting.word_map import NEIGHBOURS, words_of_page
+
+
+@pytest.fixture(scope="module")
+def run() -> fe.Run:
+    return tuned()
+
+
+@pytest.fixture(scope="module")
+def frozen() -> fe.Run:
+    return tuned("Freeze")
+
+
+@pytest.fixture(scope="module")
+def page(run: fe.Run, frozen: fe.Run, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of a run with everything that can be passed."""
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    fe.report(run, path, dataset=data(), against=frozen)
+    return path.read_text()
+
+
+def words_in(page: str) -> dict[str, Any]:
+    """Return the data of the map, as a browser reads it."""
+    (found,) = re.findall(r'<script type="application/json" id="word-data">(.*?)</script>', page)
+    return dict(json.loads(found))
+
+
+def numbers(found: dict[str, Any], name: str, kind: str) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(found[name]), kind)
+
+
+def text_of(page: str, section: str) -> str:
+    """Return the text of a section without tags."""
+    inside = page.split(f'<section id="{section}"')[1].split("</section>")[0]
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", inside)).split())
+
+
+def test_the_page_has_the_figures_of_the_run(page: str, run: fe.Run) -> None:
+    head = text_of(page, "headline")
+    score = run.metrics["test"]["accuracy"]
+    low, high = run.task.interval(score, 120)
+    assert f"test accuracy {score:.2%} 95 % interval {low:.1%} to {high:.1%}; 120 texts" in head
+    moved = run.metrics["drift"]["rows_moved"]
+    assert f"{moved} of 300 rows" in head
+    assert f"of {len(run.history)}, trained in" in text_of(page, "training")
+    confusion = run.evaluate(data()).confusion
+    cells = re.findall(r">(\d+)</text>", page.split('id="confusion-title"')[1].split("</svg>")[0])
+    assert list(map(int, cells)) == confusion.flatten().tolist()
+    assert "new0" in text_of(page, "coverage")
+    assert run.table.metadata.get("data", "") in text_of(page, "origin")
+
+
+def test_the_gain_over_a_frozen_table_is_paired_by_text(
+    page: str, run: fe.Run, frozen: fe.Run
+) -> None:
+    texts, wanted = (
+        [one["text"] for one in data()["test"]],
+        [one["label"] for one in data()["test"]],
+    )
+    right = [np.array(one.predict(texts)) == np.array(wanted) for one in (run, frozen)]
+    gain = 100 * (right[0].mean() - right[1].mean())
+    assert f"gain over a frozen table {gain:+.1f} points 95 % interval" in text_of(page, "headline")
+    found, gained, lost = changed_texts(run, frozen, run.read_labelled(data()))
+    assert (gained, lost) == ((right[0] & ~right[1]).sum(), (right[1] & ~right[0]).sum())
+    assert all(one.before != one.predicted for one in found)
+
+
+def test_every_text_is_escaped(page: str) -> None:
+    assert EVIL not in page
+    assert EVIL in words_in(page)["words"].split("\n")
+    assert page.count("</script>") == 2  # of the data and of the script of the page
+    assert "alert(1)" in text_of(page, "texts")
+    assert "yes <i>" in text_of(page, "classes")
+    assert "<i>" not in page.replace("yes <i>", "") or 'class="against' in page
+    assert not re.findall(r"(?:src|href)=\"(?!#)", page)
+
+
+def test_the_same_run_gives_the_same_bytes_and_figures(
+    run: fe.Run, frozen: fe.Run, page: str, tmp_path: Path
+) -> None:
+    fe.report(run, tmp_path / "again.html", dataset=data(), against=frozen, figures=tmp_path / "f")
+    assert (tmp_path / "again.html").read_text() == page
+    drawn = sorted((tmp_path / "f").iterdir())
+    names = ["confusion", "drift", "loss", "score"]
+    assert [one.stem for one in drawn if one.stem != "score-movement"] == names
+    for one in drawn:
+        assert ElementTree.fromstring(one.read_text()).tag.endswith("svg")
+        assert "var(" not in one.read_text()
+
+
+def test_the_words_of_the_page_are_those_of_both_tables(page: str, run: fe.Run) -> None:
+    found, base = words_in(page), table()
+    words = found["words"].split("\n")
+    assert sorted(words) == sorted(run.table.index_to_key)
+    in_base = numbers(found, "inBase", "u1") > 0
+    assert [word for word, known in zip(words, in_base, strict=True) if not known] == [
+        word for word in words if word not in base
+    ]
+    by_word = {mover.word: mover for mover in run.drift.top(300)}
+    movement, cosine = numbers(found, "movement", "<f4"), numbers(found, "cosine", "<f4")
+    for at, word in enumerate(words):
+        if word in by_word:
+            assert movement[at] == pytest.approx(by_word[word].movement, rel=1e-5)
+            assert cosine[at] == pytest.approx(by_word[word].cosine, abs=1e-5)
+    assert movement[words.index("good")] > 0
+    assert movement[words.index("w280")] == 0
+    assert words[found["farthest"][0]] == next(w for w in by_word if any(map(str.isalpha, w)))
+
+
+def test_neighbours_are_those_of_the_tables(page: str, run: fe.Run) -> None:
+    found = words_in(page)
+    words = found["words"].split("\n")
+    for when, of in (("before", table()), ("after", run.table)):
+        ids = numbers(found, when, "<u2").reshape(len(words), NEIGHBOURS)
+        cosines = (numbers(found, f"{when}Cosine", "u1").reshape(ids.shape) - 100.0) / 100
+        for word in ("good", EVIL, "w7"):
+            at = words.index(word)
+            expected = of.most_similar(word, topn=NEIGHBOURS)
+            assert [words[one] for one in ids[at]] == [near for near, _ in expected]
+            assert cosines[at] == pytest.approx([near for _, near in expected], abs=0.0051)
+    new = words.index("new0")
+    assert set(numbers(found, "before", "<u2").reshape(len(words), NEIGHBOURS)[new]) == {65_535}
+
+
+def test_both_tables_are_on_the_principal_axes_of_their_union(run: fe.Run) -> None:
+    found = words_of_page(run, table(), 50_000)
+    start = [word if word in table() else None for word in found.words]
+    before = np.stack(
+        [table()[a] if a else run.table[b] for a, b in zip(start, found.words, strict=True)]
+    )
+    after = np.stack([run.table[word] for word in found.words])
+    both = np.concatenate([before, after]).astype(np.float64)
+    _, singular, axes = np.linalg.svd(both - both.mean(0), full_matrices=False)
+    places = np.concatenate([found.before, found.after])
+    for axis in range(2):
+        expected = (both - both.mean(0)) @ axes[axis]
+        sign = np.sign(expected @ places[:, axis])
+        assert places[:, axis] == pytest.approx(sign * expected, abs=1e-4)
+    assert found.shares == pytest.approx(singular[:2] ** 2 / (singular**2).sum())
+
+
+def test_fewer_words_are_the_most_frequent_ones(run: fe.Run) -> None:
+    found = words_of_page(run, table(), 5)
+    assert len(found.words) == 5
+    assert found.counts.tolist() == sorted(run.words["count"], reverse=True)[:5]
+    assert found.near("after", 0)[0] in found.words
+
+
+def test_the_effect_of_a_word_is_what_its_log_odds_lose(run: fe.Run) -> None:
+    labelled = run.read_labelled(data())
+    wrong, close = mistakes(run, labelled), uncertain(run, labelled)
+    assert all(one.label != one.predicted for one in wrong)
+    assert [one.chance for one in wrong] == sorted((one.chance for one in wrong), reverse=True)
+    assert [abs(one.chance - 0.5) for one in close] == sorted(abs(o.chance - 0.5) for o in close)
+    one, at = wrong[0], 3
+    label = run.labels.index(one.predicted)
+    without = [*one.words[:at], *one.words[at + 1 :]]
+    p, q = run.predict_proba([" ".join(one.words), " ".join(without)])[:, label].double().tolist()
+    assert one.effects[at] == pytest.approx(np.log(p / (1 - p)) - np.log(q / (1 - q)), abs=1e-4)
+
+
+def test_a_folder_alone_says_what_it_lacks(run: fe.Run, tmp_path: Path) -> None:
+    run.save(tmp_path / "run")
+    fe.report(tmp_path / "run", tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert "gain over a frozen table not known" in text_of(page, "headline")
+    assert "There is only the map after tuning" in text_of(page, "words")
+    for section in ("classes", "texts"):
+        assert "A run does not store its texts" in text_of(page, section)
+    found = words_in(page)
+    assert not found["known"]
+    assert "before" not in found
+    movement = numbers(found, "movement", "<f4")
+    at = run.words["word"].index("good")
+    stored = movement[found["words"].split("\n").index("good")]
+    assert stored == pytest.approx(run.words["movement"][at])
+    fe.report(tmp_path / "run", tmp_path / "page.html", base=table())
+    assert words_in((tmp_path / "page.html").read_text())["known"]
+
+
+def test_score_against_movement_where_the_history_has_it(run: fe.Run, tmp_path: Path) -> None:
+    steps = [{"rows": 9, "displacement": 0.1 * at, "cosine": 0.9} for at in range(1, 5)]
+    history = [{**o, "movement": m} for o, m in zip(run.history, steps, strict=True)]
+    fe.report(replace(run, history=history), tmp_path / "page.html", words=20)
+    page = (tmp_path / "page.html").read_text()
+    chart = page.split('id="score-movement-title"')[1].split("</svg>")[0]
+    assert "moved 40.0%" in chart
+    without = [{k: v for k, v in one.items() if k != "movement"} for one in run.history]
+    fe.report(replace(run, history=without[:1]), tmp_path / "page.html", words=20)
+    page = (tmp_path / "page.html").read_text()
+    assert "does not say how far rows had moved" in text_of(page, "movement")
+    assert 'id="loss-title"' in page  # of one epoch
+
+
+@pytest.mark.parametrize("kind", ["comparison", "search"])
+def test_comparisons_and_searches(kind: str, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"head": "bag", "epochs": 2, "tokenizer": "whitespace"}
+    options |= {"output_dir": tmp_path / "a"}
+    if kind == "comparison":
+        found: Any = fe.compare(
+            ["FullTune"], table(), data(), seeds=2, budget=1, lr=0.02, **options
+        )
+    else:
+        found = fe.autotune(table(), data(), budget=0.01, **options)
+    pages = []
+    for name, source in (("a.html", tmp_path / "a"), ("b.html", found)):
+        fe.report(source, tmp_path / name, words=50)
+        pages.append((tmp_path / name).read_text())
+    for page in pages:
+        shown = text_of(page, "strategies")
+        if kind == "comparison":
+            assert f"{found.standings[0].test:.2%}" in shown
+            assert found.verdict().partition(": ")[2] in text_of(page, "headline")
+        else:
+            assert "a first run" in shown
+            assert "words alone" in page or "the result" in page
+
+
+def test_a_page_appears_whole_or_not_at_all(
+    run: fe.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "page.html"
+    path.write_text("before")
+    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError("no room")))
+    with pytest.raises(fe.VectorFileError, match="no room"):
+        fe.report(run, path, words=20)
+    assert path.read_text() == "before"
+    with pytest.raises(DataError, match="no such folder"):
+        fe.report(tmp_path / "nothing", path)
+    assert [one.name for one in tmp_path.iterdir()] == ["page.html"]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [(0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1]), (0.913, 0.927, [0.915, 0.92, 0.925]), (3, 3, [3])],
+)
+def test_ticks_are_round(low: float, high: float, ticks: list[float]) -> None:
+    assert ticks_of(low, high, 5) == ticks
+
+
+def test_a_chart_places_points_by_its_axes(page_of: Callable[[Chart], ElementTree.Element]) -> None:
+    chart = Chart("c", "A & B", "about <it>", Axis(0, 10, [], "x"), Axis(0, 1, [], "y"))
+    assert chart.place(Point(0, 0)) == (52, 196)
+    assert chart.place(Point(10, 1)) == (346, 26)
+    chart.dots([Point(5, 0.5, "a < b"), Point(1, float("nan"))], "one")
+    root = page_of(chart)
+    (circle,) = root.iter("{http://www.w3.org/2000/svg}circle")
+    assert (circle.get("cx"), circle.get("cy")) == ("199", "111")
+    assert [one.text for one in circle] == ["a < b"]
+
+
+@pytest.fixture
+def page_of() -> Callable[[Chart], ElementTree.Element]:
+    return lambda chart: ElementTree.fromstring(chart.svg())
