@@ -81,7 +81,7 @@ def against_movement(history: Sequence[Record], metric: str, best: int) -> Chart
     name = metric.replace("_", " ")
     scores = [one[f"validation_{metric}"] for one in known]
     moves = [float(one["movement"]["displacement"]) for one in known]
-    x = _shares(moves, MOVEMENT)
+    x = _shares(moves, "mean movement of the words of the training texts")
     about = f"Validation {name} against the movement of rows, one point for each epoch."
     y = _scores(scores, metric, f"validation {name}")
     chart = Chart("score-movement", f"Validation {name} against movement", about, x, y)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
 from ..errors import printable
-from ..evaluation import Drift
+from ..evaluation import Drift, Geometry
 from ..training.run.run import Run
 from ..training.tasks import score_text
 from .figures import bands_chart, scores_chart, standings_against_movement
@@ -23,24 +23,81 @@ Values = Mapping[str, Any]
 
 
 def drift_section(run: Run, found: Drift | None) -> Section:
-    """Return the section on how far the rows of each band of frequency moved."""
+    """Return the section on how far rows moved, and how the space changed as a whole."""
     drift = run.metrics["drift"] if found is None else found.summary()
-    if not drift["rows_moved"]:
-        return Section("drift", "Drift by frequency", [Text("No row moved.")])
     by = "frequency" if found is None else found.banded_by
+    title = f"Drift by {by}"
+    if not drift["rows_moved"]:
+        return Section("drift", title, [Text("No row moved.")])
+    parts: list[Part] = [Figures([bands_chart(drift["bands"], by)]), _bands(by, drift["bands"])]
+    if found is None:
+        return Section("drift", title, parts)
+    parts.append(_bands("where rows come from", [vars(one) for one in found.origins]))
+    kept = found.neighbours()
+    words = (("words that moved", kept.moved), ("other words", kept.others))
+    rows = [
+        [Cell(name), Cell(f"{one.share:.1%}", one.share), *_interval(one.interval), _count(one.of)]
+        for name, one in words
+        if one.words
+    ]
+    heads = ["", "kept", "95 % interval", "words"]
+    parts.append(Table(f"Share of their {kept.k} nearest neighbours that words keep", heads, rows))
+    if found.geometry is not None:
+        parts += _space(found.geometry, found.base.vector_size)
+    return Section("drift", title, parts)
+
+
+def _bands(by: str, bands: Sequence[Values]) -> Table:
     heads = [by, "rows", "moved", "median movement", "median cosine"]
     rows = [
         [
             Cell(printable(str(one["name"])), at),
-            Cell(f"{one['rows']:,}", one["rows"]),
-            Cell(f"{one['moved']:,}", one["moved"]),
+            _count(one["rows"]),
+            _count(one["moved"]),
             Cell(f"{one['median_movement']:.1%}", one["median_movement"]),
             Cell(f"{one['median_cosine']:.4f}", one["median_cosine"]),
         ]
-        for at, one in enumerate(drift["bands"])
+        for at, one in enumerate(bands)
     ]
-    parts: list[Part] = [Figures([bands_chart(drift["bands"], by)])]
-    return Section("drift", f"Drift by {by}", [*parts, Table("The same as numbers", heads, rows)])
+    return Table(f"Movement by {by}", heads, rows)
+
+
+def _space(found: Geometry, size: int) -> Iterator[Part]:
+    """Yield what says how the space of the rows that moved changed as a whole."""
+    sides, rotation = (found.before, found.after), found.rotation
+    figures = (
+        ("mean length", [one.mean_norm for one in sides]),
+        ("mean cosine of two of them", [one.mean_cosine for one in sides]),
+        ("IsoScore, 1 if all dimensions vary alike", [one.iso_score for one in sides]),
+    )
+    rows = [[Cell(name), *(Cell(f"{one:.4f}", one) for one in both)] for name, both in figures]
+    caption = f"Space of the {found.rows:,} rows that moved"
+    yield Table(caption, ["", "before", "after"], rows)
+    yield Text(
+        f"One rotation of them all explains {rotation.explained:.1%} of their squared movement; it "
+        f"would explain about {rotation.by_chance:.1%} if each moved at random."
+    )
+    rows = [
+        [
+            Cell(f"{one.share:.1%}", one.share),
+            *(Cell(", ".join(printable(w) for w, _ in end)) for end in (one.high, one.low)),
+        ]
+        for one in found.directions
+    ]
+    caption = "Directions that many rows moved in, by their share of the squared movement: about "
+    caption += f"{1 / size:.1%} each if they had none in common"
+    yield Table(
+        caption, ["share", "words that moved along it", "words that moved against it"], rows
+    )
+
+
+def _count(value: int) -> Cell:
+    return Cell(f"{value:,}", value)
+
+
+def _interval(bounds: Sequence[float]) -> list[Cell]:
+    low, high = bounds
+    return [Cell(f"{low:.1%} to {high:.1%}" if low < high else "every word", low)]
 
 
 def word_section(words: Words, why: str) -> Section:
