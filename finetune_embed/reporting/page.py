@@ -127,7 +127,6 @@ def _title(found: Given) -> str:
 def _page(title: str, sections: list[Section]) -> str:
     """Return the page. Texts are escaped by the template engine."""
     from jinja2 import Environment, StrictUndefined
-    from markupsafe import Markup
 
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     maps = [part for section in sections for part in section.parts if isinstance(part, Map)]
@@ -135,9 +134,9 @@ def _page(title: str, sections: list[Section]) -> str:
     return environment.from_string(_file("page.html")).render(
         title=title,
         sections=sections,
-        style=Markup(_file("page.css") + _file("figures.css")),
-        script=Markup(_file("page.js")),
-        data=Markup(packed.replace("<", "\\u003c")),
+        style=_file("page.css") + _file("figures.css"),
+        script=_file("page.js"),
+        data=packed.replace("<", "\\u003c"),
     )
 
 

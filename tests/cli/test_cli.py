@@ -34,6 +34,7 @@ COMMANDS = (
     "compare",
     "predict",
     "evaluate",
+    "report",
     "inspect",
     "convert",
     "neighbors",

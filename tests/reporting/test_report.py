@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import html
 import json
 import re
@@ -17,6 +18,7 @@ import pytest
 from pages import EVIL, data, table, tuned
 
 import finetune_embed as fe
+from finetune_embed.cli import main
 from finetune_embed.errors import DataError
 from finetune_embed.reporting.svg import Axis, Chart, Point, ticks_of
 from finetune_embed.reporting.texts import changed_texts, mistakes, uncertain
@@ -250,6 +252,43 @@ def test_a_page_appears_whole_or_not_at_all(
     with pytest.raises(DataError, match="no such folder"):
         fe.report(tmp_path / "nothing", path)
     assert [one.name for one in tmp_path.iterdir()] == ["page.html"]
+
+
+def test_the_command(
+    run: fe.Run, frozen: fe.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, one in (("run", run), ("frozen", frozen)):
+        one.save(tmp_path / name)
+    fe.save_safetensors(table(), tmp_path / "base.safetensors")
+    rows = [f"{one['text']}\t{one['label']}" for one in data()["test"]]
+    (tmp_path / "test.tsv").write_text("\n".join(["text\tlabel", *rows]))
+    options = ["--data", "test.tsv", "--against", "frozen", "--vectors", "base.safetensors"]
+    arguments = [
+        "report",
+        "run",
+        "-o",
+        "page.html",
+        *options,
+        "--figures",
+        "charts",
+        "--words",
+        "9",
+    ]
+    for more, code in (["--json"], 0), ([], 2), (["--overwrite"], 0):
+        with contextlib.chdir(tmp_path), pytest.raises(SystemExit) as stopped:
+            main([*arguments, *more])
+        out, err = capsys.readouterr()
+        assert stopped.value.code == code, err
+        if more == ["--json"]:
+            size = (tmp_path / "page.html").stat().st_size
+            drawn = sorted(path.name for path in (tmp_path / "charts").iterdir())
+            assert json.loads(out) == {"output": "page.html", "bytes": size, "figures": drawn}
+            assert err == ""
+        elif code:
+            assert "the file is there already" in err
+    page = (tmp_path / "page.html").read_text()
+    assert "Labelled otherwise than by frozen" in text_of(page, "texts")
+    assert words_in(page)["known"]
 
 
 @pytest.mark.parametrize(
