@@ -125,7 +125,7 @@ def atomic_folder(path: str | os.PathLike[str], shown: Path | None = None) -> It
         temporary.mkdir()
         try:
             yield temporary
-            for file in temporary.iterdir():
+            for file in temporary.rglob("*"):
                 sync(file)
             sync(temporary)
             os.replace(temporary, path)

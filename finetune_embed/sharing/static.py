@@ -11,6 +11,8 @@ The folder holds what both read:
   and, of a table of words whose tokenizer follows from its words, `words`: how many of the rows are
   those of the table.
 - `modules.json`: the one module that sentence-transformers loads.
+- If asked, for transformers.js: `onnx/model.onnx`, which see in `static_onnx`, and
+  `tokenizer_config.json`, from which it takes the unknown token of a `WordLevel` model.
 
 `load_static` reads the vectors back as they were, and the tokenizer of a pipeline or of a table
 whose words say which it is; another one of words comes back as a pipeline. Both libraries average
@@ -45,9 +47,11 @@ from ..training.inference import weight_of
 from ..training.run.run import Run
 from ..vocabulary import UNK, UNK_ID, AnyTokenizer, Tokenizer
 from .card import CARD, card_of
+from .static_onnx import mean_model
 
 __all__ = ["save_static"]
 
+ONNX, TOKENIZER_CONFIG = "onnx/model.onnx", "tokenizer_config.json"
 #: The module as sentence-transformers has named it since version 3.2; later ones know it too.
 STATIC_EMBEDDING = {
     "idx": 0,
@@ -58,7 +62,11 @@ STATIC_EMBEDDING = {
 
 
 def save_static(
-    source: EmbeddingTable | Run, folder: str | os.PathLike[str], *, license: str | None = None
+    source: EmbeddingTable | Run,
+    folder: str | os.PathLike[str],
+    *,
+    license: str | None = None,
+    onnx: bool = False,
 ) -> None:
     """Write a folder that model2vec and sentence-transformers open.
 
@@ -72,11 +80,13 @@ def save_static(
         folder: the folder, which does not exist yet. Its `README.md` is a model card; see
             `save_card`.
         license: the licence of the vectors, by its name on the Hub, such as `mit`, for the card.
+        onnx: write the files that transformers.js loads, too; see `static_onnx`.
 
     Raises:
         VectorFileError: a word is not UTF-8, the table lacks tokens of its tokenizer or has others,
             or the folder exists or cannot be written.
         VocabularyError: a word is in two rows.
+        MissingPackageError: onnx or onnxruntime is not installed.
     """
     check_name(folder)
     table = source.table if isinstance(source, Run) else source
@@ -100,16 +110,26 @@ def save_static(
         text = tokenizer.pipeline(ids, UNK).to_str()
         if _follows_from_words(tokenizer, table):
             ours[WORDS] = len(table)
-    unknown = _unknown_row(source, table.vector_size)
+    embeddings = _embeddings(table, tokens, _unknown_row(source, table.vector_size))
+    model = b""
+    if onnx:
+        dropped = tokenizer.dropped if isinstance(tokenizer, PipelineTokenizer) else -1
+        model = mean_model(embeddings.block(0, len(tokens)), dropped, os.fspath(folder))
     card = card_of(source, Path(os.path.abspath(folder)).name, license, is_static=True)
     check_new_folder(folder)
     with atomic_folder(folder) as new:
         with open(new / TENSORS, "xb") as file:
-            write_tensors(file, [_embeddings(table, tokens, unknown)], {})
+            write_tensors(file, [embeddings], {})
         (new / TOKENIZER).write_text(text, "utf-8")
         _write_json(new / CONFIG, config)
         _write_json(new / MODULES, [STATIC_EMBEDDING])
         (new / CARD).write_text(card, "utf-8", "backslashreplace")
+        if onnx:
+            (new / ONNX).parent.mkdir()
+            (new / ONNX).write_bytes(model)
+            kind = {"tokenizer_class": "PreTrainedTokenizerFast"}
+            of_words = {} if isinstance(tokenizer, PipelineTokenizer) else {"unk_token": UNK}
+            _write_json(new / TOKENIZER_CONFIG, kind | of_words)
 
 
 def _write_json(path: Path, value: object) -> None:

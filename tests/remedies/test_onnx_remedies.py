@@ -68,11 +68,11 @@ def test_a_lexical_part(tune, tmp_path, command):
     assert written(tune(lexical=False), path)
 
 
-@follows("training/run/onnx_rows.py", "an ONNX file has at most 2")
+@follows("training/run/onnx_graph.py", "an ONNX file has at most 2")
 def test_rows_that_no_file_can_hold(tune, tmp_path, monkeypatch):
     run, path = tune(), tmp_path / "m.onnx"
-    monkeypatch.setattr("finetune_embed.training.run.onnx_rows.LARGEST", 90)
-    assert refused(run, path).endswith("; keep fewer words first: shrink(run, words=100_000)")
+    monkeypatch.setattr("finetune_embed.training.run.onnx_graph.LARGEST", 90)
+    assert refused(run, path).endswith("; keep fewer words first: shrink(source, words=100_000)")
     assert written(fe.shrink(run, words=2), path)
     two = tune(head="cnn(channels=2, filters=2)")
     assert "keep fewer words first" in refused(fe.shrink(two, words=2), tmp_path / "two")

@@ -10,6 +10,7 @@ import unicodedata
 from dataclasses import replace
 
 import numpy as np
+import onnxruntime
 import pytest
 from datasets import Dataset
 from hypothesis import HealthCheck, given, settings
@@ -384,3 +385,42 @@ def test_a_run_that_trained_a_row_for_rare_words(words, tmp_path):
     np.testing.assert_allclose(found, of_run(run, ["xyzzy", "the xyzzy"]), atol=1e-6)
     assert np.abs(found[0]).max() > 0.01
     assert fe.load_vectors(tmp_path / "model").index_to_key == run.table.index_to_key
+
+
+def in_onnx(folder, texts: list[str]) -> np.ndarray:
+    """Return what onnxruntime makes of texts, fed as transformers.js does."""
+    session = onnxruntime.InferenceSession(folder / "onnx" / "model.onnx")
+    tokenizer = Pipeline.from_file(str(folder / "tokenizer.json"))
+    ids = [one.ids for one in tokenizer.encode_batch(texts, add_special_tokens=False)]
+    lengths = np.array([len(one) for one in ids], np.int64)
+    flat = np.array([one for text in ids for one in text], np.int64)
+    feed = {"input_ids": flat, "offsets": lengths.cumsum() - lengths}
+    return session.run(["embeddings"], feed)[0]
+
+
+def test_the_files_of_transformers_js_give_our_means(words, tmp_path):
+    fe.save_static(words, tmp_path / "words", onnx=True)
+    np.testing.assert_allclose(in_onnx(tmp_path / "words", TEXTS), means(words, TEXTS), atol=SUMS)
+    config = json.loads((tmp_path / "words" / "tokenizer_config.json").read_text())
+    assert config == {"tokenizer_class": "PreTrainedTokenizerFast", "unk_token": "<unk>"}
+    vocab = {"the": 0, "[UNK]": 1, "king": 2, "##s": 3}
+    made = Pipeline(models.WordPiece(vocab, unk_token="[UNK]"))
+    made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    texts = ["the kings xyzzy", "", "xyzzy xyzzy", "king", ""]
+    for drops in (True, False):
+        rows = np.random.default_rng(5).normal(size=(4, 3)).astype(np.float32)
+        table = fe.EmbeddingTable(list(vocab), rows)
+        table.tokenizer = fe.PipelineTokenizer(made.to_str(), drops)
+        folder = tmp_path / f"pieces-{drops}"
+        fe.save_static(table, folder, onnx=True)
+        np.testing.assert_allclose(in_onnx(folder, texts), means(table, texts), atol=1e-6)
+        assert fe.load_vectors(folder).vectors.tobytes() == rows.tobytes()
+    unknown = (rows[0] + rows[2] + rows[3] + rows[1]) / 4
+    np.testing.assert_allclose(in_onnx(folder, texts)[0], unknown, atol=1e-6)
+
+
+def test_rows_that_no_onnx_file_can_hold_leave_no_folder(words, tmp_path, monkeypatch):
+    monkeypatch.setattr("finetune_embed.training.run.onnx_graph.LARGEST", 100)
+    with pytest.raises(fe.VectorFileError, match="an ONNX file has at most 2; keep fewer words"):
+        fe.save_static(words, tmp_path / "model", onnx=True)
+    assert list(tmp_path.iterdir()) == []

@@ -215,7 +215,7 @@ def test_nothing_takes_the_name_of_a_file_that_computes_something_else(run, tmp_
         return graph.add("Add", right(graph, model, text), of_words)
 
     monkeypatch.setitem(onnx_heads._GRAPHS, fe.PooledCNN, wrong)
-    with pytest.raises(fe.DataError, match="other logits than torch, by up to 40"):
+    with pytest.raises(fe.DataError, match="other numbers than this library, by up to 40"):
         fe.save_onnx(run, tmp_path / "m.onnx")
     assert (tmp_path / "m.onnx").read_bytes() == b"before"
     assert len(list(tmp_path.iterdir())) == 1
@@ -230,6 +230,6 @@ def test_without_onnxruntime(run, tmp_path, monkeypatch):
 
 
 def test_rows_that_no_file_can_hold(run, tmp_path, monkeypatch):
-    monkeypatch.setattr("finetune_embed.training.run.onnx_rows.LARGEST", 1_000)
+    monkeypatch.setattr("finetune_embed.training.run.onnx_graph.LARGEST", 1_000)
     with pytest.raises(fe.VectorFileError, match="an ONNX file has at most 2; keep fewer words"):
         fe.save_onnx(run, tmp_path / "m.onnx")

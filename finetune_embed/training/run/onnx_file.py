@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["save_onnx"]
 
 DTYPES = ("float32", "int8")
-TOLERANCE = 1e-4
 SECOND = "second_"  # what the names of the inputs of second texts begin with
 
 
@@ -188,6 +187,8 @@ def _compare(
     Raises:
         DataError: they differ.
     """
+    from .onnx_graph import check_same
+
     ids, last = words.ids, words.ids.size - 1
     random = np.random.default_rng(0)
     limit = 40 if ids.max_length is None else min(ids.max_length, 1000) + 1
@@ -216,13 +217,7 @@ def _compare(
             wanted = expected[: sum(counts)]
             parts = [one[:count] for one, count in zip(found, counts, strict=True)]
             found = np.concatenate(parts)
-        if not np.allclose(found, wanted, TOLERANCE, TOLERANCE):
-            raise DataError(
-                "onnxruntime computes other logits than torch, by up to "
-                f"{np.abs(found - wanted).max():.2g}",
-                where=where,
-                remedy="this is a mistake of the library or of onnxruntime; please report it",
-            )
+        check_same(found, wanted, where)
 
 
 def _in_torch(

@@ -10,12 +10,15 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from ...errors import DataError, Either, VectorFileError
 from ...table import Part
 
-__all__ = ["INPUTS", "Graph", "Ids", "Tokens"]
+__all__ = ["INPUTS", "Graph", "Ids", "Tokens", "check_same", "check_size"]
 
 INPUTS = ("input_ids", "attention_mask")
 OPSET, IR = 17, 8  # of ONNX 1.12, from 2022
+LARGEST = 2_000_000_000  # bytes: a file of protocol buffers has at most 2 GiB
+TOLERANCE = 1e-4
 
 
 class Ids(NamedTuple):
@@ -79,6 +82,11 @@ class Graph:
         self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
         return name
 
+    def filled(self, shape: str, value: int) -> str:
+        """Return an int64 tensor of a shape, with one value everywhere."""
+        one = numpy_helper.from_array(np.array([value], np.int64))
+        return self.add("ConstantOfShape", shape, value=one)
+
     def beside(self, parts: Sequence[str], axis: int = 1) -> str:
         """Put results side by side."""
         return parts[0] if len(parts) == 1 else self.add("Concat", *parts, axis=axis)
@@ -109,8 +117,7 @@ class Graph:
                 is_one = self.add("Equal", rows, self.ints(one))
                 shown = self.add("And", shown, self.add("Not", is_one))
         shape = self.add("Shape", rows)
-        first = numpy_helper.from_array(np.array([1], np.int64))
-        places = self.add("CumSum", self.add("ConstantOfShape", shape, value=first), self.number(1))
+        places = self.add("CumSum", self.filled(shape, 1), self.number(1))
         if ids.dropped is not None:
             width = self.add("Slice", shape, self.ints(1), self.ints(2))
             after = self.add("Where", shown, places, self.add("Add", places, width))
@@ -196,3 +203,35 @@ class Graph:
         helper.set_model_props(model, dict(metadata))
         onnx.checker.check_model(model)
         return model
+
+
+def check_size(size: int, where: object) -> None:
+    """Check that rows fit into a file.
+
+    Raises:
+        VectorFileError: they do not.
+    """
+    if size > LARGEST:
+        raise VectorFileError(
+            f"the rows take {size / 1e9:.1f} GB, and an ONNX file has at most 2",
+            where=str(where),
+            remedy=Either(
+                "keep fewer words first: shrink(source, words=100_000)",
+                "keep fewer words first: finetune-embed shrink SOURCE -o OUT --words 100000",
+            ),
+        )
+
+
+def check_same(found: npt.NDArray[Any], expected: npt.NDArray[Any], where: str) -> None:
+    """Check that onnxruntime computes what we do.
+
+    Raises:
+        DataError: it does not.
+    """
+    if not np.allclose(found, expected, TOLERANCE, TOLERANCE):
+        raise DataError(
+            "onnxruntime computes other numbers than this library, by up to "
+            f"{np.abs(found - expected).max():.2g}",
+            where=where,
+            remedy="this is a mistake of the library or of onnxruntime; please report it",
+        )

@@ -10,16 +10,13 @@ from typing import NamedTuple
 import numpy as np
 from torch import nn
 
-from ...errors import Either, VectorFileError
 from ...table import Coding, Part, PipelineTokenizer, Rows, Vectors
 from ...vocabulary import PAD_ID, UNK, UNK_ID, check_finite
 from ..inference import weight_of
-from .onnx_graph import Ids
+from .onnx_graph import Ids, check_size
 from .run import Run
 
 __all__ = ["Held", "Words", "rows_of", "words_of"]
-
-LARGEST = 2_000_000_000  # bytes: a file of protocol buffers has at most 2 GiB
 
 
 class Words(NamedTuple):
@@ -100,15 +97,7 @@ def rows_of(
     size = of_row * len(words.places) * len(models)
     if any(getattr(one, "start", None) is not None for one in models):
         size += 4 * weights[0].shape[1] * len(words.places) * len(models)
-    if size > LARGEST:
-        raise VectorFileError(
-            f"the rows take {size / 1e9:.1f} GB, and an ONNX file has at most 2",
-            where=path,
-            remedy=Either(
-                "keep fewer words first: shrink(run, words=100_000)",
-                "keep fewer words first: finetune-embed shrink RUN -o OUT --words 100000",
-            ),
-        )
+    check_size(size, path)
     at = run.table.rows_of(words.more)
     own, coding, found = run.table.rows(at), Coding(dtype), []
     check_finite(own, words.more, at)
