@@ -8,7 +8,14 @@ from typing import Any
 import click
 
 from .options import data_option, setting_options, vectors_option
-from .output import as_json_option, print_json, say_written, vector_file
+from .output import (
+    as_json_option,
+    print_json,
+    quiet_option,
+    say_written,
+    shows_progress,
+    vector_file,
+)
 
 __all__ = ["autotune"]
 
@@ -26,12 +33,16 @@ __all__ = ["autotune"]
     help="The time for all runs, with reading and writing files: 60s, 5m, 1h. At least one run is "
     "finished. The start of the program comes on top.",
 )
+@quiet_option
 @as_json_option
-def autotune(vectors: Path, data: str, budget: str, as_json: bool, **settings: Any) -> None:
+def autotune(
+    vectors: Path, data: str, budget: str, quiet: bool, as_json: bool, **settings: Any
+) -> None:
     """Search for the best settings within a budget of time, and tune the vectors with them."""
     from ..comparison import autotune as run
 
     given = {name: value for name, value in settings.items() if value not in (None, (), False)}
+    given["progress"] = shows_progress(quiet, as_json)
     found = run(vector_file(vectors), data, budget=budget, **given)
     if as_json:
         print_json(found.to_dict())

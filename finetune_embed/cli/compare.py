@@ -9,7 +9,15 @@ from typing import Any
 import click
 
 from .options import data_option, setting_options, vectors_option
-from .output import as_json_option, print_json, quiet_option, say_written, vector_file
+from .output import (
+    as_json_option,
+    print_json,
+    print_table,
+    quiet_option,
+    say_written,
+    shows_progress,
+    vector_file,
+)
 
 __all__ = ["compare"]
 
@@ -67,13 +75,14 @@ def compare(
         vector_file(vectors),
         data,
         output_dir=output_dir,
-        progress=not quiet,
+        progress=shows_progress(quiet, as_json),
         **{name: value for name, value in settings.items() if value not in (None, ())},
     )
     if as_json:
         print_json(found.to_dict())
         return
-    click.echo(str(found))
+    print_table("", *found.rows())
+    click.echo("\n".join(["", *found.notes(), "", found.verdict()]))
     say_written(output_dir)
     names = chain(["tuned"], (f"tuned-{number}" for number in count(2)))
     new = next(name for name in names if not Path(name).exists())

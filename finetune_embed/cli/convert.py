@@ -22,6 +22,7 @@ from .output import (
     print_json,
     read_file,
     vector_size_option,
+    working,
 )
 
 __all__ = ["FOLDERS", "convert", "format_of"]
@@ -90,17 +91,19 @@ def convert(
     else:
         check_target(target, source, overwrite=overwrite)
     wanted = None if keys is None else words_of(str(keys))
-    found = read_file(source, limit, wanted, member, vector_size)
+    with working(f"reading {source}", as_json):
+        found = read_file(source, limit, wanted, member, vector_size)
     if wanted and not len(found.table):
         raise VectorFileError(
             f"none of the {len(wanted):,} words is in {source}",
             where=keys,
             remedy="write them one per line, as in the table",
         )
-    if name == "safetensors":
-        save_safetensors(found.table, target, dtype=dtype, shard_size=shard_size)
-    else:
-        SAVERS[name](found.table, target)
+    with working(f"writing {target}", as_json):
+        if name == "safetensors":
+            save_safetensors(found.table, target, dtype=dtype, shard_size=shard_size)
+        else:
+            SAVERS[name](found.table, target)
     read = _facts(source, found)
     if wanted is not None:
         read["missing"] = len(set(wanted)) - len(found.table)

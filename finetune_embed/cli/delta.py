@@ -24,6 +24,7 @@ from .output import (
     print_json,
     vector_file,
     vector_size_option,
+    working,
 )
 
 __all__ = ["delta"]
@@ -89,12 +90,13 @@ def save(
     """
     check_target(target, base, tuned, overwrite=overwrite)
     check_name(target)
-    made = Delta.between(
-        open_table(base, member, limit, vector_size),
-        open_table(tuned, vector_size=vector_size),
-        dtype,
-    )
-    write_delta(made, target)
+    with working(f"comparing {base} with {tuned}", as_json):
+        made = Delta.between(
+            open_table(base, member, limit, vector_size),
+            open_table(tuned, vector_size=vector_size),
+            dtype,
+        )
+        write_delta(made, target)
     size = target.stat().st_size
     if as_json:
         print_json({"target": str(target), "bytes": size, **made.to_dict()})
@@ -140,9 +142,10 @@ def apply(
         check_new_folder(target)
     else:
         check_target(target, base, *deltas, overwrite=overwrite)
-    table = open_table(base, member, limit, vector_size)
-    tuned = apply_delta(table, *map(vector_file, deltas), weights=weights)
-    SAVERS[name](tuned, target)
+    with working(f"writing {target}", as_json):
+        table = open_table(base, member, limit, vector_size)
+        tuned = apply_delta(table, *map(vector_file, deltas), weights=weights)
+        SAVERS[name](tuned, target)
     words, size = len(tuned), tuned.vector_size
     if as_json:
         print_json({"target": str(target), "format": name, "words": words, "size": size})

@@ -15,6 +15,7 @@ from .output import (
     open_table,
     print_json,
     vector_size_option,
+    working,
 )
 
 if TYPE_CHECKING:
@@ -62,17 +63,20 @@ def drift(
         from ..training.run.load import counts_in  # imports torch
 
         counts = counts_in(tuned)
-    report = measure(
-        open_table(base, member, limit, vector_size),
-        open_table(tuned, None, limit, vector_size),
-        counts,
-    )
+    with working(f"comparing {base} with {tuned}", as_json):
+        report = measure(
+            open_table(base, member, limit, vector_size),
+            open_table(tuned, None, limit, vector_size),
+            counts,
+        )
     show_drift(report, word, top, as_json)
 
 
 def show_drift(report: Drift, words: Sequence[str], top: int, as_json: bool) -> None:
     """Print how far some words have moved, or the whole report."""
-    shown = [report.word(one) for one in words]
+    with working("looking for neighbours", as_json):
+        shown = [report.word(one) for one in words]
+        text = "" if shown or as_json else str(report)
     if as_json:
         document = report.to_dict(top)
         document["words"] = {mover.word: mover.__dict__ for mover in shown}
@@ -80,5 +84,5 @@ def show_drift(report: Drift, words: Sequence[str], top: int, as_json: bool) -> 
         return
     for mover in shown:
         click.echo(str(mover))
-    if not shown:
-        click.echo(str(report))
+    if text:
+        click.echo(text)

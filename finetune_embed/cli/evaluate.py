@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from .options import Names, data_option, layout_options
-from .output import as_json_option, print_json
+from .output import as_json_option, print_json, working
 
 __all__ = ["evaluate"]
 
@@ -44,7 +44,8 @@ def evaluate(
     """
     from ..training.run.load import load
 
-    found = load(run).evaluate(data, text=text, label=label, **options)
+    with working(f"evaluating {run}", as_json):
+        found = load(run).evaluate(data, text=text, label=label, **options)
     if as_json:
         print_json(found.to_dict())
         return

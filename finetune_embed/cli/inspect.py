@@ -15,6 +15,7 @@ from .output import (
     print_json,
     vector_file,
     vector_size_option,
+    working,
 )
 
 __all__ = ["inspect"]
@@ -53,9 +54,10 @@ def inspect(
     """
     from ..inspection import inspect as inspect_file
 
-    report = inspect_file(
-        vector_file(file), data, text, limit=limit, vector_size=vector_size, member=member
-    )
+    with working(f"inspecting {file}", as_json):
+        report = inspect_file(
+            vector_file(file), data, text, limit=limit, vector_size=vector_size, member=member
+        )
     form = CommandLineForm(context.command)
     if as_json:
         print_json(report.to_dict(form))

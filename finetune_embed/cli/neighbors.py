@@ -14,6 +14,7 @@ from .output import (
     open_table,
     print_json,
     vector_size_option,
+    working,
 )
 
 __all__ = ["neighbors"]
@@ -39,7 +40,8 @@ def neighbors(
     as_json: bool,
 ) -> None:
     """Print the nearest words by cosine."""
-    found = open_table(file, member, limit, vector_size).most_similar(list(words), minus, topn)
+    with working(f"reading {file}", as_json):
+        found = open_table(file, member, limit, vector_size).most_similar(list(words), minus, topn)
     if as_json:
         print_json([{"word": word, "cosine": cosine} for word, cosine in found])
         return

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from .output import as_json_option, check_target, overwrite_option, print_json
+from .output import as_json_option, check_target, overwrite_option, print_json, working
 
 __all__ = ["onnx"]
 
@@ -37,8 +37,9 @@ def onnx(
     from ..training.run.onnx_file import save_onnx
 
     check_target(target, run, overwrite=overwrite)
-    found = load(run)
-    save_onnx(found, target, dtype=dtype, vectors_only=vectors_only)
+    with working(f"writing {target}", as_json):
+        found = load(run)
+        save_onnx(found, target, dtype=dtype, vectors_only=vectors_only)
     size, parts = os.path.getsize(target), "vectors" if found.lexical else "all"
     if as_json:
         print_json({"target": str(target), "dtype": dtype, "parts": parts, "bytes": size})

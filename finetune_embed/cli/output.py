@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
-from collections.abc import Collection, Sequence
+import sys
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,8 +34,10 @@ __all__ = [
     "quiet_option",
     "read_file",
     "say_written",
+    "shows_progress",
     "vector_file",
     "vector_size_option",
+    "working",
 ]
 
 #: Parameters whose option has another name.
@@ -99,7 +103,8 @@ def print_json(value: Any) -> None:
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a title and a table, its first column to the left and the others to the right."""
-    click.echo(title)
+    if title:
+        click.echo(title)
     table = Table(box=None, pad_edge=False)
     for position, column in enumerate(columns):
         table.add_column(column, justify="right" if position else "left", no_wrap=True)
@@ -151,6 +156,25 @@ def check_target(target: Path, *sources: Path, overwrite: bool, is_folder: bool 
 def say_written(folder: Path) -> None:
     """Print which files a command has written to a folder."""
     click.echo(f"\nwritten to {folder}: " + ", ".join(p.name for p in sorted(folder.iterdir())))
+
+
+def shows_progress(quiet: bool, as_json: bool = False) -> bool:
+    """Return whether a command shows a progress bar: to a person, who looks at a terminal."""
+    return not (quiet or as_json) and sys.stdout.isatty() and sys.stderr.isatty()
+
+
+@contextlib.contextmanager
+def working(what: str, as_json: bool) -> Iterator[None]:
+    """Show on a terminal that a command works, and for how long, until it is done."""
+    if not shows_progress(False, as_json):
+        yield
+        return
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        bar.add_task(what, total=None)
+        yield
 
 
 def vector_file(path: Path) -> Path | str:

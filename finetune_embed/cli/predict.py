@@ -13,7 +13,7 @@ import click
 
 from ..errors import DataError
 from .options import Names, layout_options
-from .output import as_json_option, print_json
+from .output import as_json_option, print_json, working
 from .predictions import (
     as_columns,
     as_document,
@@ -75,7 +75,8 @@ def predict(
     if output is not None:
         check_output(output, data, overwrite=overwrite)
     notes: Sequence[str] = ()
-    loaded = load(run)
+    with working(f"reading {run}", as_json):
+        loaded = load(run)
     if data is None:
         given, lines = _given(texts)
         columns = loaded.settings["text"]
@@ -83,7 +84,8 @@ def predict(
             _note(f"the run was trained on {' and '.join(columns)}, joined with a space")
     else:
         given, lines, notes = _texts_in(loaded, data, text or loaded.settings["text"], layout)
-    found = predictions_of(loaded, lines)
+    with working(f"predicting {len(lines):,} texts", as_json):
+        found = predictions_of(loaded, lines)
     unknown = [one.text for one in found if one.is_unknown]
     if output is not None:
         write_columns(output, given, as_columns(found, loaded.labels))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from .output import as_json_option, print_json, print_table, quiet_option
+from .output import as_json_option, print_json, print_table, quiet_option, shows_progress
 
 __all__ = ["quickstart"]
 
@@ -82,7 +82,7 @@ def quickstart(output_dir: Path, epochs: int, quiet: bool, as_json: bool) -> Non
             epochs=epochs,
             head=HEAD,
             lr=LR,
-            progress=not (quiet or as_json),
+            progress=shows_progress(quiet, as_json),
         )
     best = max(runs, key=lambda name: runs[name].metrics["validation"]["accuracy"])
     run = runs[best]

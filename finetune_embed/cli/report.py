@@ -7,7 +7,14 @@ from pathlib import Path
 import click
 
 from .options import Names, layout_options
-from .output import as_json_option, check_target, overwrite_option, print_json, quiet_option
+from .output import (
+    as_json_option,
+    check_target,
+    overwrite_option,
+    print_json,
+    quiet_option,
+    shows_progress,
+)
 
 __all__ = ["report"]
 
@@ -81,7 +88,7 @@ def report(
         against=against,
         words=words,
         figures=figures,
-        progress=not (quiet or as_json),
+        progress=shows_progress(quiet, as_json),
         **reading,
     )
     size = output.stat().st_size

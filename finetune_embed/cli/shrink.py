@@ -22,6 +22,7 @@ from .output import (
     open_table,
     print_json,
     vector_size_option,
+    working,
 )
 
 __all__ = ["shrink"]
@@ -95,18 +96,19 @@ def shrink(
     is_run = (source / RECORD).is_file() and (source / CONFIG).is_file()
     check_target(output, overwrite=overwrite, is_folder=is_run)
     chosen = words if keys is None else words_of(str(keys))
-    if is_run:
-        from ..training.run.load import load
-        from ..training.run.shrinking import shrink as shrink_run  # imports torch
+    with working(f"shrinking {source}", as_json):
+        if is_run:
+            from ..training.run.load import load
+            from ..training.run.shrinking import shrink as shrink_run  # imports torch
 
-        run = shrink_run(load(source), words=chosen, by=by, **changes)
-        run.save(output)
-        table, kind = run.table, "run"
-    else:
-        whole = open_table(source, member, limit, vector_size)
-        table = shrink_rows(whole, kept_rows(whole, chosen, by), **changes)
-        save_safetensors(table, output)
-        kind = "table"
+            run = shrink_run(load(source), words=chosen, by=by, **changes)
+            run.save(output)
+            table, kind = run.table, "run"
+        else:
+            whole = open_table(source, member, limit, vector_size)
+            table = shrink_rows(whole, kept_rows(whole, chosen, by), **changes)
+            save_safetensors(table, output)
+            kind = "table"
     sizes = {"before": _bytes_of(source), "after": _bytes_of(output)}
     found = {"words": len(table), "size": table.vector_size, "dtype": dtype_of(table)}
     if as_json:

@@ -10,7 +10,14 @@ import click
 
 from .config import config_option
 from .options import data_option, setting_options, vectors_option
-from .output import as_json_option, print_json, quiet_option, say_written, vector_file
+from .output import (
+    as_json_option,
+    print_json,
+    quiet_option,
+    say_written,
+    shows_progress,
+    vector_file,
+)
 
 __all__ = ["train"]
 
@@ -48,7 +55,7 @@ def train(
         output_dir=output_dir,
         specials=[_special(one) for one in specials],
         fallback=fallback or (),
-        progress=not quiet,
+        progress=shows_progress(quiet, as_json),
         **settings,
     )
     if not Processes(settings["device"]).is_main:

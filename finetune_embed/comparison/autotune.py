@@ -25,9 +25,11 @@ from ..training.resolve import resolve
 from ..training.run.run import Run
 from ..training.runtime.interrupts import says_how_to_continue
 from ..training.runtime.processes import Processes
+from ..training.runtime.progress import BudgetBar
 from ..training.settings import Keywords, settings_from
 from ..training.settings import Settings as Checked
 from ..training.signatures import document
+from ..training.tasks import score_text
 from .autotuned import Autotuned, Tried
 from .budget import Budget, seconds_of
 from .candidates import FROZEN, cost_of, first_changes, more_seeds
@@ -42,7 +44,7 @@ EXCLUDED = ("ensemble", "streaming", "trackers", "checkpoint_steps", "checkpoint
 #: otherwise, and the runs that the budget must have room for on each.
 ENOUGH, MOST_FOLDS, RUNS = 1_000, 5, 6
 MOST_RUNS = 50
-OF_THE_OUTPUT = ("output_dir", "resume", "overwrite")
+OF_THE_OUTPUT = ("output_dir", "resume", "overwrite", "progress")
 
 Settings = Mapping[str, Any]
 
@@ -95,7 +97,8 @@ def autotune(
         FinetuneEmbedError: as `finetune`.
         StrategyError: the budget is not a time, or a setting is one that `autotune` does not have.
     """
-    left = Budget(seconds_of(budget))
+    limit = seconds_of(budget)
+    left = Budget(limit)
     for name in EXCLUDED:
         if name in settings:
             raise StrategyError(
@@ -122,8 +125,11 @@ def autotune(
                 if (finished := Autotuned.read(folder, plain, head)) is not None:
                     return finished
         kept = Kept(folder, continues)
-        with says_how_to_continue(lambda: kept.is_begun, checked.overwrite):
-            found = _Search(vectors, dataset, given, left, kept).run()
+        with (
+            BudgetBar(checked.progress, limit, lambda: left.used) as bar,
+            says_how_to_continue(lambda: kept.is_begun, checked.overwrite),
+        ):
+            found = _Search(vectors, dataset, given, left, kept, bar).run()
         if folder is not None:
             found.write(folder, plain)
         kept.end()
@@ -139,6 +145,7 @@ class _Search:
         given: the settings, without those of the output.
         budget: the time.
         kept: the models of an earlier call, and the place for those of this one.
+        bar: shows each run.
     """
 
     def __init__(
@@ -148,8 +155,9 @@ class _Search:
         given: Settings,
         budget: Budget,
         kept: Kept,
+        bar: BudgetBar,
     ) -> None:
-        self._given, self._budget, self._kept = given, budget, kept
+        self._given, self._budget, self._kept, self._bar = given, budget, kept, bar
         self._settings = self._resolved({})
         self._named = {"vectors": source_name(vectors), "data": source_name(dataset)}
         self._table, self._source = open_vectors(vectors, self._settings)
@@ -172,6 +180,7 @@ class _Search:
         chosen = chosen_of(self._models)
         if chosen[0].is_kept:  # its table is that of the result
             chosen[0] = replace(chosen[0], run=self._tune(chosen[0].settings, 0), is_kept=False)
+        self._show("the result")
         run, kept = ensemble_of(chosen), [one.settings for one in chosen]
         metric = run.task.metric
         return Autotuned(
@@ -189,6 +198,7 @@ class _Search:
     def _first(self) -> Model:
         """Make the run without changes, and decide how many folds there are."""
         started = self._budget.used
+        self._show("a first run")
         run = self._tune({}, 0)
         self._budget.ran(self._budget.used - started, 1)
         folds = self._kept.folds or self._enough_folds(len(run.held_out["validation"].lengths))
@@ -226,6 +236,7 @@ class _Search:
 
     def _try(self, settings: Settings, cost: float) -> None:
         started, model = self._budget.used, None
+        self._show(", ".join(f"{name}={one}" for name, one in settings.items()))
         with contextlib.suppress(DivergenceError):
             runs = [self._tune(settings, number) for number in range(len(self._folds))]
             model = Model.of(settings, runs)
@@ -234,6 +245,19 @@ class _Search:
         self._budget.ran(seconds / len(self._folds), cost)
         self._kept.put(len(self._tried), settings, model, seconds)
         self._tried.append((settings, model, seconds))
+
+    def _show(self, what: str) -> None:
+        """Show what is tried now, and the best score on validation so far."""
+        best = ""
+        if self._models:
+            task = self._models[0].tasks[0]
+            score = max(
+                (judged([one])[0] for one in self._models),
+                key=lambda one: task.rank({task.metric: one, "loss": 0.0}),
+            )
+            best = f"; best validation {task.metric_text} {score_text(task.metric, score, 1)}"
+        tried = len(self._tried)
+        self._bar.begin(f"{tried} tried, now {what}{best}")
 
     def _tune(self, changes: Settings, fold: int) -> Run:
         settings = self._resolved(changes)

@@ -189,9 +189,10 @@ class Comparison:
         for cells in (heads, *rows):
             first, *rest = (cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
             lines.append("  ".join([first.strip().ljust(widths[0]), *rest]).rstrip())
-        return "\n".join([*lines, "", *self._notes(), "", self.verdict()])
+        return "\n".join([*lines, "", *self.notes(), "", self.verdict()])
 
-    def _notes(self) -> list[str]:
+    def notes(self) -> list[str]:
+        """Return what to know about the table."""
         count = len(self.seeds)
         notes = [
             f"means over {count} seed{'s' * (count != 1)}; each learning rate is the best on "
@@ -215,7 +216,7 @@ class Comparison:
         for row in rows:
             row[0] = f"`{row[0]}`"
         lines = [f"| {' | '.join(cells)} |" for cells in (heads, ["---"] * len(heads), *rows)]
-        return "\n".join([*lines, "", *(f"{note}." for note in self._notes()), "", self.verdict()])
+        return "\n".join([*lines, "", *(f"{note}." for note in self.notes()), "", self.verdict()])
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values for JSON; numbers that are not finite become None."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 from ..tasks import score_text
 
-__all__ = ["CountBar", "ProgressBar"]
+__all__ = ["BudgetBar", "CountBar", "ProgressBar"]
 
 
 def _columns() -> Sequence[Any]:
@@ -36,16 +36,37 @@ def _columns() -> Sequence[Any]:
     )
 
 
+def _by_clock(clock: Callable[[], float]) -> Any:
+    """Return a kind of progress whose bars follow a clock."""
+    from rich.progress import Progress
+
+    class ByClock(Progress):
+        def get_renderables(self) -> Iterable[Any]:
+            for task in self.tasks:
+                task.completed = min(clock(), task.total or 0)
+            yield from super().get_renderables()
+
+    return ByClock
+
+
 class _Bar:
     """A bar with a title and a note; one that is not shown does nothing."""
 
-    def __init__(self, shown: bool, title: str, total: int | None, completed: int = 0) -> None:
+    def __init__(
+        self,
+        shown: bool,
+        title: str,
+        total: int | None,
+        completed: int = 0,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
         self._bar: Any = None
         if shown:
             from rich.console import Console
             from rich.progress import Progress
 
-            self._bar = Progress(*_columns(), console=Console(stderr=True), expand=True)
+            kind = Progress if clock is None else _by_clock(clock)
+            self._bar = kind(*_columns(), console=Console(stderr=True), expand=True)
             self._task = self._bar.add_task(title, total=total, completed=completed, note="")
 
     def __enter__(self) -> Self:
@@ -128,3 +149,21 @@ class CountBar(_Bar):
         """Take runs that are not needed from the total."""
         if self._bar is not None:
             self._bar.update(self._task, total=self._bar.tasks[self._task].total - count)
+
+
+class BudgetBar(_Bar):
+    """Shows how many seconds of a budget are used.
+
+    Args:
+        shown: whether the bar is shown.
+        seconds: the budget.
+        used: returns the seconds that are used.
+    """
+
+    def __init__(self, shown: bool, seconds: float, used: Callable[[], float]) -> None:
+        super().__init__(shown, "seconds", max(1, round(seconds)), clock=used)
+
+    def begin(self, note: str) -> None:
+        """Show a note about the current run."""
+        if self._bar is not None:
+            self._bar.update(self._task, note=note)
