@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,18 +26,10 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.fixture(
-    params=[
-        "cpu",
-        pytest.param(
-            "cuda",
-            marks=[
-                pytest.mark.gpu,
-                pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU"),
-            ],
-        ),
-    ]
-)
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
+
+
+@pytest.fixture(params=DEVICES if torch.cuda.is_available() else DEVICES[:1])
 def device(request: pytest.FixtureRequest) -> str:
     """The device of a test that `make gpu` runs on a GPU too."""
     return str(request.param)
@@ -46,6 +40,26 @@ def _seeded() -> None:
     """Start every test from the same random state, whatever ran before it."""
     torch.manual_seed(0)
     np.random.seed(0)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick() -> Iterator[None]:
+    """Leave out what takes long and what no test sees.
+
+    That is to wait for files to reach the disk (a wrong handle is still an error), and the stack
+    traces that `torch.manual_seed` records for GPUs where there are none.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", os.fstat)
+        if not torch.cuda.is_available():
+            patch.setattr(torch, "manual_seed", torch.default_generator.manual_seed)
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _frozen() -> None:
+    """Leave what is loaded so far out of searches for garbage: a full one would take 0.4 s."""
+    gc.freeze()
 
 
 @pytest.fixture

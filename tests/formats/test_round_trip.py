@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import tempfile
 from collections import Counter
@@ -56,14 +55,6 @@ def tables(draw) -> EmbeddingTable:
     origin = draw(npst.arrays(np.uint8, len(words), elements=st.integers(0, 3)))
     metadata = draw(st.dictionaries(UNICODE, UNICODE, max_size=3))
     return EmbeddingTable(words, bits.view(np.float32), metadata, origin)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _unsynced():
-    """Do not wait for files to reach the disk."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", lambda handle: None)
-        yield
 
 
 # The message for a table that a format can't hold
