@@ -9,8 +9,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import warnings
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
@@ -18,38 +19,52 @@ from typing import Any
 import torch
 
 import finetune_embed as fe
-from finetune_embed.training import loop, streamed
-from finetune_embed.training.run import checkpoints
+from finetune_embed.files import replacing
+from finetune_embed.training import loop, streamed, tuning
+from finetune_embed.training.run import checkpoints, run
+from finetune_embed.training.runtime import progress
 
 Death = tuple[str, int]  # where, and at which call
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["polars", "tokenizers", "finetune_embed.training.finetune"])
 
-PLACES: dict[str, tuple[Any, str]] = {
+#: While a run trains.
+STEPS: dict[str, tuple[Any, str]] = {
     "before a step": (loop, "take_step"),
     "in a step": (fe.RowAdamW, "step"),
     "in a checkpoint": (checkpoints, "save_file"),
 }
+#: And at any time.
+PLACES: dict[str, tuple[Any, str]] = {
+    **STEPS,
+    "after a step": (progress.ProgressBar, "advance"),
+    "half an export": (tuning, "save_safetensors"),
+    "beside the table": (run, "write_history"),
+    "only the table": (replacing.os, "replace"),
+    "half removed": (checkpoints.Path, "rmdir"),
+}
 
 
-def tune(options: Mapping[str, Any], threads: int, death: Death | None) -> None:
-    """Continue a run; die of SIGKILL on the way if `death` is given."""
+def tune(runs: Sequence[Mapping[str, Any]], threads: int, death: Death | None) -> None:
+    """Continue runs, one after the other; die of SIGKILL on the way if `death` is given."""
+    warnings.simplefilter("error")
     torch.set_num_threads(threads)
     checkpoints.MIN_SECONDS, streamed.BLOCK = 0.0, 16  # several blocks of a stream per epoch
     if death is not None:
         where, number = death
         owner, name = PLACES[where]
-        setattr(owner, name, _deadly(getattr(owner, name), number))
-    fe.finetune(**options, resume=True)
+        setattr(owner, name, _deadly(getattr(owner, name), where, number))
+    for options in runs:
+        fe.finetune(**{"resume": True, **options})
 
 
-def _deadly(real: Callable[..., Any], number: int) -> Callable[..., Any]:
+def _deadly(real: Callable[..., Any], where: str, number: int) -> Callable[..., Any]:
     calls = 0
 
     def dying(*args: Any, **kwargs: Any) -> Any:
         nonlocal calls
-        calls += 1
+        calls += where != "only the table" or str(args[1]).endswith("metrics.json")
         if calls == number:
             os.kill(os.getpid(), signal.SIGKILL)
         return real(*args, **kwargs)
@@ -57,9 +72,11 @@ def _deadly(real: Callable[..., Any], number: int) -> Callable[..., Any]:
     return dying
 
 
-def in_a_new_process(options: Mapping[str, Any], threads: int, death: Death | None) -> int:
-    """Continue a run in a new process; return its exit code."""
-    process = _started(options, threads, death)
+def in_a_new_process(
+    runs: Sequence[Mapping[str, Any]], threads: int, death: Death | None = None
+) -> int:
+    """Continue runs in one new process; return its exit code."""
+    process = _started(runs, threads, death)
     process.join(120)
     assert process.exitcode is not None, "it hangs"
     return process.exitcode
@@ -80,9 +97,9 @@ def all_lives(plans: list[tuple[dict[str, Any], list[Death]]]) -> list[list[int]
             options, deaths = plans[number]
             life = len(codes[number])
             if life < len(deaths):
-                process = _started(options, 1, deaths[life])
+                process = _started([options], 1, deaths[life])
             else:
-                process = _started(options, 2, None)  # its threads come from the checkpoint
+                process = _started([options], 2, None)  # its threads come from the checkpoint
             running[process.sentinel] = number, process
         ended = wait(list(running), timeout=120)
         assert ended, "it hangs"
@@ -95,8 +112,8 @@ def all_lives(plans: list[tuple[dict[str, Any], list[Death]]]) -> list[list[int]
     return codes
 
 
-def _started(options: Mapping[str, Any], threads: int, death: Death | None) -> Any:
-    process = _CONTEXT.Process(target=tune, args=(options, threads, death))
+def _started(runs: Sequence[Mapping[str, Any]], threads: int, death: Death | None) -> Any:
+    process = _CONTEXT.Process(target=tune, args=(runs, threads, death))
     process.start()
     return process
 

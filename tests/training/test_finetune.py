@@ -16,6 +16,7 @@ import datasets
 import numpy as np
 import pytest
 import torch
+from killing import in_a_new_process
 from torch import nn
 from torch.nn import functional
 
@@ -117,74 +118,6 @@ RUNS: dict[str, dict[str, Any]] = {
     "cnn, frozen": {"head": "cnn(filters=3)", "strategy": "Freeze", "weight_decay": 0.1},
 }
 
-RESUME = """
-import json, sys
-import torch
-import finetune_embed as fe
-
-assert torch.get_num_threads() != 1, "the thread count of 1 must come from the checkpoint"
-for options in json.load(sys.stdin):
-    fe.finetune(**options, resume=True)
-"""
-
-KILLED = """
-import json, os, signal, sys
-import torch
-import finetune_embed as fe
-from finetune_embed import files
-from finetune_embed.training import tuning
-from finetune_embed.training.run import checkpoints, run
-from finetune_embed.training.runtime import progress
-
-torch.set_num_threads(1)
-checkpoints.MIN_SECONDS = 0.0
-where, number, options = json.load(sys.stdin)
-owner, name = {
-    "batch": (progress.ProgressBar, "advance"),
-    "half a checkpoint": (checkpoints, "save_file"),
-    "half an export": (tuning, "save_safetensors"),
-    "beside the table": (run, "write_history"),
-    "only the table": (files.replacing.os, "replace"),
-    "half removed": (checkpoints.Path, "rmdir"),
-}[where]
-real, calls = getattr(owner, name), []
-
-
-def dying(*args):
-    if where != "only the table" or str(args[1]).endswith("metrics.json"):
-        calls.append(args)
-    if len(calls) == number:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return real(*args)
-
-
-setattr(owner, name, dying)
-fe.finetune(**options)
-"""
-
-
-def started(script: str, given: Any) -> subprocess.Popen[str]:
-    """Start a script in a new process, with JSON on its standard input."""
-    process = subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", script],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "2", "HF_HUB_OFFLINE": "1"},
-    )
-    assert process.stdin is not None
-    process.stdin.write(json.dumps(given))
-    process.stdin.flush()
-    return process
-
-
-def ended(process: subprocess.Popen[str]) -> int:
-    """Wait for a process, print its errors and return its exit code."""
-    _, errors = process.communicate(timeout=240)
-    print(errors)
-    return process.returncode
-
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
@@ -252,7 +185,8 @@ def test_interrupted_at_every_epoch_boundary_and_resumed_in_a_new_process(files,
                 assert not (folder / "metrics.json").exists()
                 resumed.append((name, folder))
     assert lengths["bag, early stopping"] in range(4, 9)  # of 9
-    assert ended(started(RESUME, [options_of(n, files, folder) for n, folder in resumed])) == 0
+    given = [options_of(name, files, folder) for name, folder in resumed]
+    assert in_a_new_process(given, 2) == 0  # the thread count of 1 comes from the checkpoint
     for name, folder in resumed:
         found = finished(folder)
         for part, value in expected[name].items():
@@ -261,9 +195,9 @@ def test_interrupted_at_every_epoch_boundary_and_resumed_in_a_new_process(files,
 
 
 DEATHS = [
-    ("batch", 2, ["checkpoint-0-0"]),  # in the first epoch
-    ("batch", 14, ["checkpoint-3-12"]),  # in mid-epoch, after three epochs of four batches
-    ("half a checkpoint", 8, ["checkpoint-2-8"]),
+    ("after a step", 2, ["checkpoint-0-0"]),  # in the first epoch
+    ("after a step", 14, ["checkpoint-3-12"]),  # in mid-epoch, after three epochs of four batches
+    ("in a checkpoint", 8, ["checkpoint-2-8"]),
     ("half an export", 1, ["checkpoint-5-20"]),
     ("beside the table", 1, ["checkpoint-5-20"]),
     ("only the table", 1, ["checkpoint-5-20"]),
@@ -277,14 +211,11 @@ def test_killed_and_resumed_in_a_new_process(files, tmp_path):
     name = "bag, linear with warmup, by step"
     fe.finetune(**options_of(name, files, tmp_path / "whole"))
     folders = [tmp_path / f"{where} {number}" for where, number, _ in DEATHS]
-    processes = [
-        started(KILLED, (where, number, options_of(name, files, folder)))
-        for (where, number, _), folder in zip(DEATHS, folders, strict=True)
-    ]
-    for process, folder, (_, _, left) in zip(processes, folders, DEATHS, strict=True):
-        assert ended(process) == -signal.SIGKILL
+    runs = [options_of(name, files, folder) for folder in folders]
+    for options, folder, (*death, left) in zip(runs, folders, DEATHS, strict=True):
+        assert in_a_new_process([options], 1, tuple(death)) == -signal.SIGKILL
         assert [path.name for path in folder.glob("checkpoint-*")] == left
-    assert ended(started(RESUME, [options_of(name, files, folder) for folder in folders])) == 0
+    assert in_a_new_process(runs, 2) == 0
     for folder in folders:
         assert finished(folder) == finished(tmp_path / "whole")
 
@@ -567,15 +498,12 @@ def test_killed_while_tuning_in_place(files, tmp_path):
         before = (folder / "embedding.safetensors").read_bytes()
         options[folder] = first | {"vectors": str(folder / "embedding.safetensors"), "seed": 5}
     fe.finetune(**options[whole], overwrite=True)
-    processes = [
-        started(KILLED, (*death, options[folder] | {"overwrite": True}))
-        for death, folder in zip(deaths, folders, strict=True)
-    ]
-    for process in processes:
-        assert ended(process) == -signal.SIGKILL
+    for death, folder in zip(deaths, folders, strict=True):
+        again = options[folder] | {"overwrite": True, "resume": False}
+        assert in_a_new_process([again], 1, death) == -signal.SIGKILL
     for folder in folders[:2]:
         assert (folder / "embedding.safetensors").read_bytes() == before
-    assert ended(started(RESUME, [options[folder] for folder in folders])) == 0
+    assert in_a_new_process([options[folder] for folder in folders], 2) == 0
     for folder in folders:
         left, expected = finished(folder), finished(whole)
         del left["config.yaml"], expected["config.yaml"]  # they name the folders

@@ -10,7 +10,7 @@ from typing import Any
 import datasets
 import numpy as np
 import pytest
-from killing import PLACES, Death, all_lives, in_a_new_process, left_by
+from killing import STEPS, Death, all_lives, in_a_new_process, left_by
 
 import finetune_embed as fe
 
@@ -105,7 +105,7 @@ def test_killed_at_fifty_random_steps(files, tmp_path):
     whole = {name: tmp_path / name / "whole" for name in RUNS}
     plans: list[tuple[dict[str, Any], list[Death]]] = []
     for name, folder in whole.items():
-        assert in_a_new_process(options_of(name, files, folder), 1, None) == 0
+        assert in_a_new_process([options_of(name, files, folder)], 1) == 0
         history = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
         assert history[0]["step"] == RUNS[name][0]
     kills, middles = 0, 0
@@ -117,7 +117,7 @@ def test_killed_at_fifty_random_steps(files, tmp_path):
         deaths: list[Death] = []
         # of two lives, the first ends in the first half, so that the second is long enough to die
         for parts in ([1], [2, 3])[int(rng.integers(2))]:
-            where = str(rng.choice(list(PLACES)))
+            where = str(rng.choice(list(STEPS)))
             steps = EPOCHS * of_epoch // parts
             number = int(rng.integers(2, steps))
             if where == "in a checkpoint":

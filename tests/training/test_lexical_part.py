@@ -446,7 +446,7 @@ def test_ctrl_c_while_the_fit_runs_ends_the_process_at_once(options):
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stdout.readline() == b"fitting\n"
-    threading.Event().wait(2)
+    threading.Event().wait(1)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)  # the fit takes a minute
     assert process.returncode in (1, -signal.SIGINT), err
@@ -458,7 +458,7 @@ def test_an_error_while_the_fit_runs_waits_for_it():
     code = (
         "import time\n"
         "from finetune_embed.training.lexical_part import in_background\n"
-        "in_background(lambda: [time.sleep(1), print('fitted', flush=True)])\n"
+        "in_background(lambda: [time.sleep(0.3), print('fitted', flush=True)])\n"
         "raise SystemExit(2)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
