@@ -52,7 +52,7 @@ test: $(VENV)/installed-dev
 
 gpu: $(VENV)/installed-dev
 	@$(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' || \
-		{ echo "There is no GPU that torch can use here, so these tests would be skipped." >&2; exit 1; }
+		{ echo "There is no GPU that torch can use here." >&2; exit 1; }
 	$(BIN)/python -m pytest -m gpu --numprocesses 0 -rs
 
 lint: $(VENV)/installed-dev
@@ -70,12 +70,13 @@ fuzz: $(VENV)/installed-dev
 dist: $(VENV)/installed-dev
 	rm -rf dist build/wheel
 	$(BIN)/python -m build --no-isolation --outdir dist
+	$(BIN)/python tests/built.py dist
 	$(BIN)/python -m venv build/wheel
 	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
 		> $$(build/wheel/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/dependencies.pth
 	build/wheel/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --ignore-installed dist/*.whl
 	cd build/wheel && bin/python -I $(CURDIR)/tests/installed.py --compiled
-	cd build/wheel && bin/finetune-embed quickstart --quiet --output-dir tuned
+	cd build/wheel && bin/finetune-embed quickstart --quiet --epochs 2 --output-dir tuned
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/run.py $(if $(VECTORS),--vectors $(VECTORS)) $(addprefix --data ,$(DATA)) \
