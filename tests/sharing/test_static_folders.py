@@ -16,7 +16,6 @@ from datasets import Dataset
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from model2vec import StaticModel
-from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer as Pipeline
 from tokenizers import models, normalizers, pre_tokenizers, trainers
 from torch.nn import functional
@@ -48,7 +47,9 @@ def words() -> fe.EmbeddingTable:
     return fe.EmbeddingTable(WORDS, rows)
 
 
-def in_sentence_transformers(folder) -> SentenceTransformer:
+def in_sentence_transformers(folder):
+    from sentence_transformers import SentenceTransformer
+
     return SentenceTransformer(str(folder), device="cpu", local_files_only=True)
 
 
