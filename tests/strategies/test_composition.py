@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 import torch
-from hypothesis import given, reject
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -109,6 +109,7 @@ def test_the_generators_make_every_strategy_there_is():
 
 
 @pytest.mark.slow
+@settings(max_examples=30)
 @given(valid_parts())
 def test_the_order_of_parts_does_not_matter(parts):
     composed = {compose(*order) for order in itertools.permutations(parts)}
