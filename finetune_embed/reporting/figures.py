@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ..errors import printable
 from ..training.tasks import score_text
 from .svg import Axis, Chart, Point, ticks_of
+from .word_map import ARROWS, Words
 
 __all__ = [
     "MOST_CELLS",
@@ -18,6 +19,7 @@ __all__ = [
     "bands_chart",
     "confusion_chart",
     "curves",
+    "map_chart",
     "scores_chart",
     "standings_against_movement",
 ]
@@ -25,6 +27,7 @@ __all__ = [
 Record = Mapping[str, Any]
 #: The most labels whose confusion matrix is drawn.
 MOST_CELLS = 20
+DOTS = 3_000  # words on the map of a file
 DARKEST = 0.55  # of a cell, so that its text stays legible
 MOVEMENT = "movement of the rows that moved"
 ROOM = 0.08  # of an axis, free beside the outermost values
@@ -43,7 +46,7 @@ def curves(history: Sequence[Record], metric: str, best: int) -> Iterator[Chart]
     losses = {"train_loss": ("one", "training"), "validation_loss": ("two", "validation")}
     lines = {
         kind: [
-            Point(epoch, record.get(name, math.nan), f"epoch {epoch}, {text}: {record[name]:.4f}")
+            Point(epoch, record[name], f"epoch {epoch}, {text}: {record[name]:.4f}")
             for epoch, record in zip(epochs, history, strict=True)
             if name in record
         ]
@@ -115,7 +118,7 @@ def bands_chart(bands: Sequence[Record], title: str) -> Chart:
         f"{band['name']} {move:.1%}" for band, move in zip(bands, moves, strict=True)
     )
     y = Axis(0.4, count + 0.6, rows, "")
-    chart = Chart("drift", f"Movement by {title}", about, x, y, 60 + 26 * count, 140, False)
+    chart = Chart("drift", f"Movement by {title}", about, x, y, 60 + 26 * count, 148, False)
     for (at, name), move, band in zip(rows, moves, bands, strict=True):
         text = f"{name}: {band['moved']:,} of {band['rows']:,} rows moved, by {move:.1%}"
         if band["moved"]:
@@ -202,6 +205,34 @@ def standings_against_movement(standings: Sequence[Record], metric: str) -> Char
         is_right = at[0] > chart.width * 0.5
         kind, right = ("end", -8) if is_right else ("", 8)
         chart.text(point, _short(one["strategy"], 26), kind, right, at[1] - chart.place(point)[1])
+    return chart
+
+
+def map_chart(words: Words) -> Chart:
+    """Return the map of words after tuning, with the ways of those that moved farthest."""
+    farthest = words.farthest(ARROWS, with_letters=True)
+    (left, bottom), (right, top) = words.view(farthest)
+    about = "Words on the first two principal axes of the vectors before and after together; the "
+    about += "arrows are the ways of " + ", ".join(printable(words.words[at]) for at in farthest)
+    x, y = (
+        Axis(low, high, [], f"{title} axis, {share:.0%} of the variance")
+        for low, high, title, share in (
+            (left, right, "first", words.shares[0]),
+            (bottom, top, "second", words.shares[1]),
+        )
+    )
+    chart = Chart("words", "Words before and after", about, x, y, 340, 8)
+    every = max(1, len(words.words) // DOTS)
+    for a, b in words.after[::every].tolist():
+        if left <= a <= right and bottom <= b <= top:
+            chart.dots([Point(a, b)], "word", 1)
+    for at in farthest:
+        start, end = Point(*words.before[at].tolist()), Point(*words.after[at].tolist())
+        chart.stroke(start, end, "arrow")
+        chart.dots([end], "two", 2.6)
+        is_right = chart.place(end)[0] > 0.7 * chart.width
+        kind, room = ("end", -6) if is_right else ("", 6)
+        chart.text(end, _short(words.words[at]), kind, room)
     return chart
 
 

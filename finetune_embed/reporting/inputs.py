@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ from ..training.run.run import Run
 from ..training.run.stored import reading
 from ..training.settings import Settings
 
-__all__ = ["Given", "Source", "base_of", "given"]
+__all__ = ["Given", "Source", "base_of", "given", "reading_of"]
 
 Source = Run | Autotuned | Comparison | str | os.PathLike[str]
 
@@ -37,6 +38,7 @@ class Given:
         search: what `autotune` tried, as plain values; None of others.
         comparison: what `compare` found, as plain values; None of others.
         settings: what a comparison was started with.
+        path: the file that the plain values are from.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Given:
     search: Mapping[str, Any] | None = None
     comparison: Mapping[str, Any] | None = None
     settings: Mapping[str, Any] | None = None
+    path: Path | None = None
 
 
 def given(source: Source) -> Given:
@@ -62,7 +65,8 @@ def given(source: Source) -> Given:
     name = Path(os.path.abspath(folder)).name
     if (folder / COMPARISON).is_file():
         settings = _json(folder / SETTINGS) if (folder / SETTINGS).is_file() else None
-        return Given(name, comparison=_json(folder / COMPARISON), settings=settings)
+        path = folder / COMPARISON
+        return Given(name, comparison=_json(path), settings=settings, path=path)
     if (folder / SETTINGS).is_file():
         raise DataError(
             "the folder holds a comparison that has not finished",
@@ -70,21 +74,27 @@ def given(source: Source) -> Given:
         )
     run = load(folder)
     search = _json(folder / REPORT) if (folder / REPORT).is_file() else None
-    return Given(name, run, search)
+    return Given(name, run, search, path=folder / REPORT)
 
 
 def base_of(run: Run, base: Any) -> tuple[EmbeddingTable | None, str]:
-    """Return the table that a run was tuned from, and why there is none.
+    """Return the table that a run was tuned from, or why it is not known.
 
     Args:
         run: the run.
         base: the table, or its file, if the caller gives it; else the one that the run remembers
             is used, or the file that it names, if that is there and has the same SHA-256.
     """
-    if isinstance(base, EmbeddingTable):
-        return base, ""
+    table, why = _found(run, base)
+    if table is not None and table.vector_size != run.table.vector_size:
+        sizes = f"{table.vector_size} dimensions, and those of the run {run.table.vector_size}"
+        return None, f"the vectors that it was tuned from have {sizes}"
+    return table, why
+
+
+def _found(run: Run, base: Any) -> tuple[EmbeddingTable | None, str]:
     if base is not None:
-        return load_vectors(base), ""
+        return base if isinstance(base, EmbeddingTable) else load_vectors(base), ""
     if run.drift is not None:
         return run.drift.base, ""
     source, wanted = str(run.settings["vectors"]), run.record.get("source_sha256")
@@ -98,6 +108,11 @@ def base_of(run: Run, base: Any) -> tuple[EmbeddingTable | None, str]:
     if found.get("source_sha256") != wanted:
         return None, "where the vectors were that it was tuned from there are others now"
     return table, ""
+
+
+def reading_of(found: Given) -> contextlib.AbstractContextManager[None]:
+    """Turn what damaged plain values raise into an error that names their file."""
+    return contextlib.nullcontext() if found.path is None else reading(found.path)
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from ..files import atomic_write
 from ..table import EmbeddingTable
 from ..training.run.load import load
 from ..training.run.run import Run
-from .inputs import Given, Source, base_of, given
+from .figures import map_chart
+from .inputs import Given, Source, base_of, given, reading_of
 from .parts import Figures, Map, Section
 from .run_sections import Tested, headline, results, shown_texts, training
 from .table_sections import compared, coverage, drift_section, origin, tried, word_section
@@ -65,11 +66,11 @@ def report(
         FinetuneEmbedError: the vectors do not fit the run, or the file cannot be written.
     """
     found = given(run)
-    sections = list(
-        compared(found.comparison)
-        if found.comparison is not None
-        else _of_run(found, dataset, base, against, words, progress, reading)
-    )
+    if found.comparison is not None:
+        with reading_of(found):
+            sections = list(compared(found.comparison))
+    else:
+        sections = list(_of_run(found, dataset, base, against, words, progress, reading))
     sections.append(origin(found.run, found.settings))
     page = _page(_title(found), sections)
     with atomic_write(path) as file:
@@ -99,7 +100,8 @@ def _of_run(
     yield headline(run, found.search, tested)
     yield from training(run)
     if found.search is not None:
-        yield tried(found.search)
+        with reading_of(found):
+            yield tried(found.search)
     yield drift_section(run, _drift(run, table))
     yield word_section(words, why)
     yield results(run, tested)
@@ -112,6 +114,8 @@ def _drift(run: Run, table: EmbeddingTable | None) -> Drift | None:
     if run.drift is not None or table is None:
         return run.drift
     counts = dict(zip(run.words["word"], run.words["count"], strict=True))
+    if (run.table.rows_of(table.words) < 0).any():
+        return None  # a shrunk run, which lacks words
     return drift(table, run.table, counts)
 
 
@@ -154,6 +158,7 @@ def _write_figures(sections: list[Section], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for section in sections:
         for part in section.parts:
-            for chart in part.charts if isinstance(part, Figures) else ():
+            charts = part.charts if isinstance(part, Figures) else ()
+            for chart in [map_chart(part.words)] if isinstance(part, Map) else charts:
                 with atomic_write(folder / f"{chart.name}.svg") as file:
                     file.write(chart.svg(style).encode())

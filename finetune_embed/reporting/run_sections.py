@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +58,7 @@ def headline(run: Run, search: Mapping[str, Any] | None, tested: Tested) -> Sect
     about += "" if texts is None else texts_in_words(texts) + few_texts(metric, texts, bounds)
     what = f"{moved['rows_moved']:,} of {moved['rows']:,} rows"
     how = "The others have the same bits."
-    if moved["rows_moved"]:
+    if moved["rows_moved"] and moved["median_movement"] is not None:
         how = (
             f"by {moved['median_movement']:.1%} of their length at the median, cosine to their "
             f"start {moved['median_cosine']:.4f}; the others have the same bits"
@@ -141,19 +142,13 @@ def _outcomes(run: Run, data: Labelled) -> Any:
 def training(run: Run) -> Iterator[Section]:
     """Yield the sections on training: its curves, and the score against movement."""
     metric, best, history = run.task.metric, run.metrics["best_epoch"], run.history
-    names = [name for name in ("train_loss", "validation_loss") if name in history[0]]
+    known = set().union(*history)
+    names = [name for name in ("train_loss", "validation_loss") if name in known]
     heads = ["epoch", *(name.replace("_", " ") for name in names)]
     heads += [f"validation {run.task.metric_text}", "rate of the table", "seconds"]
-    rows = [
-        [
-            Cell(f"{one['epoch'] + 1}", one["epoch"]),
-            *(Cell(f"{one[name]:.4f}", one[name]) for name in names),
-            Cell(score_text(metric, one[f"validation_{metric}"]), one[f"validation_{metric}"]),
-            Cell(f"{one['embedding_lr']:g}", one["embedding_lr"]),
-            Cell(f"{one['seconds']:.1f}", one["seconds"]),
-        ]
-        for one in history
-    ]
+    columns: list[tuple[str, str]] = [(name, "{:.4f}") for name in names]
+    columns += [(f"validation_{metric}", ""), ("embedding_lr", "{:g}"), ("seconds", "{:.1f}")]
+    rows = [[Cell(f"{one['epoch'] + 1}", one["epoch"]), *_cells(one, columns)] for one in history]
     text = f"The model is that of epoch {best + 1}, the best on validation, of {len(history)}"
     text += f", trained in {run.metrics['seconds']:.1f} s with {run.settings['strategy']}."
     if run.lexical is not None:
@@ -172,6 +167,17 @@ def training(run: Run) -> Iterator[Section]:
         text = "Each point is an epoch, with its number; the orange one is the best on validation."
         parts = [Text(text), Figures([chart])]
     yield Section("movement", "Score against movement", parts)
+
+
+def _cells(one: Mapping[str, Any], columns: Sequence[tuple[str, str]]) -> Iterator[Cell]:
+    """Yield values of a record, which one of an older version may lack."""
+    for name, form in columns:
+        value = float(one.get(name, math.nan))
+        if math.isnan(value):
+            yield Cell("", -math.inf)
+        else:
+            metric = name.removeprefix("validation_")
+            yield Cell(form.format(value) if form else score_text(metric, value), value)
 
 
 def results(run: Run, tested: Tested) -> Section:
@@ -270,7 +276,7 @@ def shown_texts(run: Run, tested: Tested) -> Section:
         wrong, close = mistakes(run, tested.data), uncertain(run, tested.data)
         parts += [
             Texts("Taken for something else, the most certain ones first", about, wrong),
-            Texts("Closest to the border between two labels", about, close),
+            Texts("Closest to the border between two labels", "", close),
         ]
     return Section("texts", title, parts)
 

@@ -27,7 +27,7 @@ def drift_section(run: Run, found: Drift | None) -> Section:
     drift = run.metrics["drift"] if found is None else found.summary()
     by = "frequency" if found is None else found.banded_by
     title = f"Drift by {by}"
-    if not drift["rows_moved"]:
+    if not drift["rows_moved"] or drift["median_movement"] is None:
         return Section("drift", title, [Text("No row moved.")])
     parts: list[Part] = [Figures([bands_chart(drift["bands"], by)]), _bands(by, drift["bands"])]
     if found is None:
@@ -41,7 +41,7 @@ def drift_section(run: Run, found: Drift | None) -> Section:
         if one.words
     ]
     heads = ["", "kept", "95 % interval", "words"]
-    parts.append(Table(f"Share of their {kept.k} nearest neighbours that words keep", heads, rows))
+    parts.append(Table(f"Nearest neighbours kept, of {kept.k}", heads, rows))
     if found.geometry is not None:
         parts += _space(found.geometry, found.base.vector_size)
     return Section("drift", title, parts)
@@ -84,10 +84,11 @@ def _space(found: Geometry, size: int) -> Iterator[Part]:
         ]
         for one in found.directions
     ]
-    caption = "Directions that many rows moved in, by their share of the squared movement: about "
-    caption += f"{1 / size:.1%} each if they had none in common"
-    yield Table(
-        caption, ["share", "words that moved along it", "words that moved against it"], rows
+    heads = ["share", "words that moved along it", "words that moved against it"]
+    yield Table("Directions that many rows moved in", heads, rows)
+    yield Text(
+        "The share is that of the squared movement: it would be about "
+        f"{1 / size:.1%} for each direction if the rows had none in common."
     )
 
 

@@ -17,7 +17,7 @@ from ..training.run.run import Run
 from ..training.run.summary import MISSING, SPECIAL
 from ..training.runtime.progress import CountBar
 
-__all__ = ["NEIGHBOURS", "Words", "words_of_page"]
+__all__ = ["ARROWS", "NEIGHBOURS", "Words", "words_of_page"]
 
 NEIGHBOURS = 8
 MOST = 65_000  # words whose numbers two bytes hold, with one number for none
@@ -73,6 +73,16 @@ class Words:
         """Return the neighbours of a word, `before` or `after`."""
         return [self.words[one] for one in self.neighbours[which][0][at].tolist() if one >= 0]
 
+    def view(self, farthest: list[int]) -> Floats:
+        """Return the lowest and the highest place that the map shows at first, `(2, 2)`.
+
+        A few words at its edges are not in it, but the ways of those that moved farthest are.
+        """
+        both = np.concatenate([self.before, self.after])
+        inner = np.percentile(both, (EDGE, 100 - EDGE), axis=0)
+        shown = np.concatenate([inner, self.before[farthest], self.after[farthest]])
+        return np.stack([shown.min(axis=0), shown.max(axis=0)]).astype(np.float32)
+
     def packed(self) -> dict[str, Any]:
         """Return everything as the script of the page reads it: text and numbers in base64."""
         both = np.concatenate([self.before, self.after])
@@ -80,10 +90,8 @@ class Words:
         scale = np.where(high > low, high - low, 1)
         places = np.stack([self.before, self.after], axis=1)
         quantised = np.rint((places - low) / scale * 65_535)
-        inner = np.percentile(both, (EDGE, 100 - EDGE), axis=0)
         farthest = self.farthest(ARROWS, with_letters=True)
-        shown = np.concatenate([inner, self.before[farthest], self.after[farthest]])
-        view = (np.stack([shown.min(axis=0), shown.max(axis=0)]) - low) / scale
+        view = (self.view(farthest) - low) / scale
         packed: dict[str, Any] = {
             "words": "\n".join(map(printable, self.words)),
             "shape": [round(float(one), 4) for one in scale / scale.max()],
@@ -190,6 +198,7 @@ def _on_map(start: Floats, tuned: Floats) -> tuple[Floats, tuple[float, float]]:
     both; no table is turned. The sign of an axis is that of its largest weight.
     """
     both = np.concatenate([start, tuned]).astype(np.float64)
+    both[~np.isfinite(both).all(axis=1)] = 0.0
     both -= both.mean(axis=0)
     variances, axes = np.linalg.eigh(both.T @ both)
     chosen = axes[:, ::-1][:, :2]

@@ -23,6 +23,7 @@ from finetune_embed.errors import DataError
 from finetune_embed.reporting.svg import Axis, Chart, Point, ticks_of
 from finetune_embed.reporting.texts import changed_texts, mistakes, uncertain
 from finetune_embed.reporting.word_map import NEIGHBOURS, words_of_page
+from finetune_embed.training.tasks import score_text
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +106,7 @@ def test_the_same_run_gives_the_same_bytes_and_figures(
     fe.report(run, tmp_path / "again.html", dataset=data(), against=frozen, figures=tmp_path / "f")
     assert (tmp_path / "again.html").read_text() == page
     drawn = sorted((tmp_path / "f").iterdir())
-    names = ["confusion", "drift", "loss", "score"]
+    names = ["confusion", "drift", "loss", "score", "words"]
     assert [one.stem for one in drawn if one.stem != "score-movement"] == names
     for one in drawn:
         assert ElementTree.fromstring(one.read_text()).tag.endswith("svg")
@@ -200,6 +201,71 @@ def test_a_folder_alone_says_what_it_lacks(run: fe.Run, tmp_path: Path) -> None:
     assert stored == pytest.approx(run.words["movement"][at])
     fe.report(tmp_path / "run", tmp_path / "page.html", base=table())
     assert words_in((tmp_path / "page.html").read_text())["known"]
+
+
+def with_labels(kind: str) -> dict[str, Any]:
+    """Return the texts with labels of another task."""
+    made = {
+        "regression": lambda at, words: at / 7 + 0.05,
+        "multi_label": lambda at, words: [["even", "odd"][at % 2], *["third"] * (at % 3 == 0)],
+        "tagging": lambda at, words: ["good" if one in ("good", "fine") else "O" for one in words],
+    }
+    return {
+        name: [
+            {
+                "text": one["text"].split() if kind == "tagging" else one["text"],
+                "label": made[kind](at, one["text"].split()),
+            }
+            for at, one in enumerate(rows)
+        ]
+        for name, rows in data(80).items()
+    }
+
+
+@pytest.mark.parametrize("kind", ["regression", "multi_label", "tagging"])
+def test_every_task_has_a_page(kind: str, tmp_path: Path) -> None:
+    given = with_labels(kind)
+    head = "cnn_tagger" if kind == "tagging" else "bag"
+    options: dict[str, Any] = {"head": head, "epochs": 1, "tokenizer": "whitespace", "task": kind}
+    run, frozen = (
+        fe.finetune(table(), given, strategy=strategy, **options)
+        for strategy in ("FullTune", "Freeze")
+    )
+    fe.report(run, tmp_path / "page.html", dataset=given, against=frozen, words=50)
+    page = (tmp_path / "page.html").read_text()
+    score = run.evaluate(given).scores[run.task.metric]
+    assert score_text(run.task.metric, score) in text_of(page, "headline")
+    assert "gain over a frozen table" in text_of(page, "headline")
+    assert "give each single text one label" in text_of(page, "texts")
+    shown = {"regression": "predicts numbers", "multi_label": "third", "tagging": "good"}
+    assert shown[kind] in text_of(page, "classes")
+
+
+def test_rows_that_are_not_finite_and_runs_that_lack_words(run: fe.Run, tmp_path: Path) -> None:
+    vectors = run.table.vectors.copy()
+    vectors[run.table.key_to_index["w3"]] = np.nan
+    broken = fe.EmbeddingTable(run.table.index_to_key, vectors, run.table.metadata)
+    fe.report(replace(run, table=broken), tmp_path / "page.html")
+    found = words_in((tmp_path / "page.html").read_text())
+    at = found["words"].split("\n").index("w3")
+    assert np.isnan(numbers(found, "movement", "<f4")[at])
+    places = numbers(found, "places", "<u2").reshape(-1, 4)
+    assert len(np.unique(places, axis=0)) > 290
+    small = fe.shrink(run, words=40)
+    fe.report(small, tmp_path / "page.html", base=table(), dataset=data())
+    page = (tmp_path / "page.html").read_text()
+    assert "from before it was shrunk" in text_of(page, "headline")
+    assert words_in(page)["known"]
+    narrow = fe.EmbeddingTable(["good", "bad"], np.eye(2, 4))
+    fe.report(run, tmp_path / "page.html", base=narrow, words=20)
+    page = (tmp_path / "page.html").read_text()
+    assert "have 4 dimensions, and those of the run 8" in text_of(page, "words")
+
+
+def test_a_damaged_comparison_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "comparison.json").write_text('{"metric": "accuracy", "standings": []}')
+    with pytest.raises(DataError, match=r"comparison\.json: this file of the run is damaged"):
+        fe.report(tmp_path, tmp_path / "page.html")
 
 
 def test_score_against_movement_where_the_history_has_it(run: fe.Run, tmp_path: Path) -> None:
