@@ -80,7 +80,7 @@ def one_convention(name: str, texts: list[str], runs: int) -> None:
     """Print the lines of one convention."""
     tokenizer = CONVENTIONS[name]
     vocab = fe.Vocabulary.from_texts(texts, tokenizer)
-    pipeline = tokenizer.pipeline(vocab.key_to_index, "<unk>")
+    pipeline = tokenizer.to_pipeline(vocab.key_to_index, "<unk>")
     found = tokenize_texts(texts, tokenizer)
     clean = [well_formed(text) for text in texts]
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -36,6 +36,7 @@ __all__ = [
     "Text",
     "VectorFileError",
     "VocabularyError",
+    "check_choice",
     "missing_extra",
     "one_line",
     "printable",
@@ -226,3 +227,26 @@ def missing_extra(package: str, extra: str | None = None) -> FinetuneEmbedError:
     """
     wanted = f'"finetune_embed[{extra}]"' if extra else package
     return MissingPackageError(f"{package} is not installed", remedy=f"pip install {wanted}")
+
+
+def check_choice(
+    name: str, value: Any, choices: Sequence[str], error: type[FinetuneEmbedError]
+) -> None:
+    """Check that an argument is one of some names.
+
+    Args:
+        name: the name of the argument.
+        value: its value.
+        choices: the names, the usual one first.
+        error: the class of the error.
+
+    Raises:
+        FinetuneEmbedError: it is not; of this class.
+    """
+    if value not in choices:
+        raise error(
+            f"is not one of {', '.join(choices)}",
+            option=name,
+            value=value,
+            remedy=("choose one, such as ", Option(name, choices[0])),
+        )

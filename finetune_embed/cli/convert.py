@@ -10,9 +10,11 @@ import click
 from ..errors import Option, VectorFileError
 from ..files import STDIN
 from ..formats import SAVERS, save_safetensors
+from ..formats.common.run_folder import is_run
 from ..formats.common.saving import check_name, check_new_folder
 from ..formats.load import Loaded
 from ..formats.numpy_arrays.wordlist import words_of
+from ..table import EmbeddingTable
 from .output import (
     as_json_option,
     check_target,
@@ -25,9 +27,11 @@ from .output import (
     working,
 )
 
-__all__ = ["FOLDERS", "convert", "format_of"]
+__all__ = ["FOLDERS", "TARGETS", "convert", "format_of", "write_as"]
 
-FOLDERS = ("projector", "spacy")  # formats that are written as a new folder
+STATIC = "static"  # which `sharing` writes
+TARGETS = (*SAVERS, STATIC)
+FOLDERS = ("projector", "spacy", STATIC)  # formats that are written as a new folder
 
 BY_SUFFIX = {
     ".safetensors": "safetensors",
@@ -44,7 +48,7 @@ BY_SUFFIX = {
 @click.command(epilog="Example: finetune-embed convert glove.6B.50d.txt glove.6B.50d.safetensors")
 @click.argument("source", type=click.Path(path_type=Path))
 @click.argument("target", type=click.Path(path_type=Path))
-@click.option("--to", help=f"{', '.join(SAVERS)}; from the suffix of the target when left out.")
+@click.option("--to", help=f"{', '.join(TARGETS)}; from the suffix of the target when left out.")
 @limit_option
 @vector_size_option
 @click.option(
@@ -102,8 +106,10 @@ def convert(
     with working(f"writing {target}", as_json):
         if name == "safetensors":
             save_safetensors(found.table, target, dtype=dtype, shard_size=shard_size)
+        elif name == STATIC and is_run(source) and limit is None and wanted is None:
+            write_as(name, source, target)
         else:
-            SAVERS[name](found.table, target)
+            write_as(name, found.table, target)
     read = _facts(source, found)
     if wanted is not None:
         read["missing"] = len(set(wanted)) - len(found.table)
@@ -127,6 +133,16 @@ def convert(
     click.echo(f"{target}: {kind}, {words:,} words x {size}")
 
 
+def write_as(name: str, source: EmbeddingTable | Path, target: Path) -> None:
+    """Write a table in a format, one of `TARGETS`; as `static` also the folder of a run."""
+    if name == STATIC:
+        from ..sharing import save_static  # imports torch
+
+        save_static(source, target)
+    elif isinstance(source, EmbeddingTable):
+        SAVERS[name](source, target)
+
+
 def format_of(target: Path, to: str | None) -> str:
     """Return the name of the format to write, `to` or by the suffix of the target.
 
@@ -140,12 +156,12 @@ def format_of(target: Path, to: str | None) -> str:
         )
     check_name(target)
     name = to or BY_SUFFIX.get(target.suffix.lower())
-    if name not in SAVERS:
+    if name not in TARGETS:
         what = f"{to!r} is not a format" if to else "the suffix is not that of a format"
         raise VectorFileError(
             what,
             where=None if to else target,
-            remedy=f"name the format to write: --to {' | '.join(SAVERS)}",
+            remedy=f"name the format to write: --to {' | '.join(TARGETS)}",
         )
     return name
 

@@ -9,9 +9,8 @@ import click
 
 from ..deltas import Delta, apply_delta, load_delta, write_delta
 from ..deltas.delta import DTYPES
-from ..formats import SAVERS
 from ..formats.common.saving import check_name, check_new_folder
-from .convert import FOLDERS, format_of
+from .convert import FOLDERS, TARGETS, format_of, write_as
 from .drift import show_drift, top_option, word_option
 from .group import Commands
 from .output import (
@@ -115,7 +114,7 @@ def save(
     type=Numbers(),
     help="How much of each delta to apply, such as 0.5 or 0.6,0.4; needed for several.",
 )
-@click.option("--to", help=f"{', '.join(SAVERS)}; from the suffix of the target when left out.")
+@click.option("--to", help=f"{', '.join(TARGETS)}; from the suffix of the target when left out.")
 @member_option
 @limit_option
 @vector_size_option
@@ -145,7 +144,7 @@ def apply(
     with working(f"writing {target}", as_json):
         table = open_table(base, member, limit, vector_size)
         tuned = apply_delta(table, *map(vector_file, deltas), weights=weights)
-        SAVERS[name](tuned, target)
+        write_as(name, tuned, target)
     words, size = len(tuned), tuned.vector_size
     if as_json:
         print_json({"target": str(target), "format": name, "words": words, "size": size})

@@ -11,7 +11,7 @@ import click
 from ..errors import Option, VectorFileError
 from ..files import STDIN
 from ..formats import save_safetensors
-from ..formats.common.run_folder import CONFIG, RECORD
+from ..formats.common.run_folder import is_run
 from ..formats.numpy_arrays.wordlist import words_of
 from ..table import DTYPES, ORDERS, dtype_of, kept_rows, shrink_rows
 from .output import (
@@ -93,11 +93,10 @@ def shrink(
         raise VectorFileError(
             "this is the source, which would be lost", where=output, remedy="name another place"
         )
-    is_run = (source / RECORD).is_file() and (source / CONFIG).is_file()
-    check_target(output, overwrite=overwrite, is_folder=is_run)
+    check_target(output, overwrite=overwrite, is_folder=is_run(source))
     chosen = words if keys is None else words_of(str(keys))
     with working(f"shrinking {source}", as_json):
-        if is_run:
+        if is_run(source):
             from ..training.run.load import load
             from ..training.run.shrinking import shrink as shrink_run  # imports torch
 

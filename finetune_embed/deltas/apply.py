@@ -13,7 +13,7 @@ from ..files import PathOrFile
 from ..table import EmbeddingTable, Origin
 from .base import Base
 from .delta import Delta
-from .delta_file import as_table, load_delta
+from .delta_file import HasTable, as_table, load_delta
 
 __all__ = ["apply_delta"]
 
@@ -21,15 +21,15 @@ _UNSET = 255  # no code of `Origin`
 
 
 def apply_delta(
-    base: EmbeddingTable | PathOrFile,
+    base: EmbeddingTable | HasTable | PathOrFile,
     *deltas: Delta | PathOrFile,
     weights: Sequence[float] | None = None,
 ) -> EmbeddingTable:
     """Return the tuned table of a base and its delta, or a merge of several.
 
     Args:
-        base: the table that each delta was made from: a table, a vector file or the folder of a
-            run. Its words and vectors must be the same to the bit; the file may be another.
+        base: the table that each delta was made from: a table, that of a run, or the path of
+            either. Its words and vectors must be the same to the bit; the file may be another.
         deltas: one or more deltas, or files that `save_delta` wrote.
         weights: how much of each delta to apply. A changed row becomes
             `base + sum of weight * (tuned - base)`, computed in float64: of one delta, 0.5 is half

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import Either, Option, VocabularyError, printable
+from ..errors import Either, Option, VocabularyError, check_choice, printable
 from ..table import (
     Coding,
     EmbeddingTable,
@@ -75,13 +75,7 @@ class Delta:
                 is in two rows, or int8 can't hold a row because it is not finite.
             VectorFileError: see `Base.of`.
         """
-        if dtype not in DTYPES:
-            raise VocabularyError(
-                "is not a type of number of a delta",
-                option="dtype",
-                value=dtype,
-                remedy=("choose ", Option("dtype", "float32"), " or ", Option("dtype", "int8")),
-            )
+        check_choice("dtype", dtype, DTYPES, VocabularyError)
         if base.vector_size != tuned.vector_size:
             raise VocabularyError(
                 f"the base has {base.vector_size} dimensions, the tuned table {tuned.vector_size}",

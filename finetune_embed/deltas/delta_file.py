@@ -27,7 +27,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -52,14 +52,23 @@ ROWS, VECTORS, SCALE, ORIGIN = "delta.rows", "delta.vectors", "delta.scale", "de
 _COUNT, _SHA256 = re.compile(r"\d{1,15}", re.ASCII), re.compile(r"[0-9a-f]{64}")
 
 
-def as_table(given: EmbeddingTable | PathOrFile) -> EmbeddingTable:
-    """Return a table, opened if it is given as a vector file or the folder of a run."""
-    return given if isinstance(given, EmbeddingTable) else load_vectors(given)
+class HasTable(Protocol):
+    """What has a table, such as a run."""
+
+    @property
+    def table(self) -> EmbeddingTable:
+        """The table."""
+
+
+def as_table(given: HasTable | EmbeddingTable | PathOrFile) -> EmbeddingTable:
+    """Return a table, the one of a run, or the one that `load_vectors` opens."""
+    found: Any = getattr(given, "table", given)
+    return found if isinstance(found, EmbeddingTable) else load_vectors(found)
 
 
 def save_delta(
-    base: EmbeddingTable | PathOrFile,
-    tuned: EmbeddingTable | PathOrFile,
+    base: EmbeddingTable | HasTable | PathOrFile,
+    tuned: EmbeddingTable | HasTable | PathOrFile,
     path: str | os.PathLike[str],
     dtype: str = "float32",
 ) -> None:
@@ -68,7 +77,7 @@ def save_delta(
     `apply_delta(base, path)` makes the tuned table from it.
 
     Args:
-        base: the table before tuning: a table, a vector file or the folder of a run.
+        base: the table before tuning: a table, that of a run, or the path of either.
         tuned: the table after, in the same way. Its words are those of the base, then new ones, as
             in every table that `finetune`, `to_table` and `extend` return.
         path: the file to write.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TypeVar
 
 from ..errors import VectorFileError
 from ..files import PathOrFile
 from .common.run_folder import RUN_TABLE
 from .common.shards import INDEX
-from .static_model import CONFIG, MODULES, TENSORS, TOKENIZER, WORD_LISTS
+from .common.static_files import CONFIG, MODULES, TENSORS, TOKENIZER, WORD_LISTS
 
 __all__ = ["HUB", "WANTED", "fetched"]
 
@@ -27,7 +28,10 @@ WANTED = (
 )
 
 
-def fetched(path: PathOrFile) -> PathOrFile:
+Place = TypeVar("Place", bound=PathOrFile)
+
+
+def fetched(path: Place) -> Place | Path:
     """Return the folder of a model on the Hub that `hub:` names; anything else unchanged.
 
     Files that were fetched before are taken from the cache of `huggingface_hub`.

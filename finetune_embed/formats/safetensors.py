@@ -14,7 +14,8 @@ Tensors:
   `vocab.bytes[offsets[i]:offsets[i + 1]]`, in UTF-8; other bytes are kept.
 - `vocab.origin`, uint8 `(V,)`: the `Origin` codes of the rows, unless all rows are as imported.
 - `tokenizer.json`, uint8: the `tokenizer.json` of the table's tokenizer, in UTF-8, if it has one;
-  and `tokenizer.drops_unknown`, uint8 `(1,)`: 1 if unknown text yields no token.
+  `tokenizer.drops_unknown`, uint8 `(1,)`: 1 if unknown text yields no token; and
+  `tokenizer.specials`, uint8: a JSON list of its further special tokens, if it has some.
 
 The metadata are strings: the source file's name, SHA-256 and format, the strategy, seed, metrics,
 the library's version, and `history`, a JSON list of earlier tunings.
@@ -31,6 +32,7 @@ files itself, so equal tables give equal bytes, and reads them by memory map.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -50,6 +52,7 @@ from .common.sniff import expect
 from .common.table_building import ROW
 from .common.tensor_writer import Tensor, check_metadata, tensor_of, write_tensors
 from .common.tensors import TensorFile, open_tensors
+from .hub import fetched
 from .static_model import STATIC_TENSORS
 
 __all__ = [
@@ -69,6 +72,7 @@ DELTA = "finetune_embed.delta"
 
 BYTES, OFFSETS, ORIGIN = "vocab.bytes", "vocab.offsets", "vocab.origin"
 TOKENIZER, DROPS_UNKNOWN = "tokenizer.json", "tokenizer.drops_unknown"
+SPECIALS = "tokenizer.specials"
 
 
 def save_safetensors(
@@ -136,6 +140,9 @@ def _word_tensors(table: EmbeddingTable) -> list[Tensor]:
         drops = np.array([tokenizer.drops_unknown], np.uint8)
         text = np.frombuffer(tokenizer.json.encode(), np.uint8)
         tensors += [tensor_of(TOKENIZER, text), tensor_of(DROPS_UNKNOWN, drops)]
+        if tokenizer.specials:
+            specials = np.frombuffer(json.dumps(tokenizer.specials).encode(), np.uint8)
+            tensors.append(tensor_of(SPECIALS, specials))
     return tensors
 
 
@@ -149,8 +156,8 @@ def load_safetensors(
     memory.
 
     Args:
-        path: the file, the folder of shards or of a run, a binary file object, or `"-"` for
-            standard input.
+        path: the file, the folder of shards or of a run, a binary file object, `"-"` for standard
+            input, or `"hub:org/model"`.
         keys: load only these words, copied into memory. Rows keep the file's order.
         limit: load only the first rows.
 
@@ -158,7 +165,7 @@ def load_safetensors(
         VectorFileError: a file is missing or damaged, holds tensors but no words, or is of another
             format.
     """
-    path = file_in_run(path)
+    path = file_in_run(fetched(path))
     folder = as_folder(path)
     if folder is not None and (folder / INDEX).is_file():
         return read_shards(folder, keys, limit)
@@ -235,15 +242,20 @@ def _tokenizer_in(files: Mapping[str, TensorFile]) -> PipelineTokenizer | None:
     file, drops = files[TOKENIZER], False
     if DROPS_UNKNOWN in files:
         drops = bool(files[DROPS_UNKNOWN].read(DROPS_UNKNOWN, "U8", 1).any())
+    data, listed = file.read(TOKENIZER, "U8", 1).tobytes(), b"[]"
+    if SPECIALS in files:
+        listed = files[SPECIALS].read(SPECIALS, "U8", 1).tobytes()
     try:
-        text = file.read(TOKENIZER, "U8", 1).tobytes().decode()
-    except UnicodeDecodeError as error:
+        text, specials = data.decode(), json.loads(listed)
+        if not isinstance(specials, list) or not all(isinstance(one, str) for one in specials):
+            raise ValueError("not a list of texts")
+    except (ValueError, RecursionError) as error:  # also of bytes that are not UTF-8
         raise VectorFileError(
-            f"{TOKENIZER} is not UTF-8 text",
+            f"{TOKENIZER} is not UTF-8 text, or {SPECIALS} is not a JSON list of texts",
             where=file.name,
             remedy="the file is damaged; fetch it again",
         ) from error
-    return PipelineTokenizer(text, drops, where=file.name)
+    return PipelineTokenizer(text, drops, tuple(specials), file.name)
 
 
 def _without_words(

@@ -45,8 +45,10 @@ from .common.float_rows import as_float32, source_dtype
 from .common.folders import MAX_SIZE, folder_provenance, missing_folder, read_json
 from .common.run_folder import file_in_run
 from .common.sniff import expect
+from .common.static_files import CONFIG, MODULES, TENSORS, TOKENIZER, WORD_LISTS
 from .common.table_building import ROW, make_table
 from .common.tensors import TensorFile, open_tensors
+from .hub import fetched
 
 __all__ = [
     "CONFIG",
@@ -62,11 +64,8 @@ __all__ = [
 
 #: The tensor of vectors in sentence-transformers, in model2vec and in `WordEmbeddings`.
 STATIC_TENSORS = ("embedding.weight", "embeddings", "emb_layer.weight")
-TENSORS, TOKENIZER, MODULES = "model.safetensors", "tokenizer.json", "modules.json"
-#: The file of model2vec's settings, and what `save_static` adds to it under the key `OURS`.
-CONFIG, OURS, DROPS_UNKNOWN, WORDS = "config.json", "finetune_embed", "drops_unknown", "words"
-#: The files that list the words of a `WordEmbeddings` module.
-WORD_LISTS = ("whitespacetokenizer_config.json", "phrasetokenizer_config.json")
+#: What `save_static` adds to `CONFIG`, under the key `OURS`.
+OURS, DROPS_UNKNOWN, WORDS = "finetune_embed", "drops_unknown", "words"
 _MODULE_KINDS = ("StaticEmbedding", "WordEmbeddings")
 BLOCK = 1 << 14  # rows converted at a time
 _FLOATS = ("F32", "F16", "F64")
@@ -81,7 +80,8 @@ def load_static(
     """Load the token vectors of a static embedding model.
 
     Args:
-        path: the folder that sentence-transformers or model2vec wrote, or its `model.safetensors`.
+        path: the folder that sentence-transformers or model2vec wrote, its `model.safetensors`, or
+            `"hub:org/model"`.
         keys: load only these tokens, copied. Rows keep the order of the token ids.
         limit: load only the first tokens.
 
@@ -93,6 +93,10 @@ def load_static(
             damaged, or its tokenizer does not fit its tensors.
     """
     check_limit(limit)
+    if (folder := fetched(path)) is not path:
+        table = load_static(folder, keys, limit)
+        table.metadata["source"] = f"{path}/{TENSORS}"
+        return table
     path = Path(path)
     path = path.parent if path.is_file() and path.name == TENSORS else path
     if file_in_run(path) != path:

@@ -19,6 +19,7 @@ from ..formats.static_model import TOKENIZER
 from ..table import EmbeddingTable
 from ..training.run.run import Run
 from ..training.run.shrunk import shrunk_to
+from ..training.run.source import Source, opened
 from ..training.run.summary import MISSING, SPECIAL
 from ..training.tasks import score_text
 
@@ -85,7 +86,7 @@ vector = embedding(torch.tensor([ids]))
 
 
 def save_card(
-    source: EmbeddingTable | Run,
+    source: Source,
     folder: str | os.PathLike[str],
     *,
     license: str | None = None,
@@ -97,7 +98,7 @@ def save_card(
     scores, what moved, the file that the vectors were tuned from, and how to load them.
 
     Args:
-        source: the table or the run that the folder was written from.
+        source: the table or the run that the folder was written from, or the path of either.
         folder: the folder.
         license: the licence of the vectors, by its name on the Hub, such as `mit`.
         name: what readers load, such as `org/name`; that of the folder when left out.
@@ -107,7 +108,7 @@ def save_card(
     """
     is_static = (Path(folder) / TOKENIZER).is_file()
     name = Path(os.path.abspath(folder)).name if name is None else name
-    text = card_of(source, name, license, is_static)
+    text = card_of(opened(source), name, license, is_static)
     with atomic_write(Path(folder) / CARD, through_links=False) as file:
         file.write(text.encode("utf-8", "backslashreplace"))
 

@@ -6,12 +6,10 @@ import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ..errors import DataError, Option, VectorFileError
-from ..formats.common.run_folder import CONFIG, RECORD
+from ..errors import DataError, Option
+from ..formats.common.run_folder import is_run
 from ..formats.common.sniff import sniff_folder
-from ..table import EmbeddingTable
-from ..training.run.load import load
-from ..training.run.run import Run
+from ..training.run.source import Source, opened
 from .card import save_card
 from .static import save_static
 
@@ -19,7 +17,7 @@ __all__ = ["push_to_hub"]
 
 
 def push_to_hub(
-    source: str | os.PathLike[str] | EmbeddingTable | Run,
+    source: Source,
     name: str,
     *,
     private: bool | None = None,
@@ -33,7 +31,7 @@ def push_to_hub(
     Args:
         source: a folder that `save_static` or another writer of ours wrote, pushed as it is but for
             hidden files; a run or its folder, of which the tuned table is pushed, without the head
-            and the paths of this machine; or a table.
+            and the paths of this machine; or a table or the path of one.
         name: `org/name` on the Hub.
         private: whether a new model is private; as the Hub decides when left out. `True` never
             pushes to a public one.
@@ -48,21 +46,17 @@ def push_to_hub(
         DataError: the Hub refused the files or cannot be reached, or the model is public, against
             `private`. Nothing here is lost.
     """
-    if isinstance(source, (str, os.PathLike)):
-        folder = Path(source)
-        if not (folder / CONFIG).is_file() or not (folder / RECORD).is_file():
-            if not folder.is_dir():
-                raise VectorFileError("there is no such folder", where=folder)
-            sniff_folder(folder)
-            if license is not None:
-                raise DataError(
-                    "a folder has its card already",
-                    option="license",
-                    value=license,
-                    remedy="write the licence into it: save_card(table, folder, license=...)",
-                )
-            return _upload(folder, name, private, token)
-        source = load(folder)
+    if isinstance(source, (str, os.PathLike)) and os.path.isdir(source) and not is_run(source):
+        sniff_folder(folder := Path(source))
+        if license is not None:
+            raise DataError(
+                "a folder has its card already",
+                option="license",
+                value=license,
+                remedy="write the licence into it: save_card(table, folder, license=...)",
+            )
+        return _upload(folder, name, private, token)
+    source = opened(source)
     with TemporaryDirectory() as parent:
         folder = Path(parent) / "model"
         save_static(source, folder)

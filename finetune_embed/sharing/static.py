@@ -45,6 +45,7 @@ from ..formats.static_model import (
 from ..table import EmbeddingTable, PipelineTokenizer, Vectors
 from ..training.inference import weight_of
 from ..training.run.run import Run
+from ..training.run.source import Source, opened
 from ..vocabulary import UNK, UNK_ID, AnyTokenizer, Tokenizer
 from .card import CARD, card_of
 from .static_onnx import mean_model
@@ -62,7 +63,7 @@ STATIC_EMBEDDING = {
 
 
 def save_static(
-    source: EmbeddingTable | Run,
+    source: Source,
     folder: str | os.PathLike[str],
     *,
     license: str | None = None,
@@ -76,7 +77,7 @@ def save_static(
 
     Args:
         source: a table, or a run, of which its tuned table is written with the tokenizer of its
-            texts. The head is not written.
+            texts, or the path of either. The head of a run is not written.
         folder: the folder, which does not exist yet. Its `README.md` is a model card; see
             `save_card`.
         license: the licence of the vectors, by its name on the Hub, such as `mit`, for the card.
@@ -89,6 +90,7 @@ def save_static(
         MissingPackageError: onnx or onnxruntime is not installed.
     """
     check_name(folder)
+    source = opened(source)
     table = source.table if isinstance(source, Run) else source
     check_keys(table, "a static embedding model", "")
     check_utf8(table.words, "tokenizer.json")
@@ -107,7 +109,7 @@ def save_static(
     else:
         tokens = [*table.index_to_key] + [UNK] * (UNK not in table)
         ids = {token: number for number, token in enumerate(tokens)}
-        text = tokenizer.pipeline(ids, UNK).to_str()
+        text = tokenizer.to_pipeline(ids, UNK).to_str()
         if _follows_from_words(tokenizer, table):
             ours[WORDS] = len(table)
     embeddings = _embeddings(table, tokens, _unknown_row(source, table.vector_size))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import Option, VocabularyError
+from ..errors import Option, VocabularyError, check_choice
 from .coding import CodedRows, Coding, Part
 from .embedding_table import EmbeddingTable
 from .lazy_rows import Vectors
@@ -39,13 +39,7 @@ def kept_rows(
     Raises:
         VocabularyError: nothing would be kept, or `by` is unknown.
     """
-    if by not in ORDERS:
-        raise VocabularyError(
-            f"is not one of {', '.join(ORDERS)}",
-            option="by",
-            value=by,
-            remedy=("give ", Option("by", "norm"), " or leave it out"),
-        )
+    check_choice("by", by, ORDERS, VocabularyError)
     if words is None:
         return np.arange(len(table))
     if not isinstance(words, int):
@@ -152,13 +146,7 @@ def _check(table: EmbeddingTable, dim: int | None, all_but_top: int, dtype: str)
     size = table.vector_size
     if not len(table) or not size:
         raise VocabularyError("the table has no rows or no columns, so there is nothing to shrink")
-    if dtype not in DTYPES:
-        raise VocabularyError(
-            f"is not one of {', '.join(DTYPES)}",
-            option="dtype",
-            value=dtype,
-            remedy=("give ", Option("dtype", "int8"), " or leave it out"),
-        )
+    check_choice("dtype", dtype, DTYPES, VocabularyError)
     if isinstance(all_but_top, bool) or not 0 <= all_but_top < size:
         raise VocabularyError(
             f"must be from 0 to {size - 1}, the dimensions less one",

@@ -146,8 +146,11 @@ class Tokenizer:
     def _is_plain(self, piece: str) -> bool:
         return piece.isascii() and not (self.specials and self._specials.search(piece))
 
-    def pipeline(self, vocabulary: dict[str, int], unk: str) -> tokenizers.Tokenizer:
-        """Return a Hugging Face tokenizer that maps texts to the ids of a vocabulary."""
+    def to_pipeline(self, vocabulary: dict[str, int], unk: str) -> tokenizers.Tokenizer:
+        """Return a Hugging Face tokenizer that maps texts to the ids of a vocabulary.
+
+        (`PipelineTokenizer.pipeline`, which has ids of its own, is an attribute.)
+        """
         from tokenizers import (
             AddedToken,
             Regex,
@@ -171,11 +174,13 @@ class Tokenizer:
         )
         return pipeline
 
+    pipeline = to_pipeline  # its earlier name
+
     @classmethod
     def from_pipeline(
         cls, pipeline: tokenizers.Tokenizer, where: str | os.PathLike[str] | None = None
     ) -> Tokenizer:
-        """Return the tokenizer whose method `pipeline` made a pipeline.
+        """Return the tokenizer whose method `to_pipeline` made a pipeline.
 
         Args:
             pipeline: the pipeline.
@@ -216,7 +221,7 @@ class Tokenizer:
 
     @cached_property
     def _pipeline(self) -> Any:
-        return self.pipeline({"<unk>": 0}, "<unk>")
+        return self.to_pipeline({"<unk>": 0}, "<unk>")
 
 
 GLOVE = Tokenizer()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
@@ -11,12 +10,12 @@ from functools import cached_property
 from itertools import chain, count, groupby, pairwise, repeat
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import Option, VocabularyError, shown
+from ..errors import Option, VocabularyError
 from ..files import atomic_write
 from ..table import EmbeddingTable, PipelineTokenizer
 from .columns import column_values
@@ -24,6 +23,7 @@ from .coverage import Coverage
 from .fallback import LookupResult
 from .given_ids import check_counts, row_of_token, tokens_of_ids
 from .initial_vectors import look_up
+from .saved import pipeline_json, read_json, unreadable
 from .special_tokens import PAD, PAD_ID, UNK, UNK_ID, Special, as_specials
 from .tokenization import Text, TokenizedTexts, tokenize_texts
 from .tokenizer import GLOVE, WHITESPACE, AnyTokenizer, Tokenizer
@@ -403,23 +403,16 @@ class Vocabulary:
         """Write the words' ids and the tokenizer as a Hugging Face `tokenizer.json`.
 
         Special tokens become its added tokens. The format has no place for where they start and
-        whether they train.
+        whether they train. A pipeline has ids of its own: its `tokenizer.json` is in a JSON file of
+        ours with the words; see `vocabulary.saved`.
 
         Raises:
-            VocabularyError: `from_ids` made the vocabulary, or its tokenizer is a pipeline, whose
-                file has other ids.
+            VocabularyError: `from_ids` made the vocabulary.
         """
         if self.has_given_ids:
             raise VocabularyError(
                 "this vocabulary has the ids of another tokenizer, and does not split texts",
                 remedy="save that tokenizer instead",
-            )
-        if isinstance(self.tokenizer, PipelineTokenizer):
-            raise VocabularyError(
-                "the tokenizer is a pipeline, whose file has ids of its own",
-                remedy="keep words and specials, and json and drops_unknown of its tokenizer, and "
-                "make it of them again: Vocabulary(dict.fromkeys(words, 0), "
-                "PipelineTokenizer(json, drops_unknown), specials)",
             )
         with atomic_write(path) as file:
             file.write(self.to_json())
@@ -436,46 +429,22 @@ class Vocabulary:
         try:
             data = Path(path).read_bytes()
         except OSError as error:
-            raise _unreadable(path, error) from error
+            raise unreadable(path, error) from error
         return cls.from_json(data, path)
 
     def to_json(self) -> bytes:
         """Return what `save` writes."""
+        if isinstance(self.tokenizer, PipelineTokenizer):
+            return pipeline_json(self.tokenizer, self.words)
         return self._pipeline.to_str(pretty=True).encode()
 
     @classmethod
     def from_json(cls, data: bytes, where: str | os.PathLike[str] | None = None) -> Vocabulary:
         """Return the vocabulary of what `to_json` returned; `where` is for messages."""
-        from tokenizers import Tokenizer as Pipeline
-
-        try:
-            _check_ids(json.loads(data))
-            pipeline = Pipeline.from_buffer(data)
-        except Exception as error:  # the Rust side raises bare Exception
-            raise _unreadable(where, error) from error
-        ids = pipeline.get_vocab()
-        words = sorted(ids, key=ids.__getitem__)
-        return cls(dict.fromkeys(words, 0), Tokenizer.from_pipeline(pipeline, where))
+        words, tokenizer = read_json(data, where)
+        return cls(dict.fromkeys(words, 0), tokenizer)
 
     @cached_property
     def _pipeline(self) -> tokenizers.Tokenizer:
         assert isinstance(self.tokenizer, Tokenizer)
-        return self.tokenizer.pipeline(self.key_to_index, UNK)
-
-
-def _unreadable(where: str | os.PathLike[str] | None, error: Exception) -> VocabularyError:
-    reason = str(error) or type(error).__name__
-    return VocabularyError(f"cannot be read as a tokenizer: {reason}", where=where)
-
-
-def _check_ids(spec: Any) -> None:
-    """Check the ids of a tokenizer, which takes memory up to the highest.
-
-    Raises:
-        ValueError: one is not below their number.
-    """
-    known = spec["model"]["vocab"]
-    ids = [*known.items(), *((token["content"], token["id"]) for token in spec["added_tokens"])]
-    for token, number in ids:
-        if type(number) is not int or not 0 <= number < len(ids):
-            raise ValueError(f"{token!r} has the id {shown(number)}, not one below {len(ids):,}")
+        return self.tokenizer.to_pipeline(self.key_to_index, UNK)

@@ -357,34 +357,6 @@ def test_unknown_tokens_without_an_id():
     assert vocab.encode([["man"]])[0].tolist() == [1]
 
 
-@follows("vocabulary/vocabulary.py", "the tokenizer is a pipeline")
-def test_the_vocabulary_of_a_pipeline_is_not_saved(tmp_path):
-    import tokenizers
-
-    made = tokenizers.Tokenizer(tokenizers.models.WordLevel(IDS, unk_token="[UNK]"))
-    made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    texts = ["queen king queen", "[x] unknown king [man]"]
-    special = fe.Special("[x]", "zeros", trainable=False)
-    tokenizer = fe.PipelineTokenizer(made.to_str(), drops_unknown=True)
-    vocab = fe.Vocabulary.from_texts(texts, tokenizer, specials=[special, "[man]"])
-    assert vocab.tokenizer.tokenize(texts[1]) == ["[x]", "king", "[man]"]
-    with pytest.raises(VocabularyError) as caught:
-        vocab.save(tmp_path / "tokenizer.json")
-    remedy = str(caught.value)
-    assert "keep words and specials, and json and drops_unknown of its tokenizer" in remedy
-    kept = {"words": vocab.words, "specials": vocab.specials}
-    kept |= {name: getattr(vocab.tokenizer, name) for name in ("json", "drops_unknown")}
-    names = {**kept, **vars(fe)}
-    again = eval(remedy.partition("make it of them again: ")[2], names)
-    assert again.index_to_key == vocab.index_to_key
-    assert (again.specials, again.tokenizer) == (vocab.specials, vocab.tokenizer)
-    assert [again.tokenizer.tokenize(text) for text in texts] == [
-        vocab.tokenizer.tokenize(text) for text in texts
-    ]
-    for found, expected in zip(again.encode(texts), vocab.encode(texts), strict=True):
-        assert found.tolist() == expected.tolist()
-
-
 @follows("vocabulary/vocabulary.py", 'remedy="pass lists of tokens: "')
 def test_texts_for_given_ids():
     vocab = fe.Vocabulary.from_ids(IDS, pad="[PAD]", unk="[UNK]")

@@ -147,6 +147,7 @@ def test_folders_of_the_libraries_are_read_without_other_files(hub, golden, name
     for other in ("pytorch_model.bin", "vectors.pkl", "model.py", "model.onnx", "README.md"):
         (folder / other).write_bytes(b"\x80\x04.")
     again = fe.load_vectors(f"hub:org/{name}")
+    assert fe.load_static(f"hub:org/{name}").metadata == again.metadata
     expected = fe.load_vectors(golden / "static" / name)
     assert again.index_to_key == expected.index_to_key
     assert again.vectors.tobytes() == expected.vectors.tobytes()
@@ -160,7 +161,8 @@ def test_tables_of_ours(hub, table, run, tmp_path):
     assert "lexical.safetensors" not in hub.fetched
     fe.save_safetensors(table, tmp_path / "shards", shard_size=24)
     shutil.copytree(tmp_path / "shards", hub.root / "org" / "shards")
-    assert fe.load_vectors("hub:org/shards").vectors.tobytes() == table.vectors.tobytes()
+    for load in (fe.load_vectors, fe.load_safetensors):
+        assert load("hub:org/shards").vectors.tobytes() == table.vectors.tobytes()
 
 
 def test_a_folder_of_one_file_is_pushed(hub, table, tmp_path):
@@ -169,6 +171,7 @@ def test_a_folder_of_one_file_is_pushed(hub, table, tmp_path):
     fe.push_to_hub(tmp_path / "one", "org/one")
     assert hub.files("org/one") == ["README.md", "model.safetensors"]
     assert fe.load_vectors("hub:org/one").vectors.tobytes() == table.vectors.tobytes()
+    assert fe.load_safetensors("hub:org/one").vectors.tobytes() == table.vectors.tobytes()
     data = Dataset.from_dict({"text": ["king man", "queen woman"] * 8, "label": [0, 1] * 8})
     tuned = fe.finetune(str(tmp_path / "one"), data, head="bag", strategy="Freeze", epochs=1)
     assert tuned.record["source_sha256"] == fe.inspect(tmp_path / "one").sha256

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import chain
 
 import numpy as np
@@ -260,6 +261,24 @@ def test_a_table_keeps_its_tokenizer(tmp_path, golden):
     assert fe.average([table, again]).tokenizer == table.tokenizer
     plain = fe.EmbeddingTable(table.index_to_key, table.vectors)
     assert fe.average([table, plain]).tokenizer is None
+
+
+def test_a_table_keeps_the_special_tokens_of_its_tokenizer(tmp_path, golden):
+    table, path = fe.load_static(golden / "static" / "model2vec"), tmp_path / "t.safetensors"
+    table.tokenizer = replace(table.tokenizer, specials=("<é>", "[x y]"))
+    fe.save_safetensors(table, path)
+    again = fe.load_safetensors(path).tokenizer
+    assert (again, again.specials) == (table.tokenizer, ("<é>", "[x y]"))
+    assert again.tokenize("the<é>[x y]") == ["the", "<é>", "[x y]"]
+    fe.save_safetensors(table, tmp_path / "shards", shard_size="1MB")
+    assert fe.load_vectors(tmp_path / "shards").tokenizer == table.tokenizer
+    for damage in (b'["a", 1]', b'"<x>"', b"\xff"):
+        data = path.read_bytes()
+        listed = json.dumps(table.tokenizer.specials).encode()
+        assert data.count(listed) == 1
+        (tmp_path / "bad").write_bytes(data.replace(listed, damage.ljust(len(listed))))
+        with pytest.raises(fe.VectorFileError, match=r"tokenizer\.specials is not a JSON list"):
+            fe.load_safetensors(tmp_path / "bad")
 
 
 def test_a_tokenizer_in_another_encoding_is_not_used(tmp_path):

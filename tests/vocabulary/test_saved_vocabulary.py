@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune_embed import Tokenizer, Vocabulary, VocabularyError
+from finetune_embed import PipelineTokenizer, Special, Tokenizer, Vocabulary, VocabularyError
 from finetune_embed.vocabulary import CASED, GLOVE, WHITESPACE
 
 TEXTS = ["b a b", "C c, b", "", "a d"]
@@ -51,6 +52,50 @@ def test_any_text_survives_saving(texts):
     pipeline = tokenizers.Tokenizer.from_str(vocab._pipeline.to_str())
     assert pipeline.get_vocab() == vocab.key_to_index
     assert vocab.counts.sum() == 1 + sum(len(WHITESPACE.tokenize(text)) for text in texts)
+
+
+def a_vocabulary_of_pieces() -> Vocabulary:
+    ids = {"[UNK]": 0, "king": 1, "queen": 2, "##s": 3, "é\u2028": 4}
+    made = tokenizers.Tokenizer(tokenizers.models.WordPiece(ids, unk_token="[UNK]"))
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    made.enable_truncation(2)
+    tokenizer = PipelineTokenizer(made.to_str(), drops_unknown=True)
+    special = Special("[x]", "zeros", trainable=False)
+    texts = ["queens king queens", "[x] unknown king [man]"]
+    return Vocabulary.from_texts(texts, tokenizer, specials=[special, "[man]"])
+
+
+def test_a_vocabulary_of_pieces(tmp_path):
+    vocab, path = a_vocabulary_of_pieces(), tmp_path / "vocabulary.json"
+    vocab.save(path)
+    again = Vocabulary.load(path)
+    assert again.index_to_key == vocab.index_to_key
+    assert again.tokenizer == vocab.tokenizer
+    assert [one.token for one in again.specials] == ["[x]", "[man]"]
+    texts = ["kings [x]queen", "zzz", "", "[man] kings queens king queens"]
+    for ours, theirs in zip(again.encode(texts), vocab.encode(texts), strict=True):
+        assert torch.equal(ours, theirs)
+    again.save(tmp_path / "again.json")
+    assert (tmp_path / "again.json").read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"words": [1]},
+        {"words": "king"},
+        {"specials": None},
+        {"drops_unknown": 1},
+        {"tokenizer": "{}"},
+        {"tokenizer": 3},
+    ],
+    ids=str,
+)
+def test_a_damaged_vocabulary_of_pieces_is_one_error(tmp_path, damage):
+    content = json.loads(a_vocabulary_of_pieces().to_json())
+    (tmp_path / "bad.json").write_text(json.dumps({**content, **damage}))
+    with pytest.raises(VocabularyError, match=r"bad.json: cannot be read as a tokenizer"):
+        Vocabulary.load(tmp_path / "bad.json")
 
 
 def test_invalid_files(tmp_path):

@@ -62,7 +62,7 @@ def tokens_of(found: TokenizedTexts) -> list[list[str]]:
 def specified(texts: list[str], tokenizer: Tokenizer, tokens: list[str]) -> list[list[str]]:
     """Return the tokens of each text by the pipeline; `?` for one that is not among `tokens`."""
     known = ["?", *dict.fromkeys([*tokenizer.specials, *tokens])]
-    pipeline = tokenizer.pipeline({token: number for number, token in enumerate(known)}, "?")
+    pipeline = tokenizer.to_pipeline({token: number for number, token in enumerate(known)}, "?")
     clean = [well_formed(text) for text in texts]
     return [
         [known[number] for number in one.ids]

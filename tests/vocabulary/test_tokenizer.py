@@ -94,13 +94,13 @@ def test_values_are_equal_hashable_and_survive_pickling():
 
 
 def test_the_words_of_many_texts_take_two_pipelines(monkeypatch):
-    made, plain = [], Tokenizer.pipeline
+    made, plain = [], Tokenizer.to_pipeline
 
     def counted(tokenizer: Tokenizer, *arguments: object) -> tokenizers.Tokenizer:
         made.append(tokenizer)
         return plain(tokenizer, *arguments)
 
-    monkeypatch.setattr(Tokenizer, "pipeline", counted)
+    monkeypatch.setattr(Tokenizer, "to_pipeline", counted)
     tokenizer = Tokenizer(specials=("<x>",))
     texts = ["The King", "its İ", "<x>Queen"] * 10
     expected = [["The", "King"], ["its", "İ"], ["<x>", "Queen"]] * 10

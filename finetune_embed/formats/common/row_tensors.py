@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import Option, VectorFileError
+from ...errors import VectorFileError, check_choice
 from ...table import CodedRows, Coding, EmbeddingTable, Part, Vectors
 from .folders import MAX_SIZE
 from .tensor_writer import WRITE_BYTES, Tensor, tensor_of
@@ -45,15 +45,10 @@ class RowTensors:
         self._coded: CodedRows | None = None
         if coded is not None and dtype in (None, coded.coding.name):
             self._coded, self._coding, self.held = coded, coded.coding, coded.held
-        elif dtype is None or dtype in NUMBERS:
-            self._coding, self.held = Coding(dtype or "float32"), len(table)
         else:
-            raise VectorFileError(
-                f"is not one of {', '.join(NUMBERS)}",
-                option="dtype",
-                value=dtype,
-                remedy=("leave ", Option("dtype"), " out for float32"),
-            )
+            dtype = NUMBERS[0] if dtype is None else dtype
+            check_choice("dtype", dtype, NUMBERS, VectorFileError)
+            self._coding, self.held = Coding(dtype), len(table)
         self._table = table
         shared = {
             ROWS: None if self._coded is None else self._coded.rows,

@@ -13,12 +13,17 @@ from pathlib import Path
 from ...errors import Either, VectorFileError
 from ...files import STDIN, PathOrFile, place_of
 
-__all__ = ["CONFIG", "RECORD", "RUN_TABLE", "STATE", "file_in_run", "how_to_continue"]
+__all__ = ["CONFIG", "RECORD", "RUN_TABLE", "STATE", "file_in_run", "how_to_continue", "is_run"]
 
 RUN_TABLE = "embedding.safetensors"
 CONFIG, RECORD = "config.yaml", "record.json"
 #: The file of a checkpoint, in a folder `checkpoint-<epochs>-<steps>`, that says where a run is.
 STATE = "state.json"
+
+
+def is_run(path: str | os.PathLike[str]) -> bool:
+    """Return whether a path is the folder of a finished run."""
+    return all(os.path.isfile(os.path.join(path, name)) for name in (RECORD, CONFIG))
 
 
 def file_in_run(given: PathOrFile) -> PathOrFile:
@@ -44,7 +49,7 @@ def file_in_run(given: PathOrFile) -> PathOrFile:
             where=path,
             remedy=how_to_continue(path),
         )
-    if (path / RECORD).is_file() and (path / CONFIG).is_file():
+    if is_run(path):
         raise VectorFileError(
             f"this folder holds a run whose {RUN_TABLE} is missing",
             where=path,

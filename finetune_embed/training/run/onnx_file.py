@@ -12,13 +12,14 @@ import numpy as np
 import torch
 
 from ...data import EncodedTexts
-from ...errors import DataError, Option, VectorFileError, missing_extra
+from ...errors import DataError, Option, VectorFileError, check_choice, missing_extra
 from ...files import atomic_write
 from ...heads import takes_pairs
 from ...table import Vectors
 from ...vocabulary import UNK_ID
 from ..inference import forward_all, weight_of
 from .run import Run
+from .source import opened_run
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -33,7 +34,7 @@ SECOND = "second_"  # what the names of the inputs of second texts begin with
 
 
 def save_onnx(
-    run: Run,
+    run: Run | str | os.PathLike[str],
     path: str | os.PathLike[str],
     *,
     dtype: str = "float32",
@@ -54,7 +55,7 @@ def save_onnx(
     rows as they are written.
 
     Args:
-        run: the run, with a ready head.
+        run: the run, with a ready head, or its folder.
         path: the file.
         dtype: the numbers of the rows: `float32`, or `int8` with a scale for each row.
         vectors_only: leave out the lexical part of the run, which ONNX cannot hold; the metadata
@@ -74,13 +75,8 @@ def save_onnx(
     from .onnx_heads import Text, has_graph, logits_of
     from .onnx_rows import rows_of, words_of
 
-    if dtype not in DTYPES:
-        raise VectorFileError(
-            f"is not one of {' and '.join(DTYPES)}",
-            option="dtype",
-            value=dtype,
-            remedy=("leave ", Option("dtype"), " out for float32"),
-        )
+    check_choice("dtype", dtype, DTYPES, VectorFileError)
+    run = opened_run(run)
     models = [run.model, *(one.model for one in run.others)]
     _check(run, all(map(has_graph, models)), vectors_only)
     words = words_of(run)

@@ -43,7 +43,7 @@ def words_of(run: Run) -> Words:
     known = vocab.extended(more).key_to_index
     if not isinstance(tokenizer, PipelineTokenizer):
         places = np.append(np.arange(len(known)), UNK_ID)
-        text = tokenizer.pipeline(known, UNK).to_str()
+        text = tokenizer.to_pipeline(known, UNK).to_str()
         return Words(Ids(len(known), PAD_ID, None, limit), text, places, more)
     own = tokenizer.pipeline.get_vocab()
     places = np.full(max(own.values()) + 2, UNK_ID)

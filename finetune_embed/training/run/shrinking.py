@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar, Unpack, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from torch import nn
 
 from ...embedding import to_embedding
 from ...errors import DataError, Option
+from ...files import PathOrFile
 from ...table import EmbeddingTable, dtype_of, kept_rows, shrink_rows
 from ..build_model import fill_module
 from ..ensemble import Other
@@ -20,6 +21,7 @@ from ..inference import lock_of, weight_of
 from ..lexical_part import LexicalPart
 from .run import Run
 from .shrunk import shrunk_to
+from .source import Source, opened
 
 __all__ = ["shrink"]
 
@@ -27,8 +29,27 @@ Shrinkable = TypeVar("Shrinkable", EmbeddingTable, Run)
 Ids = npt.NDArray[np.int64]
 
 
+class Changes(TypedDict, total=False):
+    """The keywords of `shrink`."""
+
+    words: int | Collection[str] | None
+    by: str
+    remap: bool
+    dim: int | None
+    all_but_top: int
+    dtype: str | None
+
+
+@overload
+def shrink(source: Shrinkable, **changes: Unpack[Changes]) -> Shrinkable: ...
+
+
+@overload
+def shrink(source: PathOrFile, **changes: Unpack[Changes]) -> EmbeddingTable | Run: ...
+
+
 def shrink(
-    source: Shrinkable,
+    source: Source,
     *,
     words: int | Collection[str] | None = None,
     by: str = "order",
@@ -36,13 +57,13 @@ def shrink(
     dim: int | None = None,
     all_but_top: int = 0,
     dtype: str | None = None,
-) -> Shrinkable:
+) -> EmbeddingTable | Run:
     """Return a table or a run that takes fewer bytes in memory and as a file.
 
     A run predicts with what is left. Its scores are those from before: call `evaluate` on it.
 
     Args:
-        source: the table or the run.
+        source: the table or the run, or the path of either.
         words: how many words to keep, or which ones; words that the table lacks are left out.
         by: which words, if `words` is a number. `order`: the first ones of the table, since most
             files have frequent words first; of a run, those that occur most often in its training
@@ -67,15 +88,10 @@ def shrink(
         FinetuneEmbedError: an argument is out of its range, or `dtype` cannot hold a number.
     """
     numbers: dict[str, Any] = {"remap": remap, "dim": dim, "dtype": dtype}
+    source = opened(source)
     if isinstance(source, EmbeddingTable):
         kept = kept_rows(source, words, by)
         return shrink_rows(source, kept, all_but_top=all_but_top, **numbers)
-    if not isinstance(source, Run):
-        raise DataError(
-            f"a {type(source).__name__} cannot be shrunk",
-            value=source,
-            remedy="pass a table, load_vectors(path), or a run, load(folder)",
-        )
     if all_but_top:
         raise DataError(
             "would change what the model of the run is made for",
