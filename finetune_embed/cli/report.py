@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -69,7 +70,7 @@ def report(
     overwrite: bool,
     quiet: bool,
     as_json: bool,
-    **reading: str | list[str] | None,
+    **reading: Any,
 ) -> None:
     """Write a run, or what compare or autotune wrote, as one HTML file for people to look at.
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from ..data import DataSource
-from ..errors import printable
+from ..errors import DataError, printable
 from ..evaluation import Drift, drift
 from ..files import atomic_write
 from ..table import EmbeddingTable
@@ -20,10 +20,11 @@ from ..training.run.load import load
 from ..training.run.run import Run
 from .figures import map_chart
 from .inputs import Given, Source, base_of, given, reading_of
+from .judged import Judged, Tested, check_comparable
 from .parts import Figures, Map, Section
-from .run_sections import Tested, headline, results, shown_texts, training
+from .run_sections import headline, results, shown_texts, training
 from .table_sections import compared, coverage, drift_section, origin, tried, word_section
-from .word_map import words_of_page
+from .word_map import MOST, words_of_page
 
 __all__ = ["report"]
 
@@ -40,7 +41,13 @@ def report(
     words: int = WORDS,
     figures: str | os.PathLike[str] | None = None,
     progress: bool = False,
-    **reading: Any,
+    text: str | Sequence[str] | None = None,
+    label: str | None = None,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    sheet: str | None = None,
+    missing: str | None = None,
+    ignore_label: str | int | None = None,
 ) -> None:
     """Write a report for people to look at: one HTML file that needs no network.
 
@@ -55,16 +62,31 @@ def report(
             run names is used, if it is still there.
         against: another run on the same data, or its folder, such as one with `Freeze`, to show the
             gain over it and the texts that it labels otherwise.
-        words: the number of words on the map, with their neighbours, at most 65,000.
+        words: the number of words on the map, with their neighbours, 2 to 65,000.
         figures: a folder to write each chart to as well, as SVG.
         progress: whether to show a progress bar on the terminal.
-        reading: how the data set is read, as for `Run.evaluate`: `text`, `label`, `delimiter`,
-            `encoding`, `sheet`, `missing`, `ignore_label`.
+        text: the column of texts of the data set, as for `Run.evaluate`.
+        label: its column of labels, as there.
+        delimiter: what is between the fields of its files, as there.
+        encoding: the encoding of its files, as there.
+        sheet: the sheet of its workbook, as there.
+        missing: what becomes of examples without a text or a label, as there.
+        ignore_label: a label that is not scored, as there.
 
     Raises:
-        DataError: there is no run in the folder, or the data or the other run does not fit it.
+        DataError: there is no run in the folder, the data or the other run does not fit it, or
+            `words` is out of its range.
         FinetuneEmbedError: the vectors do not fit the run, or the file cannot be written.
     """
+    if not 2 <= words <= MOST:
+        raise DataError(f"must be 2 to {MOST:,}", option="words", value=words)
+    reading: dict[str, Any] = {
+        "text": text,
+        "label": label,
+        "delimiter": delimiter,
+        "encoding": encoding,
+    }
+    reading |= {"sheet": sheet, "missing": missing, "ignore_label": ignore_label}
     found = given(run)
     if found.comparison is not None:
         with reading_of(found):
@@ -91,9 +113,11 @@ def _of_run(
     """Yield the sections about a run."""
     assert found.run is not None
     run = found.run
-    data = None if dataset is None else run.read_labelled(dataset, **reading)
+    data = None if dataset is None else Judged(run, run.read_labelled(dataset, **reading))
     other = against if isinstance(against, Run) or against is None else load(against)
     name = "the other run" if isinstance(against, Run) else Path(against or "").name
+    if other is not None:
+        check_comparable(run, other)
     tested = Tested(data, other, name)
     table, why = base_of(run, base)
     words = words_of_page(run, table, most, progress)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,36 +12,21 @@ import torch
 from ..comparison.statistics import bootstrap, interval
 from ..errors import printable
 from ..training.run.evaluation import Evaluation, few_texts, texts_in_words
-from ..training.run.labelled import Labelled
 from ..training.run.run import Run
 from ..training.run.shrunk import shrunk_to
 from ..training.tasks import score_text
 from .figures import against_movement, confusion_chart, curves
+from .judged import Judged, Tested
 from .parts import Cell, Figures, Part, Section, Table, Text, Texts, Tile, Tiles
 from .texts import changed_texts, has_shown_texts, mistakes, uncertain
 
-__all__ = ["Tested", "headline", "results", "shown_texts", "training"]
+__all__ = ["headline", "results", "shown_texts", "training"]
 
 NO_DATA = (
     "A run does not store its texts. Pass labelled data to see this: --data on the command line, "
     "dataset= in Python."
 )
 CONFUSED = 20  # pairs of labels that are listed where a matrix is too large to draw
-
-
-@dataclass(frozen=True, eq=False)
-class Tested:
-    """What there is to test a run on.
-
-    Attributes:
-        data: labelled texts that the caller gave; None without any.
-        other: a run to compare it with; None without one.
-        name: what to call that.
-    """
-
-    data: Labelled | None = None
-    other: Run | None = None
-    name: str = ""
 
 
 def headline(run: Run, search: Mapping[str, Any] | None, tested: Tested) -> Section:
@@ -109,12 +93,12 @@ def _gain_over(run: Run, other: Run, tested: Tested) -> Tile:
     frozen = other.settings["strategy"] == "Freeze"
     title = "gain over a frozen table" if frozen else f"gain over {printable(tested.name)}"
     metric = run.task.metric
-    if tested.data is not None:
-        found = [_outcomes(one, tested.data) for one in (run, other)]
-    else:
-        found = [run.outcomes, other.outcomes]
-    first, second = found
-    if first is not None and second is not None and len(first) == len(second):
+    first, second = None, None
+    if tested.data is not None and tested.other_data is not None:
+        first, second = tested.data.outcomes, tested.other_data.outcomes
+    elif run.record["data_sha256"] == other.record["data_sha256"]:
+        first, second = run.outcomes, other.outcomes
+    if first is not None and second is not None:
         drawn = bootstrap({"run": first[None], "other": second[None]})
         scores = [float(one[:, 0].sum() / max(one[:, 1].sum(), 1e-9)) for one in (first, second)]
         bounds = _points(interval(drawn["run"] - drawn["other"]))
@@ -122,8 +106,6 @@ def _gain_over(run: Run, other: Run, tested: Tested) -> Tile:
         note += f"that one scores {score_text(metric, scores[1])}"
         return Tile(title, f"{100 * (scores[0] - scores[1]):+.1f} points", note)
     split = "test" if "test" in run.metrics and "test" in other.metrics else "validation"
-    if metric not in other.metrics[split]:
-        return Tile(title, "not known", "the two runs have other scores")
     scores = [one.metrics[split][metric] for one in (run, other)]
     note = f"{score_text(metric, scores[0])} and {score_text(metric, scores[1])} on {split}; "
     return Tile(
@@ -133,15 +115,12 @@ def _gain_over(run: Run, other: Run, tested: Tested) -> Tile:
     )
 
 
-def _outcomes(run: Run, data: Labelled) -> Any:
-    """Return what each text adds to the score of a run; None for scores that are no such sums."""
-    logits, lengths = run.logits(data.texts)
-    return run.task.outcomes(logits, data.targets(lengths), lengths)
-
-
 def training(run: Run) -> Iterator[Section]:
     """Yield the sections on training: its curves, and the score against movement."""
     metric, best, history = run.task.metric, run.metrics["best_epoch"], run.history
+    if not history:
+        yield Section("training", "Training", [Text("The run has no history.")])
+        return
     known = set().union(*history)
     names = [name for name in ("train_loss", "validation_loss") if name in known]
     heads = ["epoch", *(name.replace("_", " ") for name in names)]
@@ -215,7 +194,7 @@ def results(run: Run, tested: Tested) -> Section:
 def _evaluation(run: Run, tested: Tested) -> Evaluation | None:
     """Return the evaluation on the data that was given, or on the test split that a run holds."""
     if tested.data is not None:
-        return run.evaluate_labelled(tested.data)
+        return run.evaluate_labelled(tested.data.data)
     if "test" not in run.held_out:
         return None
     held = run.held_out["test"]
@@ -259,8 +238,8 @@ def shown_texts(run: Run, tested: Tested) -> Section:
     elif tested.data is None:
         parts.append(Text(NO_DATA))
     else:
-        if tested.other is not None and has_shown_texts(tested.other):
-            parts.append(_changed(run, tested.other, tested.data, tested.name))
+        if tested.other_data is not None and has_shown_texts(tested.other_data.run):
+            parts.append(_changed(tested.data, tested.other_data, tested.name))
         else:
             parts.append(
                 Text(
@@ -273,7 +252,7 @@ def shown_texts(run: Run, tested: Tested) -> Section:
             "reads the text without it: words in bold speak for that label, words in italics "
             "against it. At 1.0 the odds change by a factor of 2.7."
         )
-        wrong, close = mistakes(run, tested.data), uncertain(run, tested.data)
+        wrong, close = mistakes(tested.data), uncertain(tested.data)
         parts += [
             Texts("Taken for something else, the most certain ones first", about, wrong),
             Texts("Closest to the border between two labels", "", close),
@@ -281,12 +260,13 @@ def shown_texts(run: Run, tested: Tested) -> Section:
     return Section("texts", title, parts)
 
 
-def _changed(run: Run, other: Run, data: Labelled, name: str) -> Part:
-    found, gained, lost = changed_texts(run, other, data)
+def _changed(own: Judged, other: Judged, name: str) -> Part:
+    found, gained, lost = changed_texts(own, other)
+    rival = f"{printable(name)} ({printable(str(other.run.settings['strategy']))})"
     about = (
-        f"Only this run is right about {texts_in_words(gained)}, only {printable(name)} "
-        f"({printable(str(other.settings['strategy']))}) about {lost:,}. A word is marked by how "
-        "much more it speaks for the new label in this run than in that one, in log-odds."
+        f"Only this run is right about {texts_in_words(gained)}, only {rival} about {lost:,}. A "
+        "word is marked by how much more it speaks for the new label in this run than in that "
+        "one, in log-odds."
     )
     return Texts(f"Labelled otherwise than by {printable(name)}", about, found)
 

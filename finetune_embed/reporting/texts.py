@@ -8,11 +8,10 @@ from typing import Any
 
 import torch
 
-from ..errors import DataError
 from ..heads import takes_pairs
-from ..training.run.labelled import Labelled
 from ..training.run.run import Run
 from ..vocabulary import words_in
+from .judged import Judged
 
 __all__ = ["ShownText", "changed_texts", "has_shown_texts", "mistakes", "uncertain"]
 
@@ -64,95 +63,70 @@ def has_shown_texts(run: Run) -> bool:
     )
 
 
-def mistakes(run: Run, data: Labelled) -> list[ShownText]:
+def mistakes(found: Judged) -> list[ShownText]:
     """Return the texts that are taken for something else, the most certain of them first."""
-    chances, targets = _chances(run, data)
-    best, predicted = chances.max(dim=1)
-    wrong = (predicted != targets) & run.task.counted(targets)
+    best, predicted = found.chances.max(dim=1)
+    wrong = (predicted != found.targets) & found.run.task.counted(found.targets)
     order = torch.where(wrong, best, -1.0).argsort(descending=True, stable=True)
-    return _shown(run, data, chances, targets, order[: min(MISTAKES, int(wrong.sum()))].tolist())
+    return _shown(found, order[: min(MISTAKES, int(wrong.sum()))].tolist())
 
 
-def uncertain(run: Run, data: Labelled) -> list[ShownText]:
+def uncertain(found: Judged) -> list[ShownText]:
     """Return the texts whose best label has the smallest lead over the next."""
-    chances, targets = _chances(run, data)
-    if chances.shape[1] < 2:
+    if found.chances.shape[1] < 2:
         return []
-    first, second = chances.topk(2, dim=1).values.unbind(dim=1)
-    lead = torch.where(run.task.counted(targets), first - second, 2.0)
-    order = lead.argsort(stable=True)[: min(UNCERTAIN, int(run.task.counted(targets).sum()))]
-    return _shown(run, data, chances, targets, order.tolist())
+    counted = found.run.task.counted(found.targets)
+    first, second = found.chances.topk(2, dim=1).values.unbind(dim=1)
+    order = torch.where(counted, first - second, 2.0).argsort(stable=True)
+    return _shown(found, order[: min(UNCERTAIN, int(counted.sum()))].tolist())
 
 
-def changed_texts(run: Run, other: Run, data: Labelled) -> tuple[list[ShownText], int, int]:
-    """Return the texts that two runs give different labels.
+def changed_texts(found: Judged, other: Judged) -> tuple[list[ShownText], int, int]:
+    """Return the texts that two runs with the same labels give different ones.
 
     Args:
-        run: the run.
-        other: the run that it is compared with.
-        data: the texts, as `run` reads them.
+        found: the run on the texts.
+        other: the run that it is compared with, on the same texts.
 
     Returns:
-        Some of them, those with the largest change first; and how many there are that only `run`
-        and that only `other` gets right.
-
-    Raises:
-        DataError: the runs do not have the same labels.
+        Some of them, those with the largest change first; and how many there are that only the run
+        and that only the other gets right.
     """
-    if list(map(str, run.labels)) != list(map(str, other.labels)):
-        raise DataError(
-            "the two runs have other labels",
-            remedy="compare runs on the same data",
-        )
-    chances, targets = _chances(run, data)
-    former = other.task.probabilities(other.logits(data.texts)[0])
+    chances, former, targets = found.chances, other.chances, found.targets
     now, then = chances.argmax(dim=1), former.argmax(dim=1)
-    counted = run.task.counted(targets)
-    changed = (now != then) & counted
+    changed = (now != then) & found.run.task.counted(targets)
     gained = int((changed & (now == targets)).sum())
     lost = int((changed & (then == targets)).sum())
     rise = (chances - former).gather(1, now[:, None])[:, 0]
     order = torch.where(changed, rise, -2.0).argsort(descending=True, stable=True)
-    rows = order[: min(CHANGED, int(changed.sum()))].tolist()
-    return _shown(run, data, chances, targets, rows, other, former), gained, lost
+    return _shown(found, order[: min(CHANGED, int(changed.sum()))].tolist(), other), gained, lost
 
 
-def _chances(run: Run, data: Labelled) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the probability of each label for each text `(B, C)`, and the targets."""
-    logits, lengths = run.logits(data.texts)
-    return run.task.probabilities(logits), data.targets(lengths)
-
-
-def _shown(
-    run: Run,
-    data: Labelled,
-    chances: torch.Tensor,
-    targets: torch.Tensor,
-    rows: Sequence[int],
-    other: Run | None = None,
-    former: torch.Tensor | None = None,
-) -> list[ShownText]:
+def _shown(found: Judged, rows: Sequence[int], other: Judged | None = None) -> list[ShownText]:
     """Return some texts with the effects of their words."""
+    run, data = found.run, found.data
     labels = [*run.labels, *data.task.others]
     texts = [list(words_in(data.texts[row], run.vocab.tokenizer)) for row in rows]
-    found = chances[rows].argmax(dim=1).tolist()
-    effects = _effects(run, texts, found)
+    best = found.chances[rows].argmax(dim=1).tolist()
+    effects = _effects(run, texts, best)
+    before = [None] * len(rows)
     if other is not None:
+        before = [labels[at] for at in other.chances[rows].argmax(dim=1).tolist()]
         effects = [
             [a - b for a, b in zip(one, two, strict=True)]
-            for one, two in zip(effects, _effects(other, texts, found), strict=True)
+            for one, two in zip(effects, _effects(other.run, texts, best), strict=True)
         ]
     return [
         ShownText(
             words,
             effect,
             len(words) > len(effect),
-            labels[int(targets[row])],
-            labels[best],
-            float(chances[row, best]),
-            None if former is None else labels[int(former[row].argmax())],
+            labels[int(found.targets[row])],
+            labels[at],
+            float(found.chances[row, at]),
+            former,
         )
-        for words, effect, row, best in zip(texts, effects, rows, found, strict=True)
+        for words, effect, row, at, former in zip(texts, effects, rows, best, before, strict=True)
     ]
 
 

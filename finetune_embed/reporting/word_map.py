@@ -17,7 +17,7 @@ from ..training.run.run import Run
 from ..training.run.summary import MISSING, SPECIAL
 from ..training.runtime.progress import CountBar
 
-__all__ = ["ARROWS", "NEIGHBOURS", "Words", "words_of_page"]
+__all__ = ["ARROWS", "MOST", "NEIGHBOURS", "Words", "words_of_page"]
 
 NEIGHBOURS = 8
 MOST = 65_000  # words whose numbers two bytes hold, with one number for none
@@ -121,7 +121,7 @@ def words_of_page(
         most: the number of words at most.
         progress: whether to show a progress bar on the terminal.
     """
-    words, rows, counts = _chosen(run, min(most, MOST))
+    words, rows, counts = _chosen(run, most)
     tuned = run.table.rows(rows).astype(np.float32)
     start = tuned.copy()
     known = np.zeros(len(words), bool)

@@ -20,6 +20,7 @@ from pages import EVIL, data, table, tuned
 import finetune_embed as fe
 from finetune_embed.cli import main
 from finetune_embed.errors import DataError
+from finetune_embed.reporting.judged import Judged
 from finetune_embed.reporting.svg import Axis, Chart, Point, ticks_of
 from finetune_embed.reporting.texts import changed_texts, mistakes, uncertain
 from finetune_embed.reporting.word_map import NEIGHBOURS, words_of_page
@@ -85,7 +86,8 @@ def test_the_gain_over_a_frozen_table_is_paired_by_text(
     right = [np.array(one.predict(texts)) == np.array(wanted) for one in (run, frozen)]
     gain = 100 * (right[0].mean() - right[1].mean())
     assert f"gain over a frozen table {gain:+.1f} points 95 % interval" in text_of(page, "headline")
-    found, gained, lost = changed_texts(run, frozen, run.read_labelled(data()))
+    labelled = run.read_labelled(data())
+    found, gained, lost = changed_texts(Judged(run, labelled), Judged(frozen, labelled))
     assert (gained, lost) == ((right[0] & ~right[1]).sum(), (right[1] & ~right[0]).sum())
     assert all(one.before != one.predicted for one in found)
 
@@ -172,8 +174,8 @@ def test_fewer_words_are_the_most_frequent_ones(run: fe.Run) -> None:
 
 
 def test_the_effect_of_a_word_is_what_its_log_odds_lose(run: fe.Run) -> None:
-    labelled = run.read_labelled(data())
-    wrong, close = mistakes(run, labelled), uncertain(run, labelled)
+    judged = Judged(run, run.read_labelled(data()))
+    wrong, close = mistakes(judged), uncertain(judged)
     assert all(one.label != one.predicted for one in wrong)
     assert [one.chance for one in wrong] == sorted((one.chance for one in wrong), reverse=True)
     assert [abs(one.chance - 0.5) for one in close] == sorted(abs(o.chance - 0.5) for o in close)
@@ -260,6 +262,26 @@ def test_rows_that_are_not_finite_and_runs_that_lack_words(run: fe.Run, tmp_path
     fe.report(run, tmp_path / "page.html", base=narrow, words=20)
     page = (tmp_path / "page.html").read_text()
     assert "have 4 dimensions, and those of the run 8" in text_of(page, "words")
+
+
+@pytest.mark.parametrize("words", [1, 65_001])
+def test_a_number_of_words_that_does_not_fit(words: int, run: fe.Run, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"must be 2 to 65,000"):
+        fe.report(run, tmp_path / "page.html", words=words)
+
+
+def test_a_run_with_other_labels_is_no_rival(run: fe.Run, tmp_path: Path) -> None:
+    other = fe.finetune(table(), with_labels("regression"), head="bag", epochs=1)
+    with pytest.raises(DataError, match="other labels or another score"):
+        fe.report(run, tmp_path / "page.html", against=other)
+
+
+def test_without_data_the_gain_is_that_on_the_test_split_of_both(
+    run: fe.Run, frozen: fe.Run, page: str, tmp_path: Path
+) -> None:
+    fe.report(run, tmp_path / "page.html", against=frozen, words=20)
+    (shown,) = re.findall(r"gain over a frozen table .*? paired over", text_of(page, "headline"))
+    assert shown in text_of((tmp_path / "page.html").read_text(), "headline")
 
 
 def test_a_damaged_comparison_is_one_line(tmp_path: Path) -> None:

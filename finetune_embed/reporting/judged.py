@@ -1,0 +1,86 @@
+"""A run on labelled texts: what it makes of them, found once for all sections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ..errors import DataError
+from ..training.run.labelled import Labelled
+from ..training.run.run import Run
+
+__all__ = ["Judged", "Tested", "check_comparable"]
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A run on labelled texts.
+
+    Attributes:
+        run: the run.
+        data: the texts.
+    """
+
+    run: Run
+    data: Labelled
+
+    @cached_property
+    def outputs(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The logits `(units, C)`, and the number of tokens of each text, int64 `(texts,)`."""
+        return self.run.logits(self.data.texts)
+
+    @cached_property
+    def targets(self) -> torch.Tensor:
+        """The targets of all units."""
+        return self.data.targets(self.outputs[1])
+
+    @cached_property
+    def chances(self) -> torch.Tensor:
+        """The probability of each label for each unit, `(units, C)`."""
+        return self.run.task.probabilities(self.outputs[0])
+
+    @property
+    def outcomes(self) -> npt.NDArray[np.float64] | None:
+        """What each text adds to the score; None for scores that are no such sums."""
+        return self.run.task.outcomes(self.outputs[0], self.targets, self.outputs[1])
+
+
+@dataclass(frozen=True, eq=False)
+class Tested:
+    """What there is to test a run on.
+
+    Attributes:
+        data: the run on labelled texts that the caller gave; None without any.
+        other: a run to compare it with; None without one.
+        name: what to call that.
+    """
+
+    data: Judged | None = None
+    other: Run | None = None
+    name: str = ""
+
+    @cached_property
+    def other_data(self) -> Judged | None:
+        """The other run on the same texts."""
+        if self.data is None or self.other is None:
+            return None
+        return Judged(self.other, self.data.data)
+
+
+def check_comparable(run: Run, other: Run) -> None:
+    """Check that two runs can be compared text by text.
+
+    Raises:
+        DataError: they have other labels, or another score.
+    """
+    ours, its = ([*map(str, one.labels), one.task.metric] for one in (run, other))
+    if ours != its:
+        raise DataError(
+            "the run to compare with has other labels or another score",
+            option="against",
+            remedy="compare runs on the same data",
+        )
