@@ -55,6 +55,7 @@ WRITERS: dict[str, Writer] = {
     "shards": Writer(_shards, is_folder=True),
     "shrunk": Writer(_shrunk),
     "static": Writer(fe.save_static, is_folder=True),
+    "static-onnx": Writer(partial(fe.save_static, onnx=True), is_folder=True),
     "delta": Writer(_delta),
     "delta-int8": Writer(partial(_delta, dtype="int8")),
     "vocabulary": Writer(_vocabulary),

@@ -101,10 +101,11 @@ def count_calls(write: Write, path: Path, into: Path) -> None:
 
 
 def content_of(path: Path) -> Content | None:
-    """Return the bytes of a file, or of those in a folder by name; None if nothing is there."""
+    """Return the bytes of a file, or of those in a folder by path; None if nothing is there."""
     if path.is_dir():
         settle_run(path)  # of a run, readers move new files to their places first
-        return {one.name: one.read_bytes() for one in path.iterdir() if one.name[0] != "."}
+        files = {str(one.relative_to(path)): one for one in path.rglob("*") if one.is_file()}
+        return {name: one.read_bytes() for name, one in files.items() if name[0] != "."}
     return {"": path.read_bytes()} if path.exists() else None
 
 
