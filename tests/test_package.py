@@ -89,7 +89,7 @@ def imported_packages() -> Iterator[tuple[str, str]]:
 
 def test_every_package_that_is_imported_is_declared() -> None:
     allowed = {normal(one) for one in chain(project()["dependencies"], EXTRAS["all"])}
-    for extra in ("distributed", "tagging", "trackers", "plot", "excel", "onnx"):
+    for extra in ("distributed", "tagging", "trackers", "plot", "excel", "figures", "onnx"):
         allowed |= {normal(one) for one in EXTRAS[extra]}
     drivers = {"transformers": "integrations", "lightning": "integrations"}
     names = {"yaml": "pyyaml"}

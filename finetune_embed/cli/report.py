@@ -53,7 +53,7 @@ __all__ = ["report"]
 @click.option(
     "--figures",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder to write each chart to as well, as SVG.",
+    help="Folder to write each chart to as well, as SVG and, with cairosvg, as PNG.",
 )
 @layout_options
 @overwrite_option
@@ -93,7 +93,7 @@ def report(
         **reading,
     )
     size = output.stat().st_size
-    drawn = sorted(path.name for path in figures.glob("*.svg")) if figures else []
+    drawn = sorted(path.name for path in figures.iterdir()) if figures else []
     if as_json:
         print_json({"output": str(output), "bytes": size, "figures": drawn})
         return

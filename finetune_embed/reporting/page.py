@@ -29,6 +29,7 @@ from .word_map import MOST, words_of_page
 __all__ = ["report"]
 
 WORDS = 50_000
+PNG_SCALE = 3  # pixels for each unit of a chart
 
 
 def report(
@@ -63,7 +64,8 @@ def report(
         against: another run on the same data, or its folder, such as one with `Freeze`, to show the
             gain over it and the texts that it labels otherwise.
         words: the number of words on the map, with their neighbours, 2 to 65,000.
-        figures: a folder to write each chart to as well, as SVG.
+        figures: a folder to write each chart to as well, as SVG and, if cairosvg is installed, as
+            PNG.
         progress: whether to show a progress bar on the terminal.
         text: the column of texts of the data set, as for `Run.evaluate`.
         label: its column of labels, as there.
@@ -174,7 +176,11 @@ def _file(name: str) -> str:
 
 
 def _write_figures(sections: list[Section], folder: Path) -> None:
-    """Write every chart as an SVG file, in the light colours of the page."""
+    """Write every chart as SVG and, with cairosvg, as PNG, in the light colours of the page."""
+    try:
+        from cairosvg import svg2png
+    except (ImportError, OSError):  # it is not installed, or libcairo is not
+        svg2png = None
     light = _file("page.css").split("}")[0]
     style = _file("figures.css")
     for name, color in re.findall(r"(--\w+): (#\w+);", light):
@@ -184,5 +190,9 @@ def _write_figures(sections: list[Section], folder: Path) -> None:
         for part in section.parts:
             charts = part.charts if isinstance(part, Figures) else ()
             for chart in [map_chart(part.words)] if isinstance(part, Map) else charts:
+                drawn = chart.svg(style).encode()
                 with atomic_write(folder / f"{chart.name}.svg") as file:
-                    file.write(chart.svg(style).encode())
+                    file.write(drawn)
+                if svg2png is not None:
+                    with atomic_write(folder / f"{chart.name}.png") as file:
+                        file.write(svg2png(bytestring=drawn, scale=PNG_SCALE))

@@ -7,6 +7,7 @@ import contextlib
 import html
 import json
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -107,12 +108,32 @@ def test_the_same_run_gives_the_same_bytes_and_figures(
 ) -> None:
     fe.report(run, tmp_path / "again.html", dataset=data(), against=frozen, figures=tmp_path / "f")
     assert (tmp_path / "again.html").read_text() == page
-    drawn = sorted((tmp_path / "f").iterdir())
+    drawn = sorted((tmp_path / "f").glob("*.svg"))
     names = ["confusion", "drift", "loss", "score", "words"]
     assert [one.stem for one in drawn if one.stem != "score-movement"] == names
     for one in drawn:
         assert ElementTree.fromstring(one.read_text()).tag.endswith("svg")
         assert "var(" not in one.read_text()
+    fe.report(run, tmp_path / "again.html", dataset=data(), against=frozen, figures=tmp_path / "g")
+    for one in sorted((tmp_path / "f").iterdir()):
+        assert one.read_bytes() == (tmp_path / "g" / one.name).read_bytes()
+
+
+def test_figures_are_png_too_if_the_package_for_it_is_installed(
+    run: fe.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("cairosvg", exc_type=(ImportError, OSError))
+    image = pytest.importorskip("PIL.Image")
+    fe.report(run, tmp_path / "page.html", words=20, figures=tmp_path / "f")
+    with image.open(tmp_path / "f" / "drift.png") as found:
+        width, height = found.size
+        pixels = found.convert("RGB").getcolors(1 << 20)
+    svg = ElementTree.parse(tmp_path / "f" / "drift.svg").getroot()
+    assert [width, height] == [3 * int(one) for one in svg.get("viewBox").split()[2:]]
+    assert (0x0A, 0x62, 0xB8) in [color for _, color in pixels]  # of the bars
+    monkeypatch.setitem(sys.modules, "cairosvg", None)
+    fe.report(run, tmp_path / "page.html", words=20, figures=tmp_path / "g")
+    assert {one.suffix for one in (tmp_path / "g").iterdir()} == {".svg"}
 
 
 def test_the_words_of_the_page_are_those_of_both_tables(page: str, run: fe.Run) -> None:
