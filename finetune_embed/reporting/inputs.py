@@ -14,14 +14,11 @@ from ..comparison import Autotuned, Comparison
 from ..comparison.autotuned import REPORT
 from ..comparison.folder import SETTINGS
 from ..comparison.report import COMPARISON
-from ..errors import DataError, FinetuneEmbedError
-from ..formats import load_vectors
-from ..table import EmbeddingTable
-from ..training.finetune import open_vectors
+from ..errors import DataError
+from ..training.base_vectors import base_of
 from ..training.run.load import load
 from ..training.run.run import Run
 from ..training.run.stored import reading
-from ..training.settings import Settings
 
 __all__ = ["Given", "Source", "base_of", "given", "reading_of"]
 
@@ -75,39 +72,6 @@ def given(source: Source) -> Given:
     run = load(folder)
     search = _json(folder / REPORT) if (folder / REPORT).is_file() else None
     return Given(name, run, search, path=folder / REPORT)
-
-
-def base_of(run: Run, base: Any) -> tuple[EmbeddingTable | None, str]:
-    """Return the table that a run was tuned from, or why it is not known.
-
-    Args:
-        run: the run.
-        base: the table, or its file, if the caller gives it; else the one that the run remembers
-            is used, or the file that it names, if that is there and has the same SHA-256.
-    """
-    table, why = _found(run, base)
-    if table is not None and table.vector_size != run.table.vector_size:
-        sizes = f"{table.vector_size} dimensions, and those of the run {run.table.vector_size}"
-        return None, f"the vectors that it was tuned from have {sizes}"
-    return table, why
-
-
-def _found(run: Run, base: Any) -> tuple[EmbeddingTable | None, str]:
-    if base is not None:
-        return base if isinstance(base, EmbeddingTable) else load_vectors(base), ""
-    if run.drift is not None:
-        return run.drift.base, ""
-    source, wanted = str(run.settings["vectors"]), run.record.get("source_sha256")
-    if not wanted or not os.path.exists(source):
-        return None, "the vectors that it was tuned from are not where they were"
-    options = {name: run.settings[name] for name in ("limit", "vector_size", "member")}
-    try:
-        table, found = open_vectors(source, Settings(**options))
-    except (FinetuneEmbedError, OSError) as error:
-        return None, f"the vectors that it was tuned from cannot be read ({error})"
-    if found.get("source_sha256") != wanted:
-        return None, "where the vectors were that it was tuned from there are others now"
-    return table, ""
 
 
 def reading_of(found: Given) -> contextlib.AbstractContextManager[None]:

@@ -11,12 +11,15 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 from ..errors import printable
+from ..evaluation import evaluate_word_pairs
 from ..files import atomic_write
 from ..formats.static_model import TOKENIZER
 from ..table import EmbeddingTable
+from ..training.base_vectors import base_of
 from ..training.run.run import Run
 from ..training.run.shrunk import shrunk_to
 from ..training.run.source import Source, opened
@@ -91,6 +94,8 @@ def save_card(
     *,
     license: str | None = None,
     name: str | None = None,
+    word_pairs: Sequence[str | os.PathLike[str]] = (),
+    base: EmbeddingTable | str | os.PathLike[str] | None = None,
 ) -> None:
     """Write the model card of a folder, its `README.md`, in place of the one it has.
 
@@ -102,18 +107,31 @@ def save_card(
         folder: the folder.
         license: the licence of the vectors, by its name on the Hub, such as `mit`.
         name: what readers load, such as `org/name`; that of the folder when left out.
+        word_pairs: files of word pairs with human scores; see `evaluate_word_pairs`. The card has
+            the agreement of the vectors with them, of a run before and after it was tuned.
+        base: what a run was tuned from; when left out, the table that it remembers, or the file
+            that it names, if that is unchanged.
 
     Raises:
         VectorFileError: the file cannot be written.
+        DataError: a file of word pairs cannot be read.
     """
     is_static = (Path(folder) / TOKENIZER).is_file()
     name = Path(os.path.abspath(folder)).name if name is None else name
-    text = card_of(opened(source), name, license, is_static)
+    source = opened(source)
+    similarity = _similarity(source, word_pairs, base)
+    text = card_of(source, name, license, is_static, similarity)
     with atomic_write(Path(folder) / CARD, through_links=False) as file:
         file.write(text.encode("utf-8", "backslashreplace"))
 
 
-def card_of(source: EmbeddingTable | Run, name: str, license: str | None, is_static: bool) -> str:
+def card_of(
+    source: EmbeddingTable | Run,
+    name: str,
+    license: str | None,
+    is_static: bool,
+    similarity: Iterable[str] = (),
+) -> str:
     """Return the text of a card.
 
     Args:
@@ -121,6 +139,7 @@ def card_of(source: EmbeddingTable | Run, name: str, license: str | None, is_sta
         name: what readers load.
         license: the licence of the vectors.
         is_static: whether the folder is one of `save_static`, with a tokenizer.
+        similarity: the section on word similarity.
     """
     import yaml
 
@@ -145,6 +164,7 @@ def card_of(source: EmbeddingTable | Run, name: str, license: str | None, is_sta
     ]
     if run is not None:
         parts += [*_scores(run), *_moved(run)]
+    parts += similarity
     use = USE + ("\n" + STATIC_USE) * is_static
     parts += ["## Use", use.format(**{key: json.dumps(one) for key, one in loaded.items()})]
     front = yaml.safe_dump(head, sort_keys=False, allow_unicode=True)
@@ -201,7 +221,12 @@ def _scores(run: Run) -> Iterator[str]:
     if run.others:
         members = [run.metrics[f"member_{at + 1}"] for at in range(len(run.others) + 1)]
         each = ", ".join(score_text(metric, one[metric]) for one in members)
-        yield f"Each model of the ensemble alone on validation: {each}."
+        alone = [one[metric] for one in members]
+        middle, apart = (score_text(metric, one) for one in (fmean(alone), stdev(alone)))
+        yield (
+            f"Each model of the ensemble alone on validation: {each}; mean {middle}, standard "
+            f"deviation {apart}."
+        )
 
 
 def _moved(run: Run) -> Iterator[str]:
@@ -227,6 +252,30 @@ def _moved(run: Run) -> Iterator[str]:
     if farthest := sorted(known, reverse=True)[:MOVERS]:
         words = ", ".join(f"{_text(word)} ({movement:.0%})" for movement, word in farthest)
         yield f"Farthest moved: {words}."
+
+
+def _similarity(
+    source: EmbeddingTable | Run,
+    word_pairs: Sequence[str | os.PathLike[str]],
+    base: EmbeddingTable | str | os.PathLike[str] | None,
+) -> list[str]:
+    """Return the section on word similarity; nothing without word pairs."""
+    if not word_pairs:
+        return []
+    tables, note = [source if isinstance(source, EmbeddingTable) else source.table], ""
+    if isinstance(source, Run):
+        before, why = base_of(source, base)
+        tables = [*([] if before is None else [before]), *tables]
+        note = f" Before tuning it is not known: {why}." * (before is None)
+    rows = []
+    for path in word_pairs:
+        found = [evaluate_word_pairs(table, path) for table in tables]
+        scores = [f"{one.spearman:.3f} ({one.found:,})" for one in found]
+        rows.append((Path(path).name, f"{found[-1].pairs:,}", *scores))
+    titles = ("before tuning", "after") if len(tables) > 1 else ("Spearman",)
+    text = "Spearman's rank correlation of cosines and human scores of word pairs; in brackets the "
+    text += f"number of pairs of which the vectors have both words.{_text(note)}"
+    return ["## Word similarity", text, "\n".join(_table(("file", "pairs", *titles), rows))]
 
 
 def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

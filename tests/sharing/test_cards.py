@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+from itertools import combinations
 from types import MappingProxyType
 
 import numpy as np
@@ -71,6 +72,51 @@ def test_the_card_of_a_run(run, tmp_path, offline):
     movement = run.words["movement"]
     most = max(movement[run.words["word"].index(word)] for word in WORDS)
     assert f"Farthest moved: {run.words['word'][movement.index(most)]} ({most:.0%}), " in card.text
+
+
+def test_word_similarity_before_and_after(run, tmp_path, monkeypatch):
+    pairs = tmp_path / "p|1.tsv"
+    unit = run.table.vectors / np.linalg.norm(run.table.vectors, axis=1, keepdims=True)
+    rows = {word: unit[run.table.key_to_index[word]] for word in WORDS}
+    given = [(a, b, float(rows[a] @ rows[b])) for a, b in combinations(WORDS, 2)]
+    lines_of = "".join(f"{a}\t{b}\t{score}\n" for a, b, score in [*given, ("never", "the", 1)])
+    pairs.write_text(lines_of)
+    before = fe.evaluate_word_pairs(run.drift.base, pairs)
+    assert before.spearman < 0.999
+    scores = [f"{before.spearman:.3f} (15)", "1.000 (15)"]
+
+    def lines(source: object, **options: object) -> list[str]:
+        fe.save_card(source, tmp_path, **options)
+        return (tmp_path / "README.md").read_text().splitlines()
+
+    found = lines(run, word_pairs=[pairs])
+    titles = "| file | pairs | before tuning | after |"
+    assert titles in found
+    assert f"| p\\|1.tsv | 16 | {scores[0]} | {scores[1]} |" in found
+    assert found.index("## What tuning changed") < found.index(titles) < found.index("## Use")
+    run.save(tmp_path / "run")
+    saved = lines(tmp_path / "run", word_pairs=[pairs])
+    assert f"| p\\|1.tsv | 16 | {scores[1]} |" in saved
+    assert any("Before tuning it is not known: the vectors that it was" in one for one in saved)
+    assert lines(tmp_path / "run", word_pairs=[pairs], base=run.drift.base) == found
+    table = lines(run.table, word_pairs=[pairs])
+    assert table[table.index("| file | pairs | Spearman |") + 2].endswith(f"| {scores[1]} |")
+    assert "## Word similarity" not in lines(run)
+    with pytest.raises(fe.DataError, match="can't be read"):
+        lines(run, word_pairs=[tmp_path / "absent"])
+
+
+def test_the_spread_of_an_ensemble(tmp_path):
+    rows = np.random.default_rng(2).normal(size=(len(WORDS), 5))
+    part = Dataset.from_dict({"text": TEXTS * 10, "label": ["a", "b", "b", "a"] * 10})
+    settings = {"head": "bag", "epochs": 1, "ensemble": 3, "lr": 0.05, "lexical": False}
+    table = fe.EmbeddingTable(WORDS, rows)
+    run = fe.finetune(table, DatasetDict(train=part, validation=part), **settings)
+    fe.save_card(run, tmp_path)
+    alone = [run.metrics[f"member_{number}"]["accuracy"] for number in (1, 2, 3)]
+    assert len(set(alone)) > 1
+    end = f"; mean {np.mean(alone):.2%}, standard deviation {np.std(alone, ddof=1):.2%}."
+    assert end in (tmp_path / "README.md").read_text()
 
 
 def test_the_card_of_a_shrunk_run(run, tmp_path):
