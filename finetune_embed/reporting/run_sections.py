@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from ..comparison.statistics import bootstrap, interval
@@ -26,6 +28,7 @@ NO_DATA = (
     "A run does not store its texts. Pass labelled data to see this: --data on the command line, "
     "dataset= in Python."
 )
+SAME = 1e-6  # how far scores of the same texts differ at most
 CONFUSED = 20  # pairs of labels that are listed where a matrix is too large to draw
 
 
@@ -37,6 +40,8 @@ def headline(run: Run, search: Mapping[str, Any] | None, tested: Tested) -> Sect
     metric, texts = run.task.metric, run.metrics.get("texts", {}).get(split)
     score = run.metrics[split][metric]
     bounds = None if texts is None else run.task.interval(score, texts)
+    if bounds is None and split == "test":
+        bounds = _drawn_interval(score, run, tested)
     if bounds is not None:
         about += f"95 % interval {_bounds(metric, bounds)}; "
     about += "" if texts is None else texts_in_words(texts) + few_texts(metric, texts, bounds)
@@ -63,6 +68,18 @@ def headline(run: Run, search: Mapping[str, Any] | None, tested: Tested) -> Sect
         parts.append(Text(f"The scores and the drift are from before it was shrunk to {small}."))
     parts += [Text(warning, warning=True) for warning in run.warnings]
     return Section("headline", "Result", parts)
+
+
+def _drawn_interval(score: float, run: Run, tested: Tested) -> tuple[float, float] | None:
+    """Return the interval of a score that is a sum over texts, if what each adds is known."""
+    outcomes = run.outcomes if tested.data is None else tested.data.outcomes
+    if outcomes is None or abs(_ratio(outcomes) - score) > SAME:
+        return None  # the data that was given is not the test split
+    return interval(bootstrap({"run": outcomes[None]})["run"])
+
+
+def _ratio(outcomes: npt.NDArray[np.float64]) -> float:
+    return float(outcomes[:, 0].sum() / max(outcomes[:, 1].sum(), 1e-9))
 
 
 def _gain(run: Run, search: Mapping[str, Any] | None, tested: Tested) -> Tile:
@@ -100,7 +117,7 @@ def _gain_over(run: Run, other: Run, tested: Tested) -> Tile:
         first, second = run.outcomes, other.outcomes
     if first is not None and second is not None:
         drawn = bootstrap({"run": first[None], "other": second[None]})
-        scores = [float(one[:, 0].sum() / max(one[:, 1].sum(), 1e-9)) for one in (first, second)]
+        scores = [_ratio(first), _ratio(second)]
         bounds = _points(interval(drawn["run"] - drawn["other"]))
         note = f"95 % interval {bounds}, paired over {texts_in_words(len(first))}; "
         note += f"that one scores {score_text(metric, scores[1])}"

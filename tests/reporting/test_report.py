@@ -260,6 +260,9 @@ def test_every_task_has_a_page(kind: str, tmp_path: Path) -> None:
     assert score_text(run.task.metric, score) in text_of(page, "headline")
     assert "gain over a frozen table" in text_of(page, "headline")
     assert "give each single text one label" in text_of(page, "texts")
+    assert ("95 % interval" in text_of(page, "headline").split("gain over")[0]) == (
+        kind != "regression"
+    )
     shown = {"regression": "predicts numbers", "multi_label": "third", "tagging": "good"}
     assert shown[kind] in text_of(page, "classes")
 

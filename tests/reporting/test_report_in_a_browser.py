@@ -19,6 +19,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
 import finetune_embed as fe
+from finetune_embed.reporting import word_map
+from finetune_embed.reporting.word_map import NEIGHBOURS
 
 pytestmark = [
     pytest.mark.skipif(
@@ -71,7 +73,8 @@ def find(browser: Browser, selector: str) -> WebElement:
 
 
 def texts(browser: Browser, selector: str) -> list[str]:
-    return [one.text for one in browser.find_elements(By.CSS_SELECTOR, selector)]
+    script = "return [...document.querySelectorAll(arguments[0])].map((one) => one.innerText)"
+    return list(browser.execute_script(script, selector))
 
 
 def frame(browser: Browser) -> str:
@@ -200,10 +203,13 @@ def test_narrow_dark_and_accessible(show: Callable[..., Browser], width: int, da
     assert len(found["passes"]) > 20
 
 
-def test_a_page_of_many_words_opens(chromium: Browser, run: fe.Run, tmp_path: Path) -> None:
+def test_a_page_of_many_words_opens(
+    chromium: Browser, run: fe.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """50,000 words are read from their base64 and shown; the time is printed, not judged."""
-
     words = [f"word{number}" for number in range(50_000)]
+    near = np.random.default_rng(1).integers(0, len(words), (len(words), NEIGHBOURS))
+    monkeypatch.setattr(word_map, "_neighbours", lambda *_: (near, np.zeros(near.shape)))
     many = fe.EmbeddingTable(words, np.random.default_rng(0).normal(size=(50_000, 4)))
     fe.report(replace(run, table=many, drift=None), tmp_path / "many.html")
     assert (tmp_path / "many.html").stat().st_size < 8_000_000
