@@ -31,11 +31,25 @@ from .errors import (
     VocabularyError as VocabularyError,
 )
 from .evaluation import (
+    Analogies as Analogies,
+    Categories as Categories,
     Drift as Drift,
+    Outliers as Outliers,
+    TableScores as TableScores,
+    Weat as Weat,
     WordPairs as WordPairs,
     drift as drift,
+    evaluate as evaluate,
+    evaluate_analogies as evaluate_analogies,
+    evaluate_categories as evaluate_categories,
+    evaluate_outliers as evaluate_outliers,
+    evaluate_weat as evaluate_weat,
     evaluate_word_pairs as evaluate_word_pairs,
     neighbour_overlap as neighbour_overlap,
+    read_analogies as read_analogies,
+    read_categories as read_categories,
+    read_outliers as read_outliers,
+    read_weat as read_weat,
     read_word_pairs as read_word_pairs,
 )
 from .formats import (

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 #: The number of Python blocks on each page, and a file that they write.
 PAGES = {
     "README.md": (2, "words.bin"),
-    "docs/evidence.md": (2, "glove.6B.50d.txt"),
+    "docs/evidence.md": (3, "glove.6B.50d.txt"),
     "docs/formats.md": (7, "projector/vectors.tsv"),
     "docs/migration.md": (10, "locked/metrics.json"),
     "docs/onnx.md": (1, "reviews.onnx"),

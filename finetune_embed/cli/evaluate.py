@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
-from .options import Names, data_option, layout_options
-from .output import as_json_option, print_json, working
+from .options import Names, layout_options
+from .output import as_json_option, open_table, print_json, working
 
 __all__ = ["evaluate"]
 
+F = TypeVar("F", bound=Callable[..., Any])
+TESTS = {
+    "word-pairs": "File of word pairs with human scores, such as SimLex-999.",
+    "analogies": "File of analogies in the format of questions-words.txt.",
+    "categories": "File or folder of words in categories, such as AP or BLESS.",
+    "outliers": "File or folder of groups of words and outliers, such as 8-8-8.",
+    "weat": "File of the four sets of words of a WEAT.",
+}
 
-@click.command(epilog="Example: finetune-embed evaluate tuned --data new_reviews.csv")
-@click.argument("run", type=click.Path(path_type=Path))
-@data_option
+
+def _test_options(command: F) -> F:
+    for name, text in reversed(TESTS.items()):
+        command = click.option(f"--{name}", multiple=True, help=f"{text} Repeatable.")(command)
+    return command
+
+
+@click.command(
+    epilog="Example: finetune-embed evaluate tuned --data new_reviews.csv  Example: "
+    "finetune-embed evaluate glove.6B.50d.txt tuned --word-pairs simlex999.txt"
+)
+@click.argument("tables", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--data",
+    help="Labelled data for a run: CSV, TSV, JSON, JSONL, Parquet, Arrow or .xlsx file, folder, or "
+    "Hub name.",
+)
 @click.option(
     "--text",
     type=Names(one=True),
@@ -29,23 +53,47 @@ __all__ = ["evaluate"]
 )
 @click.option("--ignore-label", help="Label that is not scored, besides those the run ignores.")
 @layout_options
+@_test_options
 @as_json_option
-def evaluate(
-    run: Path,
-    data: str,
-    text: str | list[str] | None,
-    label: str | None,
-    as_json: bool,
-    **options: str | None,
-) -> None:
-    """Report the scores of a run on labelled data, of each label, and a confusion matrix.
+def evaluate(tables: tuple[Path, ...], data: str | None, as_json: bool, **options: Any) -> None:
+    """Report the scores of a run on labelled data, or of vectors on test sets of words.
 
-    Of a folder with several splits, the test split is used.
+    With --data, TABLES is a run: its scores, those of each label, and a confusion matrix; of a
+    folder with several splits, the test split is used. Otherwise TABLES are vector files or runs,
+    whose scores are shown side by side.
     """
+    tests = {name.replace("-", "_"): options.pop(name.replace("-", "_")) for name in TESTS}
+    if data is not None:
+        if len(tables) > 1 or any(tests.values()):
+            raise click.UsageError("--data takes one run, and no test sets of words")
+        _evaluate_run(tables[0], data, as_json, options)
+        return
+    if not any(tests.values()):
+        choice = ", ".join(f"--{name}" for name in TESTS)
+        raise click.UsageError(f"give --data for a run, or test sets of words: {choice}")
+    if unused := [name for name, value in options.items() if value is not None]:
+        raise click.UsageError(f"--{unused[0].replace('_', '-')} is about --data")
+    from ..evaluation import evaluate as evaluate_table
+    from ..evaluation import lines_of
+
+    names = [path.name if len({p.name for p in tables}) > 1 else str(path) for path in tables]
+    found = []
+    for path in tables:
+        with working(f"evaluating {path}", as_json):
+            found.append(evaluate_table(open_table(path), **tests))
+    scores = dict(zip(names, found, strict=True))
+    if as_json:
+        print_json({name: one.to_dict() for name, one in scores.items()})
+    else:
+        click.echo(lines_of(scores))
+
+
+def _evaluate_run(run: Path, data: str, as_json: bool, options: dict[str, Any]) -> None:
+    """Print the scores of a run on labelled data."""
     from ..training.run.load import load
 
     with working(f"evaluating {run}", as_json):
-        found = load(run).evaluate(data, text=text, label=label, **options)
+        found = load(run).evaluate(data, **options)
     if as_json:
         print_json(found.to_dict())
         return

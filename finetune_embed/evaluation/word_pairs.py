@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from ..table import EmbeddingTable, Rows
+from ..table import EmbeddingTable
+from .figures import NO_INTERVAL, Figure, Interval, Scored, of_correlation
+from .word_lists import read_lines, rows_of_words, unit_rows
 
 __all__ = ["WordPairs", "evaluate_word_pairs", "read_word_pairs"]
 
@@ -21,22 +23,34 @@ _TAG = re.compile("(?!nan|inf)[a-z]{1,5}", re.IGNORECASE)  # a part of speech
 
 
 @dataclass(frozen=True)
-class WordPairs:
+class WordPairs(Scored):
     """How well the cosines of a table agree with human scores of word pairs.
 
     Attributes:
         spearman: the rank correlation of cosines and scores, from -1 to 1; nan if fewer than three
             pairs were found.
-        found: the number of pairs that count: both words are in the table and have a cosine.
+        found: the number of pairs whose words are both in the table and have a cosine.
         pairs: the number of all pairs.
+        pearson: the linear correlation of cosines and scores; nan likewise.
+        interval: the 95 % interval of `spearman` over other pairs (Bonett and Wright 2000); nan
+            where it has none.
     """
 
     spearman: float
     found: int
     pairs: int
+    pearson: float = float("nan")
+    interval: Interval = NO_INTERVAL
 
-    def __str__(self) -> str:
-        return f"Spearman {self.spearman:.3f} on {self.found:,} of {self.pairs:,} pairs"
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """The figures that are printed."""
+        return (Figure("Spearman", self.spearman, self.interval),)
+
+    @property
+    def coverage(self) -> str:
+        """How much of the test set they are of."""
+        return f"{self.found:,} of {self.pairs:,} pairs"
 
 
 def read_word_pairs(path: str | os.PathLike[str]) -> list[Pair]:
@@ -52,13 +66,7 @@ def read_word_pairs(path: str | os.PathLike[str]) -> list[Pair]:
         DataError: the file can't be read, or a line is not two words and a number.
     """
     pairs: list[Pair] = []
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            lines = file.read().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"the word pairs can't be read: {reason}", where=path) from error
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_lines(path, "word pairs"), 1):
         if not line.strip() or line.startswith("#"):
             continue
         separator = next((one for one in ("\t", ",") if one in line), None)
@@ -90,18 +98,29 @@ def _finite(field: Any) -> float:
 
 
 def evaluate_word_pairs(
-    table: EmbeddingTable, pairs: Sequence[Pair] | str | os.PathLike[str]
+    table: EmbeddingTable,
+    pairs: Sequence[Pair] | str | os.PathLike[str],
+    *,
+    restrict_vocab: int | None = None,
+    case_insensitive: bool | None = None,
+    dummy4unknown: bool = False,
 ) -> WordPairs:
     """Measure how well cosines agree with human scores of word pairs.
 
+    With `restrict_vocab=300_000, case_insensitive=True`, the correlations are those of gensim's
+    `KeyedVectors.evaluate_word_pairs`.
+
     Args:
-        table: the table. A word it lacks is looked up in lower case. Pairs with a word it still
-            lacks, or whose vectors have no cosine, do not count.
+        table: the table. Pairs with a word it lacks, or whose vectors have no cosine, do not count.
         pairs: two words and a score each, or a file of them; see `read_word_pairs`.
+        restrict_vocab: the number of rows that count, from the first; None for all.
+        case_insensitive: whether case does not matter; of words that differ in case alone the
+            first row counts. When None, a word that the table lacks is looked up in lower case.
+        dummy4unknown: whether pairs that would not count have the cosine 0 instead.
 
     Returns:
         Spearman's rank correlation, where equal values share their mean rank, and the number of
-        pairs it is based on.
+        pairs that were found.
 
     Raises:
         DataError: the file can't be read, or a pair is not two words and a number.
@@ -110,28 +129,26 @@ def evaluate_word_pairs(
 
     pairs = read_word_pairs(pairs) if isinstance(pairs, (str, os.PathLike)) else list(pairs)
     try:
-        given = [_finite(score) for _, _, score in pairs]
+        scores = np.array([_finite(score) for _, _, score in pairs])
     except (TypeError, ValueError) as error:
         raise DataError(
             f"the word pairs can't be read: {error}",
             remedy="give two words and a finite number for each, such as ('old', 'new', 1.58)",
         ) from error
-    first, second = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    rows = np.stack([_rows_of(table, first), _rows_of(table, second)])
-    at = np.flatnonzero((rows >= 0).all(axis=0))
-    a, b = (table.rows(side[at]).astype(np.float64) for side in rows)
-    with np.errstate(invalid="ignore"):  # infinite vectors
-        norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-        cosine = (a * b).sum(axis=1) / np.where(norms == 0, 1, norms)
-    known = np.isfinite(cosine)
-    if (found := int(known.sum())) < 3:
+    (a, in_a), (b, in_b) = (
+        unit_rows(table, rows_of_words(table, side, restrict_vocab, case_insensitive))
+        for side in ([pair[0] for pair in pairs], [pair[1] for pair in pairs])
+    )
+    known = in_a & in_b
+    found, cosine = int(known.sum()), (a * b).sum(axis=1)
+    if not dummy4unknown:
+        cosine, scores = cosine[known], scores[known]
+    if len(scores) < 3:
         return WordPairs(float("nan"), found, len(pairs))
-    scores = np.array(given)[at]
-    ranked = pl.corr(pl.Series(cosine[known]), pl.Series(scores[known]), method="spearman")
-    return WordPairs(float(pl.select(ranked).item()), found, len(pairs))
-
-
-def _rows_of(table: EmbeddingTable, words: Sequence[str]) -> Rows:
-    lower = table.rows_of([word.lower() for word in words])
-    rows = table.rows_of(words)
-    return np.where(rows >= 0, rows, lower)
+    one, other = pl.Series(cosine), pl.Series(scores)
+    spearman, pearson = (
+        float(pl.select(pl.corr(one, other, method=method)).item())
+        for method in ("spearman", "pearson")
+    )
+    interval = of_correlation(spearman, len(scores))
+    return WordPairs(spearman, found, len(pairs), pearson, interval)

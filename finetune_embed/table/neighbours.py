@@ -87,12 +87,18 @@ def top_rows(
     while start < count:
         part = slice(start, min(start + min(size, largest), count))
         norms = lengths(block := read(part))
+        norms = np.where(norms, norms, 1)
         with np.errstate(invalid="ignore"):  # infinite rows have no cosine
-            cosine = directions @ block.T / np.where(norms, norms, 1)
+            if number > block.shape[1]:  # then the rows are fewer numbers than the cosines
+                cosine = directions @ (block / norms[:, None]).T
+            else:
+                cosine = directions @ block.T
+                cosine /= norms
         inside = (barred_rows >= part.start) & (barred_rows < part.stop)
         cosine[barred[inside], barred_rows[inside] - start] = -np.inf
-        at, found = np.nonzero(cosine > worst[:, None])
-        if len(at):
+        better = np.flatnonzero(cosine > worst[:, None])
+        if len(better):
+            at, found = np.divmod(better, part.stop - part.start)
             query = np.concatenate([query, at])
             row = np.concatenate([row, found + start])
             best = np.concatenate([best, cosine[at, found]])

@@ -25,6 +25,7 @@ from ...data import (
     label_lists,
 )
 from ...errors import DataError, Option, Part
+from ...evaluation import of_share
 from ...heads import HEADS, takes_pairs
 
 if TYPE_CHECKING:
@@ -40,8 +41,6 @@ ADDS_UP = ("accuracy", "micro_f1", "entity_f1")
 LOWER = ("loss", "mse", "mae")
 #: Scores that are not between 0 and 1, and what else is reported beside them.
 NO_SHARES = ("loss", "mcc", "threshold", "spearman", "pearson", "mse", "mae")
-#: The quantile of the normal distribution that 95 % intervals reach to.
-NORMAL = 1.959963984540054
 
 LossFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -174,10 +173,7 @@ class Task(ABC):
         """
         if self.per_word or self.metric != "accuracy" or not texts or not 0 <= score <= 1:
             return None
-        middle = (score + NORMAL**2 / (2 * texts)) / (1 + NORMAL**2 / texts)
-        spread = score * (1 - score) / texts + (NORMAL / (2 * texts)) ** 2
-        width = NORMAL * math.sqrt(spread) / (1 + NORMAL**2 / texts)
-        return max(0.0, middle - width), min(1.0, middle + width)
+        return of_share(score, texts)
 
     def units(self, logits: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """Return the logits `(units, C)` of a batch.
