@@ -165,7 +165,7 @@ def _page(title: str, sections: list[Section]) -> str:
         title=title,
         sections=sections,
         style=_file("page.css") + _file("figures.css"),
-        script=_file("page.js"),
+        script=_file("page.js") + _file("map.js"),
         data=packed.replace("<", "\\u003c"),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -11,7 +11,7 @@ import torch
 from ...data import EncodedTexts
 from ..tasks import Task
 
-__all__ = ["Labelled"]
+__all__ = ["Labelled", "with_labels_as_in"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,3 +42,16 @@ class Labelled:
         full = torch.tensor([len(words) for words in self.texts]) if per_word else lengths
         data = EncodedTexts(torch.zeros(0), full.cumsum(0) - full, lengths, self.stored)
         return self.task.batch_targets(data, torch.arange(len(self.texts)))
+
+
+def with_labels_as_in(split: Any, column: str, task: Task) -> Task:
+    """Return a task whose labels are texts or numbers as those of a split are.
+
+    A CSV file has the text `"1"` for what is the number 1 in other files.
+    """
+    values = split[column][:] if column in split.column_names else []
+    flat = [one for value in values for one in (value if isinstance(value, list) else [value])]
+    if all(isinstance(one, str) for one in flat):
+        return replace(task, labels=[str(label) for label in task.labels])
+    as_numbers = {str(one): one for one in flat if isinstance(one, int)}
+    return replace(task, labels=[as_numbers.get(str(label), label) for label in task.labels])

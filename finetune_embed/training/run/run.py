@@ -55,7 +55,7 @@ from .file_names import (
     WORDS,
 )
 from .folder import new_run, state_of
-from .labelled import Labelled
+from .labelled import Labelled, with_labels_as_in
 from .shrunk import without_copies
 from .vocabulary_file import save_tokenizer
 from .word_report import FOUND, WordReport
@@ -275,7 +275,7 @@ class Run:
             splits = with_whole_labels(splits, column)
         where = splits.name
         texts = self.texts_in(splits.train, columns, where)
-        task = _with_labels_as_in(splits.train, column, self.task)
+        task = with_labels_as_in(splits.train, column, self.task)
         task = task.ignoring(ignore_label, class_names(splits.train, column))
         unknown = task.unknown_labels(splits.train, column, where)
         task = replace(task, others=tuple(unknown))
@@ -481,19 +481,6 @@ class Run:
             return text
         few = few_texts(metric, texts, self.task.interval(score, texts))
         return f"{text} of {texts_in_words(texts)}{few}"
-
-
-def _with_labels_as_in(split: Any, column: str, task: Task) -> Task:
-    """Return a task whose labels are texts or numbers as those of a split are.
-
-    A CSV file has the text `"1"` for what is the number 1 in other files.
-    """
-    values = split[column][:] if column in split.column_names else []
-    flat = [one for value in values for one in (value if isinstance(value, list) else [value])]
-    if all(isinstance(one, str) for one in flat):
-        return replace(task, labels=[str(label) for label in task.labels])
-    as_numbers = {str(one): one for one in flat if isinstance(one, int)}
-    return replace(task, labels=[as_numbers.get(str(label), label) for label in task.labels])
 
 
 def _json(value: Mapping[str, Any]) -> str:
