@@ -3,6 +3,7 @@
 # make test         run every test
 # make gpu          run the tests that a GPU can run on it, and print how long a step takes there
 # make lint         style and types
+# make docs         make the site of the documentation in build/docs; a link that leads nowhere is an error
 # make sanitize     run the tests of the C code under AddressSanitizer and UndefinedBehaviorSanitizer
 # make fuzz         run a coverage-guided fuzzer on every parser, FUZZ_SECONDS=30 each
 # make dist         build sdist and wheel into dist/, install the wheel into an environment of its
@@ -23,7 +24,7 @@ LOCKED := $(PIP) --no-deps --require-hashes --requirement
 WORKERS ?= $(shell getconf _NPROCESSORS_ONLN)
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
-.PHONY: quickstart check test gpu lint sanitize fuzz dist bench recipes clean
+.PHONY: quickstart check test gpu lint docs sanitize fuzz dist bench recipes clean
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -59,6 +60,14 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+$(VENV)/installed-docs: $(VENV)/installed-dev requirements-docs.txt
+	$(LOCKED) requirements-docs.txt
+	@touch $@
+
+docs: $(VENV)/installed-docs
+	rm -rf build/docs
+	$(BIN)/sphinx-build -c docs -b html --quiet --fail-on-warning --keep-going . build/docs
 
 sanitize: $(VENV)/installed-dev
 	$(BIN)/python tests/sanitize.py

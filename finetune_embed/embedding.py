@@ -59,6 +59,15 @@ def to_embedding(
     Raises:
         VocabularyError: a row of the table is not finite, a start value has another shape, or a
             step is unknown or needs subword vectors that the table does not have.
+
+    Example:
+        >>> table = fe.EmbeddingTable(["good", "bad"], [[1, 0], [0, 1]])
+        >>> vocab = fe.Vocabulary.from_texts(["a good film", "a bad film"])
+        >>> embedding = fe.to_embedding(table, vocab)
+        >>> embedding
+        Embedding(6, 2, padding_idx=0)
+        >>> embedding.weight[vocab.key_to_index["bad"]].tolist()
+        [0.0, 1.0]
     """
     check_vocabulary(vocab)
     lookup = look_up(table, vocab.words, fallback)
@@ -173,6 +182,16 @@ def to_table(
 
     Raises:
         VocabularyError: the shapes don't agree.
+
+    Example:
+        >>> table = fe.EmbeddingTable(["good", "bad"], [[1, 0], [0, 1]])
+        >>> vocab = fe.Vocabulary.from_texts(["a good film", "a bad film"])
+        >>> embedding = fe.to_embedding(table, vocab, oov="zeros")
+        >>> with torch.no_grad():
+        ...     _ = embedding.weight.mul_(2)
+        >>> tuned = fe.to_table(embedding, vocab, like=table)
+        >>> tuned.index_to_key, tuned["bad"].tolist()
+        (['good', 'bad', 'a', 'film'], [0.0, 2.0])
     """
     check_vocabulary(vocab)
     weight = embedding if isinstance(embedding, torch.Tensor) else embedding.weight

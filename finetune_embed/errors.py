@@ -160,6 +160,13 @@ class FinetuneEmbedError(Exception):
             it helps.
         remedy: what to do about it.
         option: the name of the parameter it is about.
+
+    Example:
+        >>> try:
+        ...     fe.load_vectors("nothing.txt")
+        ... except fe.FinetuneEmbedError as error:
+        ...     print(type(error).__name__, error.where)
+        VectorFileError nothing.txt
     """
 
     def __init__(
@@ -195,23 +202,64 @@ class FinetuneEmbedError(Exception):
 
 
 class VectorFileError(FinetuneEmbedError, ValueError):
-    """A vector file cannot be read or written, or its format cannot hold the table."""
+    """A vector file cannot be read or written, or its format cannot hold the table.
+
+    Example:
+        >>> table = fe.EmbeddingTable(["good", "bad"], [[1, 0], [0, 1]])
+        >>> try:
+        ...     fe.save_glove(table, "words.gz")
+        ... except fe.VectorFileError as error:
+        ...     print(error.what)
+        the name ends in .gz, but what is written is not compressed
+    """
 
 
 class VocabularyError(FinetuneEmbedError, ValueError):
-    """Tokens, ids and a table do not belong together."""
+    """Tokens, ids and a table do not belong together.
+
+    Example:
+        >>> try:
+        ...     fe.EmbeddingTable(["a", "a"], [[1], [2]]).key_to_index
+        ... except fe.VocabularyError as error:
+        ...     print(error.what)
+        the word 'a' is in rows 0 and 1, but a table needs distinct words
+    """
 
 
 class StrategyError(FinetuneEmbedError, ValueError):
-    """A strategy cannot be used, or a setting of it or of the optimizer is out of its range."""
+    """A strategy cannot be used, or a setting of it or of the optimizer is out of its range.
+
+    Example:
+        >>> try:
+        ...     fe.Freeze() | fe.L2SP()
+        ... except fe.StrategyError as error:
+        ...     print(error.where, "-", error.remedy)
+        Freeze | L2SP - keep one of them
+    """
 
 
 class DataError(FinetuneEmbedError, ValueError):
-    """A data set, a column, a label or a run folder cannot be used."""
+    """A data set, a column, a label or a run folder cannot be used.
+
+    Example:
+        >>> try:
+        ...     fe.load("nothing")
+        ... except fe.DataError as error:
+        ...     print(error)
+        nothing: no such folder; pass the folder of a finished run
+    """
 
 
 class DivergenceError(FinetuneEmbedError, ArithmeticError):
-    """The learning rate is too large: a loss is not finite, or decay would overshoot its anchor."""
+    """The learning rate is too large: a loss is not finite, or decay would overshoot its anchor.
+
+    Example:
+        >>> try:
+        ...     fe.finetune("glove.6B.50d.txt", "reviews", head="bag", lr=1e30)
+        ... except fe.DivergenceError as error:
+        ...     print("nan" in error.what)
+        True
+    """
 
 
 class MissingPackageError(FinetuneEmbedError, ImportError):

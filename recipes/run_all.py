@@ -1,15 +1,18 @@
-"""Run every config on local data with several seeds and print the table of recipes/README.md.
+"""Run every config on local data with several seeds and print the tables of recipes/README.md.
 
     python recipes/run_all.py --vectors glove.6B.50d.txt --data DIR --seeds 3
+    python recipes/run_all.py --vectors glove.6B.100d.txt --data DIR --tasks
 
-DIR holds a folder for each data set (`sst2`, `banking77`, `trec6`), each with files named by
-split and columns `text` and `label`.
+The first runs `configs/`, the second `tasks/`. DIR holds a folder for each data set (`sst2`,
+`banking77`, `trec6`, ...), each with files named by split; for `configs/` with columns `text` and
+`label`.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ import yaml
 import finetune_embed as fe
 
 CONFIGS = Path(__file__).parent / "configs"
+TASKS = Path(__file__).parent / "tasks"
 
 
 def run(config: Path, vectors: str, data: Path, seeds: int) -> list[fe.Run]:
@@ -28,6 +32,19 @@ def run(config: Path, vectors: str, data: Path, seeds: int) -> list[fe.Run]:
     local = {**settings, "text": "text", "label": "label"}
     name = config.name.split("-")[0]
     return [fe.finetune(vectors, data / name, **{**local, "seed": seed}) for seed in range(seeds)]
+
+
+def task_row(config: Path, vectors: str, data: Path, seeds: int) -> str:
+    """Run one config of `tasks/` with the seeds 0 to `seeds - 1`, and return its row."""
+    settings: dict[str, Any] = yaml.safe_load(config.read_text())
+    settings.pop("vectors")
+    folder = data / settings.pop("data")
+    started = time.process_time()
+    runs = [fe.finetune(vectors, folder, **settings, seed=seed) for seed in range(seeds)]
+    minutes = (time.process_time() - started) / 60 / seeds
+    metric = runs[0].task.metric
+    scores = spread([run.metrics["test"][metric] for run in runs])
+    return f"| `{config.name}` | {metric.replace('_', ' ')} | {scores} | {minutes:.1f} |"
 
 
 def spread(values: list[float]) -> str:
@@ -59,7 +76,14 @@ def command_line() -> None:
     parser.add_argument("--vectors", required=True)
     parser.add_argument("--data", required=True, type=Path)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--tasks", action="store_true", help="those of tasks/, not of configs/")
     options = parser.parse_args()
+    if options.tasks:
+        print("| config | score | test | CPU minutes |")
+        print("|---|---|---|---|")
+        for config in sorted(TASKS.glob("*.yaml")):
+            print(task_row(config, options.vectors, options.data, options.seeds), flush=True)
+        return
     print("| data | strategy | validation | test | rows moved | median movement | seconds |")
     print("|---|---|---|---|---|---|---|")
     for config in sorted(CONFIGS.rglob("*.yaml")):

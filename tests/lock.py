@@ -1,10 +1,11 @@
-"""Write requirements.txt and requirements-dev.txt: every package that `make` installs, with hashes.
+"""Write requirements.txt, -dev and -docs: every package that `make` installs, with hashes.
 
     python tests/lock.py            # needs uv: pip install uv
     python tests/lock.py --upgrade  # to newer versions
 
 The first is what `pip install .` would install and what builds the package, the second what the
-tests need besides. The hashes are those of every file of a version, for any platform.
+tests need besides, the third what makes the site of the documentation. The hashes are those of
+every file of a version, for any platform.
 
 torch has no hash, since its builds for CPUs and GPUs come from several places: constraints.txt pins
 it, and it is installed after its dependencies. It pins those of its own that only some builds have.
@@ -18,7 +19,12 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-LISTS = (ROOT / "requirements.txt", ROOT / "requirements-dev.txt")
+#: The lists, and the extras of the packages that each has beyond those before it.
+LISTS = {
+    ROOT / "requirements.txt": (),
+    ROOT / "requirements-dev.txt": ("dev", "fuzz"),
+    ROOT / "requirements-docs.txt": ("dev", "fuzz", "docs"),
+}
 #: What builds the package, and what every build of torch depends on.
 MORE = ("setuptools>=77", "jinja2", "networkx", "sympy")
 OPTIONS = ("--universal", "--python-version=3.11", "--generate-hashes", "--no-annotate")
@@ -27,7 +33,7 @@ FASTAI = ROOT / "tests" / "fastai.txt"
 
 
 def main() -> None:
-    """Write both lists, and the hashes of the versions in `tests/fastai.txt`."""
+    """Write the lists, and the hashes of the versions in `tests/fastai.txt`."""
     with tempfile.TemporaryDirectory() as folder:
         more, old, without = (Path(folder, name) for name in ("more.in", "old.txt", "without.txt"))
         more.write_text("\n".join(MORE))
@@ -38,9 +44,10 @@ def main() -> None:
         command = ["uv", "pip", "compile", *OPTIONS, "--quiet", "--no-header", "--excludes"]
         command += [str(without), "--constraint", str(old), "pyproject.toml", str(more)]
         found: list[str] = []
-        for path, extra in zip(LISTS, ([], ["--extra", "dev", "--extra", "fuzz"]), strict=True):
+        for path, extras in LISTS.items():
+            chosen = [f"--extra={extra}" for extra in extras]
             run = subprocess.run(
-                [*command, *extra], cwd=ROOT, check=True, capture_output=True, text=True
+                [*command, *chosen], cwd=ROOT, check=True, capture_output=True, text=True
             )
             lines = run.stdout.replace(" \\\n", " \\").splitlines(keepends=True)
             new = [line.replace(" \\", " \\\n") for line in lines if line not in found]

@@ -54,7 +54,7 @@ def locked(*names: str) -> dict[str, list[str]]:
 
 def test_every_package_but_torch_is_pinned_with_hashes() -> None:
     runtime, every = locked("requirements.txt"), locked("requirements.txt", "requirements-dev.txt")
-    every |= locked("tests/fastai.txt")
+    every |= locked("requirements-docs.txt", "tests/fastai.txt")
     required = {normal(one) for one in project()["dependencies"]}
     assert required - {"torch"} <= set(runtime)
     wanted = {normal(one) for one in chain(project()["dependencies"], *EXTRAS.values())}

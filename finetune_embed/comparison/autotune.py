@@ -96,6 +96,10 @@ def autotune(
     Raises:
         FinetuneEmbedError: as `finetune`.
         StrategyError: the budget is not a time, or a setting is one that `autotune` does not have.
+
+    Example:
+        >>> best = fe.autotune("glove.6B.50d.txt", "reviews", budget="60s")  # doctest: +SKIP
+        >>> print(best)  # doctest: +SKIP
     """
     limit = seconds_of(budget)
     left = Budget(limit)

@@ -67,6 +67,11 @@ class Autotuned:
             and the words alone.
         metric: the name of the score.
         folds: the number of validation splits that settings were judged on.
+
+    Example:
+        >>> best = fe.autotune("glove.6B.50d.txt", "reviews", budget="60s")  # doctest: +SKIP
+        >>> best.metric, best.run.labels  # doctest: +SKIP
+        ('accuracy', ['negative', 'positive'])
     """
 
     run: Run

@@ -102,6 +102,13 @@ def compare(
     Raises:
         FinetuneEmbedError: as `finetune`; a strategy is given twice; a strategy diverged with every
             learning rate tried.
+
+    Example:
+        >>> found = fe.compare(
+        ...     ["FullTune"], "glove.6B.50d.txt", "reviews", seeds=2, budget=1, max_steps=3
+        ... )
+        >>> [standing.strategy for standing in found.standings]
+        ['FullTune', 'Freeze']
     """
     known = _by_text(strategies)
     seeds, budget = (_plain_number(value) for value in (seeds, budget))

@@ -104,6 +104,13 @@ class Comparison:
             `finetune`, as far as a file can hold them.
         beside_recipe: the names of the others, such as a head given as an object.
         data_notes: what to report about how the data was read.
+
+    Example:
+        >>> found = fe.compare(
+        ...     ["FullTune"], "glove.6B.50d.txt", "reviews", seeds=2, budget=1, max_steps=3
+        ... )  # doctest: +SKIP
+        >>> found.baseline, found.metric, len(found.seeds)  # doctest: +SKIP
+        ('Freeze', 'accuracy', 2)
     """
 
     standings: tuple[Standing, ...]

@@ -129,6 +129,13 @@ def encode(dataset: Dataset, vocab: Vocabulary, column: str = "text") -> Dataset
 
     Raises:
         DataError: the column is missing, or an example has no text.
+
+    Example:
+        >>> import datasets
+        >>> rows = datasets.Dataset.from_dict({"text": ["good film", "bad"], "label": [1, 0]})
+        >>> vocab = fe.Vocabulary.from_dataset(rows, "text")
+        >>> fe.encode(rows, vocab)[1]["ids"]
+        [2]
     """
     ids, offsets = vocab.encode(texts_of(dataset, column, "the data set"))
     bounds = [*offsets.tolist(), len(ids)]
@@ -148,6 +155,14 @@ def collate_padded(
         examples: the examples, with `ids` and `label`.
         padding_idx: the id of padding, for a vocabulary of given ids:
             `functools.partial(collate_padded, padding_idx=vocab.padding_idx)`.
+
+    Example:
+        >>> import datasets
+        >>> rows = datasets.Dataset.from_dict({"text": ["good film", "bad"], "label": [1, 0]})
+        >>> vocab = fe.Vocabulary.from_dataset(rows, "text")
+        >>> ids, lengths, labels = fe.collate_padded(list(fe.encode(rows, vocab)))
+        >>> ids.tolist(), lengths.tolist(), labels.tolist()
+        ([[4, 3], [2, 0]], [2, 1], [1, 0])
     """
     texts = [torch.as_tensor(example["ids"], dtype=torch.int64) for example in examples]
     texts = [text if len(text) else torch.tensor([padding_idx]) for text in texts]
@@ -162,6 +177,14 @@ def collate_bag(
     """Return encoded examples for `nn.EmbeddingBag`: ids `(N,)`, offsets `(B,)`, labels `(B,)`.
 
     An empty text is an empty bag.
+
+    Example:
+        >>> import datasets
+        >>> rows = datasets.Dataset.from_dict({"text": ["good film", "bad"], "label": [1, 0]})
+        >>> vocab = fe.Vocabulary.from_dataset(rows, "text")
+        >>> ids, offsets, labels = fe.collate_bag(list(fe.encode(rows, vocab)))
+        >>> ids.tolist(), offsets.tolist(), labels.tolist()
+        ([4, 3, 2], [0, 2], [1, 0])
     """
     ids, lengths, labels = collate_packed(examples)
     return ids, lengths.cumsum(0) - lengths, labels
@@ -173,6 +196,14 @@ def collate_packed(
     """Return encoded examples one after the other: ids `(N,)`, lengths `(B,)` and labels `(B,)`.
 
     The length of an empty text is 0.
+
+    Example:
+        >>> import datasets
+        >>> rows = datasets.Dataset.from_dict({"text": ["good film", "bad"], "label": [1, 0]})
+        >>> vocab = fe.Vocabulary.from_dataset(rows, "text")
+        >>> ids, lengths, labels = fe.collate_packed(list(fe.encode(rows, vocab)))
+        >>> ids.tolist(), lengths.tolist(), labels.tolist()
+        ([4, 3, 2], [2, 1], [1, 0])
     """
     texts = [torch.as_tensor(example["ids"], dtype=torch.int64) for example in examples]
     lengths = torch.tensor([len(text) for text in texts])

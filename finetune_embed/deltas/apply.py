@@ -49,6 +49,13 @@ def apply_delta(
         VectorFileError: a file cannot be read, or a delta belongs to another base; the message has
             both hashes.
         VocabularyError: there is no delta, or not one finite weight for each.
+
+    Example:
+        >>> table = fe.EmbeddingTable(["good", "bad"], [[1, 0], [0, 1]])
+        >>> tuned = fe.EmbeddingTable(["good", "bad"], [[1, 0], [0, 2]])
+        >>> fe.save_delta(table, tuned, "half.delta")
+        >>> fe.apply_delta(table, "half.delta", weights=[0.5])["bad"]
+        array([0. , 1.5], dtype=float32)
     """
     table = as_table(base)
     opened = [one if isinstance(one, Delta) else load_delta(one) for one in deltas]

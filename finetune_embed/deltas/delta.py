@@ -47,6 +47,13 @@ class Delta:
         origin: uint8 `(n + m,)`, the `Origin` codes of the same rows and words.
         metadata: those of the tuned table.
         name: the name of the file it was read from; empty if there is none.
+
+    Example:
+        >>> table = fe.EmbeddingTable(["good", "bad"], [[1, 0], [0, 1]])
+        >>> tuned = fe.extend(table, ["fine"], vectors=[[1, 1]])
+        >>> fe.save_delta(table, tuned, "small.delta")
+        >>> print(fe.load_delta("small.delta").words)
+        ['fine']
     """
 
     base: Base

@@ -87,6 +87,13 @@ def save_delta(
     Raises:
         VectorFileError: a table cannot be read, or the file not be written.
         VocabularyError: the tables do not belong together, or int8 can't hold a row.
+
+    Example:
+        >>> table = fe.EmbeddingTable(["good", "bad"], [[1, 0], [0, 1]])
+        >>> tuned = fe.EmbeddingTable(["good", "bad"], [[1, 0], [0, 2]])
+        >>> fe.save_delta(table, tuned, "tuned.delta")
+        >>> fe.apply_delta(table, "tuned.delta")["bad"]
+        array([0., 2.], dtype=float32)
     """
     write_delta(Delta.between(as_table(base), as_table(tuned), dtype), path)
 
@@ -128,6 +135,13 @@ def load_delta(path: PathOrFile) -> Delta:
 
     Raises:
         VectorFileError: the file is missing, damaged, or not a delta.
+
+    Example:
+        >>> table = fe.EmbeddingTable(["good", "bad"], [[1, 0], [0, 1]])
+        >>> tuned = fe.EmbeddingTable(["good", "bad"], [[1, 0], [0, 2]])
+        >>> fe.save_delta(table, tuned, "change.delta")
+        >>> fe.load_delta("change.delta").vectors
+        array([[0., 2.]], dtype=float32)
     """
     with open_source(path) as source:
         expect(source, "safetensors")

@@ -53,6 +53,13 @@ class Analogies(Scored):
     Attributes:
         total: all questions together.
         sections: the questions of each section.
+
+    Example:
+        >>> table = fe.load_vectors("glove.6B.50d.txt")
+        >>> questions = {"family": [("man", "king", "woman", "queen")]}
+        >>> found = fe.evaluate_analogies(table, questions)
+        >>> [section.name for section in found.sections]
+        ['family']
     """
 
     total: Section
@@ -78,6 +85,12 @@ def read_analogies(path: Place) -> dict[str, list[Question]]:
 
     Raises:
         DataError: the file can't be read, or a line is not four words.
+
+    Example:
+        >>> from pathlib import Path
+        >>> _ = Path("family.txt").write_text("man king woman queen")
+        >>> fe.read_analogies("family.txt")
+        {'': [('man', 'king', 'woman', 'queen')]}
     """
     sections: dict[str, list[Question]] = {}
     name = ""
@@ -123,6 +136,13 @@ def evaluate_analogies(
     Raises:
         DataError: the file can't be read, or has no analogies.
         VocabularyError: `restrict_vocab` is below 1.
+
+    Example:
+        >>> table = fe.load_vectors("glove.6B.50d.txt")
+        >>> questions = {"family": [("man", "king", "woman", "queen")]}
+        >>> found = fe.evaluate_analogies(table, questions)
+        >>> found.total.accuracy
+        1.0
     """
     if restrict_vocab is not None and restrict_vocab < 1:
         raise VocabularyError("must be 1 or more", option="restrict_vocab", value=restrict_vocab)

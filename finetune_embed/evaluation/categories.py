@@ -28,6 +28,13 @@ class Categories(Scored):
         found: the number of words that the table has.
         words: the number of all words.
         categories: the number of categories, and of clusters.
+
+    Example:
+        >>> table = fe.load_vectors("glove.6B.50d.txt")
+        >>> categories = {"days": ["monday", "friday"], "food": ["bread", "cheese"]}
+        >>> found = fe.evaluate_categories(table, categories)
+        >>> found.found, found.categories
+        (4, 2)
     """
 
     purity: float
@@ -57,6 +64,12 @@ def read_categories(path: Place) -> dict[str, list[str]]:
 
     Raises:
         DataError: a file can't be read, a line has one field, or there are no words.
+
+    Example:
+        >>> from pathlib import Path
+        >>> _ = Path("words.txt").write_text("monday days")
+        >>> fe.read_categories("words.txt")
+        {'days': ['monday']}
     """
     found: dict[str, list[str]] = {}
     files = files_of(path)
@@ -99,6 +112,12 @@ def evaluate_categories(
     Raises:
         DataError: the file can't be read.
         MissingPackageError: scikit-learn is not installed.
+
+    Example:
+        >>> table = fe.load_vectors("glove.6B.50d.txt")
+        >>> categories = {"days": ["monday", "friday"], "food": ["bread", "cheese"]}
+        >>> fe.evaluate_categories(table, categories).purity
+        1.0
     """
     try:
         from sklearn.cluster import KMeans

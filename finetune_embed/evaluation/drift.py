@@ -32,6 +32,12 @@ def drift(
     Raises:
         VocabularyError: the tables differ in dimension or are swapped, or the tuned one lacks words
             of the base.
+
+    Example:
+        >>> table = fe.EmbeddingTable(["good", "bad"], [[1, 0], [0, 1]])
+        >>> tuned = fe.EmbeddingTable(["good", "bad"], [[1, 0], [0, 2]])
+        >>> fe.drift(table, tuned).rows_moved
+        1
     """
     if base.vector_size != tuned.vector_size:
         raise VocabularyError(

@@ -78,6 +78,13 @@ class Drift:
         banded_by: `frequency` or `row`.
         origins: the rows by where their values come from: untouched, trained, new, composed.
         at_end: int64 `(V,)`, the row of each base row in the tuned table.
+
+    Example:
+        >>> table = fe.EmbeddingTable(["good", "bad"], [[1, 0], [0, 1]])
+        >>> tuned = fe.EmbeddingTable(["good", "bad"], [[1, 0], [0, 2]])
+        >>> found = fe.drift(table, tuned)
+        >>> found.movement.tolist(), found.rows_moved
+        ([0.0, 1.0], 1)
     """
 
     base: EmbeddingTable

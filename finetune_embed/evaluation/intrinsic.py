@@ -36,6 +36,15 @@ class TableScores:
 
     Attributes:
         results: the result of each test set, by kind of test and name of its file.
+
+    Example:
+        >>> table = fe.load_vectors("glove.6B.50d.txt")
+        >>> from pathlib import Path
+        >>> _ = Path("family.txt").write_text("man king woman queen")
+        >>> scores = fe.evaluate(table, analogies="family.txt")
+        >>> print(scores)
+        test              score                   found
+        family  accuracy  1.000 (0.207 to 1.000)  1 of 1 analogies
     """
 
     results: Mapping[str, Mapping[str, Result]]
@@ -76,6 +85,14 @@ def evaluate(
     Raises:
         DataError: a file can't be read, or none is given.
         MissingPackageError: categories are given, and scikit-learn is not installed.
+
+    Example:
+        >>> table = fe.load_vectors("glove.6B.50d.txt")
+        >>> from pathlib import Path
+        >>> _ = Path("family.txt").write_text("man king woman queen")
+        >>> scores = fe.evaluate(table, analogies="family.txt")
+        >>> list(scores.results)
+        ['analogies']
     """
     given = dict(zip(TESTS, (word_pairs, analogies, categories, outliers, weat), strict=True))
     results: dict[str, dict[str, Result]] = {}

@@ -35,6 +35,11 @@ def neighbour_overlap(
 
     Returns:
         The mean over the words; nan if no word has a neighbour.
+
+    Example:
+        >>> table = fe.load_vectors("glove.6B.50d.txt")
+        >>> fe.neighbour_overlap(table, table, ["king", "good"], topn=5)
+        1.0
     """
     candidates = list(dict.fromkeys(words if among is None else among))
     rows = [table.rows_of(candidates) for table in (base, tuned)]

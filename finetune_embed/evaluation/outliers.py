@@ -34,6 +34,13 @@ class Outliers(Scored):
         found: the number of outliers that count: the table has them, and two words of their group.
         outliers: the number of all outliers.
         groups: the number of groups.
+
+    Example:
+        >>> table = fe.load_vectors("glove.6B.50d.txt")
+        >>> groups = {"days": (["monday", "friday", "sunday"], ["cheese"])}
+        >>> found = fe.evaluate_outliers(table, groups)
+        >>> found.opp, found.found
+        (1.0, 1)
     """
 
     accuracy: float
@@ -67,6 +74,14 @@ def read_outliers(path: Place) -> dict[str, Group]:
 
     Raises:
         DataError: a file can't be read, or lacks words or outliers.
+
+    Example:
+        >>> from pathlib import Path
+        >>> Path("groups").mkdir()
+        >>> lines = ["monday", "friday", "", "cheese"]
+        >>> _ = Path("groups/days.txt").write_text(chr(10).join(lines))
+        >>> fe.read_outliers("groups")
+        {'days': (['monday', 'friday'], ['cheese'])}
     """
     groups: dict[str, Group] = {}
     for file in files_of(path):
@@ -98,6 +113,12 @@ def evaluate_outliers(table: EmbeddingTable, groups: Mapping[str, Group] | Place
 
     Raises:
         DataError: a file can't be read.
+
+    Example:
+        >>> table = fe.load_vectors("glove.6B.50d.txt")
+        >>> groups = {"days": (["monday", "friday", "sunday"], ["cheese"])}
+        >>> fe.evaluate_outliers(table, groups).accuracy
+        1.0
     """
     given = groups if isinstance(groups, Mapping) else read_outliers(groups)
     #: of each group: the outliers that count, those detected, and the sum of their positions

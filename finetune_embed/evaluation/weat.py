@@ -39,6 +39,14 @@ class Weat(Scored):
         exact: whether these are all of them.
         found: the number of words that the table has, of all four sets.
         words: the number of all words.
+
+    Example:
+        >>> table = fe.load_vectors("glove.6B.50d.txt")
+        >>> sets = {"targ1": ["good", "great"], "targ2": ["bad", "awful"]}
+        >>> sets |= {"attr1": ["love", "happy"], "attr2": ["hate", "sad"]}
+        >>> found = fe.evaluate_weat(table, sets)
+        >>> found.found, found.words
+        (8, 8)
     """
 
     effect_size: float
@@ -76,6 +84,15 @@ def read_weat(path: Place) -> dict[str, list[str]]:
 
     Raises:
         DataError: the file can't be read, or lacks a set.
+
+    Example:
+        >>> import json
+        >>> from pathlib import Path
+        >>> words = {"targ1": ["good"], "targ2": ["bad"], "attr1": ["love"], "attr2": ["hate"]}
+        >>> sets = {name: {"category": name, "examples": found} for name, found in words.items()}
+        >>> _ = Path("sets.json").write_text(json.dumps(sets))
+        >>> fe.read_weat("sets.json") == words
+        True
     """
     lines = read_lines(path, "sets of words")
     try:
@@ -109,6 +126,14 @@ def evaluate_weat(table: EmbeddingTable, sets: Mapping[str, Sequence[str]] | Pla
 
     Raises:
         DataError: the file can't be read, or lacks a set.
+
+    Example:
+        >>> table = fe.load_vectors("glove.6B.50d.txt")
+        >>> sets = {"targ1": ["good", "great"], "targ2": ["bad", "awful"]}
+        >>> sets |= {"attr1": ["love", "happy"], "attr2": ["hate", "sad"]}
+        >>> found = fe.evaluate_weat(table, sets)
+        >>> found.effect_size > 1, found.exact
+        (True, True)
     """
     given = sets if isinstance(sets, Mapping) else read_weat(sets)
     if missing := [name for name in SETS if name not in given]:

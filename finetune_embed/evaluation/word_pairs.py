@@ -34,6 +34,13 @@ class WordPairs(Scored):
         pearson: the linear correlation of cosines and scores; nan likewise.
         interval: the 95 % interval of `spearman` over other pairs (Bonett and Wright 2000); nan
             where it has none.
+
+    Example:
+        >>> table = fe.load_vectors("glove.6B.50d.txt")
+        >>> pairs = [("good", "great", 9.0), ("good", "bad", 6.0), ("good", "tuesday", 1.0)]
+        >>> found = fe.evaluate_word_pairs(table, pairs)
+        >>> found.found, found.pairs
+        (3, 3)
     """
 
     spearman: float
@@ -64,6 +71,13 @@ def read_word_pairs(path: str | os.PathLike[str]) -> list[Pair]:
 
     Raises:
         DataError: the file can't be read, or a line is not two words and a number.
+
+    Example:
+        >>> import csv
+        >>> with open("pairs.tsv", "w") as file:
+        ...     _ = csv.writer(file, "excel-tab").writerow(["good", "great", 9.0])
+        >>> fe.read_word_pairs("pairs.tsv")
+        [('good', 'great', 9.0)]
     """
     pairs: list[Pair] = []
     for number, line in enumerate(read_lines(path, "word pairs"), 1):
@@ -124,6 +138,12 @@ def evaluate_word_pairs(
 
     Raises:
         DataError: the file can't be read, or a pair is not two words and a number.
+
+    Example:
+        >>> table = fe.load_vectors("glove.6B.50d.txt")
+        >>> pairs = [("good", "great", 9.0), ("good", "bad", 6.0), ("good", "tuesday", 1.0)]
+        >>> print(fe.evaluate_word_pairs(table, pairs))
+        Spearman 1.000 on 3 of 3 pairs
     """
     import polars as pl
 

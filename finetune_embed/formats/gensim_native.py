@@ -61,6 +61,12 @@ def load_gensim(
     Raises:
         VectorFileError: `allow_pickle` is not True, the file is missing or not a pickle, gensim
             can't open it, or it holds no word vectors.
+
+    Example:
+        >>> table = fe.EmbeddingTable(["good", "bad"], [[1, 0], [0, 1]])
+        >>> table.to_keyed_vectors().save("words.kv")  # a pickle
+        >>> fe.load_gensim("words.kv", allow_pickle=True)["bad"]
+        array([0., 1.], dtype=float32)
     """
     check_limit(limit)
     if not isinstance(path, (str, os.PathLike)) or path == STDIN:
@@ -221,6 +227,13 @@ def save_gensim(table: EmbeddingTable, path: str | os.PathLike[str]) -> None:
         VectorFileError: the table has no rows or no columns, or the file cannot be written.
         VocabularyError: a word is in two rows.
         MissingPackageError: gensim is not installed.
+
+    Example:
+        >>> table = fe.EmbeddingTable(["good", "bad"], [[1, 0], [0, 1]])
+        >>> fe.save_gensim(table, "words.kv")
+        >>> from gensim.models import KeyedVectors
+        >>> KeyedVectors.load("words.kv")["bad"]
+        array([0., 1.], dtype=float32)
     """
     check_name(path)
     check_keys(table, "a file of gensim", "")

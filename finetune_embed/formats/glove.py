@@ -47,6 +47,11 @@ def load_glove(
     Raises:
         VectorFileError: the file is missing, damaged, has a word2vec header, or is of another
             format.
+
+    Example:
+        >>> table = fe.load_glove("glove.6B.50d.txt", limit=1000)
+        >>> table.vectors.shape
+        (1000, 50)
     """
     with open_source(path, member) as source:
         expect(source, "text")
@@ -95,6 +100,13 @@ def save_glove(table: EmbeddingTable, path: str | os.PathLike[str]) -> None:
         VectorFileError: a word contains a newline, the first one starts like a file of another
             format, too many of the first words contain spaces, or all of them end in a comma, a
             tab or a semicolon and a number.
+
+    Example:
+        >>> table = fe.EmbeddingTable(["good", "bad"], [[1, 0], [0, 1]])
+        >>> fe.save_glove(table, "words.txt")
+        >>> from pathlib import Path
+        >>> Path("words.txt").read_text().splitlines()
+        ['good 1.0 0.0', 'bad 0.0 1.0']
     """
     check_name(path)
     check_keys(table, "GloVe text", "\n")

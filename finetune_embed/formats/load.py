@@ -96,6 +96,14 @@ def load_vectors(
 
     Raises:
         VectorFileError: the file is missing, damaged, or of a format that is not supported.
+
+    Example:
+        >>> table = fe.load_vectors("glove.6B.50d.txt")
+        >>> len(table), table.vector_size
+        (11138, 50)
+        >>> few = fe.load_vectors("glove.6B.50d.txt", keys=["king", "queen"])
+        >>> few.index_to_key
+        ['king', 'queen']
     """
     return read_vectors(path, keys, limit, vector_size=vector_size, member=member).table
 

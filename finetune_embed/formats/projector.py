@@ -139,6 +139,13 @@ def save_projector(table: EmbeddingTable, path: str | os.PathLike[str]) -> None:
         VectorFileError: a word is blank, not UTF-8, or contains a tab or a line end, a number is
             not finite, or `path` exists.
         VocabularyError: a word is in two rows.
+
+    Example:
+        >>> table = fe.EmbeddingTable(["good", "bad"], [[1, 0], [0, 1]])
+        >>> fe.save_projector(table, "projector")
+        >>> from pathlib import Path
+        >>> sorted(path.name for path in Path("projector").iterdir())
+        ['metadata.tsv', 'vectors.tsv']
     """
     check_name(path)
     check_keys(table, "the Projector's list of words", "\t\n\r")

@@ -95,6 +95,12 @@ def save_safetensors(
     Raises:
         VectorFileError: a number does not fit `dtype`, a word cannot be written, the folder exists,
             or the file cannot be written.
+
+    Example:
+        >>> table = fe.load_vectors("glove.6B.50d.txt")
+        >>> fe.save_safetensors(table, "table.safetensors", dtype="float16")
+        >>> fe.load_vectors("table.safetensors").vector_size
+        50
     """
     check_name(path)
     if shard_size is None:
@@ -164,6 +170,12 @@ def load_safetensors(
     Raises:
         VectorFileError: a file is missing or damaged, holds tensors but no words, or is of another
             format.
+
+    Example:
+        >>> table = fe.EmbeddingTable(["good", "bad"], [[1, 0], [0, 1]])
+        >>> fe.save_safetensors(table, "words.safetensors")
+        >>> fe.load_safetensors("words.safetensors").index_to_key
+        ['good', 'bad']
     """
     path = file_in_run(fetched(path))
     folder = as_folder(path)

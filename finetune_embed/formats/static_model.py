@@ -91,6 +91,12 @@ def load_static(
     Raises:
         VectorFileError: this is not the folder of a static model, a file in it is missing or
             damaged, or its tokenizer does not fit its tensors.
+
+    Example:
+        >>> table = fe.EmbeddingTable(["good", "bad"], [[1, 0], [0, 1]])
+        >>> fe.save_static(table, "model")
+        >>> fe.load_static("model")["bad"]
+        array([0., 1.], dtype=float32)
     """
     check_limit(limit)
     if (folder := fetched(path)) is not path:

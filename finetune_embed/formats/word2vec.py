@@ -57,6 +57,12 @@ def load_word2vec(
     Raises:
         VectorFileError: the file is missing, damaged, shorter or longer than its header promises,
             has no header, or is of another format.
+
+    Example:
+        >>> table = fe.EmbeddingTable(["good", "bad"], [[1, 0], [0, 1]])
+        >>> fe.save_word2vec(table, "words.bin", binary=True)
+        >>> fe.load_word2vec("words.bin").index_to_key
+        ['good', 'bad']
     """
     with open_source(path, member) as source:
         found = expect(source, "text", "word2vec-binary") == "word2vec-binary"
@@ -189,6 +195,13 @@ def save_word2vec(
 
     Raises:
         VectorFileError: a word contains a space or a newline, which the format can't hold.
+
+    Example:
+        >>> table = fe.EmbeddingTable(["good", "bad"], [[1, 0], [0, 1]])
+        >>> fe.save_word2vec(table, "words.txt")
+        >>> from pathlib import Path
+        >>> Path("words.txt").read_text().splitlines()
+        ['2 2', 'good 1.0 0.0', 'bad 0.0 1.0']
     """
     check_name(path)
     check_keys(table, "a word2vec file", " \n")

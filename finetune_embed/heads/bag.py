@@ -36,6 +36,12 @@ class BagOfEmbeddings(nn.Module):
 
     Raises:
         DataError: an option is not a number or out of its range.
+
+    Example:
+        >>> embedding = torch.nn.Embedding(9, 4)
+        >>> model = fe.BagOfEmbeddings(embedding, num_labels=2)
+        >>> model(torch.ones(2, 3, dtype=torch.long), torch.tensor([3, 2])).shape
+        torch.Size([2, 2])
     """
 
     packed = True

@@ -84,6 +84,12 @@ class KimCNN(nn.Module):
 
     Raises:
         DataError: an option is not a number or out of its range; there are no windows.
+
+    Example:
+        >>> embedding = torch.nn.Embedding(9, 4)
+        >>> model = fe.KimCNN(embedding, num_labels=2)
+        >>> model(torch.ones(2, 3, dtype=torch.long), torch.tensor([3, 2])).shape
+        torch.Size([2, 2])
     """
 
     start: torch.Tensor | None

@@ -42,6 +42,14 @@ class LexiconLoss(nn.Module):
 
     Raises:
         VocabularyError: no pair has both words in the vocabulary, or a file can't be read.
+
+    Example:
+        >>> table = fe.EmbeddingTable(["good", "bad"], [[1, 0], [0, 1]])
+        >>> vocab = fe.Vocabulary.from_texts(["a good film", "a bad film"])
+        >>> embedding = fe.to_embedding(table, vocab)
+        >>> loss = fe.LexiconLoss(embedding, vocab, synonyms={"good": ["bad"]})
+        >>> loss().item()  # their squared distance
+        2.0
     """
 
     attract: torch.Tensor

@@ -19,6 +19,12 @@ class PairOfBags(BagOfEmbeddings):
 
     Attributes:
         pairs: True, since it takes pairs of texts.
+
+    Example:
+        >>> embedding = torch.nn.Embedding(9, 4)
+        >>> model = fe.PairOfBags(embedding, num_labels=2)
+        >>> model(torch.ones(5, dtype=torch.long), torch.tensor([3, 2])).shape
+        torch.Size([1, 2])
     """
 
     pairs = True

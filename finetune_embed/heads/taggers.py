@@ -31,6 +31,12 @@ class BiLSTMTagger(nn.Module):
 
     Raises:
         DataError: an option is not a number or out of its range.
+
+    Example:
+        >>> embedding = torch.nn.Embedding(9, 4)
+        >>> model = fe.BiLSTMTagger(embedding, num_labels=5)
+        >>> model(torch.ones(2, 3, dtype=torch.long), torch.tensor([3, 2])).shape
+        torch.Size([2, 3, 5])
     """
 
     per_word: ClassVar[bool] = True
@@ -97,6 +103,12 @@ class CNNTagger(nn.Module):
     Raises:
         DataError: an option is not a number or out of its range; there is no window, or an even
             one.
+
+    Example:
+        >>> embedding = torch.nn.Embedding(9, 4)
+        >>> model = fe.CNNTagger(embedding, num_labels=5)
+        >>> model(torch.ones(2, 3, dtype=torch.long), torch.tensor([3, 2])).shape
+        torch.Size([2, 3, 5])
     """
 
     per_word: ClassVar[bool] = True

@@ -61,6 +61,11 @@ def inspect(
         VectorFileError: the file does not exist, is not a vector file, or is of a format that the
             library does not read.
         DataError: the data set can't be read.
+
+    Example:
+        >>> found = fe.inspect("glove.6B.50d.txt")
+        >>> found.words, found.vector_size, found.source_format
+        (11138, 50, 'glove')
     """
     from .scan_file import scan_file, scan_folder
 

@@ -46,6 +46,11 @@ class Inspection:
         findings: what is odd, errors first.
         advice: the coverage of a data set and recommended settings; None without a data set.
         metadata: the provenance that a tuned table carries.
+
+    Example:
+        >>> found = fe.inspect("glove.6B.50d.txt", dataset="reviews")
+        >>> found.tokenizer, len(found.findings)
+        ('glove', 1)
     """
 
     path: str

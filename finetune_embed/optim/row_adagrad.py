@@ -40,6 +40,17 @@ class RowAdagrad(RowOptimizer):
 
     Raises:
         StrategyError: an option is out of its range. It is also a `ValueError`.
+
+    Example:
+        >>> embedding = torch.nn.Embedding.from_pretrained(torch.zeros(3, 2), freeze=False)
+        >>> groups = fe.FullTune().param_groups(embedding, embedding, lr=0.1)
+        >>> optimizer = fe.RowAdagrad(groups)
+        >>> embedding(torch.tensor([1])).sum().backward()  # a batch of row 1
+        >>> optimizer.step()
+        >>> embedding.weight.data
+        tensor([[ 0.0000,  0.0000],
+                [-0.1000, -0.1000],
+                [ 0.0000,  0.0000]])
     """
 
     def __init__(

@@ -79,6 +79,13 @@ def report(
         DataError: there is no run in the folder, the data or the other run does not fit it, or
             `words` is out of its range.
         FinetuneEmbedError: the vectors do not fit the run, or the file cannot be written.
+
+    Example:
+        >>> run = fe.finetune("glove.6B.50d.txt", "reviews", max_steps=20, lexical=False)
+        >>> fe.report(run, "run.html")
+        >>> from pathlib import Path
+        >>> Path("run.html").read_text()[:15]
+        '<!doctype html>'
     """
     if not 2 <= words <= MOST:
         raise DataError(f"must be 2 to {MOST:,}", option="words", value=words)

@@ -115,6 +115,14 @@ def save_card(
     Raises:
         VectorFileError: the file cannot be written.
         DataError: a file of word pairs cannot be read.
+
+    Example:
+        >>> table = fe.EmbeddingTable(["good", "bad"], [[1, 0], [0, 1]])
+        >>> fe.save_static(table, "shared")
+        >>> fe.save_card(table, "shared", license="mit", name="you/words")
+        >>> from pathlib import Path
+        >>> Path("shared/README.md").read_text().splitlines()[1]
+        'license: mit'
     """
     is_static = (Path(folder) / TOKENIZER).is_file()
     name = Path(os.path.abspath(folder)).name if name is None else name

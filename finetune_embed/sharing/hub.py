@@ -45,6 +45,11 @@ def push_to_hub(
         VectorFileError: the folder is not one of vectors, or the table cannot be written.
         DataError: the Hub refused the files or cannot be reached, or the model is public, against
             `private`. Nothing here is lost.
+
+    Example:
+        >>> table = fe.EmbeddingTable(["good", "bad"], [[1, 0], [0, 1]])
+        >>> fe.push_to_hub(table, "you/words", license="mit")
+        'https://huggingface.co/you/words'
     """
     if isinstance(source, (str, os.PathLike)) and os.path.isdir(source) and not is_run(source):
         sniff_folder(folder := Path(source))

@@ -88,6 +88,13 @@ def save_static(
             or the folder exists or cannot be written.
         VocabularyError: a word is in two rows.
         MissingPackageError: onnx or onnxruntime is not installed.
+
+    Example:
+        >>> table = fe.EmbeddingTable(["good", "bad"], [[1, 0], [0, 1]])
+        >>> fe.save_static(table, "folder")
+        >>> from model2vec import StaticModel
+        >>> StaticModel.from_pretrained("folder").encode("good bad").tolist()
+        [0.5, 0.5]
     """
     check_name(folder)
     source = opened(source)

@@ -40,6 +40,13 @@ class Strategy(StrategyProtocol):
 
     Override `rate`, `gate` or `rows`, in a frozen dataclass without run-time state. Strategies
     compose: `a | b` multiplies rates and gates.
+
+    Example:
+        >>> strategy = fe.UnfreezeAfter(epochs=2) | fe.DiscriminativeLR(embedding=0.1)
+        >>> str(strategy)
+        'DiscriminativeLR(embedding=0.1) | UnfreezeAfter(epochs=2)'
+        >>> fe.Strategy.parse("L2SP(decay=0.5) | UnfreezeAfter(epochs=1)").timing
+        'epoch'
     """
 
     def __or__(self, other: Strategy) -> Strategy:
@@ -96,6 +103,11 @@ class FullTune(Strategy):
     Combined with another strategy it adds nothing; with `Freeze` it is an error. Kim (2014) calls
     it *non-static*. Use it with plenty of training data; with little, the table forgets what the
     vectors knew of the words in the data.
+
+    Example:
+        >>> strategy = fe.FullTune()
+        >>> [strategy.gate("embedding", fe.Clock(epoch=epoch)) for epoch in range(4)]
+        [1.0, 1.0, 1.0, 1.0]
     """
 
 

@@ -30,6 +30,15 @@ def check_optimizer(
     Raises:
         StrategyError: the table is in none of the optimizer's groups, is there by value but not
             by identity, or is in a group that `strategy.param_groups` did not make.
+
+    Example:
+        >>> words, output = torch.nn.Embedding(9, 4), torch.nn.Linear(4, 2)
+        >>> forgotten = fe.RowAdamW(output.parameters())
+        >>> try:
+        ...     fe.check_optimizer(forgotten, words)
+        ... except fe.StrategyError as error:
+        ...     print(error.what)
+        the embedding (9, 4) is in none of the optimizer's 1 groups, so it would never train
     """
     weight = table_weight(embedding)
     groups = optimizer.param_groups
@@ -63,6 +72,13 @@ def check_moved(embedding: nn.Module, before: torch.Tensor, lr: float) -> int:
 
     Raises:
         StrategyError: the table is open, its rate is above 0, and not one row moved.
+
+    Example:
+        >>> embedding = torch.nn.Embedding(9, 4)
+        >>> before = embedding.weight.detach().clone()
+        >>> _ = torch.nn.init.zeros_(embedding.weight[:2].detach())  # training
+        >>> fe.check_moved(embedding, before, lr=0.1)
+        2
     """
     weight = table_weight(embedding)
     moved = int((weight.detach() != before).any(dim=1).sum())

@@ -24,6 +24,11 @@ class Clock:
         depth: the depth of the part, as for `Strategy.rate`; None if the hook was not given the
             model.
         deepest: the depth of the table; None likewise.
+
+    Example:
+        >>> clock = fe.Clock(epoch=3, step=120, total_steps=400)
+        >>> fe.UnfreezeAfter(fraction=0.5).gate("embedding", clock)
+        0.0
     """
 
     epoch: int = 0

@@ -21,6 +21,11 @@ class Freeze(Strategy):
     """Keep the table unchanged, bit for bit; only the rest of the model trains.
 
     Kim (2014) calls it *static*. The baseline that every other strategy has to beat.
+
+    Example:
+        >>> strategy = fe.Freeze()
+        >>> [strategy.gate("embedding", fe.Clock(epoch=epoch)) for epoch in range(4)]
+        [0.0, 0.0, 0.0, 0.0]
     """
 
     @property
@@ -45,6 +50,11 @@ class UnfreezeAfter(Strategy):
         steps: the number of optimizer steps before it opens; or
         fraction: the share of all steps before it opens, at least 0 and below 1. Give one of the
             three.
+
+    Example:
+        >>> strategy = fe.UnfreezeAfter(epochs=2)
+        >>> [strategy.gate("embedding", fe.Clock(epoch=epoch)) for epoch in range(4)]
+        [0.0, 0.0, 1.0, 1.0]
     """
 
     epochs: int | None = None
@@ -104,6 +114,14 @@ class UnfreezeOnPlateau(Strategy):
         patience: the number of epochs in a row without improvement before the table opens.
         metric: `loss`, or a score that should grow, such as `accuracy`.
         min_delta: an improvement must be larger than this.
+
+    Example:
+        >>> strategy = fe.UnfreezeOnPlateau(patience=1)
+        >>> better, worse = {"validation_loss": 0.5}, {"validation_loss": 0.6}
+        >>> strategy.gate("embedding", fe.Clock(epoch=1, scores=[better]))
+        0.0
+        >>> strategy.gate("embedding", fe.Clock(epoch=2, scores=[better, worse]))
+        1.0
     """
 
     patience: int = 1
@@ -140,6 +158,13 @@ class HeadFirst(Strategy):
         patience: the number of epochs in a row without a better validation score. Give one.
         rate_after: the factor on all rates afterwards.
         metric: as for `UnfreezeOnPlateau`.
+
+    Example:
+        >>> strategy = fe.HeadFirst(epochs=2, rate_after=0.1)
+        >>> [strategy.gate("embedding", fe.Clock(epoch=epoch)) for epoch in range(4)]
+        [0.0, 0.0, 0.1, 0.1]
+        >>> [strategy.gate("output", fe.Clock(epoch=epoch)) for epoch in range(4)]
+        [1.0, 1.0, 0.1, 0.1]
     """
 
     epochs: int | None = None

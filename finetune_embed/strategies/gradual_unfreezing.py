@@ -36,6 +36,12 @@ class GradualUnfreeze(Strategy):
         epochs: the number of epochs between two openings.
         by: `module` or `frequency`.
         bands: the number of bands of rows, by frequency; 4 when left out.
+
+    Example:
+        >>> strategy = fe.GradualUnfreeze()  # one layer an epoch; here the table is the third
+        >>> table = [fe.Clock(epoch=epoch, depth=2, deepest=2) for epoch in range(4)]
+        >>> [strategy.gate("embedding", clock) for clock in table]
+        [0.0, 0.0, 1.0, 1.0]
     """
 
     epochs: int = 1
@@ -80,6 +86,12 @@ class ChainThaw(Strategy):
 
     Attributes:
         epochs: the number of epochs that each part trains.
+
+    Example:
+        >>> strategy = fe.ChainThaw()  # each part alone, then all; the table is the second of two
+        >>> table = [fe.Clock(epoch=epoch, depth=1, deepest=1) for epoch in range(4)]
+        >>> [strategy.gate("embedding", clock) for clock in table]
+        [0.0, 1.0, 0.0, 1.0]
     """
 
     epochs: int = 1

@@ -33,6 +33,14 @@ class DiscriminativeLR(Strategy):
         decay: the factor from each layer to the one below it, more than 0 and at most 1.
         parts: additional factors on layers, by the name of a layer or a pattern such as
             `convs.*`; each must match at least one layer, and no layer may match two.
+
+    Example:
+        >>> strategy = fe.DiscriminativeLR(embedding=0.1)
+        >>> words, output = torch.nn.Embedding(9, 4), torch.nn.Linear(4, 2)
+        >>> model = torch.nn.ModuleDict({"words": words, "output": output})
+        >>> groups = strategy.param_groups(model, words, lr=0.01)
+        >>> [(group["name"], group["lr"]) for group in groups]
+        [('embedding', 0.001), ('output', 0.01)]
     """
 
     embedding: float | None = None
@@ -103,6 +111,11 @@ class RampUp(Strategy):
     Attributes:
         epochs: the length of the ramp in epochs; or
         steps: its length in optimizer steps. Give one of the two.
+
+    Example:
+        >>> strategy = fe.RampUp(epochs=3)
+        >>> [strategy.gate("embedding", fe.Clock(epoch=epoch)) for epoch in range(4)]
+        [0.25, 0.5, 0.75, 1.0]
     """
 
     from_opening: ClassVar[bool] = True

@@ -33,6 +33,16 @@ class L2SP(Anchored):
 
     Attributes:
         decay: the pull, in units of one over the learning rate.
+
+    Example:
+        >>> strategy = fe.L2SP(decay=0.1)  # the step is -5; lr x decay, half of it, is taken back
+        >>> embedding = torch.nn.Embedding.from_pretrained(torch.tensor([[3.0, 4.0]]), freeze=False)
+        >>> optimizer = fe.RowAdamW(strategy.param_groups(embedding, embedding, lr=5))
+        >>> strategy.on_epoch_start(embedding, 0)
+        >>> embedding(torch.tensor([0])).sum().backward()
+        >>> optimizer.step()
+        >>> embedding.weight.data
+        tensor([[0.5000, 1.5000]])
     """
 
     decay: float = 1.0
@@ -56,6 +66,16 @@ class DeltaShrink(Anchored):
 
     Attributes:
         shrink: what a row loses in a step, in units of the learning rate.
+
+    Example:
+        >>> strategy = fe.DeltaShrink(shrink=2)  # a change shorter than lr x shrink becomes 0
+        >>> embedding = torch.nn.Embedding.from_pretrained(torch.tensor([[3.0, 4.0]]), freeze=False)
+        >>> optimizer = fe.RowAdamW(strategy.param_groups(embedding, embedding, lr=5))
+        >>> strategy.on_epoch_start(embedding, 0)
+        >>> embedding(torch.tensor([0])).sum().backward()
+        >>> optimizer.step()
+        >>> embedding.weight.data
+        tensor([[3., 4.]])
     """
 
     shrink: float = 0.1
@@ -79,6 +99,16 @@ class TrustRegion(Anchored):
 
     Attributes:
         radius: the largest distance, relative to the length of the row's start.
+
+    Example:
+        >>> strategy = fe.TrustRegion(radius=0.3)  # of the length 5
+        >>> embedding = torch.nn.Embedding.from_pretrained(torch.tensor([[3.0, 4.0]]), freeze=False)
+        >>> optimizer = fe.RowAdamW(strategy.param_groups(embedding, embedding, lr=5))
+        >>> strategy.on_epoch_start(embedding, 0)
+        >>> embedding(torch.tensor([0])).sum().backward()
+        >>> optimizer.step()
+        >>> round((embedding.weight - torch.tensor([[3.0, 4.0]])).norm().item(), 4)
+        1.5
     """
 
     radius: float = 0.3
@@ -104,6 +134,16 @@ class MaxNorm(Strategy):
 
     Attributes:
         max_norm: the largest length.
+
+    Example:
+        >>> strategy = fe.MaxNorm(max_norm=1.0)
+        >>> embedding = torch.nn.Embedding.from_pretrained(torch.tensor([[3.0, 4.0]]), freeze=False)
+        >>> optimizer = fe.RowAdamW(strategy.param_groups(embedding, embedding, lr=5))
+        >>> strategy.on_epoch_start(embedding, 0)
+        >>> embedding(torch.tensor([0])).sum().backward()
+        >>> optimizer.step()
+        >>> round(embedding.weight.norm().item(), 4)
+        1.0
     """
 
     max_norm: float = 3.0

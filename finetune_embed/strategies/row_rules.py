@@ -58,6 +58,13 @@ class RowRule:
             zero (group soft threshold).
         radius: the largest distance to the anchor; one for all rows, or float `(V,)`.
         max_norm: the largest norm of a row.
+
+    Example:
+        >>> vocab = fe.Vocabulary({"film": 100, "good": 25, "bad": 4})  # rows 2, 3, 4
+        >>> weight = torch.nn.Parameter(torch.ones(5, 2))
+        >>> rule = (fe.TrainRows(keys=["good"]) | fe.MaxNorm(2.0)).rows(weight, vocab)
+        >>> rule.train.tolist(), rule.max_norm
+        ([False, False, False, True, False], 2.0)
     """
 
     train: torch.Tensor | None = None

@@ -42,6 +42,13 @@ class TrainRows(Strategy):
         min_count: only words train that occur at least this often; or
         ids: the rows that train, given as `rows=[...]`, for a table whose rows a tokenizer of
             another library numbers. Give one of the six.
+
+    Example:
+        >>> vocab = fe.Vocabulary({"film": 100, "good": 25, "bad": 4})  # rows 2, 3, 4
+        >>> strategy = fe.TrainRows(keys=["good"])
+        >>> rule = strategy.rows(torch.nn.Parameter(torch.ones(5, 2)), vocab)
+        >>> rule.train.tolist()
+        [False, False, False, True, False]
     """
 
     keys: Sequence[str] | None = None
@@ -119,6 +126,13 @@ class LockRows(Strategy):
     Attributes:
         factors: the factor of each word.
         default: the factor of all other rows.
+
+    Example:
+        >>> vocab = fe.Vocabulary({"film": 100, "good": 25, "bad": 4})  # rows 2, 3, 4
+        >>> strategy = fe.LockRows({"good": 0.5}, default=0.0)
+        >>> rule = strategy.rows(torch.nn.Parameter(torch.ones(5, 2)), vocab)
+        >>> rule.scale.tolist()
+        [0.0, 0.0, 0.0, 0.5, 0.0]
     """
 
     factors: Mapping[str, float] = field(default_factory=dict)
@@ -152,6 +166,13 @@ class FrequencyLR(Strategy):
         power: 0.5 for the root, 1 for in proportion, below 0 for the inverse.
         full: the count of a word that has the full rate.
         min_count: words that occur less often don't train.
+
+    Example:
+        >>> vocab = fe.Vocabulary({"film": 100, "good": 25, "bad": 4})  # rows 2, 3, 4
+        >>> strategy = fe.FrequencyLR(power=0.5, full=100)
+        >>> rule = strategy.rows(torch.nn.Parameter(torch.ones(5, 2)), vocab)
+        >>> rule.scale[2:].tolist()
+        [1.0, 0.5, 0.20000000298023224]
     """
 
     power: float = 0.5

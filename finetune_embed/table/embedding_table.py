@@ -48,6 +48,15 @@ class EmbeddingTable:
     Raises:
         VocabularyError: the shapes don't agree. A word that occurs twice raises when
             `key_to_index` is first used.
+
+    Example:
+        >>> table = fe.EmbeddingTable(["good", "bad"], [[1, 0], [0, 1]])
+        >>> table["bad"]
+        array([0., 1.], dtype=float32)
+        >>> table.most_similar("good", topn=1)
+        [('bad', 0.0)]
+        >>> table.vectors.shape, table.key_to_index["bad"]
+        ((2, 2), 1)
     """
 
     def __init__(
@@ -102,7 +111,7 @@ class EmbeddingTable:
 
     @property
     def stored(self) -> Vectors | LazyRows:
-        """The vectors `(V, D)` as held in memory: an array, or rows made when they are used."""
+        """The vectors `(V, D)` as held in memory, an array or rows made when they are used."""
         if self._lazy is None or "vectors" in self.__dict__:
             return self.vectors
         return self._lazy

@@ -24,6 +24,12 @@ def read_lexicon(path: str | os.PathLike[str]) -> dict[str, list[str]]:
 
     Raises:
         VocabularyError: the file can't be read, or no line has two words.
+
+    Example:
+        >>> from pathlib import Path
+        >>> _ = Path("synonyms.txt").write_text("good fine great")
+        >>> fe.read_lexicon("synonyms.txt")
+        {'good': ['fine', 'great']}
     """
     lexicon: dict[str, list[str]] = {}
     try:

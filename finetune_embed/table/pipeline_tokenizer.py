@@ -34,6 +34,12 @@ class PipelineTokenizer:
             otherwise it is the pipeline's unknown token, as in sentence-transformers.
         specials: further tokens that are matched first, as written, each as one token.
         where: the file that it comes from, for messages.
+
+    Example:
+        >>> from tokenizers import Tokenizer, models
+        >>> pieces = Tokenizer(models.WordPiece({"un": 0, "##do": 1}, unk_token="un"))
+        >>> fe.PipelineTokenizer(pieces.to_str()).tokenize("undo")
+        ['un', '##do']
     """
 
     json: str
@@ -71,7 +77,7 @@ class PipelineTokenizer:
 
     @cached_property
     def name(self) -> str:
-        """The kind of its model: `wordpiece`, `bpe`, `unigram` or `wordlevel`."""
+        """The kind of its model, `wordpiece`, `bpe`, `unigram` or `wordlevel`."""
         return type(self.pipeline.model).__name__.lower()
 
     def __repr__(self) -> str:

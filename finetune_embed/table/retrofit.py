@@ -39,6 +39,11 @@ def retrofit(
     Raises:
         VocabularyError: no two related words are in the table, related words are not a list, a
             vector of one is not finite, or `alpha` is not above 0 or too small to converge.
+
+    Example:
+        >>> table = fe.EmbeddingTable(["good", "bad"], [[1, 0], [0, 1]])
+        >>> fe.retrofit(table, {"good": ["bad"]})["good"].tolist()
+        [0.5, 0.5]
     """
     if not 0 < alpha < float("inf"):
         raise VocabularyError("must be above 0 and finite", option="alpha", value=alpha)

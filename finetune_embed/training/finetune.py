@@ -96,6 +96,13 @@ def finetune(
     Raises:
         FinetuneEmbedError: the vectors, the data set, a setting or the folder cannot be used, or
             the strategy tunes the table and no row moved. See `errors`.
+
+    Example:
+        >>> run = fe.finetune("glove.6B.50d.txt", "reviews", epochs=1, output_dir="first")
+        >>> run.metrics["test"]["accuracy"] > 0.8
+        True
+        >>> run.predict(["works like a charm"])
+        ['positive']
     """
     if isinstance(vectors, Run):
         vectors = vectors.table

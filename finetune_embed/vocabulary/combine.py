@@ -43,6 +43,12 @@ def concatenate(
 
     Raises:
         VocabularyError: there are fewer than two tables, a key is given twice, or no table has it.
+
+    Example:
+        >>> table = fe.EmbeddingTable(["good", "bad"], [[1, 0], [0, 1]])
+        >>> other = fe.EmbeddingTable(["good"], [[5]])
+        >>> fe.concatenate([table, other])["good"]
+        array([1., 0., 5.], dtype=float32)
     """
     words, rows = _align(tables, keys)
     sizes = [table.vector_size for table in tables]
@@ -75,6 +81,12 @@ def average(tables: Sequence[EmbeddingTable], keys: Iterable[str] | None = None)
 
     Raises:
         VocabularyError: see `concatenate`.
+
+    Example:
+        >>> table = fe.EmbeddingTable(["good", "bad"], [[1, 0], [0, 1]])
+        >>> other = fe.EmbeddingTable(["good"], [[3, 4]])
+        >>> fe.average([table, other])["good"]
+        array([2., 2.], dtype=float32)
     """
     words, rows = _align(tables, keys)
     size = max(table.vector_size for table in tables)
@@ -120,6 +132,11 @@ def extend(
         VocabularyError: a word is already in the table, given twice, or not a string; `vectors`
             have another shape or are not finite; a step or a start value is unknown, or needs
             subword vectors.
+
+    Example:
+        >>> table = fe.EmbeddingTable(["good", "bad"], [[1, 0], [0, 1]])
+        >>> fe.extend(table, ["fine"], vectors=[[1, 1]]).index_to_key
+        ['good', 'bad', 'fine']
     """
     new = _distinct([words] if isinstance(words, str) else words, "word")
     present = [new[at] for at in np.flatnonzero(table.rows_of(new) >= 0).tolist()]

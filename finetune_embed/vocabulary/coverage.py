@@ -28,6 +28,13 @@ class Coverage:
         missing: the words that the table lacks with their counts, the most frequent first.
         by_step: if a fallback chain was used, the `types` and `tokens` found by `exact` and by each
             step of the chain.
+
+    Example:
+        >>> vocab = fe.Vocabulary.from_texts(["a good film", "a bad film"])
+        >>> table = fe.EmbeddingTable(["good", "bad"], [[1, 0], [0, 1]])
+        >>> coverage = vocab.coverage(table)
+        >>> coverage.types_found, coverage.types
+        (2, 4)
     """
 
     types: int

@@ -44,6 +44,12 @@ class Special:
     Raises:
         VocabularyError: the token is blank, not well-formed or `<pad>`, or `start` is not a start
             value.
+
+    Example:
+        >>> mask = fe.Special("<mask>", start="mean", trainable=False)
+        >>> vocab = fe.Vocabulary.from_texts(["a <mask> film"], specials=[mask])
+        >>> vocab.words_of(["a<mask>Film"])
+        [['a', '<mask>', 'film']]
     """
 
     token: str

@@ -56,6 +56,12 @@ class Tokenizer:
         normalize: whether Unicode is composed (NFC) and curly apostrophes are made straight.
         specials: tokens that are matched first, as written, each as one token; the longest wins
             where several begin at the same position.
+
+    Example:
+        >>> fe.Tokenizer().tokenize("It isn't bad.")
+        ['it', 'is', "n't", 'bad', '.']
+        >>> fe.Tokenizer.named("whitespace").tokenize("It isn't bad.")
+        ['It', "isn't", 'bad.']
     """
 
     lowercase: bool = True

@@ -52,6 +52,14 @@ class Vocabulary:
         padding_idx: the id of padding, None if there is none.
         unk_idx: the id of unknown tokens, None if there is none.
         has_given_ids: whether `from_ids` made it.
+
+    Example:
+        >>> vocab = fe.Vocabulary.from_texts(["a good film", "a bad film"])
+        >>> vocab.index_to_key
+        ['<pad>', '<unk>', 'a', 'film', 'bad', 'good']
+        >>> ids, offsets = vocab.encode(["good film"])
+        >>> ids.tolist()
+        [5, 3]
     """
 
     padding_idx: int | None = PAD_ID

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -19,6 +21,17 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "recipes" / "which_strategy.py"
 CONFIGS = sorted((ROOT / "recipes" / "configs").rglob("*.yaml"))
 DATA_SETS, STRATEGIES = 3, 4
+TASKS = sorted((ROOT / "recipes" / "tasks").glob("*.yaml"))
+#: What each script returns with --smoke, the last of several scores.
+SMOKE = {
+    "low_data": 0.51,
+    "static_model": 0.88,
+    "lexicon": 0.91,
+    "large_table": 0.13,
+    "several_processes": 0.69,
+    "with_transformers": 0.855,
+    "with_lightning": 0.867,
+}
 #: The training losses of two epochs on the included demo.
 LOSSES = {
     "DiscriminativeLR(embedding=0.3)": [0.639946, 0.469154],
@@ -102,3 +115,71 @@ def test_which_strategy_smokes_and_goes_on(tmp_path: Path) -> None:
     assert len(re.findall(r"^\| `(Freeze|FullTune|TrustRegion)` \|", printed[0], flags=re.M)) == 9
     made = (tmp_path / "which" / "reviews-10" / "trials.jsonl").read_text().splitlines()
     assert {json.loads(line)["strategy"] for line in made} == {"Freeze", "FullTune", "TrustRegion"}
+
+
+def test_a_task_opens_with_its_command_and_its_result() -> None:
+    readme = (ROOT / "recipes" / "README.md").read_text()
+    assert len(TASKS) == 5
+    for config in TASKS:
+        settings = yaml.safe_load(config.read_text())
+        first, second, *_ = config.read_text().splitlines()
+        path, data = config.relative_to(ROOT).as_posix(), settings["data"]
+        command = (
+            f"finetune-embed train --config {path} --vectors glove.6B.100d.txt --data DIR/{data}"
+        )
+        assert first == f"# {command} -o run"
+        found = re.fullmatch(r"# test [\w ]+: (\d\d\.\d% ± \d\.\d) \(3 seeds; .*\)", second)
+        assert found is not None
+        assert found[1] in readme
+
+
+#: Examples of each task, in the columns that its config names.
+EXAMPLES = {
+    "sst2": {"text": ["good film", "bad film"], "label": ["yes", "no"]},
+    "goemotions_multi": {"text": ["good film", "bad film"], "labels": [["joy", "love"], ["love"]]},
+    "conll2003_ner": {
+        "tokens": [["in", "Rome"], ["a", "film"]],
+        "tags": [["O", "B-LOC"], ["O", "O"]],
+    },
+    "ud_en_ewt_pos": {"tokens": [["a", "film"], ["it", "works"]], "tags": [["D", "N"], ["P", "V"]]},
+    "imdb_rating": {"text": ["good film", "bad film"], "rating": [9, 2]},
+}
+
+
+@pytest.mark.parametrize("config", TASKS, ids=lambda path: path.stem)
+def test_a_task_trains(config: Path) -> None:
+    settings = yaml.safe_load(config.read_text())
+    given = {name: settings.pop(name) for name in ("data", "vectors")}
+    assert given["vectors"] == "glove.6B.100d.txt"
+    columns = {name: cells * 20 for name, cells in EXAMPLES[config.stem].items()}
+    rows = [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
+    run = fe.finetune(fe.load_vectors(VECTORS), rows, **{**settings, "epochs": 6})
+    assert run.task.name == settings.get("task", "single_label")
+    assert run.metrics["validation"][run.task.metric] > 0.7
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # other libraries' trainers warn about themselves
+@pytest.mark.parametrize("name", SMOKE)
+def test_a_script_smokes(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    monkeypatch.syspath_prepend(SCRIPT.parent)
+    found = importlib.import_module(name).main(["--smoke"])
+    scores = list(found.values()) if isinstance(found, dict) else np.atleast_1d(found)
+    assert scores[-1] == pytest.approx(SMOKE[name], abs=0.03)
+    assert "± 0.0 (1 seeds, " in capsys.readouterr().out
+
+
+def test_the_figures_of_a_script_are_in_the_table() -> None:
+    readme = (ROOT / "recipes" / "README.md").read_text()
+    scripts = [path for path in sorted(SCRIPT.parent.glob("*.py")) if path.stem in SMOKE]
+    assert len(scripts) == len(SMOKE)
+    for script in scripts:
+        text = script.read_text()
+        assert text.count("\n") <= 150
+        figures = re.findall(r"\d\d\.\d% ± \d\.\d", text.split('"""')[1])
+        assert figures
+        assert [figure for figure in figures if figure not in readme] == []

@@ -83,6 +83,11 @@ def load_arrow(
     Raises:
         VectorFileError: the file is missing, damaged or of another format; a column is missing, or
             several fit; a value is null; or vectors differ in length.
+
+    Example:
+        >>> table = fe.EmbeddingTable(["good", "bad"], [[1, 0], [0, 1]])
+        >>> fe.load_arrow(fe.to_dataset(table)).index_to_key
+        ['good', 'bad']
     """
     if (folder := as_folder(source)) is not None:
         return read_folder(folder, keys, limit, token, vector)
@@ -158,6 +163,12 @@ def save_arrow(table: EmbeddingTable, path: str | os.PathLike[str]) -> None:
     Raises:
         VectorFileError: the table has no rows or no columns, or a word is not UTF-8.
         VocabularyError: a word is in two rows.
+
+    Example:
+        >>> table = fe.EmbeddingTable(["good", "bad"], [[1, 0], [0, 1]])
+        >>> fe.save_arrow(table, "table.arrow")
+        >>> fe.load_vectors("table.arrow")["bad"]
+        array([0., 1.], dtype=float32)
     """
     import pyarrow as pa
 
@@ -173,6 +184,13 @@ def save_parquet(table: EmbeddingTable, path: str | os.PathLike[str]) -> None:
     Raises:
         VectorFileError: the table has no rows or no columns, or a word is not UTF-8.
         VocabularyError: a word is in two rows.
+
+    Example:
+        >>> table = fe.EmbeddingTable(["good", "bad"], [[1, 0], [0, 1]])
+        >>> fe.save_parquet(table, "table.parquet")
+        >>> import polars
+        >>> polars.read_parquet("table.parquet").columns
+        ['token', 'vector']
     """
     import pyarrow.parquet as pq
 
@@ -198,6 +216,11 @@ def to_dataset(table: EmbeddingTable) -> Dataset:
     Raises:
         VectorFileError: the table has no rows or no columns, or a word is not UTF-8.
         VocabularyError: a word is in two rows.
+
+    Example:
+        >>> table = fe.EmbeddingTable(["good", "bad"], [[1, 0], [0, 1]])
+        >>> fe.to_dataset(table).column_names
+        ['token', 'vector']
     """
     import datasets
 

@@ -81,6 +81,12 @@ def load_fasttext(
 
     Raises:
         VectorFileError: the file is missing, damaged, incomplete, or of another format or version.
+
+    Example:
+        >>> table = fe.EmbeddingTable(["good", "bad"], [[1, 0], [0, 1]])
+        >>> fe.save_word2vec(table, "words.vec")  # the format of fastText's .vec files
+        >>> fe.load_fasttext("words.vec")["bad"]
+        array([0., 1.], dtype=float32)
     """
     with open_source(path, member) as source:
         if expect(source, "fasttext", "text") == "text":

@@ -76,6 +76,12 @@ def load_numpy(
         VectorFileError: the file is missing, damaged, of another format, or holds Python objects;
             there is no word list, or not one word for each vector; several arrays fit; or a number
             is too large for float32.
+
+    Example:
+        >>> table = fe.EmbeddingTable(["good", "bad"], [[1, 0], [0, 1]])
+        >>> fe.save_numpy(table, "words.npz")
+        >>> fe.load_numpy("words.npz").index_to_key
+        ['good', 'bad']
     """
     with open_source(path, member) as source:
         if expect(source, "numpy", "numpy-archive") == "numpy":
@@ -200,6 +206,13 @@ def save_numpy(table: EmbeddingTable, path: str | os.PathLike[str]) -> None:
         VectorFileError: the table has no rows or no columns, or a word has lone surrogates that
             do not represent a byte.
         VocabularyError: a word is in two rows.
+
+    Example:
+        >>> table = fe.EmbeddingTable(["good", "bad"], [[1, 0], [0, 1]])
+        >>> fe.save_numpy(table, "table.npz")
+        >>> import numpy
+        >>> numpy.load("table.npz")["vectors"].tolist()
+        [[1.0, 0.0], [0.0, 1.0]]
     """
     check_name(path)
     check_keys(table, "a numpy archive", "")

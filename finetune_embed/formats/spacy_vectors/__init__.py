@@ -65,6 +65,12 @@ def load_spacy(
     Raises:
         VectorFileError: the folder is not one of spaCy's, holds no vectors, or a file in it is
             missing or damaged.
+
+    Example:
+        >>> table = fe.EmbeddingTable(["good", "bad"], [[1, 0], [0, 1]])
+        >>> fe.save_spacy(table, "vectors")
+        >>> fe.load_spacy("vectors")["bad"]
+        array([0., 1.], dtype=float32)
     """
     from .key2row import read_key2row
     from .symbols import SYMBOLS

@@ -26,6 +26,12 @@ def save_spacy(table: EmbeddingTable, path: str | os.PathLike[str]) -> None:
 
     Raises:
         VectorFileError: a word is not UTF-8, two words have the same hash, or `path` exists.
+
+    Example:
+        >>> table = fe.EmbeddingTable(["good", "bad"], [[1, 0], [0, 1]])
+        >>> fe.save_spacy(table, "folder")
+        >>> fe.load_vectors("folder").index_to_key
+        ['good', 'bad']
     """
     from .key2row import pack_key2row
 

@@ -70,6 +70,12 @@ def load(folder: str | os.PathLike[str], head: Head | None = None) -> Run:
 
     Raises:
         DataError: there is no finished run in the folder, or one of its files is damaged.
+
+    Example:
+        >>> run = fe.finetune("glove.6B.50d.txt", "reviews", max_steps=20, lexical=False)
+        >>> run.save("saved")
+        >>> fe.load("saved").predict(["great"]) == run.predict(["great"])
+        True
     """
     folder = Path(folder)
     for _ in range(TRIES):

@@ -65,6 +65,14 @@ def save_onnx(
         DataError: the run has a lexical part and `vectors_only` is not set, or a head of your own.
         VectorFileError: the file cannot be written, or is larger than the format allows.
         MissingPackageError: onnx or onnxruntime is not installed.
+
+    Example:
+        >>> run = fe.finetune("glove.6B.50d.txt", "reviews", max_steps=20, lexical=False)
+        >>> fe.save_onnx(run, "run.onnx")
+        >>> import onnxruntime
+        >>> session = onnxruntime.InferenceSession("run.onnx")
+        >>> [one.name for one in session.get_inputs()]
+        ['input_ids', 'attention_mask']
     """
     try:
         import onnx  # noqa: F401

@@ -115,6 +115,14 @@ class Run:
         others: the other models of an ensemble, whose probabilities are averaged with those of
             `model`. The table, the words and the history are those of `model`.
         held_out: what the models make of the validation and the test split; empty after `load`.
+
+    Example:
+        >>> run = fe.finetune("glove.6B.50d.txt", "reviews", max_steps=20, lexical=False)
+        >>> run.labels
+        ['negative', 'positive']
+        >>> len(run.table) > 11_138  # the words of the file, then those that it lacks
+        True
+        >>> run.save("folder")
     """
 
     table: EmbeddingTable
@@ -134,7 +142,7 @@ class Run:
 
     @property
     def config(self) -> dict[str, Any]:
-        """The resolved settings: those that were left out as the run found them."""
+        """The resolved settings, with those that were left out as the run found them."""
         return {**self.settings, **self.record}
 
     @property

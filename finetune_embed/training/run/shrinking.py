@@ -86,6 +86,12 @@ def shrink(
 
     Raises:
         FinetuneEmbedError: an argument is out of its range, or `dtype` cannot hold a number.
+
+    Example:
+        >>> table = fe.load_vectors("glove.6B.50d.txt")
+        >>> small = fe.shrink(table, words=1000, dtype="int8")
+        >>> small.vectors.shape
+        (1000, 50)
     """
     numbers: dict[str, Any] = {"remap": remap, "dim": dim, "dtype": dtype}
     source = opened(source)
