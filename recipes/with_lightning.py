@@ -46,7 +46,8 @@ class Tuning(LightningModule):
         """Return whether each text of a batch is classified right."""
         ids, lengths, labels = batch
         logits: torch.Tensor = self.head(ids, lengths)
-        return logits.argmax(1) == labels
+        right: torch.Tensor = logits.argmax(1) == labels
+        return right
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return the optimizer, which has all parameters from the start."""
@@ -76,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> float:
             callbacks=[StrategyCallback(STRATEGY, module.embedding)],
         )
         trainer.fit(module, DataLoader(train, 50, shuffle=True, collate_fn=fe.collate_packed))
-        right = trainer.predict(module, DataLoader(test, 50, collate_fn=fe.collate_packed))
+        right: Any = trainer.predict(module, DataLoader(test, 50, collate_fn=fe.collate_packed))
         return float(torch.cat(right).float().mean())
 
     return over_seeds("test accuracy", options, accuracy)

@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> float:
                 callbacks=[StrategyCallback(STRATEGY, embedding)],
             )
             trainer.train()
-            predicted = trainer.predict(test)
+            predicted: Any = trainer.predict(test)
         return float((predicted.predictions.argmax(1) == predicted.label_ids).mean())
 
     return over_seeds("test accuracy", options, accuracy)

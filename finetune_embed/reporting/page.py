@@ -85,7 +85,7 @@ def report(
         >>> fe.report(run, "run.html")
         >>> from pathlib import Path
         >>> Path("run.html").read_text()[:15]
-        '<!doctype html>'
+        '<!DOCTYPE html>'
     """
     if not 2 <= words <= MOST:
         raise DataError(f"must be 2 to {MOST:,}", option="words", value=words)

@@ -1,7 +1,7 @@
 """A table larger than you want to hold: open it in place, tune it, keep only what changed.
 
-    python recipes/large_table.py --vectors glove.840B.300d.txt --data DIR
-    python recipes/large_table.py --smoke
+    python recipes/delta_of_large_table.py --vectors glove.840B.300d.txt --data DIR
+    python recipes/delta_of_large_table.py --smoke
 
 The text file is converted once; the result opens in milliseconds and stays on disk. Tuning holds
 only the rows of the training vocabulary, and a delta of the tuned table is a small fraction of it.
