@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -88,14 +88,60 @@ class PipelineTokenizer:
         return f"PipelineTokenizer({self.name}, {size:,} tokens, {digest}{dropped}{specials})"
 
     def tokenize(self, text: str) -> list[str]:
-        """Return the tokens of a text."""
-        encoded = self.pipeline.encode(well_formed(text), add_special_tokens=False)
-        return [self.token_of(one) for one in encoded.ids if one != self.dropped]
+        """Return the tokens of a text.
+
+        Raises:
+            VocabularyError: the pipeline fails on it.
+        """
+        return [self.token_of(one) for one in self._ids(text) if one != self.dropped]
 
     def piece_of(self, word: str) -> str:
-        """Return the token of a word that has a single one; else the word, which may be a token."""
-        ids = self.pipeline.encode(well_formed(word), add_special_tokens=False).ids
+        """Return the token of a word that has a single one; else the word, which may be a token.
+
+        Raises:
+            VocabularyError: the pipeline fails on it.
+        """
+        ids = self._ids(word)
         return self.token_of(ids[0]) if len(ids) == 1 else word
+
+    def _ids(self, text: str) -> list[int]:
+        text = well_formed(text)
+        with self.failing_on([text]):
+            return list(self.pipeline.encode(text, add_special_tokens=False).ids)
+
+    @contextmanager
+    def failing_on(self, texts: Sequence[str]) -> Iterator[None]:
+        """Make any error of the pipeline in the block one that names the text that it fails on.
+
+        Args:
+            texts: those that are encoded in the block.
+
+        Raises:
+            VocabularyError: in place of that error.
+        """
+        try:
+            yield
+        except VocabularyError:  # there is no pipeline
+            raise
+        except BaseException as error:
+            if not _is_of_pipeline(error):
+                raise
+            text = next(filter(self._fails_on, texts), "")
+            raise VocabularyError(
+                f"the tokenizer fails on {text[:80]!r}: {str(error) or type(error).__name__}",
+                where=self.where or None,
+                value=text,
+                remedy="leave this text out, or correct its tokenizer.json",
+            ) from error
+
+    def _fails_on(self, text: str) -> bool:
+        try:
+            self.pipeline.encode(text, add_special_tokens=False)
+        except BaseException as error:
+            if not _is_of_pipeline(error):
+                raise
+            return True
+        return False
 
     def token_of(self, number: int) -> str:
         """Return the token of an id of the pipeline."""
@@ -142,6 +188,11 @@ class PipelineTokenizer:
         return pipeline
 
 
+def _is_of_pipeline(error: BaseException) -> bool:
+    """Return whether an error is one of the Rust side: a bare Exception, or a panic."""
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
+
+
 @contextmanager
 def _errors_of(where: str | os.PathLike[str] | None) -> Iterator[None]:
     """Make any error in the block one that says that there is no tokenizer.
@@ -151,8 +202,8 @@ def _errors_of(where: str | os.PathLike[str] | None) -> Iterator[None]:
     """
     try:
         yield
-    except BaseException as error:  # the Rust side raises bare Exception, or panics
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+    except BaseException as error:
+        if not _is_of_pipeline(error):
             raise
         raise VocabularyError(
             f"cannot be read as a tokenizer: {str(error) or type(error).__name__}",

@@ -41,7 +41,8 @@ class PipelineLoop:
     def tokenize(self, texts: Sequence[str]) -> tuple[Numbers, Numbers]:
         """Return the numbers of the pieces of all texts, and the number of pieces of each text."""
         clean = [well_formed(text) for text in texts]
-        found = self._tokenizer.pipeline.encode_batch_fast(clean, add_special_tokens=False)
+        with self._tokenizer.failing_on(clean):
+            found = self._tokenizer.pipeline.encode_batch_fast(clean, add_special_tokens=False)
         numbers, lengths = _joined([one.ids for one in found])
         if (dropped := self._tokenizer.dropped) >= 0:
             kept = numbers != dropped
@@ -59,7 +60,8 @@ class PipelineLoop:
         self._has_words = True
         words = [[well_formed(word) for word in text] for text in texts]
         joined = [" ".join(text) for text in words]
-        encoded = self._tokenizer.pipeline.encode_batch(joined, add_special_tokens=False)
+        with self._tokenizer.failing_on(joined):
+            encoded = self._tokenizer.pipeline.encode_batch(joined, add_special_tokens=False)
         parts = [self._of_words(*pair) for pair in zip(words, encoded, strict=True)]
         numbers, lengths = _joined([ids for ids, _ in parts])
         self._first += [first for _, first in parts]

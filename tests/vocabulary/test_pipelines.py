@@ -306,3 +306,41 @@ def test_a_file_that_is_no_tokenizer(tmp_path):
         fe.PipelineTokenizer.from_file(tmp_path / "absent.json")
     path.write_text(wordpiece().to_str())
     assert fe.PipelineTokenizer.from_file(path).tokenize("the cat") == ["the", "cat"]
+
+
+def failing(**changes: object) -> str:
+    """Return a `tokenizer.json` that is read, but fails on texts."""
+    spec = json.loads(wordlevel().to_str()) | changes
+    return json.dumps(spec)
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [
+        (failing(pre_tokenizer={"type": "FixedLength", "length": 0}), "chunk size must be non-zer"),
+        (
+            failing(model={"type": "WordLevel", "vocab": {"the": 0}, "unk_token": "[UNK]"}),
+            "WordLevel error: Missing",
+        ),
+    ],
+    ids=["a panic", "an error"],
+)
+def test_a_pipeline_that_fails_on_a_text(spec, reason, tmp_path, capfd):
+    (tmp_path / "tokenizer.json").write_text(spec)
+    tokenizer = fe.PipelineTokenizer.from_file(tmp_path / "tokenizer.json")
+    texts = ["", "dog\ud800 " * 40]
+    message = rf"tokenizer\.json: the tokenizer fails on 'dog\ufffd .*': {reason}"
+    for call in (
+        lambda: tokenizer.tokenize(texts[1]),
+        lambda: tokenizer.piece_of(texts[1]),
+        lambda: tokenize_texts(texts, tokenizer),
+        lambda: tokenize_texts([text.split() for text in texts], tokenizer),
+        lambda: fe.Vocabulary.from_texts(texts, tokenizer=tokenizer),
+    ):
+        with pytest.raises(fe.VocabularyError, match=message) as caught:
+            call()
+        assert caught.value.value.split() == ["dog\ufffd"] * 40
+        assert caught.value.where == str(tmp_path / "tokenizer.json")
+        assert caught.value.remedy == "leave this text out, or correct its tokenizer.json"
+    assert tokenizer.tokenize("") == []
+    capfd.readouterr()  # what Rust says of a panic
