@@ -29,7 +29,7 @@ def test_a_format_that_is_not_known(table, tmp_path, command, monkeypatch, given
     fe.save_word2vec(table, "vectors.vec")
     names = command("convert", "vectors.vec", *given).partition("; name the format to write: ")[2]
     option, *formats = names.replace(" | ", " ").split()
-    assert (option, len(formats)) == ("--to", 8)
+    assert (option, len(formats)) == ("--to", 10)
     for name in formats:
         assert command("convert", "vectors.vec", f"{name}.out", option, name) == ""
         assert len(fe.load_vectors(f"{name}.out")) == len(table)
