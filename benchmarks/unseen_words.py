@@ -32,12 +32,17 @@ HELD_OUT = 0.25
 RESAMPLES = 4_000
 
 
+def linear(by: Matrix) -> Model:
+    """Return a linear map."""
+    return lambda points: points @ by
+
+
 def ridges(x: Matrix, moved: Matrix) -> Iterator[Model]:
     """Yield linear maps from a vector to its movement, by how much they are held back."""
     gram, cross, size = x.T @ x, x.T @ moved, x.shape[1]
     for strength in (1e-2, 1e-1, 1.0, 10.0):
         by = np.linalg.solve(gram + strength * np.trace(gram) / size * np.eye(size), cross)
-        yield lambda points, by=by: points @ by
+        yield linear(by)
 
 
 def orthogonals(x: Matrix, moved: Matrix) -> Iterator[Model]:
@@ -49,7 +54,7 @@ def orthogonals(x: Matrix, moved: Matrix) -> Iterator[Model]:
         directions = np.linalg.svd(by(np.eye(x.shape[1])))[2]
         for rank in (0, 2, 8):
             keep = directions[:rank].T @ directions[:rank]
-            yield lambda points, by=by, keep=keep: points @ turn + by(points) @ keep
+            yield linear(turn + by(np.eye(x.shape[1])) @ keep)
 
 
 def neighbours(x: Matrix, moved: Matrix) -> Iterator[Model]:
@@ -109,7 +114,9 @@ def one_seed(
         {w for words in tokens for w in words if w not in run.vocab.key_to_index and w in table}
     )
     is_unseen = set(unseen)
-    shares = np.array([np.mean([w in is_unseen for w in words] or [0]) for words in tokens])
+    shares = np.array(
+        [np.mean([float(w in is_unseen) for w in words] or [0.0]) for words in tokens]
+    )
     truth = test["label"].to_list()
 
     def right(one: fe.Run) -> npt.NDArray[np.float64]:
