@@ -9,8 +9,8 @@ the demo's 50 dimensions are cut down to 25, and there are no small vectors. The
 without the lexical part, so that they make the difference. DIR/trec6 has train.parquet and
 test.parquet.
 
-Test accuracy with GloVe 6B, 3 seeds: 92.0% ± 0.4 with 50 dimensions, 91.9% ± 0.1 with 100, 91.8% ± 0.7
-with the first 50 of those, and 90.3% ± 0.8 with their first 50 principal components.
+Test accuracy with GloVe 6B, 3 seeds: 92.0% ± 0.4 with 50 dimensions, 91.9% ± 0.1 with 100,
+91.8% ± 0.7 with the first 50 of those, and 90.3% ± 0.8 with their first 50 principal components.
 """
 
 from __future__ import annotations
