@@ -9,6 +9,7 @@ import subprocess
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -198,6 +199,26 @@ def test_every_link_inside_the_repository_leads_somewhere() -> None:
                 assert anchor in anchors_of(found), (page, target)
             swept += 1
     assert swept > 50
+
+
+def test_every_external_link_has_the_form_of_one() -> None:
+    swept = 0
+    for page in ALL_PAGES:
+        text = re.sub(r"```.*?```", "", (ROOT / page).read_text(), flags=re.S)
+        for link in re.findall(r"(?:\]\(|<)(\w+:[^)>]*)[)>]", text):
+            parts = urlsplit(link)
+            assert parts.scheme == "https", (page, link)
+            assert re.fullmatch(r"[\w-]+(\.[\w-]+)+", parts.netloc), (page, link)
+            assert not re.search(r"\s", link), (page, link)
+            swept += 1
+    assert swept > 10
+
+
+def test_every_page_is_in_the_tree_of_the_site() -> None:
+    tree = (ROOT / "docs" / "toctree.txt").read_text()
+    pages = {path.relative_to(ROOT / "docs").with_suffix("") for path in ROOT.glob("docs/**/*.md")}
+    named = set(re.findall(r"^(?:.*<)?([\w/.]+)>?$", tree, flags=re.M))
+    assert {page.as_posix() for page in pages} - named == {"README"}
 
 
 def anchors_of(page: Path) -> set[str]:
