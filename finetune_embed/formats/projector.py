@@ -113,15 +113,16 @@ def _parse(lines: list[bytes], first: int, size: int, source: Source) -> Vectors
     Raises:
         VectorFileError: a line has another number of fields, or one that is not a number.
     """
-    for number, line in enumerate(lines, first):
-        if line.count(b"\t") != size - 1 or b" " in line:
-            raise VectorFileError(
-                f"{quoted(line)} is not {size:,} numbers separated by tabs, as line 1 has",
-                where=f"{source.name}:{number}",
-                remedy="the file is damaged there; fetch it again",
-            )
+    fits = [line.count(b"\t") == size - 1 and b" " not in line for line in lines]
     data = b"".join(b"- %b\n" % line.replace(b"\t", b" ") for line in lines)
     parsed = parse_text(data, size, len(lines), None)
+    bad = min(fits.index(False) if False in fits else len(lines), parsed.lines)
+    if bad < len(lines):
+        raise VectorFileError(
+            f"{quoted(lines[bad])} is not {size:,} numbers separated by tabs, as line 1 has",
+            where=f"{source.name}:{first + bad}",
+            remedy="the file is damaged there; fetch it again",
+        )
     parse_leftovers(parsed, Block(data, first, len(lines), False), source)
     return parsed.vectors
 

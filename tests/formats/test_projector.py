@@ -89,6 +89,8 @@ def test_files_of_others(tmp_path):
     [
         (b"1\t2\n3\t4\n", b"a\n", r"vectors\.tsv: this has 2 lines, and metadata\.tsv has 1 words"),
         (b"1\t2\n3\n", b"a\nb\n", r"vectors\.tsv:2: '3' is not 2 numbers separated by tabs"),
+        (b"1\t\n", b"a\n", r"vectors\.tsv:1: '1\\t' is not 2 numbers separated by tabs"),
+        (b"1\t2\n\t\n", b"a\nb\n", r"vectors\.tsv:2: '\\t' is not 2 numbers"),
         (b"1\t2\n3\t4\t5\n", b"a\nb\n", r"vectors\.tsv:2: '3\\t4\\t5' is not 2 numbers"),
         (b"1\t2\n3 4\t5\n", b"a\nb\n", r"vectors\.tsv:2: '3 4\\t5' is not 2 numbers"),
         (b"1\t2\n\n3\t4\n", b"a\n\nb\n", r"vectors\.tsv:2: '' is not 2 numbers"),
