@@ -58,6 +58,7 @@ from .formats import (
     load_gensim as load_gensim,
     load_glove as load_glove,
     load_numpy as load_numpy,
+    load_projector as load_projector,
     load_safetensors as load_safetensors,
     load_spacy as load_spacy,
     load_static as load_static,

@@ -139,7 +139,8 @@ def write_as(name: str, source: EmbeddingTable | Path, target: Path) -> None:
         from ..sharing import save_static  # imports torch
 
         save_static(source, target)
-    elif isinstance(source, EmbeddingTable):
+    else:
+        assert isinstance(source, EmbeddingTable)
         SAVERS[name](source, target)
 
 

@@ -76,7 +76,10 @@ def evaluate(tables: tuple[Path, ...], data: str | None, as_json: bool, **option
     from ..evaluation import evaluate as evaluate_table
     from ..evaluation import lines_of
 
-    names = [path.name if len({p.name for p in tables}) > 1 else str(path) for path in tables]
+    if len(set(tables)) < len(tables):
+        raise click.UsageError("a table is given twice")
+    short = 1 < len({path.name for path in tables}) == len(tables)
+    names = [path.name if short else str(path) for path in tables]
     found = []
     for path in tables:
         with working(f"evaluating {path}", as_json):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import MissingPackageError, missing_extra
+from ..evaluation.plain import finite
 from ..files import atomic_write, locked, replaced_together
 from ..strategies import Strategy
 
@@ -228,7 +228,7 @@ class Comparison:
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values for JSON; numbers that are not finite become None."""
         found = {**asdict(self), "recommended": str(self.recommended), "verdict": self.verdict()}
-        plain: dict[str, Any] = _finite(found)
+        plain: dict[str, Any] = finite(found)
         return plain
 
     def plot(self, path: str | os.PathLike[str]) -> None:
@@ -293,15 +293,6 @@ class Comparison:
                 self.plot(new / PLOT)
             document = json.dumps(self.to_dict(), indent=2)
             (new / COMPARISON).write_text(document + "\n", "utf-8")
-
-
-def _finite(value: Any) -> Any:
-    """Return a value with None instead of numbers that JSON cannot hold."""
-    if isinstance(value, dict):
-        return {str(key): _finite(one) for key, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _signed(bounds: Sequence[float]) -> str:

@@ -14,6 +14,7 @@ from ..table import EmbeddingTable, Rows, Vectors, missing_word
 from .bands import Band
 from .geometry import Geometry, geometry_of
 from .neighbour_overlap import Kept, kept_neighbours
+from .plain import finite
 
 __all__ = ["Drift", "Mover", "Neighbours"]
 
@@ -194,6 +195,10 @@ class Drift:
 
     def to_dict(self, top: int = 10) -> dict[str, Any]:
         """Return the whole report as plain values, ready for JSON."""
+        found: dict[str, Any] = finite(self._found(top))
+        return found
+
+    def _found(self, top: int) -> dict[str, Any]:
         return {
             **self.summary(),
             "origins": [asdict(band) for band in self.origins],

@@ -138,7 +138,7 @@ def geometry_of(rows: Rows, pairs: Pairs, size: int, words: Sequence[str]) -> Ge
         words: the word of every row of the base.
 
     Returns:
-        None without two rows of finite values.
+        None without two rows of finite values, or where zeros changed their sign alone.
     """
     before, after = _Sums(size), _Sums(size)
     cross, moves = np.zeros((size, size)), np.zeros((size, size))
@@ -147,7 +147,8 @@ def geometry_of(rows: Rows, pairs: Pairs, size: int, words: Sequence[str]) -> Ge
         after.add(b)
         cross += a.T @ b
         moves += (b - a).T @ (b - a)
-    if before.rows < 2:
+    moved = float(np.trace(moves))
+    if before.rows < 2 or not moved:
         return None
     left, _, right = np.linalg.svd(cross)
     rotate = left @ right
@@ -157,7 +158,7 @@ def geometry_of(rows: Rows, pairs: Pairs, size: int, words: Sequence[str]) -> Ge
         remaining += float(((a @ rotate - b) ** 2).sum())
         numbers.append(at)
         along.append((b - a) @ vectors)
-    length, moved = float(np.trace(before.gram)), float(np.trace(moves))
+    length = float(np.trace(before.gram))
     rotation = Rotation(
         (moved / length) ** 0.5 if length else float("nan"),
         (remaining / length) ** 0.5 if length else float("nan"),

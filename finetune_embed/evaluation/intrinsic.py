@@ -13,6 +13,7 @@ from ..table import EmbeddingTable
 from .analogies import Analogies, evaluate_analogies
 from .categories import Categories, evaluate_categories
 from .outliers import Outliers, evaluate_outliers
+from .plain import finite
 from .weat import Weat, evaluate_weat
 from .word_lists import Place
 from .word_pairs import WordPairs, evaluate_word_pairs
@@ -51,10 +52,13 @@ class TableScores:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the scores as plain values, ready for JSON."""
-        return {
-            kind: {name: asdict(result) for name, result in some.items()}
-            for kind, some in self.results.items()
-        }
+        found: dict[str, Any] = finite(
+            {
+                kind: {name: asdict(result) for name, result in some.items()}
+                for kind, some in self.results.items()
+            }
+        )
+        return found
 
     def __str__(self) -> str:
         return lines_of({"score": self})

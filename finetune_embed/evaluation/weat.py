@@ -103,7 +103,7 @@ def read_weat(path: Place) -> dict[str, list[str]]:
             fields = [line.strip().split("\t") for line in lines if line.strip()]
             given = {name: words for name, _, *words in fields}
             sets = {name: given[name] for name in SETS}
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(
             "it is not four sets of words",
             where=path,

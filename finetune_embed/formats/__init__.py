@@ -7,7 +7,7 @@ from .glove import load_glove, save_glove
 from .hub import fetched
 from .load import FOLDER_READERS, READERS, SAVERS, Loaded, load_vectors, read_vectors
 from .numpy_arrays import load_numpy, save_numpy
-from .projector import save_projector
+from .projector import load_projector, save_projector
 from .safetensors import load_safetensors, save_safetensors
 from .spacy_vectors import load_spacy, save_spacy
 from .static_model import load_static
@@ -24,6 +24,7 @@ __all__ = [
     "load_gensim",
     "load_glove",
     "load_numpy",
+    "load_projector",
     "load_safetensors",
     "load_spacy",
     "load_static",

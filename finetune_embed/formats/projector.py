@@ -61,6 +61,12 @@ def load_projector(
 
     Raises:
         VectorFileError: a file is damaged, or they have different numbers of lines.
+
+    Example:
+        >>> table = fe.load_vectors("glove.6B.50d.txt", limit=3)
+        >>> fe.save_projector(table, "projector")
+        >>> fe.load_projector("projector").index_to_key == table.index_to_key
+        True
     """
     check_limit(limit)
     folder = Path(path)
@@ -98,7 +104,7 @@ def _words(path: Path) -> list[str]:
 
 
 def _lines(data: bytes) -> list[bytes]:
-    return data.replace(b"\r\n", b"\n").removesuffix(b"\n").split(b"\n")
+    return data.replace(b"\r\n", b"\n").rstrip(b"\n").split(b"\n")  # blank lines are no rows
 
 
 def _parse(lines: list[bytes], first: int, size: int, source: Source) -> Vectors:

@@ -80,6 +80,9 @@ def _of_pipeline(
         raise ValueError(f"its {PIPELINE}, {DROPS_UNKNOWN}, {SPECIALS} or {WORDS} is damaged")
     tokenizer = PipelineTokenizer(text, drops, tuple(specials), os.fspath(where or ""))
     tokenizer.check()
+    known = tokenizer.pipeline.get_vocab()
+    if len(set(words)) < len(words) or not all(word in known for word in words):
+        raise ValueError(f"its {WORDS} has one twice, or one that is no token of its {PIPELINE}")
     return words, tokenizer
 
 

@@ -351,3 +351,21 @@ def test_a_word_that_became_nan_comes_first(tmp_path, capsys):
     found = json.loads(capsys.readouterr().out, parse_constant=refuse)
     assert found["top"][0]["movement"] is None
     assert found["rows_moved"] == 2
+
+
+def test_zeros_that_only_changed_their_sign():
+    base = fe.EmbeddingTable(["a", "b"], np.array([[0, 1], [0, 2]], np.float32))
+    tuned = fe.EmbeddingTable(["a", "b"], np.array([[-0.0, 1], [-0.0, 2]], np.float32))
+    found = fe.drift(base, tuned)
+    assert found.rows_moved == 2
+    assert found.geometry is None
+    assert "2 of 2 rows moved" in str(found)
+    json.dumps(found.to_dict(), allow_nan=False)
+
+
+def test_figures_that_json_cannot_hold_are_none():
+    base = fe.EmbeddingTable(["a", "b"], np.eye(2, dtype=np.float32))
+    tuned = fe.EmbeddingTable(["a", "b"], np.eye(2, dtype=np.float32) + 0.5)
+    found = fe.drift(base, tuned).to_dict()
+    json.dumps(found, allow_nan=False)
+    assert found["neighbours"]["others"]["share"] is None

@@ -364,12 +364,18 @@ def test_evaluate_and_its_command(demo, questions, tmp_path, capsys):
     assert code == 0
     assert out.splitlines()[0].split() == ["test", VECTORS.name, other.name, "found"]
     code, out, _ = run("evaluate", VECTORS, *options, "--json")
-    plain = json.loads(json.dumps(found.to_dict()).replace("NaN", "null"))
+    plain = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert json.loads(out) == {str(VECTORS): plain}
+    namesake = tmp_path / "other" / other.name
+    namesake.parent.mkdir()
+    fe.save_safetensors(demo.subset(demo.index_to_key[:4000]), namesake)
+    code, out, _ = run("evaluate", other, namesake, VECTORS, *options[:2])
+    assert out.splitlines()[0].split() == ["test", *map(str, (other, namesake, VECTORS)), "found"]
     for wrong, message in (
         ((VECTORS,), "give --data for a run, or test sets of words: --word-pairs, "),
         ((VECTORS, other, "--data", "x.csv"), "--data takes one run, and no test sets of words"),
         ((VECTORS, "--label", "x", *options), "--label is about --data"),
+        ((VECTORS, VECTORS, *options), "a table is given twice"),
     ):
         code, _, error = run("evaluate", *wrong)
         assert (code, message in error) == (2, True), error

@@ -84,6 +84,11 @@ def test_files_of_others(tmp_path):
     assert fe.inspect(folder).source_format == "projector"
 
 
+def test_blank_lines_at_the_end(tmp_path):
+    table = fe.load_projector(folder_of(tmp_path / "f", b"1\t2\n3\t4\n\n", b"a\nb\n\n\n"))
+    assert (table.index_to_key, table.vectors.tolist()) == (["a", "b"], [[1.0, 2.0], [3.0, 4.0]])
+
+
 @pytest.mark.parametrize(
     ("vectors", "metadata", "message"),
     [
@@ -93,7 +98,7 @@ def test_files_of_others(tmp_path):
         (b"1\t2\n\t\n", b"a\nb\n", r"vectors\.tsv:2: '\\t' is not 2 numbers"),
         (b"1\t2\n3\t4\t5\n", b"a\nb\n", r"vectors\.tsv:2: '3\\t4\\t5' is not 2 numbers"),
         (b"1\t2\n3 4\t5\n", b"a\nb\n", r"vectors\.tsv:2: '3 4\\t5' is not 2 numbers"),
-        (b"1\t2\n\n3\t4\n", b"a\n\nb\n", r"vectors\.tsv:2: '' is not 2 numbers"),
+        (b"1\t2\n\n3\t4\n", b"a\nb\nc\n", r"vectors\.tsv:2: '' is not 2 numbers"),
         (b"1\t2\n3\tx\n", b"a\nb\n", r"vectors\.tsv:2: value 2 of the vector is 'x', which is not"),
         (b"1\t1e99\n", b"a\n", r"vectors\.tsv:1: value 2 of the vector is '1e99', which is too l"),
         (b"\x93NUMPY", b"a\n", "this is a numpy array, not text of vectors"),

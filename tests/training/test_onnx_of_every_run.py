@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,15 @@ def test_pipelines(kind, drops, head, tmp_path):
         assert same(beyond, run.logits([["☃", "☃", "☃"]])[0])
     small = File(run, tmp_path / "small.onnx", dtype="int8")
     assert 0 < np.abs(small(ids)["logits"] - found["logits"]).max() < 0.3
+
+
+def test_a_tokenizer_with_an_id_far_above_its_number_of_tokens(tmp_path):
+    spec = json.loads(wordpiece(True).tokenizer.json)
+    spec["model"]["vocab"]["w38"] = 4_000_000_000
+    tokenizer = fe.PipelineTokenizer(json.dumps(spec))
+    run = tune(vectors=TABLE, tokenizer=tokenizer, head="bag")
+    with pytest.raises(fe.VocabularyError, match="has the id 4,000,000,000, up to which the file"):
+        fe.save_onnx(run, tmp_path / "m.onnx", vectors_only=True)
 
 
 @pytest.mark.parametrize("head", ["bilstm(hidden=4)", "cnn_tagger(filters=3)"])

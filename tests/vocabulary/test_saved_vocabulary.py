@@ -84,6 +84,8 @@ def test_a_vocabulary_of_pieces(tmp_path):
     [
         {"words": [1]},
         {"words": "king"},
+        {"words": ["king", "king"]},
+        {"words": ["no such piece"]},
         {"specials": None},
         {"drops_unknown": 1},
         {"tokenizer": "{}"},

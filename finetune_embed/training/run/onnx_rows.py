@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from torch import nn
 
+from ...errors import VocabularyError
 from ...table import Coding, Part, PipelineTokenizer, Rows, Vectors
 from ...vocabulary import PAD_ID, UNK, UNK_ID, check_finite
 from ..inference import weight_of
@@ -17,6 +18,8 @@ from .onnx_graph import Ids, check_size
 from .run import Run
 
 __all__ = ["Held", "Words", "rows_of", "words_of"]
+
+MOST_IDS = 64  # up to which ids go, for each token of a tokenizer
 
 
 class Words(NamedTuple):
@@ -46,7 +49,15 @@ def words_of(run: Run) -> Words:
         text = tokenizer.to_pipeline(known, UNK).to_str()
         return Words(Ids(len(known), PAD_ID, None, limit), text, places, more)
     own = tokenizer.pipeline.get_vocab()
-    places = np.full(max(own.values()) + 2, UNK_ID)
+    highest = max(own.values())
+    if highest >= MOST_IDS * len(own):
+        raise VocabularyError(
+            f"the tokenizer of {len(own):,} tokens has the id {highest:,}, up to which the file "
+            "would hold rows",
+            value=highest,
+            remedy="number its tokens from 0 on",
+        )
+    places = np.full(highest + 2, UNK_ID)
     for token, number in own.items():
         places[number] = known.get(token, UNK_ID)
     dropped = tokenizer.dropped if tokenizer.dropped >= 0 else None
