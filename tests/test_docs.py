@@ -130,7 +130,7 @@ def test_the_commands_of_the_readme_run(
     reader_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     commands = commands_of("README.md")
-    assert len(commands) == 9
+    assert len(commands) == 10
     for given in commands:
         arguments = ["3s" if one == "60s" else one for one in given]  # of autotune
         with pytest.raises(SystemExit) as stopped:
