@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 #: Parameters whose option has another name.
-PARAMETERS = {"dataset": "data"}
+PARAMETERS = {"dataset": "data", "base": "vectors"}
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 member_option = click.option(

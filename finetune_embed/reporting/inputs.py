@@ -15,12 +15,11 @@ from ..comparison.autotuned import REPORT
 from ..comparison.folder import SETTINGS
 from ..comparison.report import COMPARISON
 from ..errors import DataError
-from ..training.base_vectors import base_of
 from ..training.run.load import load
 from ..training.run.run import Run
 from ..training.run.stored import reading
 
-__all__ = ["Given", "Source", "base_of", "given", "reading_of"]
+__all__ = ["Given", "Source", "given", "reading_of"]
 
 Source = Run | Autotuned | Comparison | str | os.PathLike[str]
 

@@ -16,10 +16,11 @@ from ..errors import DataError, printable
 from ..evaluation import Drift, drift
 from ..files import atomic_write
 from ..table import EmbeddingTable
+from ..training.base_vectors import base_of
 from ..training.run.load import load
 from ..training.run.run import Run
 from .figures import map_chart
-from .inputs import Given, Source, base_of, given, reading_of
+from .inputs import Given, Source, given, reading_of
 from .judged import Judged, Tested, check_comparable
 from .parts import Figures, Map, Section
 from .run_sections import headline, results, shown_texts, training
@@ -124,19 +125,21 @@ def _of_run(
     run = found.run
     data = None if dataset is None else Judged(run, run.read_labelled(dataset, **reading))
     other = against if isinstance(against, Run) or against is None else load(against)
-    name = "the other run" if isinstance(against, Run) else Path(against or "").name
+    name = "the other run"
+    if isinstance(against, (str, os.PathLike)):
+        name = Path(os.path.abspath(against)).name
     if other is not None:
         check_comparable(run, other)
     tested = Tested(data, other, name)
-    table, why = base_of(run, base)
-    words = words_of_page(run, table, most, progress)
+    before = base_of(run, base)
+    words = words_of_page(run, before.table, most, progress)
     yield headline(run, found.search, tested)
     yield from training(run)
     if found.search is not None:
         with reading_of(found):
             yield tried(found.search)
-    yield drift_section(run, _drift(run, table))
-    yield word_section(words, why)
+    yield drift_section(run, _drift(run, before.table))
+    yield word_section(words, before)
     yield results(run, tested)
     yield shown_texts(run, tested)
     yield coverage(run)

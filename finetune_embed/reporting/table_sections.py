@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import printable
 from ..evaluation import Drift, Geometry
+from ..training.base_vectors import Base
 from ..training.run.run import Run
 from ..training.tasks import score_text
 from .figures import bands_chart, scores_chart, standings_against_movement
@@ -101,14 +102,17 @@ def _interval(bounds: Sequence[float]) -> list[Cell]:
     return [Cell(f"{low:.1%} to {high:.1%}" if low < high else "every word", low)]
 
 
-def word_section(words: Words, why: str) -> Section:
+def word_section(words: Words, base: Base) -> Section:
     """Return the section with the search and the map of words.
 
     Args:
         words: the words of the page.
-        why: why the base table is not known; empty if it is.
+        base: the base table, or why it is not known.
     """
     parts: list[Part] = []
+    why = base.why
+    if base.warning:
+        parts.append(Text(base.warning, warning=True))
     if why:
         parts.append(
             Text(

@@ -272,9 +272,10 @@ def _similarity(
         return []
     tables, note = [source if isinstance(source, EmbeddingTable) else source.table], ""
     if isinstance(source, Run):
-        before, why = base_of(source, base)
-        tables = [*([] if before is None else [before]), *tables]
-        note = f" Before tuning it is not known: {why}." * (before is None)
+        before = base_of(source, base)
+        tables = [*([] if before.table is None else [before.table]), *tables]
+        note = f" Before tuning it is not known: {before.why}." if before.why else ""
+        note += f" {before.warning}" if before.warning else ""
     rows = []
     for path in word_pairs:
         found = [evaluate_word_pairs(table, path) for table in tables]

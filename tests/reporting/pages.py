@@ -1,12 +1,17 @@
-"""Runs for the tests of reports, with words and texts that would break a page."""
+"""Runs for the tests of reports, with words and texts that would break a page, and its reader."""
 
 from __future__ import annotations
+
+import html
+import json
+import re
+from typing import Any
 
 import numpy as np
 
 import finetune_embed as fe
 
-__all__ = ["EVIL", "data", "table", "tuned"]
+__all__ = ["EVIL", "data", "table", "text_of", "tuned", "words_in"]
 
 EVIL = "</script><script>alert(1)</script>"
 WORDS = [EVIL, "<b>", "a&b", '"quoted"', "good", "bad", "fine", "poor", "the", "a"]
@@ -36,3 +41,15 @@ def tuned(strategy: str = "FullTune", **settings: object) -> fe.Run:
     """Return a run on these."""
     options = {"head": "bag", "epochs": 4, "lr": 0.02, "tokenizer": "whitespace", **settings}
     return fe.finetune(table(), data(), strategy=strategy, **options)  # type: ignore[arg-type]
+
+
+def words_in(page: str) -> dict[str, Any]:
+    """Return the data of the map, as a browser reads it."""
+    (found,) = re.findall(r'<script type="application/json" id="word-data">(.*?)</script>', page)
+    return dict(json.loads(found))
+
+
+def text_of(page: str, section: str) -> str:
+    """Return the text of a section without tags."""
+    inside = page.split(f'<section id="{section}"')[1].split("</section>")[0]
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", inside)).split())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import html
 import json
 import re
 import sys
@@ -16,7 +15,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from pages import EVIL, data, table, tuned
+from pages import EVIL, data, table, text_of, tuned, words_in
 
 import finetune_embed as fe
 from finetune_embed.cli import main
@@ -46,20 +45,8 @@ def page(run: fe.Run, frozen: fe.Run, tmp_path_factory: pytest.TempPathFactory) 
     return path.read_text()
 
 
-def words_in(page: str) -> dict[str, Any]:
-    """Return the data of the map, as a browser reads it."""
-    (found,) = re.findall(r'<script type="application/json" id="word-data">(.*?)</script>', page)
-    return dict(json.loads(found))
-
-
 def numbers(found: dict[str, Any], name: str, kind: str) -> np.ndarray:
     return np.frombuffer(base64.b64decode(found[name]), kind)
-
-
-def text_of(page: str, section: str) -> str:
-    """Return the text of a section without tags."""
-    inside = page.split(f'<section id="{section}"')[1].split("</section>")[0]
-    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", inside)).split())
 
 
 def test_the_page_has_the_figures_of_the_run(page: str, run: fe.Run) -> None:
@@ -282,10 +269,6 @@ def test_rows_that_are_not_finite_and_runs_that_lack_words(run: fe.Run, tmp_path
     page = (tmp_path / "page.html").read_text()
     assert "from before it was shrunk" in text_of(page, "headline")
     assert words_in(page)["known"]
-    narrow = fe.EmbeddingTable(["good", "bad"], np.eye(2, 4))
-    fe.report(run, tmp_path / "page.html", base=narrow, words=20)
-    page = (tmp_path / "page.html").read_text()
-    assert "have 4 dimensions, and those of the run 8" in text_of(page, "words")
 
 
 @pytest.mark.parametrize("words", [1, 65_001])
