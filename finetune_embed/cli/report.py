@@ -30,7 +30,7 @@ __all__ = ["report"]
     show_default=True,
     help="HTML file to write.",
 )
-@click.option("--data", help="Labelled texts to show what the run takes for what; see evaluate.")
+@click.option("--data", help="Labelled texts to show which labels it confuses; see evaluate.")
 @click.option(
     "--text",
     type=Names(one=True),
@@ -81,7 +81,7 @@ def report(
     from .output import vector_file
 
     check_target(output, overwrite=overwrite)
-    write(
+    written = write(
         run,
         output,
         dataset=data,
@@ -90,10 +90,11 @@ def report(
         words=words,
         figures=figures,
         progress=shows_progress(quiet, as_json),
+        overwrite=overwrite,
         **reading,
     )
     size = output.stat().st_size
-    drawn = sorted(path.name for path in figures.iterdir()) if figures else []
+    drawn = sorted(Path(name).name for name in written[1:])
     if as_json:
         print_json({"output": str(output), "bytes": size, "figures": drawn})
         return

@@ -5,8 +5,8 @@ from .bands import Band
 from .categories import Categories, evaluate_categories, read_categories
 from .drift import drift
 from .drift_report import Drift, Mover, Neighbours
-from .figures import of_share
 from .geometry import Direction, Geometry, Rotation, Space
+from .intervals import of_share
 from .intrinsic import TESTS, TableScores, evaluate, lines_of
 from .movement import movement_of
 from .neighbour_overlap import Kept, neighbour_overlap

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import DataError, VocabularyError
 from ..table import EmbeddingTable, Rows, top_rows, unit
-from .figures import Figure, Interval, Scored, of_share
+from .intervals import Figure, Interval, Scored, of_share
 from .word_lists import Place, read_lines, rows_of_words, rows_without_case
 
 __all__ = ["Analogies", "Section", "evaluate_analogies", "read_analogies"]

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import DataError, missing_extra
 from ..table import EmbeddingTable
-from .figures import Figure, Interval, Scored, of_share
+from .intervals import Figure, Interval, Scored, of_share
 from .word_lists import Place, files_of, read_lines, rows_of_words, unit_rows
 
 __all__ = ["Categories", "evaluate_categories", "read_categories"]

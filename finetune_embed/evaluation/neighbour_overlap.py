@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..table import EmbeddingTable, Rows, Vectors, top_rows, unit
+from .intervals import Z
 
 __all__ = ["Kept", "kept_neighbours", "neighbour_overlap"]
 
@@ -138,5 +139,5 @@ def _mean_share(shares: npt.NDArray[np.float64], of: int) -> Kept:
     mean, margin = float(shares.mean()), 0.0
     if 1 < len(shares) < of:
         of_finite = 1 - len(shares) / of  # what was drawn is known
-        margin = 1.96 * float(shares.std(ddof=1)) * (of_finite / len(shares)) ** 0.5
+        margin = Z * float(shares.std(ddof=1)) * (of_finite / len(shares)) ** 0.5
     return Kept(mean, (max(0.0, mean - margin), min(1.0, mean + margin)), len(shares), of)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ..errors import DataError
 from ..table import EmbeddingTable
-from .figures import RESAMPLES, Figure, Interval, Scored, bootstrap
+from .intervals import RESAMPLES, Figure, Interval, Scored, bootstrap
 from .word_lists import Place, files_of, read_lines, rows_of_words, unit_rows
 
 __all__ = ["Outliers", "evaluate_outliers", "read_outliers"]

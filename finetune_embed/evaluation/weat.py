@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ..errors import DataError
 from ..table import EmbeddingTable
-from .figures import NO_INTERVAL, RESAMPLES, Figure, Interval, Scored, bootstrap
+from .intervals import NO_INTERVAL, RESAMPLES, Figure, Interval, Scored, bootstrap
 from .word_lists import Place, read_lines, rows_of_words, unit_rows
 
 __all__ = ["Weat", "evaluate_weat", "read_weat"]

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..table import EmbeddingTable
-from .figures import NO_INTERVAL, Figure, Interval, Scored, of_correlation
+from .intervals import NO_INTERVAL, Figure, Interval, Scored, of_correlation
 from .word_lists import read_lines, rows_of_words, unit_rows
 
 __all__ = ["WordPairs", "evaluate_word_pairs", "read_word_pairs"]

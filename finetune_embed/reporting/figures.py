@@ -9,7 +9,7 @@ from typing import Any
 import numpy.typing as npt
 
 from ..errors import printable
-from ..training.tasks import score_text
+from ..training.tasks import NO_SHARES, score_text
 from .svg import Axis, Chart, Point, ticks_of
 from .word_map import ARROWS, Words
 
@@ -30,6 +30,7 @@ MOST_CELLS = 20
 DOTS = 3_000  # words on the map of a file
 DARKEST = 0.55  # of a cell, so that its text stays legible
 MOVEMENT = "movement of the rows that moved"
+LONG = 1e6  # a number on an axis that is written with an exponent
 ROOM = 0.08  # of an axis, free beside the outermost values
 
 
@@ -52,7 +53,7 @@ def curves(history: Sequence[Record], metric: str, best: int) -> Iterator[Chart]
         ]
         for name, (kind, text) in losses.items()
     }
-    y = _values([p.y for points in lines.values() for p in points], "loss", "{:g}")
+    y = _values([p.y for points in lines.values() for p in points], "loss")
     about = "Training and validation loss after each epoch."
     chart = Chart("loss", "Loss by epoch", about, x, y)
     _mark_best(chart, best + 1)
@@ -128,8 +129,16 @@ def bands_chart(bands: Sequence[Record], title: str) -> Chart:
     return chart
 
 
-def confusion_chart(labels: Sequence[object], counts: npt.NDArray[Any]) -> Chart | None:
-    """Return the confusion matrix `(C, C)` as cells; None if there are too many labels."""
+def confusion_chart(
+    labels: Sequence[object], counts: npt.NDArray[Any], units: str = "texts"
+) -> Chart | None:
+    """Return the confusion matrix `(C, C)` as cells; None if there are too many labels.
+
+    Args:
+        labels: the labels.
+        counts: how many units with the label of a row were given that of a column.
+        units: what they are, texts or words.
+    """
     size = len(labels)
     if counts.ndim != 2 or not 2 <= size <= MOST_CELLS:
         return None
@@ -141,12 +150,12 @@ def confusion_chart(labels: Sequence[object], counts: npt.NDArray[Any]) -> Chart
         "predicted",
     )
     y = Axis(0, size, [(size - at - 0.5, name) for at, name in enumerate(names)], "true")
-    about = "How many texts with the label of a row were given the label of a column."
+    about = f"How many {units} with the label of a row were given the label of a column."
     chart = Chart("confusion", "Confusion matrix", about, x, y, 70 + max(26 * size, 120), 90, False)
     for row, own in enumerate(counts.tolist()):
         for column, found in enumerate(own):
             share = found / (sum(own) or 1)
-            text = f"{labels[row]} taken for {labels[column]}: {found:,} ({share:.1%})"
+            text = f"{labels[row]} predicted as {labels[column]}: {found:,} ({share:.1%})"
             low = Point(column, size - row - 1, text)
             chart.cell(low, Point(column + 1, size - row), DARKEST * share)
             if size <= MOST_CELLS // 2 or found:
@@ -209,11 +218,11 @@ def standings_against_movement(standings: Sequence[Record], metric: str) -> Char
 
 
 def map_chart(words: Words) -> Chart:
-    """Return the map of words after tuning, with the ways of those that moved farthest."""
+    """Return the map of words after tuning, with the paths of those that moved farthest."""
     farthest = words.farthest(ARROWS, with_letters=True)
     (left, bottom), (right, top) = words.view(farthest)
     about = "Words on the first two principal axes of the vectors before and after together; the "
-    about += "arrows are the ways of " + ", ".join(printable(words.words[at]) for at in farthest)
+    about += "arrows are the paths of " + ", ".join(printable(words.words[at]) for at in farthest)
     x, y = (
         Axis(low, high, [], f"{title} axis, {share:.0%} of the variance")
         for low, high, title, share in (
@@ -249,30 +258,34 @@ def _epochs(epochs: Sequence[int]) -> Axis:
     return Axis(low - 0.02 * (high - low), high, ticks, "epoch")
 
 
-def _values(values: Sequence[float], title: str, form: str) -> Axis:
+def _values(values: Sequence[float], title: str, is_share: bool = False) -> Axis:
     known = [one for one in values if math.isfinite(one)] or [0.0]
     low, high = min(known), max(known)
     room = ROOM * (high - low) or 0.05 * abs(high) or 0.5
     low, high = low - room, high + room
-    return Axis(low, high, [(tick, form.format(tick)) for tick in ticks_of(low, high, 5)], title)
+    return Axis(low, high, _ticks(low, high, is_share), title)
 
 
 def _scores(values: Sequence[float], metric: str, title: str) -> Axis:
-    axis = _values(values, title, "{:g}")
-    ticks = [value for value, _ in axis.ticks]
-    text = score_text(metric, 0.5)
-    digits = 1 if len(ticks) > 1 and (ticks[1] - ticks[0]) * 100 % 1 > 1e-6 else 0
-    if text.endswith("%"):
-        return axis._replace(ticks=[(one, f"{one:.{digits}%}") for one in ticks])
-    return axis
+    return _values(values, title, is_share=metric not in NO_SHARES)
 
 
 def _shares(values: Sequence[float], title: str) -> Axis:
     """Return an axis from 0, with room for a text at the end."""
     high = max((one for one in values if math.isfinite(one)), default=0.0) * 1.2 or 0.01
-    ticks = ticks_of(0, high, 5)
-    digits = 0 if len(ticks) < 2 or (ticks[1] - ticks[0]) * 100 % 1 < 1e-6 else 1
-    return Axis(0, high, [(one, f"{one:.{digits}%}") for one in ticks], title)
+    return Axis(0, high, _ticks(0, high, is_share=True), title)
+
+
+def _ticks(low: float, high: float, is_share: bool) -> list[tuple[float, str]]:
+    """Return round values with their texts: all in one form, with the digits that differ."""
+    ticks, factor = ticks_of(low, high, 5), 100 if is_share else 1
+    step = factor * (ticks[1] - ticks[0]) if len(ticks) > 1 else 1.0
+    size = factor * max(map(abs, ticks), default=0.0) or 1.0
+    place = math.floor(math.log10(step) + 1e-9)
+    form = f".{max(0, -place)}f"
+    if size >= LONG or place < -6:
+        form = f".{max(0, math.floor(math.log10(size) + 1e-9) - place)}e"
+    return [(one, f"{factor * one:{form}}{'%' * is_share}") for one in ticks]
 
 
 def _short(text: object, length: int = 16) -> str:

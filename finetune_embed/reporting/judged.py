@@ -10,8 +10,9 @@ import numpy.typing as npt
 import torch
 
 from ..errors import DataError
+from ..training.run.evaluation import Evaluation
 from ..training.run.labelled import Labelled
-from ..training.run.run import Run
+from ..training.run.run import Evidence, Run
 
 __all__ = ["Judged", "Tested", "check_comparable"]
 
@@ -29,9 +30,14 @@ class Judged:
     data: Labelled
 
     @cached_property
-    def outputs(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """The logits `(units, C)`, and the number of tokens of each text, int64 `(texts,)`."""
-        return self.run.logits(self.data.texts)
+    def outputs(self) -> Evidence:
+        """The logits `(units, C)`, the number of tokens of each text, and the logits of parts."""
+        return self.run.evidence(self.data.texts)
+
+    @cached_property
+    def evaluation(self) -> Evaluation:
+        """The scores on the texts."""
+        return self.run.evaluate_labelled(self.data, self.outputs)
 
     @cached_property
     def targets(self) -> torch.Tensor:

@@ -5,21 +5,22 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from ..data import DataSource
-from ..errors import DataError, printable
+from ..errors import DataError, Option, VectorFileError, printable
 from ..evaluation import Drift, drift
-from ..files import atomic_write
+from ..files import atomic_write, errors_of_writing
 from ..table import EmbeddingTable
 from ..training.base_vectors import base_of
 from ..training.run.load import load
 from ..training.run.run import Run
 from .figures import map_chart
+from .gains import gain_in_search, gain_of_run, unknown_gain
 from .inputs import Given, Source, given, reading_of
 from .judged import Judged, Tested, check_comparable
 from .parts import Figures, Map, Section
@@ -50,7 +51,8 @@ def report(
     sheet: str | None = None,
     missing: str | None = None,
     ignore_label: str | int | None = None,
-) -> None:
+    overwrite: bool = True,
+) -> list[str]:
     """Write a report for people to look at: one HTML file that needs no network.
 
     The same input gives the same bytes. The file appears complete or not at all.
@@ -58,12 +60,12 @@ def report(
     Args:
         run: a run, what `compare` or `autotune` returned, or the folder of one of these.
         path: the file to write.
-        dataset: labelled texts, as for `Run.evaluate`, to show what the run takes for what: a run
-            does not store its texts.
+        dataset: labelled texts, as for `Run.evaluate`, to show which labels it confuses: a run does
+            not store its texts.
         base: the table that the run was tuned from, or its file. When left out, the file that the
             run names is used, if it is still there.
         against: another run on the same data, or its folder, such as one with `Freeze`, to show the
-            gain over it and the texts that it labels otherwise.
+            gain over it and the texts that both label differently.
         words: the number of words on the map, with their neighbours, 2 to 65,000.
         figures: a folder to write each chart to as well, as SVG and, if cairosvg is installed, as
             PNG.
@@ -75,15 +77,20 @@ def report(
         sheet: the sheet of its workbook, as there.
         missing: what becomes of examples without a text or a label, as there.
         ignore_label: a label that is not scored, as there.
+        overwrite: whether files that are there are replaced.
+
+    Returns:
+        The names of the files that were written, the page first.
 
     Raises:
-        DataError: there is no run in the folder, the data or the other run does not fit it, or
-            `words` is out of its range.
-        FinetuneEmbedError: the vectors do not fit the run, or the file cannot be written.
+        DataError: there is no run in the folder, the data, the vectors or the other run do not fit
+            it, an option is not about what is reported, or `words` is out of its range.
+        FinetuneEmbedError: a file cannot be read or written, or is there already.
 
     Example:
         >>> run = fe.finetune("glove.6B.50d.txt", "reviews", max_steps=20, lexical=False)
         >>> fe.report(run, "run.html")
+        ['run.html']
         >>> from pathlib import Path
         >>> Path("run.html").read_text()[:15]
         '<!DOCTYPE html>'
@@ -98,6 +105,7 @@ def report(
     }
     reading |= {"sheet": sheet, "missing": missing, "ignore_label": ignore_label}
     found = given(run)
+    _check_options(found, {"dataset": dataset, "base": base, "against": against}, reading)
     if found.comparison is not None:
         with reading_of(found):
             sections = list(compared(found.comparison))
@@ -105,10 +113,11 @@ def report(
         sections = list(_of_run(found, dataset, base, against, words, progress, reading))
     sections.append(origin(found.run, found.settings))
     page = _page(_title(found), sections)
-    with atomic_write(path) as file:
-        file.write(page.encode("utf-8", "backslashreplace"))
-    if figures is not None:
-        _write_figures(sections, Path(figures))
+    files = {Path(path): page.encode("utf-8", "backslashreplace")}
+    folder = None if figures is None else Path(figures)
+    if folder is not None:
+        files |= {folder / name: content for name, content in _drawn(sections).items()}
+    return _write(files, folder, overwrite)
 
 
 def _of_run(
@@ -133,7 +142,11 @@ def _of_run(
     tested = Tested(data, other, name)
     before = base_of(run, base)
     words = words_of_page(run, before.table, most, progress)
-    yield headline(run, found.search, tested)
+    gain = gain_of_run(run, tested)
+    if gain is None and found.search is not None:
+        with reading_of(found):
+            gain = gain_in_search(run.task.metric, found.search)
+    yield headline(run, gain or unknown_gain(), tested)
     yield from training(run)
     if found.search is not None:
         with reading_of(found):
@@ -185,8 +198,8 @@ def _file(name: str) -> str:
     return resources.files(__package__).joinpath(name).read_text("utf-8")
 
 
-def _write_figures(sections: list[Section], folder: Path) -> None:
-    """Write every chart as SVG and, with cairosvg, as PNG, in the light colours of the page."""
+def _drawn(sections: list[Section]) -> dict[str, bytes]:
+    """Return every chart as SVG and, with cairosvg, as PNG, in the light colours of the page."""
     try:
         from cairosvg import svg2png
     except (ImportError, OSError):  # it is not installed, or libcairo is not
@@ -195,14 +208,47 @@ def _write_figures(sections: list[Section], folder: Path) -> None:
     style = _file("figures.css")
     for name, color in re.findall(r"(--\w+): (#\w+);", light):
         style = style.replace(f"var({name})", color)
-    folder.mkdir(parents=True, exist_ok=True)
-    for section in sections:
-        for part in section.parts:
-            charts = part.charts if isinstance(part, Figures) else ()
-            for chart in [map_chart(part.words)] if isinstance(part, Map) else charts:
-                drawn = chart.svg(style).encode()
-                with atomic_write(folder / f"{chart.name}.svg") as file:
-                    file.write(drawn)
-                if svg2png is not None:
-                    with atomic_write(folder / f"{chart.name}.png") as file:
-                        file.write(svg2png(bytestring=drawn, scale=PNG_SCALE))
+    drawn: dict[str, bytes] = {}
+    for part in (part for section in sections for part in section.parts):
+        charts = part.charts if isinstance(part, Figures) else ()
+        for chart in [map_chart(part.words)] if isinstance(part, Map) else charts:
+            svg = drawn[f"{chart.name}.svg"] = chart.svg(style).encode()
+            if svg2png is not None:
+                drawn[f"{chart.name}.png"] = svg2png(bytestring=svg, scale=PNG_SCALE)
+    return drawn
+
+
+def _write(files: Mapping[Path, bytes], figures: Path | None, overwrite: bool) -> list[str]:
+    """Write files, and return their names.
+
+    Raises:
+        VectorFileError: one is there and may not be replaced, or cannot be written.
+    """
+    if not overwrite and (there := [path for path in files if path.exists()]):
+        raise VectorFileError(
+            "the file is there already",
+            where=there[0],
+            remedy=("name another, or replace it with ", Option("overwrite", True)),
+        )
+    if figures is not None:
+        with errors_of_writing(figures):
+            figures.mkdir(parents=True, exist_ok=True)
+    for path, content in files.items():
+        with atomic_write(path) as file:
+            file.write(content)
+    return list(map(str, files))
+
+
+def _check_options(found: Given, of_run: Mapping[str, Any], of_data: Mapping[str, Any]) -> None:
+    """Check that no option is given that a report does not use.
+
+    Raises:
+        DataError: one is.
+    """
+    given = {name: value for name, value in {**of_run, **of_data}.items() if value is not None}
+    for name, value in given.items():
+        if found.comparison is not None:
+            raise DataError("is about a run, and this is a comparison", option=name, value=value)
+        if name in of_data and of_run["dataset"] is None:
+            what = ("is about ", Option("dataset"), ", which is not given")
+            raise DataError(what, option=name, value=value)

@@ -1,4 +1,4 @@
-"""The sections about a run: its scores, its training, and what it takes for what."""
+"""The sections about a run: its scores, its training, and which labels it confuses."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from ..comparison.statistics import bootstrap, interval
@@ -18,6 +16,7 @@ from ..training.run.run import Run
 from ..training.run.shrunk import shrunk_to
 from ..training.tasks import score_text
 from .figures import against_movement, confusion_chart, curves
+from .gains import ratio
 from .judged import Judged, Tested
 from .parts import Cell, Figures, Part, Section, Table, Text, Texts, Tile, Tiles
 from .texts import changed_texts, has_shown_texts, mistakes, uncertain
@@ -32,8 +31,14 @@ SAME = 1e-6  # how far scores of the same texts differ at most
 CONFUSED = 20  # pairs of labels that are listed where a matrix is too large to draw
 
 
-def headline(run: Run, search: Mapping[str, Any] | None, tested: Tested) -> Section:
-    """Return the section that is read first."""
+def headline(run: Run, gain: Tile, tested: Tested) -> Section:
+    """Return the section that is read first.
+
+    Args:
+        run: the run.
+        gain: what it gains over another.
+        tested: what there is to test it on.
+    """
     moved, coverage = run.metrics["drift"], run.metrics["coverage"]
     split = "test" if "test" in run.metrics else "validation"
     about = "" if split == "test" else "chosen by this score: there is no test split; "
@@ -46,16 +51,16 @@ def headline(run: Run, search: Mapping[str, Any] | None, tested: Tested) -> Sect
         about += f"95 % interval {_bounds(metric, bounds)}; "
     about += "" if texts is None else texts_in_words(texts) + few_texts(metric, texts, bounds)
     what = f"{moved['rows_moved']:,} of {moved['rows']:,} rows"
-    how = "The others have the same bits."
+    how = "The others are bit-identical."
     if moved["rows_moved"] and moved["median_movement"] is not None:
         how = (
             f"by {moved['median_movement']:.1%} of their length at the median, cosine to their "
-            f"start {moved['median_cosine']:.4f}; the others have the same bits"
+            f"start {moved['median_cosine']:.4f}; the others are bit-identical"
         )
     share = coverage["tokens_found"] / max(1, coverage["tokens"])
     tiles = [
         Tile(f"{split} {run.task.metric_text}", score_text(metric, score), about.rstrip("; ")),
-        _gain(run, search, tested),
+        gain,
         Tile("what moved", what, how),
         Tile(
             "words in the vectors",
@@ -73,63 +78,9 @@ def headline(run: Run, search: Mapping[str, Any] | None, tested: Tested) -> Sect
 def _drawn_interval(score: float, run: Run, tested: Tested) -> tuple[float, float] | None:
     """Return the interval of a score that is a sum over texts, if what each adds is known."""
     outcomes = run.outcomes if tested.data is None else tested.data.outcomes
-    if outcomes is None or abs(_ratio(outcomes) - score) > SAME:
+    if outcomes is None or abs(ratio(outcomes) - score) > SAME:
         return None  # the data that was given is not the test split
     return interval(bootstrap({"run": outcomes[None]})["run"])
-
-
-def _ratio(outcomes: npt.NDArray[np.float64]) -> float:
-    return float(outcomes[:, 0].sum() / max(outcomes[:, 1].sum(), 1e-9))
-
-
-def _gain(run: Run, search: Mapping[str, Any] | None, tested: Tested) -> Tile:
-    """Return what is known of the gain over a frozen table."""
-    title = "gain over a frozen table"
-    if tested.other is not None:
-        return _gain_over(run, tested.other, tested)
-    if not run.metrics["drift"]["rows_moved"] and run.settings["strategy"] == "Freeze":
-        return Tile(title, "none", "this is the run with a frozen table")
-    rivals = {one["name"]: one for one in (search or {}).get("beside", [])}
-    frozen, result = rivals.get("a frozen table"), rivals.get("the result")
-    if frozen is None or result is None:
-        return Tile(
-            title,
-            "not known",
-            "pass a run with the strategy Freeze on the same data (--against), or use "
-            "finetune-embed compare",
-        )
-    difference, metric = result["score"] - frozen["score"], run.task.metric
-    note = f"a frozen table scores {score_text(metric, frozen['score'])}"
-    if frozen["gain"]:
-        note = f"95 % interval {_points(frozen['gain'])}, paired by text; {note}"
-    return Tile(title, f"{100 * difference:+.1f} points", note)
-
-
-def _gain_over(run: Run, other: Run, tested: Tested) -> Tile:
-    """Return the gain over another run, with its interval where the texts are known."""
-    frozen = other.settings["strategy"] == "Freeze"
-    title = "gain over a frozen table" if frozen else f"gain over {printable(tested.name)}"
-    metric = run.task.metric
-    first, second = None, None
-    if tested.data is not None and tested.other_data is not None:
-        first, second = tested.data.outcomes, tested.other_data.outcomes
-    elif run.record["data_sha256"] == other.record["data_sha256"]:
-        first, second = run.outcomes, other.outcomes
-    if first is not None and second is not None:
-        drawn = bootstrap({"run": first[None], "other": second[None]})
-        scores = [_ratio(first), _ratio(second)]
-        bounds = _points(interval(drawn["run"] - drawn["other"]))
-        note = f"95 % interval {bounds}, paired over {texts_in_words(len(first))}; "
-        note += f"that one scores {score_text(metric, scores[1])}"
-        return Tile(title, f"{100 * (scores[0] - scores[1]):+.1f} points", note)
-    split = "test" if "test" in run.metrics and "test" in other.metrics else "validation"
-    scores = [one.metrics[split][metric] for one in (run, other)]
-    note = f"{score_text(metric, scores[0])} and {score_text(metric, scores[1])} on {split}; "
-    return Tile(
-        title,
-        f"{score_text(metric, scores[0] - scores[1])}",
-        note + "pass labelled data (--data) for an interval",
-    )
 
 
 def training(run: Run) -> Iterator[Section]:
@@ -177,7 +128,7 @@ def _cells(one: Mapping[str, Any], columns: Sequence[tuple[str, str]]) -> Iterat
 
 
 def results(run: Run, tested: Tested) -> Section:
-    """Return the section on what is taken for what."""
+    """Return the section on the scores of each label, and which are confused."""
     title = "Scores of each label"
     found = _evaluation(run, tested)
     if found is None:
@@ -190,11 +141,12 @@ def results(run: Run, tested: Tested) -> Section:
     if found.interval is not None:
         text += f", 95 % interval {_bounds(found.metric, found.interval)}"
     parts: list[Part] = [Text(text + ".")]
-    chart = confusion_chart(found.labels, found.confusion)
+    units = "words" if run.task.per_word else "texts"
+    chart = confusion_chart(found.labels, found.confusion, units)
     if chart is not None:
         parts.append(Figures([chart]))
     elif found.confusion.ndim == 2:
-        parts.append(_confused(found))
+        parts.append(_confused(found, units))
     heads = ["label", "precision", "recall", "F1", "support"]
     rows = [
         [
@@ -211,7 +163,7 @@ def results(run: Run, tested: Tested) -> Section:
 def _evaluation(run: Run, tested: Tested) -> Evaluation | None:
     """Return the evaluation on the data that was given, or on the test split that a run holds."""
     if tested.data is not None:
-        return run.evaluate_labelled(tested.data.data)
+        return tested.data.evaluation
     if "test" not in run.held_out:
         return None
     held = run.held_out["test"]
@@ -230,7 +182,7 @@ def _evaluation(run: Run, tested: Tested) -> Evaluation | None:
     )
 
 
-def _confused(found: Evaluation) -> Table:
+def _confused(found: Evaluation, units: str) -> Table:
     """Return the pairs of labels that are confused most."""
     pairs = [
         (int(found.confusion[row, column]), row, column)
@@ -244,7 +196,7 @@ def _confused(found: Evaluation) -> Table:
         for count, row, column in pairs[:CONFUSED]
     ]
     caption = f"Labels that are confused most, of {len(names):,}"
-    return Table(caption, ["true label", "predicted", "texts"], rows)
+    return Table(caption, ["true label", "predicted", units], rows)
 
 
 def shown_texts(run: Run, tested: Tested) -> Section:
@@ -260,8 +212,8 @@ def shown_texts(run: Run, tested: Tested) -> Section:
         else:
             parts.append(
                 Text(
-                    "Which texts the tuned vectors label otherwise than frozen ones is not known: "
-                    "pass a run with the strategy Freeze on the same data (--against)."
+                    "Which texts the tuned vectors label differently from frozen ones is not "
+                    "known: pass a run with the strategy Freeze on the same data (--against)."
                 )
             )
         about = (
@@ -285,12 +237,8 @@ def _changed(own: Judged, other: Judged, name: str) -> Part:
         "word is marked by how much more it speaks for the new label in this run than in that "
         "one, in log-odds."
     )
-    return Texts(f"Labelled otherwise than by {printable(name)}", about, found)
+    return Texts(f"Labelled differently from {printable(name)}", about, found)
 
 
 def _bounds(metric: str, bounds: Sequence[float]) -> str:
     return " to ".join(score_text(metric, one, 1) for one in bounds)
-
-
-def _points(bounds: Sequence[float]) -> str:
-    return " to ".join(f"{100 * one:+.1f}" for one in bounds)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import NamedTuple
 
+from ..errors import printable
+
 __all__ = ["Axis", "Chart", "Point", "number", "ticks_of"]
 
 
@@ -47,12 +49,17 @@ def ticks_of(low: float, high: float, most: int = 6, whole: bool = False) -> lis
     step = next(step * factor for factor in (1, 2, 5, 10) if (high - low) / (step * factor) <= most)
     step = max(1.0, step) if whole else step
     first = math.ceil(low / step - 1e-9)
-    return [round(n * step, 12) for n in range(first, math.floor(high / step + 1e-9) + 1)]
+    return [float(f"{n * step:.12g}") for n in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
 def number(value: float) -> str:
     """Return a coordinate as text, the same on every machine."""
     return f"{value:.1f}".removesuffix(".0")
+
+
+def _shown(text: str) -> str:
+    """Return a text as XML can hold it: escaped, also where characters do not print."""
+    return escape(printable(text))
 
 
 @dataclass
@@ -113,14 +120,14 @@ class Chart:
         for point in points:
             if math.isfinite(point.x + point.y):
                 x, y = map(number, self.place(point))
-                title = f"<title>{escape(point.title)}</title>" if point.title else ""
+                title = f"<title>{_shown(point.title)}</title>" if point.title else ""
                 mark = f'<circle class="dot {kind}" cx="{x}" cy="{y}" r="{radius}">{title}</circle>'
                 self.marks.append(mark)
 
     def stroke(self, start: Point, end: Point, kind: str) -> None:
         """Draw a straight line."""
         (a, b), (c, d) = self.place(start), self.place(end)
-        title = f"<title>{escape(start.title)}</title>" if start.title else ""
+        title = f"<title>{_shown(start.title)}</title>" if start.title else ""
         self.marks.append(
             f'<line class="{kind}" x1="{number(a)}" y1="{number(b)}" x2="{number(c)}" '
             f'y2="{number(d)}">{title}</line>'
@@ -130,7 +137,7 @@ class Chart:
         """Draw a bar between two points of the same `y`."""
         (start, y), (end, _) = self.place(low), self.place(high)
         x, width = number(min(start, end)), number(max(abs(end - start), 1))
-        title = f"<title>{escape(low.title)}</title>" if low.title else ""
+        title = f"<title>{_shown(low.title)}</title>" if low.title else ""
         self.marks.append(
             f'<rect class="bar {kind}" x="{x}" y="{number(y - thick / 2)}" width="{width}" '
             f'height="{number(thick)}" rx="2">{title}</rect>'
@@ -139,7 +146,7 @@ class Chart:
     def cell(self, low: Point, high: Point, share: float) -> None:
         """Draw a cell that is the darker the larger a share is."""
         (a, d), (c, b) = self.place(low), self.place(high)
-        title = f"<title>{escape(low.title)}</title>" if low.title else ""
+        title = f"<title>{_shown(low.title)}</title>" if low.title else ""
         self.marks.append(
             f'<rect class="cell" x="{number(a)}" y="{number(b)}" width="{number(c - a)}" '
             f'height="{number(d - b)}" fill-opacity="{share:.2f}">{title}</rect>'
@@ -153,7 +160,7 @@ class Chart:
         x, y = x + right, y + down + 4
         kind = f"note {kind}".strip()
         self.marks.append(
-            f'<text class="{kind}" x="{number(x)}" y="{number(y)}">{escape(text)}</text>'
+            f'<text class="{kind}" x="{number(x)}" y="{number(y)}">{_shown(text)}</text>'
         )
 
     def svg(self, style: str = "") -> str:
@@ -165,8 +172,8 @@ class Chart:
         parts = [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width} {self.height}" '
             f'role="img" aria-labelledby="{self.name}-title {self.name}-about" class="figure">',
-            f'<title id="{self.name}-title">{escape(self.title)}</title>',
-            f'<desc id="{self.name}-about">{escape(self.about)}</desc>',
+            f'<title id="{self.name}-title">{_shown(self.title)}</title>',
+            f'<desc id="{self.name}-about">{_shown(self.about)}</desc>',
         ]
         if style:
             parts += [f"<style>{style}</style>", '<rect class="paper" width="100%" height="100%"/>']
@@ -181,28 +188,28 @@ class Chart:
             if self.lines:
                 parts.append(f'<line class="grid" x1="{left}" y1="{y}" x2="{right}" y2="{y}"/>')
             parts.append(
-                f'<text class="tick end" x="{left - 6}" y="{float(y) + 4:g}">{escape(text)}</text>'
+                f'<text class="tick end" x="{left - 6}" y="{float(y) + 4:g}">{_shown(text)}</text>'
             )
         for value, text in self.x.ticks:
             x = number(self.x.at(value, left, right))
             parts.append(
-                f'<text class="tick middle" x="{x}" y="{bottom + 16}">{escape(text)}</text>'
+                f'<text class="tick middle" x="{x}" y="{bottom + 16}">{_shown(text)}</text>'
             )
         parts.append(f'<line class="axis" x1="{left}" y1="{bottom}" x2="{right}" y2="{bottom}"/>')
         middle = number((left + right) / 2)
         parts.append(
             f'<text class="label middle" x="{middle}" y="{self.height - 8}">'
-            f"{escape(self.x.title)}</text>"
+            f"{_shown(self.x.title)}</text>"
         )
         if self.y.title:
-            parts.append(f'<text class="label" x="4" y="14">{escape(self.y.title)}</text>')
+            parts.append(f'<text class="label" x="4" y="14">{_shown(self.y.title)}</text>')
         return parts
 
     def _legend(self) -> list[str]:
         parts, x = [], float(self.width - self.right)
         for kind, text in reversed(self.legend):
             x -= 6.4 * len(text)
-            parts.append(f'<text class="label" x="{number(x)}" y="14">{escape(text)}</text>')
+            parts.append(f'<text class="label" x="{number(x)}" y="14">{_shown(text)}</text>')
             x -= 9
             parts.append(f'<circle class="dot {kind}" cx="{number(x)}" cy="10" r="4"/>')
             x -= 12

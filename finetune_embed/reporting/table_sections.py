@@ -13,6 +13,7 @@ from ..training.base_vectors import Base
 from ..training.run.run import Run
 from ..training.tasks import score_text
 from .figures import bands_chart, scores_chart, standings_against_movement
+from .gains import gain_interval, gain_text, gain_tile
 from .parts import Cell, Figures, Map, Part, Section, Table, Text, Tile, Tiles, plain_rows
 from .word_map import Words
 
@@ -163,7 +164,7 @@ def tried(search: Values) -> Section:
     metric = str(search["metric"])
     beside = search["beside"]
     rivals = [(one["name"], one["score"], one["interval"]) for one in beside]
-    heads = ["what is not as in a first run", "validation", "loss", "seconds", "chosen"]
+    heads = ["changed settings", "validation", "loss", "seconds", "chosen"]
     rows = []
     for one in search["tried"]:
         what = ", ".join(f"{name}={one['settings'][name]}" for name in one["changed"])
@@ -203,11 +204,11 @@ def compared(found: Values) -> Iterator[Section]:
         ),
     ]
     if sure is not None:
-        low, high = sure["difference_interval"]
-        note = f"95 % interval {100 * low:+.1f} to {100 * high:+.1f}, with {len(sure['seeds'])} "
-        note += f"fresh seeds; {baseline} scores {score_text(metric, sure['freeze'])}"
-        gain = f"{100 * (sure['test'] - sure['freeze']):+.1f} points"
-        tiles.append(Tile(f"gain of {sure['strategy']} over {baseline}", gain, note))
+        title = f"gain of {sure['strategy']} over {baseline}"
+        how = f"with {len(sure['seeds'])} fresh seeds"
+        note = f"{baseline} scores {score_text(metric, sure['freeze'])}"
+        difference = sure["test"] - sure["freeze"]
+        tiles.append(gain_tile(title, metric, difference, sure["difference_interval"], how, note))
     moved = f"by {best['median_movement']:.1%} of their length at the median; frequent words kept "
     moved += f"{best['neighbour_overlap']:.1%} of their neighbours"
     tiles.append(Tile(f"what {best['strategy']} moved", f"{best['rows_moved']:,.0f} rows", moved))
@@ -226,8 +227,8 @@ def compared(found: Values) -> Iterator[Section]:
 def _standing(one: Values, is_baseline: bool, found: Values) -> list[Cell]:
     metric = str(found["metric"])
     low, high = one["test_interval"]
-    difference = [f"{100 * value:+.2f}" for value in one["difference_interval"]]
-    over = f"{100 * one['difference']:+.2f} ({' to '.join(difference)})"
+    over = gain_text(metric, one["difference"], 2)
+    over += f" ({gain_interval(metric, one['difference_interval'], 2)})"
     return [
         Cell(printable(one["strategy"])),
         Cell(f"{one['lr']:g}", one["lr"]),

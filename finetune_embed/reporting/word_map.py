@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 
 from ..errors import printable
+from ..evaluation import movement_of
 from ..table import EmbeddingTable, unit
 from ..training.run.run import Run
 from ..training.run.summary import MISSING, SPECIAL
@@ -23,7 +24,7 @@ NEIGHBOURS = 8
 MOST = 65_000  # words whose numbers two bytes hold, with one number for none
 NONE = 65_535
 BLOCK = 512  # words whose neighbours are looked for together
-ARROWS = 12  # words whose way the map shows at first
+ARROWS = 12  # words whose path the map shows at first
 EDGE = 0.5  # per cent of the words on each side that the first view of the map may leave out
 FOUND = 1 << 18  # rows of a table, with their words, looked at for those that training lacks
 
@@ -76,7 +77,7 @@ class Words:
     def view(self, farthest: list[int]) -> Floats:
         """Return the lowest and the highest place that the map shows at first, `(2, 2)`.
 
-        A few words at its edges are not in it, but the ways of those that moved farthest are.
+        A few words at its edges are not in it, but the paths of those that moved farthest are.
         """
         both = np.concatenate([self.before, self.after])
         inner = np.percentile(both, (EDGE, 100 - EDGE), axis=0)
@@ -173,12 +174,8 @@ def _moved(
     """Return how far words moved, and the cosines to their starts, NaN where that is not known."""
     movement, cosine = (np.full(len(words), np.nan, np.float32) for _ in range(2))
     if known.any():
-        a, b = start[known].astype(np.float64), tuned[known].astype(np.float64)
-        long = np.linalg.norm(a, axis=1)
-        movement[known] = np.linalg.norm(b - a, axis=1) / np.where(long > 0, long, 1)
-        same = (a == b).all(axis=1)
-        norms = long * np.linalg.norm(b, axis=1)
-        cosine[known] = np.where(same, 1.0, (a * b).sum(axis=1) / np.where(norms > 0, norms, 1))
+        found = movement_of(start[known], tuned[known])
+        movement[known], cosine[known] = found.distance, found.cosine
         return movement, cosine
     columns = (run.words[name] for name in ("word", "found", "movement", "cosine"))
     stored = {
@@ -214,7 +211,11 @@ def _on_map(start: Floats, tuned: Floats) -> tuple[Floats, tuple[float, float]]:
 def _neighbours(
     vectors: Floats, which: npt.NDArray[np.bool_], bar: CountBar
 ) -> tuple[Numbers, Floats]:
-    """Return the nearest words of each word by cosine, among those of `which`, and the cosines."""
+    """Return the nearest words of each word by cosine, among those of `which`, and the cosines.
+
+    `top_rows` is for a few queries, and keeps the first of equals; here every word asks, in blocks
+    that a bar counts.
+    """
     (at,) = which.nonzero()
     directions = torch.from_numpy(unit(vectors[at])).nan_to_num()
     count = min(NEIGHBOURS, len(at) - 1)

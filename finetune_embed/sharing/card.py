@@ -245,8 +245,8 @@ def _moved(run: Run) -> Iterator[str]:
     yield "## What tuning changed"
     if small := shrunk_to(run.record):
         yield _text(f"This is from before it was shrunk to {small}.")
-    text = f"{found['rows_moved']:,} of {found['rows']:,} vectors moved, the others have the "
-    text += f"same bits; new words: {found['new_rows']:,}."
+    text = f"{found['rows_moved']:,} of {found['rows']:,} vectors moved, the others are "
+    text += f"bit-identical; new words: {found['new_rows']:,}."
     if found["median_movement"] is not None:
         text += f" The median movement is {found['median_movement']:.1%} of the length of the "
         text += f"vector, the median cosine to its start {found['median_cosine']:.4f}."

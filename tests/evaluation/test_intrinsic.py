@@ -18,7 +18,7 @@ import finetune_embed as fe
 from finetune_embed.cli import main
 from finetune_embed.demo import VECTORS
 from finetune_embed.evaluation import weat as weat_module
-from finetune_embed.evaluation.figures import bootstrap, of_correlation, of_share
+from finetune_embed.evaluation.intervals import bootstrap, of_correlation, of_share
 
 
 @pytest.fixture(scope="module")

@@ -142,6 +142,19 @@ def test_predictions_that_are_there_already(finished, inputs, command, tmp_path)
     assert (tmp_path / "out.csv").read_text() != "old"
 
 
+@follows("reporting/page.py", "the file is there already")
+def test_figures_that_are_there_already(finished, command, tmp_path):
+    given = ("report", finished, "--words", 9, "--figures", tmp_path, "-o", tmp_path / "page.html")
+    (tmp_path / "loss.svg").write_text("old")
+    message = command(*given)
+    assert "loss.svg: the file is there already; name another, or replace it with " in message
+    assert message.rstrip().endswith(" --overwrite")
+    assert (tmp_path / "loss.svg").read_text() == "old"
+    assert not (tmp_path / "page.html").exists()
+    assert command(*given, "--overwrite") == ""
+    assert (tmp_path / "loss.svg").read_text().startswith("<svg")
+
+
 @follows("cli/predictions.py", "holds lists")
 def test_lists_in_a_cell(finished, command, tmp_path):
     (tmp_path / "lists.jsonl").write_text('{"text": ["a", "king"]}\n')

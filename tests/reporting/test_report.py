@@ -7,7 +7,6 @@ import contextlib
 import json
 import re
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ import finetune_embed as fe
 from finetune_embed.cli import main
 from finetune_embed.errors import DataError
 from finetune_embed.reporting.judged import Judged
-from finetune_embed.reporting.svg import Axis, Chart, Point, ticks_of
 from finetune_embed.reporting.texts import changed_texts, mistakes, uncertain
 from finetune_embed.reporting.word_map import NEIGHBOURS, words_of_page
 from finetune_embed.training.tasks import score_text
@@ -369,6 +367,8 @@ def test_the_command(
         "--words",
         "9",
     ]
+    (tmp_path / "charts").mkdir()
+    (tmp_path / "charts" / "mine.txt").write_text("not a figure")
     for more, code in (["--json"], 0), ([], 2), (["--overwrite"], 0):
         with contextlib.chdir(tmp_path), pytest.raises(SystemExit) as stopped:
             main([*arguments, *more])
@@ -377,34 +377,11 @@ def test_the_command(
         if more == ["--json"]:
             size = (tmp_path / "page.html").stat().st_size
             drawn = sorted(path.name for path in (tmp_path / "charts").iterdir())
+            drawn.remove("mine.txt")
             assert json.loads(out) == {"output": "page.html", "bytes": size, "figures": drawn}
             assert err == ""
         elif code:
             assert "the file is there already" in err
     page = (tmp_path / "page.html").read_text()
-    assert "Labelled otherwise than by frozen" in text_of(page, "texts")
+    assert "Labelled differently from frozen" in text_of(page, "texts")
     assert words_in(page)["known"]
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "ticks"),
-    [(0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1]), (0.913, 0.927, [0.915, 0.92, 0.925]), (3, 3, [3])],
-)
-def test_ticks_are_round(low: float, high: float, ticks: list[float]) -> None:
-    assert ticks_of(low, high, 5) == ticks
-
-
-def test_a_chart_places_points_by_its_axes(page_of: Callable[[Chart], ElementTree.Element]) -> None:
-    chart = Chart("c", "A & B", "about <it>", Axis(0, 10, [], "x"), Axis(0, 1, [], "y"))
-    assert chart.place(Point(0, 0)) == (52, 196)
-    assert chart.place(Point(10, 1)) == (346, 26)
-    chart.dots([Point(5, 0.5, "a < b"), Point(1, float("nan"))], "one")
-    root = page_of(chart)
-    (circle,) = root.iter("{http://www.w3.org/2000/svg}circle")
-    assert (circle.get("cx"), circle.get("cy")) == ("199", "111")
-    assert [one.text for one in circle] == ["a < b"]
-
-
-@pytest.fixture
-def page_of() -> Callable[[Chart], ElementTree.Element]:
-    return lambda chart: ElementTree.fromstring(chart.svg())

@@ -68,7 +68,7 @@ def test_the_card_of_a_run(run, tmp_path, offline):
         "| test | 100.00% | 40 | 91.24% to 100.00% |",
     ):
         assert line in lines, line
-    assert "6 of 6 vectors moved, the others have the same bits; new words: 1." in card.text
+    assert "6 of 6 vectors moved, the others are bit-identical; new words: 1." in card.text
     movement = run.words["movement"]
     most = max(movement[run.words["word"].index(word)] for word in WORDS)
     assert f"Farthest moved: {run.words['word'][movement.index(most)]} ({most:.0%}), " in card.text

@@ -195,7 +195,7 @@ def test_the_vectors_part_alone(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["parts"] == "vectors"
     found = session_of(tmp_path / "m.onnx").get_modelmeta().custom_metadata_map
     assert found["parts"] == "vectors"
-    vectors = tuned._evidence(TEXTS)[2]["vectors"]
+    vectors = tuned.evidence(TEXTS)[2]["vectors"]
     assert np.allclose(outputs_of(tmp_path / "m.onnx", TEXTS)["logits"], vectors, 1e-5, 1e-5)
 
 

@@ -206,5 +206,5 @@ def test_a_lexical_part_beside_an_ensemble_of_pieces(tmp_path):
     run = tune(vectors=wordpiece(True), head="bag", ensemble=2, lexical=True)
     file = File(run, tmp_path / "m.onnx", vectors_only=True)
     found = file(file.ids(TEXTS))
-    assert same(found["logits"], run._evidence(TEXTS)[2]["vectors"])
+    assert same(found["logits"], run.evidence(TEXTS)[2]["vectors"])
     assert file.metadata["parts"] == "vectors"

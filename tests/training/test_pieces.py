@@ -117,10 +117,10 @@ def test_the_lexical_part_counts_words(model, reviews, tmp_path):
     assert again.lexical.classifier.vocab.index_to_key == vocab.index_to_key
     assert torch.equal(again.predict_proba(texts), run.predict_proba(texts))
     assert again.evaluate(reviews["test"]).parts == run.evaluate(reviews["test"]).parts
-    parts = run._evidence(texts)[2]["lexical"]
-    torch.testing.assert_close(parts, of_words._evidence(texts)[2]["lexical"], rtol=1e-5, atol=1e-5)
+    parts = run.evidence(texts)[2]["lexical"]
+    torch.testing.assert_close(parts, of_words.evidence(texts)[2]["lexical"], rtol=1e-5, atol=1e-5)
     small = fe.shrink(again, words=4)
-    assert torch.equal(small._evidence(texts)[2]["lexical"], parts)
+    assert torch.equal(small.evidence(texts)[2]["lexical"], parts)
 
 
 def test_a_run_of_an_earlier_version_counts_pieces(model, reviews, tmp_path, monkeypatch):

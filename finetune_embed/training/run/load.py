@@ -125,6 +125,8 @@ def _load(folder: Path, head: Head | None) -> Run:
         task = restore_task(record)
         if not task.outputs:
             raise ValueError("it has no labels")
+    with reading(folder / HISTORY):
+        check_shape(history, [{f"validation_{task.metric}": is_number}], "the history")
     with reading(folder / METRICS):
         stacked = "stacking" in record or bool(settings["lexical"])
         members = range(1, settings["ensemble"] + 1) if settings["ensemble"] > 1 else ()

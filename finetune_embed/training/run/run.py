@@ -62,7 +62,10 @@ from .word_report import FOUND, WordReport
 
 PARTS = ("vectors", "lexical")
 
-__all__ = ["PARTS", "HeldOut", "Run", "write_config", "write_history"]
+#: Logits `(units, C)`, the number of tokens of each text `(texts,)`, and the logits of each part.
+Evidence = tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]
+
+__all__ = ["PARTS", "Evidence", "HeldOut", "Run", "write_config", "write_history"]
 
 
 class HeldOut(NamedTuple):
@@ -291,14 +294,18 @@ class Run:
         known = replace(self.task, others=task.others)
         return Labelled(where, texts, known, (*splits.notes, *unknown.note()), targets)
 
-    def evaluate_labelled(self, found: Labelled) -> Evaluation:
+    def evaluate_labelled(self, found: Labelled, evidence: Evidence | None = None) -> Evaluation:
         """Return what `evaluate` does, of data that is read.
+
+        Args:
+            found: the data.
+            evidence: what `evidence` returns of its texts, if the caller has it.
 
         Raises:
             DataError: no text has a label.
         """
         where, texts, task = found.where, found.texts, found.task
-        logits, lengths, parts = self._evidence(texts)
+        logits, lengths, parts = self.evidence(texts) if evidence is None else evidence
         targets = found.targets(lengths)
         if not bool(self.task.counted(targets).any()):
             raise DataError(f"none of the {len(texts):,} texts has a label", where=where)
@@ -315,9 +322,7 @@ class Run:
             task.interval(scores[self.task.metric], task.texts_counted(targets, lengths)),
         )
 
-    def _evidence(
-        self, texts: Sequence[Any]
-    ) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
+    def evidence(self, texts: Sequence[Any]) -> Evidence:
         """Return what `logits` returns, and the logits of each part if there are two."""
         if self.lexical is None or not texts:
             return (*self.logits(texts), {})

@@ -87,7 +87,8 @@ def check_shape(value: Any, shape: Shape, name: str = "") -> None:
         if not isinstance(value, dict):
             raise _wrong(value, name, "a mapping")
         for key in shape.keys() - value.keys() - {str}:
-            raise ValueError(f"{name or 'it'} has no {key}")
+            if not (isinstance(shape[key], tuple) and is_absent in shape[key]):
+                raise ValueError(f"{name or 'it'} has no {key}")
         for key, part in value.items():
             if not is_text(key):
                 raise _wrong(key, f"a key of {name}" if name else "a key", "a text")
@@ -162,6 +163,11 @@ def is_none(value: Any) -> bool:
     return value is None
 
 
+def is_absent(value: Any) -> bool:
+    """Return False: as an alternative of a shape, its key may be left out."""
+    return False
+
+
 def is_label(value: Any) -> bool:
     """Return whether a value may be a label."""
     return is_text(value) or is_flag(value) or is_finite(value)
@@ -205,7 +211,14 @@ METRICS_SHAPE: Shape = {
     "drift": {
         **dict.fromkeys(("rows", "rows_moved", "new_rows"), is_count),
         **dict.fromkeys(("median_movement", "median_cosine"), (is_number, is_none)),
-        "bands": [{str: is_plain}],
+        "bands": [
+            {
+                "name": is_text,
+                **dict.fromkeys(("rows", "moved"), is_count),
+                **dict.fromkeys(("median_movement", "median_cosine"), is_number),
+                str: is_plain,
+            }
+        ],
     },
     "warnings": [is_text],
     str: {str: is_number},
@@ -215,7 +228,8 @@ HISTORY_SHAPE: Shape = [
         "epoch": is_count,
         "step": is_count,
         "embedding_lr": is_number,
-        str: (is_number, {str: is_number}),
+        "movement": (is_absent, {"displacement": is_number, str: is_number}),
+        str: is_number,
     }
 ]
 

@@ -1,6 +1,6 @@
 """Tasks: what a head is trained for, and how its outputs are read and scored."""
 
-from .base import ADDS_UP, LossFunction, Task, score_text
+from .base import ADDS_UP, LOWER, NO_SHARES, LossFunction, Task, score_text
 from .entities import entity_f1
 from .multi_label import MultiLabel
 from .registry import TASKS, restore_task, task_of, unknown_metric
@@ -10,6 +10,8 @@ from .tagging import Tagging, real_positions
 
 __all__ = [
     "ADDS_UP",
+    "LOWER",
+    "NO_SHARES",
     "TASKS",
     "LossFunction",
     "MultiLabel",

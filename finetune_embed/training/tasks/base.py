@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from ...data import LocalDataset
 
-__all__ = ["ADDS_UP", "LossFunction", "Task", "log_mean", "score_text"]
+__all__ = ["ADDS_UP", "LOWER", "NO_SHARES", "LossFunction", "Task", "log_mean", "score_text"]
 
 #: Scores that are sums over texts divided by others; see `outcomes`.
 ADDS_UP = ("accuracy", "micro_f1", "entity_f1")
