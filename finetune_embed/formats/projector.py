@@ -23,7 +23,7 @@ from ..errors import VectorFileError
 from ..files import Source, atomic_folder, open_source
 from ..table import EmbeddingTable, Vectors
 from .common.arguments import check_limit
-from .common.folders import folder_provenance
+from .common.folders import folder_provenance, missing_folder
 from .common.kernels import format_text, parse_text
 from .common.saving import (
     HOLDS_ANY_WORD,
@@ -60,7 +60,8 @@ def load_projector(
         limit: read only the first rows.
 
     Raises:
-        VectorFileError: a file is damaged, or they have different numbers of lines.
+        VectorFileError: this is not such a folder, a file is damaged, or both have different
+            numbers of lines.
 
     Example:
         >>> table = fe.load_vectors("glove.6B.50d.txt", limit=3)
@@ -70,6 +71,13 @@ def load_projector(
     """
     check_limit(limit)
     folder = Path(path)
+    if not ((folder / VECTORS).is_file() and (folder / METADATA).is_file()):
+        raise missing_folder(
+            folder,
+            "projector",
+            f"one with {VECTORS} and {METADATA}",
+            f"pass the folder that has both, {VECTORS} and {METADATA}",
+        )
     with open_source(folder / VECTORS) as source:
         expect(source, "text")
         lines = _lines(bytes(source.read_all()))

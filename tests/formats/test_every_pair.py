@@ -46,7 +46,7 @@ READ_BY = {
     "int8": {"load_safetensors"},
     "numpy-archive": {"load_numpy"},
     "parquet": {"load_arrow"},
-    "projector": set(),
+    "projector": {"load_projector"},
     "safetensors": {"load_safetensors"},
     "shards": {"load_safetensors"},
     "shrunk": {"load_safetensors"},
@@ -124,7 +124,7 @@ def test_a_file_in_every_reader(files: Path, name: str) -> None:
             assert exact.all() if name == "delta-int8" else (tuned.vectors == VECTORS).all()
         else:
             equal(load(files / name), name)
-    assert seen == 11
+    assert seen == 12
 
 
 def test_every_reader_and_writer_is_in_the_sweep() -> None:
@@ -132,9 +132,9 @@ def test_every_reader_and_writer_is_in_the_sweep() -> None:
     assert {*SAVERS} <= {*READ_BY}
     written = {*READ_BY} | {"numpy", "fasttext", "safetensors-shards"}  # .npy and .bin: not written
     assert {*READERS, *FOLDER_READERS} <= written
-    assert len(LOADERS) == 11
+    assert len(LOADERS) == 12
     read = sum(map(len, READ_BY.values())) + len(READ_BY) - len(REFUSED)
-    assert (len(READ_BY) * len(LOADERS), read) == (209, 35)
+    assert (len(READ_BY) * len(LOADERS), read) == (228, 36)
 
 
 @pytest.mark.parametrize("name", [name for name in SAVERS if not WRITERS[name].is_folder])

@@ -138,14 +138,8 @@ def test_no_file(tmp_path, load, monkeypatch):
 MAGIC = [
     (b"\xba\x16\x4f\x2f\x0c\0\0\0", r"a fastText binary model, not .*; use load_fasttext\(path\)"),
     (b"\x93NUMPY\x01\x00", r"a numpy array, not .*; use load_numpy\(path, words=\.\.\.\), or load"),
-    (
-        b"\x80\x04\x95\x10",
-        r"a Python pickle, not .*; use load_gensim\(path, allow_pickle=True\), or",
-    ),
-    (
-        b"\x80\x05\x95\x10",
-        r"a Python pickle, not .*; use load_gensim\(path, allow_pickle=True\), or",
-    ),
+    (b"\x80\x04\x95\x10", r"a Python pickle, not .*; use load_gensim\(path, allow_pickle=True\)$"),
+    (b"\x80\x05\x95\x10", r"a Python pickle, not .*; use load_gensim\(path, allow_pickle=True\)$"),
     (
         b"PAR1\x15\x04",
         r"a Parquet file, not .*; use load_arrow\(path\), or load_vectors\(path\), wh",

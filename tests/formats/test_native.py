@@ -202,15 +202,18 @@ OPTIONS = st.fixed_dictionaries(
 @example(b"a 1 2\n\na 1 2\n", {"limit": 2}, 1)
 @example(b"a 1 2\n\n", {"limit": 1}, 1)
 @example(b"c 0.1 1e99 \r\na ba b\n", {}, 1)
+@example(b"a 1 2\na\na 1 2\n", {}, 1)
 def test_text_is_read_alike_in_blocks_of_any_size(data, options, block):
     at_once = read(data, native=False, **options)
     assert read(data, native=True, **options) == at_once
     pieces = read(data, native=False, block=block, **options)
     assert read(data, native=True, block=block, **options) == pieces
-    if pieces != at_once:  # another of several errors, one of them a blank line
+    if pieces != at_once:
         assert isinstance(pieces, str)
         assert isinstance(at_once, str)
-        assert re.search(rb"^[ \r]*\n", data, re.MULTILINE)
+        what, _, _ = at_once.partition(";")  # after it a remedy, which may be about the next line
+        # another of several errors, one of them a blank line
+        assert pieces.startswith(what) or re.search(rb"^[ \r]*\n", data, re.MULTILINE)
 
 
 ROWS = st.lists(

@@ -63,7 +63,7 @@ FORMATS = {
     "parquet": Known("a Parquet file", "load_arrow(path)"),
     "dataset": Known("a saved Hugging Face data set", "load_arrow(path)"),
     "spacy": Known("a folder of spaCy vectors", "load_spacy(path)"),
-    "projector": Known("a folder for the TensorFlow Projector", "load_vectors(folder)"),
+    "projector": Known("a folder for the TensorFlow Projector", "load_projector(path)"),
     "gensim": Known("a Python pickle", "load_gensim(path, allow_pickle=True)"),
     "binary": Known(
         "a binary file of unknown kind", remedy="find out what wrote it, or fetch the file again"
