@@ -223,7 +223,7 @@ def shown_texts(run: Run, tested: Tested) -> Section:
         )
         wrong, close = mistakes(tested.data), uncertain(tested.data)
         parts += [
-            Texts("Taken for something else, the most certain ones first", about, wrong),
+            Texts("Given another label, the most certain ones first", about, wrong),
             Texts("Closest to the border between two labels", "", close),
         ]
     return Section("texts", title, parts)

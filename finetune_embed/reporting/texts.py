@@ -64,7 +64,7 @@ def has_shown_texts(run: Run) -> bool:
 
 
 def mistakes(found: Judged) -> list[ShownText]:
-    """Return the texts that are taken for something else, the most certain of them first."""
+    """Return the texts that are given another label, the most certain of them first."""
     best, predicted = found.chances.max(dim=1)
     wrong = (predicted != found.targets) & found.run.task.counted(found.targets)
     order = torch.where(wrong, best, -1.0).argsort(descending=True, stable=True)
