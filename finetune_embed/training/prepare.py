@@ -38,6 +38,8 @@ from .tasks import Regression, Task, task_of
 
 __all__ = ["Prepared", "prepare"]
 
+ENOUGH = 20  # texts, of which most should share their label with others
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -257,6 +259,13 @@ def _odd_labels(task: Task, data: EncodedTexts | str) -> list[str]:
         )
     if data.labels.dim() == 2 and len(data) > 1 and bool((data.labels == data.labels[0]).all()):
         warnings.append("all training texts have the same labels, so there is nothing to learn")
+    if labels.dim() == 1 and not labels.is_floating_point() and not task.per_word:
+        different = len(labels.unique())
+        if len(labels) >= ENOUGH and different > len(labels) / 2:
+            warnings.append(
+                f"{len(labels):,} training texts have {different:,} different labels, so there is "
+                "little to learn; are the columns of texts and labels swapped?"
+            )
     return warnings
 
 

@@ -261,3 +261,15 @@ def test_a_stream_of_one_hot_labels(table):
     assert fe.finetune(table, floats, epochs=1).labels == [0, 1]
     arrays = {**floats, "train": stream([np.int64(one) for one in labels])}
     assert fe.finetune(table, arrays, epochs=1).labels == [0, 1]
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_swapped_columns_are_reported(swapped):
+    words = ["a", "b", "c", "d", "e"]
+    rows = {"text": [f"{x} {y}" for x in words for y in words], "label": ["p", "q"] * 12 + ["p"]}
+    data = DatasetDict({name: Dataset.from_dict(rows) for name in ("train", "validation")})
+    columns = {"text": "label", "label": "text"} if swapped else {}
+    table = fe.EmbeddingTable(words, np.eye(5, dtype=np.float32))
+    run = fe.finetune(table, data, head="bag", lexical=False, epochs=1, **columns)
+    note = "25 training texts have 25 different labels, so there is little to learn; are the"
+    assert any(one.startswith(note) for one in run.warnings) == swapped
