@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain, pairwise
+from itertools import chain
 
 import numpy as np
 
-from .rows import Counts, Floats, Numbers, SparseRows, counts_of, idf_of, joined, most_frequent
+from .rows import Counts, Floats, Numbers, SparseRows, counts_of, idf_of, in_blocks, most_frequent
 
 __all__ = ["SIZE", "CharTfidf", "char_ngrams"]
 
 SIZE = 4  # characters of an n-gram
 #: An n-gram that occurs in only one text says nothing about others.
 LEAST_TEXTS = 2
-BLOCK = 1 << 18  # about how many tokens are counted at a time, which bounds the memory
 
 
 def char_ngrams(word: str) -> list[str]:
@@ -54,8 +53,11 @@ class CharTfidf:
             words: the distinct words; an empty one has no n-grams.
             most: the number of n-grams at most; those that fewer texts have are left out.
         """
-        ngrams = dict.fromkeys(chain.from_iterable(map(char_ngrams, words)))
-        counts = cls(list(ngrams), np.zeros(0, np.float32))._counts(numbers, lengths, words)
+        ngrams = dict[str, int]()
+        of_words = [
+            [ngrams.setdefault(ngram, len(ngrams)) for ngram in char_ngrams(word)] for word in words
+        ]
+        counts = _counts(of_words, numbers, lengths, len(ngrams))
         kept = most_frequent(np.bincount(counts.columns, minlength=len(ngrams)), LEAST_TEXTS, most)
         counts = counts.only(kept)
         left = [ngram for ngram, is_kept in zip(ngrams, kept.tolist(), strict=True) if is_kept]
@@ -64,26 +66,34 @@ class CharTfidf:
 
     def __call__(self, numbers: Numbers, lengths: Numbers, words: Sequence[str]) -> SparseRows:
         """Return the features of texts, which are given as in `fit_transform`."""
-        return self._counts(numbers, lengths, words).weighted(self.idf)
-
-    def _counts(self, numbers: Numbers, lengths: Numbers, words: Sequence[str]) -> Counts:
         get = self._columns.get
         of_words = [
             [column for ngram in char_ngrams(word) if (column := get(ngram)) is not None]
             for word in words
         ]
-        sizes = np.array([len(columns) for columns in of_words], np.int64)
-        columns = np.fromiter(chain.from_iterable(of_words), np.int64)
-        starts = sizes.cumsum() - sizes
+        return _counts(of_words, numbers, lengths, len(self.ngrams)).weighted(self.idf)
 
-        def block(numbers: Numbers, lengths: Numbers) -> Counts:
-            size = sizes[numbers]
-            at = np.arange(size.sum()) + (starts[numbers] - size.cumsum() + size).repeat(size)
-            text = np.arange(len(lengths)).repeat(lengths).repeat(size)
-            return counts_of(text, columns[at], len(lengths), len(self.ngrams))
 
-        if len(numbers) <= BLOCK:
-            return block(numbers, lengths)
-        ends = np.concatenate([[0], lengths.cumsum()])
-        edges = [*np.searchsorted(ends, range(0, len(numbers), BLOCK)).tolist(), len(lengths)]
-        return joined([block(numbers[ends[a] : ends[b]], lengths[a:b]) for a, b in pairwise(edges)])
+def _counts(
+    of_words: Sequence[Sequence[int]], numbers: Numbers, lengths: Numbers, features: int
+) -> Counts:
+    """Return how often each n-gram occurs in each text.
+
+    Args:
+        of_words: the n-grams of each distinct word.
+        numbers: as in `fit_transform`.
+        lengths: as there.
+        features: the number of n-grams.
+    """
+    sizes = np.array([len(columns) for columns in of_words], np.int64)
+    columns = np.fromiter(chain.from_iterable(of_words), np.int64)
+    starts = sizes.cumsum() - sizes
+
+    def block(tokens: slice, lengths: Numbers) -> Counts:
+        inside = numbers[tokens]
+        size = sizes[inside]
+        at = np.arange(size.sum()) + (starts[inside] - size.cumsum() + size).repeat(size)
+        text = np.arange(len(lengths)).repeat(lengths).repeat(size)
+        return counts_of(text, columns[at], len(lengths), features)
+
+    return in_blocks(block, lengths)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .rows import Counts, Floats, Numbers, SparseRows, counts_of, idf_of, most_frequent
+from .rows import Counts, Floats, Numbers, SparseRows, counts_of, idf_of, in_blocks, most_frequent
 
 __all__ = ["NgramTfidf"]
 
@@ -75,6 +75,9 @@ class NgramTfidf:
         return (ids[:-1] * self.size + ids[1:])[neighbours], text[:-1][neighbours]
 
     def _counts(self, ids: Numbers, lengths: Numbers) -> Counts:
+        return in_blocks(lambda tokens, lengths: self._block(ids[tokens], lengths), lengths)
+
+    def _block(self, ids: Numbers, lengths: Numbers) -> Counts:
         text = np.repeat(np.arange(len(lengths)), lengths)
         known = ids < self.size
         texts, columns = [text[known]], [ids[known]]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from finetune_embed.lexical import chars
+from finetune_embed.lexical import rows as counting
 from finetune_embed.lexical.chars import CharTfidf, char_ngrams
 from finetune_embed.lexical.rows import Counts, SparseRows, side_by_side
 
@@ -37,11 +37,11 @@ def test_the_ngrams_of_a_word():
     assert char_ngrams("") == []
 
 
-@pytest.mark.parametrize("block", [1, 5, chars.BLOCK])
+@pytest.mark.parametrize("block", [1, 5, counting.BLOCK])
 @given(train=TEXTS, texts=TEXTS)
 def test_the_numbers_are_those_of_scikit_learn(block, train, texts):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(chars, "BLOCK", block)
+        patch.setattr(counting, "BLOCK", block)
         found, rows = CharTfidf.fit_transform(*packed(train), 1000)
         again = found(*packed(train))
         others = found(*packed(texts))
