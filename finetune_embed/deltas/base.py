@@ -24,7 +24,8 @@ class Base:
         rows: the number `V` of its words.
         vocab_sha256: of the end of each word, int64 `(V + 1,)` from 0, then the bytes of all words.
         vectors_sha256: of its vectors, float32 `(V, D)`, row by row.
-        source: the name of the file that its metadata name; empty if they name none.
+        source: the name of the file that its metadata name; empty if they name none, or the file
+            from which it was tuned.
         source_sha256: the SHA-256 of that file, in the same way.
     """
 
@@ -50,7 +51,8 @@ class Base:
         for start in range(0, len(table), BLOCK):
             rows = table.rows(slice(start, start + BLOCK))
             vectors.update(np.ascontiguousarray(rows, "<f4").data)
-        source, sha256 = (table.metadata.get(name, "") for name in ("source", "source_sha256"))
+        known = {} if "strategy" in table.metadata else table.metadata  # its source is not tuned
+        source, sha256 = (known.get(name, "") for name in ("source", "source_sha256"))
         return cls(len(table), vocab.hexdigest(), vectors.hexdigest(), source, sha256)
 
     def check_is(self, found: Base, where: str) -> None:

@@ -165,6 +165,9 @@ def test_a_tuned_run_is_a_delta_of_its_file(tmp_path):
     assert (delta.rows.tolist(), delta.words) == ([1, 2, 3, 4], ["new"])
     sha256 = hashlib.sha256((tmp_path / "base.bin").read_bytes()).hexdigest()
     assert (delta.base.source, delta.base.source_sha256) == ("base.bin", sha256)
+    fe.save_delta(tmp_path / "run", tmp_path / "base.bin", tmp_path / "way-back")
+    way_back = fe.load_delta(tmp_path / "way-back")
+    assert (way_back.base.source, way_back.base.rows) == ("", 501)
     # The base may be in another file and format, and the delta compressed.
     fe.save_safetensors(base, tmp_path / "base.safetensors")
     (tmp_path / "d.gz").write_bytes(gzip.compress((tmp_path / "from-files").read_bytes()))
