@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["arrow_blocks", "features_of", "read_arrow"]
 
+BLOCK = 1 << 23  # bytes that are converted at a time
 #: The key of the metadata in which the library `datasets` keeps what it knows of columns.
 _FEATURES = b"huggingface"
 
@@ -30,13 +31,13 @@ def read_arrow(path: Path) -> pl.DataFrame:
     import polars as pl
 
     data = _open(path)
-    frames = [_frame(batch) for batch in _batches(data)]
+    frames = [_frame(table) for table in _tables(data)]
     return pl.concat(frames) if frames else _frame(data.schema.empty_table())
 
 
 def arrow_blocks(path: Path) -> Iterator[pl.DataFrame]:
     """Yield the examples of such a file in blocks; see `read_arrow`."""
-    yield from map(_frame, _batches(_open(path)))
+    yield from map(_frame, _tables(_open(path)))
 
 
 def features_of(path: Path) -> dict[str, Any]:
@@ -69,21 +70,31 @@ def _open(path: Path) -> ArrowData:
     return data
 
 
-def _batches(data: ArrowData) -> Iterator[Any]:
-    """Yield the batches of all columns."""
-    return data.read(range(len(data.schema)))
+def _tables(data: ArrowData) -> Iterator[Any]:
+    """Yield all columns in tables of several batches, which have few rows if they may be long."""
+    import pyarrow as pa
+
+    batches, size = [], 0
+    for batch in data.read(range(len(data.schema))):
+        batches.append(batch)
+        size += batch.nbytes
+        if size >= BLOCK:
+            yield pa.Table.from_batches(batches)
+            batches, size = [], 0
+    if batches:
+        yield pa.Table.from_batches(batches)
 
 
-def _frame(batch: Any) -> pl.DataFrame:
-    """Return a batch as a frame, after a check of all of its offsets and texts."""
+def _frame(table: Any) -> pl.DataFrame:
+    """Return a table as a frame, after a check of all of its offsets and texts."""
     import polars as pl
     import pyarrow as pa
 
-    batch.validate(full=True)
+    table.validate(full=True)
     columns = [
         column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
-        for column in batch.columns
+        for column in table.columns
     ]
-    frame = pl.from_arrow(pa.Table.from_arrays(columns, names=batch.schema.names))
+    frame = pl.from_arrow(pa.Table.from_arrays(columns, names=table.schema.names))
     assert isinstance(frame, pl.DataFrame)
     return frame
