@@ -252,6 +252,8 @@ class _Search:
 
     def _show(self, what: str) -> None:
         """Show what is tried now, and the best score on validation so far."""
+        if not self._bar.is_shown:
+            return  # scoring all models would take time of the budget
         best = ""
         if self._models:
             task = self._models[0].tasks[0]

@@ -77,24 +77,26 @@ class Lexical(NamedTuple):
 
 def lexical_of(data: Prepared, settings: Complete) -> Lexical:
     """Fit the lexical classifier of a run to its training texts, and apply it to the others."""
-    task, texts = data.task, data.held_out["validation"]
-    targets = task.batch_targets(texts, torch.arange(len(texts)))
+    task, validation = data.task, data.held_out["validation"]
+    targets = task.batch_targets(validation, torch.arange(len(validation)))
 
     assert data.train is not None
     train, vocab, words = data.train, data.vocab, words_of(data, settings.min_count)
     if words is not None:
         train, vocab = words
 
-    def texts_in(split: str) -> Texts:
-        if words is None:
-            return _texts(data, split)
-        return texts_of_words(data.texts(split), vocab, data.max_length)
+    held_out = {
+        split: _texts(data, split)
+        if words is None
+        else texts_of_words(data.texts(split), vocab, data.max_length)
+        for split in data.held_out
+    }
 
     def quality(classifier: LexicalClassifier) -> float:
-        return -least_loss(classifier(texts_in("validation")), targets, task.loss)
+        return -least_loss(classifier(held_out["validation"]), targets, task.loss)
 
     classifier = fit_lexical(train, task, vocab, settings.seed, quality)
-    logits = {split: classifier(texts_in(split)) for split in data.held_out}
+    logits = {split: classifier(texts) for split, texts in held_out.items()}
     return Lexical(replace(classifier, vocab=None if words is None else vocab), logits)
 
 

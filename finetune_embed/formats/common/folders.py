@@ -51,7 +51,7 @@ def missing_folder(path: Path, kind: str, expected: str, remedy: Text) -> Vector
         path: the path.
         kind: that kind, a key of `FORMATS`.
         expected: what such a folder is, for the message.
-        remedy: what to do if it is none of another kind.
+        remedy: what to do if it is not a folder of another kind.
     """
     found = folder_kind(lambda inside: (path / inside).exists())
     if found not in ("", "safetensors", kind):

@@ -69,6 +69,11 @@ class _Bar:
             self._bar = kind(*_columns(), console=Console(stderr=True), expand=True)
             self._task = self._bar.add_task(title, total=total, completed=completed, note="")
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether the bar is shown."""
+        return self._bar is not None
+
     def __enter__(self) -> Self:
         if self._bar is not None:
             self._bar.start()
