@@ -19,6 +19,7 @@ BUILD = ROOT / "build" / "sanitize"
 TESTS = (
     "tests/formats/test_binary_words.py",
     "tests/formats/test_native.py",
+    "tests/lexical/test_counts.py",
     "tests/lexical/test_svm.py",
     "tests/optim/test_bag.py",
     "tests/optim/test_features.py",
@@ -32,11 +33,11 @@ BUILD_PACKAGE = "import setuptools; setuptools.setup()"
 CHECK = """
 import ctypes, sys
 from finetune_embed.formats.common import _kernels as files
-from finetune_embed.lexical import _svm as machines
+from finetune_embed.lexical import _counts as counts, _svm as machines
 from finetune_embed.optim import _kernels as steps
 from finetune_embed.vocabulary import _tokenization as texts
 ctypes.CDLL(None).__asan_init
-places = [module.__file__ for module in (files, machines, steps, texts)]
+places = [module.__file__ for module in (files, counts, machines, steps, texts)]
 assert all(place.startswith(sys.argv[1]) for place in places), places
 for place in places:
     assert b"__ubsan_handle" in open(place, "rb").read(), place

@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 
 from finetune_embed.formats.common import kernels as files
+from finetune_embed.lexical import counts
 from finetune_embed.lexical import svm as machines
 from finetune_embed.optim import kernels as steps
 from finetune_embed.vocabulary import tokenization as texts
 
 pytestmark = pytest.mark.skipif(
-    any(module.native is None for module in (files, machines, steps, texts)),
+    any(module.native is None for module in (counts, files, machines, steps, texts)),
     reason="the compiled loops were not built here",
 )
 
@@ -299,6 +300,50 @@ def fit(make: Arguments) -> Any:
     )
 
 
+def place(make: Arguments) -> Any:
+    keys = make.damaged(make.integers(make.random.randrange(6), 40))
+    room = make.random.choice([8, 8, 8, 16, 4, 7, 0])
+    return counts.native.place(keys, make.damaged(np.zeros(room, np.int32)))
+
+
+def counted(make: Arguments) -> tuple[Any, ...]:
+    """The texts, and where their counts go."""
+    texts, tokens = make.random.randrange(5), make.random.randrange(12)
+    lengths = np.diff(make.starts(texts, tokens)) if texts else np.zeros(0, np.int64)
+    room = make.random.choice([60, 60, 60, 3])
+    ids = make.integers(tokens if texts else 0, 7)
+    outputs = np.zeros(room, np.int64), np.zeros(room, np.int64), np.zeros(texts + 1, np.int64)
+    return tuple(map(make.damaged, (ids, lengths, *outputs)))
+
+
+def count_words(make: Arguments) -> Any:
+    size = make.random.choice([7, 7, 5, 0, -1, 2**40])
+    keys = np.unique(make.integers(make.random.randrange(8), 49))
+    slots = np.full(16, -1, np.int32)
+    counts.native.place(keys, slots)
+    return counts.native.count_words(*counted(make), make.damaged(keys), make.damaged(slots), size)
+
+
+def count_parts(make: Arguments) -> Any:
+    parts = make.random.randrange(9)
+    starts = make.damaged(make.starts(7, parts))
+    return counts.native.count_parts(
+        *counted(make), make.damaged(make.integers(parts, 2**30)), starts
+    )
+
+
+def weigh(make: Arguments) -> Any:
+    texts, entries, features = (make.random.randrange(1, 7) for _ in range(3))
+    return counts.native.weigh(
+        make.damaged(make.integers(entries, features)),
+        make.damaged(make.integers(entries, 4)),
+        make.damaged(make.starts(texts, entries)),
+        make.damaged(make.floats(features)),
+        make.damaged(np.ones(make.random.choice([4, 4, 3, 0]))),
+        make.damaged(np.zeros(entries, np.float32)),
+    )
+
+
 def find_slots(make: Arguments) -> Any:
     table, count = make.random.randrange(1, 9), make.random.randrange(5)
     index = np.array([make.random.randrange(-1, 9) for _ in range(table)], np.int32)
@@ -356,6 +401,10 @@ FUNCTIONS = {
     "adam": adam,
     "text_features": text_features,
     "text_gradients": text_gradients,
+    "place": place,
+    "count_words": count_words,
+    "count_parts": count_parts,
+    "weigh": weigh,
     "fit": fit,
     "TextTokenizer": tokenizer,
 }
@@ -364,7 +413,7 @@ FUNCTIONS = {
 def test_every_function_is_called():
     named = {
         name
-        for module in (files, machines, steps, texts)
+        for module in (counts, files, machines, steps, texts)
         for name in dir(module.native)
         if not name.startswith("_")
     }

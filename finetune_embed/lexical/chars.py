@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
 
 import numpy as np
 
-from .rows import Counts, Floats, Numbers, SparseRows, counts_of, idf_of, in_blocks, most_frequent
+from .counts import Parts
+from .rows import Floats, Numbers, SparseRows, idf_of, most_frequent
 
 __all__ = ["SIZE", "CharTfidf", "char_ngrams"]
 
@@ -57,7 +57,7 @@ class CharTfidf:
         of_words = [
             [ngrams.setdefault(ngram, len(ngrams)) for ngram in char_ngrams(word)] for word in words
         ]
-        counts = _counts(of_words, numbers, lengths, len(ngrams))
+        counts = Parts(of_words, len(ngrams)).counts(numbers, lengths)
         kept = most_frequent(np.bincount(counts.columns, minlength=len(ngrams)), LEAST_TEXTS, most)
         counts = counts.only(kept)
         left = [ngram for ngram, is_kept in zip(ngrams, kept.tolist(), strict=True) if is_kept]
@@ -71,29 +71,5 @@ class CharTfidf:
             [column for ngram in char_ngrams(word) if (column := get(ngram)) is not None]
             for word in words
         ]
-        return _counts(of_words, numbers, lengths, len(self.ngrams)).weighted(self.idf)
-
-
-def _counts(
-    of_words: Sequence[Sequence[int]], numbers: Numbers, lengths: Numbers, features: int
-) -> Counts:
-    """Return how often each n-gram occurs in each text.
-
-    Args:
-        of_words: the n-grams of each distinct word.
-        numbers: as in `fit_transform`.
-        lengths: as there.
-        features: the number of n-grams.
-    """
-    sizes = np.array([len(columns) for columns in of_words], np.int64)
-    columns = np.fromiter(chain.from_iterable(of_words), np.int64)
-    starts = sizes.cumsum() - sizes
-
-    def block(tokens: slice, lengths: Numbers) -> Counts:
-        inside = numbers[tokens]
-        size = sizes[inside]
-        at = np.arange(size.sum()) + (starts[inside] - size.cumsum() + size).repeat(size)
-        text = np.arange(len(lengths)).repeat(lengths).repeat(size)
-        return counts_of(text, columns[at], len(lengths), features)
-
-    return in_blocks(block, lengths)
+        parts = Parts(of_words, len(self.ngrams))
+        return parts.counts(numbers, lengths).weighted(self.idf)

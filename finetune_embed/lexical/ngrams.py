@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .rows import Counts, Floats, Numbers, SparseRows, counts_of, idf_of, in_blocks, most_frequent
+from .counts import Pairs
+from .rows import Floats, Numbers, SparseRows, idf_of, most_frequent
 
 __all__ = ["NgramTfidf"]
 
@@ -25,6 +26,7 @@ class NgramTfidf:
 
     def __init__(self, size: int, pairs: Numbers, idf: Floats) -> None:
         self.size, self.pairs, self.idf = size, pairs, idf
+        self._counted = Pairs(size, pairs)
 
     @classmethod
     def fit_transform(
@@ -39,12 +41,13 @@ class NgramTfidf:
             unused: ids below this are padding and unknown words, which are no features.
             most: the number of pairs at most; the rarer ones are left out.
         """
-        found = cls(size, np.zeros(0, np.int64), np.zeros(0, np.float32))
-        pairs, counts = np.unique(found._pairs(ids, lengths)[0], return_counts=True)
+        keys, _ = Pairs(size, np.zeros(0, np.int64)).neighbours(ids, lengths)
+        pairs, counts = np.unique(keys, return_counts=True)
         counts[(pairs // size < unused) | (pairs % size < unused)] = 0
-        found.pairs = pairs[most_frequent(counts, LEAST_PAIRS, most)]
-        features = found._counts(ids, lengths)
-        found.idf = idf_of(features.columns, size + len(found.pairs), len(lengths))
+        pairs = pairs[most_frequent(counts, LEAST_PAIRS, most)]
+        found = cls(size, pairs, np.zeros(0, np.float32))
+        features = found._counted.counts(ids, lengths)
+        found.idf = idf_of(features.columns, size + len(pairs), len(lengths))
         found.idf[:unused] = 0
         return found, features.weighted(found.idf)
 
@@ -64,28 +67,4 @@ class NgramTfidf:
 
     def __call__(self, ids: Numbers, lengths: Numbers) -> SparseRows:
         """Return the features of texts; ids of `size` or more are unknown words."""
-        return self._counts(ids, lengths).weighted(self.idf)
-
-    def _pairs(self, ids: Numbers, lengths: Numbers) -> tuple[Numbers, Numbers]:
-        """Return the pairs of neighbours and the text that each is in."""
-        text = np.repeat(np.arange(len(lengths)), lengths)
-        neighbours = text[:-1] == text[1:]
-        if len(ids) and ids.max() >= self.size:
-            neighbours &= (ids[:-1] < self.size) & (ids[1:] < self.size)
-        return (ids[:-1] * self.size + ids[1:])[neighbours], text[:-1][neighbours]
-
-    def _counts(self, ids: Numbers, lengths: Numbers) -> Counts:
-        return in_blocks(lambda tokens, lengths: self._block(ids[tokens], lengths), lengths)
-
-    def _block(self, ids: Numbers, lengths: Numbers) -> Counts:
-        text = np.repeat(np.arange(len(lengths)), lengths)
-        known = ids < self.size
-        texts, columns = [text[known]], [ids[known]]
-        if len(self.pairs):
-            pairs, text = self._pairs(ids, lengths)
-            column = np.searchsorted(self.pairs, pairs)
-            known = self.pairs[np.minimum(column, len(self.pairs) - 1)] == pairs
-            texts.append(text[known])
-            columns.append(self.size + column[known])
-        features = self.size + len(self.pairs)
-        return counts_of(np.concatenate(texts), np.concatenate(columns), len(lengths), features)
+        return self._counted.counts(ids, lengths).weighted(self.idf)

@@ -1,27 +1,20 @@
-"""Sparse rows of features, and their weights by TF-IDF."""
+"""Sparse rows of features, and what chooses and weighs features."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 __all__ = [
-    "Counts",
     "Floats",
     "Numbers",
     "SparseRows",
-    "counts_of",
     "idf_of",
-    "in_blocks",
     "most_frequent",
     "side_by_side",
 ]
-
-BLOCK = 1 << 18  # about how many tokens are counted at a time: their numbers fit the cache
 
 Numbers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
@@ -39,79 +32,6 @@ class SparseRows(NamedTuple):
     columns: Numbers
     values: Floats
     starts: Numbers
-
-
-class Counts(NamedTuple):
-    """How often each feature occurs in each text: rows of `SparseRows`, with whole numbers.
-
-    Attributes:
-        columns: int64 `(M,)`, ascending in each row.
-        counts: int64 `(M,)`, 1 or more.
-        starts: int64 `(B + 1,)`, where each row starts.
-    """
-
-    columns: Numbers
-    counts: Numbers
-    starts: Numbers
-
-    def weighted(self, idf: Floats) -> SparseRows:
-        """Return rows of length 1, by sublinear TF-IDF.
-
-        As in scikit-learn's `TfidfVectorizer(sublinear_tf=True)`: a feature that occurs `n` times
-        in a text has `(1 + ln n) idf`, divided by the norm of the text's row.
-        """
-        texts = len(self.starts) - 1
-        values = (1 + np.log(self.counts)) * idf[self.columns]
-        rows = np.repeat(np.arange(texts), np.diff(self.starts))
-        norms = np.sqrt(np.bincount(rows, values**2, texts))
-        norms[norms == 0] = 1
-        return SparseRows(self.columns, (values / norms[rows]).astype(np.float32), self.starts)
-
-    def only(self, kept: npt.NDArray[np.bool_]) -> Counts:
-        """Return the features of a mask `(F,)`, numbered anew."""
-        found = kept[self.columns]
-        starts = np.concatenate([[0], found.cumsum()])[self.starts]
-        return Counts((kept.cumsum() - 1)[self.columns[found]], self.counts[found], starts)
-
-
-def counts_of(texts: Numbers, columns: Numbers, rows: int, features: int) -> Counts:
-    """Return how often each feature occurs in each text.
-
-    Args:
-        texts: int64 `(N,)`, the text of each occurrence.
-        columns: int64 `(N,)`, the feature.
-        rows: the number `B` of texts.
-        features: the number `F` of features.
-    """
-    keys = texts * features + columns
-    if rows * features < 1 << 32:
-        keys = keys.astype(np.uint32)  # sorted in half the time
-    found, counts = np.unique(keys, return_counts=True)
-    found = found.astype(np.int64)
-    starts = np.searchsorted(found, np.arange(rows + 1) * features)
-    return Counts(found % max(features, 1), counts, starts)
-
-
-def in_blocks(count: Callable[[slice, Numbers], Counts], lengths: Numbers) -> Counts:
-    """Return the counts of texts, counted in blocks, which also bounds the memory.
-
-    Args:
-        count: returns the counts of some texts, from which tokens are theirs, and their lengths.
-        lengths: int64 `(B,)`, the number of tokens of each text.
-    """
-    ends = np.concatenate([[0], lengths.cumsum()])
-    if ends[-1] <= BLOCK:
-        return count(slice(None), lengths)
-    edges = [*np.searchsorted(ends, range(0, int(ends[-1]), BLOCK)).tolist(), len(lengths)]
-    return _joined([count(slice(ends[a], ends[b]), lengths[a:b]) for a, b in pairwise(edges)])
-
-
-def _joined(blocks: Sequence[Counts]) -> Counts:
-    """Return the texts of several blocks, one after the other."""
-    columns = np.concatenate([block.columns for block in blocks])
-    counts = np.concatenate([block.counts for block in blocks])
-    sizes = np.concatenate([np.diff(block.starts) for block in blocks])
-    return Counts(columns, counts, np.concatenate([[0], sizes.cumsum()]))
 
 
 def idf_of(columns: Numbers, features: int, texts: int) -> Floats:

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from finetune_embed.lexical import rows as counting
+from finetune_embed.lexical import counts
 from finetune_embed.lexical.chars import CharTfidf, char_ngrams
-from finetune_embed.lexical.rows import Counts, SparseRows, side_by_side
+from finetune_embed.lexical.counts import Counts
+from finetune_embed.lexical.rows import SparseRows, side_by_side
 
 WORDS = ["", "a", "of", "cat", "cats", "catcat", "aaaaaa", "été", "\udcff\x00", "\U0001f600"]
 TEXTS = st.lists(st.lists(st.integers(0, len(WORDS) - 1), max_size=7), min_size=1, max_size=9)
@@ -37,11 +38,11 @@ def test_the_ngrams_of_a_word():
     assert char_ngrams("") == []
 
 
-@pytest.mark.parametrize("block", [1, 5, counting.BLOCK])
+@pytest.mark.parametrize("block", [1, 5, counts.BLOCK])
 @given(train=TEXTS, texts=TEXTS)
 def test_the_numbers_are_those_of_scikit_learn(block, train, texts):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(counting, "BLOCK", block)
+        patch.setattr(counts, "BLOCK", block)
         found, rows = CharTfidf.fit_transform(*packed(train), 1000)
         again = found(*packed(train))
         others = found(*packed(texts))

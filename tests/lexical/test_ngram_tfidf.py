@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from finetune_embed.lexical import rows as counting
+from finetune_embed.lexical import counts
 from finetune_embed.lexical.ngrams import NgramTfidf
 from finetune_embed.lexical.rows import SparseRows
 
@@ -57,13 +57,13 @@ def by_scikit_learn(train: list[list[int]], texts: list[list[int]], pairs: list[
     return matrix / np.where(norms == 0, 1, norms)
 
 
-@given(train=TEXTS, texts=TEXTS, block=st.sampled_from([1, 5, counting.BLOCK]))
+@given(train=TEXTS, texts=TEXTS, block=st.sampled_from([1, 5, counts.BLOCK]))
 def test_the_numbers_are_those_of_scikit_learn(train, texts, block):
     train = [[min(i, V - 1) for i in text] for text in train]
     found = fitted(train * 2)  # every pair occurs twice
     for given_texts in (train, texts):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(counting, "BLOCK", block)
+            patch.setattr(counts, "BLOCK", block)
             rows = found(*packed(given_texts))
         expected = by_scikit_learn(train * 2, given_texts, found.pairs.tolist())
         np.testing.assert_allclose(dense(rows, V + len(found.pairs)), expected, atol=2e-6)

@@ -1,0 +1,91 @@
+"""Counts of features: the compiled loops give what `collections.Counter` and numpy give."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from finetune_embed.lexical import counts
+from finetune_embed.lexical.counts import Counts, Pairs, Parts
+
+V = 300  # so that sorting takes more than one byte
+TEXTS = st.lists(st.lists(st.integers(0, V + 9), max_size=40), max_size=5)
+KEYS = st.sets(st.integers(0, V * V - 1), max_size=60)
+
+compiled = pytest.mark.skipif(counts.native is None, reason="the loops were not built here")
+
+
+def packed(texts: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
+    ids = np.array([i for text in texts for i in text], np.int64)
+    return ids, np.array([len(text) for text in texts], np.int64)
+
+
+def rows(found: Counts) -> list[dict[int, int]]:
+    columns, numbers = found.columns.tolist(), found.counts.tolist()
+    ends = pairwise(found.starts.tolist())
+    return [dict(zip(columns[a:b], numbers[a:b], strict=True)) for a, b in ends]
+
+
+def in_numpy(both: Pairs | Parts, texts: list[list[int]]) -> Counts:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(counts, "native", None)
+        return both.counts(*packed(texts))
+
+
+def assert_equal(ours: Counts, theirs: Counts, features: int) -> None:
+    for one, other in zip(ours, theirs, strict=True):
+        assert (one.dtype, one.tolist()) == (np.int64, other.tolist())
+    idf = np.random.default_rng(0).random(features, np.float32)
+    with pytest.MonkeyPatch.context() as patch:
+        weights = ours.weighted(idf).values
+        patch.setattr(counts, "native", None)
+        assert weights.tobytes() == ours.weighted(idf).values.tobytes()
+
+
+@compiled
+@given(texts=TEXTS, keys=KEYS, near=st.booleans())
+def test_words_and_pairs(texts, keys, near):
+    if near:  # pairs that are there
+        keys = keys | {a * V + b for text in texts for a, b in pairwise(text) if a < V > b}
+    pairs = Pairs(V, np.array(sorted(keys), np.int64))
+    found = pairs.counts(*packed(texts))
+    place = {key: V + at for at, key in enumerate(sorted(keys))}
+    expected = [
+        Counter(i for i in text if i < V)
+        + Counter(place[a * V + b] for a, b in pairwise(text) if b < V > a and a * V + b in place)
+        for text in texts
+    ]
+    assert rows(found) == expected
+    assert_equal(found, in_numpy(pairs, texts), V + len(keys))
+
+
+@compiled
+@given(
+    texts=st.lists(st.lists(st.integers(0, 4), max_size=30), max_size=5),
+    words=st.lists(st.lists(st.integers(0, 70_000), max_size=9), min_size=5, max_size=5),
+)
+def test_parts_of_words(texts, words):
+    parts = Parts(words, 70_001)
+    found = parts.counts(*packed(texts))
+    assert rows(found) == [Counter(part for word in text for part in words[word]) for text in texts]
+    assert_equal(found, in_numpy(parts, texts), 70_001)
+
+
+@compiled
+def test_a_full_index_is_searched_to_its_end():
+    """Four keys in eight slots, all with the same home, and one that is not there."""
+    found = np.zeros(8, np.int32)
+    homes: dict[int, list[int]] = {}
+    for key in range(200):
+        counts.native.place(np.array([key]), found)
+        homes.setdefault(int(found.argmax()), []).append(key)
+    *keys, absent = homes[7][:5]  # the last slot: the others are around the corner
+    pairs = Pairs(20, np.array(keys))
+    texts = [[key // 20, key % 20] for key in [*keys, absent]]
+    expected = [Counter(text) + Counter({20 + at: 1}) for at, text in enumerate(texts[:4])]
+    assert rows(pairs.counts(*packed(texts))) == [*expected, Counter(texts[4])]
