@@ -4,8 +4,7 @@
     python docs/compatibility.py --check    # fail if it is out of date
 
 Each target is written by this library and read by the real one. A row whose library is not
-installed stays as it is. All but spaCy and fastText are development tools:
-`pip install spacy fasttext` adds these.
+installed stays as it is. All are development tools; fastText has wheels for some platforms only.
 """
 
 from __future__ import annotations
@@ -60,6 +59,7 @@ COLUMNS = (
     "size",
 )
 TOLERANCE = 1e-6  # of sums in another order
+DISTRIBUTIONS = {"fasttext": "fasttext-numpy2-wheel"}  # of packages with another name
 
 
 # --- the targets ----------------------------------------------------------------------------------
@@ -101,12 +101,18 @@ class Target:
         return self.reader.partition(":")[0] if ":" in self.reader else ""
 
     @property
-    def is_installed(self) -> bool:
-        """Whether that package is installed."""
+    def version(self) -> str:
+        """The version of that package; empty if it is not installed or there is none."""
         try:
-            return not self.library or bool(version(self.library))
+            name = DISTRIBUTIONS.get(self.library, self.library)
+            return version(name) if name else ""
         except PackageNotFoundError:
-            return False
+            return ""
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether it can be read here."""
+        return not self.library or bool(self.version)
 
 
 binary, no_header = (partial(in_gensim, **{name: True}) for name in ("binary", "no_header"))
@@ -167,7 +173,7 @@ def row_of(target: Target, work: Work) -> list[str]:
     sentences = work.run.predict_proba(work.texts).numpy() if is_run else work.sentences
     call, reader = target.title
     if target.library:
-        reader = reader.replace(":", f" {version(target.library)}:", 1)
+        reader = reader.replace(":", f" {target.version}:", 1)
     return [
         call,
         reader,

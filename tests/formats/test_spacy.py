@@ -226,6 +226,26 @@ def test_writes_the_bytes_that_spacy_writes(spacy, tmp_path):
     assert json.loads((tmp_path / "out" / "strings.json").read_text()) == sorted(WORDS)
 
 
+@pytest.mark.slow
+def test_a_pipeline_with_our_vectors_is_loaded_by_spacy(spacy, expected, tmp_path):
+    """As docs/howto/spacy.md says. Importing spaCy takes the time."""
+    import spacy as library
+
+    save_spacy(load_spacy(spacy / "default"), tmp_path / "out")
+    nlp = library.blank("en")
+    nlp.vocab.from_disk(tmp_path / "out")
+    nlp.to_disk(tmp_path / "pipeline")
+    loaded = library.load(tmp_path / "pipeline")
+    assert loaded.vocab.vectors.data.tobytes() == expected["default"].tobytes()
+    for word, vector in zip(WORDS, expected["default"], strict=True):
+        assert loaded.vocab[word].vector.tobytes() == vector.tobytes()
+        assert loaded.vocab[word].has_vector
+    document = loaded("the café unseen")
+    assert [token.has_vector for token in document] == [True, True, False]
+    assert np.allclose(document[:2].vector, expected["default"][:2].mean(axis=0), rtol=1e-6)
+    assert load_vectors(tmp_path / "pipeline").index_to_key == WORDS
+
+
 @pytest.mark.parametrize("rows", [1, 15, 16, 200, 300, 70_000])
 def test_round_trip(rows, tmp_path):
     vectors = np.random.default_rng(0).normal(size=(rows, 2)).astype(np.float32)
