@@ -35,6 +35,7 @@ PAGES = {
     "docs/howto/regression.md": (1, "stars/metrics.json"),
     "docs/howto/serving.md": (1, "served_small/metrics.json"),
     "docs/howto/sharing.md": (2, "shared.delta"),
+    "docs/howto/spacy.md": (1, "spacy_pipeline/config.cfg"),
     "docs/howto/tagging.md": (1, "tagger/metrics.json"),
     "docs/migration.md": (8, None),
     "docs/migration/allennlp.md": (1, "from_allennlp/config.yaml"),
@@ -57,6 +58,7 @@ PAGES = {
 OTHERS = {
     "docs/howto/hf_trainer.md",
     "docs/howto/lightning.md",
+    "docs/howto/spacy.md",
     "docs/migration.md",
     "docs/migration/gensim.md",
     "docs/migration/model2vec.md",
