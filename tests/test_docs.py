@@ -19,7 +19,8 @@ from finetune_embed.demo import REVIEWS
 
 ROOT = Path(__file__).parent.parent
 #: The number of Python blocks on each page, and a file that they write, if any. A block marked `py`
-#: is code of a library that the tests do not have, and is not run.
+#: is code of a library that the tests do not have; tests/test_migration_before.py runs those of
+#: docs/migration where the library is installed.
 PAGES = {
     "README.md": (2, "words.bin"),
     "docs/concepts/how_little_they_move.md": (1, None),
