@@ -20,9 +20,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Every package but torch is checked against its hash.
 LOCKED := $(PIP) --no-deps --require-hashes --requirement
-# Tests run in one process per core, each with one thread.
+# Tests run in one process per core, each with one thread. They start many interpreters, each of which
+# would compile every module again if none wrote what it compiled.
 WORKERS ?= $(shell getconf _NPROCESSORS_ONLN)
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
+PYTEST := env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 .PHONY: quickstart check test gpu lint docs sanitize fuzz dist bench recipes clean
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from hypothesis import settings
 
 from finetune_embed import EmbeddingTable
@@ -60,6 +61,28 @@ def _quick() -> Iterator[None]:
 def _frozen() -> None:
     """Leave what is loaded so far out of searches for garbage: a full one would take 0.4 s."""
     gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], None]], Path]:
+    """Make a folder by its name, in one of the processes that run tests, and share it with all.
+
+    A fixture of a module would do the same work again in each process that runs a test of it.
+    """
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+
+    def _once(name: str, make: Callable[[Path], None]) -> Path:
+        folder, made = root / name, root / f"{name}.made"
+        with FileLock(root / f"{name}.lock"):
+            if not made.exists():
+                folder.mkdir()
+                make(folder)
+                made.touch()
+        return folder
+
+    return _once
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -49,8 +50,9 @@ def module_name(path: Path, root: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imports_of(path: Path, root: Path) -> Iterator[tuple[str, str | None, bool]]:
-    """Yield the module, the name and whether it is at the module's level, of every import.
+@cache
+def imports_of(path: Path, root: Path) -> list[tuple[str, str | None, bool]]:
+    """Return the module, the name and whether it is at the module's level, of every import.
 
     Those in functions and under `if TYPE_CHECKING:` count too: they hide circles.
     """
@@ -58,16 +60,15 @@ def imports_of(path: Path, root: Path) -> Iterator[tuple[str, str | None, bool]]
     package = module_name(path, root).split(".")
     if path.name != "__init__.py":
         package = package[:-1]
-    at_once = {id(node) for node in tree.body}
+    at_once, found = {id(node) for node in tree.body}, []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield alias.name, None, id(node) in at_once
+            found += [(alias.name, None, id(node) in at_once) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             start = package[: len(package) - node.level + 1] if node.level else []
             module = ".".join([*start, *([node.module] if node.module else [])])
-            for alias in node.names:
-                yield module, alias.name, id(node) in at_once
+            found += [(module, alias.name, id(node) in at_once) for alias in node.names]
+    return found
 
 
 def graph_of(root: Path) -> Graph:
@@ -125,9 +126,14 @@ def private_imports(root: Path) -> list[str]:
     return found
 
 
-GRAPH = graph_of(PACKAGE)
 MODULES = sorted(PACKAGE.rglob("*.py"))
 COMPILED = sorted(PACKAGE.rglob("*.c"))
+
+
+@cache
+def graph() -> Graph:
+    """Return the graph of the package."""
+    return graph_of(PACKAGE)
 
 
 def write(root: Path, **files: str) -> Path:
@@ -140,13 +146,13 @@ def write(root: Path, **files: str) -> Path:
 
 
 def test_the_graph_covers_every_module_and_has_no_circle(record_property):
-    edges = sum(map(len, GRAPH.values()))
-    record_property("modules", len(GRAPH))
+    edges = sum(map(len, graph().values()))
+    record_property("modules", len(graph()))
     record_property("edges", edges)
-    print(f"{len(GRAPH)} modules, {edges} imports between them")
-    assert len(GRAPH) == len(MODULES) + len(COMPILED) >= 140
-    assert edges > 3 * len(GRAPH)  # imports are found at all
-    assert circle_in(GRAPH) == []
+    print(f"{len(graph())} modules, {edges} imports between them")
+    assert len(graph()) == len(MODULES) + len(COMPILED) >= 140
+    assert edges > 3 * len(graph())  # imports are found at all
+    assert circle_in(graph()) == []
 
 
 def test_circles_are_seen_wherever_they_hide(tmp_path):
@@ -158,9 +164,9 @@ def test_circles_are_seen_wherever_they_hide(tmp_path):
     }
     for kind, text in hidden.items():
         root = write(tmp_path / kind / "package", a=text, b="from .a import x\n", c="")
-        graph = graph_of(root)
-        assert graph["package.a"] == {"package.b"}, kind
-        assert set(circle_in(graph)) == {"package.a", "package.b"}
+        found = graph_of(root)
+        assert found["package.a"] == {"package.b"}, kind
+        assert set(circle_in(found)) == {"package.a", "package.b"}
     root = write(
         tmp_path / "deep" / "package",
         a="from .deep.b import y\n",
@@ -176,9 +182,9 @@ def test_circles_are_seen_wherever_they_hide(tmp_path):
 
 
 def test_imports_point_downwards():
-    parts = {part_of(module) for module in GRAPH} - {""}
+    parts = {part_of(module) for module in graph()} - {""}
     assert parts == set(ORDER)
-    assert upward(GRAPH) == []
+    assert upward(graph()) == []
     bad = {"finetune_embed.table.x": {"finetune_embed.training.y", "finetune_embed.files.z"}}
     assert upward(bad) == ["finetune_embed.table.x -> finetune_embed.training.y"]
 
@@ -220,7 +226,7 @@ def in_parts(*parts: str) -> list[Path]:
 
 
 def parts_known_to(*parts: str) -> set[str]:
-    return {part_of(t) for m, targets in GRAPH.items() if part_of(m) in parts for t in targets}
+    return {part_of(t) for m, targets in graph().items() if part_of(m) in parts for t in targets}
 
 
 def test_strategies_know_torch_errors_and_parsing_only():

@@ -23,7 +23,7 @@ MB = 1 << 20
 MOST = 300  # MB above the imports, for an input under 64 KB
 
 PROGRAM = """
-import os, sys
+import gc, os, sys
 import datasets, gensim, openpyxl, polars, pyarrow.compute, pyarrow.ipc, pyarrow.parquet, torch
 import finetune_embed as fe
 from finetune_embed.data import open_splits
@@ -33,9 +33,11 @@ def memory(name):
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) for line in status if line.startswith(name))
 
+vectors = fe.load_vectors, fe.inspect, read_parquet  # imported once, and not in each child
+gc.freeze()  # nor searched for garbage in each
 for path in sys.argv[1:]:
     is_data = path.endswith((".csv.gz", ".jsonl.gz", ".feather", ".xlsx"))
-    for read in (open_splits,) if is_data else (fe.load_vectors, fe.inspect, read_parquet):
+    for read in (open_splits,) if is_data else vectors:
         if read is read_parquet and not path.endswith("parquet"):
             continue
         if not (child := os.fork()):

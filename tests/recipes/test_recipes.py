@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -103,13 +101,15 @@ def test_the_table_of_all_configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.slow
-def test_which_strategy_smokes_and_goes_on(tmp_path: Path) -> None:
-    script = [sys.executable, "-W", "error", str(SCRIPT), "--smoke"]
+def test_which_strategy_smokes_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(SCRIPT.parent)
     printed = []
     for _ in range(2):
-        done = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stderr
-        printed.append(done.stdout)
+        importlib.import_module("which_strategy").command_line(["--smoke"])
+        printed.append(capsys.readouterr().out)
     assert printed[0] == printed[1]  # read, not run again: the seconds are the same
     heads = ["reviews, 10% of the training examples", "Test scores", "Effect on the vectors"]
     assert re.findall(r"^## (.*)$", printed[0], flags=re.M) == heads

@@ -41,6 +41,11 @@ class Site(NamedTuple):
     source: str
 
 
+def called(call: ast.Call) -> str | None:
+    """Return the last part of the name of what is called."""
+    return getattr(call.func, "attr", None) or getattr(call.func, "id", None)
+
+
 def names_something(remedy: ast.expr) -> bool:
     """Return whether a remedy is more than plain words."""
     if isinstance(remedy, ast.Constant):
@@ -50,12 +55,13 @@ def names_something(remedy: ast.expr) -> bool:
     return True  # parts, a variable, a choice
 
 
+@functools.cache
 def sites_of(path: Path, root: Path = PACKAGE) -> list[Site]:
     """Return the calls in a module that make errors with such a remedy."""
     text = path.read_text()
     found = []
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ERRORS:
+        if isinstance(node, ast.Call) and called(node) in ERRORS:
             remedy = next((k.value for k in node.keywords if k.arg == "remedy"), None)
             if remedy is not None and names_something(remedy):
                 source = ast.get_source_segment(text, node) or ""
@@ -64,7 +70,9 @@ def sites_of(path: Path, root: Path = PACKAGE) -> list[Site]:
     return found
 
 
-SITES = [site for path in sorted(PACKAGE.rglob("*.py")) for site in sites_of(path)]
+def all_sites() -> list[Site]:
+    """Return those of all modules."""
+    return [site for path in sorted(PACKAGE.rglob("*.py")) for site in sites_of(path)]
 
 
 def follows(module: str, fragment: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -90,8 +98,8 @@ def follows(module: str, fragment: str) -> Callable[[Callable[..., None]], Calla
                 test(*args, **kwargs)
             hit = [
                 site
-                for site in SITES
-                if site.module == module and fragment in site.source
+                for site in sites_of(PACKAGE / module)
+                if fragment in site.source
                 for name, line in made
                 if Path(name) == PACKAGE / module and site.first <= line <= site.last
             ]

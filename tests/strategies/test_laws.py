@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import datasets
@@ -147,6 +147,7 @@ class Model(nn.Module):
         return self.output(torch.relu(self.hidden(self.dropout(self.embedding(ids).mean(1)))))
 
 
+@cache
 def batches(
     epoch: int, device: str | torch.device = "cpu"
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -322,11 +323,12 @@ def interrupted_equals_uninterrupted(strategy: fe.Strategy, name: str, device: s
     """In a raw loop, at every epoch boundary, through a safe `torch.save` and new objects."""
     uninterrupted, optimizer = built(strategy, name, dropout=0.3, device=device)
     run(uninterrupted, optimizer, strategy)
+    stopped, its_optimizer = built(strategy, name, dropout=0.3, device=device)
     for stop in range(1, EPOCHS):
-        model, optimizer = built(strategy, name, dropout=0.3, device=device)
-        run(model, optimizer, strategy, range(stop))
+        run(stopped, its_optimizer, strategy, range(stop - 1, stop))
         buffer = io.BytesIO()
-        torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, buffer)
+        state = {"model": stopped.state_dict(), "optimizer": its_optimizer.state_dict()}
+        torch.save(state, buffer)
         buffer.seek(0)
         saved = torch.load(buffer, weights_only=True)
         model, optimizer = built(strategy, name, dropout=0.3, device=device)
@@ -573,12 +575,14 @@ GOOD, BAD, PLAIN = (
 )
 
 
+@cache
 def word_table() -> fe.EmbeddingTable:
     rng = np.random.default_rng(0)
     words = [*GOOD[:6], *BAD[:6], *PLAIN, "elsewhere"]
     return fe.EmbeddingTable(words, rng.standard_normal((len(words), D)))
 
 
+@cache
 def word_data() -> datasets.DatasetDict:
     def split(size: int, seed: int) -> datasets.Dataset:
         rng = np.random.default_rng(seed)

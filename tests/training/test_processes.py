@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,10 @@ from finetune_embed.training.runtime.processes import Processes
 
 HERE = Path(__file__).parent
 TEXTS = 70
+Once = Callable[[str, Callable[[Path], None]], Path]
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    folder = tmp_path_factory.mktemp("files")
+def write_files(folder: Path) -> None:
     rng = np.random.default_rng(0)
     words = [f"w{i}" for i in range(40)]
     fe.save_safetensors(
@@ -51,6 +51,11 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
             )
         else:
             rows.to_parquet(folder / "shards" / f"{name}.parquet")
+
+
+@pytest.fixture(scope="module")
+def files(once: Once) -> dict[str, str]:
+    folder = once("files of two processes", write_files)
     return {
         "vectors": str(folder / "vectors.safetensors"),
         "dataset": str(folder / "data"),
@@ -79,12 +84,14 @@ ACCELERATE += ["--mixed_precision=no", "--dynamo_backend=no", "--main_process_po
 
 
 @pytest.fixture(scope="module")
-def shared(files: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared(files: dict[str, str], once: Once) -> Path:
     """The folder of the runs of two processes."""
-    folder = tmp_path_factory.mktemp("shared")
-    done = launched(TORCHRUN, str(HERE / "shared_work.py"), json.dumps(files), str(folder))
-    assert done.returncode == 0, done.stderr
-    return folder
+
+    def make(folder: Path) -> None:
+        done = launched(TORCHRUN, str(HERE / "shared_work.py"), json.dumps(files), str(folder))
+        assert done.returncode == 0, done.stderr
+
+    return once("runs of two processes", make)
 
 
 @pytest.fixture(scope="module")
