@@ -7,7 +7,7 @@ FinetuneEmbedError(Exception)
 ├── StrategyError(ValueError)          a strategy or an optimizer's setting that cannot be used
 ├── DataError(ValueError)              a data set, column, label or run folder that cannot be used
 ├── DivergenceError(ArithmeticError)   a learning rate at which training diverges
-└── MissingPackageError(ImportError)   an optional package that is not installed
+└── MissingPackageError(ImportError)   an optional package that is not installed, or is broken
 ```
 
 `str(error)` is the message for a Python caller; the command line renders the same fields with its
@@ -17,10 +17,13 @@ all of them printable, whatever names and values it shows.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, TypeAlias
 
 __all__ = [
@@ -39,6 +42,7 @@ __all__ = [
     "check_choice",
     "missing_extra",
     "one_line",
+    "optional_packages",
     "printable",
     "shown",
 ]
@@ -263,11 +267,47 @@ class DivergenceError(FinetuneEmbedError, ArithmeticError):
 
 
 class MissingPackageError(FinetuneEmbedError, ImportError):
-    """An optional package is not installed."""
+    """An optional package is not installed, or cannot be imported."""
+
+
+#: Names for pip, of modules that have another one.
+PIP_NAMES = {"sklearn": "scikit-learn"}
+
+
+@contextlib.contextmanager
+def optional_packages(*modules: str, extra: str | None = None) -> Iterator[None]:
+    """Import optional packages in the block.
+
+    Args:
+        modules: the top-level modules that the block imports, in this order.
+        extra: the extra of this package that installs them; see `missing_extra`.
+
+    Raises:
+        MissingPackageError: one is not installed, or is installed and fails to be imported.
+    """
+    try:
+        yield
+    except ImportError as error:
+        absent = next((name for name in modules if not _is_there(name)), None)
+        if absent is not None:
+            raise missing_extra(PIP_NAMES.get(absent, absent), extra) from error
+        failed = next((name for name in modules if name not in sys.modules), modules[-1])
+        package = PIP_NAMES.get(failed, failed)
+        raise MissingPackageError(
+            f"{package} is installed, but cannot be imported: {one_line(str(error))}",
+            remedy=f"reinstall it: pip install --upgrade --force-reinstall {package}",
+        ) from error
+
+
+def _is_there(module: str) -> bool:
+    """Return whether a top-level module is installed, without importing it."""
+    if module in sys.modules:
+        return sys.modules[module] is not None  # None keeps a module from being imported
+    return find_spec(module) is not None
 
 
 def missing_extra(package: str, extra: str | None = None) -> FinetuneEmbedError:
-    """Return the error for an optional package that cannot be imported.
+    """Return the error for an optional package that is not installed.
 
     Args:
         package: the package, as pip names it.

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 import finetune_embed as fe
-from finetune_embed.errors import MissingPackageError, missing_extra
+from finetune_embed.errors import PIP_NAMES, MissingPackageError, missing_extra, optional_packages
 from finetune_embed.formats.common import kernels
 
 ROOT = Path(__file__).parent.parent
@@ -107,14 +107,16 @@ def test_a_missing_package_names_an_extra_that_installs_it() -> None:
     for path in (ROOT / "finetune_embed").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
-            if not called.endswith("missing_extra"):
+            if called != "optional_packages":
                 continue
-            package, *extra = (one.value for one in node.args if isinstance(one, ast.Constant))
-            swept += 1
-            if extra:
-                assert normal(package) in {normal(one) for one in EXTRAS[extra[0]]}, (path, package)
-                assert f"finetune_embed[{extra[0]}]" in str(missing_extra(package, extra[0]))
-    assert swept >= 5
+            modules = [one.value for one in node.args if isinstance(one, ast.Constant)]
+            swept += len(modules)
+            if node.keywords:
+                extra = ast.literal_eval(node.keywords[0].value)
+                listed = {normal(one) for one in EXTRAS[extra]}
+                assert {normal(PIP_NAMES.get(name, name)) for name in modules} <= listed, path
+                assert f"finetune_embed[{extra}]" in str(missing_extra(modules[0], extra))
+    assert swept == 12
 
 
 #: Modules of the packages that a plain installation lacks, and of gensim; the test tools' own too.
@@ -216,6 +218,38 @@ def test_a_missing_package_is_one_line_with_the_command_to_install_it(
         use(tmp_path)
     assert str(caught.value) == f"{package} is not installed; {advice}"
     assert isinstance(caught.value, (fe.FinetuneEmbedError, ImportError))
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        ("raise ImportError('libonnx.so: cannot open\\nshared object')", "libonnx.so: cannot open"),
+        ("import a_package_that_onnx_needs", "No module named 'a_package_that_onnx_needs'"),
+    ],
+)
+def test_a_package_that_is_broken_is_not_called_absent(tmp_path, monkeypatch, broken, reason):
+    """One whose own code, or a package that it needs, cannot be imported."""
+    (tmp_path / "onnx.py").write_text(broken)
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "onnx"]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(MissingPackageError) as caught, optional_packages("onnx", extra="onnx"):
+        import onnx  # noqa: F401
+    assert str(caught.value).startswith(f"onnx is installed, but cannot be imported: {reason}")
+    remedy = "; reinstall it: pip install --upgrade --force-reinstall onnx"
+    assert str(caught.value).endswith(remedy)
+    assert isinstance(caught.value.__cause__, ImportError)
+
+
+def test_of_several_packages_the_broken_one_is_named(tmp_path, monkeypatch):
+    (tmp_path / "broken_twin.py").write_text("from json import nothing_of_this_name")
+    monkeypatch.syspath_prepend(tmp_path)
+    wanted = "^broken_twin is installed, but cannot be imported: cannot import name 'nothing_of_th"
+    with pytest.raises(MissingPackageError, match=wanted), optional_packages("json", "broken_twin"):
+        import broken_twin  # noqa: F401
+    wanted = "^scikit-learn is installed, but cannot be imported: cannot import name 'no_such_class"
+    with pytest.raises(MissingPackageError, match=wanted), optional_packages("sklearn"):
+        from sklearn.cluster import no_such_class  # noqa: F401
 
 
 def test_several_processes_need_accelerate(missing, monkeypatch) -> None:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import MissingPackageError, missing_extra
+from ..errors import MissingPackageError, optional_packages
 from ..evaluation.plain import finite
 from ..files import atomic_write, locked, replaced_together
 from ..strategies import Strategy
@@ -237,11 +237,9 @@ class Comparison:
         Raises:
             MissingPackageError: matplotlib is not installed.
         """
-        try:
+        with optional_packages("matplotlib", extra="plot"):
             from matplotlib.backends.backend_agg import FigureCanvasAgg
             from matplotlib.figure import Figure
-        except ImportError as error:
-            raise missing_extra("matplotlib", "plot") from error
         figure = Figure(figsize=(8, 5), layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import DataError, missing_extra
+from ..errors import DataError, optional_packages
 from ..table import EmbeddingTable
 from .intervals import Figure, Interval, Scored, of_share
 from .word_lists import Place, files_of, read_lines, rows_of_words, unit_rows
@@ -119,10 +119,8 @@ def evaluate_categories(
         >>> fe.evaluate_categories(table, categories).purity
         1.0
     """
-    try:
+    with optional_packages("sklearn", extra="evaluation"):
         from sklearn.cluster import KMeans
-    except ImportError as error:
-        raise missing_extra("scikit-learn", "evaluation") from error
     given = categories if isinstance(categories, Mapping) else read_categories(categories)
     words = [word for some in given.values() for word in some]
     number = np.repeat(np.arange(len(given)), [len(some) for some in given.values()])

@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import Either, VectorFileError, missing_extra
+from ..errors import Either, VectorFileError, optional_packages
 from ..files import STDIN, Source, atomic_write, open_source
 from ..table import EmbeddingTable, Vectors
 from .common.arguments import check_limit
@@ -137,11 +137,9 @@ def _check_arrays(path: Path) -> None:
 
 def _keyed_vectors(path: Path) -> Any:
     """Return the `KeyedVectors` in a file, or an object of a subclass."""
-    try:
+    with optional_packages("gensim"):
         from gensim.models import KeyedVectors
         from gensim.utils import SaveLoad
-    except ImportError as error:
-        raise missing_extra("gensim") from error
     try:
         with warnings.catch_warnings(action="ignore"):  # about old module names in pickles
             found: Any = SaveLoad.load(str(path))

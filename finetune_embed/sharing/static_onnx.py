@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import missing_extra
+from ..errors import optional_packages
 from ..table import Vectors
 
 if TYPE_CHECKING:
@@ -36,11 +36,9 @@ def mean_model(rows: Vectors, dropped: int, where: str) -> bytes:
         DataError: onnxruntime computes something else.
         MissingPackageError: onnx or onnxruntime is not installed.
     """
-    try:
+    with optional_packages("onnx", "onnxruntime", extra="onnx"):
         import onnx  # noqa: F401
         import onnxruntime
-    except ImportError as error:
-        raise missing_extra("onnx", "onnx") from error
     from ..training.run.onnx_graph import Graph, check_same, check_size
 
     check_size(rows.nbytes, where)

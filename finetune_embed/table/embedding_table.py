@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import Option, VocabularyError, missing_extra, printable
+from ..errors import Option, VocabularyError, optional_packages, printable
 from ..files import refuse_changed
 from .coding import CodedRows
 from .lazy_rows import LazyRows, Vectors
@@ -318,10 +318,8 @@ class EmbeddingTable:
             VectorFileError: the file of the vectors was changed; see `check_unchanged`.
         """
         self.check_unchanged()
-        try:
+        with optional_packages("gensim"):
             from gensim.models import KeyedVectors
-        except ImportError as error:
-            raise missing_extra("gensim") from error
 
         keyed = KeyedVectors(self.vector_size, dtype=np.float32)
         keyed.add_vectors(self.index_to_key, np.array(self.vectors))

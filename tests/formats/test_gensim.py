@@ -244,7 +244,8 @@ def test_pickles_that_are_not_vectors(write, data):
 
 def test_without_gensim_one_line_says_how_to_install_it(keyed, tmp_path, monkeypatch):
     keyed.save(str(tmp_path / "kv"))
-    monkeypatch.setitem(sys.modules, "gensim.models", None)
+    for name in ("gensim", "gensim.models"):
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(MissingPackageError, match=r"^gensim is not installed; pip install gensim$"):
         load_gensim(tmp_path / "kv", allow_pickle=True)
 

@@ -224,7 +224,7 @@ def test_nothing_takes_the_name_of_a_file_that_computes_something_else(run, tmp_
 def test_without_onnxruntime(run, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(
-        ImportError, match=r'onnx is not installed; pip install "finetune_embed\[on'
+        ImportError, match=r'onnxruntime is not installed; pip install "finetune_embed\[on'
     ):
         fe.save_onnx(run, tmp_path / "m.onnx")
 

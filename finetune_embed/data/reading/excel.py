@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...errors import DataError, Option, missing_extra
+from ...errors import DataError, Option, optional_packages
 from ...files import refuse_bomb
 from .cells import ERROR
 from .column_names import refuse_duplicates
@@ -53,10 +53,8 @@ def read_excel(
     """
     import polars as pl
 
-    try:
+    with optional_packages("openpyxl", extra="excel"):
         import openpyxl
-    except ImportError as error:
-        raise missing_extra("openpyxl", "excel") from error
     try:
         _check_parts(path)
         with warnings.catch_warnings():

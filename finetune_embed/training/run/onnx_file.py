@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ...data import EncodedTexts
-from ...errors import DataError, Option, VectorFileError, check_choice, missing_extra
+from ...errors import DataError, Option, VectorFileError, check_choice, optional_packages
 from ...files import atomic_write
 from ...heads import takes_pairs
 from ...table import Vectors
@@ -74,11 +74,9 @@ def save_onnx(
         >>> [one.name for one in session.get_inputs()]
         ['input_ids', 'attention_mask']
     """
-    try:
+    with optional_packages("onnx", "onnxruntime", extra="onnx"):
         import onnx  # noqa: F401
         import onnxruntime
-    except ImportError as error:
-        raise missing_extra("onnx", "onnx") from error
     from .onnx_graph import Graph
     from .onnx_heads import Text, has_graph, logits_of
     from .onnx_rows import rows_of, words_of

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ...errors import FinetuneEmbedError, Option, StrategyError, missing_extra
+from ...errors import FinetuneEmbedError, Option, StrategyError, optional_packages
 
 __all__ = ["Processes", "check_device", "sparse_apart"]
 
@@ -47,10 +47,8 @@ class Processes:
         launched = any(name.startswith("ACCELERATE_") for name in os.environ)
         if ours and not launched and int(os.environ.get("WORLD_SIZE", "1")) == 1:
             return  # importing Accelerate takes a quarter of a second
-        try:
+        with optional_packages("accelerate", extra="distributed"):
             from accelerate import PartialState
-        except ImportError as error:
-            raise missing_extra("accelerate", "distributed") from error
         self._state = state = PartialState(cpu=device == "cpu" or accelerator is None)
         self.count, self.index = int(state.num_processes), int(state.process_index)
         if device is None or self.count > 1:

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ...errors import DataError, Option, missing_extra
+from ...errors import DataError, Option, missing_extra, optional_packages
 from ..run.file_names import TRACKERS
 
 __all__ = ["Trackers"]
@@ -34,10 +34,8 @@ class Trackers:
         self._trackers: list[Any] = []
         if not names:
             return
-        try:
+        with optional_packages("accelerate", extra="trackers"):
             from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
-        except ImportError as error:
-            raise missing_extra("accelerate", "trackers") from error
 
         known = {str(name): kind for name, kind in LOGGER_TYPE_TO_CLASS.items()}
         available = {str(name) for name in get_available_trackers()}

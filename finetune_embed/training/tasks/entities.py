@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import missing_extra
+from ...errors import optional_packages
 
 __all__ = ["SCHEMES", "entity_f1", "entity_outcomes", "list_loader", "scheme_of"]
 
@@ -76,8 +76,6 @@ def list_loader() -> Any:
     Raises:
         MissingPackageError: nervaluate is not installed.
     """
-    try:
+    with optional_packages("nervaluate", extra="tagging"):
         from nervaluate.loaders import ListLoader
-    except ImportError as error:
-        raise missing_extra("nervaluate", "tagging") from error
     return ListLoader()
