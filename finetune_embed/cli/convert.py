@@ -11,10 +11,11 @@ from ..errors import Option, VectorFileError
 from ..files import STDIN
 from ..formats import SAVERS, save_safetensors
 from ..formats.common.run_folder import is_run
-from ..formats.common.saving import check_name, check_new_folder
+from ..formats.common.saving import check_name
 from ..formats.load import Loaded
 from ..formats.numpy_arrays.wordlist import words_of
 from ..table import EmbeddingTable
+from .folders import check_folder, written_folder
 from .output import (
     as_json_option,
     check_target,
@@ -90,8 +91,9 @@ def convert(
                 value=value,
                 remedy=("leave ", Option(option), " out, or give ", Option("to", "safetensors")),
             )
-    if name in FOLDERS or shard_size is not None:
-        check_new_folder(target)
+    is_folder = name in FOLDERS or shard_size is not None
+    if is_folder:
+        check_folder(target, source, overwrite=overwrite)
     else:
         check_target(target, source, overwrite=overwrite)
     wanted = None if keys is None else words_of(str(keys))
@@ -103,13 +105,14 @@ def convert(
             where=keys,
             remedy="write them one per line, as in the table",
         )
-    with working(f"writing {target}", as_json):
+    replaced = overwrite and is_folder
+    with working(f"writing {target}", as_json), written_folder(target, replaced) as path:
         if name == "safetensors":
-            save_safetensors(found.table, target, dtype=dtype, shard_size=shard_size)
+            save_safetensors(found.table, path, dtype=dtype, shard_size=shard_size)
         elif name == STATIC and is_run(source) and limit is None and wanted is None:
-            write_as(name, source, target)
+            write_as(name, source, path)
         else:
-            write_as(name, found.table, target)
+            write_as(name, found.table, path)
     read = _facts(source, found)
     if wanted is not None:
         read["missing"] = len(set(wanted)) - len(found.table)

@@ -9,9 +9,10 @@ import click
 
 from ..deltas import Delta, apply_delta, load_delta, write_delta
 from ..deltas.delta import DTYPES
-from ..formats.common.saving import check_name, check_new_folder
+from ..formats.common.saving import check_name
 from .convert import FOLDERS, TARGETS, format_of, write_as
 from .drift import show_drift, top_option, word_option
+from .folders import check_folder, written_folder
 from .group import Commands
 from .output import (
     as_json_option,
@@ -138,13 +139,14 @@ def apply(
     """
     name = format_of(target, to)
     if name in FOLDERS:
-        check_new_folder(target)
+        check_folder(target, base, *deltas, overwrite=overwrite)
     else:
         check_target(target, base, *deltas, overwrite=overwrite)
     with working(f"writing {target}", as_json):
         table = open_table(base, member, limit, vector_size)
         tuned = apply_delta(table, *map(vector_file, deltas), weights=weights)
-        write_as(name, tuned, target)
+        with written_folder(target, overwrite and name in FOLDERS) as written:
+            write_as(name, tuned, written)
     words, size = len(tuned), tuned.vector_size
     if as_json:
         print_json({"target": str(target), "format": name, "words": words, "size": size})

@@ -56,7 +56,7 @@ vector_size_option = click.option(
     help="Number of values in a line of a text file; detected when left out.",
 )
 overwrite_option = click.option(
-    "--overwrite", is_flag=True, help="Replace the file of the target if it is there."
+    "--overwrite", is_flag=True, help="Replace the target if it is there."
 )
 quiet_option = click.option("--quiet", is_flag=True, help="Show no progress bar.")
 

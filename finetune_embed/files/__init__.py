@@ -14,6 +14,7 @@ from .replacing import (
     locked,
     place_of,
     remove_own_folder,
+    replaced_folder,
     replaced_together,
     settle,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "refuse_changed",
     "remove_own_folder",
     "remove_partial_files",
+    "replaced_folder",
     "replaced_together",
     "settle",
     "sha256_of",

@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from ..errors import DataError, VectorFileError
 from .atomic import atomic_folder, errors_of_writing, sync
@@ -29,6 +30,7 @@ __all__ = [
     "locked",
     "place_of",
     "remove_own_folder",
+    "replaced_folder",
     "replaced_together",
     "settle",
 ]
@@ -176,6 +178,43 @@ def settle(folder: Path, names: Sequence[str], cleanup: Cleanup | None = None) -
             if time.monotonic() > end:
                 raise
         time.sleep(0.01)
+
+
+@contextlib.contextmanager
+def replaced_folder(folder: Path, check: Callable[[Path], None]) -> Iterator[Path]:
+    """Yield a path for a new folder, which takes the place of an old one when the block ends.
+
+    On an error the old folder is as it was. A process that is killed between the two renames leaves
+    both, as `old` and under its own name, in a hidden folder beside.
+
+    Args:
+        folder: the old folder.
+        check: called with it just before it is replaced; raises if it must not be.
+
+    Raises:
+        VectorFileError: a folder cannot be made or renamed there.
+    """
+    with contextlib.ExitStack() as stack:
+        with errors_of_writing(folder):
+            hidden = stack.enter_context(
+                TemporaryDirectory(prefix=f".{folder.name[:64]}.replacing-", dir=folder.parent)
+            )
+        old, new = Path(hidden, "old"), Path(hidden, folder.name)
+        try:
+            yield new
+        except VectorFileError as error:
+            if str(error.where).startswith(str(new)):
+                error.where = str(error.where).replace(str(new), str(folder), 1)
+            raise
+        check(folder)
+        with errors_of_writing(folder):
+            os.replace(folder, old)
+            try:
+                os.replace(new, folder)
+            except BaseException:
+                os.replace(old, folder)
+                raise
+            sync(folder.parent)
 
 
 def place_of(folder: Path, name: str) -> Path:
