@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ..errors import DataError, Option
 from ..formats.common.run_folder import is_run
 from ..formats.common.sniff import sniff_folder
+from ..table import EmbeddingTable
 from ..training.run.source import Source, opened
 from .card import save_card
 from .static import save_static
@@ -22,6 +24,9 @@ def push_to_hub(
     *,
     private: bool | None = None,
     license: str | None = None,
+    onnx: bool = False,
+    word_pairs: Sequence[str | os.PathLike[str]] = (),
+    base: EmbeddingTable | str | os.PathLike[str] | None = None,
     token: str | None = None,
 ) -> str:
     """Push a folder to the Hub as a model, or a table or a run as `save_static` writes it.
@@ -36,6 +41,9 @@ def push_to_hub(
         private: whether a new model is private; as the Hub decides when left out. `True` never
             pushes to a public one.
         license: the licence for the card of a table or a run; see `save_card`.
+        onnx: push the files that transformers.js loads, too; see `save_static`.
+        word_pairs: files of word pairs, whose scores the card has; see `save_card`.
+        base: what a run was tuned from, for the card; see `save_card`.
         token: a token of the Hub; that of the login when left out.
 
     Returns:
@@ -43,6 +51,7 @@ def push_to_hub(
 
     Raises:
         VectorFileError: the folder is not one of vectors, or the table cannot be written.
+        MissingPackageError: onnx or onnxruntime is not installed.
         DataError: the Hub refused the files or cannot be reached, or the model is public, against
             `private`. Nothing here is lost.
 
@@ -53,19 +62,24 @@ def push_to_hub(
     """
     if isinstance(source, (str, os.PathLike)) and os.path.isdir(source) and not is_run(source):
         sniff_folder(folder := Path(source))
-        if license is not None:
-            raise DataError(
-                "a folder has its card already",
-                option="license",
-                value=license,
-                remedy="write the licence into it: save_card(table, folder, license=...)",
-            )
+        card = {"license": license, "word_pairs": word_pairs, "base": base}
+        for option, value in {**card, "onnx": onnx}.items():
+            if value is not None and value is not False and value != ():
+                remedy = f"write it first: save_card(table, folder, {option}=...)"
+                if option == "onnx":
+                    remedy = "write it first: save_static(table, new_folder, onnx=True)"
+                raise DataError(
+                    "is not for a folder, which is pushed as it is",
+                    option=option,
+                    value=value,
+                    remedy=remedy,
+                )
         return _upload(folder, name, private, token)
     source = opened(source)
     with TemporaryDirectory() as parent:
         folder = Path(parent) / "model"
-        save_static(source, folder)
-        save_card(source, folder, license=license, name=name)
+        save_static(source, folder, onnx=onnx)
+        save_card(source, folder, license=license, name=name, word_pairs=word_pairs, base=base)
         return _upload(folder, name, private, token)
 
 

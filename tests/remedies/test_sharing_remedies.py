@@ -47,13 +47,20 @@ def test_the_hub_asks_for_a_token(table, monkeypatch):
     assert fe.push_to_hub(table, "org/model", token="mine") == "https://hub.example/org/model"
 
 
-@follows("sharing/hub.py", "a folder has its card already")
+@follows("sharing/hub.py", "which is pushed as it is")
 def test_the_licence_of_a_folder(table, tmp_path):
     fe.save_static(table, tmp_path / "model")
     with pytest.raises(fe.DataError, match=r"save_card\(table, folder, license=\.\.\.\)"):
         fe.push_to_hub(tmp_path / "model", "org/model", license="mit")
     fe.save_card(table, tmp_path / "model", license="mit")
     assert "license: mit" in (tmp_path / "model" / "README.md").read_text()
+    with pytest.raises(fe.DataError, match=r"^onnx=True is .*static\(table, new_folder, onnx="):
+        fe.push_to_hub(tmp_path / "model", "org/model", onnx=True)
+    fe.save_static(table, tmp_path / "new", onnx=True)
+    assert (tmp_path / "new" / "onnx" / "model.onnx").is_file()
+    for option in ({"word_pairs": ["pairs.tsv"]}, {"base": table}):
+        with pytest.raises(fe.DataError, match=rf"folder, {next(iter(option))}=\.\.\.\)$"):
+            fe.push_to_hub(tmp_path / "model", "org/model", **option)
 
 
 @follows("sharing/hub.py", "which is public already")

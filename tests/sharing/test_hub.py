@@ -109,6 +109,21 @@ def test_a_run_and_its_folder(hub, run, tmp_path):
     assert "accuracy" in (hub.root / "org/folder/README.md").read_text()
 
 
+def test_what_the_card_and_the_folder_take(hub, run, tmp_path):
+    pairs = tmp_path / "pairs.tsv"
+    pairs.write_text("king\tman\t1\nking\tqueen\t3\nwoman\tqueen\t2\n")
+    options = {"license": "mit", "word_pairs": [pairs], "base": run.drift.base}
+    fe.push_to_hub(tmp_path / "run", "org/model", onnx=True, **options)
+    fe.save_static(run, tmp_path / "model", onnx=True)
+    fe.save_card(run, tmp_path / "model", name="org/model", **options)
+    written = [path for path in (tmp_path / "model").rglob("*") if path.is_file()]
+    assert len(written) == len(STATIC) + 2
+    for path in written:
+        pushed = hub.root / "org/model" / path.relative_to(tmp_path / "model")
+        assert pushed.read_bytes() == path.read_bytes()
+    assert "| pairs.tsv | 3 |" in (hub.root / "org/model/README.md").read_text()
+
+
 def test_a_folder_is_pushed_as_it_is_without_hidden_files(hub, table, tmp_path):
     fe.save_static(table, tmp_path / "model")
     (tmp_path / "model" / "onnx").mkdir()
