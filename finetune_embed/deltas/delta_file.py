@@ -27,16 +27,17 @@ from __future__ import annotations
 import json
 import os
 import re
+from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import Either, VectorFileError
-from ..files import PathOrFile, Source, atomic_write, open_source
+from ..files import PathOrFile, Source, atomic_write, is_plain, only_file, open_source
 from ..formats import load_vectors
 from ..formats.common.saving import check_name, pack
-from ..formats.common.sniff import expect
+from ..formats.common.sniff import FORMATS, SAMPLE, expect, sniff
 from ..formats.common.table_building import ROW
 from ..formats.common.tensor_writer import check_metadata, tensor_of, write_tensors
 from ..formats.common.tensors import TensorFile, open_tensors
@@ -143,22 +144,34 @@ def load_delta(path: PathOrFile) -> Delta:
         >>> fe.load_delta("change.delta").vectors
         array([[0., 2.]], dtype=float32)
     """
+    if isinstance(path, (str, os.PathLike)) and os.path.isdir(path) and not only_file(Path(path)):
+        raise _other_than_a_delta("this is a folder", os.fspath(path))
     with open_source(path) as source:
-        expect(source, "safetensors")
+        found = sniff(source)
+        if found == "text" and not is_plain(source.peek(SAMPLE)):
+            expect(source, "safetensors")  # which says that it is of no known format
+        if found != "safetensors":
+            raise _other_than_a_delta(f"this is {FORMATS[found].title}", source.name)
         return _read(open_tensors(source), source)
+
+
+def _other_than_a_delta(what: str, where: str) -> VectorFileError:
+    """Return the error for a file or a folder that is not a delta."""
+    return VectorFileError(
+        f"{what}, and is not a delta",
+        where=where,
+        remedy=Either(
+            "write one with save_delta(base, tuned, path)",
+            "write one with finetune-embed delta save BASE TUNED DELTA",
+        ),
+    )
 
 
 def _read(file: TensorFile, source: Source) -> Delta:
     kind, version = (file.metadata.get(name) for name in ("format", "version"))
     if kind != DELTA:
-        raise VectorFileError(
-            f"the file holds {', '.join(sorted(file.tensors)) or 'no tensors'}, and is not a delta",
-            where=file.name,
-            remedy=Either(
-                "write one with save_delta(base, tuned, path)",
-                "write one with finetune-embed delta save BASE TUNED DELTA",
-            ),
-        )
+        held = ", ".join(sorted(file.tensors)) or "no tensors"
+        raise _other_than_a_delta(f"the file holds {held}", file.name)
     if version != VERSION:
         raise VectorFileError(
             f"the delta is of version {version}, and this library reads version {VERSION}",

@@ -114,7 +114,7 @@ def test_options_are_about_the_base():
         (("apply", "tuned", "d", "out.vec"), "the delta belongs to 3 words with the SHA-256"),
         (
             ("apply", "base.txt", "base.txt", "out.vec"),
-            "this is text of vectors, not a safetensors",
+            "this is text of vectors, and is not a delta",
         ),
         (("show", "none"), "none: no such file"),
         (("diff", "base.txt", "d", "--word", "x"), "'x' is not in the base table"),

@@ -81,16 +81,24 @@ SCALES = r"delta\.scale does not hold a finite number for each of 3 rows"
 #: A name, the bytes, and what the error says of them.
 CASES: list[tuple[str, bytes, str]] = [
     ("empty", b"", r"the file is empty \(0 bytes\)"),
-    ("one byte", PLAIN[:1], "this is .*, not a safetensors file"),
+    ("one byte", PLAIN[:1], "this is .*not a (safetensors file|delta)"),
     ("cut in the header", PLAIN[:300], "the header claims 728 bytes of a file of 300"),
     ("cut in the body", PLAIN[:-1], f"the header promises {len(PLAIN):,} bytes, but the file has"),
     ("bytes after the end", PLAIN + b"x", f"the header promises {len(PLAIN):,} bytes, but"),
-    ("a huge header", struct.pack("<Q", 1 << 62) + PLAIN[8:], "not a safetensors file"),
+    (
+        "a huge header",
+        struct.pack("<Q", 1 << 62) + PLAIN[8:],
+        "this is .*not a (safetensors file|delta)",
+    ),
     ("a large header", struct.pack("<Q", 90 * MB) + PLAIN[8:], "the header claims 94,371,840"),
     ("a header that is not JSON", PLAIN[:9] + b"\xff" + PLAIN[10:], "header is damaged"),
     ("a deep header", struct.pack("<Q", MB) + b"{" + b'"a":{' * (MB // 5) + b" ", "header is dam"),
-    ("text", b"the 1 2\n", "this is text of vectors, not a safetensors file"),
-    ("a pickle", b"\x80\x04\x95", "this is a Python pickle, not a safetensors file"),
+    (
+        "text",
+        b"the 1 2\n",
+        "this is text of vectors, and is not a delta; write one with save_delta",
+    ),
+    ("a pickle", b"\x80\x04\x95", "this is a Python pickle, and is not a delta"),
     ("a foreign file", save({"w": floats(1)}), "the file holds w, and is not a delta; write one"),
     (
         "a table",

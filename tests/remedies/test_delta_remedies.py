@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -92,6 +94,15 @@ def test_a_file_that_is_no_delta(files, command):
     assert fe.load_delta("written").words == ["new"]
     words = command("delta", "show", "tuned").rpartition("finetune-embed ")[2].split()
     assert words == ["delta", "save", "BASE", "TUNED", "DELTA"]
+    os.mkdir("run")
+    for name in ("config.yaml", "record.json"):
+        Path("run", name).touch()
+    Path("text").write_text("king 1 0.5\n")
+    for name, what in {"run": "this is a folder", "text": "this is text of vectors"}.items():
+        error = command("delta", "show", name)
+        assert error.startswith(
+            f"error: {name}: {what}, and is not a delta; write one with finetune"
+        )
     assert command(*map(str.lower, words[:-1]), "again") == ""
     assert fe.load_delta("again").words == ["new"]
 

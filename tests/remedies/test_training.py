@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -454,6 +455,17 @@ def test_folders_without_a_finished_run(tune, tmp_path, monkeypatch, command):
         "; pass the folder of a finished run"
     )
     assert command("predict", tmp_path, "a king").endswith("; pass the folder of a finished run\n")
+    file = tmp_path / "some words.txt"
+    file.write_text("king 1 2\nqueen 3 4\n")
+    message = message_of(DataError, lambda: fe.load(file))
+    assert message.startswith(
+        f"{file}: this is a file, not the folder of a run; pass the folder of"
+    )
+    assert message.endswith(", or open vectors with load_vectors(path)")
+    assert fe.load_vectors(file).index_to_key == ["king", "queen"]
+    words = shlex.split(command("report", file, "-o", tmp_path / "r.html").rpartition(": ")[2])
+    assert words == ["finetune-embed", "inspect", str(file)]
+    assert command(*words[1:]) == ""
     interrupt(monkeypatch, lambda: tune(output_dir=folder))
     assert message_of(DataError, lambda: fe.load(folder)).endswith(
         "the folder holds an unfinished run; continue it: "

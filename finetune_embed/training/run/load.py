@@ -7,6 +7,7 @@ import os
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import torch
@@ -112,6 +113,12 @@ def _load(folder: Path, head: Head | None) -> Run:
     if missing:
         remedy: Text = "pass the folder of a finished run"
         state = f"the folder has no {', '.join(missing)}" if folder.is_dir() else "no such folder"
+        if folder.is_file():
+            state = "this is a file, not the folder of a run"
+            remedy = Either(
+                f"{remedy}, or open vectors with load_vectors(path)",
+                f"{remedy}; of a file of vectors: finetune-embed inspect {quote(str(folder))}",
+            )
         if unfinished:
             state, remedy = "the folder holds an unfinished run", how_to_continue(folder)
         raise DataError(state, where=folder, remedy=remedy)
