@@ -23,7 +23,8 @@ from .thrift import Fields, read_structure
 __all__ = ["DAMAGE", "ParquetReader", "expanded_size", "read_parquet"]
 
 ROWS = 1 << 14  # rows read at a time
-BATCH = 1 << 24  # bytes of text that are read at a time
+BATCH = 1 << 24  # bytes of text that are read at a time, or `SHARE` times the file if that is more
+SHARE = 4
 _VIEW = 16  # bytes of a view of a text
 PAGE_HEAD = 1 << 24  # bytes that the header of a page may take, statistics included
 _MAGIC = b"PAR1"
@@ -138,11 +139,11 @@ class ParquetReader:
         Many rows can have the same text from a page or a dictionary, which holds it once.
 
         Returns:
-            The number of rows to read at a time, so that they take at most `BATCH` bytes
-            if each has a text as long as a page, and the columns of nested texts, where a row can
-            have many, to be read as dictionaries.
+            The number of rows to read at a time, so that they take at most as many bytes as `BATCH`
+            says if each has a text as long as a page, and the columns of nested texts, where a row
+            can have many, to be read as dictionaries.
         """
-        schema = self._file.schema
+        schema, most = self._file.schema, max(BATCH, SHARE * len(self._data))
         claimed, rows, nested = 0, ROWS, []
         for at in range(len(schema)):
             column = schema.column(at)
@@ -158,7 +159,7 @@ class ParquetReader:
                 claimed += max(size, width * chunk.count(_VALUES))
                 self._refuse_bomb(claimed)
                 if is_text:
-                    rows = min(rows, max(1, BATCH // max(largest, 1)))
+                    rows = min(rows, max(1, most // max(largest, 1)))
             if is_text and is_encoded and column.max_repetition_level:
                 nested.append(column.path)
         return rows, nested
