@@ -303,7 +303,8 @@ def fit(make: Arguments) -> Any:
 def place(make: Arguments) -> Any:
     keys = make.damaged(make.integers(make.random.randrange(6), 40))
     room = make.random.choice([8, 8, 8, 16, 4, 7, 0])
-    return counts.native.place(keys, make.damaged(np.zeros(room, np.int32)))
+    width = make.random.choice([1, 1, 2, 2, 3, 0])
+    return counts.native.place(keys, make.damaged(np.zeros(room, np.int32)), width)
 
 
 def counted(make: Arguments) -> tuple[Any, ...]:
@@ -320,7 +321,7 @@ def count_words(make: Arguments) -> Any:
     size = make.random.choice([7, 7, 5, 0, -1, 2**40])
     keys = np.unique(make.integers(make.random.randrange(8), 49))
     slots = np.full(16, -1, np.int32)
-    counts.native.place(keys, slots)
+    counts.native.place(keys, slots, 1)
     return counts.native.count_words(*counted(make), make.damaged(keys), make.damaged(slots), size)
 
 
@@ -329,6 +330,24 @@ def count_parts(make: Arguments) -> Any:
     starts = make.damaged(make.starts(7, parts))
     return counts.native.count_parts(
         *counted(make), make.damaged(make.integers(parts, 2**30)), starts
+    )
+
+
+def find_ngrams(make: Arguments) -> Any:
+    lengths = np.array([make.random.choice([0, 1, 2, 3, 6]) for _ in range(4)], np.int64)
+    characters = make.integers(int(lengths.sum()), 3).astype(np.int32)
+    ngrams = make.integers(4 * make.random.randrange(9), 3).astype(np.int32).reshape(-1, 4)
+    slots = np.full(32, -1, np.int32)
+    known = make.random.choice([len(ngrams), 0, 3, -1])
+    counts.native.place(ngrams[: max(known, 0)], slots, 2)
+    return counts.native.find_ngrams(
+        make.damaged(characters),
+        make.damaged(lengths),
+        make.damaged(np.zeros(make.random.choice([20, 20, 5]), np.int64)),
+        make.damaged(np.zeros(5, np.int64)),
+        make.damaged(ngrams),
+        make.damaged(slots),
+        known,
     )
 
 
@@ -404,6 +423,7 @@ FUNCTIONS = {
     "place": place,
     "count_words": count_words,
     "count_parts": count_parts,
+    "find_ngrams": find_ngrams,
     "weigh": weigh,
     "fit": fit,
     "TextTokenizer": tokenizer,

@@ -72,30 +72,42 @@ static int emit(job_t *job, found_t *found, Py_ssize_t text) {
     return 1;
 }
 
-/* Returns the home of a key: the finalizer of splitmix64. */
-static uint64_t mixed(uint64_t key) {
-    key = (key ^ key >> 30) * 0xbf58476d1ce4e5b9;
-    key = (key ^ key >> 27) * 0x94d049bb133111eb;
-    return key ^ key >> 31;
-}
-
-/* Keys and where they are: slots of -1 or the place of a key, which is in the first free slot from its home on. */
+/* Keys of `width` 8-byte numbers and where they are: slots of -1 or the place of a key, which is in the first free slot
+ * from its home on. */
 typedef struct {
-    const int64_t *keys;
+    const char *keys; /* at any address */
     int32_t *slots;
-    Py_ssize_t count;
+    Py_ssize_t count, width;
     uint64_t mask;
 } index_t;
 
-/* Returns the place of a key, or -1. */
-static int64_t find(const index_t *index, int64_t key) {
-    uint64_t slot = mixed((uint64_t)key) & index->mask;
+/* Returns the home of a key: the finalizer of splitmix64, of each of its numbers. */
+static uint64_t home_of(const index_t *index, const uint64_t *key) {
+    uint64_t mixed = 0;
+    for (Py_ssize_t i = 0; i < index->width; i++) {
+        mixed ^= key[i];
+        mixed = (mixed ^ mixed >> 30) * 0xbf58476d1ce4e5b9;
+        mixed = (mixed ^ mixed >> 27) * 0x94d049bb133111eb;
+        mixed ^= mixed >> 31;
+    }
+    return mixed & index->mask;
+}
+
+/* Returns the slot of a key, or the free one where it belongs; NULL if there is none. */
+static int32_t *slot_of(const index_t *index, const uint64_t *key) {
+    uint64_t slot = home_of(index, key);
     for (uint64_t step = 0; step <= index->mask; step++, slot = (slot + 1) & index->mask) {
         int32_t place = index->slots[slot];
-        if (place < 0 || place >= index->count) return -1;
-        if (index->keys[place] == key) return place;
+        if (place < 0 || place >= index->count) return index->slots + slot;
+        if (!memcmp(index->keys + place * index->width * 8, key, (size_t)index->width * 8)) return index->slots + slot;
     }
-    return -1;
+    return NULL;
+}
+
+/* Returns the place of a key, or -1. */
+static int64_t find(const index_t *index, const uint64_t *key) {
+    const int32_t *slot = slot_of(index, key);
+    return slot && *slot < index->count ? *slot : -1;
 }
 
 /* Counts words, and the pairs of neighbours that are among the keys. */
@@ -109,7 +121,8 @@ static const char *words(job_t *job, found_t *found, int64_t size, const index_t
             if (at[i] >= size) continue;
             found->items[found->count++] = at[i];
             if (i == 0 || at[i - 1] >= size || !pairs->count) continue;
-            int64_t place = find(pairs, at[i - 1] * size + at[i]);
+            uint64_t key = (uint64_t)(at[i - 1] * size + at[i]);
+            int64_t place = find(pairs, &key);
             if (place >= 0) found->items[found->count++] = size + place;
         }
         if (!emit(job, found, text)) return "there is too little room";
@@ -145,12 +158,12 @@ static Py_ssize_t numbers_in(const Py_buffer *buffer, const char *name) {
 }
 
 enum { TOKENS, LENGTHS, COLUMNS, COUNTS, STARTS, FIRST, SECOND, BUFFERS };
-static const char *const names[BUFFERS] = {"tokens", "lengths", "columns", "counts", "starts", "keys", "starts of parts"};
+static const char *const names[BUFFERS] = {"tokens", "lengths", "columns", "counts", "starts", "parts", "starts of parts"};
 
 /* Fills the job from the first five buffers; returns whether they fit together, with the error set if not. */
 static int job_from(job_t *job, Py_buffer *b) {
-    Py_ssize_t sizes[SECOND];
-    for (int i = 0; i < SECOND; i++)
+    Py_ssize_t sizes[FIRST];
+    for (int i = 0; i < FIRST; i++)
         if ((sizes[i] = numbers_in(&b[i], names[i])) < 0) return 0;
     *job = (job_t){b[TOKENS].buf, b[LENGTHS].buf, sizes[LENGTHS], b[COLUMNS].buf, b[COUNTS].buf, b[STARTS].buf,
                    sizes[COLUMNS], 0};
@@ -174,33 +187,36 @@ static PyObject *ended(const job_t *job, const char *wrong) {
 }
 
 /* Fills an index from the buffers of keys and slots; returns whether it is one, with the error set if not. */
-static int index_from(index_t *index, const Py_buffer *keys, const Py_buffer *slots) {
-    Py_ssize_t count = numbers_in(keys, "keys"), room = slots->len / 4;
-    if (count < 0) return 0;
-    *index = (index_t){keys->buf, slots->buf, count, (uint64_t)room - 1};
-    if (slots->len % 4 == 0 && (uintptr_t)slots->buf % 4 == 0 && room > count && !(room & (room - 1)) &&
-        count <= INT32_MAX)
+static int index_from(index_t *index, const Py_buffer *keys, Py_ssize_t width, const Py_buffer *slots) {
+    Py_ssize_t room = slots->len / 4;
+    *index = (index_t){keys->buf, slots->buf, keys->len / 8 / width, width, (uint64_t)room - 1};
+    if (slots->len % 4 == 0 && (uintptr_t)slots->buf % 4 == 0 && room > index->count && !(room & (room - 1)) &&
+        keys->len % (8 * width) == 0 && index->count <= INT32_MAX)
         return 1;
     PyErr_SetString(PyExc_ValueError, "there are no more slots than keys, or not a power of 2");
     return 0;
 }
 
-/* place(keys, slots) -> None
+/* place(keys, slots, width) -> None
  *
- * Writes to `slots` int32 (S,), a power of 2, where each of the keys int64 (P,) is found. */
+ * Writes to `slots` int32 (S,), a power of 2, where each of the keys int64 (P, width) is found; width is 1 or 2. */
 static PyObject *place(PyObject *self, PyObject *args) {
     (void)self;
     Py_buffer keys, slots;
+    int width, fits = 0;
     index_t index;
-    if (!PyArg_ParseTuple(args, "y*w*", &keys, &slots)) return NULL;
-    int fits = index_from(&index, &keys, &slots);
+    if (!PyArg_ParseTuple(args, "y*w*i", &keys, &slots, &width)) return NULL;
+    if (width != 1 && width != 2)
+        PyErr_SetString(PyExc_ValueError, "keys are not of 1 or 2 numbers");
+    else
+        fits = index_from(&index, &keys, width, &slots);
     if (fits) {
         Py_BEGIN_ALLOW_THREADS;
         memset(index.slots, -1, (size_t)slots.len);
-        for (Py_ssize_t i = 0; i < index.count; i++) {
-            uint64_t slot = mixed((uint64_t)index.keys[i]) & index.mask;
-            while (index.slots[slot] >= 0) slot = (slot + 1) & index.mask;
-            index.slots[slot] = (int32_t)i;
+        for (int32_t i = 0; i < index.count; i++) {
+            uint64_t key[2];
+            memcpy(key, index.keys + (Py_ssize_t)i * width * 8, (size_t)width * 8);
+            *slot_of(&index, key) = i;
         }
         Py_END_ALLOW_THREADS;
     }
@@ -227,7 +243,7 @@ static PyObject *count_words(PyObject *self, PyObject *args) {
         return NULL;
     if (size < 0 || size > INT32_MAX)
         PyErr_SetString(PyExc_ValueError, "there are too many words");
-    else if (job_from(&job, b) && index_from(&pairs, &b[FIRST], &b[SECOND])) {
+    else if (job_from(&job, b) && index_from(&pairs, &b[FIRST], 1, &b[SECOND])) {
         found_t found = {0};
         const char *wrong;
         Py_BEGIN_ALLOW_THREADS;
@@ -254,20 +270,91 @@ static PyObject *count_parts(PyObject *self, PyObject *args) {
     if (!PyArg_ParseTuple(args, "y*y*w*w*w*y*y*", &b[TOKENS], &b[LENGTHS], &b[COLUMNS], &b[COUNTS], &b[STARTS],
                           &b[FIRST], &b[SECOND]))
         return NULL;
-    Py_ssize_t kinds = numbers_in(&b[SECOND], names[SECOND]) - 1;
+    Py_ssize_t kinds = numbers_in(&b[SECOND], names[SECOND]) - 1, total = numbers_in(&b[FIRST], names[FIRST]);
     if (kinds == -1) PyErr_SetString(PyExc_ValueError, "the starts of parts have no end");
-    if (kinds >= 0 && job_from(&job, b)) {
+    if (kinds >= 0 && total >= 0 && job_from(&job, b)) {
         found_t found = {0};
         const char *wrong;
         Py_BEGIN_ALLOW_THREADS;
         job.starts[0] = 0;
-        wrong = parts(&job, &found, b[FIRST].buf, b[SECOND].buf, kinds, b[FIRST].len / 8);
+        wrong = parts(&job, &found, b[FIRST].buf, b[SECOND].buf, kinds, total);
         free(found.items);
         free(found.spare);
         Py_END_ALLOW_THREADS;
         result = ended(&job, wrong);
     }
     for (int i = 0; i < BUFFERS; i++) PyBuffer_Release(&b[i]);
+    return result;
+}
+
+/* Writes the n-grams of 4 characters of words between two blanks, which are those of the index, or which it learns:
+ * a new one is appended to its keys, `most` in all. Returns how many there are then, or -1 if they have no room. */
+static int64_t ngrams(index_t *index, char *learned, Py_ssize_t most, const uint32_t *characters,
+                      const int64_t *lengths, Py_ssize_t words, int64_t *parts, Py_ssize_t room, int64_t *starts) {
+    Py_ssize_t written = 0;
+    for (Py_ssize_t word = 0; word < words; characters += lengths[word++]) {
+        int64_t length = lengths[word];
+        starts[word] = written;
+        for (int64_t start = -1; start < (length > 1 ? length - 2 : length - 1); start++) {
+            uint32_t window[4];
+            uint64_t key[2];
+            for (int i = 0; i < 4; i++)
+                window[i] = start + i >= 0 && start + i < length ? characters[start + i] : ' ';
+            memcpy(key, window, sizeof key);
+            int32_t *slot = slot_of(index, key);
+            if (!slot) return -1;
+            if (*slot < 0 || *slot >= index->count) {
+                if (!learned) continue;
+                if (index->count == most) return -1;
+                memcpy(learned + 16 * index->count, key, sizeof key);
+                *slot = (int32_t)index->count++;
+            }
+            if (written == room) return -1;
+            parts[written++] = *slot;
+        }
+    }
+    starts[words] = written;
+    return index->count;
+}
+
+/* find_ngrams(characters, lengths, parts, starts, ngrams, slots, known) -> int
+ *
+ * The words have `lengths` int64 (W,) and the `characters` uint32, one after the other. Writes to `parts` int64 (M,)
+ * which of `ngrams` uint32 (G, 4) they have, and to `starts` int64 (W + 1,) where those of each word start; `slots` is
+ * by `place`. The first `known` n-grams are given. If these are fewer than there is room for, others are written
+ * after them, and slots are to have none. Returns the number of n-grams. */
+static PyObject *find_ngrams(PyObject *self, PyObject *args) {
+    (void)self;
+    enum { PARTS = COLUMNS, PARTS_STARTS, NGRAMS, SLOTS, ALL };
+    Py_buffer b[ALL];
+    Py_ssize_t known;
+    index_t index;
+    PyObject *result = NULL;
+    if (!PyArg_ParseTuple(args, "y*y*w*w*y*y*n", &b[TOKENS], &b[LENGTHS], &b[PARTS], &b[PARTS_STARTS], &b[NGRAMS],
+                          &b[SLOTS], &known))
+        return NULL;
+    Py_ssize_t words = numbers_in(&b[LENGTHS], "lengths"), room = numbers_in(&b[PARTS], "parts");
+    Py_ssize_t starts = numbers_in(&b[PARTS_STARTS], "starts"), left = b[TOKENS].len / 4;
+    if (words < 0 || room < 0 || starts < 0 || !index_from(&index, &b[NGRAMS], 2, &b[SLOTS])) goto done;
+    const int64_t *lengths = b[LENGTHS].buf;
+    int fits = starts == words + 1 && b[TOKENS].len % 4 == 0 && (uintptr_t)b[TOKENS].buf % 4 == 0 && known >= 0 &&
+               known <= index.count && (known == index.count || !(b[NGRAMS].readonly || b[SLOTS].readonly));
+    for (Py_ssize_t word = 0; fits && word < words; left -= lengths[word++])
+        fits = lengths[word] >= 0 && lengths[word] <= left;
+    if (fits) {
+        int64_t count;
+        Py_BEGIN_ALLOW_THREADS;
+        Py_ssize_t most = index.count;
+        index.count = known;
+        count = ngrams(&index, known < most ? b[NGRAMS].buf : NULL, most, b[TOKENS].buf, lengths, words, b[PARTS].buf,
+                       room, b[PARTS_STARTS].buf);
+        Py_END_ALLOW_THREADS;
+        fits = count >= 0;
+        if (fits) result = PyLong_FromLongLong(count);
+    }
+    if (!fits) PyErr_SetString(PyExc_ValueError, "words, n-grams and room do not fit each other");
+done:
+    for (int i = 0; i < ALL; i++) PyBuffer_Release(&b[i]);
     return result;
 }
 
@@ -323,6 +410,7 @@ static PyMethodDef methods[] = {
     {"place", place, METH_VARARGS, "place(keys, slots)"},
     {"count_words", count_words, METH_VARARGS, "count_words(ids, lengths, columns, counts, starts, ...) -> int"},
     {"count_parts", count_parts, METH_VARARGS, "count_parts(numbers, lengths, columns, counts, starts, ...) -> int"},
+    {"find_ngrams", find_ngrams, METH_VARARGS, "find_ngrams(characters, lengths, parts, starts, ...) -> int"},
     {"weigh", weigh, METH_VARARGS, "weigh(columns, counts, starts, idf, scales, values)"},
     {NULL, NULL, 0, NULL},
 };

@@ -1,6 +1,6 @@
 from typing_extensions import Buffer
 
-def place(keys: Buffer, slots: Buffer, /) -> None: ...
+def place(keys: Buffer, slots: Buffer, width: int, /) -> None: ...
 def count_words(
     ids: Buffer,
     lengths: Buffer,
@@ -20,6 +20,16 @@ def count_parts(
     starts: Buffer,
     parts: Buffer,
     starts_of_parts: Buffer,
+    /,
+) -> int: ...
+def find_ngrams(
+    characters: Buffer,
+    lengths: Buffer,
+    parts: Buffer,
+    starts: Buffer,
+    ngrams: Buffer,
+    slots: Buffer,
+    known: int,
     /,
 ) -> int: ...
 def weigh(

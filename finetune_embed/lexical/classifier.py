@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional
 
 from ..vocabulary import Vocabulary
-from .chars import SIZE, CharTfidf
+from .chars import SIZE, CharTfidf, ngrams_of
 from .ngrams import NgramTfidf
 from .rows import Floats, Numbers, SparseRows, side_by_side
 from .svm import fit_machines, fit_ridge
@@ -21,8 +21,7 @@ __all__ = ["LexicalClassifier", "Texts"]
 LARGEST = 100_000_000  # the most weights: 400 MB
 #: In more tokens than these, words may be frequent enough without their characters.
 MANY_TOKENS = 2_000_000
-_NO_CHARACTERS = CharTfidf([], np.zeros(0, np.float32))
-_CODES = ("utf-32-le", "surrogatepass")  # a number for each character
+_NO_CHARACTERS = CharTfidf(np.zeros((0, SIZE), np.int32), np.zeros(0, np.float32))
 TOKENIZER = "tokenizer.json"  # the tensor of the vocabulary, where a classifier has its own
 #: What files of runs lack that were made before characters counted.
 _WITHOUT_CHARACTERS = {
@@ -151,12 +150,11 @@ class LexicalClassifier:
     def tensors(self) -> dict[str, torch.Tensor]:
         """Return what `from_tensors` takes."""
         features, characters = self.features, self.characters
-        codes = "".join(characters.ngrams).encode(*_CODES)
         own = {} if self.vocab is None else {TOKENIZER: _bytes_of(self.vocab)}
         return {
             "pairs": torch.from_numpy(features.pairs),
             "idf": torch.from_numpy(features.idf),
-            "characters": torch.from_numpy(np.array(np.frombuffer(codes, "<i4")).reshape(-1, SIZE)),
+            "characters": torch.from_numpy(characters.codes),
             "characters.idf": torch.from_numpy(characters.idf),
             "weight": self.weight,
             "bias": self.bias,
@@ -203,16 +201,16 @@ class LexicalClassifier:
         ordered = bool((pairs.diff() > 0).all())
         if len(pairs) and (not ordered or pairs[0] < 0 or pairs[-1] >= size * size):
             raise ValueError("its pairs of words are not in order, or not those of the vocabulary")
+        codes = characters.numpy()
         try:
-            text = characters.numpy().tobytes().decode(*_CODES)
+            distinct = set(ngrams_of(codes))
         except UnicodeDecodeError as error:
             raise ValueError(f"it holds numbers that are no characters ({error.reason})") from error
-        found = [text[start : start + SIZE] for start in range(0, len(text), SIZE)]
-        if len(set(found)) != len(found):
+        if len(distinct) != ngrams:
             raise ValueError("it holds an n-gram of characters twice")
         return cls(
             NgramTfidf(size, pairs.numpy(), idf.numpy()),
-            CharTfidf(found, idf_of_characters.numpy()),
+            CharTfidf(codes, idf_of_characters.numpy()),
             weight,
             bias,
             vocab,

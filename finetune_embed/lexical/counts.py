@@ -9,7 +9,7 @@ import contextlib
 import os
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from itertools import chain, pairwise
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from .rows import Floats, Numbers, SparseRows
 
-__all__ = ["Counts", "Pairs", "Parts"]
+__all__ = ["Counts", "Pairs", "Parts", "native", "slots_of"]
 
 native: Any = None
 if not os.environ.get("FINETUNE_EMBED_NO_COMPILED"):
@@ -98,9 +98,7 @@ class Pairs:
 
     @cached_property
     def _slots(self) -> npt.NDArray[np.int32]:
-        slots = np.empty(1 << (2 * len(self.keys)).bit_length(), np.int32)
-        native.place(self.keys, slots)
-        return slots
+        return slots_of(self.keys)
 
     def _block(self, ids: Numbers, lengths: Numbers) -> Counts:
         if native is not None:
@@ -120,19 +118,18 @@ class Pairs:
         return _sorted(np.concatenate(texts), np.concatenate(columns), len(lengths), features)
 
 
-class Parts:
+class Parts(NamedTuple):
     """The parts of words.
 
-    Args:
-        of_words: the parts of each word, by number.
-        features: the number of parts.
+    Attributes:
+        parts: int64 `(Q,)`, those of all words, one word after the other.
+        starts: int64 `(W + 1,)`, where those of each word start.
+        features: the number of different parts.
     """
 
-    def __init__(self, of_words: Sequence[Sequence[int]], features: int) -> None:
-        self.sizes = np.array([len(parts) for parts in of_words], np.int64)
-        self.parts = np.fromiter(chain.from_iterable(of_words), np.int64)
-        self.starts = np.concatenate([[0], self.sizes.cumsum()])
-        self.features = features
+    parts: Numbers
+    starts: Numbers
+    features: int
 
     def counts(self, numbers: Numbers, lengths: Numbers) -> Counts:
         """Return how often each part occurs in each text.
@@ -144,13 +141,26 @@ class Parts:
         return _in_blocks(lambda tokens, lengths: self._block(numbers[tokens], lengths), lengths)
 
     def _block(self, numbers: Numbers, lengths: Numbers) -> Counts:
-        size = self.sizes[numbers]
+        starts = self.starts[numbers]
+        size = self.starts[numbers + 1] - starts
         if native is not None:
             given = self.parts, self.starts
             return _native(native.count_parts, numbers, lengths, int(size.sum()), given)
-        at = np.arange(size.sum()) + (self.starts[numbers] - size.cumsum() + size).repeat(size)
+        at = np.arange(size.sum()) + (starts - size.cumsum() + size).repeat(size)
         text = np.arange(len(lengths)).repeat(lengths).repeat(size)
         return _sorted(text, self.parts[at], len(lengths), self.features)
+
+
+def slots_of(keys: npt.NDArray[Any], room: int = 0) -> npt.NDArray[np.int32]:
+    """Return where compiled loops find keys of 8 bytes `(P,)` or 16 bytes `(P, 4)`.
+
+    Args:
+        keys: the keys, without duplicates.
+        room: the number of keys that there may be in the end.
+    """
+    slots = np.empty(1 << (2 * max(len(keys), room)).bit_length(), np.int32)
+    native.place(keys, slots, 1 if keys.ndim == 1 else 2)
+    return slots
 
 
 def _native(

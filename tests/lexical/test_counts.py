@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune_embed.lexical import counts
+from finetune_embed.lexical import chars, counts
+from finetune_embed.lexical.chars import CharTfidf, ngrams_of
 from finetune_embed.lexical.counts import Counts, Pairs, Parts
 
 V = 300  # so that sorting takes more than one byte
@@ -70,7 +71,11 @@ def test_words_and_pairs(texts, keys, near):
     words=st.lists(st.lists(st.integers(0, 70_000), max_size=9), min_size=5, max_size=5),
 )
 def test_parts_of_words(texts, words):
-    parts = Parts(words, 70_001)
+    parts = Parts(
+        np.array([part for word in words for part in word], np.int64),
+        np.cumsum([0, *map(len, words)]),
+        70_001,
+    )
     found = parts.counts(*packed(texts))
     assert rows(found) == [Counter(part for word in text for part in words[word]) for text in texts]
     assert_equal(found, in_numpy(parts, texts), 70_001)
@@ -82,10 +87,30 @@ def test_a_full_index_is_searched_to_its_end():
     found = np.zeros(8, np.int32)
     homes: dict[int, list[int]] = {}
     for key in range(200):
-        counts.native.place(np.array([key]), found)
+        counts.native.place(np.array([key]), found, 1)
         homes.setdefault(int(found.argmax()), []).append(key)
     *keys, absent = homes[7][:5]  # the last slot: the others are around the corner
     pairs = Pairs(20, np.array(keys))
     texts = [[key // 20, key % 20] for key in [*keys, absent]]
     expected = [Counter(text) + Counter({20 + at: 1}) for at, text in enumerate(texts[:4])]
     assert rows(pairs.counts(*packed(texts))) == [*expected, Counter(texts[4])]
+
+
+WORDS = ["", "a", "of", "cat", "cats", "catcat", "aaaaaa", "été", "\udcff\x00", "\U0001f600 x"]
+
+
+@compiled
+@given(st.lists(st.sampled_from(WORDS) | st.text("abc ", max_size=9), max_size=9))
+def test_ngrams_of_words(words):
+    ours = chars._all_ngrams(words)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(counts, "native", None)
+        theirs = chars._all_ngrams(words)
+    assert ngrams_of(ours[0]) == ngrams_of(theirs[0])
+    assert [part.tolist() for part in ours[1][:2]] == [part.tolist() for part in theirs[1][:2]]
+    half = CharTfidf(ours[0][::2].copy(), np.ones(0, np.float32))
+    found = half._parts(words)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(counts, "native", None)
+        expected = half._parts(words)
+    assert [part.tolist() for part in found[:2]] == [part.tolist() for part in expected[:2]]
