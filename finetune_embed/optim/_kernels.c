@@ -52,6 +52,7 @@
 #define LINE 16           /* numbers that are fetched together */
 #define IN_FLIGHT 1200    /* numbers that are fetched before they are needed */
 #define BLOCK 512         /* numbers of a row that are summed before they are used */
+#define AHEAD 8           /* tokens that are fetched before they are needed */
 #define KNOWN 128         /* counts of steps whose corrections are kept; a power of two */
 
 /* Returns how many rows before its use a row is fetched: one line of it for each line of the current row. To
@@ -775,6 +776,13 @@ typedef struct {
     Py_ssize_t width, size, stride;
 } windows_t;
 
+/* Fetches what a text's word adds to a window, some tokens before it is needed. */
+ALWAYS_INLINE void fetch_ahead(const windows_t *from, const int64_t *numbers, Py_ssize_t token, Py_ssize_t end) {
+    if (token + AHEAD >= end) return;
+    const float *next = from->values + numbers[token + AHEAD] * from->stride;
+    for (Py_ssize_t f = 0; f < from->width * from->size; f += LINE) PREFETCH(next + f);
+}
+
 /* Writes `count` of the sums of the window that begins at a token. */
 ALWAYS_INLINE void sum_window(const windows_t *from, const int64_t *numbers, Py_ssize_t token, Py_ssize_t end,
                               Py_ssize_t column, Py_ssize_t count, float *restrict sums) {
@@ -800,6 +808,7 @@ ALWAYS_INLINE void largest_window(windows_t from, const int64_t *numbers, Py_ssi
         if (start < end) sum_window(&from, numbers, start, end, column, count, best);
         for (Py_ssize_t f = 0; f < count; f++) at[f] = (int32_t)start;
         for (Py_ssize_t token = start + 1; token < end; token++) {
+            if (column == 0) fetch_ahead(&from, numbers, token, end);
             sum_window(&from, numbers, token, end, column, count, sums);
             INDEPENDENT for (Py_ssize_t f = 0; f < count; f++) {
                 int32_t larger = -(sign * sums[f] > sign * best[f]); /* all bits, or none */
@@ -815,6 +824,7 @@ ALWAYS_INLINE void mean_row(windows_t from, const int64_t *numbers, Py_ssize_t s
     float length = end > start ? (float)(end - start) : 1;
     memset(out, 0, (size_t)from.size * sizeof(float));
     for (Py_ssize_t token = start; token < end; token++) {
+        fetch_ahead(&from, numbers, token, end);
         const float *restrict row = from.values + numbers[token] * from.stride;
         for (Py_ssize_t i = 0; i < from.size; i++) out[i] += row[i];
     }

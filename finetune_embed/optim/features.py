@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from array import array
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -69,7 +71,7 @@ class _TextFeatures(torch.autograd.Function):
         groups = Groups.of(packed(ids), vocabulary)
         rows = weight.index_select(0, groups.rows)
         filters, bias = _joined(rows, parameters)
-        added = rows @ filters.flatten(0, 1).T
+        added = _product(rows, filters.flatten(0, 1).T)
         features = rows.new_empty(lengths.shape[0], len(pools) * size + bias.shape[0])
         at = torch.empty(features.shape, dtype=torch.int32)
         ctx.widths = [one.shape[2] for one in parameters[0::2]]
@@ -107,6 +109,24 @@ class _TextFeatures(torch.autograd.Function):
         weights = (one.permute(1, 2, 0) for one in filter_grad.split_with_sizes(ctx.widths))
         of_filters = [one for pair in zip(weights, bias_grad, strict=True) for one in pair]
         return weight_grad, None, None, None, None, *of_filters
+
+
+class _Scratch(threading.local):
+    """Room for a product, which a thread uses again: new memory takes longer than the product."""
+
+    numbers = np.empty(0, np.float32)
+
+
+_SCRATCH = _Scratch()
+
+
+def _product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """Return the product of two matrices, which holds until the next one of this thread."""
+    rows, columns = len(left), right.shape[1]
+    if len(_SCRATCH.numbers) < rows * columns:
+        _SCRATCH.numbers = np.empty(rows * columns, np.float32)
+    out = torch.from_numpy(_SCRATCH.numbers[: rows * columns].reshape(rows, columns))
+    return torch.mm(left, right, out=out)
 
 
 def _joined(

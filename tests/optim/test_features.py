@@ -188,3 +188,19 @@ def test_other_numbers_take_the_torch_path():
         low = text_features(weight, IDS, LENGTHS, POOLS, filters)
     assert not torch.equal(low, expected)
     torch.testing.assert_close(low.float(), expected, rtol=5e-2, atol=5e-2)
+
+
+def test_passes_of_several_kinds_and_sizes_do_not_share_results():
+    """The room for products is used again: also after inference mode, and by a larger batch."""
+    torch.manual_seed(0)
+    weight = torch.randn(50, 8)
+    filters = [(torch.randn(3, 8, 2), torch.randn(3))]
+    batches = [(torch.randint(50, (n,)), torch.tensor([n])) for n in (40, 4, 300, 40)]
+    with torch.inference_mode():
+        first = [text_features(weight, *one, ("max",), filters) for one in batches]
+    parameter = torch.nn.Parameter(weight.clone())
+    again = [text_features(parameter, *one, ("max",), filters) for one in batches]
+    sum(one.sum() for one in again).backward()
+    assert [one.tolist() for one in first] == [one.tolist() for one in again]
+    used = torch.cat([ids for ids, _ in batches]).unique()
+    assert set(parameter.grad.abs().sum(1).nonzero()[:, 0].tolist()) <= set(used.tolist())
