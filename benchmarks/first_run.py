@@ -7,6 +7,9 @@ text and label; a column of lists with one label each is taken too. `benchmarks/
 to make the environment of fastText and model2vec. `--json` keeps a line for each run, and finished
 runs are not repeated, so you can run the benchmark in parts (`--sets`, `--tools`, `--seeds`).
 
+Instead of a vector file you can give the folder of a static model, with `--tools ours model2vec`:
+both then tune its pieces.
+
 Equal for all: the examples of the three splits (a seeded tenth of the training examples is the
 validation split of a data set without one), their shuffled order, two cores, the time of the
 process from start to end, and the accuracy on the test split, which no tool sees. The baselines:
@@ -138,7 +141,7 @@ class Bench:
     def __init__(self, vectors: Path, work: Path, peers: Path | None) -> None:
         self.vectors, self.peers, self.work = vectors, peers, work
         self.with_header = work / f"{vectors.name}.vec"
-        if peers is not None:
+        if peers is not None and vectors.is_file():
             _add_header(vectors, self.with_header)
 
     def run(self, case: Case, tool: str, seed: int, settings: Settings) -> Record:
@@ -224,7 +227,9 @@ class Bench:
         return self._tool(tool, "train", output, json.dumps(given))
 
     def _reduced(self, case: Case) -> Path:
-        """Return a file of the vectors of words that occur in a data set."""
+        """Return a file of the vectors of words that occur in a data set; a folder as it is."""
+        if self.vectors.is_dir():
+            return self.vectors
         path = self.work / case.name / self.vectors.name
         if not path.exists():
             words = {word for file in case.lines.values() for word in file.read_text().split()}

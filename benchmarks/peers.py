@@ -48,12 +48,15 @@ def fasttext_predict(output: Path, texts: Path) -> list[str]:
 
 
 def model2vec_train(output: Path, vectors: str, data: str, seed: int, **settings: Any) -> None:
-    """Tune a static model of the vectors over whole words, lower-cased."""
+    """Tune a static model: a folder, or the vectors of a file over whole words, lower-cased."""
     from model2vec import StaticModel
     from model2vec.train import StaticModelForClassification
 
-    words, rows = _read_glove(vectors)
-    model = StaticModel(rows, _tokenizer(words))
+    if Path(vectors).is_dir():
+        model = StaticModel.from_pretrained(vectors)
+    else:
+        words, rows = _read_glove(vectors)
+        model = StaticModel(rows, _tokenizer(words))
     classifier = StaticModelForClassification.from_static_model(model=model)
     texts, labels = _read_split(data, "train")
     held_out, held_out_labels = _read_split(data, "validation")
