@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from array import array
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ __all__ = ["POOLS", "Filters", "text_features"]
 #: How the vectors of a text's words are pooled, as the compiled loops number it.
 POOLS = {"mean": 0, "max": 1, "min": -1}
 
+ROWS = 1024  # of a product that are computed at a time: of many, each takes twice as long
 #: The filters of one width: their weight `(F, D, width)` and bias `(F,)`.
 Filters = tuple[torch.Tensor, torch.Tensor]
 
@@ -126,7 +129,18 @@ def _product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     if len(_SCRATCH.numbers) < rows * columns:
         _SCRATCH.numbers = np.empty(rows * columns, np.float32)
     out = torch.from_numpy(_SCRATCH.numbers[: rows * columns].reshape(rows, columns))
-    return torch.mm(left, right, out=out)
+    inference = torch.is_inference_mode_enabled()
+
+    def multiply(first: int, end: int) -> None:
+        with torch.inference_mode(inference):
+            for start in range(first, end, ROWS):
+                at = slice(start, min(start + ROWS, end))
+                torch.mm(left[at], right, out=out[at])
+
+    half = rows // ROWS // 2 * ROWS
+    with kernels.beside(partial(multiply, 0, half)) if half else contextlib.nullcontext():
+        multiply(half, rows)
+    return out
 
 
 def _joined(

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
 
 __all__ = [
     "Groups",
+    "beside",
     "count_steps",
     "find_slots",
     "group_rows",
@@ -60,6 +64,40 @@ def thread_count() -> int:
     """Return the threads of the compiled loops: negative for those that they start themselves."""
     count = _own_threads.get()
     return torch.get_num_threads() if count is None else -count
+
+
+class _Helper:
+    """One thread, for one caller at a time."""
+
+    def __init__(self) -> None:
+        self.free, self.pool = threading.Lock(), ThreadPoolExecutor(1, "finetune_embed")
+
+
+@cache
+def _helper() -> _Helper:
+    return _Helper()
+
+
+if hasattr(os, "register_at_fork"):  # the thread is not in the child
+    os.register_at_fork(after_in_child=_helper.cache_clear)
+
+
+@contextlib.contextmanager
+def beside(work: Callable[[], None]) -> Iterator[None]:
+    """Do work in another thread beside the block, where loops may start threads; else before it."""
+    helper = _helper()
+    if (_own_threads.get() or 1) < 2 or not helper.free.acquire(blocking=False):
+        work()
+        yield
+        return
+    try:
+        done = helper.pool.submit(work)
+        try:
+            yield
+        finally:
+            done.result()
+    finally:
+        helper.free.release()
 
 
 def is_native(*tensors: torch.Tensor | None) -> bool:

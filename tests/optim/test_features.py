@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+
 import pytest
 import torch
 from torch import nn
@@ -204,3 +208,36 @@ def test_passes_of_several_kinds_and_sizes_do_not_share_results():
     assert [one.tolist() for one in first] == [one.tolist() for one in again]
     used = torch.cat([ids for ids, _ in batches]).unique()
     assert set(parameter.grad.abs().sum(1).nonzero()[:, 0].tolist()) <= set(used.tolist())
+
+
+def large() -> tuple[torch.Tensor, ...]:
+    """A batch of so many words that two threads multiply them."""
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.randn(3000, 8, generator=generator)
+    filters = torch.randn(3, 8, 2, generator=generator), torch.zeros(3)
+    return weight, torch.arange(3000), torch.tensor([1000, 2000]), filters
+
+
+def test_threads_do_not_change_the_bits():
+    weight, *texts, filters = large()
+    with kernels.own_threads(1):
+        expected = text_features(weight, *texts, ("max",), [filters])
+    given = weight, *texts, ("max",), [filters]
+    with ThreadPoolExecutor(3) as pool, kernels.own_threads(2):
+        contexts = [copy_context() for _ in range(9)]  # which have the number of threads
+        found = [pool.submit(context.run, text_features, *given) for context in contexts]
+    assert all(done.result().equal(expected) for done in found)
+    assert expected.allclose(_in_torch(weight, *texts, ("max",), [filters], False), atol=1e-5)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_process_has_threads_of_its_own():
+    weight, *texts, filters = large()
+    with kernels.own_threads(2):
+        expected = text_features(weight, *texts, ("max",), [filters])
+        child = os.fork()
+        if not child:
+            found = text_features(weight, *texts, ("max",), [filters])
+            os._exit(0 if found.equal(expected) else 3)
+        assert os.waitpid(child, 0)[1] == 0
