@@ -68,8 +68,9 @@ from tokenizers import Tokenizer
 
 ids = Tokenizer.from_file({tokenizer}).get_vocab()
 rows = load_file({tensors})["embeddings"]
+words = [word for word in sorted(ids, key=ids.get) if rows[ids[word]].any()]  # not <unk>, padding
 vectors = KeyedVectors(rows.shape[1])
-vectors.add_vectors(sorted(ids, key=ids.get), rows)
+vectors.add_vectors(words, rows[[ids[word] for word in words]])
 ```
 
 torch, from the files:

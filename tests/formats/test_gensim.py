@@ -21,6 +21,7 @@ from finetune_embed import (
     load_gensim,
     load_vectors,
     load_word2vec,
+    save_gensim,
 )
 from finetune_embed.errors import MissingPackageError
 
@@ -311,3 +312,19 @@ def test_a_file_cut_anywhere(keyed, tmp_path):
         (tmp_path / "kv").write_bytes(sound[:stop])
         with pytest.raises(VectorFileError):
             load_gensim(tmp_path / "kv", allow_pickle=True)
+
+
+def test_rows_of_zeros_in_gensim(tmp_path):
+    """As docs/compatibility.md says."""
+    table = EmbeddingTable(["a", "b", "c", "<pad>"], [[1, 0], [0, 1], [1, 1], [0, 0]])
+    save_gensim(table, tmp_path / "whole")
+    keyed = KeyedVectors.load(str(tmp_path / "whole"))
+    assert keyed.index_to_key == table.index_to_key
+    with pytest.warns(RuntimeWarning, match="invalid value encountered in divide"):
+        found = keyed.most_similar("a")
+    assert [word for word, _ in found] == ["c", "b", "<pad>"]
+    assert np.isnan(found[-1][1])
+    save_gensim(table.subset([w for w in table.index_to_key if table[w].any()]), tmp_path / "part")
+    part = KeyedVectors.load(str(tmp_path / "part")).most_similar("a")
+    assert part == found[:-1]
+    assert part[0][1] == pytest.approx(0.5**0.5)
