@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from textwrap import fill
 from typing import Any, Literal
 
-from ..errors import Option, PythonForm, Text, VectorFileError
+from ..errors import Either, Option, PythonForm, Text, VectorFileError
 
 __all__ = ["PYTHON", "SHOWN", "Finding", "Severity", "Tally", "finding_from", "quoted"]
 
@@ -66,10 +66,20 @@ class Finding:
         if self.examples:
             more = ", ..." if self.count > len(self.examples) else ""
             text += f": {self.count:,}, {', '.join(self.examples)}{more}"
-        return f"{_wrapped(text, '', '    ')}\n{_wrapped(form.render(self.remedy), '  ', '  ')}"
+        remedy = f"  {form.render(self.remedy)}"
+        if not _has_command(self.remedy):  # a command is pasted from one line
+            remedy = _wrapped(remedy.strip(), "  ", "  ")
+        return f"{_wrapped(text, '', '    ')}\n{remedy}"
 
     def __str__(self) -> str:
         return self.render(PYTHON)
+
+
+def _has_command(remedy: Text) -> bool:
+    """Return whether a remedy has a call for Python and a command in its place."""
+    return isinstance(remedy, Either) or (
+        isinstance(remedy, tuple) and any(map(_has_command, remedy))
+    )
 
 
 def _wrapped(text: str, first: str, others: str) -> str:

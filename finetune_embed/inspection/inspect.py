@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ from ..formats.hub import fetched
 from ..table import EmbeddingTable, PipelineTokenizer
 from ..vocabulary import Tokenizer
 from .findings import Finding
+from .remedies import with_name
 from .report import Inspection
 
 if TYPE_CHECKING:
@@ -147,7 +149,10 @@ def _report(
         conventions=describe_conventions(scan, set(words), convention),
         specials=find_special_tokens(scan),
         order=judge_order(scan),
-        findings=tuple(sorted(findings, key=lambda one: SEVERITIES.index(one.severity))),
+        findings=tuple(
+            replace(one, remedy=with_name(one.remedy, path))
+            for one in sorted(findings, key=lambda one: SEVERITIES.index(one.severity))
+        ),
         advice=None if texts is None or not words else advise(table, texts),
         metadata={
             name: value for name, value in scan.metadata.items() if name not in _SHOWN_ELSEWHERE

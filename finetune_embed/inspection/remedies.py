@@ -1,10 +1,15 @@
-"""The calls and commands that remedies of findings name."""
+"""The calls and commands that remedies of findings name: `path` and `FILE` stand for the file."""
 
 from __future__ import annotations
 
-from ..errors import Either
+import os
+import re
+from shlex import quote
 
-__all__ = ["REMOVE_WORDS", "WRITE_SAFETENSORS", "WRITE_TEXT"]
+from ..errors import Either, Text
+from ..formats.hub import HUB
+
+__all__ = ["REMOVE_WORDS", "WRITE_SAFETENSORS", "WRITE_TEXT", "with_name"]
 
 REMOVE_WORDS = Either(
     "table.subset(words_to_keep)",
@@ -17,3 +22,27 @@ WRITE_SAFETENSORS = Either(
 WRITE_TEXT = Either(
     "save_glove(load_vectors(path), 'new.txt')", "finetune-embed convert FILE new.txt"
 )
+
+
+def with_name(remedy: Text, path: str) -> Text:
+    """Return a remedy with the name of the file in its calls and commands, so they can be pasted.
+
+    Where the name is not one to open, such as that of standard input, nothing is put in.
+    """
+    if not (os.path.exists(path) or path.startswith(HUB)):
+        return remedy
+    if isinstance(remedy, tuple):
+        return tuple(with_name(part, path) for part in remedy)
+    if not isinstance(remedy, Either):
+        return remedy
+    return Either(
+        _replaced(remedy.python, r"(?<=load_vectors\()path\b", repr(path)),
+        _replaced(remedy.command_line, r"\bFILE\b", quote(path)),
+    )
+
+
+def _replaced(text: Text, pattern: str, name: str) -> Text:
+    """Return a text in whose plain parts a name is put in."""
+    if isinstance(text, tuple):
+        return tuple(_replaced(part, pattern, name) for part in text)
+    return re.sub(pattern, lambda _: name, text) if isinstance(text, str) else text

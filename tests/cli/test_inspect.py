@@ -83,7 +83,7 @@ def test_names_of_files_are_shown_unchanged(name, write, capsys):
 def test_remedies_are_commands(write, capsys):
     path = write(WARNING)
     assert run(path) == 0
-    remedy = "write the table again without them: finetune-embed convert FILE new.safetensors"
+    remedy = f"write the table again without them: finetune-embed convert {path} new.safetensors"
     assert f"    {remedy}\n" in capsys.readouterr().out
     assert run(path, "--json") == 0
     assert json.loads(capsys.readouterr().out)["findings"][0]["remedy"] == remedy

@@ -104,7 +104,7 @@ def test_lines_of_two_sizes_in_equal_number_are_read_as_the_smaller(write):
     assert (report.words, report.vector_size) == (4, 2)
     assert [finding.code for finding in report.findings] == ["layout", "spaces"]
     assert report.findings[0].where is None
-    assert "load_vectors(path, vector_size=2)" in str(report.findings[0])
+    assert "vectors.txt', vector_size=2)" in str(report.findings[0])
 
 
 def binary(rows: int = 3) -> bytes:

@@ -138,10 +138,11 @@ def test_names_of_files_change_nothing(name, write):
 
 
 def test_remedies_are_for_python_or_for_the_command_line(write):
-    report = inspect(write(SOUND + b"a 0 0\n"))
+    path = write(SOUND + b"a 0 0\n")
+    report = inspect(path)
     assert report.render(PythonForm()) == str(report)
     assert "\n    remove them: table.subset(words_to_keep)" in str(report)
-    command = "remove them: finetune-embed convert FILE NEW_FILE --keys WORDS_TO_KEEP.txt"
+    command = f"remove them: finetune-embed convert {path} NEW_FILE --keys WORDS_TO_KEEP.txt"
     assert f"\n    {command}" in report.render(CommandLineForm(None))
     assert report.to_dict()["findings"][0]["remedy"] == "remove them: table.subset(words_to_keep)"
     assert report.to_dict(CommandLineForm(None))["findings"][0]["remedy"] == command

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import shlex
+import shutil
 import struct
 from pathlib import Path
 
@@ -13,11 +16,7 @@ from finetune_embed.cli import main
 
 SOUND = b"".join(b"w%d 1.0 2.0\n" % i for i in range(9))
 REMOVE = "table.subset(words_to_keep)"
-REMOVE_COMMAND = "finetune-embed convert FILE NEW_FILE --keys WORDS_TO_KEEP.txt"
-SAFETENSORS = "save_safetensors(load_vectors(path), 'new.safetensors')"
-SAFETENSORS_COMMAND = "finetune-embed convert FILE new.safetensors"
-TEXT = "save_glove(load_vectors(path), 'new.txt')"
-TEXT_COMMAND = "finetune-embed convert FILE new.txt"
+REMOVE_COMMAND = "finetune-embed convert {} NEW_FILE --keys WORDS_TO_KEEP.txt"
 
 
 @pytest.fixture(autouse=True)
@@ -32,12 +31,27 @@ def run(*arguments: object) -> None:
 
 
 def remedies(path: Path, code: str, capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
-    """Return the remedy of a finding as shown in Python and on the command line, unwrapped."""
+    """Return a finding as shown in Python and on the command line; its remedy is the last line."""
     (finding,) = (found for found in fe.inspect(path).findings if found.code == code)
     run("inspect", path)
-    shown = " ".join(capsys.readouterr().out.split())
-    in_python = " ".join(str(finding).split())
-    return in_python, shown
+    shown = capsys.readouterr().out.splitlines()
+    start = next(i for i, line in enumerate(shown) if str(finding).splitlines()[0] in line)
+    return str(finding), "\n".join(shown[start : start + len(str(finding).splitlines())])
+
+
+CALLS = {name: getattr(fe, name) for name in ("load_vectors", "save_glove", "save_safetensors")}
+
+
+def pasted(in_python: str, on_command_line: str) -> None:
+    """Run the call and the command that end two remedies, each in a new folder of its own."""
+    for name in ("in_python", "on_command_line"):
+        Path(name).mkdir()
+    with contextlib.chdir("in_python"):
+        eval(in_python.splitlines()[-1].rpartition(": ")[2], CALLS)
+    with contextlib.chdir("on_command_line"):
+        command = shlex.split(on_command_line.splitlines()[-1].rpartition(": ")[2])
+        assert command[0] == "finetune-embed"
+        run(*command[1:])
 
 
 def codes(path: str | Path) -> set[str]:
@@ -60,7 +74,7 @@ def test_words_are_removed(code, write, capsys):
     path = write(SOUND + BAD_WORDS[code])
     in_python, on_command_line = remedies(path, code, capsys)
     assert REMOVE in in_python
-    assert REMOVE_COMMAND in on_command_line
+    assert REMOVE_COMMAND.format(path) in on_command_line
     words_to_keep = [f"w{i}" for i in range(9)]
     fe.save_glove(fe.load_vectors(path).subset(words_to_keep), "removed.txt")
     assert codes("removed.txt") == set()
@@ -76,24 +90,19 @@ KEPT_WORDS = {"spaces": b"a b 1 2\n", "white_space": b"a\xc2\xa0b 1 2\n"}
 def test_words_are_kept_in_safetensors(code, write, capsys):
     path = write(SOUND + KEPT_WORDS[code])
     in_python, on_command_line = remedies(path, code, capsys)
-    assert SAFETENSORS in in_python
-    assert SAFETENSORS_COMMAND in on_command_line
     table = fe.load_vectors(path)
-    fe.save_safetensors(table, "new.safetensors")
-    assert fe.load_vectors("new.safetensors").index_to_key == table.index_to_key
-    run("convert", path, "converted.safetensors")
-    assert fe.load_vectors("converted.safetensors").index_to_key == table.index_to_key
+    pasted(in_python, on_command_line)
+    for name in ("in_python", "on_command_line"):
+        assert fe.load_vectors(f"{name}/new.safetensors").index_to_key == table.index_to_key
 
 
 def test_duplicates_are_left_out(write, capsys):
-    path = write(SOUND + b"w1 3 4\n")
-    in_python, on_command_line = remedies(path, "duplicates", capsys)
-    assert SAFETENSORS in in_python
-    assert SAFETENSORS_COMMAND in on_command_line
-    fe.save_safetensors(fe.load_vectors(path), "new.safetensors")
-    assert codes("new.safetensors") == set()
-    run("convert", path, "converted.safetensors")
-    assert codes("converted.safetensors") == set()
+    for name in ("vectors.txt", "it's a file.txt"):
+        path = write(SOUND + b"w1 3 4\n", name)
+        pasted(*remedies(path, "duplicates", capsys))
+        for folder in ("in_python", "on_command_line"):
+            assert codes(f"{folder}/new.safetensors") == set()
+            shutil.rmtree(folder)
 
 
 def test_duplicates_in_safetensors(write):
@@ -112,12 +121,9 @@ def test_duplicates_in_safetensors(write):
 def test_text_is_written_again_for_other_readers(code, write, capsys):
     path = write(b"\xef\xbb\xbf" + SOUND if code == "bom" else SOUND.replace(b"\n", b"\r\n"))
     in_python, on_command_line = remedies(path, code, capsys)
-    assert TEXT in in_python
-    assert TEXT_COMMAND in on_command_line
-    fe.save_glove(fe.load_vectors(path), "new.txt")
-    assert Path("new.txt").read_bytes() == SOUND
-    run("convert", path, "converted.txt")
-    assert Path("converted.txt").read_bytes() == SOUND
+    pasted(in_python, on_command_line)
+    for name in ("in_python", "on_command_line"):
+        assert Path(name, "new.txt").read_bytes() == SOUND
 
 
 def binary(rows: int) -> bytes:
@@ -128,8 +134,8 @@ def binary(rows: int) -> bytes:
 def test_the_first_rows_of_a_binary_are_read(rows, read, write, capsys):
     path = write(binary(rows), "vectors.bin")
     in_python, on_command_line = remedies(path, "header", capsys)
-    assert f"read its first rows: load_vectors(path, limit={read})" in in_python
-    assert f"finetune-embed convert FILE NEW_FILE --limit {read}" in on_command_line
+    assert f"read its first rows: load_vectors({str(path)!r}, limit={read})" in in_python
+    assert f"finetune-embed convert {path} NEW_FILE --limit {read}" in on_command_line
     assert len(fe.load_vectors(path, limit=read)) == read
     run("convert", path, "converted.bin", "--limit", read)
     assert codes("converted.bin") == set()
@@ -148,7 +154,7 @@ def test_the_vector_size_is_given(write):
     path = write(b"a 1 2\nb 3 4\nc 1 2 3\nd 4 5 6\n")
     finding = fe.inspect(path).findings[0]
     assert finding.code == "layout"
-    assert "load_vectors(path, vector_size=2)" in str(finding)
+    assert f"load_vectors({str(path)!r}, vector_size=2)" in str(finding)
     assert len(fe.load_vectors(path, vector_size=2)) == 4
 
 
