@@ -11,6 +11,7 @@ from .options import data_option, setting_options, vectors_option
 from .output import (
     as_json_option,
     print_json,
+    print_parts,
     quiet_option,
     say_written,
     shows_progress,
@@ -47,6 +48,6 @@ def autotune(
     if as_json:
         print_json(found.to_dict())
         return
-    click.echo(str(found))
+    print_parts(found.lines())
     say_written(settings["output_dir"])
     click.echo(f"next: finetune-embed predict {settings['output_dir']} 'a text of yours'")

@@ -14,6 +14,7 @@ from .output import (
     member_option,
     open_table,
     print_json,
+    print_parts,
     vector_size_option,
     working,
 )
@@ -76,7 +77,7 @@ def show_drift(report: Drift, words: Sequence[str], top: int, as_json: bool) -> 
     """Print how far some words have moved, or the whole report."""
     with working("looking for neighbours", as_json):
         shown = [report.word(one) for one in words]
-        text = "" if shown or as_json else str(report)
+        parts = [] if shown or as_json else [*report.lines()]
     if as_json:
         document = report.to_dict(top)
         document["words"] = {mover.word: mover.__dict__ for mover in shown}
@@ -84,5 +85,5 @@ def show_drift(report: Drift, words: Sequence[str], top: int, as_json: bool) -> 
         return
     for mover in shown:
         click.echo(str(mover))
-    if text:
-        click.echo(text)
+    if parts:
+        print_parts(parts)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from .options import Names, layout_options
-from .output import as_json_option, open_table, print_json, working
+from .output import as_json_option, open_table, print_json, print_parts, working
 
 __all__ = ["evaluate"]
 
@@ -74,7 +74,7 @@ def evaluate(tables: tuple[Path, ...], data: str | None, as_json: bool, **option
     if unused := [name for name, value in options.items() if value is not None]:
         raise click.UsageError(f"--{unused[0].replace('_', '-')} is about --data")
     from ..evaluation import evaluate as evaluate_table
-    from ..evaluation import lines_of
+    from ..evaluation import side_by_side
 
     if len(set(tables)) < len(tables):
         raise click.UsageError("a table is given twice")
@@ -88,7 +88,7 @@ def evaluate(tables: tuple[Path, ...], data: str | None, as_json: bool, **option
     if as_json:
         print_json({name: one.to_dict() for name, one in scores.items()})
     else:
-        click.echo(lines_of(scores))
+        print_parts([side_by_side(scores)])
 
 
 def _evaluate_run(run: Path, data: str, as_json: bool, options: dict[str, Any]) -> None:
@@ -102,4 +102,4 @@ def _evaluate_run(run: Path, data: str, as_json: bool, options: dict[str, Any]) 
         return
     for note in found.notes:
         click.echo(f"note: {note}", err=True)
-    click.echo(str(found))
+    print_parts(found.lines())

@@ -6,9 +6,9 @@ import contextlib
 import json
 import shlex
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 from rich.console import Console
@@ -21,6 +21,9 @@ from ..formats.hub import HUB
 from ..formats.load import Loaded, read_vectors
 from ..table import EmbeddingTable
 
+if TYPE_CHECKING:
+    from ..evaluation.grid import Grid
+
 __all__ = [
     "CommandLineForm",
     "as_json_option",
@@ -30,6 +33,7 @@ __all__ = [
     "open_table",
     "overwrite_option",
     "print_json",
+    "print_parts",
     "print_table",
     "quiet_option",
     "read_file",
@@ -101,13 +105,30 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(plain, indent=2))
 
 
-def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a title and a table, its first column to the left and the others to the right."""
+def print_parts(parts: Iterable[str | Grid]) -> None:
+    """Print the lines and tables of a report, on a terminal with tables as of other commands."""
+    if not sys.stdout.isatty():
+        click.echo("\n".join(map(str, parts)))
+        return
+    for part in parts:
+        if isinstance(part, str):
+            click.echo(part)
+        else:
+            print_table("", part.heads, part.rows, part.left)
+
+
+def print_table(
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    left: Collection[int] = (0,),
+) -> None:
+    """Print a title and a table, some columns to the left and the others to the right."""
     if title:
         click.echo(title)
     table = Table(box=None, pad_edge=False)
     for position, column in enumerate(columns):
-        table.add_column(column, justify="right" if position else "left", no_wrap=True)
+        table.add_column(column, justify="left" if position in left else "right", no_wrap=True)
     for row in rows:
         table.add_row(*row)
     # As wide as its content: a narrow terminal may wrap lines, but no value is cut.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError, Option
+from ..evaluation.grid import Grid
 from ..training.run.evaluation import FEW
 from ..training.run.file_names import METRICS
 from ..training.run.load import load
@@ -47,12 +48,13 @@ class Tried:
     metric: str = ""
     changed: tuple[str, ...] = ()
 
-    def __str__(self) -> str:
+    def cells(self) -> list[str]:
+        """Return its row of the printed table."""
         shown = ", ".join(f"{name}={self.settings[name]}" for name in self.changed)
         score = "diverged" if self.score is None else score_text(self.metric, self.score)
         loss = "" if self.loss is None else f"{self.loss:.4f}"
         mark = "*" if self.is_chosen else " "
-        return f"{mark} {score:>8}  {loss:>7}  {self.seconds:>7.1f}  {shown or 'a first run'}"
+        return [f"{mark} {score:>8}", loss, f"{self.seconds:.1f}", shown or "a first run"]
 
 
 @dataclass(frozen=True)
@@ -130,26 +132,29 @@ class Autotuned:
         report = json.dumps({**self.to_dict(), "given": dict(given)}, indent=2)
         write_text_file(folder / REPORT, report)
 
-    def __str__(self) -> str:
+    def lines(self) -> list[str | Grid]:
+        """Return the lines and tables of the printed result."""
         name, texts = self.metric.replace("_", " "), self.run.metrics["texts"]
         where = f"{texts['validation']:,} validation text{'s' * (texts['validation'] != 1)}"
         if self.folds > 1:
             where = f"{self.folds} validation splits, since one has only {where}"
         split = self.beside[0].split
         few = ": so few that the intervals are too narrow" if texts[split] < FEW else ""
-        lines = [
+        heads = [f"  {name[:8]:>8}", "loss", "seconds", "what is not as in a first run"]
+        return [
             f"{len(self.tried)} tried, each judged on {where}",
             "those together with the least validation loss are chosen, and marked *",
             "",
-            f"  {name[:8]:>8}     loss  seconds  what is not as in a first run",
-            *map(str, self.tried),
+            Grid(heads, [one.cells() for one in self.tried], (0, 3), widths=(10, 7, 7, 0)),
             "",
             f"{name} on the {texts[split]:,} {split} texts, with 95 % intervals{few}",
             *(one.text(self.metric) for one in self.beside),
             "",
             str(self.run),
         ]
-        return "\n".join(lines)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.lines()))
 
 
 def _another_run(folder: Path) -> DataError:

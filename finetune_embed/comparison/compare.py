@@ -219,7 +219,7 @@ def _run(plan: Plan, trials: Trials, bar: CountBar) -> Results:
     standings = standings_of(found, tried, plan.baseline)
     best, confirmation = standings[0].strategy, None
     if best == plan.baseline:
-        bar.skip(2 * plan.seeds)
+        bar.add(-2 * plan.seeds)
     else:
         confirmation = confirmed({name: runs(name, plan.fresh) for name in (best, plan.baseline)})
     return Results(standings, confirmation, rates, found[plan.baseline][0].metric)
@@ -233,7 +233,7 @@ def _search(plan: Plan, name: str, trials: Trials, bar: CountBar) -> dict[float,
         trial = trials.get(name, rate_of(plan.lr, rung), plan.seed)
         scores[rung] = DIVERGED if trial.diverged else trial.validation
         tried[trial.lr] = None if trial.diverged else trial.validation
-    bar.skip(plan.budget - len(scores))
+    bar.add(len(scores) - plan.budget)
     return tried
 
 

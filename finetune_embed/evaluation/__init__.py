@@ -7,7 +7,7 @@ from .drift import drift
 from .drift_report import Drift, Mover, Neighbours
 from .geometry import Direction, Geometry, Rotation, Space
 from .intervals import of_share
-from .intrinsic import TESTS, TableScores, evaluate, lines_of
+from .intrinsic import TESTS, TableScores, evaluate, side_by_side
 from .movement import movement_of
 from .neighbour_overlap import Kept, neighbour_overlap
 from .outliers import Outliers, evaluate_outliers, read_outliers
@@ -38,7 +38,6 @@ __all__ = [
     "evaluate_outliers",
     "evaluate_weat",
     "evaluate_word_pairs",
-    "lines_of",
     "movement_of",
     "neighbour_overlap",
     "of_share",
@@ -47,4 +46,5 @@ __all__ = [
     "read_outliers",
     "read_weat",
     "read_word_pairs",
+    "side_by_side",
 ]

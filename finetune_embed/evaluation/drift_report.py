@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -13,6 +14,7 @@ from ..errors import VocabularyError, printable
 from ..table import EmbeddingTable, Rows, Vectors, missing_word
 from .bands import Band
 from .geometry import Geometry, geometry_of
+from .grid import Grid
 from .neighbour_overlap import Kept, kept_neighbours
 from .plain import finite
 
@@ -220,15 +222,20 @@ class Drift:
 
     def overview(self) -> str:
         """Return the part of the report that takes no second look at all rows that moved."""
-        return "\n".join([*self._figures(), *self._farthest()])
+        return "\n".join(map(str, [*self._figures(), *self._farthest()]))
+
+    def lines(self) -> Iterator[str | Grid]:
+        """Yield the lines and tables of the printed report."""
+        parts = (self._figures, self._space, self._neighbours, self._directions, self._farthest)
+        for part in parts:
+            yield from part()
 
     def __str__(self) -> str:
-        parts = (self._figures, self._space, self._neighbours, self._directions, self._farthest)
-        return "\n".join(line for part in parts for line in part())
+        return "\n".join(map(str, self.lines()))
 
-    def _figures(self) -> list[str]:
+    def _figures(self) -> list[str | Grid]:
         rows = len(self.base)
-        lines = [
+        lines: list[str | Grid] = [
             f"{self.rows_moved:,} of {rows:,} rows moved ({self.rows_moved / max(rows, 1):.2%}), "
             f"{rows - self.rows_moved:,} are bit-identical; {self.new_rows:,} new "
             f"row{'s' * (self.new_rows != 1)}",
@@ -239,14 +246,16 @@ class Drift:
                 f"median cosine to their start {self.median_cosine:.4f}"
             )
         for name, bands in ((self.banded_by, self.bands), ("origin", self.origins)):
-            lines += ["", f"{name:<26}{'rows':>10}{'moved':>10}{'movement':>11}{'cosine':>9}"]
+            cells = []
             for band in bands:
-                medians = f"{band.median_movement:>11.1%}{band.median_cosine:>9.4f}"
-                moved = f"{band.moved:>10,}{medians if band.moved else ''}"
-                lines.append(f"{band.name:<26}{band.rows:>10,}{moved}")
+                medians = [f"{band.median_movement:.1%}", f"{band.median_cosine:.4f}"]
+                moved = medians if band.moved else ["", ""]
+                cells.append([band.name, f"{band.rows:,}", f"{band.moved:,}", *moved])
+            heads = [name, "rows", "moved", "movement", "cosine"]
+            lines += ["", Grid(heads, cells, widths=(26, 10, 10, 11, 9), gap="")]
         return lines
 
-    def _space(self) -> list[str]:
+    def _space(self) -> list[str | Grid]:
         if (found := self.geometry) is None:
             return []
         sides, rotation = (found.before, found.after), found.rotation
@@ -255,28 +264,32 @@ class Drift:
             "mean cosine of two of them": [f"{one.mean_cosine:.4f}" for one in sides],
             "IsoScore, 1 if all dimensions vary alike": [f"{one.iso_score:.4f}" for one in sides],
         }
+        heads = [f"space of the {found.rows:,} rows that moved", "before", "after"]
+        rows = [[name, *ends] for name, ends in figures.items()]
         return [
             "",
-            f"{f'space of the {found.rows:,} rows that moved':<46}{'before':>9}{'after':>9}",
-            *(f"{name:<46}{start:>9}{end:>9}" for name, (start, end) in figures.items()),
+            Grid(heads, rows, widths=(46, 9, 9), gap=""),
             f"one rotation of them all explains {rotation.explained:.1%} of their squared movement "
             f"(about {rotation.by_chance:.1%} if each moved at random)",
         ]
 
-    def _neighbours(self) -> list[str]:
+    def _neighbours(self) -> list[str | Grid]:
         if not self.rows_moved:
             return []
         found = self.neighbours()
-        lines = ["", f"share of the {found.k} nearest neighbours kept, with its 95% interval"]
+        lines: list[str | Grid] = [
+            "",
+            f"share of the {found.k} nearest neighbours kept, with its 95% interval",
+        ]
         for name, kept in (("words that moved", found.moved), ("other words", found.others)):
             if kept.words:
                 lines.append(f"  {name:<18}{kept}")
         return lines
 
-    def _directions(self) -> list[str]:
+    def _directions(self) -> list[str | Grid]:
         if (found := self.geometry) is None:
             return []
-        lines = [
+        lines: list[str | Grid] = [
             "",
             "directions that many rows moved in, by their share of the squared movement "
             f"(about {1 / self.base.vector_size:.1%} each if they had none in common)",
@@ -286,6 +299,6 @@ class Drift:
             lines += [f"  {one.share:>6.1%}  toward  {high}", f"{'':10}against {low}"]
         return lines
 
-    def _farthest(self) -> list[str]:
+    def _farthest(self) -> list[str | Grid]:
         movers = self.top(5)
         return ["", "farthest:", *(str(mover) for mover in movers)] if movers else []

@@ -12,13 +12,14 @@ from ..errors import DataError
 from ..table import EmbeddingTable
 from .analogies import Analogies, evaluate_analogies
 from .categories import Categories, evaluate_categories
+from .grid import Grid
 from .outliers import Outliers, evaluate_outliers
 from .plain import finite
 from .weat import Weat, evaluate_weat
 from .word_lists import Place
 from .word_pairs import WordPairs, evaluate_word_pairs
 
-__all__ = ["TESTS", "TableScores", "evaluate", "lines_of"]
+__all__ = ["TESTS", "TableScores", "evaluate", "side_by_side"]
 
 Result = WordPairs | Analogies | Categories | Outliers | Weat
 Files = Place | Sequence[Place]
@@ -61,7 +62,7 @@ class TableScores:
         return found
 
     def __str__(self) -> str:
-        return lines_of({"score": self})
+        return str(side_by_side({"score": self}))
 
 
 def evaluate(
@@ -116,9 +117,9 @@ def _name(file: Place, taken: Mapping[str, Any]) -> str:
     return os.fspath(file) if name in taken else name
 
 
-def lines_of(tables: Mapping[str, TableScores]) -> str:
+def side_by_side(tables: Mapping[str, TableScores]) -> Grid:
     """Return the scores of tables on the same test sets, side by side, under their names."""
-    rows = [["test", "", *tables, "found"]]
+    heads, rows = ["test", "", *tables, "found"], list[list[str]]()
     for kind, some in next(iter(tables.values())).results.items():
         for file in some:
             each = [scores.results[kind][file] for scores in tables.values()]
@@ -126,8 +127,4 @@ def lines_of(tables: Mapping[str, TableScores]) -> str:
             for at, figure in enumerate(each[0].figures):
                 values = [str(one.figures[at]) for one in each]
                 rows.append(["" if at else file, figure.name, *values, "" if at else found])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
+    return Grid(heads, rows, left=range(len(heads)))

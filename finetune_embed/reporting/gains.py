@@ -98,14 +98,9 @@ def gain_of_run(run: Run, tested: Tested) -> Tile | None:
     return None
 
 
-def unknown_gain() -> Tile:
+def unknown_gain(tested: Tested) -> Tile:
     """Return how to get to know the gain."""
-    return Tile(
-        FROZEN,
-        "not known",
-        "pass a run with the strategy Freeze on the same data (--against), or use finetune-embed "
-        "compare",
-    )
+    return Tile(FROZEN, "not known", f"it takes a second run: {tested.how_to_compare}")
 
 
 def ratio(outcomes: npt.NDArray[np.float64]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,6 +12,7 @@ import torch
 
 from ..errors import DataError
 from ..training.run.evaluation import Evaluation
+from ..training.run.file_names import CONFIG
 from ..training.run.labelled import Labelled
 from ..training.run.run import Evidence, Run
 
@@ -63,11 +65,24 @@ class Tested:
         data: the run on labelled texts that the caller gave; None without any.
         other: a run to compare it with; None without one.
         name: what to call that.
+        folder: the name of the folder of the run that is tested; None where it has none.
     """
 
     data: Judged | None = None
     other: Run | None = None
     name: str = ""
+    folder: str | None = None
+
+    @property
+    def how_to_compare(self) -> str:
+        """How to get what takes a second run, one with a frozen table."""
+        if self.folder is None:
+            return 'run finetune again with strategy="Freeze", and pass that run with against='
+        config = shlex.quote(f"{self.folder}/{CONFIG}")
+        return (
+            f"finetune-embed train --config {config} --strategy Freeze -o frozen, then report with "
+            "--against frozen"
+        )
 
     @cached_property
     def other_data(self) -> Judged | None:

@@ -19,6 +19,7 @@ from ..table import EmbeddingTable
 from ..training.base_vectors import base_of
 from ..training.run.load import load
 from ..training.run.run import Run
+from ..training.runtime.progress import CountBar
 from .figures import map_chart
 from .gains import gain_in_search, gain_of_run, unknown_gain
 from .inputs import Given, Source, given, reading_of
@@ -31,6 +32,7 @@ from .word_map import MOST, words_of_page
 __all__ = ["report"]
 
 WORDS = 50_000
+STEPS = 4  # of a run: the texts, what moved, each label, what words do
 PNG_SCALE = 3  # pixels for each unit of a chart
 
 
@@ -110,7 +112,8 @@ def report(
         with reading_of(found):
             sections = list(compared(found.comparison))
     else:
-        sections = list(_of_run(found, dataset, base, against, words, progress, reading))
+        with CountBar(progress, STEPS) as bar:
+            sections = list(_of_run(found, dataset, base, against, words, bar, reading))
     sections.append(origin(found.run, found.settings))
     page = _page(_title(found), sections)
     files = {Path(path): page.encode("utf-8", "backslashreplace")}
@@ -126,12 +129,13 @@ def _of_run(
     base: Any,
     against: Any,
     most: int,
-    progress: bool,
+    bar: CountBar,
     reading: Any,
 ) -> Iterator[Section]:
     """Yield the sections about a run."""
     assert found.run is not None
     run = found.run
+    bar.begin("predictions for the texts")
     data = None if dataset is None else Judged(run, run.read_labelled(dataset, **reading))
     other = against if isinstance(against, Run) or against is None else load(against)
     name = "the other run"
@@ -139,22 +143,32 @@ def _of_run(
         name = Path(os.path.abspath(against)).name
     if other is not None:
         check_comparable(run, other)
-    tested = Tested(data, other, name)
+    tested = Tested(data, other, name, None if found.path is None else found.name)
+    for one in (tested.data, tested.other_data):
+        if one is not None:
+            _ = one.outputs  # found once, for all sections
+    bar.advance()
     before = base_of(run, base)
-    words = words_of_page(run, before.table, most, progress)
+    words = words_of_page(run, before.table, most, bar)
     gain = gain_of_run(run, tested)
     if gain is None and found.search is not None:
         with reading_of(found):
             gain = gain_in_search(run.task.metric, found.search)
-    yield headline(run, gain or unknown_gain(), tested)
+    yield headline(run, gain or unknown_gain(tested), tested)
     yield from training(run)
     if found.search is not None:
         with reading_of(found):
             yield tried(found.search)
+    bar.begin("what moved")
     yield drift_section(run, _drift(run, before.table))
+    bar.advance()
     yield word_section(words, before)
+    bar.begin("scores of each label")
     yield results(run, tested)
+    bar.advance()
+    bar.begin("what single words do")
     yield shown_texts(run, tested)
+    bar.advance()
     yield coverage(run)
 
 

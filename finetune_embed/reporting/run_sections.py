@@ -212,8 +212,8 @@ def shown_texts(run: Run, tested: Tested) -> Section:
         else:
             parts.append(
                 Text(
-                    "Which texts the tuned vectors label differently from frozen ones is not "
-                    "known: pass a run with the strategy Freeze on the same data (--against)."
+                    "Which texts the tuned vectors label differently from frozen ones, and the "
+                    f"words that did it, take a second run: {tested.how_to_compare}."
                 )
             )
         about = (

@@ -112,7 +112,7 @@ class Words:
 
 
 def words_of_page(
-    run: Run, base: EmbeddingTable | None, most: int, progress: bool = False
+    run: Run, base: EmbeddingTable | None, most: int, bar: CountBar | None = None
 ) -> Words:
     """Return the words of a page.
 
@@ -120,7 +120,7 @@ def words_of_page(
         run: the run.
         base: the table that it was tuned from; None if it is not known.
         most: the number of words at most.
-        progress: whether to show a progress bar on the terminal.
+        bar: the bar to show progress on; none when left out.
     """
     words, rows, counts = _chosen(run, most)
     tuned = run.table.rows(rows).astype(np.float32)
@@ -133,11 +133,12 @@ def words_of_page(
     movement, cosine = _moved(run, words, start, tuned, known)
     places, shares = _on_map(start, tuned)
     steps = (len(words) + BLOCK - 1) // BLOCK
-    with CountBar(progress, steps * (1 + bool(known.any()))) as bar:
-        bar.begin("neighbours of words")
-        neighbours = {"after": _neighbours(tuned, np.ones(len(words), bool), bar)}
-        if known.any():
-            neighbours["before"] = _neighbours(start, known, bar)
+    bar = bar or CountBar(False, 0)
+    bar.add(steps * (1 + bool(known.any())))
+    bar.begin("neighbours of words")
+    neighbours = {"after": _neighbours(tuned, np.ones(len(words), bool), bar)}
+    if known.any():
+        neighbours["before"] = _neighbours(start, known, bar)
     return Words(
         words,
         counts,

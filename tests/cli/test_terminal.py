@@ -95,6 +95,53 @@ def test_nothing_is_shown_elsewhere(
     assert capsys.readouterr().err == ""
 
 
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small run."""
+    folder = tmp_path_factory.mktemp("runs") / "tuned"
+    run("train", *TRAIN, "-o", folder, "--quiet")
+    return folder
+
+
+def printed_on(terminal: io.StringIO, monkeypatch: pytest.MonkeyPatch, *arguments: object) -> str:
+    """Run a command whose output goes to a stream; return what it prints."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TERM", "xterm")
+        patch.setattr(sys, "stdout", terminal)
+        run(*arguments)
+    return terminal.getvalue()
+
+
+def test_tables_are_rich_on_a_terminal_and_plain_elsewhere_with_the_same_cells(
+    tuned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pairs = tmp_path / "pairs.txt"
+    pairs.write_text("good bad 1\ngreat good 9\nbad awful 8\nthe a 3\n")
+    for arguments in (
+        ("evaluate", tuned, "--data", REVIEWS),
+        ("evaluate", tuned, "--word-pairs", pairs),
+        ("drift", VECTORS, tuned),
+    ):
+        shown = printed_on(Terminal(), monkeypatch, *arguments)
+        plain = printed_on(io.StringIO(), monkeypatch, *arguments)
+        assert "\x1b[1m" in shown, arguments  # the bold titles of a rich table
+        assert "\x1b" not in plain, arguments
+        assert re.sub(r"\x1b\[[0-9;]*m", "", shown).split() == plain.split(), arguments
+
+
+def test_a_report_shows_what_it_is_at(
+    tuned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = ("report", tuned, "--data", REVIEWS, "--words", 500)
+    shown = on_screen(monkeypatch, *arguments)
+    assert "what single words do" in shown
+    assert re.findall(r"(\d+)/(\d+)", shown)[-1] == ("6", "6")  # four steps and two blocks of words
+    run(*arguments, "--overwrite")
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize("more", ["--json", "--quiet"])
 def test_nothing_is_shown_if_that_is_asked_for(
     more: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

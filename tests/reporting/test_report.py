@@ -6,6 +6,7 @@ import base64
 import contextlib
 import json
 import re
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -345,6 +346,28 @@ def test_a_page_appears_whole_or_not_at_all(
     with pytest.raises(DataError, match="no such folder"):
         fe.report(tmp_path / "nothing", path)
     assert [one.name for one in tmp_path.iterdir()] == ["page.html"]
+
+
+def test_the_command_that_a_page_names_makes_the_section_that_it_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    fe.save_safetensors(table(), "base.safetensors")
+    for split, rows in data(80).items():
+        lines = "".join(f"{one['text']}\t{one['label']}\n" for one in rows)
+        (tmp_path / "data").mkdir(exist_ok=True)
+        Path(f"data/{split}.tsv").write_text("text\tlabel\n" + lines)
+    settings: dict[str, Any] = {"head": "bag", "epochs": 1, "tokenizer": "whitespace"}
+    fe.finetune("base.safetensors", "data", output_dir="my run", **settings)
+    fe.report("my run", "page.html", dataset="data", words=9)
+    page = Path("page.html").read_text()
+    command = re.search(r"run: finetune-embed (train .*?), then", text_of(page, "texts"))
+    assert command is not None
+    with pytest.raises(SystemExit) as stopped:
+        main(shlex.split(command[1]))
+    assert stopped.value.code == 0
+    fe.report("my run", "page.html", dataset="data", words=9, against="frozen")
+    assert "Labelled differently from frozen" in text_of(Path("page.html").read_text(), "texts")
 
 
 def test_the_command(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...data import Label
+from ...evaluation.grid import Grid
 from ..tasks import score_text
 
 __all__ = ["FEW", "ClassScores", "Evaluation", "alone", "few_texts", "texts_in_words"]
@@ -122,32 +123,34 @@ class Evaluation:
             "notes": list(self.notes),
         }
 
-    def __str__(self) -> str:
+    def lines(self) -> Iterator[str | Grid]:
+        """Yield the lines and tables of the printed report."""
         shown = [self.metric, *(name for name in self.scores if name != self.metric)]
         scores = ", ".join(f"{n.replace('_', ' ')} {score_text(n, self.scores[n])}" for n in shown)
         few = few_texts(self.metric, self.examples, self.interval)
         heading = f"{self.data}: {texts_in_words(self.examples)}{few}\n  {scores}"
         if self.parts:
             heading += f"\n  {alone(self.metric, self.parts)}"
+        yield heading
         if not self.labels:
-            return heading
+            return
         classes = [
             [str(c.label), f"{c.precision:.1%}", f"{c.recall:.1%}", f"{c.f1:.1%}", f"{c.support:,}"]
             for c in self.classes
         ]
-        parts = [
-            heading,
-            _table([["label", "precision", "recall", "F1", "support"], *classes]),
-        ]
-        if self.confusion.ndim == 2:
-            parts.append(self._matrix() if len(self.labels) <= SHOWN else self._confusions())
-        return "\n\n".join(part for part in parts if part)
+        yield ""
+        yield Grid(["label", "precision", "recall", "F1", "support"], classes, indent="  ")
+        if self.confusion.ndim == 2 and len(self.labels) <= SHOWN:
+            names = [str(label) for label in self.labels]
+            rows = zip(names, self.confusion.tolist(), strict=True)
+            cells = [[name, *(f"{n:,}" for n in row)] for name, row in rows]
+            yield "\ntrue labels (rows) and predictions (columns):"
+            yield Grid(["", *names], cells, indent="  ")
+        elif self.confusion.ndim == 2 and (confusions := self._confusions()):
+            yield f"\n{confusions}"
 
-    def _matrix(self) -> str:
-        names = [str(label) for label in self.labels]
-        rows = zip(names, self.confusion.tolist(), strict=True)
-        cells = [[name, *(f"{n:,}" for n in row)] for name, row in rows]
-        return "true labels (rows) and predictions (columns):\n" + _table([["", *names], *cells])
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.lines()))
 
     def _confusions(self) -> str:
         wrong = self.confusion - np.diag(self.confusion.diagonal())
@@ -158,16 +161,3 @@ class Evaluation:
             if wrong[at]
         ]
         return "\n".join(["most frequent confusions:", *lines]) if lines else ""
-
-
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows as lines, the first column to the left and the others to the right."""
-    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
-    return "\n".join(
-        "  "
-        + "  ".join(
-            cell.rjust(width) if at else cell.ljust(width)
-            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )

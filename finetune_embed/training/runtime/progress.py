@@ -150,10 +150,10 @@ class CountBar(_Bar):
         if self._bar is not None:
             self._bar.update(self._task, note=note)
 
-    def skip(self, count: int) -> None:
-        """Take runs that are not needed from the total."""
+    def add(self, count: int) -> None:
+        """Add runs to the total; a negative number takes those that are not needed from it."""
         if self._bar is not None:
-            self._bar.update(self._task, total=self._bar.tasks[self._task].total - count)
+            self._bar.update(self._task, total=self._bar.tasks[self._task].total + count)
 
 
 class BudgetBar(_Bar):
