@@ -12,9 +12,8 @@ unchanged; without a validation split, a tenth of the sampled training examples 
 has logistic regression over the means of the frozen vectors, fitted to convergence, with the
 penalty that is best on validation: what a frozen table can do at most. `--model default` is the
 model that `finetune` chooses, with its settings for data sets of this size; give it `--shares 1`.
-`--optimizer` is that of all runs.
-`--word-pairs` names files of word pairs with human similarity scores. Finished runs are not
-repeated. `--smoke` takes a minute, offline, on the included demo.
+`--optimizer` is that of all runs. `--word-pairs` names files of word pairs with human similarity
+scores. Finished runs are not repeated. `--smoke` takes a minute, offline, on the included demo.
 
 Prints Markdown: each comparison, then a table of all test scores and one of the effect of tuning on
 the vectors.
@@ -24,60 +23,24 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from common import frozen_means, markdown, part_of
+
 import finetune_embed as fe
 from finetune_embed.comparison import REPRESENTATIVE
-from finetune_embed.data import hold_out, open_splits
 from finetune_embed.demo import REVIEWS, VECTORS
 
 SETS = ("sst2", "mr", "trec6", "banking77", "clinc150")
 SHARES = (0.1, 1.0)
 MODELS: dict[str, dict[str, Any]] = {
     "bag": {"epochs": 30, "patience": 5},
-    "default": {
-        "head": "pooled_cnn",
-        "lexical": True,
-        "epochs": 8,
-        "batch_size": 64,
-        "lr": 6e-3,
-        "schedule": "linear",
-    },
+    "default": {"head": "pooled_cnn", "lexical": True, "epochs": 8, "batch_size": 64}
+    | {"lr": 6e-3, "schedule": "linear"},
 }
-PENALTIES = (1, 10, 100, 1000)
 Results = dict[tuple[str, float], fe.Comparison]
-
-
-def part_of(folder: Path, share: float) -> Any:
-    """Return a data set with a share of its training examples, stratified by class."""
-    if share == 1:
-        return folder
-    splits = open_splits(folder)
-    sample = hold_out(replace(splits, validation=None), "label", share, seed=0).validation
-    parts = {"train": sample, "validation": splits.validation, "test": splits.test}
-    return {name: split for name, split in parts.items() if split is not None}
-
-
-def frozen_means(table: fe.EmbeddingTable, dataset: Any) -> float:
-    """Return the test accuracy of logistic regression over the means of frozen vectors."""
-    from sklearn.linear_model import LogisticRegression
-
-    splits = open_splits(dataset)
-    if splits.validation is None:
-        splits = hold_out(splits, "label", 0.1, seed=0)
-    rows = {word: number for number, word in enumerate(table.index_to_key)}
-    tokenize, parts = fe.Tokenizer().tokenize, []
-    for split in (splits.train, splits.validation, splits.test):
-        assert split is not None
-        found = [[rows[word] for word in tokenize(text) if word in rows] for text in split["text"]]
-        means = [table.vectors[one].mean(0) if one else 0 * table.vectors[0] for one in found]
-        parts.append((means, list(split["label"])))
-    train, validation, test = parts
-    fitted = [LogisticRegression(C=penalty, max_iter=5000).fit(*train) for penalty in PENALTIES]
-    return float(max(fitted, key=lambda one: one.score(*validation)).score(*test))
 
 
 def main(options: argparse.Namespace) -> Results:
@@ -112,7 +75,7 @@ def table(found: Results, frozen: list[float]) -> str:
     """
     cases = list(found)
     heads = ["strategy", *(f"{name} {share:.0%}" for name, share in cases)]
-    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    rows = []
     for strategy in dict.fromkeys(s.strategy for one in found.values() for s in one.standings):
         cells = []
         for case in cases:
@@ -121,11 +84,10 @@ def table(found: Results, frozen: list[float]) -> str:
             cell = f"{100 * standing.test:.1f}"
             cell = f"**{cell}**" if standing in one.as_good() else cell
             cells.append(f"{cell} ←" if str(one.recommended) == strategy else cell)
-        lines.append(f"| `{strategy}` | {' | '.join(cells)} |")
+        rows.append([f"`{strategy}`", *cells])
     if frozen:
-        cells = [f"{100 * score:.1f}" for score in frozen]
-        lines.append(f"| logistic regression, frozen means | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append(["logistic regression, frozen means", *(f"{100 * one:.1f}" for one in frozen)])
+    return markdown(heads, rows)
 
 
 def effects(found: Results) -> str:
@@ -133,7 +95,7 @@ def effects(found: Results) -> str:
     pairs = list(next(iter(found.values())).word_pairs)
     heads = ["strategy", "gain over Freeze", "share of FullTune's gain", "movement"]
     heads += ["neighbours kept", *pairs]
-    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    rows = []
     full_gain = fmean([one.standing("FullTune").difference for one in found.values()])
     for strategy in next(iter(found.values())).standings:
         name = strategy.strategy
@@ -147,8 +109,8 @@ def effects(found: Results) -> str:
                 one.standing(name).word_pairs[pair] - one.word_pairs[pair] for one in found.values()
             ]
             cells.append(f"{fmean(changes):+.3f}")
-        lines.append(f"| `{name}` | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append([f"`{name}`", *cells])
+    return markdown(heads, rows)
 
 
 def command_line(arguments: Sequence[str] | None = None) -> None:

@@ -56,6 +56,9 @@ class Tried:
         mark = "*" if self.is_chosen else " "
         return [f"{mark} {score:>8}", loss, f"{self.seconds:.1f}", shown or "a first run"]
 
+    def __str__(self) -> str:
+        return "  ".join(self.cells())
+
 
 @dataclass(frozen=True)
 class Autotuned:
