@@ -4,6 +4,7 @@
 # make gpu          run the tests that a GPU can run on it, and print how long a step takes there
 # make lint         style and types
 # make docs         make the site of the documentation in build/docs; a link that leads nowhere is an error
+# make linkcheck  open every external link of the site; it needs the network, so it is not part of CI
 # make sanitize     run the tests of the C code under AddressSanitizer and UndefinedBehaviorSanitizer
 # make fuzz         run a coverage-guided fuzzer on every parser, FUZZ_SECONDS=30 each
 # make dist         build sdist and wheel into dist/, install the wheel into an environment of its
@@ -25,7 +26,7 @@ LOCKED := $(PIP) --no-deps --require-hashes --requirement
 WORKERS ?= $(shell getconf _NPROCESSORS_ONLN)
 PYTEST := env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
-.PHONY: quickstart check test gpu lint docs sanitize fuzz dist bench recipes clean
+.PHONY: quickstart check test gpu lint docs linkcheck sanitize fuzz dist bench recipes clean
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -69,6 +70,9 @@ $(VENV)/installed-docs: $(VENV)/installed-dev requirements-docs.txt
 docs: $(VENV)/installed-docs
 	rm -rf build/docs
 	$(BIN)/sphinx-build -c docs -b html --quiet --fail-on-warning --keep-going . build/docs
+
+linkcheck: $(VENV)/installed-docs
+	$(BIN)/sphinx-build -c docs -b linkcheck --quiet . build/linkcheck
 
 sanitize: $(VENV)/installed-dev
 	$(BIN)/python tests/sanitize.py
