@@ -142,7 +142,7 @@ class Autotuned:
         if self.folds > 1:
             where = f"{self.folds} validation splits, since one has only {where}"
         split = self.beside[0].split
-        few = ": so few that the intervals are too narrow" if texts[split] < FEW else ""
+        few = ": so few that those of the differences are too narrow" if texts[split] < FEW else ""
         heads = [f"  {name[:8]:>8}", "loss", "seconds", "what is not as in a first run"]
         return [
             f"{len(self.tried)} tried, each judged on {where}",

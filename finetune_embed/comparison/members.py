@@ -14,7 +14,7 @@ from ..training.lexical_part import LexicalPart
 from ..training.results import scored
 from ..training.run.run import HeldOut, Run
 from ..training.tasks import Task, score_text
-from .statistics import Floats, bootstrap, interval
+from .statistics import Floats, bootstrap, interval, of_one_run
 
 __all__ = ["Beside", "Model", "beside", "chosen_of", "ensemble_of", "judged"]
 
@@ -218,13 +218,14 @@ def beside(runs: Mapping[str, Run]) -> tuple[Beside, ...]:
         outcomes[name] = task.outcomes(one[split], found.targets, found.lengths)
     drawn = {name: one[None] for name, one in outcomes.items() if one is not None}
     drawn = bootstrap(drawn) if len(drawn) == len(scores) else {}
-    chosen = next(iter(runs))
+    found, chosen = first.held_out[split], next(iter(runs))
+    texts = first.task.texts_counted(found.targets, found.lengths)
     return tuple(
         Beside(
             name,
             split,
             score,
-            interval(drawn[name]) if drawn else None,
+            of_one_run(first.task, score, texts, None, drawn.get(name)),
             interval(drawn[chosen] - drawn[name]) if drawn and name != chosen else None,
         )
         for name, score in scores.items()

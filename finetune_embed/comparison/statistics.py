@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["bootstrap", "holm", "interval", "p_value"]
+from ..training.tasks import Task
+
+__all__ = ["bootstrap", "holm", "interval", "of_one_run", "p_value"]
 
 Floats = npt.NDArray[np.float64]
 DRAWS, BLOCK = 5_000, 100
@@ -58,6 +60,28 @@ def interval(drawn: Floats, level: float = 0.95) -> tuple[float, float]:
     rest = 100 * (1 - level) / 2
     low, high = np.percentile(drawn, (rest, 100 - rest))
     return float(low), float(high)
+
+
+def of_one_run(
+    task: Task, score: float, texts: int, outcomes: Floats | None, drawn: Floats | None = None
+) -> tuple[float, float] | None:
+    """Return the 95 % interval of the score of one run over other texts.
+
+    A share of texts that are right has Wilson's, wherever it is shown; another score that is a sum
+    over texts that of the bootstrap.
+
+    Args:
+        task: the task of the run.
+        score: its score.
+        texts: the number of texts that count.
+        outcomes: what each text adds to the score, `(N, 2)`; None for a score that is no such sum.
+        drawn: the bootstrap samples of it, if the caller has them.
+    """
+    if (bounds := task.interval(score, texts)) is not None:
+        return bounds
+    if drawn is None and outcomes is not None:
+        drawn = bootstrap({"run": outcomes[None]})["run"]
+    return None if drawn is None else interval(drawn)
 
 
 def p_value(drawn: Floats) -> float:

@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
-from ..comparison.statistics import bootstrap, interval
+from ..comparison.statistics import of_one_run
 from ..errors import printable
 from ..training.run.evaluation import Evaluation, few_texts, texts_in_words
 from ..training.run.run import Run
@@ -44,9 +46,8 @@ def headline(run: Run, gain: Tile, tested: Tested) -> Section:
     about = "" if split == "test" else "chosen by this score: there is no test split; "
     metric, texts = run.task.metric, run.metrics.get("texts", {}).get(split)
     score = run.metrics[split][metric]
-    bounds = None if texts is None else run.task.interval(score, texts)
-    if bounds is None and split == "test":
-        bounds = _drawn_interval(score, run, tested)
+    outcomes = _outcomes(score, run, tested) if split == "test" else None
+    bounds = of_one_run(run.task, score, texts or 0, outcomes)
     if bounds is not None:
         about += f"95 % interval {_bounds(metric, bounds)}; "
     about += "" if texts is None else texts_in_words(texts) + few_texts(metric, texts, bounds)
@@ -75,12 +76,12 @@ def headline(run: Run, gain: Tile, tested: Tested) -> Section:
     return Section("headline", "Result", parts)
 
 
-def _drawn_interval(score: float, run: Run, tested: Tested) -> tuple[float, float] | None:
-    """Return the interval of a score that is a sum over texts, if what each adds is known."""
+def _outcomes(score: float, run: Run, tested: Tested) -> npt.NDArray[np.float64] | None:
+    """Return what each text of the test split adds to its score, if that is known."""
     outcomes = run.outcomes if tested.data is None else tested.data.outcomes
     if outcomes is None or abs(ratio(outcomes) - score) > SAME:
         return None  # the data that was given is not the test split
-    return interval(bootstrap({"run": outcomes[None]})["run"])
+    return outcomes
 
 
 def training(run: Run) -> Iterator[Section]:

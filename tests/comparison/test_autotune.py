@@ -18,6 +18,7 @@ from finetune_embed.comparison.budget import Budget, seconds_of
 from finetune_embed.comparison.candidates import cost_of, first_changes, more_seeds
 from finetune_embed.comparison.members import Beside, Model, chosen_of, judged
 from finetune_embed.demo import REVIEWS, VECTORS
+from finetune_embed.evaluation import of_share
 from finetune_embed.training.run.run import HeldOut
 from finetune_embed.training.tasks import SingleLabel
 
@@ -223,7 +224,7 @@ def test_with_no_time_it_is_a_first_run(tmp_path):
         "  accuracy     loss  seconds  what is not as in a first run",
         f"* {score:>8.2%}   {loss:.4f}  {found.tried[0].seconds:>7.1f}  a first run",
     ]
-    few = "95 % intervals: so few that the intervals are too narrow"
+    few = "95 % intervals: so few that those of the differences are too narrow"
     assert lines[6] == f"accuracy on the 45 test texts, with {few}"
     assert lines[8].endswith("%)  the result is no different")
     assert {one.name: one.score for one in found.beside} == {
@@ -260,8 +261,7 @@ def test_an_ensemble_of_different_heads_is_saved_and_loaded(few, every_model, tm
     assert names == ["the result", "a first run", "a frozen table", "words alone"]
     for one in found.beside:
         assert one.split == "test"
-        assert one.interval is not None
-        assert one.interval[0] <= one.score <= one.interval[1]
+        assert one.interval == pytest.approx(of_share(one.score, len(DATA["test"]["text"])))
         assert (one.gain is None) == (one.name == "the result")
     assert not (folder / "search").exists()
     again = tune(output_dir=folder, resume=True)
