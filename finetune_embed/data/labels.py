@@ -124,8 +124,11 @@ def label_lists(split: Dataset | LocalDataset, column: str, where: str) -> list[
 
 def single_labels(split: Dataset | LocalDataset, column: str, where: str) -> list[list[Any]]:
     """Return a column of single labels as lists of one; see `label_lists`."""
-    values = column_of(split, column, where, "label")
-    return _with_names([[value] for value in values], class_names(split, column))
+    values, names = column_of(split, column, where, "label"), class_names(split, column)
+    if set(map(type, values)) <= {int, str}:  # each distinct one is looked at once
+        name_of = {value: _name_of(value, names) for value in set(values)}
+        return [[name_of[value]] for value in values]
+    return _with_names([[value] for value in values], names)
 
 
 def _with_names(lists: Lists, names: list[str] | None) -> list[list[Any]]:
