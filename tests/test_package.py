@@ -211,9 +211,9 @@ def labelled(**options: Any) -> fe.Run:
 def test_a_missing_package_is_one_line_with_the_command_to_install_it(
     package, advice, use, missing, tmp_path, monkeypatch
 ) -> None:
-    missing(package)
-    if package == "tensorboard":  # which is looked for when accelerate is imported
+    if package == "tensorboard":  # which is looked for once, when accelerate is imported
         monkeypatch.setattr("accelerate.tracking.get_available_trackers", list)
+    missing(package)
     with pytest.raises(MissingPackageError) as caught:
         use(tmp_path)
     assert str(caught.value) == f"{package} is not installed; {advice}"

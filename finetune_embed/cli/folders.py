@@ -47,11 +47,8 @@ def check_folder(target: Path, *sources: Path, overwrite: bool) -> None:
             where=target,
             remedy=("name another, or replace it with ", Option("overwrite", True)),
         )
-    for source in sources:
-        if str(source) != STDIN and target.resolve() in (
-            source.resolve(),
-            *source.resolve().parents,
-        ):
+    for source in (one.resolve() for one in sources if str(one) != STDIN):
+        if target.resolve() in (source, *source.parents):
             raise VectorFileError(
                 "the source is in this folder, and would be lost",
                 where=target,
