@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch.nn import functional
 
@@ -117,7 +116,7 @@ class _TextFeatures(torch.autograd.Function):
 class _Scratch(threading.local):
     """Room for a product, which a thread uses again: new memory takes longer than the product."""
 
-    numbers = np.empty(0, np.float32)
+    numbers = torch.empty(0)
 
 
 _SCRATCH = _Scratch()
@@ -127,15 +126,14 @@ def _product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """Return the product of two matrices, which holds until the next one of this thread."""
     rows, columns = len(left), right.shape[1]
     if len(_SCRATCH.numbers) < rows * columns:
-        _SCRATCH.numbers = np.empty(rows * columns, np.float32)
-    out = torch.from_numpy(_SCRATCH.numbers[: rows * columns].reshape(rows, columns))
-    inference = torch.is_inference_mode_enabled()
+        with torch.inference_mode(False):  # so that it can be written to in any mode
+            _SCRATCH.numbers = torch.empty(rows * columns, dtype=torch.float32)
+    out = _SCRATCH.numbers[: rows * columns].view(rows, columns)
 
     def multiply(first: int, end: int) -> None:
-        with torch.inference_mode(inference):
-            for start in range(first, end, ROWS):
-                at = slice(start, min(start + ROWS, end))
-                torch.mm(left[at], right, out=out[at])
+        for start in range(first, end, ROWS):
+            at = slice(start, min(start + ROWS, end))
+            torch.mm(left[at], right, out=out[at])
 
     half = rows // ROWS // 2 * ROWS
     with kernels.beside(partial(multiply, 0, half)) if half else contextlib.nullcontext():

@@ -226,6 +226,8 @@ def test_threads_do_not_change_the_bits():
     with ThreadPoolExecutor(3) as pool, kernels.own_threads(2):
         contexts = [copy_context() for _ in range(9)]  # which have the number of threads
         found = [pool.submit(context.run, text_features, *given) for context in contexts]
+    with torch.inference_mode(), kernels.own_threads(2):
+        assert text_features(*given).equal(expected)
     assert all(done.result().equal(expected) for done in found)
     assert expected.allclose(_in_torch(weight, *texts, ("max",), [filters], False), atol=1e-5)
 
