@@ -21,12 +21,12 @@ from ..training.finetune import (
     tune_on,
     with_validation,
 )
+from ..training.keywords import Keywords, settings_from
 from ..training.resolve import resolve
 from ..training.run.run import Run
 from ..training.runtime.interrupts import says_how_to_continue
 from ..training.runtime.processes import Processes
 from ..training.runtime.progress import BudgetBar
-from ..training.settings import Keywords, settings_from
 from ..training.settings import Settings as Checked
 from ..training.signatures import document
 from ..training.tasks import score_text

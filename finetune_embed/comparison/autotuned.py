@@ -14,8 +14,9 @@ from ..training.run.evaluation import FEW
 from ..training.run.file_names import METRICS
 from ..training.run.load import load
 from ..training.run.record import check_same
-from ..training.run.run import Run, write_text_file
+from ..training.run.run import Run
 from ..training.run.stored import reading
+from ..training.run.text_files import write_text_file
 from ..training.tasks import score_text
 from .members import Beside
 

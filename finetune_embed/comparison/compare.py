@@ -19,12 +19,13 @@ from ..strategies import Freeze, Strategy
 from ..table import EmbeddingTable
 from ..training.choose import GENERAL
 from ..training.given_objects import strategy_sha256
+from ..training.keywords import Keywords, settings_from
 from ..training.ranges import WholeNumber
 from ..training.resolve import resolve
 from ..training.runtime.interrupts import says_how_to_continue
 from ..training.runtime.processes import Processes
 from ..training.runtime.progress import CountBar
-from ..training.settings import Keywords, Settings, settings_from
+from ..training.settings import Settings
 from ..training.signatures import document
 from ..training.tasks import ADDS_UP, Regression
 from .folder import open_folder

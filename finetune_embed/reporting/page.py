@@ -17,6 +17,7 @@ from ..evaluation import Drift, drift
 from ..files import atomic_write, errors_of_writing
 from ..table import EmbeddingTable
 from ..training.base_vectors import base_of
+from ..training.run.labelled import Reading
 from ..training.run.load import load
 from ..training.run.run import Run
 from ..training.runtime.progress import CountBar
@@ -99,13 +100,15 @@ def report(
     """
     if not 2 <= words <= MOST:
         raise DataError(f"must be 2 to {MOST:,}", option="words", value=words)
-    reading: dict[str, Any] = {
+    reading: Reading = {
         "text": text,
         "label": label,
         "delimiter": delimiter,
         "encoding": encoding,
+        "sheet": sheet,
+        "missing": missing,
+        "ignore_label": ignore_label,
     }
-    reading |= {"sheet": sheet, "missing": missing, "ignore_label": ignore_label}
     found = given(run)
     _check_options(found, {"dataset": dataset, "base": base, "against": against}, reading)
     if found.comparison is not None:
@@ -130,7 +133,7 @@ def _of_run(
     against: Any,
     most: int,
     bar: CountBar,
-    reading: Any,
+    reading: Reading,
 ) -> Iterator[Section]:
     """Yield the sections about a run."""
     assert found.run is not None

@@ -35,6 +35,7 @@ from ..vocabulary import AnyTokenizer, Tokenizer, Vocabulary
 from .build_model import float32_by_default
 from .choose import choose
 from .given_objects import Objects, objects_of
+from .keywords import Keywords, settings_from
 from .prepare import prepare
 from .resolve import resolve
 from .run.file_names import MARK, RECORD
@@ -45,7 +46,7 @@ from .run.run import Run
 from .runtime.interrupts import says_how_to_continue
 from .runtime.processes import Processes, check_device
 from .runtime.threads import ONE_AT_A_TIME, worthwhile_threads
-from .settings import Keywords, Settings, settings_from
+from .settings import Settings
 from .signatures import document
 from .tasks import Regression, task_of
 from .tuning import Tuning

@@ -15,8 +15,9 @@ from ..optim import build_optimizer
 from ..strategies import FullTune, Strategy
 from ..vocabulary import AnyTokenizer, Tokenizer, Vocabulary, as_specials, parse_fallback
 from ..vocabulary.start_values import check_start
+from .plain import name_of
 from .runtime.threads import ONE_AT_A_TIME
-from .settings import Settings, name_of
+from .settings import Settings
 
 __all__ = ["resolve"]
 

@@ -9,15 +9,24 @@ range checks and the table in docs/training.md are made from it.
 
 from __future__ import annotations
 
-import difflib
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import DataError, Either, Option, StrategyError
+from .kinds import (
+    is_class_weight,
+    is_list,
+    is_text,
+    is_text_or_callable,
+    is_text_or_texts,
+    is_tokenizer,
+    is_vocabulary,
+)
+from .plain import PLAIN_FORMS, plain_value
 from .ranges import Check, Choice, Flag, Kind, Number, WholeNumber
 
 if TYPE_CHECKING:
@@ -32,12 +41,8 @@ __all__ = [
     "FLOATING",
     "METRICS",
     "Complete",
-    "Keywords",
     "Settings",
-    "name_of",
-    "plain_tokenizer",
     "settings_fields",
-    "settings_from",
 ]
 
 #: Settings of where and how a run is made. They do not change its result, and `config.yaml` leaves
@@ -75,51 +80,7 @@ def setting(
     return field(default=default, metadata=metadata)
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_text_or_texts(value: Any) -> bool:
-    return isinstance(value, str) or (
-        isinstance(value, tuple) and bool(value) and all(map(_is_text, value))
-    )
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, Iterable)
-
-
-def _is_text_or_callable(value: Any) -> bool:
-    return isinstance(value, str) or callable(value)
-
-
-def _is_tokenizer(value: Any) -> bool:
-    from ..vocabulary import AnyTokenizer
-
-    return isinstance(value, str | AnyTokenizer)
-
-
-def _is_class_weight(value: Any) -> bool:
-    if not isinstance(value, Mapping):
-        return isinstance(value, str) and value == "balanced"
-    labels, weights = value.keys(), value.values()
-    return all(isinstance(one, (str, int, np.integer)) for one in labels) and all(
-        map(_is_weight, weights)
-    )
-
-
-def _is_weight(value: Any) -> bool:
-    is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-    return is_number and 1e-6 <= value <= 1e6
-
-
-def _is_vocabulary(value: Any) -> bool:
-    from ..vocabulary import Vocabulary
-
-    return isinstance(value, Vocabulary)
-
-
-_A_NAME = Kind("a name", _is_text)
+_A_NAME = Kind("a name", is_text)
 
 
 @dataclass(frozen=True)
@@ -130,12 +91,12 @@ class Settings:
     text: str | Sequence[str] = setting(
         "text",
         "Column of texts, or of lists of words; several are joined, unless the head is pair.",
-        kind=Kind("the name of a column, or a list of names", _is_text_or_texts),
+        kind=Kind("the name of a column, or a list of names", is_text_or_texts),
     )
     label: str = setting(
         "label",
         "Column of labels, of lists of labels or tags, or of numbers.",
-        kind=Kind("the name of a column", _is_text),
+        kind=Kind("the name of a column", is_text),
     )
     task: str | None = setting(
         None,
@@ -151,7 +112,7 @@ class Settings:
     delimiter: str | None = setting(
         None,
         "What is between the fields of CSV and TSV files; found when left out.",
-        kind=Kind("a text", _is_text),
+        kind=Kind("a text", is_text),
     )
     encoding: str | None = setting(
         None,
@@ -200,13 +161,13 @@ class Settings:
         None,
         "glove, cased or whitespace; when left out, the one that the vectors came with or that "
         "fits them.",
-        kind=Kind("a name or a tokenizer", _is_tokenizer),
+        kind=Kind("a name or a tokenizer", is_tokenizer),
     )
     vocab: Vocabulary | None = setting(
         None,
         "A vocabulary, instead of one made from the training split.",
         option=None,
-        kind=Kind("a Vocabulary", _is_vocabulary),
+        kind=Kind("a Vocabulary", is_vocabulary),
     )
     min_count: int = setting(1, "Rarer tokens become <unk>.", WholeNumber(1))
     max_length: int | None = setting(
@@ -218,13 +179,13 @@ class Settings:
     fallback: Sequence[str] = setting(
         (),
         "Other forms under which to look up tokens that the vectors lack, such as lower.",
-        kind=Kind("a list of steps", _is_list),
+        kind=Kind("a list of steps", is_list),
     )
     specials: Sequence[Special | str] = setting(
         (),
         "Tokens that the tokenizer never splits.",
         option="--special",
-        kind=Kind("a list of tokens", _is_list),
+        kind=Kind("a list of tokens", is_list),
     )
     # The model
     head: Head | None = setting(
@@ -233,7 +194,7 @@ class Settings:
         "function. Chosen for the task when left out.",
         kind=Kind(
             "the text form of a head, an nn.Module, or a function (embedding, num_labels) of one",
-            _is_text_or_callable,
+            is_text_or_callable,
         ),
     )
     lexical: bool | None = setting(
@@ -246,7 +207,7 @@ class Settings:
         None,
         "Which embedding of a module given as head is the table.",
         option=None,
-        kind=Kind("a name or a module", _is_text_or_callable),
+        kind=Kind("a name or a module", is_text_or_callable),
     )
     strategy: Strategy | str | None = setting(
         "FullTune",
@@ -256,7 +217,7 @@ class Settings:
     optimizer: str = setting(
         "adamw",
         "adamw, adagrad, 'adagrad(per_row=True)', sgd, 'sgd(momentum=0.9)', ...",
-        kind=Kind("the text form of an optimizer", _is_text),
+        kind=Kind("the text form of an optimizer", is_text),
     )
     epochs: int | None = setting(
         None, "Maximum number of epochs; chosen from the data when left out.", WholeNumber(1)
@@ -308,7 +269,7 @@ class Settings:
         None,
         "What each label counts in training: balanced, or a mapping such as {spam: 5}; labels that "
         "it lacks count 1.",
-        kind=Kind("balanced, or a mapping of labels to numbers from 1e-6 to 1e6", _is_class_weight),
+        kind=Kind("balanced, or a mapping of labels to numbers from 1e-6 to 1e6", is_class_weight),
     )
     label_smoothing: float = setting(
         0.0,
@@ -356,7 +317,7 @@ class Settings:
         (),
         "Report to tensorboard, wandb or another tracker of Accelerate.",
         option="--tracker",
-        kind=Kind("a list of names", _is_list),
+        kind=Kind("a list of names", is_list),
     )
     resume: bool = setting(False, "Continue from the last checkpoint in output_dir.", Flag())
     overwrite: bool = setting(False, "Replace the run in output_dir.", Flag())
@@ -406,7 +367,7 @@ class Settings:
         which no setting accepts: a run with objects cannot be repeated from its `config.yaml`.
         """
         return {
-            one.name: _AS_TEXT.get(one.name, _plain)(getattr(self, one.name))
+            one.name: PLAIN_FORMS.get(one.name, plain_value)(getattr(self, one.name))
             for one in fields(self)
             if one.name not in FLOATING
         }
@@ -425,137 +386,6 @@ class Complete(Settings):
         batch_size: int
 
 
-def _plain(value: Any) -> Any:
-    """Return a value as YAML and JSON hold it."""
-    if isinstance(value, (tuple, list)):
-        return [_plain(one) for one in value]
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if hasattr(value, "tolist"):  # the start vector of a special token
-        return value.tolist()
-    return os.fspath(value) if isinstance(value, os.PathLike) else f"<{name_of(value).strip('<>')}>"
-
-
-def _plain_special(special: Any) -> Any:
-    """Return a special token as a text, or as a mapping where more than its text is set."""
-    if isinstance(special, str):
-        return special
-    if special.start is None and special.trainable:
-        return special.token
-    return {
-        "token": special.token,
-        "start": _plain(special.start),
-        "trainable": special.trainable,
-    }
-
-
-def _plain_strategy(strategy: Any) -> str:
-    """Return the text form of a strategy, with the absolute path of its lexicon."""
-    if strategy is None or isinstance(strategy, str):
-        return str(strategy)
-    from ..strategies import with_absolute_paths  # imports torch
-
-    return str(with_absolute_paths(strategy))
-
-
-def plain_tokenizer(tokenizer: Any) -> str:
-    """Return the name of a tokenizer; of a custom one or a pipeline, what it is made of."""
-    from ..vocabulary import CONVENTIONS
-
-    return str(tokenizer.name) if tokenizer.name in CONVENTIONS else f"<{tokenizer!r}>"
-
-
-#: Settings whose values have a plain form of their own.
-_AS_TEXT: dict[str, Callable[[Any], Any]] = {
-    "class_weight": lambda one: dict(one) if isinstance(one, Mapping) else one,
-    "strategy": _plain_strategy,
-    "tokenizer": lambda one: one if one is None or isinstance(one, str) else plain_tokenizer(one),
-    "specials": lambda given: [_plain_special(one) for one in given],
-}
-
-
-def name_of(thing: Any) -> str:
-    """Return the name of a function or class, or of the class of any other object."""
-    return getattr(thing, "__name__", None) or type(thing).__name__
-
-
 def settings_fields() -> dict[str, Field[Any]]:
     """Return the definition of each setting by name."""
     return {one.name: one for one in fields(Settings)}
-
-
-#: What other libraries call a setting.
-_ELSEWHERE = {"learning_rate": "lr", "text_column": "text", "label_column": "label"}
-
-
-def settings_from(function: str, keywords: Mapping[str, Any]) -> Settings:
-    """Return the settings that a function was called with.
-
-    Raises:
-        TypeError: one is not a setting.
-    """
-    known = [one.name for one in fields(Settings)]
-    for name in keywords:
-        if name not in known:
-            close = difflib.get_close_matches(name, [*known, *_ELSEWHERE], 1)
-            hint = f"; did you mean {_ELSEWHERE.get(close[0], close[0])}?" if close else ""
-            raise TypeError(f"{function}() got an unexpected keyword argument {name!r}{hint}")
-    return Settings(**keywords)
-
-
-class Keywords(TypedDict, total=False):
-    """The settings as keyword arguments, for type checkers and editors; a test keeps it equal."""
-
-    text: str | Sequence[str]
-    label: str
-    task: str | None
-    ignore_label: str | int | None
-    delimiter: str | None
-    encoding: str | None
-    sheet: str | None
-    missing: str
-    streaming: bool
-    validation: float
-    test: float | None
-    member: str | None
-    limit: int | None
-    vector_size: int | None
-    tokenizer: AnyTokenizer | str | None
-    vocab: Vocabulary | None
-    min_count: int
-    max_length: int | None
-    oov: StartValue
-    fallback: Sequence[str]
-    specials: Sequence[Special | str]
-    head: Head | None
-    lexical: bool | None
-    embedding: str | nn.Module | None
-    strategy: Strategy | str | None
-    optimizer: str
-    epochs: int | None
-    max_steps: int | None
-    lr: float | None
-    schedule: str | None
-    warmup: float | None
-    batch_size: int | None
-    batch_tokens: int | None
-    gradient_accumulation_steps: int
-    weight_decay: float
-    max_grad_norm: float | None
-    word_dropout: float
-    patience: int | None
-    metric: str | None
-    class_weight: str | Mapping[str | int, float] | None
-    label_smoothing: float
-    loss_fn: LossFunction | None
-    ensemble: int
-    seed: int
-    device: str | None
-    mixed_precision: str | None
-    output_dir: str | os.PathLike[str] | None
-    checkpoint_steps: int | None
-    checkpoint_minutes: float | None
-    trackers: Sequence[str]
-    resume: bool
-    overwrite: bool
-    progress: bool

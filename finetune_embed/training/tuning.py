@@ -30,6 +30,7 @@ from .lexical_part import in_background
 from .loop import Training, train
 from .movement import sampled_rows
 from .pairs import check_pairs
+from .plain import name_of, plain_tokenizer
 from .prepare import Prepared
 from .results import lexical_of, outputs_of, results_of
 from .run.checkpoints import (
@@ -44,8 +45,9 @@ from .run.checkpoints import (
 from .run.file_names import HISTORY, METRICS, TABLE
 from .run.folder import new_run, tidy_folder
 from .run.record import Record
-from .run.run import Run, write_config, write_history
+from .run.run import Run
 from .run.summary import metadata_of, warnings_of, words_of
+from .run.text_files import write_config, write_history
 from .runtime.interrupts import Interrupts
 from .runtime.precision import Precision, chosen_precision
 from .runtime.processes import Processes, sparse_apart
@@ -53,7 +55,7 @@ from .runtime.progress import ProgressBar
 from .runtime.threads import head_work
 from .runtime.trackers import Trackers
 from .schedule import build_scheduler, total_steps
-from .settings import Complete, name_of, plain_tokenizer
+from .settings import Complete
 from .steps import Batching
 
 __all__ = ["Tuning"]

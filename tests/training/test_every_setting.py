@@ -25,10 +25,11 @@ from finetune_embed.cli.app import app
 from finetune_embed.comparison.compare import EXCLUDED
 from finetune_embed.errors import DataError
 from finetune_embed.training import finetune as module
+from finetune_embed.training.keywords import Keywords
 from finetune_embed.training.ranges import Choice, Flag, Number, WholeNumber
 from finetune_embed.training.resolve import resolve
 from finetune_embed.training.schedule import SCHEDULES
-from finetune_embed.training.settings import FLOATING, METRICS, Keywords, Settings, settings_fields
+from finetune_embed.training.settings import FLOATING, METRICS, Settings, settings_fields
 from finetune_embed.training.tasks import TASKS
 
 FIELDS = settings_fields()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -19,31 +18,23 @@ from torch import nn
 from ...data import (
     DataSource,
     Label,
-    are_whole,
-    class_names,
-    open_one_split,
     pairs_of,
-    text_labels,
     texts_of,
-    with_whole_labels,
-    without_missing,
 )
 from ...errors import DataError
-from ...evaluation import Drift, Mover
+from ...evaluation import Drift
 from ...files import atomic_write, locked
 from ...formats import save_safetensors
 from ...heads import takes_pairs
-from ...table import EmbeddingTable, PipelineTokenizer
-from ...vocabulary import Vocabulary, look_up, tokenize_texts, without_subwords
+from ...table import EmbeddingTable
+from ...vocabulary import Vocabulary
 from ..ensemble import Other, contiguous_state, tensors_of
 from ..lexical_part import LexicalPart
 from ..pairs import both_of
 from ..predictor import Predictor
-from ..settings import Settings
 from ..tasks import Task, score_text
 from .evaluation import Evaluation, alone, few_texts, texts_in_words
 from .file_names import (
-    CONFIG,
     HISTORY,
     LEXICAL,
     MEMBERS,
@@ -55,17 +46,18 @@ from .file_names import (
     WORDS,
 )
 from .folder import new_run, state_of
-from .labelled import Labelled, with_labels_as_in
+from .labelled import Labelled, Reading, read_labelled
 from .shrunk import without_copies
+from .text_files import write_config, write_history, write_json
 from .vocabulary_file import save_tokenizer
-from .word_report import FOUND, WordReport
+from .word_report import WordReport, report_of_word
 
 PARTS = ("vectors", "lexical")
 
 #: Logits `(units, C)`, the number of tokens of each text `(texts,)`, and the logits of each part.
 Evidence = tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]
 
-__all__ = ["PARTS", "Evidence", "HeldOut", "Run", "write_config", "write_history"]
+__all__ = ["PARTS", "Evidence", "HeldOut", "Run"]
 
 
 class HeldOut(NamedTuple):
@@ -263,36 +255,9 @@ class Run:
             )
         )
 
-    def read_labelled(
-        self,
-        dataset: DataSource,
-        *,
-        text: str | Sequence[str] | None = None,
-        label: str | None = None,
-        delimiter: str | None = None,
-        encoding: str | None = None,
-        sheet: str | None = None,
-        missing: str | None = None,
-        ignore_label: str | int | None = None,
-    ) -> Labelled:
+    def read_labelled(self, dataset: DataSource, **reading: Unpack[Reading]) -> Labelled:
         """Return labelled data as `evaluate` reads it; it takes the same arguments."""
-        columns = self.settings["text"] if text is None else text
-        column = self.settings["label"] if label is None else label
-        splits = open_one_split(dataset, delimiter=delimiter, encoding=encoding, sheet=sheet)
-        missing = self.settings["missing"] if missing is None else missing
-        Settings(missing=missing, ignore_label=ignore_label).check()
-        splits = without_missing(splits, columns, column, missing, is_one=True)
-        if not self._has_labels(splits.train, column) and are_whole(text_labels(splits, column)):
-            splits = with_whole_labels(splits, column)
-        where = splits.name
-        texts = self.texts_in(splits.train, columns, where)
-        task = with_labels_as_in(splits.train, column, self.task)
-        task = task.ignoring(ignore_label, class_names(splits.train, column))
-        unknown = task.unknown_labels(splits.train, column, where)
-        task = replace(task, others=tuple(unknown))
-        targets = task.targets(splits.train, column, where, texts)
-        known = replace(self.task, others=task.others)
-        return Labelled(where, texts, known, (*splits.notes, *unknown.note()), targets)
+        return read_labelled(dataset, self.task, self.settings, self.texts_in, reading)
 
     def evaluate_labelled(self, found: Labelled, evidence: Evidence | None = None) -> Evaluation:
         """Return what `evaluate` does, of data that is read.
@@ -347,11 +312,6 @@ class Run:
         lengths = torch.zeros(0)  # of taggers, which have no parts
         return replace(task, **learnt).scores(logits, targets, lengths)[task.metric]
 
-    def _has_labels(self, split: Any, column: str) -> bool:
-        """Return whether the labels of a split are labels of the run as they are written."""
-        known = set(map(str, self.labels))
-        return column in split.column_names and all(str(one) in known for one in split[column][:])
-
     @cached_property
     def _predictors(self) -> list[Predictor]:
         return [
@@ -380,48 +340,9 @@ class Run:
 
         The word is written as `predict` reads it, for instance in lower case.
         """
-        tokenizer, known = self.vocab.tokenizer, self.words["word"]
-        if isinstance(tokenizer, PipelineTokenizer):
-            word = tokenizer.piece_of(word)
-        else:
-            tokens = tokenizer.tokenize(word)
-            (word,) = tokens if len(tokens) == 1 else tokenize_texts([[word]], tokenizer).tokens
-        if word not in self.vocab or word not in known:
-            return self._explain_unseen(word, topn)
-        at = known.index(word)
-        step = str(self.words["found"][at])
-        return WordReport(
-            word,
-            FOUND.get(step) or f"in the vectors by {step}, a new row",
-            int(self.words["count"][at]),
-            self.words["movement"][at],
-            self.words["cosine"][at],
-            tuple(self.table.most_similar(word, topn=topn)),
-            self._mover(word, topn),
+        return report_of_word(
+            word, topn, self.table, self.vocab, self.words, self._fallback, self.drift
         )
-
-    def _explain_unseen(self, word: str, topn: int) -> WordReport:
-        """Return what is known of a word that training did not see."""
-        how = look_up(self.table, [word], without_subwords(self._fallback))
-        if how.rows[0] < 0:
-            return WordReport(word, "unknown", 0, None, None, (), None)
-        form, step = self.table.index_to_key[how.rows[0]], how.step_of_each_word("")[0]
-        found = FOUND.get(step) or f"in the vectors as {form!r} ({step})"
-        known = self.words["word"]
-        at = known.index(form) if form in known else None
-        return WordReport(
-            word,
-            f"{found}, never seen in training",
-            0,
-            0.0 if at is None else self.words["movement"][at],
-            1.0 if at is None else self.words["cosine"][at],
-            tuple(self.table.most_similar(form, topn=topn)),
-            self._mover(form, topn),
-        )
-
-    def _mover(self, word: str, topn: int) -> Mover | None:
-        in_base = self.drift is not None and word in self.drift.base
-        return self.drift.word(word, topn) if self.drift is not None and in_base else None
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the files of the run to a folder; all of them appear, or none.
@@ -464,9 +385,9 @@ class Run:
             words = pl.DataFrame(dict(self.words)).to_arrow()
             pq.write_table(words, file, compression="zstd", write_page_checksum=True)
         write_config(folder, self.settings)
-        write_text_file(folder / RECORD, _json(self.record))
+        write_json(folder / RECORD, self.record)
         write_history(folder / HISTORY, self.history)
-        write_text_file(folder / METRICS, _json(self.metrics))
+        write_json(folder / METRICS, self.metrics)
 
     def __str__(self) -> str:
         metric = self.task.metric
@@ -494,26 +415,3 @@ class Run:
             return text
         few = few_texts(metric, texts, self.task.interval(score, texts))
         return f"{text} of {texts_in_words(texts)}{few}"
-
-
-def _json(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False)
-
-
-def write_text_file(path: Path, text: str) -> None:
-    """Write a text file that appears complete or not at all, in place of a link if there is one."""
-    with atomic_write(path, through_links=False) as file:
-        file.write(text.rstrip("\n").encode() + b"\n")
-
-
-def write_config(folder: Path, settings: Mapping[str, Any]) -> None:
-    """Write `config.yaml`, the settings of a run and the names of its inputs."""
-    import yaml
-
-    text = yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True)
-    write_text_file(folder / CONFIG, text)
-
-
-def write_history(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
-    """Write the records of the epochs as JSON lines."""
-    write_text_file(path, "\n".join(json.dumps(record) for record in history))
