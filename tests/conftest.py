@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -119,3 +120,15 @@ def random_table() -> EmbeddingTable:
     random = np.random.default_rng(7)
     vectors = random.normal(np.linspace(-1, 1, 16), np.linspace(0.5, 2, 16), (2_000, 16))
     return EmbeddingTable([f"w{i}" for i in range(2_000)], vectors.astype(np.float32))
+
+
+@pytest.fixture
+def missing(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Make a package impossible to import, what is loaded of it included."""
+
+    def _missing(package: str) -> None:
+        for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+            monkeypatch.setitem(sys.modules, name, None)
+        monkeypatch.setitem(sys.modules, package, None)
+
+    return _missing

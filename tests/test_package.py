@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -154,18 +154,6 @@ def test_optional_packages_are_optional(tmp_path: Path) -> None:
     command = [sys.executable, "-c", WITHOUT, str(tiny)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-
-
-@pytest.fixture
-def missing(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Make a package impossible to import, what is loaded of it included."""
-
-    def _missing(package: str) -> None:
-        for name in [name for name in sys.modules if name.partition(".")[0] == package]:
-            monkeypatch.setitem(sys.modules, name, None)
-        monkeypatch.setitem(sys.modules, package, None)
-
-    return _missing
 
 
 def tagged(tmp_path: Path) -> fe.Run:

@@ -184,8 +184,8 @@ def test_files_of_categories(tmp_path):
         fe.read_categories(lines)
 
 
-def test_without_scikit_learn(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "sklearn.cluster", None)
+def test_without_scikit_learn(missing):
+    missing("sklearn")
     with pytest.raises(ImportError, match=r'install "finetune_embed\[evaluation\]"'):
         fe.evaluate_categories(*grouped())
 
