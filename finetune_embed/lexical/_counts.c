@@ -1,6 +1,6 @@
 /* How often the features of a text occur in it, and their weights.
  *
- * `counts.py` has slower counterparts in numpy that give the same numbers. The functions take buffers, release the
+ * `counts.py` and `chars.py` have slower counterparts that give the same numbers. The functions take buffers, release the
  * interpreter lock while they work, and never read or write outside of the given lengths: numbers that are places in
  * other buffers are checked. Multiplications and additions are not fused (see the compiler's arguments in
  * pyproject.toml), so results don't depend on the processor.
@@ -13,6 +13,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "../_hash.h"
 
 /* Texts, and where their counts go. */
 typedef struct {
@@ -73,7 +75,7 @@ static int emit(job_t *job, found_t *found, Py_ssize_t text) {
 }
 
 /* Keys of `width` 8-byte numbers and where they are: slots of -1 or the place of a key, which is in the first free slot
- * from its home on. */
+ * from that of its hash on. */
 typedef struct {
     const char *keys; /* at any address */
     int32_t *slots;
@@ -81,25 +83,14 @@ typedef struct {
     uint64_t mask;
 } index_t;
 
-/* Returns the home of a key: the finalizer of splitmix64, of each of its numbers. */
-static uint64_t home_of(const index_t *index, const uint64_t *key) {
-    uint64_t mixed = 0;
-    for (Py_ssize_t i = 0; i < index->width; i++) {
-        mixed ^= key[i];
-        mixed = (mixed ^ mixed >> 30) * 0xbf58476d1ce4e5b9;
-        mixed = (mixed ^ mixed >> 27) * 0x94d049bb133111eb;
-        mixed ^= mixed >> 31;
-    }
-    return mixed & index->mask;
-}
-
 /* Returns the slot of a key, or the free one where it belongs; NULL if there is none. */
 static int32_t *slot_of(const index_t *index, const uint64_t *key) {
-    uint64_t slot = home_of(index, key);
+    size_t size = (size_t)index->width * 8;
+    uint64_t slot = hash_bytes((const uint8_t *)key, size) & index->mask;
     for (uint64_t step = 0; step <= index->mask; step++, slot = (slot + 1) & index->mask) {
         int32_t place = index->slots[slot];
         if (place < 0 || place >= index->count) return index->slots + slot;
-        if (!memcmp(index->keys + place * index->width * 8, key, (size_t)index->width * 8)) return index->slots + slot;
+        if (!memcmp(index->keys + (size_t)place * size, key, size)) return index->slots + slot;
     }
     return NULL;
 }
@@ -153,12 +144,13 @@ static const char *parts(job_t *job, found_t *found, const int64_t *of, const in
 /* Returns the number of 8-byte numbers of a buffer, or -1 with the error set. */
 static Py_ssize_t numbers_in(const Py_buffer *buffer, const char *name) {
     if (buffer->len % 8 == 0 && (uintptr_t)buffer->buf % 8 == 0) return buffer->len / 8;
-    PyErr_Format(PyExc_ValueError, "%s is not an array of 8-byte numbers", name);
+    PyErr_Format(PyExc_ValueError, "%s is not an aligned array of 8-byte numbers", name);
     return -1;
 }
 
 enum { TOKENS, LENGTHS, COLUMNS, COUNTS, STARTS, FIRST, SECOND, BUFFERS };
-static const char *const names[BUFFERS] = {"tokens", "lengths", "columns", "counts", "starts", "parts", "starts of parts"};
+static const char *const names[BUFFERS] = {"tokens", "lengths", "columns",        "counts",
+                                           "starts", "parts",   "starts of parts"};
 
 /* Fills the job from the first five buffers; returns whether they fit together, with the error set if not. */
 static int job_from(job_t *job, Py_buffer *b) {
@@ -193,7 +185,7 @@ static int index_from(index_t *index, const Py_buffer *keys, Py_ssize_t width, c
     if (slots->len % 4 == 0 && (uintptr_t)slots->buf % 4 == 0 && room > index->count && !(room & (room - 1)) &&
         keys->len % (8 * width) == 0 && index->count <= INT32_MAX)
         return 1;
-    PyErr_SetString(PyExc_ValueError, "there are no more slots than keys, or not a power of 2");
+    PyErr_SetString(PyExc_ValueError, "keys and slots do not fit each other");
     return 0;
 }
 
@@ -230,7 +222,7 @@ static PyObject *place(PyObject *self, PyObject *args) {
  * Texts, whose numbers of tokens are `lengths` int64 (B,), have the tokens `ids` int64 (N,). Writes the ids below `size`
  * of each text, and `size` plus the place in `pairs` int64 (P,) of `first * size + second` of its neighbours, ascending,
  * to `columns` int64 (M,), and how often each occurs to `counts`. `starts` int64 (B + 1,) is where the texts start.
- * Returns how many were written. `slots` is by `place`. */
+ * Returns how many were written. `slots` is as `place` fills it. */
 static PyObject *count_words(PyObject *self, PyObject *args) {
     (void)self;
     Py_buffer b[BUFFERS];
@@ -320,9 +312,9 @@ static int64_t ngrams(index_t *index, char *learned, Py_ssize_t most, const uint
 /* find_ngrams(characters, lengths, parts, starts, ngrams, slots, known) -> int
  *
  * The words have `lengths` int64 (W,) and the `characters` uint32, one after the other. Writes to `parts` int64 (M,)
- * which of `ngrams` uint32 (G, 4) they have, and to `starts` int64 (W + 1,) where those of each word start; `slots` is
- * by `place`. The first `known` n-grams are given. If these are fewer than there is room for, others are written
- * after them, and slots are to have none. Returns the number of n-grams. */
+ * which of `ngrams` uint32 (G, 4) they have, and to `starts` int64 (W + 1,) where those of each word start. `slots` is
+ * as `place` fills it for the first `known` n-grams. If `known` is below G, n-grams that are not among these are
+ * appended to them. Returns the number of n-grams. */
 static PyObject *find_ngrams(PyObject *self, PyObject *args) {
     (void)self;
     enum { PARTS = COLUMNS, PARTS_STARTS, NGRAMS, SLOTS, ALL };
@@ -400,14 +392,14 @@ static PyObject *weigh(PyObject *self, PyObject *args) {
         fits = weights(&job, b[IDF].buf, b[IDF].len / 4, b[SCALES].buf, most, b[VALUES].buf);
         Py_END_ALLOW_THREADS;
     }
-    if (!fits) PyErr_SetString(PyExc_ValueError, "columns, counts and starts are not those of texts with these weights");
+    if (!fits) PyErr_SetString(PyExc_ValueError, "columns, counts and starts do not fit the weights");
 done:
     for (int i = COLUMNS; i <= VALUES; i++) PyBuffer_Release(&b[i]);
     return fits ? Py_NewRef(Py_None) : NULL;
 }
 
 static PyMethodDef methods[] = {
-    {"place", place, METH_VARARGS, "place(keys, slots)"},
+    {"place", place, METH_VARARGS, "place(keys, slots, width)"},
     {"count_words", count_words, METH_VARARGS, "count_words(ids, lengths, columns, counts, starts, ...) -> int"},
     {"count_parts", count_parts, METH_VARARGS, "count_parts(numbers, lengths, columns, counts, starts, ...) -> int"},
     {"find_ngrams", find_ngrams, METH_VARARGS, "find_ngrams(characters, lengths, parts, starts, ...) -> int"},
@@ -415,8 +407,15 @@ static PyMethodDef methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+static int prepare(PyObject *self) {
+    (void)self;
+    return draw_hash_key();
+}
+
+static PyModuleDef_Slot module_slots[] = {{Py_mod_exec, (void *)prepare}, {0, NULL}};
+
 static struct PyModuleDef module = {
-    PyModuleDef_HEAD_INIT, "_counts", "Counts of the features of texts.", 0, methods, NULL, NULL, NULL, NULL,
+    PyModuleDef_HEAD_INIT, "_counts", "Counts of the features of texts.", 0, methods, module_slots, NULL, NULL, NULL,
 };
 
 PyMODINIT_FUNC PyInit__counts(void) { return PyModuleDef_Init(&module); }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -209,8 +209,8 @@ class LexicalClassifier:
         if len(distinct) != ngrams:
             raise ValueError("it holds an n-gram of characters twice")
         return cls(
-            NgramTfidf(size, pairs.numpy(), idf.numpy()),
-            CharTfidf(codes, idf_of_characters.numpy()),
+            NgramTfidf(size, _aligned(pairs), _aligned(idf)),
+            CharTfidf(codes, _aligned(idf_of_characters)),
             weight,
             bias,
             vocab,
@@ -246,6 +246,11 @@ def _learned(
     if is_pair:
         weight[:, other], bias[other] = -found[:, 0], -offset[0]
     return weight, bias
+
+
+def _aligned(tensor: torch.Tensor) -> Any:
+    """Return an array of a tensor, copied if its file has it where compiled loops cannot read."""
+    return np.require(tensor.numpy(), requirements="A")
 
 
 def _bytes_of(vocab: Vocabulary) -> torch.Tensor:

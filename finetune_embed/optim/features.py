@@ -20,7 +20,8 @@ __all__ = ["POOLS", "Filters", "text_features"]
 #: How the vectors of a text's words are pooled, as the compiled loops number it.
 POOLS = {"mean": 0, "max": 1, "min": -1}
 
-ROWS = 1024  # of a product that are computed at a time: of many, each takes twice as long
+ROWS = 1024  # rows of a product that are computed at a time, so that they stay in the cache
+KEPT = 1 << 24  # numbers of a product whose memory is kept: 64 MB
 #: The filters of one width: their weight `(F, D, width)` and bias `(F,)`.
 Filters = tuple[torch.Tensor, torch.Tensor]
 
@@ -114,9 +115,9 @@ class _TextFeatures(torch.autograd.Function):
 
 
 class _Scratch(threading.local):
-    """Room for a product, which a thread uses again: new memory takes longer than the product."""
+    """Memory for a product, which a thread uses again instead of allocating it anew."""
 
-    numbers = torch.empty(0)
+    numbers = torch.empty(0, device="cpu")
 
 
 _SCRATCH = _Scratch()
@@ -125,10 +126,13 @@ _SCRATCH = _Scratch()
 def _product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """Return the product of two matrices, which holds until the next one of this thread."""
     rows, columns = len(left), right.shape[1]
-    if len(_SCRATCH.numbers) < rows * columns:
+    numbers = _SCRATCH.numbers
+    if len(numbers) < rows * columns:
         with torch.inference_mode(False):  # so that it can be written to in any mode
-            _SCRATCH.numbers = torch.empty(rows * columns, dtype=torch.float32)
-    out = _SCRATCH.numbers[: rows * columns].view(rows, columns)
+            numbers = torch.empty(rows * columns, dtype=torch.float32, device="cpu")
+        if len(numbers) <= KEPT:
+            _SCRATCH.numbers = numbers
+    out = numbers[: rows * columns].view(rows, columns)
 
     def multiply(first: int, end: int) -> None:
         for start in range(first, end, ROWS):
@@ -136,7 +140,7 @@ def _product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
             torch.mm(left[at], right, out=out[at])
 
     half = rows // ROWS // 2 * ROWS
-    with kernels.beside(partial(multiply, 0, half)) if half else contextlib.nullcontext():
+    with kernels.alongside(partial(multiply, 0, half)) if half else contextlib.nullcontext():
         multiply(half, rows)
     return out
 

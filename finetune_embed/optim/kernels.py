@@ -11,7 +11,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextvars import ContextVar
 from functools import cache
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ import torch
 
 __all__ = [
     "Groups",
-    "beside",
+    "alongside",
     "count_steps",
     "find_slots",
     "group_rows",
@@ -83,8 +83,8 @@ if hasattr(os, "register_at_fork"):  # the thread is not in the child
 
 
 @contextlib.contextmanager
-def beside(work: Callable[[], None]) -> Iterator[None]:
-    """Do work in another thread beside the block, where loops may start threads; else before it."""
+def alongside(work: Callable[[], None]) -> Iterator[None]:
+    """Do work in another thread during the block, where loops may start threads; else before it."""
     helper = _helper()
     if (_own_threads.get() or 1) < 2 or not helper.free.acquire(blocking=False):
         work()
@@ -92,12 +92,19 @@ def beside(work: Callable[[], None]) -> Iterator[None]:
         return
     try:
         done = helper.pool.submit(work)
-        try:
-            yield
-        finally:
-            done.result()
-    finally:
+    except RuntimeError:  # Python is shutting down
         helper.free.release()
+        work()
+        yield
+        return
+    try:
+        yield
+    finally:
+        try:
+            done.result()
+        finally:
+            wait([done])  # also after Ctrl-C: it writes to memory that is used again
+            helper.free.release()
 
 
 def is_native(*tensors: torch.Tensor | None) -> bool:

@@ -82,18 +82,25 @@ def test_parts_of_words(texts, words):
 
 
 @compiled
-def test_a_full_index_is_searched_to_its_end():
-    """Four keys in eight slots, all with the same home, and one that is not there."""
-    found = np.zeros(8, np.int32)
-    homes: dict[int, list[int]] = {}
-    for key in range(200):
-        counts.native.place(np.array([key]), found, 1)
-        homes.setdefault(int(found.argmax()), []).append(key)
-    *keys, absent = homes[7][:5]  # the last slot: the others are around the corner
-    pairs = Pairs(20, np.array(keys))
-    texts = [[key // 20, key % 20] for key in [*keys, absent]]
-    expected = [Counter(text) + Counter({20 + at: 1}) for at, text in enumerate(texts[:4])]
-    assert rows(pairs.counts(*packed(texts))) == [*expected, Counter(texts[4])]
+def test_an_index_without_a_free_slot_is_searched_once():
+    keys, slots = np.array([20 + 1, 40 + 3]), np.array([0, 1] * 2, np.int32)
+    ids = np.array([1, 1, 2, 3, 4], np.int64)  # its pairs: the first key, none, the second, none
+    columns, numbers, starts = np.zeros(9, np.int64), np.zeros(9, np.int64), np.zeros(2, np.int64)
+    buffers = ids, np.array([5]), columns, numbers, starts, keys, slots
+    count = counts.native.count_words(*buffers, 20)
+    assert columns[:count].tolist() == [1, 2, 3, 4, 20, 21]
+    assert numbers[:count].tolist() == [2, 1, 1, 1, 1, 1]
+
+
+@compiled
+def test_numbers_as_keys_do_not_collide():
+    """Slots are by a secret hash, so that no file can hold keys that all want the same one."""
+    keys = np.arange(3000, dtype=np.int64) << 32
+    slots = counts.slots_of(keys)
+    taken = np.flatnonzero(slots >= 0)
+    assert sorted(slots[taken].tolist()) == list(range(3000))
+    runs = np.split(taken, np.flatnonzero(np.diff(taken) > 1) + 1)
+    assert max(map(len, runs)) < 100  # slots in a row without a free one
 
 
 WORDS = ["", "a", "of", "cat", "cats", "catcat", "aaaaaa", "été", "\udcff\x00", "\U0001f600 x"]

@@ -295,6 +295,22 @@ def test_a_loaded_run_has_the_same_bits(finished, tmp_path):
     assert fe.load_vectors(folder).vectors.tobytes() == run.table.vectors.tobytes()
 
 
+def test_a_file_whose_data_begin_anywhere_has_the_same_bits(finished, tmp_path):
+    """A header of any length is valid, so numbers need not begin where a processor wants them."""
+    folder, run = finished
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    file = copy / "lexical.safetensors"
+    data_of_file = file.read_bytes()
+    end = 8 + int.from_bytes(data_of_file[:8], "little")
+    header = data_of_file[8:end].rstrip(b" ")
+    texts = ["far0 near1", "", "word"]
+    for extra in range(1, 5):
+        padded = header + b" " * extra
+        size = len(padded).to_bytes(8, "little")
+        file.write_bytes(size + padded + data_of_file[end:])
+        assert torch.equal(fe.load(copy).logits(texts)[0], run.logits(texts)[0])
+
+
 def test_a_run_says_what_each_part_scores_alone(finished):
     _, run = finished
     vectors, lexical = (run.metrics[name]["accuracy"] for name in ("vectors", "lexical"))
