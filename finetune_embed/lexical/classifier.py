@@ -79,6 +79,7 @@ class LexicalClassifier:
         seed: int = 0,
         weights: Sequence[float] = (),
         quality: Callable[[LexicalClassifier], float] | None = None,
+        threads: int = 1,
     ) -> LexicalClassifier:
         """Return a classifier of texts.
 
@@ -97,6 +98,7 @@ class LexicalClassifier:
                 targets `(B,)`. When left out, all count 1.
             quality: returns what is greater the better a classifier is. When left out, characters
                 always count.
+            threads: the threads that fit the machines of several labels.
         """
         ids, lengths, numbers, words = texts
         most = LARGEST // labels - size
@@ -106,7 +108,7 @@ class LexicalClassifier:
 
         def learned(characters: CharTfidf, rows: SparseRows) -> LexicalClassifier:
             count = len(features.idf) + len(characters.idf)
-            weight, bias = _learned(rows, count, targets, labels, weights, seed)
+            weight, bias = _learned(rows, count, targets, labels, weights, seed, threads)
             return cls(features, characters, torch.from_numpy(weight), torch.from_numpy(bias))
 
         if not len(characters.idf):
@@ -224,6 +226,7 @@ def _learned(
     labels: int,
     weights: Sequence[float],
     seed: int,
+    threads: int,
 ) -> tuple[Floats, Floats]:
     """Return the weights `(F, C)` and biases `(C,)` over `F = count` features; see `fit`."""
     weight, bias = np.zeros((count, labels), np.float32), np.full(labels, -1, np.float32)
@@ -241,7 +244,8 @@ def _learned(
     if is_pair:
         other, *learned = learned
         costs = [(cost[other], cost[learned[0]])]
-    found, offset = fit_machines(rows, count, has[:, learned].numpy(), costs, seed)
+    positive = has[:, learned].numpy()
+    found, offset = fit_machines(rows, count, positive, costs, seed, threads=threads)
     weight[:, learned], bias[learned] = found, offset
     if is_pair:
         weight[:, other], bias[other] = -found[:, 0], -offset[0]

@@ -11,11 +11,13 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from .background import in_background
 from .rows import Floats, SparseRows
 
 __all__ = ["fit_machines", "fit_ridge"]
@@ -40,6 +42,7 @@ def fit_machines(
     costs: Sequence[tuple[float, float]],
     seed: int = 0,
     tolerance: float = TOLERANCE,
+    threads: int = 1,
 ) -> tuple[Floats, Floats]:
     """Return the weights and biases of machines that tell positive texts from negative ones.
 
@@ -52,19 +55,29 @@ def fit_machines(
         costs: for each machine, what a negative and what a positive text count.
         seed: the seed of the order in which texts are visited.
         tolerance: how far apart the projected gradients are in the end, at most.
+        threads: the threads that fit machines, which do not change them.
 
     Returns:
         float32 `(F, K)` and `(K,)`.
     """
     if native is None:
         return _descend(rows, features, positive, costs, seed, tolerance)
-    weight = np.empty((features, len(costs)), np.float32)
-    bias, found = np.empty(len(costs), np.float32), np.empty(features + 1)
-    for machine, (negative_cost, positive_cost) in enumerate(costs):
-        column = np.ascontiguousarray(positive[:, machine])
-        given = column, negative_cost, positive_cost, seed, tolerance, PASSES
-        native.fit(rows.columns, rows.values, rows.starts, *given, found)
-        weight[:, machine], bias[machine] = found[:-1], found[-1]
+    weight, bias = np.empty((features, len(costs)), np.float32), np.empty(len(costs), np.float32)
+
+    def fit(share: Sequence[int]) -> None:
+        found = np.empty(features + 1)
+        for machine in share:
+            column = np.ascontiguousarray(positive[:, machine])
+            given = column, *costs[machine], seed, tolerance, PASSES
+            native.fit(rows.columns, rows.values, rows.starts, *given, found)
+            weight[:, machine], bias[machine] = found[:-1], found[-1]
+
+    shares = [range(first, len(costs), threads) for first in range(min(threads, len(costs)))]
+    others = [in_background(partial(fit, share)) for share in shares[1:]]
+    if shares:
+        fit(shares[0])
+    for other in others:
+        other.result()
     return weight, bias
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import atexit
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from itertools import repeat
-from threading import Thread
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +21,6 @@ from .tasks import Task
 __all__ = [
     "LexicalPart",
     "fit_lexical",
-    "in_background",
     "least_loss",
     "lexical_texts",
     "texts_of_words",
@@ -32,11 +28,9 @@ __all__ = [
 ]
 
 Numbers = npt.NDArray[np.int64]
-Result = TypeVar("Result")
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 STEPS = 100  # of Newton's method, at most
-PATIENCE = 5.0  # seconds
 SMALL = 1e-6  # a spread below which logits are all the same
 PULL = 1.0  # toward the start, as much as one text; it bounds the scales where few have mistakes
 
@@ -201,8 +195,9 @@ def fit_lexical(
     vocab: Vocabulary,
     seed: int,
     quality: Callable[[LexicalClassifier], float],
+    threads: int,
 ) -> LexicalClassifier:
-    """Return a classifier of the training texts that count; for `quality` see its `fit`."""
+    """Return a classifier of the training texts that count; for the others see its `fit`."""
     targets = task.batch_targets(data, torch.arange(len(data)))
     counted = task.counted(targets).nonzero()[:, 0]
     ids, lengths = (one.numpy() for one in data.packed(counted))
@@ -210,27 +205,5 @@ def fit_lexical(
     words = [*[""] * unused, *vocab.index_to_key[unused:]]
     texts = Texts(ids, lengths, ids, words)
     return LexicalClassifier.fit(
-        texts, targets[counted], task.outputs, size, unused, seed, task.weights, quality
+        texts, targets[counted], task.outputs, size, unused, seed, task.weights, quality, threads
     )
-
-
-def in_background(work: Callable[[], Result]) -> Future[Result]:
-    """Start work in a thread, and return its result.
-
-    When the process ends, for example on an error of the training, it waits for the thread, but not
-    longer than `PATIENCE`: the interpreter aborts if it ends while a thread is in compiled C++ code
-    of torch or numpy.
-    """
-    future: Future[Result] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(work())
-        except BaseException as error:
-            future.set_exception(error)
-        atexit.unregister(thread.join)
-
-    thread = Thread(target=run, daemon=True)
-    atexit.register(thread.join, PATIENCE)
-    thread.start()
-    return future

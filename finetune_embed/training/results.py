@@ -75,7 +75,7 @@ class Lexical(NamedTuple):
     logits: Mapping[str, torch.Tensor]
 
 
-def lexical_of(data: Prepared, settings: Complete) -> Lexical:
+def lexical_of(data: Prepared, settings: Complete, threads: int) -> Lexical:
     """Fit the lexical classifier of a run to its training texts, and apply it to the others."""
     task, validation = data.task, data.held_out["validation"]
     targets = task.batch_targets(validation, torch.arange(len(validation)))
@@ -95,7 +95,7 @@ def lexical_of(data: Prepared, settings: Complete) -> Lexical:
     def quality(classifier: LexicalClassifier) -> float:
         return -least_loss(classifier(held_out["validation"]), targets, task.loss)
 
-    classifier = fit_lexical(train, task, vocab, settings.seed, quality)
+    classifier = fit_lexical(train, task, vocab, settings.seed, quality, threads)
     logits = {split: classifier(texts) for split, texts in held_out.items()}
     return Lexical(replace(classifier, vocab=None if words is None else vocab), logits)
 

@@ -17,6 +17,7 @@ from ..embedding import embedding_from_lookup, to_table
 from ..errors import DataError, Either
 from ..evaluation import drift
 from ..formats import save_safetensors
+from ..lexical import in_background
 from ..optim import RowOptimizer, build_optimizer
 from ..strategies import check_optimizer
 from ..strategies.gates import forget_strategy
@@ -26,7 +27,6 @@ from .build_model import build_model, weight_of
 from .ensemble import Member, Other, joined_states, part_of
 from .given_objects import Objects
 from .inference import table_path
-from .lexical_part import in_background
 from .loop import Training, train
 from .movement import sampled_rows
 from .pairs import check_pairs
@@ -144,7 +144,9 @@ class Tuning:
         folder = None if settings.output_dir is None else Path(settings.output_dir)
         self.lexical_work = None
         if settings.lexical and self.data.train is not None:
-            self.lexical_work = in_background(partial(lexical_of, self.data, settings))
+            self.lexical_work = in_background(
+                partial(lexical_of, self.data, settings, torch.get_num_threads())
+            )
         main = folder if processes.is_main else None
         checkpoint = latest_checkpoint(folder) if folder and settings.resume else None
         self.members: list[Member] = []

@@ -54,6 +54,13 @@ def test_decisions_are_those_of_linear_svc(loop, costs):
     np.testing.assert_allclose(MATRIX @ weight + bias, expected, atol=1e-3)
 
 
+@pytest.mark.parametrize("threads", [2, 3, 8])
+def test_threads_do_not_change_the_machines(loop, threads):
+    costs = [(1.0, 1.0)] * 3
+    for one, several in zip(fitted(costs), fitted(costs, threads=threads), strict=True):
+        assert one.tobytes() == several.tobytes()
+
+
 def test_negative_texts_have_their_own_cost(loop):
     weight, bias = fitted([(4.0, 0.25)], tolerance=1e-6)
     machine = LinearSVC(tol=1e-6, class_weight={False: 4, True: 0.25}, random_state=0)

@@ -473,7 +473,7 @@ def test_an_error_while_the_fit_runs_waits_for_it():
     """The interpreter would abort if it ended while the thread is in C++ code."""
     code = (
         "import time\n"
-        "from finetune_embed.training.lexical_part import in_background\n"
+        "from finetune_embed.lexical import in_background\n"
         "in_background(lambda: [time.sleep(0.3), print('fitted', flush=True)])\n"
         "raise SystemExit(2)"
     )
