@@ -25,13 +25,17 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
+import numpy as np
 import polars as pl
 
 import finetune_embed as fe
 from finetune_embed.formats.common import kernels as files
+from finetune_embed.lexical import counts
+from finetune_embed.lexical.chars import CharTfidf
+from finetune_embed.lexical.ngrams import NgramTfidf
 from finetune_embed.optim import adam, bag
 from finetune_embed.optim import kernels as steps
-from finetune_embed.vocabulary import tokenization
+from finetune_embed.vocabulary import tokenization, tokenize_texts
 
 KEPT = 20_000
 CONVENTIONS = ("glove", "cased", "whitespace")
@@ -194,6 +198,19 @@ def texts(path: str, runs: int) -> None:
         )
 
 
+def lexical_features(path: str, runs: int) -> None:
+    """Print the lines of counting words, pairs of words and characters."""
+    found = tokenize_texts(pl.read_parquet(path)["text"].to_list(), fe.Tokenizer())
+    numbers, lengths = found.numbers.astype(np.int64) + 2, found.lengths.astype(np.int64)
+    words = ["", "", *found.tokens]
+    slow = partial(without, counts)
+    most = 10_000_000
+    pairs = partial(NgramTfidf.fit_transform, numbers, lengths, len(words), 2, most)
+    beside("TF-IDF of words and pairs", "counts", pairs, slow, runs)
+    characters = partial(CharTfidf.fit_transform, numbers, lengths, words, most)
+    beside("TF-IDF of characters", "counts", characters, slow, runs)
+
+
 def training(glove: str, data: Path, head: str, runs: int) -> None:
     """Print the lines of a training run, without each loop in turn."""
     table = fe.load_vectors(glove)
@@ -239,13 +256,14 @@ def main() -> None:
     )
     parser.add_argument("--runs", type=int, default=5)
     options = parser.parse_args()
-    if None in (files.native, steps.native, tokenization.native):
+    if None in (counts.native, files.native, steps.native, tokenization.native):
         raise SystemExit("the compiled loops are not in use; see finetune-embed --version")
     print(f"{'operation':<34}{'without':<14}{'compiled':<28}  {'without the loop'}")
     with tempfile.TemporaryDirectory() as folder:
         vector_files(options.vectors, Path(folder), options.runs)
     if options.texts:
         texts(options.texts, options.runs)
+        lexical_features(options.texts, options.runs)
     for data, head in zip(options.train, options.heads, strict=False):
         training(options.vectors, data, head, options.runs)
 
