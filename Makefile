@@ -4,7 +4,7 @@
 # make gpu          run the tests that a GPU can run on it, and print how long a step takes there
 # make lint         style and types
 # make docs         make the site of the documentation in build/docs; a link that leads nowhere is an error
-# make linkcheck  open every external link of the site; it needs the network, so it is not part of CI
+# make linkcheck    open every external link of the site; it needs the network, so it is not part of CI
 # make sanitize     run the tests of the C code under AddressSanitizer and UndefinedBehaviorSanitizer
 # make fuzz         run a coverage-guided fuzzer on every parser, FUZZ_SECONDS=30 each
 # make dist         build sdist and wheel into dist/, install the wheel into an environment of its

@@ -1,4 +1,4 @@
-"""Write the table of docs/compatibility.md: what other libraries read of what is written here.
+"""Write the table of docs/compatibility.md: what other libraries read of what this library writes.
 
     python docs/compatibility.py            # run the libraries and rewrite the table
     python docs/compatibility.py --check    # fail if it is out of date

@@ -20,6 +20,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ __all__ = [
     "one_line",
     "optional_packages",
     "printable",
+    "shell_word",
     "shown",
 ]
 
@@ -142,6 +144,14 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def shell_word(text: str, is_windows: bool = os.name == "nt") -> str:
+    """Return text as one word of a command, in quotes where a shell needs them."""
+    if not is_windows:
+        return shlex.quote(text)
+    escaped = text.replace('"', '\\"')
+    return text if re.fullmatch(r"[\w@+=:,./\\-]+", text) else f'"{escaped}"'
 
 
 def _shortened(text: str, length: int) -> str:
@@ -276,34 +286,37 @@ PIP_NAMES = {"sklearn": "scikit-learn"}
 
 @contextlib.contextmanager
 def optional_packages(*modules: str, extra: str | None = None) -> Iterator[None]:
-    """Import optional packages in the block.
+    """Import optional packages in the block, which holds nothing else.
 
     Args:
         modules: the top-level modules that the block imports, in this order.
         extra: the extra of this package that installs them; see `missing_extra`.
 
     Raises:
-        MissingPackageError: one is not installed, or is installed and fails to be imported.
+        MissingPackageError: one is not installed, or is installed and cannot be imported, whatever
+            it raises: one that was compiled for another numpy raises ValueError.
     """
     try:
         yield
-    except ImportError as error:
+    except Exception as error:
         absent = next((name for name in modules if not _is_there(name)), None)
         if absent is not None:
             raise missing_extra(PIP_NAMES.get(absent, absent), extra) from error
         failed = next((name for name in modules if name not in sys.modules), modules[-1])
         package = PIP_NAMES.get(failed, failed)
+        reason = one_line(str(error)) or type(error).__name__
         raise MissingPackageError(
-            f"{package} is installed, but cannot be imported: {one_line(str(error))}",
+            f"{package} is installed, but cannot be imported: {reason}",
             remedy=f"reinstall it: pip install --upgrade --force-reinstall {package}",
         ) from error
 
 
 def _is_there(module: str) -> bool:
     """Return whether a top-level module is installed, without importing it."""
-    if module in sys.modules:
-        return sys.modules[module] is not None  # None keeps a module from being imported
-    return find_spec(module) is not None
+    if sys.modules.get(module, module) is None:  # which keeps a module from being imported
+        return False
+    spec = find_spec(module)
+    return spec is not None and spec.origin is not None  # None of a folder without modules
 
 
 def missing_extra(package: str, extra: str | None = None) -> FinetuneEmbedError:

@@ -1,4 +1,4 @@
-"""What the recipes share: their options, and how they print what they find."""
+"""What the recipes share: options, parts of data sets, scores over seeds, tables and plots."""
 
 from __future__ import annotations
 

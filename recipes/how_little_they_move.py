@@ -28,12 +28,12 @@ STRATEGIES = ("Freeze", "UnfreezeAfter(epochs=2)", "DiscriminativeLR(embedding=0
 def four_words(lr: float = 0.01) -> dict[str, Any]:
     """Take two steps on a table of four words and eight dimensions, and note which rows move.
 
-    The first batch holds "good movie", the second "bad is". Returns the gradient of each word in
-    the first, and how far its coordinates moved on average in the first step and, for dense Adam
-    and for RowAdamW, in the second.
+    The first batch holds "good movie", the second "bad is". Returns the learning rate, the gradient
+    of each word in the first, and how far its coordinates moved on average in the first step and,
+    for dense Adam and for RowAdamW, in the second.
     """
     table = torch.randn(4, 8, generator=torch.Generator().manual_seed(0))
-    report: dict[str, Any] = {"second_step": {}}
+    report: dict[str, Any] = {"lr": lr, "second_step": {}}
     for name, make in (("Adam", torch.optim.Adam), ("RowAdamW", fe.RowAdamW)):
         embedding = nn.Embedding.from_pretrained(table.clone(), freeze=False)
         group = {"params": [embedding.weight], "row_wise": name == "RowAdamW"}
@@ -63,7 +63,8 @@ def _named(values: torch.Tensor) -> dict[str, float]:
 
 def print_four_words(report: dict[str, Any]) -> None:
     """Print what two steps did to four words."""
-    print('1. Four words, eight dimensions, lr=0.01: a batch "good movie", then a batch "bad is"\n')
+    print(f"1. Four words, eight dimensions, lr={report['lr']}: ", end="")
+    print('a batch "good movie", then a batch "bad is"\n')
     print(f"{'':<8}{'gradient':>10}{'1st step':>10}{'2nd, Adam':>12}{'2nd, RowAdamW':>15}")
     second = report["second_step"]
     for word in WORDS:
@@ -112,13 +113,14 @@ def print_analogies(base: fe.EmbeddingTable, runs: dict[str, fe.Run]) -> None:
 
 def plot(runs: dict[str, fe.Run], path: Path) -> None:
     """Draw the median movement by frequency, a line for each strategy that moved anything."""
-    lines = {}
-    for name, found in drifts_of(runs).items():
+    lines, drifts = {}, drifts_of(runs)
+    for name, found in drifts.items():
         if found.rows_moved:
             movement = [100 * band.median_movement for band in found.bands[1:]]
             label = f"{name}, test accuracy {runs[name].metrics['test']['accuracy']:.1%}"
             lines[label] = (seen_in(found), movement)
-    unseen = found.bands[0].rows / len(found.base)
+    frozen = drifts["Freeze"]
+    unseen = frozen.bands[0].rows / len(frozen.base)
     title = f"{unseen:.1%} of the rows are never seen in training and never move"
     axes = ("times a word is seen in training", "median movement, % of the vector's length")
     line_plot(path, lines, title, *axes)

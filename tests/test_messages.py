@@ -13,7 +13,7 @@ import finetune_embed as fe
 from finetune_embed.cli import main
 from finetune_embed.cli.output import CommandLineForm
 from finetune_embed.cli.train import train
-from finetune_embed.errors import LONGEST, Either, Option, one_line
+from finetune_embed.errors import LONGEST, Either, Option, one_line, shell_word
 
 KINDS = (
     fe.DataError,
@@ -130,3 +130,19 @@ def test_a_config_that_is_no_config_is_one_line(tmp_path, capsys, content):
     assert err.startswith(f"error: Invalid value for '--config': {path} ")
     assert err[:-1].isprintable()
     assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "on_windows", "elsewhere"),
+    [
+        ("a/b.txt", "a/b.txt", "a/b.txt"),
+        ("C:\\a\\b.txt", "C:\\a\\b.txt", "'C:\\a\\b.txt'"),
+        ("a b&c.txt", '"a b&c.txt"', "'a b&c.txt'"),
+        ('say "hi"', '"say \\"hi\\""', "'say \"hi\"'"),
+        ("it's", '"it\'s"', "'it'\"'\"'s'"),
+        ("", '""', "''"),
+    ],
+)
+def test_a_word_of_a_command_is_quoted_as_its_shell_reads_it(text, on_windows, elsewhere):
+    assert shell_word(text, is_windows=True) == on_windows
+    assert shell_word(text, is_windows=False) == elsewhere

@@ -1,11 +1,10 @@
 """The code of other libraries on the pages of docs/migration, run where the library is installed.
 
-None of them is a development tool: torchtext and AllenNLP are no longer developed, and fastText is
-compiled. To run a test, install its library outside of the environment and name that folder in
-`PYTHONPATH`:
+fastText 0.9.2 is a development tool where fasttext-numpy2-wheel has a wheel. torchtext and AllenNLP
+are no longer developed. To run the test of torchtext, install it outside of the environment and
+name that folder in `PYTHONPATH`:
 
     pip install --no-deps --target before torchtext==0.6.0 six
-    pip install --no-deps --target before fasttext==0.9.3
     PYTHONPATH=before pytest tests/test_migration_before.py
 
 AllenNLP 2.10.1 asks for other packages than ours, so it has an environment of its own, whose Python
@@ -80,6 +79,7 @@ def test_torchtext_and_ours_start_with_the_same_rows_for_the_same_words() -> Non
     assert before["ids"].tolist() == [[there[word] for word in ("a", "good", "film")]]
 
 
+@pytest.mark.slow
 def test_fasttext_starts_with_the_rows_of_the_file_and_scores_what_the_page_says() -> None:
     fasttext = pytest.importorskip(
         "fasttext", reason="fastText is not installed; see the top of this file"

@@ -213,6 +213,8 @@ def test_a_missing_package_is_one_line_with_the_command_to_install_it(
     [
         ("raise ImportError('libonnx.so: cannot open\\nshared object')", "libonnx.so: cannot open"),
         ("import a_package_that_onnx_needs", "No module named 'a_package_that_onnx_needs'"),
+        ("raise ValueError('numpy.dtype size changed')", "numpy.dtype size changed"),
+        ("raise AttributeError", "AttributeError"),
     ],
 )
 def test_a_package_that_is_broken_is_not_called_absent(tmp_path, monkeypatch, broken, reason):
@@ -226,7 +228,17 @@ def test_a_package_that_is_broken_is_not_called_absent(tmp_path, monkeypatch, br
     assert str(caught.value).startswith(f"onnx is installed, but cannot be imported: {reason}")
     remedy = "; reinstall it: pip install --upgrade --force-reinstall onnx"
     assert str(caught.value).endswith(remedy)
-    assert isinstance(caught.value.__cause__, ImportError)
+    assert caught.value.__cause__ is not None
+
+
+def test_a_folder_of_the_name_of_a_package_is_not_that_package(tmp_path, monkeypatch):
+    """Python imports a folder without modules from the working directory."""
+    (tmp_path / "a_package_of_figures").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    wanted = "^a_package_of_figures is not installed; pip install a_package_of_figures$"
+    packages = optional_packages("a_package_of_figures")
+    with pytest.raises(MissingPackageError, match=wanted), packages:
+        from a_package_of_figures import svg  # noqa: F401
 
 
 def test_of_several_packages_the_broken_one_is_named(tmp_path, monkeypatch):

@@ -6,7 +6,6 @@ import contextlib
 import gc
 import io
 import os
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -107,10 +106,12 @@ def _run(words: list[str]) -> NoReturn:
 
 def _resuming(words: list[str]) -> str:
     """Return the command that continues what a command has begun."""
+    from ..errors import shell_word
+
     is_module = Path(sys.argv[0]).parts[-2:] == ("finetune_embed", "__main__.py")
     program = ["python", "-m", "finetune_embed"] if is_module else ["finetune-embed"]
     kept = [word for word in words if word not in ("--resume", "--overwrite")]
-    return shlex.join([*program, *kept, "--resume"])
+    return " ".join(map(shell_word, [*program, *kept, "--resume"]))
 
 
 def _fail(message: str, code: int = 2, as_json: bool = False) -> NoReturn:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shlex
 import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from ..errors import Either, Option, PythonForm, VectorFileError, shown
+from ..errors import Either, Option, PythonForm, VectorFileError, shell_word, shown
 from ..files import STDIN
 from ..formats.common.run_folder import file_in_run
 from ..formats.hub import HUB
@@ -92,7 +91,7 @@ class CommandLineForm(PythonForm):
             return flag
         if isinstance(value, (list, tuple)):
             value = ",".join(shown(one, str) for one in value)
-        return f"{flag} {'...' if value is ... else shlex.quote(shown(value, str))}"
+        return f"{flag} {'...' if value is ... else shell_word(shown(value, str))}"
 
     def either(self, either: Either) -> str:
         """Return the text for the command line."""

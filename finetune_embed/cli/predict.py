@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import DataError
+from ..errors import DataError, shell_word
 from .options import Names, layout_options
 from .output import as_json_option, print_json, working
 from .predictions import (
@@ -125,13 +124,13 @@ def _check_words(texts: Sequence[str], data: str | None, text: object) -> None:
             raise DataError(
                 "this is a file, and not a text",
                 where=one,
-                remedy=f"give it as data: --data {shlex.quote(one)} --text COLUMN",
+                remedy=f"give it as data: --data {shell_word(one)} --text COLUMN",
             )
         if is_file:
             raise DataError(
                 "this is a file, and not a text",
                 where=one,
-                remedy=f"to predict its lines, give it as standard input: < {shlex.quote(one)}",
+                remedy=f"to predict its lines, give it as standard input: < {shell_word(one)}",
             )
         if suffix in SUFFIXES:
             _note(f"there is no file {one!r}, so it is taken as a text")

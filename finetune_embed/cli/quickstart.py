@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from pathlib import Path
 
@@ -48,7 +47,7 @@ def quickstart(output_dir: Path, epochs: int, quiet: bool, as_json: bool) -> Non
     started = time.perf_counter()
     from ..data import open_splits
     from ..demo import REVIEWS, VECTORS
-    from ..errors import DataError, Option
+    from ..errors import DataError, Option, shell_word
     from ..files import locked
     from ..formats import load_vectors
     from ..training.finetune import finetune
@@ -115,7 +114,7 @@ def quickstart(output_dir: Path, epochs: int, quiet: bool, as_json: bool) -> Non
         click.echo(f"  {path.name:<24}{path.stat().st_size:>12,} bytes")
     click.echo(
         f"\ndone in {time.perf_counter() - started:.0f} s; try it:\n"
-        f"  {shlex.join(['finetune-embed', 'predict', str(output_dir), *TEXTS])}\n"
+        f"  finetune-embed predict {' '.join(map(shell_word, [str(output_dir), *TEXTS]))}\n"
         "and then with your own data, for which train chooses a stronger model:\n"
         "  finetune-embed train --vectors glove.6B.50d.txt --data reviews.csv "
         "--text text --label label -o tuned"

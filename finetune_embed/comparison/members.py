@@ -14,7 +14,7 @@ from ..training.lexical_part import LexicalPart
 from ..training.results import scored
 from ..training.run.run import HeldOut, Run
 from ..training.tasks import Task, score_text
-from .statistics import Floats, bootstrap, interval, of_one_run
+from .statistics import Floats, bootstrap, interval, interval_of_run
 
 __all__ = ["Beside", "Model", "beside", "chosen_of", "ensemble_of", "judged"]
 
@@ -225,7 +225,7 @@ def beside(runs: Mapping[str, Run]) -> tuple[Beside, ...]:
             name,
             split,
             score,
-            of_one_run(first.task, score, texts, None, drawn.get(name)),
+            interval_of_run(first.task, score, texts, None, drawn.get(name)),
             interval(drawn[chosen] - drawn[name]) if drawn and name != chosen else None,
         )
         for name, score in scores.items()

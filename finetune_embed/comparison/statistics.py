@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ..training.tasks import Task
 
-__all__ = ["bootstrap", "holm", "interval", "of_one_run", "p_value"]
+__all__ = ["bootstrap", "holm", "interval", "interval_of_run", "p_value"]
 
 Floats = npt.NDArray[np.float64]
 DRAWS, BLOCK = 5_000, 100
@@ -62,7 +62,7 @@ def interval(drawn: Floats, level: float = 0.95) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def of_one_run(
+def interval_of_run(
     task: Task, score: float, texts: int, outcomes: Floats | None, drawn: Floats | None = None
 ) -> tuple[float, float] | None:
     """Return the 95 % interval of the score of one run over other texts.

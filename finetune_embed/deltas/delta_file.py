@@ -145,17 +145,17 @@ def load_delta(path: PathOrFile) -> Delta:
         array([[0., 2.]], dtype=float32)
     """
     if isinstance(path, (str, os.PathLike)) and os.path.isdir(path) and not only_file(Path(path)):
-        raise _other_than_a_delta("this is a folder", os.fspath(path))
+        raise _not_a_delta("this is a folder", os.fspath(path))
     with open_source(path) as source:
         found = sniff(source)
         if found == "text" and not is_plain(source.peek(SAMPLE)):
             expect(source, "safetensors")  # which says that it is of no known format
         if found != "safetensors":
-            raise _other_than_a_delta(f"this is {FORMATS[found].title}", source.name)
+            raise _not_a_delta(f"this is {FORMATS[found].title}", source.name)
         return _read(open_tensors(source), source)
 
 
-def _other_than_a_delta(what: str, where: str) -> VectorFileError:
+def _not_a_delta(what: str, where: str) -> VectorFileError:
     """Return the error for a file or a folder that is not a delta."""
     return VectorFileError(
         f"{what}, and is not a delta",
@@ -171,7 +171,7 @@ def _read(file: TensorFile, source: Source) -> Delta:
     kind, version = (file.metadata.get(name) for name in ("format", "version"))
     if kind != DELTA:
         held = ", ".join(sorted(file.tensors)) or "no tensors"
-        raise _other_than_a_delta(f"the file holds {held}", file.name)
+        raise _not_a_delta(f"the file holds {held}", file.name)
     if version != VERSION:
         raise VectorFileError(
             f"the delta is of version {version}, and this library reads version {VERSION}",

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from shlex import quote
 
-from ..errors import Either, Text
+from ..errors import Either, Text, shell_word
 from ..formats.hub import HUB
 
 __all__ = ["REMOVE_WORDS", "WRITE_SAFETENSORS", "WRITE_TEXT", "with_name"]
@@ -27,7 +26,8 @@ WRITE_TEXT = Either(
 def with_name(remedy: Text, path: str) -> Text:
     """Return a remedy with the name of the file in its calls and commands, so they can be pasted.
 
-    Where the name is not one to open, such as that of standard input, nothing is put in.
+    Where the name is not one to open, such as that of standard input, nothing is put in. A command
+    keeps `FILE` where the name does not print, since its characters would be lost on the way.
     """
     if not (os.path.exists(path) or path.startswith(HUB)):
         return remedy
@@ -35,9 +35,10 @@ def with_name(remedy: Text, path: str) -> Text:
         return tuple(with_name(part, path) for part in remedy)
     if not isinstance(remedy, Either):
         return remedy
+    word = shell_word(path) if path.isprintable() else "FILE"
     return Either(
         _replaced(remedy.python, r"(?<=load_vectors\()path\b", repr(path)),
-        _replaced(remedy.command_line, r"\bFILE\b", quote(path)),
+        _replaced(remedy.command_line, r"\bFILE\b", word),
     )
 
 

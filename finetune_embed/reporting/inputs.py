@@ -35,6 +35,7 @@ class Given:
         comparison: what `compare` found, as plain values; None of others.
         settings: what a comparison was started with.
         path: the file that the plain values are from.
+        folder: the folder of the run, as it was given; None of a run in memory.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Given:
     comparison: Mapping[str, Any] | None = None
     settings: Mapping[str, Any] | None = None
     path: Path | None = None
+    folder: Path | None = None
 
 
 def given(source: Source) -> Given:
@@ -70,7 +72,7 @@ def given(source: Source) -> Given:
         )
     run = load(folder)
     search = _json(folder / REPORT) if (folder / REPORT).is_file() else None
-    return Given(name, run, search, path=folder / REPORT)
+    return Given(name, run, search, path=folder / REPORT, folder=folder)
 
 
 def reading_of(found: Given) -> contextlib.AbstractContextManager[None]:

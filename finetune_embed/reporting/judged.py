@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import shlex
+import os
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..errors import DataError
+from ..errors import DataError, shell_word
 from ..training.run.evaluation import Evaluation
 from ..training.run.file_names import CONFIG
 from ..training.run.labelled import Labelled
 from ..training.run.run import Evidence, Run
 
-__all__ = ["Judged", "Tested", "check_comparable"]
+__all__ = ["Judged", "Tested", "check_comparable", "how_to_compare"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,24 +66,13 @@ class Tested:
         data: the run on labelled texts that the caller gave; None without any.
         other: a run to compare it with; None without one.
         name: what to call that.
-        folder: the name of the folder of the run that is tested; None where it has none.
+        how_to_compare: how to get what takes a second run, one with a frozen table.
     """
 
     data: Judged | None = None
     other: Run | None = None
     name: str = ""
-    folder: str | None = None
-
-    @property
-    def how_to_compare(self) -> str:
-        """How to get what takes a second run, one with a frozen table."""
-        if self.folder is None:
-            return 'run finetune again with strategy="Freeze", and pass that run with against='
-        config = shlex.quote(f"{self.folder}/{CONFIG}")
-        return (
-            f"finetune-embed train --config {config} --strategy Freeze -o frozen, then report with "
-            "--against frozen"
-        )
+    how_to_compare: str = ""
 
     @cached_property
     def other_data(self) -> Judged | None:
@@ -105,3 +95,25 @@ def check_comparable(run: Run, other: Run) -> None:
             option="against",
             remedy="compare runs on the same data",
         )
+
+
+def how_to_compare(run: Run, folder: Path | None) -> str:
+    """Return how to get a second run to compare a run with, one with a frozen table.
+
+    That is a command where one can repeat the run: its vectors and data are files or folders that
+    are there, and no setting is an object of Python, which is written as `<its name>`.
+
+    Args:
+        run: the run.
+        folder: its folder; None where it has none.
+    """
+    settings = run.settings
+    inputs_exist = all(os.path.exists(str(settings[name])) for name in ("vectors", "data"))
+    has_objects = any(isinstance(one, str) and one.startswith("<") for one in settings.values())
+    if folder is None or has_objects or not inputs_exist:
+        return 'run finetune again with strategy="Freeze", and pass that run with against='
+    config = shell_word(str(folder / CONFIG))
+    return (
+        f"finetune-embed train --config {config} --strategy Freeze -o frozen, then report with "
+        "--against frozen"
+    )

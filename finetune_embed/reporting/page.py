@@ -24,7 +24,7 @@ from ..training.runtime.progress import CountBar
 from .figures import map_chart
 from .gains import gain_in_search, gain_of_run, unknown_gain
 from .inputs import Given, Source, given, reading_of
-from .judged import Judged, Tested, check_comparable
+from .judged import Judged, Tested, check_comparable, how_to_compare
 from .parts import Figures, Map, Section
 from .run_sections import headline, results, shown_texts, training
 from .table_sections import compared, coverage, drift_section, origin, tried, word_section
@@ -33,7 +33,7 @@ from .word_map import MOST, words_of_page
 __all__ = ["report"]
 
 WORDS = 50_000
-STEPS = 4  # of a run: the texts, what moved, each label, what words do
+STEPS = 4  # of a report: the texts, what moved, each label, what words do
 PNG_SCALE = 3  # pixels for each unit of a chart
 
 
@@ -146,7 +146,7 @@ def _of_run(
         name = Path(os.path.abspath(against)).name
     if other is not None:
         check_comparable(run, other)
-    tested = Tested(data, other, name, None if found.path is None else found.name)
+    tested = Tested(data, other, name, how_to_compare(run, found.folder))
     for one in (tested.data, tested.other_data):
         if one is not None:
             _ = one.outputs  # found once, for all sections

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..comparison.statistics import of_one_run
+from ..comparison.statistics import interval_of_run
 from ..errors import printable
 from ..training.run.evaluation import Evaluation, few_texts, texts_in_words
 from ..training.run.run import Run
@@ -47,7 +47,7 @@ def headline(run: Run, gain: Tile, tested: Tested) -> Section:
     metric, texts = run.task.metric, run.metrics.get("texts", {}).get(split)
     score = run.metrics[split][metric]
     outcomes = _outcomes(score, run, tested) if split == "test" else None
-    bounds = of_one_run(run.task, score, texts or 0, outcomes)
+    bounds = interval_of_run(run.task, score, texts or 0, outcomes)
     if bounds is not None:
         about += f"95 % interval {_bounds(metric, bounds)}; "
     about += "" if texts is None else texts_in_words(texts) + few_texts(metric, texts, bounds)

@@ -62,9 +62,9 @@ def push_to_hub(
     """
     if isinstance(source, (str, os.PathLike)) and os.path.isdir(source) and not is_run(source):
         sniff_folder(folder := Path(source))
-        card = {"license": license, "word_pairs": word_pairs, "base": base}
+        card = {"license": license, "word_pairs": word_pairs or None, "base": base}
         for option, value in {**card, "onnx": onnx}.items():
-            if value is not None and value is not False and value != ():
+            if value is not None and value is not False:
                 remedy = f"write it first: save_card(table, folder, {option}=...)"
                 if option == "onnx":
                     remedy = "write it first: save_static(table, new_folder, onnx=True)"

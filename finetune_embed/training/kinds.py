@@ -1,4 +1,4 @@
-"""What settings must be that have no range."""
+"""Checks of settings that have no range."""
 
 from __future__ import annotations
 

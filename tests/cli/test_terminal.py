@@ -118,7 +118,10 @@ def test_tables_are_rich_on_a_terminal_and_plain_elsewhere_with_the_same_cells(
     monkeypatch.chdir(tmp_path)
     pairs = tmp_path / "pairs.txt"
     pairs.write_text("good bad 1\ngreat good 9\nbad awful 8\nthe a 3\n")
+    search = (*COMMANDS["autotune"][0], "--resume")
+    run(*search)  # those below read what it has found
     for arguments in (
+        search,
         ("evaluate", tuned, "--data", REVIEWS),
         ("evaluate", tuned, "--word-pairs", pairs),
         ("drift", VECTORS, tuned),

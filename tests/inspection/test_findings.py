@@ -146,3 +146,11 @@ def test_remedies_are_for_python_or_for_the_command_line(write):
     assert f"\n    {command}" in report.render(CommandLineForm(None))
     assert report.to_dict()["findings"][0]["remedy"] == "remove them: table.subset(words_to_keep)"
     assert report.to_dict(CommandLineForm(None))["findings"][0]["remedy"] == command
+
+
+def test_a_command_stays_in_one_line_whatever_the_name_of_the_file(write):
+    path = write(SOUND + b"w1 3 4\n", "a\nb.txt")
+    shown = inspect(path).render(CommandLineForm(None))
+    assert ": finetune-embed convert FILE new.safetensors\n" in shown
+    call = f"save_safetensors(load_vectors({str(path)!r}), 'new.safetensors')"
+    assert f": {call}\n" in str(inspect(path))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import io
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -31,8 +34,9 @@ def load_recipe() -> ModuleType:
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     plot = tmp_path_factory.mktemp("plot") / "plot.png"
-    found: dict[str, Any] = load_recipe().main(["--epochs", "4", "--plot", str(plot)])
-    return {**found, "plot": plot}
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        found: dict[str, Any] = load_recipe().main(["--epochs", "4", "--plot", str(plot)])
+    return {**found, "plot": plot, "printed": printed.getvalue()}
 
 
 @pytest.mark.slow
@@ -82,8 +86,14 @@ def test_most_rows_never_move_and_the_others_not_far(report: dict[str, Any]) -> 
 
 
 def test_the_analogy_stands_before_and_after(report: dict[str, Any]) -> None:
-    for one in (report["base"], *(run.table for run in report["runs"].values())):
-        assert one.most_similar(["king", "woman"], ["man"], topn=1)[0][0] == "queen"
+    lines = report["printed"].partition("3. king - man + woman\n\n")[2].splitlines()
+    tables = {"before": report["base"]}
+    tables |= {name: run.table for name, run in report["runs"].items()}
+    for (name, table), line in zip(tables.items(), lines[: len(tables)], strict=True):
+        printed = re.findall(r"(\S+) (\d\.\d{3})", line.removeprefix(name))
+        found = table.most_similar(["king", "woman"], ["man"], topn=5)
+        assert printed == [(word, f"{cosine:.3f}") for word, cosine in found], line
+        assert printed[0][0] == "queen"
 
 
 def test_the_plot_is_a_picture(report: dict[str, Any]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -106,14 +108,15 @@ def test_which_strategy_smokes_and_goes_on(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(SCRIPT.parent)
-    printed = []
-    for _ in range(2):
-        importlib.import_module("which_strategy").command_line(["--smoke"])
-        printed.append(capsys.readouterr().out)
-    assert printed[0] == printed[1]  # read, not run again: the seconds are the same
+    importlib.import_module("which_strategy").command_line(["--smoke"])
+    printed = capsys.readouterr().out
+    script = [sys.executable, "-W", "error", str(SCRIPT), "--smoke"]
+    again = subprocess.run(script, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout == printed  # read, not run again: the seconds are the same
     heads = ["reviews, 10% of the training examples", "Test scores", "Effect on the vectors"]
-    assert re.findall(r"^## (.*)$", printed[0], flags=re.M) == heads
-    assert len(re.findall(r"^\| `(Freeze|FullTune|TrustRegion)` \|", printed[0], flags=re.M)) == 9
+    assert re.findall(r"^## (.*)$", printed, flags=re.M) == heads
+    assert len(re.findall(r"^\| `(Freeze|FullTune|TrustRegion)` \|", printed, flags=re.M)) == 9
     made = (tmp_path / "which" / "reviews-10" / "trials.jsonl").read_text().splitlines()
     assert {json.loads(line)["strategy"] for line in made} == {"Freeze", "FullTune", "TrustRegion"}
 

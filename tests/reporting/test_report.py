@@ -20,7 +20,7 @@ from pages import EVIL, data, table, text_of, tuned, words_in
 import finetune_embed as fe
 from finetune_embed.cli import main
 from finetune_embed.errors import DataError
-from finetune_embed.reporting.judged import Judged
+from finetune_embed.reporting.judged import Judged, how_to_compare
 from finetune_embed.reporting.texts import changed_texts, mistakes, uncertain
 from finetune_embed.reporting.word_map import NEIGHBOURS, words_of_page
 from finetune_embed.training.tasks import score_text
@@ -358,16 +358,30 @@ def test_the_command_that_a_page_names_makes_the_section_that_it_lacks(
         (tmp_path / "data").mkdir(exist_ok=True)
         Path(f"data/{split}.tsv").write_text("text\tlabel\n" + lines)
     settings: dict[str, Any] = {"head": "bag", "epochs": 1, "tokenizer": "whitespace"}
-    fe.finetune("base.safetensors", "data", output_dir="my run", **settings)
-    fe.report("my run", "page.html", dataset="data", words=9)
+    fe.finetune("base.safetensors", "data", output_dir="runs/my run", **settings)
+    fe.report("runs/my run", "page.html", dataset="data", words=9)
     page = Path("page.html").read_text()
     command = re.search(r"run: finetune-embed (train .*?), then", text_of(page, "texts"))
     assert command is not None
     with pytest.raises(SystemExit) as stopped:
         main(shlex.split(command[1]))
     assert stopped.value.code == 0
-    fe.report("my run", "page.html", dataset="data", words=9, against="frozen")
+    fe.report("runs/my run", "page.html", dataset="data", words=9, against="frozen")
     assert "Labelled differently from frozen" in text_of(Path("page.html").read_text(), "texts")
+
+
+@pytest.mark.parametrize("changed", [{}, {"data": "a Dataset"}, {"tokenizer": "<MyTokenizer>"}])
+def test_a_command_is_named_only_where_it_can_repeat_the_run(
+    changed: dict[str, str], run: fe.Run, tmp_path: Path
+) -> None:
+    """Not where the data or the vectors were objects, or are no longer there, or another input."""
+    there = {"vectors": str(tmp_path), "data": str(tmp_path)}
+    run = replace(run, settings={**run.settings, **there, **changed})
+    in_python = 'run finetune again with strategy="Freeze", and pass that run with against='
+    assert how_to_compare(run, None) == in_python
+    command = "finetune-embed train --config runs/a/config.yaml --strategy Freeze -o frozen"
+    how = how_to_compare(run, Path("runs/a"))
+    assert how == (in_python if changed else f"{command}, then report with --against frozen")
 
 
 def test_the_command(

@@ -134,7 +134,7 @@ def test_a_folder_is_pushed_as_it_is_without_hidden_files(hub, table, tmp_path):
     (tmp_path / "model" / ".git" / "deep" / "config").write_text("[core]")
     (tmp_path / "model" / "onnx" / ".cache").mkdir()
     (tmp_path / "model" / "onnx" / ".cache" / "part").write_text("a part")
-    fe.push_to_hub(str(tmp_path / "model"), "org/model")
+    fe.push_to_hub(str(tmp_path / "model"), "org/model", word_pairs=[])
     assert hub.files("org/model") == sorted([*STATIC, "onnx", "onnx/model.onnx"])
     fe.load_vectors("hub:org/model")
     assert "onnx/model.onnx" not in hub.fetched

@@ -80,10 +80,7 @@ def test_onnx(folder, tmp_path):
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     with pytest.raises(fe.DataError, match="a run, with its head, and is given vectors; give"):
         fe.save_onnx(run.table, tmp_path / "c")
-    with pytest.raises(
-        fe.DataError,
-        match=r"v.txt: this is a file, not the folder of a run|v.txt: the folder cannot",
-    ):
+    with pytest.raises(fe.DataError, match=r"v.txt: this is a file, not the folder of a run; pass"):
         fe.save_onnx(folder / "v.txt", tmp_path / "c")
     assert not (tmp_path / "c").exists()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,16 @@ def test_scores_of_single_labels():
         assert (one.precision, one.recall, one.f1, one.support) == pytest.approx(scores)
     assert (found.examples, found.metric, found.labels) == (50, "accuracy", ["a", "b", "c"])
     assert json.loads(json.dumps(found.to_dict()))["confusion"] == expected.tolist()
+
+
+def test_what_is_given_counts_and_a_misspelt_name_is_an_error():
+    run, given = tuned(), Dataset.from_dict(rows(9, 1))
+    with pytest.raises(TypeError, match="got an unexpected keyword argument 'txet'"):
+        run.read_labelled(given, txet="text")
+    bare = replace(run, settings={})
+    found = bare.read_labelled(given, text="text", label="label", missing="drop")
+    assert found.texts == given["text"][:]
+    assert found.stored.equal(run.read_labelled(given).stored)
 
 
 def test_scores_of_several_labels():

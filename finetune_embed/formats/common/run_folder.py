@@ -7,10 +7,9 @@ vocabulary alone: without its table, it must not be taken for a static model.
 from __future__ import annotations
 
 import os
-import shlex
 from pathlib import Path
 
-from ...errors import Either, VectorFileError
+from ...errors import Either, VectorFileError, shell_word
 from ...files import STDIN, PathOrFile, place_of
 
 __all__ = ["CONFIG", "RECORD", "RUN_TABLE", "STATE", "file_in_run", "how_to_continue", "is_run"]
@@ -60,7 +59,7 @@ def file_in_run(given: PathOrFile) -> PathOrFile:
 
 def how_to_continue(folder: Path) -> Either:
     """Return how to continue the run in a folder."""
-    name, config = shlex.quote(str(folder)), shlex.quote(str(folder / CONFIG))
+    name, config = shell_word(str(folder)), shell_word(str(folder / CONFIG))
     return Either(
         f"continue it: finetune(..., output_dir={str(folder)!r}, resume=True)",
         f"continue it: finetune-embed train --config {config} -o {name} --resume",

@@ -82,11 +82,16 @@ def read_labelled(
         settings: its settings, which say what `reading` leaves out.
         texts_in: returns the texts of a split, of some columns, under a name for messages.
         reading: how it is read.
+
+    Raises:
+        TypeError: `reading` has a name that is not one of `Reading`.
     """
+    for name in reading.keys() - Reading.__annotations__.keys():
+        raise TypeError(f"read_labelled() got an unexpected keyword argument {name!r}")
     given: dict[str, Any] = {n: value for n, value in reading.items() if value is not None}
     ignored = reading.get("ignore_label")
     columns, column, missing = (
-        given.get(name, settings[name]) for name in ("text", "label", "missing")
+        given[name] if name in given else settings[name] for name in ("text", "label", "missing")
     )
     layout = {name: given.get(name) for name in ("delimiter", "encoding", "sheet")}
     splits = open_one_split(dataset, **layout)

@@ -7,14 +7,13 @@ import os
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 import torch
 from torch import nn
 
 from ...embedding import to_embedding
-from ...errors import DataError, Either, Text
+from ...errors import DataError, Either, Text, shell_word
 from ...files import read_parquet
 from ...formats import load_safetensors
 from ...formats.common.run_folder import how_to_continue
@@ -117,7 +116,7 @@ def _load(folder: Path, head: Head | None) -> Run:
             state = "this is a file, not the folder of a run"
             remedy = Either(
                 f"{remedy}, or open vectors with load_vectors(path)",
-                f"{remedy}; of a file of vectors: finetune-embed inspect {quote(str(folder))}",
+                f"{remedy}; of a file of vectors: finetune-embed inspect {shell_word(str(folder))}",
             )
         if unfinished:
             state, remedy = "the folder holds an unfinished run", how_to_continue(folder)

@@ -135,11 +135,11 @@ class ProgressBar(_Bar):
 
 
 class CountBar(_Bar):
-    """Shows how many of a number of runs are done.
+    """Shows how many runs of a comparison, or steps of a report, are done.
 
     Args:
         shown: whether the bar is shown.
-        total: the number of runs at most.
+        total: the number of them at most.
     """
 
     def __init__(self, shown: bool, total: int) -> None:
@@ -151,7 +151,7 @@ class CountBar(_Bar):
             self._bar.update(self._task, note=note)
 
     def add(self, count: int) -> None:
-        """Add runs to the total; a negative number takes those that are not needed from it."""
+        """Add to the total; a negative number takes what is not needed from it."""
         if self._bar is not None:
             self._bar.update(self._task, total=self._bar.tasks[self._task].total + count)
 
