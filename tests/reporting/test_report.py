@@ -374,7 +374,7 @@ def test_the_command_that_a_page_names_makes_the_section_that_it_lacks(
 def test_a_command_is_named_only_where_it_can_repeat_the_run(
     changed: dict[str, str], run: fe.Run, tmp_path: Path
 ) -> None:
-    """Not where the data or the vectors were objects, or are no longer there, or another input."""
+    """Not where an input was an object, or is no longer there."""
     there = {"vectors": str(tmp_path), "data": str(tmp_path)}
     run = replace(run, settings={**run.settings, **there, **changed})
     in_python = 'run finetune again with strategy="Freeze", and pass that run with against='
