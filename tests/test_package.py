@@ -106,6 +106,9 @@ def test_a_missing_package_names_an_extra_that_installs_it() -> None:
     swept = 0
     for path in (ROOT / "finetune_embed").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.With) and "optional_packages" in ast.unparse(node.items[0]):
+                # any exception in the block is taken for one of an import
+                assert {type(one) for one in node.body} <= {ast.Import, ast.ImportFrom}, path
             called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
             if called != "optional_packages":
                 continue
