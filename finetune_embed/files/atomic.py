@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import io
 import os
 import re
+import secrets
 import shutil
 from collections.abc import Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,7 +16,6 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from ..errors import VectorFileError
-from .leftovers import hidden_beside, lock, remove_leftovers
 
 __all__ = [
     "atomic_folder",
@@ -26,6 +27,7 @@ __all__ = [
 
 CHUNK = 1 << 20
 FLUSHED = 1 << 24  # bytes flushed to the disk together
+LONG_NAME = 128  # bytes of a name that a hidden name may contain
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -53,17 +55,14 @@ def atomic_write(path: str | os.PathLike[str], *, through_links: bool = True) ->
             where=target,
             remedy="give another path",
         )
-    temporary, created = hidden_beside(target), False
+    temporary, created = _hidden_beside(target), False
     with errors_of_writing(target):
-        remove_leftovers(target)
         try:
             raw = open(temporary, "xb", buffering=0)  # noqa: SIM115  (the writer closes it)
             created = True
-            lock(raw.fileno())
             with _FlushingWriter(raw) as file:
                 yield cast(BinaryIO, file)
                 file.sync()
-                os.utime(temporary)  # it is new when its lock ends
             if through_links or not is_link:
                 with contextlib.suppress(OSError):  # no file to copy from, or no permissions
                     shutil.copymode(target, temporary)
@@ -121,17 +120,14 @@ def atomic_folder(path: str | os.PathLike[str], shown: Path | None = None) -> It
         VectorFileError: no folder can be created there, or the disk is full.
     """
     path = Path(path)
-    temporary = hidden_beside(path)
+    temporary = _hidden_beside(path)
     with errors_of_writing(shown or path):
-        remove_leftovers(path)
         temporary.mkdir()
         try:
-            with _locked(temporary):
-                yield temporary
-                for file in temporary.rglob("*"):
-                    sync(file)
-                sync(temporary)
-                os.utime(temporary)  # it is new when its lock ends
+            yield temporary
+            for file in temporary.rglob("*"):
+                sync(file)
+            sync(temporary)
             os.replace(temporary, path)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -139,18 +135,12 @@ def atomic_folder(path: str | os.PathLike[str], shown: Path | None = None) -> It
         sync(path.parent)
 
 
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Keep a folder locked, where the system can."""
-    if os.name != "posix":
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        lock(handle)
-        yield
-    finally:
-        os.close(handle)
+def _hidden_beside(path: Path) -> Path:
+    """Return a new hidden name in the same folder, which is not too long where `path` is not."""
+    name = path.name
+    if len(os.fsencode(name)) > LONG_NAME:
+        name = hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
+    return path.parent / f".{name}.{secrets.token_hex(4)}"
 
 
 def remove_partial_files(folder: Path, names: Collection[str]) -> None:
