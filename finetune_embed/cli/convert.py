@@ -15,13 +15,12 @@ from ..formats.common.saving import check_name
 from ..formats.load import Loaded
 from ..formats.numpy_arrays.wordlist import words_of
 from ..table import EmbeddingTable
-from .folders import check_folder, written_folder
+from .folders import check_folder, folder_overwrite_option, written_folder
 from .output import (
     as_json_option,
     check_target,
     limit_option,
     member_option,
-    overwrite_option,
     print_json,
     read_file,
     vector_size_option,
@@ -63,7 +62,7 @@ BY_SUFFIX = {
     help="Most bytes of vectors in a file, such as 2GB. TARGET is then a folder of safetensors.",
 )
 @member_option
-@overwrite_option
+@folder_overwrite_option
 @as_json_option
 def convert(
     source: Path,
@@ -93,7 +92,7 @@ def convert(
             )
     is_folder = name in FOLDERS or shard_size is not None
     if is_folder:
-        check_folder(target, source, overwrite=overwrite)
+        check_folder(target, source, kind=name, overwrite=overwrite)
     else:
         check_target(target, source, overwrite=overwrite)
     wanted = None if keys is None else words_of(str(keys))
@@ -105,7 +104,7 @@ def convert(
             where=keys,
             remedy="write them one per line, as in the table",
         )
-    replaced = overwrite and is_folder
+    replaced = name if overwrite and is_folder else None
     with working(f"writing {target}", as_json), written_folder(target, replaced) as path:
         if name == "safetensors":
             save_safetensors(found.table, path, dtype=dtype, shard_size=shard_size)

@@ -12,7 +12,7 @@ from ..deltas.delta import DTYPES
 from ..formats.common.saving import check_name
 from .convert import FOLDERS, TARGETS, format_of, write_as
 from .drift import show_drift, top_option, word_option
-from .folders import check_folder, written_folder
+from .folders import check_folder, folder_overwrite_option, written_folder
 from .group import Commands
 from .output import (
     as_json_option,
@@ -119,7 +119,7 @@ def save(
 @member_option
 @limit_option
 @vector_size_option
-@overwrite_option
+@folder_overwrite_option
 @as_json_option
 def apply(
     base: Path,
@@ -139,13 +139,14 @@ def apply(
     """
     name = format_of(target, to)
     if name in FOLDERS:
-        check_folder(target, base, *deltas, overwrite=overwrite)
+        check_folder(target, base, *deltas, kind=name, overwrite=overwrite)
     else:
         check_target(target, base, *deltas, overwrite=overwrite)
     with working(f"writing {target}", as_json):
         table = open_table(base, member, limit, vector_size)
         tuned = apply_delta(table, *map(vector_file, deltas), weights=weights)
-        with written_folder(target, overwrite and name in FOLDERS) as written:
+        replaced = name if overwrite and name in FOLDERS else None
+        with written_folder(target, replaced) as written:
             write_as(name, tuned, written)
     words, size = len(tuned), tuned.vector_size
     if as_json:

@@ -4,36 +4,43 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
+import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
+import click
+
 from ..errors import Option, VectorFileError
-from ..files import STDIN, replaced_folder
+from ..files import STDIN, is_clutter, replaced_folder
 from ..formats.common.saving import check_new_folder
+from ..formats.common.shards import INDEX, shards_of
 
-__all__ = ["check_folder", "written_folder"]
+__all__ = ["check_folder", "folder_overwrite_option", "written_folder"]
 
-#: The files that each kind of folder has, and those that it may have besides. The first fits.
-CONTENTS = (
-    ({"vectors.tsv", "metadata.tsv"}, ""),
-    ({"vectors", "key2row", "strings.json", "vectors.cfg"}, ""),
-    (
-        {"model.safetensors", "tokenizer.json", "config.json", "modules.json"},
-        r"README\.md|tokenizer_config\.json|onnx/model\.onnx",
-    ),
-    ({"model.safetensors"}, ""),
-    ({"model.safetensors.index.json"}, r"model-\d{5}-of-\d{5}\.safetensors"),
+folder_overwrite_option = click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Replace the target if it is there; a folder only if it holds exactly the files that are "
+    "written again.",
 )
+WHOLE, CARD = "model.safetensors", "README.md"
+#: The files of each kind of folder; see `_files_of`.
+FILES = {
+    "projector": {"vectors.tsv", "metadata.tsv"},
+    "spacy": {"vectors", "key2row", "strings.json", "vectors.cfg"},
+    "static": {WHOLE, "tokenizer.json", "config.json", "modules.json"},
+}
 
 
-def check_folder(target: Path, *sources: Path, overwrite: bool) -> None:
+def check_folder(target: Path, *sources: Path, kind: str, overwrite: bool) -> None:
     """Check that a folder can be written, or replaced.
 
     Args:
         target: what is written.
         sources: what is read.
-        overwrite: whether a folder of vectors that is there may be replaced.
+        kind: the format that is written.
+        overwrite: whether a folder of this kind that is there may be replaced.
 
     Raises:
         VectorFileError: it can't.
@@ -41,6 +48,13 @@ def check_folder(target: Path, *sources: Path, overwrite: bool) -> None:
     if not target.is_dir() or target.is_symlink():
         check_new_folder(target)
         return
+    resolved, here = target.resolve(), Path.cwd()
+    if resolved in (here, *here.parents):
+        raise VectorFileError(
+            "this folder is not replaced, since it is, or holds, the working directory",
+            where=target,
+            remedy="choose another path, or change to another directory first",
+        )
     if not overwrite:
         raise VectorFileError(
             "this folder is there already",
@@ -48,62 +62,94 @@ def check_folder(target: Path, *sources: Path, overwrite: bool) -> None:
             remedy=("name another, or replace it with ", Option("overwrite", True)),
         )
     for source in (one.resolve() for one in sources if str(one) != STDIN):
-        if target.resolve() in (source, *source.parents):
+        if resolved in (source, *source.parents):
             raise VectorFileError(
                 "the source is in this folder, and would be lost",
                 where=target,
                 remedy="name another target",
             )
-    _check_own(target)
+    _check_own(kind, target)
 
 
 @contextlib.contextmanager
-def written_folder(target: Path, overwrite: bool) -> Iterator[Path]:
+def written_folder(target: Path, kind: str | None) -> Iterator[Path]:
     """Yield the path to write a folder to, which is the target in the end.
+
+    Args:
+        target: the folder.
+        kind: its format if it may be replaced, else None.
 
     Raises:
         VectorFileError: it cannot be written.
     """
-    if overwrite and target.is_dir():
-        with replaced_folder(target, _check_own) as new:
+    if kind is not None and target.is_dir():
+        with replaced_folder(target, partial(_check_own, kind)) as new:
             yield new
     else:
         yield target
 
 
-def _check_own(folder: Path) -> None:
-    """Check that a folder holds nothing but files that are written here.
+def _check_own(kind: str, folder: Path) -> None:
+    """Check that a folder holds nothing, or exactly what is written again.
 
     Raises:
         VectorFileError: it holds something else.
     """
-    paths = [path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
-    names = {path.relative_to(folder).as_posix() for path in paths}
-    found = "it is not one of vectors" if names else ""
-    for needed, others in CONTENTS:
-        if needed <= names:
-            foreign = sorted(n for n in names - needed if not re.fullmatch(others, n))
-            found = f"it holds {foreign[0]!r}" if foreign else ""
-            if not foreign and not _is_ours(folder, needed):
-                found = "another program wrote it"
-            break
-    if found:
+    entries = [entry for entry in os.scandir(folder) if not is_clutter(entry.name)]
+    found = {entry.name for entry in entries if entry.is_file(follow_symlinks=False)}
+    needed = _files_of(kind, folder, found)
+    if entries and not needed <= found:
         raise VectorFileError(
-            f"this folder is not replaced, since {found}",
+            ("this folder is not replaced, since it was not written with ", Option("to", kind)),
             where=folder,
-            remedy="name another, or remove it yourself",
+            remedy="choose another path, or delete this folder",
+        )
+    if kind == "static":
+        needed = needed | {CARD}
+    others = {entry.name for entry in entries} - (needed & found)
+    if others:
+        raise VectorFileError(
+            f"this folder is not replaced, since {min(others)!r} in it would not be written again",
+            where=folder,
+            remedy="choose another path, or move or delete that first",
+        )
+    foreign = [name for name in sorted(found) if not _is_ours(kind, folder / name)]
+    if foreign:
+        raise VectorFileError(
+            f"this folder is not replaced, since {foreign[0]!r} in it is not as this "
+            "library writes it: another program made it, or somebody edited it",
+            where=folder,
+            remedy="choose another path, or move this folder elsewhere or delete it",
         )
 
 
-def _is_ours(folder: Path, needed: set[str]) -> bool:
-    """Return whether a folder of these files has the mark of this library, where there is one."""
-    if "config.json" in needed:
-        with contextlib.suppress(OSError, ValueError):
-            config = json.loads((folder / "config.json").read_text("utf-8"))
+def _files_of(kind: str, folder: Path, found: set[str]) -> set[str]:
+    """Return the names of the files that a folder must have.
+
+    Raises:
+        VectorFileError: the index of its files is damaged.
+    """
+    if kind in FILES:
+        return FILES[kind]
+    return {INDEX, *(one.name for one in shards_of(folder))} if INDEX in found else {WHOLE}
+
+
+def _is_ours(kind: str, path: Path) -> bool:
+    """Return whether a file has the mark of this library; True of those that have none."""
+    if path.name == CARD:
+        from ..sharing.card import is_unedited  # imports torch
+
+        return is_unedited(path.read_bytes())
+    if path.name == "config.json":
+        with contextlib.suppress(ValueError):
+            config = json.loads(path.read_text("utf-8"))
             return isinstance(config, dict) and "finetune_embed" in config
         return False
-    for name in needed & {"model.safetensors", "model.safetensors.index.json"}:
-        with open(folder / name, "rb") as file:
-            if b'"vocab.bytes"' not in file.read(1 << 20):
-                return False
+    if path.name == "vectors.cfg":  # spaCy writes the same in several lines
+        return path.read_bytes() == b'{"mode": "default"}'
+    with open(path, "rb") as file:
+        if path.name == "metadata.tsv":  # with several columns it has their names
+            return b"\t" not in file.readline()
+        if kind == "safetensors" and path.name in (WHOLE, INDEX):
+            return b'"vocab.bytes"' in file.read(1 << 20)
     return True

@@ -14,12 +14,12 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from ..errors import DataError, VectorFileError
+from ..errors import DataError, FinetuneEmbedError, VectorFileError
 from .atomic import atomic_folder, errors_of_writing, sync
 
 if sys.platform != "win32":
@@ -184,37 +184,63 @@ def settle(folder: Path, names: Sequence[str], cleanup: Cleanup | None = None) -
 def replaced_folder(folder: Path, check: Callable[[Path], None]) -> Iterator[Path]:
     """Yield a path for a new folder, which takes the place of an old one when the block ends.
 
-    On an error the old folder is as it was. A process that is killed between the two renames leaves
-    both, as `old` and under its own name, in a hidden folder beside.
+    The new one has the permissions of the old one. On an error the old folder is as it was. It is
+    `old` in a hidden folder beside, if the process is killed between the two renames.
 
     Args:
         folder: the old folder.
-        check: called with it just before it is replaced; raises if it must not be.
+        check: called with its path before it is moved out of the way, and with the new path after;
+            raises if it must not be replaced.
 
     Raises:
         VectorFileError: a folder cannot be made or renamed there.
     """
-    with contextlib.ExitStack() as stack:
+    target = Path(os.path.realpath(folder))  # the working directory may be inside, and move
+    with errors_of_writing(folder):
+        prefix = f".{target.name[:64]}.replacing-"
+        hidden = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
+    old, new = hidden / "old", hidden / "new" / target.name
+    try:
         with errors_of_writing(folder):
-            hidden = stack.enter_context(
-                TemporaryDirectory(prefix=f".{folder.name[:64]}.replacing-", dir=folder.parent)
-            )
-        old, new = Path(hidden, "old"), Path(hidden, folder.name)
-        try:
-            yield new
-        except VectorFileError as error:
-            if str(error.where).startswith(str(new)):
-                error.where = str(error.where).replace(str(new), str(folder), 1)
-            raise
-        check(folder)
+            new.parent.mkdir()
+        yield new
         with errors_of_writing(folder):
-            os.replace(folder, old)
-            try:
-                os.replace(new, folder)
-            except BaseException:
-                os.replace(old, folder)
-                raise
-            sync(folder.parent)
+            check(target)
+            os.replace(target, old)
+            check(old)  # again, for what was added meanwhile
+            for path in (new, *new.rglob("*")):
+                with contextlib.suppress(OSError):  # there was none, or no permissions
+                    shutil.copymode(old / path.relative_to(new), path)
+            os.replace(new, target)
+            sync(target.parent)
+    except FinetuneEmbedError as error:
+        where = os.fsdecode(error.where or "")
+        for path in (new, old, target):
+            if where == str(path) or where.startswith(f"{path}{os.sep}"):
+                error.where = where.replace(str(path), str(folder), 1)
+                break
+        raise
+    finally:
+        is_done = os.path.lexists(target) and not os.path.lexists(new)
+        if os.path.lexists(old) and not is_done:
+            _put_back(old, target, folder)
+        shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _put_back(old: Path, target: Path, shown: Path) -> None:
+    """Rename a folder back.
+
+    Raises:
+        VectorFileError: that is not possible; it stays where it is.
+    """
+    try:
+        os.replace(old, target)
+    except OSError as error:
+        raise VectorFileError(
+            f"can't be written, nor put back: {error.strerror or error}",
+            where=shown,
+            remedy=f"the folder that was there is now {old}; move it back",
+        ) from error
 
 
 def place_of(folder: Path, name: str) -> Path:

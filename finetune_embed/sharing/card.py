@@ -2,11 +2,13 @@
 
 The metadata are those that `huggingface_hub.ModelCardData` has: `license`, `library_name`,
 `pipeline_tag`, `tags` and `metrics`. What the vectors were tuned from is in the text, with its
-SHA-256: the field `base_model` only takes names of models on the Hub.
+SHA-256: the field `base_model` only takes names of models on the Hub. The last line is a comment
+with a hash of the lines above it, so that a card that somebody edited is never replaced unasked.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,13 +28,14 @@ from ..training.run.source import Source, opened
 from ..training.run.summary import MISSING, SPECIAL
 from ..training.tasks import score_text
 
-__all__ = ["CARD", "card_of", "save_card"]
+__all__ = ["CARD", "card_of", "is_unedited", "save_card"]
 
 CARD = "README.md"
 LABELS, MOVERS = 20, 8  # that a card lists at most
 SPLITS = ("validation", "test")
 TAGS = ("embeddings", "static-embeddings", "finetune_embed")
 STATIC_TAGS = ("sentence-transformers", "model2vec")  # of folders that these open
+_MARK = b"\n<!-- written by finetune_embed "
 USE = """\
 finetune_embed, to tune them further:
 
@@ -131,7 +134,7 @@ def save_card(
     similarity = _similarity(source, word_pairs, base)
     text = card_of(source, name, license, is_static, similarity)
     with atomic_write(Path(folder) / CARD, through_links=False) as file:
-        file.write(text.encode("utf-8", "backslashreplace"))
+        file.write(text)
 
 
 def card_of(
@@ -140,8 +143,8 @@ def card_of(
     license: str | None,
     is_static: bool,
     similarity: Iterable[str] = (),
-) -> str:
-    """Return the text of a card.
+) -> bytes:
+    """Return a card, in UTF-8.
 
     Args:
         source: the table or the run.
@@ -177,7 +180,18 @@ def card_of(
     use = USE + ("\n" + STATIC_USE) * is_static
     parts += ["## Use", use.format(**{key: json.dumps(one) for key, one in loaded.items()})]
     front = yaml.safe_dump(head, sort_keys=False, allow_unicode=True)
-    return f"---\n{front}---\n\n" + "\n\n".join(parts)
+    text = f"---\n{front}---\n\n" + "\n\n".join(parts)
+    return _with_mark(text.encode("utf-8", "backslashreplace"))
+
+
+def is_unedited(card: bytes) -> bool:
+    """Return whether a card is as `card_of` returned it."""
+    text, _, _ = card.rpartition(_MARK)
+    return card == _with_mark(text)
+
+
+def _with_mark(text: bytes) -> bytes:
+    return text + _MARK + b"%s -->\n" % hashlib.sha256(text).hexdigest()[:16].encode()
 
 
 def _facts(run: Run | None, table: EmbeddingTable) -> Iterator[tuple[str, str]]:

@@ -132,7 +132,7 @@ def save_static(
         (new / TOKENIZER).write_text(text, "utf-8")
         _write_json(new / CONFIG, config)
         _write_json(new / MODULES, [STATIC_EMBEDDING])
-        (new / CARD).write_text(card, "utf-8", "backslashreplace")
+        (new / CARD).write_bytes(card)
         if onnx:
             (new / ONNX).parent.mkdir()
             (new / ONNX).write_bytes(model)

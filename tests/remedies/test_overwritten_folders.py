@@ -54,29 +54,97 @@ def test_a_folder_of_every_kind_is_replaced(kind, files, command):
     assert command("convert", "new.vec", "target", *kind, "--overwrite") == ""
     assert contents(files / "target") == wanted
     assert sorted(os.listdir()) == ["new.vec", "old.vec", "target"]
-    assert command("convert", "old.vec", "target", "--to", "projector", "--overwrite") == ""
-    assert fe.load_vectors("target").index_to_key[:2] == ["w0", "w1"]
+    (files / "target" / ".DS_Store").write_text("of the system")
+    assert command("convert", "old.vec", "target", *kind, "--overwrite") == ""
+    assert contents(files / "target") == before
+
+
+def test_a_folder_of_another_kind_is_not_replaced(files, command):
+    assert command("convert", "old.vec", "target", "--shard-size", "1KB") == ""
+    before = contents(files / "target")
+    error = command("convert", "new.vec", "target", "--to", "static", "--overwrite")
+    reason = "target: this folder is not replaced, since it was not written with --to static"
+    assert error == f"error: {reason}; choose another path, or delete this folder\n"
+    assert contents(files / "target") == before
+    assert command("convert", "new.vec", "target", "--shard-size", "1GB", "--overwrite") == ""
+    assert os.listdir("target") == ["model.safetensors"]
+    shutil.rmtree("target")
+    assert command("convert", "new.vec", "target", "--to", "static", "--overwrite") == ""
 
 
 def test_what_holds_anything_else_is_never_replaced(files, command):
-    assert command("convert", "old.vec", "target", "--to", "static") == ""
-    shutil.copytree("target", "others")
+    for name in ("target", "others", "card", "onnx", "empty"):
+        assert command("convert", "old.vec", name, "--to", "static") == ""
     (files / "others" / "config.json").write_text("{}")
     (files / "target" / "notes.txt").write_text("mine")
+    (files / "onnx" / "onnx").mkdir()
+    (files / "onnx" / "onnx" / "model.onnx").write_text("mine")
+    (files / "empty" / "mine").mkdir()
+    with open("card/README.md", "a") as file:
+        file.write("Mine.")
     (files / "mine").mkdir()
     (files / "mine" / "README.md").write_text("mine")
     (files / "link").symlink_to("target")
+    again, edited = (
+        "in it would not be written again; choose",
+        "in it is not as this library writes it",
+    )
     for name, reason in {
-        "target": "this folder is not replaced, since it holds 'notes.txt'; name another, or",
-        "others": "this folder is not replaced, since another program wrote it; name another",
-        "mine": "this folder is not replaced, since it is not one of vectors; name another",
+        "target": f"'notes.txt' {again}",
+        "others": f"'config.json' {edited}",
+        "card": f"'README.md' {edited}",
+        "onnx": f"'onnx' {again}",
+        "empty": f"'mine' {again}",
+        "mine": "it was not written with --to static; choose another path, or delete this folder",
         "link": "this already exists; choose another path",
     }.items():
         before = contents(files / name)
         error = command("convert", "new.vec", name, "--to", "static", "--overwrite")
-        assert error.startswith(f"error: {name}: {reason}")
+        since = "" if name == "link" else "this folder is not replaced, since "
+        assert error.startswith(f"error: {name}: {since}{reason}")
         assert contents(files / name) == before
     assert command("convert", "new.vec", "other", "--to", "static", "--overwrite") == ""
+    (files / "target" / "notes.txt").unlink()
+    assert command("convert", "new.vec", "target", "--to", "static", "--overwrite") == ""
+
+
+def test_a_card_of_this_library_is_replaced_whatever_is_in_it(files, command):
+    table = fe.EmbeddingTable(["a"], [[1.0, 2.0]], {"source": "\udcff\n<!-- x -->"})
+    fe.save_static(table, "target")
+    fe.save_card(table, "target", license="mit", name="you/words")
+    for old, new in ((b"license: mit", b"license: bsd"), (b"\n", b"\r\n")):
+        card = (files / "target" / "README.md").read_bytes()
+        (files / "target" / "README.md").write_bytes(card.replace(old, new))
+        error = command("convert", "new.vec", "target", "--to", "static", "--overwrite")
+        assert "'README.md' in it is not as this library writes it" in error
+        (files / "target" / "README.md").write_bytes(card)
+    assert command("convert", "new.vec", "target", "--to", "static", "--overwrite") == ""
+
+
+def test_files_of_others_with_the_names_of_ours_stay(files, command):
+    (files / "projector").mkdir()
+    (files / "projector" / "vectors.tsv").write_text("1\t2\n")
+    (files / "projector" / "metadata.tsv").write_text("word\tmine\na\t1\n")
+    assert command("convert", "old.vec", "spacy", "--to", "spacy") == ""
+    (files / "spacy" / "vectors.cfg").write_text('{\n  "mode":"default"\n}')  # as spaCy writes it
+    for kind, name in {"projector": "metadata.tsv", "spacy": "vectors.cfg"}.items():
+        before = contents(files / kind)
+        error = command("convert", "new.vec", kind, "--to", kind, "--overwrite")
+        assert f"since '{name}' in it is not as this library writes it: another program" in error
+        assert contents(files / kind) == before
+
+
+def test_the_working_directory_is_not_replaced(files, command, monkeypatch):
+    assert command("convert", "old.vec", "target", "--to", "projector") == ""
+    before = contents(files / "target")
+    monkeypatch.chdir("target")
+    for path in (".", "../target"):
+        error = command("convert", "../new.vec", path, "--to", "projector", "--overwrite")
+        reason = "this folder is not replaced, since it is, or holds, the working directory"
+        assert error.startswith(f"error: {path}: {reason}; choose another path, or change to")
+        assert contents(files / "target") == before
+    monkeypatch.chdir("..")
+    assert command("convert", "new.vec", "target", "--to", "projector", "--overwrite") == ""
 
 
 def test_a_folder_does_not_replace_its_source(files, command):
@@ -93,7 +161,7 @@ def test_after_an_error_the_old_folder_is_as_it_was(at, files, command, monkeypa
     before, replace = contents(files / "target"), os.replace
 
     def fail(source, target):
-        names = (os.path.basename(source), os.fspath(target))
+        names = (os.path.basename(source), os.path.basename(target))
         if at == "renaming" and names == ("target", "target"):  # the new one to its place
             raise OSError(28, "No space left on device")
         replace(source, target)
