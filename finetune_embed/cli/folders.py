@@ -10,9 +10,11 @@ from functools import partial
 from pathlib import Path
 
 import click
+import numpy as np
 
 from ..errors import Option, VectorFileError
 from ..files import STDIN, is_clutter, replaced_folder
+from ..formats.common.kernels import format_text
 from ..formats.common.saving import check_new_folder
 from ..formats.common.shards import INDEX, shards_of
 
@@ -150,6 +152,16 @@ def _is_ours(kind: str, path: Path) -> bool:
     with open(path, "rb") as file:
         if path.name == "metadata.tsv":  # with several columns it has their names
             return b"\t" not in file.readline()
+        if path.name == "vectors.tsv":
+            return _has_our_form(file.readline().split())
         if kind == "safetensors" and path.name in (WHOLE, INDEX):
             return b'"vocab.bytes"' in file.read(1 << 20)
     return True
+
+
+def _has_our_form(numbers: list[bytes]) -> bool:
+    """Return whether numbers are the shortest that read back to the same float32."""
+    with contextlib.suppress(ValueError), np.errstate(over="ignore"):
+        row = np.array([[float(number) for number in numbers]], np.float32)
+        return bytes(format_text(b"", row)).split() == numbers
+    return False

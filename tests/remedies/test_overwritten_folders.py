@@ -122,16 +122,29 @@ def test_a_card_of_this_library_is_replaced_whatever_is_in_it(files, command):
 
 
 def test_files_of_others_with_the_names_of_ours_stay(files, command):
-    (files / "projector").mkdir()
-    (files / "projector" / "vectors.tsv").write_text("1\t2\n")
-    (files / "projector" / "metadata.tsv").write_text("word\tmine\na\t1\n")
+    assert command("convert", "old.vec", "columns", "--to", "projector") == ""
+    (files / "columns" / "metadata.tsv").write_text("word\tmine\na\t1\n")
+    for name, line in {
+        "integers": "1\t2\n",
+        "digits": "1.000000\t2.500000\n",
+        "no": "1e300\n",
+    }.items():
+        assert command("convert", "old.vec", name, "--to", "projector") == ""
+        (files / name / "vectors.tsv").write_text(line)
     assert command("convert", "old.vec", "spacy", "--to", "spacy") == ""
     (files / "spacy" / "vectors.cfg").write_text('{\n  "mode":"default"\n}')  # as spaCy writes it
-    for kind, name in {"projector": "metadata.tsv", "spacy": "vectors.cfg"}.items():
-        before = contents(files / kind)
-        error = command("convert", "new.vec", kind, "--to", kind, "--overwrite")
+    for folder, name in {
+        "columns": "metadata.tsv",
+        "integers": "vectors.tsv",
+        "digits": "vectors.tsv",
+        "no": "vectors.tsv",
+        "spacy": "vectors.cfg",
+    }.items():
+        before = contents(files / folder)
+        kind = folder if folder == "spacy" else "projector"
+        error = command("convert", "new.vec", folder, "--to", kind, "--overwrite")
         assert f"since '{name}' in it is not as this library writes it: another program" in error
-        assert contents(files / kind) == before
+        assert contents(files / folder) == before
 
 
 def test_the_working_directory_is_not_replaced(files, command, monkeypatch):
