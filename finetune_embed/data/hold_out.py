@@ -159,8 +159,8 @@ def _without_repeats(text: str | Sequence[str]) -> str:
     """Return how to remove examples with equal texts."""
     named = repr(text) if isinstance(text, str) else list(text)
     return (
-        f"polars removes such duplicates: pl.read_csv(FILE, infer_schema=False).unique({named}, "
-        "keep='first', maintain_order=True).write_csv(NEW_FILE)"
+        "polars removes such duplicates: import polars as pl; pl.read_csv(FILE, infer_schema=False)"
+        f".unique({named}, keep='first', maintain_order=True).write_csv(NEW_FILE)"
     )
 
 

@@ -6,7 +6,6 @@ import re
 from functools import partial
 
 import datasets
-import polars as pl
 import pytest
 from datasets import Dataset, DatasetDict
 from following import follows
@@ -57,7 +56,7 @@ def test_equal_texts_in_two_splits_are_removed_as_the_warning_says(text, table, 
     said, _, call = warning.partition("; polars removes such duplicates: ")
     assert said == "3 of 3 validation texts are training texts too, which makes the scores too good"
     new = path.with_name("unique.csv")
-    eval(call, {"pl": pl, "FILE": path, "NEW_FILE": new})
+    exec(call, {"FILE": path, "NEW_FILE": new})
     assert new.read_text() == "title,text,label\n" + rows
     assert not any("training texts" in one for one in tune(table, new, text=text).warnings)
 
