@@ -466,7 +466,7 @@ def test_a_count_bar_leaves_out_what_is_skipped():
     with redirect_stderr(stream), CountBar(True, 7) as bar:
         bar.begin("the first")
         bar.advance()
-        bar.skip(4)
+        bar.add(-4)
         (task,) = bar._bar.tasks
         assert (task.completed, task.total) == (1, 3)
     assert "1/3 the first" in stream.getvalue()
