@@ -14,7 +14,7 @@ from sphinx.domains.python import PyObject
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from finetune_embed import __version__  # noqa: E402
+from finetune_embed import __version__  # noqa: E402  (it is found by the path above)
 
 project = "finetune_embed"
 release = version = __version__

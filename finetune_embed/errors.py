@@ -298,7 +298,7 @@ def optional_packages(*modules: str, extra: str | None = None) -> Iterator[None]
     """
     try:
         yield
-    except Exception as error:
+    except Exception as error:  # a package that is broken raises anything when it is imported
         absent = next((name for name in modules if not _is_there(name)), None)
         if absent is not None:
             raise missing_extra(PIP_NAMES.get(absent, absent), extra) from error

@@ -60,7 +60,7 @@ def _open_streams() -> None:
     if sys.stdout is None:
         sys.stdout = _ClosedStream()
     if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115  (open to the end)
 
 
 def _run(words: list[str]) -> NoReturn:

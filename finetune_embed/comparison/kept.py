@@ -141,7 +141,8 @@ def _read(path: Path, first: Model) -> tuple[dict[str, Any], Model | None, float
     try:
         with safe_open(path, "pt") as file:
             about = file.metadata()
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            names = file.keys()  # the file itself cannot be iterated over
+            tensors = {name: file.get_tensor(name) for name in names}
         settings, seconds = json.loads(about["settings"]), float(about["seconds"])
         model = _model(settings, about["head"], tensors, first) if tensors else None
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -38,18 +39,18 @@ class Figure(NamedTuple):
         return value if math.isnan(self.interval[0]) else f"{value} ({low} to {high})"
 
 
-class Scored:
+class Scored(ABC):
     """A score that prints as its figures and what they are of."""
 
     @property
+    @abstractmethod
     def figures(self) -> tuple[Figure, ...]:
         """The figures, the main one first."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def coverage(self) -> str:
         """How much of the test set they are of, such as `3 of 4 pairs`."""
-        raise NotImplementedError
 
     def __str__(self) -> str:
         figures = ", ".join(f"{figure.name} {figure}" for figure in self.figures)
