@@ -12,7 +12,7 @@ from .options import data_option, setting_options, vectors_option
 from .output import (
     as_json_option,
     print_json,
-    print_table,
+    print_parts,
     quiet_option,
     say_written,
     shows_progress,
@@ -81,8 +81,7 @@ def compare(
     if as_json:
         print_json(found.to_dict())
         return
-    print_table("", *found.rows())
-    click.echo("\n".join(["", *found.notes(), "", found.verdict()]))
+    print_parts(found.lines())
     say_written(output_dir)
     names = chain(["tuned"], (f"tuned-{number}" for number in count(2)))
     new = next(name for name in names if not Path(name).exists())

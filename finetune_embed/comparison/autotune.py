@@ -11,28 +11,20 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from ..data import DataSource, Splits
-from ..errors import DataError, DivergenceError, StrategyError
+from ..errors import DivergenceError
 from ..files import locked
 from ..table import EmbeddingTable
-from ..training.finetune import (
-    open_data,
-    open_vectors,
-    source_name,
-    tune_on,
-    with_validation,
-)
-from ..training.keywords import Keywords, settings_from
-from ..training.resolve import resolve
+from ..training.finetune import source_name
+from ..training.keywords import Keywords
 from ..training.run.run import Run
 from ..training.runtime.interrupts import says_how_to_continue
-from ..training.runtime.processes import Processes
 from ..training.runtime.progress import BudgetBar
-from ..training.settings import Settings as Checked
 from ..training.signatures import document
 from ..training.tasks import score_text
 from .autotuned import Autotuned, Tried
 from .budget import Budget, seconds_of
 from .candidates import FROZEN, cost_of, first_changes, more_seeds
+from .engine import Engine, check_settings
 from .kept import Kept, check_search
 from .members import Model, beside, chosen_of, ensemble_of, judged
 
@@ -103,18 +95,8 @@ def autotune(
     """
     limit = seconds_of(budget)
     left = Budget(limit)
-    for name in EXCLUDED:
-        if name in settings:
-            raise StrategyError(
-                f"autotune does not have the setting {name}",
-                remedy="pass it to finetune, with the settings that were chosen",
-            )
     given: dict[str, Any] = dict(settings)
-    checked = resolve(settings_from("autotune", given))
-    if Processes(checked.device).count > 1:
-        raise DataError(
-            "autotune runs in one process", remedy="start it without accelerate and torchrun"
-        )
+    checked = check_settings("autotune", given, EXCLUDED, "the settings that were chosen")
     folder = None if checked.output_dir is None else Path(checked.output_dir)
     given = {name: one for name, one in given.items() if name not in OF_THE_OUTPUT}
     names = {"vectors": source_name(vectors), "data": source_name(dataset)}
@@ -133,7 +115,9 @@ def autotune(
             BudgetBar(checked.progress, limit, lambda: left.used) as bar,
             says_how_to_continue(lambda: kept.is_begun, checked.overwrite),
         ):
-            found = _Search(vectors, dataset, given, left, kept, bar).run()
+            engine = Engine.open("autotune", vectors, dataset, given, checked)
+            left.opened()
+            found = _Search(engine, left, kept, bar).run()
         if folder is not None:
             found.write(folder, plain)
         kept.end()
@@ -144,29 +128,14 @@ class _Search:
     """The runs of a search.
 
     Args:
-        vectors: as for `autotune`.
-        dataset: as well.
-        given: the settings, without those of the output.
+        engine: makes them.
         budget: the time.
         kept: the models of an earlier call, and the place for those of this one.
         bar: shows each run.
     """
 
-    def __init__(
-        self,
-        vectors: str | os.PathLike[str] | EmbeddingTable,
-        dataset: DataSource,
-        given: Settings,
-        budget: Budget,
-        kept: Kept,
-        bar: BudgetBar,
-    ) -> None:
-        self._given, self._budget, self._kept, self._bar = given, budget, kept, bar
-        self._settings = self._resolved({})
-        self._named = {"vectors": source_name(vectors), "data": source_name(dataset)}
-        self._table, self._source = open_vectors(vectors, self._settings)
-        self._data = open_data(dataset, self._settings)
-        self._budget.opened()
+    def __init__(self, engine: Engine, budget: Budget, kept: Kept, bar: BudgetBar) -> None:
+        self._engine, self._budget, self._kept, self._bar = engine, budget, kept, bar
         self._folds = [self._fold(0)]
         self._models: list[Model] = []
         self._tried: list[tuple[Settings, Model | None, float]] = []
@@ -220,7 +189,7 @@ class _Search:
 
     def _enough_folds(self, texts: int) -> int:
         """Return on how many validation splits of so many texts to judge settings."""
-        if self._data[1].validation is not None:
+        if self._engine.data.validation is not None:
             return 1
         folds = min(MOST_FOLDS, math.ceil(ENOUGH / texts))
         while folds > 1 and not self._budget.allows(RUNS * folds):
@@ -229,8 +198,8 @@ class _Search:
 
     def _changes(self, first: Run) -> Iterator[Settings]:
         """Yield what to try; what comes after the first changes depends on their scores."""
-        has_labels = bool(first.task.labels) and self._settings.loss_fn is None
-        changes = list(first_changes(first.settings, self._given, has_labels))
+        has_labels = bool(first.task.labels) and self._engine.settings.loss_fn is None
+        changes = list(first_changes(first.settings, self._engine.given, has_labels))
         yield from changes
         # of a search that continues, there may be models with more seeds already
         models = [one for one in self._models if one.settings in [{}, *changes]]
@@ -266,14 +235,10 @@ class _Search:
         self._bar.begin(f"{tried} tried, now {what}{best}")
 
     def _tune(self, changes: Settings, fold: int) -> Run:
-        settings = self._resolved(changes)
-        return tune_on(self._table, self._source, self._folds[fold], settings, self._named)
-
-    def _resolved(self, changes: Settings) -> Checked:
-        return resolve(settings_from("autotune", {**self._given, **changes}))
+        return self._engine.run(changes, self._folds[fold])
 
     def _fold(self, number: int) -> Splits:
-        return with_validation(*self._data, self._settings, self._settings.seed + number)
+        return self._engine.splits(self._engine.settings.seed + number)
 
     def _rivals(self, run: Run, first: Model) -> dict[str, Run]:
         """Return what the result is shown beside, by name."""

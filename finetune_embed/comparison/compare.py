@@ -13,23 +13,21 @@ import numpy as np
 
 from ..data import DataSource
 from ..errors import DataError, DivergenceError, Option, Part, StrategyError, Text
-from ..evaluation import evaluate_word_pairs
 from ..files import locked
 from ..strategies import Freeze, Strategy
 from ..table import EmbeddingTable
 from ..training.choose import GENERAL
 from ..training.given_objects import strategy_sha256
-from ..training.keywords import Keywords, settings_from
+from ..training.keywords import Keywords
 from ..training.ranges import WholeNumber
-from ..training.resolve import resolve
 from ..training.runtime.interrupts import says_how_to_continue
-from ..training.runtime.processes import Processes
 from ..training.runtime.progress import CountBar
 from ..training.settings import Settings
 from ..training.signatures import document
 from ..training.tasks import ADDS_UP, Regression
+from .engine import check_settings
 from .folder import open_folder
-from .inputs import open_inputs
+from .inputs import TEST, open_inputs
 from .report import Comparison, Confirmation, Standing
 from .runner import Runner
 from .search import DIVERGED, next_rung, rate_of
@@ -52,7 +50,7 @@ REPRESENTATIVE = (
 )
 #: Settings of `finetune` that a comparison decides about itself, or has no use for.
 EXCLUDED = ("strategy", "streaming", "trackers", "checkpoint_steps", "checkpoint_minutes")
-START_LR, TEST = 1e-2, 0.2
+START_LR = 1e-2
 
 
 @document(without=EXCLUDED, lr=START_LR, test=TEST)
@@ -148,7 +146,7 @@ def _compared(
         confirmation,
         plan.judged,
         plan.seed,
-        {name: evaluate_word_pairs(inputs.base, p).spearman for name, p in inputs.pairs.items()},
+        inputs.correlations(inputs.engine.table),
         known[chosen],
         recipe,
         objects,
@@ -304,14 +302,8 @@ def _check(settings: Keywords, seeds: int, budget: int, word_pairs: object) -> S
     for name, value in (("seeds", seeds), ("budget", budget)):
         if not count.allows(value):
             raise StrategyError(f"must be a {count.range}", option=name, value=value)
-    for name in EXCLUDED:
-        if name in settings:
-            raise StrategyError(
-                f"compare does not have the setting {name}",
-                remedy="pass it to finetune, with the recipe",
-            )
-    values: dict[str, Any] = {**GENERAL, "head": "bag", "lr": START_LR, "test": TEST, **settings}
-    given = resolve(settings_from("compare", values))
+    values: dict[str, Any] = {**GENERAL, "head": "bag", "lr": START_LR, **settings}
+    given = check_settings("compare", values, EXCLUDED, "the recipe")
     if given.metric is not None and given.metric not in ADDS_UP:
         remedy: Text = ("compare by ", *_joined(ADDS_UP), ", or leave ", Option("metric"), " out")
         if given.metric in set(Regression().measures) - {"loss"}:
@@ -321,9 +313,5 @@ def _check(settings: Keywords, seeds: int, budget: int, word_pairs: object) -> S
             option="metric",
             value=given.metric,
             remedy=remedy,
-        )
-    if Processes(given.device).count > 1:
-        raise DataError(
-            "compare runs in one process", remedy="start it without accelerate and torchrun"
         )
     return given

@@ -1,4 +1,4 @@
-"""The inputs of a comparison: vectors, data with a test split, settings, and their identity."""
+"""The inputs of a comparison: what its runs are made on, and what identifies it."""
 
 from __future__ import annotations
 
@@ -9,26 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..data import (
-    DataSource,
-    Splits,
-    column_of,
-    ignored_labels,
-    open_examples,
-    texts_of,
-    with_labelled_test,
-    with_repeats_noted,
-)
-from ..errors import DataError, Option
-from ..evaluation import read_word_pairs
+from ..data import DataSource, Splits, column_of, texts_of, with_repeats_noted
+from ..errors import DataError
+from ..evaluation import evaluate_word_pairs, read_word_pairs
 from ..evaluation.word_pairs import Pair
 from ..table import EmbeddingTable, sha256_of_table
-from ..training.finetune import OF_THE_FILE, open_vectors, source_name
+from ..training.finetune import OF_THE_FILE, source_name
 from ..training.given_objects import objects_of
 from ..training.settings import FLOATING, Settings, settings_fields
 from ..training.tasks import Regression, Task, task_of
+from .engine import Engine
 
-__all__ = ["Inputs", "open_inputs"]
+__all__ = ["TEST", "Inputs", "open_inputs"]
+
+TEST = 0.2  # the share of training examples held out where there is no test split
 
 #: Settings that differ between the runs of a comparison, or that its runs do not need.
 OF_EACH_RUN = ("strategy", "lr", "seed", "test", *OF_THE_FILE)
@@ -39,30 +33,30 @@ class Inputs:
     """What all runs of a comparison share.
 
     Attributes:
+        engine: makes the runs.
         vectors: the vectors as given.
         reading: the settings about how the file of vectors is read.
         dataset: the data set as given.
-        base: the table.
-        splits: the data, with a test split.
-        shared: the settings of every run.
-        plain: the same as plain values.
+        plain: the settings of every run as plain values.
         seed: the seed of the search.
         pairs: word pairs with human scores, by name.
         identity: plain values that identify all of this; a comparison continues with the same only.
         notes: what to report about the data.
     """
 
+    engine: Engine
     vectors: Any
     reading: Mapping[str, Any]
     dataset: Any
-    base: EmbeddingTable
-    splits: Splits
-    shared: Mapping[str, Any]
     plain: Mapping[str, Any]
     seed: int
     pairs: Mapping[str, Sequence[Pair]]
     identity: Mapping[str, Any]
     notes: tuple[str, ...]
+
+    def correlations(self, table: EmbeddingTable) -> dict[str, float]:
+        """Return Spearman's correlation of a table with each of the word pairs."""
+        return {n: evaluate_word_pairs(table, pairs).spearman for n, pairs in self.pairs.items()}
 
     def recipe(self, strategy: str, lr: float) -> tuple[dict[str, Any], tuple[str, ...]]:
         """Return the settings of the recommended run, and the names of those no file can hold."""
@@ -105,59 +99,40 @@ def open_inputs(
     Raises:
         FinetuneEmbedError: something cannot be read.
     """
-    text, label, test = settings.text, settings.label, settings.test
-    assert test is not None
-    ignored = ignored_labels(settings.ignore_label)
-    splits = open_examples(
-        dataset,
-        text,
-        label,
-        delimiter=settings.delimiter,
-        encoding=settings.encoding,
-        sheet=settings.sheet,
-        missing=settings.missing,
-    )
-    if splits.streamed:
+    names = [name for name in settings_fields() if name not in (*FLOATING, *OF_EACH_RUN)]
+    shared = {name: getattr(settings, name) for name in names}
+    engine = Engine.open("compare", vectors, dataset, shared, settings, TEST)
+    if engine.numbers:
+        numbers = Regression()
         raise DataError(
-            "compare needs the data in memory",
-            where=splits.name,
-            remedy=("load it without ", Option("streaming", True)),
-        )
-    task = task_of(settings.task, splits, text, label, ignore_label=settings.ignore_label)
-    if isinstance(task, Regression):
-        raise DataError(
-            f"compare resamples what each text adds to a score, and those of {task.name}, such as "
-            f"{task.metric}, are not made of single texts",
-            where=splits.name,
+            f"compare resamples what each text adds to a score, and those of {numbers.name}, such "
+            f"as {numbers.metric}, are not made of single texts",
+            where=engine.opened.name,
             remedy="run finetune with each strategy, and compare their test scores",
         )
-    opened, splits = splits, with_labelled_test(splits, label, test, settings.seed, ignored)
-    splits = with_repeats_noted(splits, opened, text)
-    base, source = open_vectors(vectors, settings)
+    base, splits, text, label = engine.table, engine.data, settings.text, settings.label
+    splits = with_repeats_noted(splits, engine.opened, text)
+    task = task_of(settings.task, splits, text, label, ignore_label=settings.ignore_label)
     pairs = {Path(path).stem: read_word_pairs(path) for path in word_pairs}
-    names = [name for name in settings_fields() if name not in (*FLOATING, *OF_EACH_RUN)]
     plain = {name: value for name, value in settings.plain().items() if name in names}
     identity = {
-        "vectors": source_name(vectors),
-        **source,
+        "vectors": engine.named["vectors"],
+        **engine.source,
         **({"table_sha256": sha256_of_table(base)} if vectors is base else {}),
-        "data": source_name(dataset),
+        "data": engine.named["data"],
         "data_sha256": _sha256_of_splits(splits, text, label),
-        "test": test,
+        "test": TEST if settings.test is None else settings.test,
         **plain,
         **({} if settings.output_dir is None else objects_of(settings)[0]),
         "word_pairs": {name: _sha256_of(rows) for name, rows in pairs.items()},
     }
-    shared = {name: getattr(settings, name) for name in names}
     given = {name: getattr(settings, name) for name in OF_THE_FILE}
     reading = {name: value for name, value in given.items() if value is not None}
     return Inputs(
+        engine,
         vectors,
         reading,
         dataset,
-        base,
-        splits,
-        shared,
         plain,
         settings.seed,
         pairs,

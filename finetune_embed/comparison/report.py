@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import MissingPackageError, optional_packages
+from ..evaluation.grid import Grid
 from ..evaluation.plain import finite
 from ..files import atomic_write, locked, replaced_together
 from ..strategies import Strategy
@@ -189,14 +190,12 @@ class Comparison:
             f"{one.seconds:.1f}",
         ]
 
+    def lines(self) -> list[str | Grid]:
+        """Return the table and the lines of the printed result."""
+        return [Grid(*self.rows()), "", *self.notes(), "", self.verdict()]
+
     def __str__(self) -> str:
-        heads, rows = self.rows()
-        widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-        lines = []
-        for cells in (heads, *rows):
-            first, *rest = (cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
-            lines.append("  ".join([first.strip().ljust(widths[0]), *rest]).rstrip())
-        return "\n".join([*lines, "", *self.notes(), "", self.verdict()])
+        return "\n".join(map(str, self.lines()))
 
     def notes(self) -> list[str]:
         """Return what to know about the table."""

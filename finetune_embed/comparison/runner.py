@@ -7,9 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..errors import DivergenceError
-from ..evaluation import evaluate_word_pairs, neighbour_overlap
+from ..evaluation import neighbour_overlap
 from ..strategies import Strategy
-from ..training.finetune import finetune
 from ..training.run.run import Run
 from .inputs import Inputs
 from .trials import Trial
@@ -28,15 +27,10 @@ class Runner:
 
     def run(self, strategy: str, lr: float, seed: int) -> Trial:
         """Make a run and return its figures."""
+        engine = self._inputs.engine
+        changes = {"strategy": self._strategies[strategy], "lr": lr, "seed": seed}
         try:
-            run = finetune(
-                self._inputs.base,
-                self._inputs.splits,
-                strategy=self._strategies[strategy],
-                lr=lr,
-                seed=seed,
-                **self._inputs.shared,
-            )
+            run = engine.run(changes, engine.splits(seed))
         except DivergenceError:
             return Trial(strategy, lr, seed, diverged=True)
         metric, metrics = run.task.metric, run.metrics
@@ -54,10 +48,7 @@ class Runner:
             rows_moved=metrics["drift"]["rows_moved"],
             median_movement=metrics["drift"]["median_movement"],
             neighbour_overlap=self._overlap(run),
-            word_pairs={
-                name: evaluate_word_pairs(run.table, pairs).spearman
-                for name, pairs in self._inputs.pairs.items()
-            },
+            word_pairs=self._inputs.correlations(run.table),
             outcomes=(above, below),
         )
 
@@ -67,5 +58,5 @@ class Runner:
         order = np.argsort(-run.vocab.counts, kind="stable")
         words = [run.vocab.index_to_key[i] for i in order[:AMONG] if i >= run.vocab.first_word]
         return neighbour_overlap(
-            self._inputs.base, run.table, words[:WORDS], among=words, topn=NEIGHBOURS
+            self._inputs.engine.table, run.table, words[:WORDS], among=words, topn=NEIGHBOURS
         )

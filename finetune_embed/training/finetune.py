@@ -58,6 +58,7 @@ __all__ = [
     "open_vectors",
     "source_name",
     "tune_on",
+    "with_test",
     "with_validation",
 ]
 
@@ -178,14 +179,16 @@ def _tuned(
 
 def _open_splits(dataset: DataSource, settings: Settings) -> Splits:
     """Open a data set, check its columns, and hold out the splits it lacks, the test first."""
-    return with_validation(*open_data(dataset, settings), settings, settings.seed)
+    opened, numbers = open_data(dataset, settings)
+    splits = with_test(opened, numbers, settings, settings.test)
+    return with_validation(opened, splits, numbers, settings, settings.seed)
 
 
-def open_data(dataset: DataSource, settings: Settings) -> tuple[Splits, Splits, bool]:
-    """Open a data set, check its columns, and hold out a test split if one is asked for.
+def open_data(dataset: DataSource, settings: Settings) -> tuple[Splits, bool]:
+    """Open a data set and check its columns.
 
     Returns:
-        The splits as opened, the same with the test split, and whether labels are numbers.
+        The splits, and whether labels are numbers.
     """
     splits = open_examples(
         dataset,
@@ -204,15 +207,26 @@ def open_data(dataset: DataSource, settings: Settings) -> tuple[Splits, Splits, 
         also = settings.ignore_label
         task = task_of(settings.task, splits, settings.text, settings.label, ignore_label=also)
         numbers = isinstance(task, Regression)
-    opened, label, seed = splits, settings.label, settings.seed
-    if settings.test is not None:
-        ignored = ignored_labels(settings.ignore_label)
-        before, share = splits, settings.test
-        splits = with_labelled_test(splits, label, share, seed, ignored, numbers)
-        if splits.test is before.test:
-            note = f"test={settings.test} is not used, because there is a test split"
-            splits = replace(splits, notes=(*splits.notes, note))
-    return opened, splits, numbers
+    return splits, numbers
+
+
+def with_test(opened: Splits, numbers: bool, settings: Settings, share: float | None) -> Splits:
+    """Hold out test examples, unless there is such a split with labels.
+
+    Args:
+        opened: the splits.
+        numbers: whether labels are numbers.
+        settings: the settings.
+        share: the share of the training examples; None to hold out none.
+    """
+    if share is None:
+        return opened
+    ignored = ignored_labels(settings.ignore_label)
+    splits = with_labelled_test(opened, settings.label, share, settings.seed, ignored, numbers)
+    if splits.test is opened.test and settings.test is not None:
+        note = f"test={share} is not used, because there is a test split"
+        splits = replace(splits, notes=(*splits.notes, note))
+    return splits
 
 
 def with_validation(
@@ -221,9 +235,9 @@ def with_validation(
     """Hold out validation examples, unless there is such a split.
 
     Args:
-        opened: what `open_data` returns.
-        splits: as well.
-        numbers: as well.
+        opened: the splits as opened.
+        splits: the same with a test split.
+        numbers: whether labels are numbers.
         settings: the settings.
         seed: decides which examples.
     """

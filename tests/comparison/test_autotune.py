@@ -14,6 +14,7 @@ import yaml
 from datasets import Dataset, DatasetDict
 
 import finetune_embed as fe
+from finetune_embed.comparison import engine
 from finetune_embed.comparison.budget import Budget, seconds_of
 from finetune_embed.comparison.candidates import cost_of, first_changes, more_seeds
 from finetune_embed.comparison.members import Beside, Model, chosen_of, judged
@@ -301,7 +302,7 @@ def test_damaged_heads_of_an_ensemble_are_named(few, every_model, tmp_path):
 )
 def test_a_stopped_search_continues_with_its_models(runs, stop, few, tmp_path, monkeypatch):
     few(runs)
-    whole, folder, tuned, real = tune(), tmp_path / "run", [], module.tune_on
+    whole, folder, tuned, real = tune(), tmp_path / "run", [], engine.tune_on
 
     def counting(*args: Any) -> fe.Run:
         if len(tuned) == limit:
@@ -309,7 +310,7 @@ def test_a_stopped_search_continues_with_its_models(runs, stop, few, tmp_path, m
         tuned.append(args)
         return real(*args)
 
-    monkeypatch.setattr(module, "tune_on", counting)
+    monkeypatch.setattr(engine, "tune_on", counting)
     limit = stop
     with pytest.raises(KeyboardInterrupt) as stopped:
         tune(output_dir=folder)
@@ -370,7 +371,7 @@ def test_few_validation_texts_are_of_several_splits(few):
 
 def test_a_run_that_diverges_is_reported_and_not_kept(few, monkeypatch):
     few(3)
-    real, calls = module.tune_on, []
+    real, calls = engine.tune_on, []
 
     def tune_on(*args: Any) -> fe.Run:
         calls.append(args)
@@ -378,7 +379,7 @@ def test_a_run_that_diverges_is_reported_and_not_kept(few, monkeypatch):
             raise fe.DivergenceError("too fast")
         return real(*args)
 
-    monkeypatch.setattr(module, "tune_on", tune_on)
+    monkeypatch.setattr(engine, "tune_on", tune_on)
     found = tune()
     assert [one.score is None for one in found.tried] == [False, True, False]
     assert str(found.tried[1]).split()[0] == "diverged"

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from datasets import Dataset
 
 import finetune_embed as fe
-from finetune_embed.comparison import runner as module
+from finetune_embed.comparison import engine, runner
 from finetune_embed.comparison.trials import Trial, Trials
 from finetune_embed.demo import REVIEWS, VECTORS
 from finetune_embed.files import locked
@@ -151,18 +152,18 @@ def without_seconds(comparison: fe.Comparison) -> dict[str, Any]:
 def test_interrupted_equals_uninterrupted(found, table, tmp_path, monkeypatch, done):
     expected, _ = found
     runs = []
-    whole = module.finetune
+    whole = engine.tune_on
 
-    def interrupted(*args: Any, **kwargs: Any) -> fe.Run:
+    def interrupted(*args: Any) -> fe.Run:
         if len(runs) == done:
             raise KeyboardInterrupt
-        runs.append(kwargs)
-        return whole(*args, **kwargs)
+        runs.append(args)
+        return whole(*args)
 
     pairs = found[1].parents[1] / "pairs.tsv"
     given = ([TUNED, fe.FullTune()], table, reviews())
     settings = {"word_pairs": [pairs], "output_dir": tmp_path / "which", **FAST}
-    monkeypatch.setattr(module, "finetune", interrupted)
+    monkeypatch.setattr(engine, "tune_on", interrupted)
     with pytest.raises(KeyboardInterrupt) as stopped:
         fe.compare(*given, **settings)
     assert stopped.value.__notes__ == ["to continue, repeat the call with resume=True"]
@@ -183,10 +184,10 @@ def test_interrupted_equals_uninterrupted(found, table, tmp_path, monkeypatch, d
 
 
 def test_a_comparison_without_anything_to_resume(table, tmp_path, caplog, monkeypatch):
-    def interrupted(*args: Any, **kwargs: Any) -> fe.Run:
+    def interrupted(*args: Any) -> fe.Run:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "finetune", interrupted)
+    monkeypatch.setattr(engine, "tune_on", interrupted)
     settings = {"output_dir": tmp_path / "which", "resume": True, **FAST}
     with pytest.raises(KeyboardInterrupt) as stopped:
         fe.compare([], table, reviews(), **settings)
@@ -263,17 +264,17 @@ def files_in(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("done", [0, 1])
 def test_a_comparison_stays_until_another_has_a_run(found, table, tmp_path, monkeypatch, done):
-    folder, runs, whole = tmp_path / "which", [], module.finetune
+    folder, runs, whole = tmp_path / "which", [], engine.tune_on
     shutil.copytree(found[1], folder)
     before = files_in(folder)
 
-    def interrupted(*args: Any, **kwargs: Any) -> fe.Run:
+    def interrupted(*args: Any) -> fe.Run:
         if len(runs) == done:
             raise KeyboardInterrupt
-        runs.append(whole(*args, **kwargs))
+        runs.append(whole(*args))
         return runs[0]
 
-    monkeypatch.setattr(module, "finetune", interrupted)
+    monkeypatch.setattr(engine, "tune_on", interrupted)
     with pytest.raises(KeyboardInterrupt):
         fe.compare([], table, reviews(), output_dir=folder, overwrite=True, **FAST)
     if done:
@@ -349,19 +350,20 @@ def test_input_that_is_refused(table, given, message):
 def test_without_a_test_split_the_same_examples_are_held_out_for_all(table, monkeypatch):
     data = reviews()
     del data["test"], data["validation"]
-    seen = []
-    whole = module.finetune
+    seen, names = [], ("train", "validation", "test")
+    whole = engine.tune_on
 
-    def noted(base: Any, dataset: Any, **kwargs: Any) -> fe.Run:
-        seen.append({name: list(getattr(dataset, name)["text"]) for name in ("train", "test")})
-        return whole(base, dataset, **kwargs)
+    def noted(base: Any, source: Any, splits: Any, *others: Any) -> fe.Run:
+        seen.append({name: list(getattr(splits, name)["text"]) for name in names})
+        return whole(base, source, splits, *others)
 
-    monkeypatch.setattr(module, "finetune", noted)
+    monkeypatch.setattr(engine, "tune_on", noted)
     fe.compare(["FullTune"], table, data["train"], test=0.25, **FAST)
     assert len(seen) >= 8
-    assert all(one == seen[0] for one in seen)
-    assert (len(seen[0]["train"]), len(seen[0]["test"])) == (150, 50)
-    assert sorted(seen[0]["train"] + seen[0]["test"]) == sorted(data["train"]["text"])
+    assert all(one["test"] == seen[0]["test"] for one in seen)
+    assert [len(seen[0][name]) for name in names] == [135, 15, 50]
+    whole_data = sorted(data["train"]["text"])
+    assert all(sorted(chain.from_iterable(one.values())) == whole_data for one in seen)
 
 
 def test_a_test_split_without_labels_is_replaced(table):
@@ -431,7 +433,7 @@ def made_up(accuracy: dict[str, float], noise: float = 0.0, examples: int = 400)
 
 
 def concluded(table, monkeypatch, accuracy, noise=0.0) -> fe.Comparison:
-    monkeypatch.setattr(module.Runner, "run", made_up(accuracy, noise))
+    monkeypatch.setattr(runner.Runner, "run", made_up(accuracy, noise))
     return fe.compare(list(accuracy), table, reviews(), seeds=5, budget=5)
 
 

@@ -135,17 +135,24 @@ def test_a_comparison_with_other_settings(compare, command, tmp_path):
     assert command("--batch-size", 9, "--overwrite") == ""
 
 
-@follows("comparison/inputs.py", "needs the data in memory")
-def test_a_streamed_data_set(compare, tmp_path):
+@follows("comparison/engine.py", "needs the data in memory")
+@pytest.mark.parametrize("function", [fe.compare, fe.autotune])
+def test_a_streamed_data_set(function, table, tmp_path):
     (tmp_path / "data.csv").write_text(CSV)
 
     def loaded(**how: bool) -> Any:
         files = {name: str(tmp_path / "data.csv") for name in ("train", "validation")}
         return datasets.load_dataset("csv", data_files=files, cache_dir=tmp_path, **how)
 
-    message = message_of(DataError, lambda: compare(dataset=loaded(streaming=True)))
+    def run(data: Any) -> Any:
+        if function is fe.autotune:
+            return fe.autotune(table, data, budget=0.1, epochs=1, lexical=False)
+        return fe.compare([], table, data, epochs=1, seeds=1, budget=1)
+
+    message = message_of(DataError, lambda: run(loaded(streaming=True)))
+    assert f"{function.__name__} needs the data in memory" in message
     assert message.endswith("; load it without streaming=True")
-    assert compare(dataset=loaded())
+    assert run(loaded())
 
 
 @follows("comparison/compare.py", "is one file, not a list of files")
