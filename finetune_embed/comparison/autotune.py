@@ -14,8 +14,8 @@ from ..data import DataSource, Splits
 from ..errors import DivergenceError
 from ..files import locked
 from ..table import EmbeddingTable
-from ..training.finetune import source_name
 from ..training.keywords import Keywords
+from ..training.open_inputs import source_name
 from ..training.run.run import Run
 from ..training.runtime.interrupts import says_how_to_continue
 from ..training.runtime.progress import BudgetBar

@@ -10,15 +10,15 @@ from typing import Any
 from ..data import DataSource, Splits
 from ..errors import DataError, Option, StrategyError
 from ..table import EmbeddingTable
-from ..training.finetune import (
+from ..training.finetune import tune_on
+from ..training.keywords import settings_from
+from ..training.open_inputs import (
     open_data,
     open_vectors,
     source_name,
-    tune_on,
     with_test,
     with_validation,
 )
-from ..training.keywords import settings_from
 from ..training.resolve import resolve
 from ..training.run.run import Run
 from ..training.runtime.processes import Processes

@@ -14,8 +14,8 @@ from ..errors import DataError
 from ..evaluation import evaluate_word_pairs, read_word_pairs
 from ..evaluation.word_pairs import Pair
 from ..table import EmbeddingTable, sha256_of_table
-from ..training.finetune import OF_THE_FILE, source_name
 from ..training.given_objects import objects_of
+from ..training.open_inputs import OF_THE_FILE, source_name
 from ..training.settings import FLOATING, Settings, settings_fields
 from ..training.tasks import Regression, Task, task_of
 from .engine import Engine

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ..errors import DataError, FinetuneEmbedError
 from ..files import STDIN
 from ..table import EmbeddingTable
-from .finetune import open_vectors
+from .open_inputs import open_vectors
 from .run.run import Run
 from .settings import Settings
 

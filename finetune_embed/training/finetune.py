@@ -6,36 +6,22 @@ import contextlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Unpack
 
 import torch
 
-from ..data import (
-    DataSource,
-    Splits,
-    hold_out,
-    ignored_labels,
-    open_examples,
-    pairs_of,
-    texts_of,
-    with_labelled_test,
-    with_repeats_noted,
-)
-from ..errors import DataError, Option
-from ..files import STDIN, locked, only_file, sha256_of
-from ..formats import fetched, read_vectors
+from ..data import DataSource, Splits
+from ..files import locked
 from ..formats.common.run_folder import RUN_TABLE, file_in_run
-from ..formats.common.shards import shards_of
-from ..heads import takes_pairs
 from ..table import EmbeddingTable, sha256_of_table
 from ..vocabulary import AnyTokenizer, Tokenizer, Vocabulary
 from .build_model import float32_by_default
 from .choose import choose
 from .given_objects import Objects, objects_of
 from .keywords import Keywords, settings_from
+from .open_inputs import SOURCE, open_data, open_vectors, source_name, with_test, with_validation
 from .prepare import prepare
 from .resolve import resolve
 from .run.file_names import MARK, RECORD
@@ -48,27 +34,11 @@ from .runtime.processes import Processes, check_device
 from .runtime.threads import ONE_AT_A_TIME, worthwhile_threads
 from .settings import Settings
 from .signatures import document
-from .tasks import Regression, task_of
 from .tuning import Tuning
 
-__all__ = [
-    "OF_THE_FILE",
-    "finetune",
-    "open_data",
-    "open_vectors",
-    "source_name",
-    "tune_on",
-    "with_test",
-    "with_validation",
-]
+__all__ = ["finetune", "tune_on"]
 
-#: Settings about how the vector file is read.
-OF_THE_FILE = ("member", "limit", "vector_size")
-
-#: Formats that carry a table's metadata.
-_KEEP_METADATA = ("safetensors", "safetensors-shards", "arrow", "parquet")
-_SOURCE = ("source", "source_sha256", "source_format")
-_OF_VECTORS = {*_SOURCE, "start_sha256"}  # what a run records of the rows that it starts from
+_OF_VECTORS = {*SOURCE, "start_sha256"}  # what a run records of the rows that it starts from
 
 
 @document()
@@ -184,68 +154,6 @@ def _open_splits(dataset: DataSource, settings: Settings) -> Splits:
     return with_validation(opened, splits, numbers, settings, settings.seed)
 
 
-def open_data(dataset: DataSource, settings: Settings) -> tuple[Splits, bool]:
-    """Open a data set and check its columns.
-
-    Returns:
-        The splits, and whether labels are numbers.
-    """
-    splits = open_examples(
-        dataset,
-        settings.text,
-        settings.label,
-        streaming=settings.streaming,
-        delimiter=settings.delimiter,
-        encoding=settings.encoding,
-        sheet=settings.sheet,
-        missing=settings.missing,
-    )
-    numbers = False
-    if not splits.streamed:  # checked before holding out changes the numbers of examples
-        read = pairs_of if takes_pairs(settings.head) else texts_of
-        read(splits.train, settings.text, f"{splits.name} (train)")
-        also = settings.ignore_label
-        task = task_of(settings.task, splits, settings.text, settings.label, ignore_label=also)
-        numbers = isinstance(task, Regression)
-    return splits, numbers
-
-
-def with_test(opened: Splits, numbers: bool, settings: Settings, share: float | None) -> Splits:
-    """Hold out test examples, unless there is such a split with labels.
-
-    Args:
-        opened: the splits.
-        numbers: whether labels are numbers.
-        settings: the settings.
-        share: the share of the training examples; None to hold out none.
-    """
-    if share is None:
-        return opened
-    ignored = ignored_labels(settings.ignore_label)
-    splits = with_labelled_test(opened, settings.label, share, settings.seed, ignored, numbers)
-    if splits.test is opened.test and settings.test is not None:
-        note = f"test={share} is not used, because there is a test split"
-        splits = replace(splits, notes=(*splits.notes, note))
-    return splits
-
-
-def with_validation(
-    opened: Splits, splits: Splits, numbers: bool, settings: Settings, seed: int
-) -> Splits:
-    """Hold out validation examples, unless there is such a split.
-
-    Args:
-        opened: the splits as opened.
-        splits: the same with a test split.
-        numbers: whether labels are numbers.
-        settings: the settings.
-        seed: decides which examples.
-    """
-    share = settings.validation
-    splits = hold_out(splits, settings.label, share, seed, numbers=numbers)
-    return with_repeats_noted(splits, opened, settings.text)
-
-
 def _tokenizer(settings: Settings, base: EmbeddingTable) -> AnyTokenizer:
     """Return the tokenizer of a run, which does not split special tokens."""
     if settings.vocab is not None:
@@ -330,56 +238,3 @@ def _unchanged(
     if processes.is_main:
         tidy_folder(folder)  # what a process left that was killed at the very end
     return finished
-
-
-def open_vectors(
-    vectors: str | os.PathLike[str] | EmbeddingTable, settings: Settings
-) -> tuple[EmbeddingTable, dict[str, str]]:
-    """Return the table, and what identifies the file it is from."""
-    member = settings.member
-    if isinstance(vectors, EmbeddingTable):
-        for name in OF_THE_FILE:
-            value = getattr(settings, name)
-            if value is not None:
-                about = "names a file of an archive" if name == "member" else "is about a file"
-                raise DataError(
-                    f"{about}, but vectors is a table",
-                    option=name,
-                    value=value,
-                    remedy=("leave ", Option(name), " out"),
-                )
-        return vectors, {n: vectors.metadata[n] for n in _SOURCE if n in vectors.metadata}
-    place = fetched(vectors)
-    file = file_in_run(place)
-    base, kind, _ = read_vectors(
-        file, limit=settings.limit, vector_size=settings.vector_size, member=member
-    )
-    if "vectors" in base.__dict__:
-        base.vectors.flags.writeable = False  # so that the tuned table shares what did not move
-    source = {name: base.metadata.get(name, "") for name in _SOURCE}
-    if kind in _KEEP_METADATA:
-        # a file of ours names the file it was made from; the source of this run is it itself
-        name, sha256 = "<stdin>" if file == STDIN else source_name(file), ""
-        if isinstance(file, (str, os.PathLike)) and file != STDIN:
-            held = (only_file(Path(file)) if os.path.isdir(file) else None) or Path(file)
-            files = shards_of(held) if kind == "safetensors-shards" else [held]
-            name, sha256 = held.name + (f"#{member}" if member else ""), sha256_of(*files)
-        if sha256 != source["source_sha256"]:
-            source = dict(zip(_SOURCE, (name, sha256, kind), strict=True))
-    if place is not vectors and kind in (*_KEEP_METADATA, "static"):
-        # the folder of the cache is named after a commit
-        inside = source["source"].removeprefix(Path(str(place)).name).lstrip("/")
-        source["source"] = f"{vectors}/{inside}".rstrip("/")
-    return base, source
-
-
-def source_name(source: Any) -> str:
-    """Return the absolute path of a file or folder, a Hub name, or the kind of any other object.
-
-    Paths are absolute so that a run's `config.yaml` means the same in every folder.
-    """
-    if isinstance(source, (str, os.PathLike)):
-        is_here = source != STDIN and os.path.exists(source)
-        return os.path.abspath(source) if is_here else os.fspath(source)
-    kind = type(source).__name__
-    return f"{'an' if kind[0] in 'AEIO' else 'a'} {kind}"

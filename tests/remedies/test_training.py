@@ -117,7 +117,7 @@ def test_resume_without_a_folder(tune, tmp_path):
 
 
 @pytest.mark.parametrize(("name", "value"), [("member", "a.txt"), ("limit", 2), ("vector_size", 3)])
-@follows("training/finetune.py", "but vectors is a table")
+@follows("training/open_inputs.py", "but vectors is a table")
 def test_a_setting_of_a_file_for_a_table(tune, name, value):
     message = message_of(DataError, lambda: tune(**{name: value}))
     assert message.endswith(f"but vectors is a table; leave {name} out")
