@@ -392,9 +392,10 @@ def tokenizer(make: Arguments) -> Any:
     results: list[Any] = []
     for _ in range(make.random.randrange(1, 6)):
         some = make.damaged(make.random.choices(words, k=make.random.randrange(6)))
-        one = make.random.randrange(4)
-        if one == 0:
-            numbers, lengths, _ = loop.tokenize(some)
+        one = make.random.randrange(5)
+        if one in (0, 4):
+            breaks = make.damaged(make.random.choice([b" ", b" \n", b""]))
+            numbers, lengths, _ = loop.chunks(some, breaks) if one else loop.tokenize(some)
             assert sum(np.frombuffer(lengths, np.int32)) == len(numbers) // 4
         elif one == 1:
             assert len(loop.numbers(some)) == 4 * len(some)

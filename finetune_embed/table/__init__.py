@@ -1,5 +1,6 @@
 """`EmbeddingTable`, words and their vectors, and what it is made of. numpy only."""
 
+from .chunking import Chunking
 from .coding import CodedRows, Coding, Part
 from .embedding_table import EmbeddingTable
 from .fingerprint import sha256_of_table
@@ -19,6 +20,7 @@ from .subwords import Subwords
 __all__ = [
     "DTYPES",
     "ORDERS",
+    "Chunking",
     "CodedRows",
     "Coding",
     "EmbeddingTable",

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import VocabularyError
+from .chunking import Chunking, chunking_of
 from .sentencepiece import is_sentencepiece, tokenizer_json
 
 if TYPE_CHECKING:
@@ -159,6 +160,11 @@ class PipelineTokenizer:
         else:  # Unigram
             number = json.loads(self.json)["model"].get("unk_id")
         return -1 if number is None else int(number)
+
+    @cached_property
+    def chunking(self) -> Chunking | None:
+        """How the ids of a text follow from those of its chunks; None if that is not known."""
+        return chunking_of(self.pipeline)
 
     def to_json(self) -> str:
         """Return the `tokenizer.json` with the special tokens, which cuts and pads no text."""

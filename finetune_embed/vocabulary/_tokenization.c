@@ -1,4 +1,5 @@
-/* Tokenizes ASCII text and numbers the tokens: the inner loop of `tokenization.py`.
+/* Tokenizes ASCII text and numbers the tokens: the inner loop of `tokenization.py`. For pipelines, it
+ * numbers the chunks of texts instead (`chunks.py`).
  *
  * It finds the tokens that the patterns of `tokenizer.py` match. A piece between spaces that is not
  * ASCII, or has a special token in it, is only numbered and left to Python. Everything here has a
@@ -211,6 +212,7 @@ typedef struct {
     Py_ssize_t special_count;
     PyObject *special_tokens; /* owns the bytes of `specials` */
     int treebank, lower, busy;
+    uint8_t is_break[256];
     int32_t *found; /* numbers of tokens; -1 - number of a piece that is left to Python */
     size_t used, room;
 } state_t;
@@ -284,6 +286,23 @@ static int tokenize_text(state_t *s, bytes_t at, bytes_t end) {
             if (piece == NO_MEMORY || !add(s, -1 - piece)) return 0;
         }
         at = stop + 1;
+    }
+    return 1;
+}
+
+/* Numbers the chunks of a text: one begins at each break that follows another byte, except at the breaks at
+ * the end, which belong to the last chunk. */
+static int number_chunks(state_t *s, bytes_t at, bytes_t end) {
+    bytes_t last = end;
+    while (last > at && s->is_break[last[-1]]) last--;
+    while (at < end) {
+        bytes_t stop = at;
+        while (stop < last && s->is_break[*stop]) stop++;
+        while (stop < last && !s->is_break[*stop]) stop++;
+        if (stop == last) stop = end;
+        int32_t chunk = number_of(&s->pieces, at, (size_t)(stop - at), 0);
+        if (chunk == NO_MEMORY || !add(s, chunk)) return 0;
+        at = stop;
     }
     return 1;
 }
@@ -384,9 +403,9 @@ static void free_tokenizer(PyObject *object) {
     Py_DECREF(type);
 }
 
-/* tokenize(texts: list[str | bytes]) -> (numbers, lengths, pieces): two int32 arrays as bytes, and
- * the pieces that are new. A str must be ASCII, bytes UTF-8. */
-static PyObject *tokenizer_tokenize(PyObject *object, PyObject *list) {
+/* Calls `add_text` on every text. Returns what it added and the new pieces: two int32 arrays as bytes, the
+ * numbers and how many of them each text has, and a list. `breaks` is NULL or bytes. */
+static PyObject *of_texts(PyObject *object, PyObject *list, PyObject *breaks, int (*add_text)(state_t *, bytes_t, bytes_t)) {
     state_t *s = &((TextTokenizer *)object)->state;
     PyObject *result = NULL, *texts = PySequence_List(list); /* a list that nobody changes meanwhile */
     if (!texts) return NULL;
@@ -397,10 +416,12 @@ static PyObject *tokenizer_tokenize(PyObject *object, PyObject *list) {
     int32_t *length = (int32_t *)PyBytes_AsString(lengths);
     size_t first = s->pieces.count;
     s->used = 0;
+    memset(s->is_break, 0, sizeof s->is_break);
+    for (Py_ssize_t i = 0; breaks && i < PyBytes_Size(breaks); i++) s->is_break[(uint8_t)PyBytes_AsString(breaks)[i]] = 1;
     Py_BEGIN_ALLOW_THREADS;
     for (; done < count; done++) {
         size_t before = s->used;
-        if (!tokenize_text(s, spans[done].at, spans[done].at + spans[done].size)) break;
+        if (!add_text(s, spans[done].at, spans[done].at + spans[done].size)) break;
         length[done] = (int32_t)(s->used - before);
     }
     Py_END_ALLOW_THREADS;
@@ -414,6 +435,18 @@ end:
     free(spans);
     Py_DECREF(texts);
     return result;
+}
+
+/* tokenize(texts: list[str | bytes]) -> (numbers, lengths, pieces). A str must be ASCII, bytes UTF-8. */
+static PyObject *tokenizer_tokenize(PyObject *object, PyObject *texts) {
+    return of_texts(object, texts, NULL, tokenize_text);
+}
+
+/* chunks(texts: list[str | bytes], breaks: bytes) -> (numbers, lengths, pieces): those of chunks. */
+static PyObject *tokenizer_chunks(PyObject *object, PyObject *args) {
+    PyObject *texts, *breaks;
+    if (!PyArg_ParseTuple(args, "OO!", &texts, &PyBytes_Type, &breaks)) return NULL;
+    return of_texts(object, texts, breaks, number_chunks);
 }
 
 /* numbers(tokens: list[bytes]) -> bytes: the number of each token, as int32. */
@@ -456,6 +489,7 @@ static PyObject *tokenizer_forget(PyObject *object, PyObject *unused) {
 
 static PyMethodDef tokenizer_methods[] = {
     {"tokenize", tokenizer_tokenize, METH_O, "tokenize(texts) -> (numbers, lengths, pieces)"},
+    {"chunks", tokenizer_chunks, METH_VARARGS, "chunks(texts, breaks) -> (numbers, lengths, chunks)"},
     {"numbers", tokenizer_numbers, METH_O, "numbers(tokens) -> bytes"},
     {"tokens", tokenizer_tokens, METH_NOARGS, "tokens() -> list[str], in the order of their numbers"},
     {"forget", tokenizer_forget, METH_NOARGS, "forget() -> None, all pieces"},

@@ -104,7 +104,7 @@ def tokenize_texts(texts: Iterable[Text], tokenizer: AnyTokenizer) -> TokenizedT
 
 def _pieces_of(texts: Iterable[Text], tokenizer: PipelineTokenizer) -> TokenizedTexts:
     """Return what `tokenize_texts` returns with a pipeline."""
-    loop = PipelineLoop(tokenizer, UNK)
+    loop = PipelineLoop(tokenizer, UNK, native)
     parts = [(_EMPTY, _EMPTY)]
     groups: Iterator[tuple[bool, Iterator[Any]]] = groupby(texts, lambda t: isinstance(t, str))
     for is_text, group in groups:

@@ -142,6 +142,24 @@ def test_arguments_and_results_of_the_compiled_loop():
 
 
 @needs_compiled_loop
+def test_the_chunks_of_the_compiled_loop():
+    loop = tokenization.native.TextTokenizer(False, False, [])
+    for bad in ([3, b" "], [["a"], " "], [[3], b" "], [["a"]]):
+        with pytest.raises(TypeError):
+            loop.chunks(*bad)
+    texts = ["a  b\tc \t", b"", "  ", " a", "a  b\tc \t\n", "\xe9 \xe9".encode()]
+    numbers, lengths, chunks = loop.chunks(texts, b" \t")
+    assert chunks == [
+        *(b"a", b"  b", b"\tc \t", b"  ", b" a", b"\tc", b" \t\n", "\xe9".encode()),
+        " \xe9".encode(),
+    ]
+    assert np.frombuffer(numbers, np.int32).tolist() == [0, 1, 2, 3, 4, 0, 1, 5, 6, 7, 8]
+    assert np.frombuffer(lengths, np.int32).tolist() == [3, 0, 1, 1, 4, 2]
+    assert loop.chunks(["b\tab\t"], b"b")[2] == [b"b\ta", b"b\t"]
+    assert loop.chunks(["a b"], b"")[2] == [b"a b"]
+
+
+@needs_compiled_loop
 def test_many_tokens_are_numbered():
     words = [f"w{i}" for i in range(50_000)]
     found = tokenization.tokenize_texts([" ".join(words), " ".join(words[::-1])], GLOVE)
@@ -213,6 +231,7 @@ def test_a_tokenizer_in_use_by_another_thread_is_refused_or_right():
     text = " ".join(f"w{i}" for i in range(300_000))
     calls = {
         "tokenize": lambda: loop.tokenize(["a b"]),
+        "chunks": lambda: loop.chunks(["a b"], b" "),
         "numbers": lambda: loop.numbers([b"a"]),
         "tokens": lambda: loop.tokens(),
         "forget": lambda: loop.forget(),
