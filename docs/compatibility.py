@@ -138,6 +138,7 @@ TARGETS = (
     Target(f"{FORMAT}(no_header=True)", no_header, fe.save_glove),
     Target("lines split at spaces", by_hand, fe.save_glove),
     Target("fasttext: pretrainedVectors", in_fasttext, fe.save_word2vec),
+    Target("spacy: load", partial(in_spacy, pipeline=True), fe.save_spacy, {"lang": "en"}),
     Target("spacy: Vocab().from_disk", in_spacy, fe.save_spacy),
     Target("numpy: load", in_numpy, fe.save_numpy),
     Target("pyarrow: ipc.open_file", arrow, fe.save_arrow),

@@ -178,11 +178,11 @@ def in_fasttext(path: Path, work: Work) -> Found:
     return Found(rows, work.table.index_to_key)
 
 
-def in_spacy(path: Path, work: Work) -> Found:
-    """Read the vectors of a spaCy vocabulary."""
-    from spacy.vocab import Vocab
+def in_spacy(path: Path, work: Work, pipeline: bool = False) -> Found:
+    """Read the vectors of a spaCy vocabulary, or of a pipeline."""
+    import spacy
 
-    vocab = Vocab().from_disk(path)
+    vocab = spacy.load(path).vocab if pipeline else spacy.vocab.Vocab().from_disk(path)
     rows = {row: key for key, row in vocab.vectors.key2row.items()}
     return Found(vocab.vectors.data, [vocab.strings[rows[row]] for row in range(len(rows))])
 

@@ -119,7 +119,7 @@ def test_a_missing_package_names_an_extra_that_installs_it() -> None:
                 listed = {normal(one) for one in EXTRAS[extra]}
                 assert {normal(PIP_NAMES.get(name, name)) for name in modules} <= listed, path
                 assert f"finetune_embed[{extra}]" in str(missing_extra(modules[0], extra))
-    assert swept == 12
+    assert swept == 13
 
 
 #: Modules of the packages that a plain installation lacks, and of gensim; the test tools' own too.

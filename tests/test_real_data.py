@@ -43,6 +43,7 @@ pytestmark = [
 )
 def test_pros_and_cons(vectors: str | Path, frozen_at_most: float, tmp_path: Path) -> None:
     base = fe.load_vectors(vectors)
+    assert "cut_short" not in base.metadata
     frozen = fe.finetune(base, PROS_CONS, strategy=fe.Freeze(), epochs=4)
     run = fe.finetune(base, PROS_CONS, epochs=6, output_dir=tmp_path / "tuned")
     assert run.metrics["test"]["accuracy"] >= 0.925

@@ -48,6 +48,10 @@ def _static(table: fe.EmbeddingTable, path: Path, onnx: bool = False) -> None:
     fe.save_static(table, path, onnx=onnx)
 
 
+def _pipeline(table: fe.EmbeddingTable, path: Path) -> None:
+    fe.save_spacy(table, path, lang="en")
+
+
 def _vocabulary(table: fe.EmbeddingTable, path: Path) -> None:
     fe.Vocabulary.from_texts([table.index_to_key]).save(path)
 
@@ -61,6 +65,7 @@ WRITERS: dict[str, Writer] = {
     "delta": Writer(_delta),
     "delta-int8": Writer(partial(_delta, dtype="int8")),
     "gensim": Writer(fe.save_gensim),
+    "pipeline": Writer(_pipeline, is_folder=True),
     "shrunk": Writer(_shrunk),
     "static": Writer(_static, is_folder=True),
     "static-onnx": Writer(partial(_static, onnx=True), is_folder=True),

@@ -9,13 +9,13 @@ import click
 
 from ..errors import Option, VectorFileError
 from ..files import STDIN
-from ..formats import SAVERS, save_safetensors
+from ..formats import SAVERS, save_safetensors, save_spacy
 from ..formats.common.run_folder import is_run
 from ..formats.common.saving import check_name
 from ..formats.load import Loaded
 from ..formats.numpy_arrays.wordlist import words_of
 from ..table import EmbeddingTable
-from .folders import check_folder, folder_overwrite_option, written_folder
+from .folders import PIPELINE, check_folder, folder_overwrite_option, written_folder
 from .output import (
     as_json_option,
     check_target,
@@ -61,6 +61,11 @@ BY_SUFFIX = {
     "--shard-size",
     help="Most bytes of vectors in a file, such as 2GB. TARGET is then a folder of safetensors.",
 )
+@click.option(
+    "--lang",
+    help="Language of a spaCy pipeline, such as en, or xx for any. TARGET is then a folder for "
+    "spacy.load; it needs spaCy.",
+)
 @member_option
 @folder_overwrite_option
 @as_json_option
@@ -73,6 +78,7 @@ def convert(
     keys: Path | None,
     dtype: str | None,
     shard_size: str | None,
+    lang: str | None,
     member: str | None,
     overwrite: bool,
     as_json: bool,
@@ -81,18 +87,23 @@ def convert(
 
     SOURCE may be compressed, the folder of a model or a run, or - for standard input.
     """
-    name = format_of(target, to or ("safetensors" if shard_size else None))
-    for option, value in (("dtype", dtype), ("shard_size", shard_size)):
-        if value is not None and name != "safetensors":
+    name = format_of(target, to or ("safetensors" if shard_size else "spacy" if lang else None))
+    for option, value, wanted_format in (
+        ("dtype", dtype, "safetensors"),
+        ("shard_size", shard_size, "safetensors"),
+        ("lang", lang, "spacy"),
+    ):
+        if value is not None and name != wanted_format:
             raise VectorFileError(
-                f"is for safetensors, not for {name}",
+                f"is for {wanted_format}, not for {name}",
                 option=option,
                 value=value,
-                remedy=("leave ", Option(option), " out, or give ", Option("to", "safetensors")),
+                remedy=("leave ", Option(option), " out, or give ", Option("to", wanted_format)),
             )
     is_folder = name in FOLDERS or shard_size is not None
+    folder_kind = name if lang is None else PIPELINE
     if is_folder:
-        check_folder(target, source, kind=name, overwrite=overwrite)
+        check_folder(target, source, kind=folder_kind, overwrite=overwrite)
     else:
         check_target(target, source, overwrite=overwrite)
     wanted = None if keys is None else words_of(str(keys))
@@ -104,10 +115,12 @@ def convert(
             where=keys,
             remedy="write them one per line, as in the table",
         )
-    replaced = name if overwrite and is_folder else None
+    replaced = folder_kind if overwrite and is_folder else None
     with working(f"writing {target}", as_json), written_folder(target, replaced) as path:
         if name == "safetensors":
             save_safetensors(found.table, path, dtype=dtype, shard_size=shard_size)
+        elif lang is not None:
+            save_spacy(found.table, path, lang=lang)
         elif name == STATIC and is_run(source) and limit is None and wanted is None:
             write_as(name, source, path)
         else:
@@ -131,7 +144,7 @@ def convert(
     ]
     packed = f" in {found.compression}" if found.compression else ""
     click.echo(", ".join([f"{source}: {found.format}{packed}", *notes]))
-    kind = name if dtype is None else f"{name} of {dtype}"
+    kind = folder_kind if dtype is None else f"{name} of {dtype}"
     click.echo(f"{target}: {kind}, {words:,} words x {size}")
 
 

@@ -18,7 +18,7 @@ from ..formats.common.kernels import format_text
 from ..formats.common.saving import check_new_folder
 from ..formats.common.shards import INDEX, shards_of
 
-__all__ = ["check_folder", "folder_overwrite_option", "written_folder"]
+__all__ = ["PIPELINE", "check_folder", "folder_overwrite_option", "written_folder"]
 
 folder_overwrite_option = click.option(
     "--overwrite",
@@ -27,6 +27,7 @@ folder_overwrite_option = click.option(
     "written again.",
 )
 WHOLE, CARD = "model.safetensors", "README.md"
+PIPELINE = "spacy pipeline"  # a kind of folder, in which `vocab` is one of the kind `spacy`
 #: The files of each kind of folder; see `_files_of`.
 FILES = {
     "projector": {"vectors.tsv", "metadata.tsv"},
@@ -98,6 +99,9 @@ def _check_own(kind: str, folder: Path) -> None:
         VectorFileError: it holds something else.
     """
     entries = [entry for entry in os.scandir(folder) if not is_clutter(entry.name)]
+    if kind == PIPELINE and entries:
+        _check_pipeline(folder)
+        return
     found = {entry.name for entry in entries if entry.is_file(follow_symlinks=False)}
     needed = _files_of(kind, folder, found)
     if entries and not needed <= found:
@@ -123,6 +127,27 @@ def _check_own(kind: str, folder: Path) -> None:
             where=folder,
             remedy="choose another path, or move this folder elsewhere or delete it",
         )
+
+
+def _check_pipeline(folder: Path) -> None:
+    """Check that a folder holds exactly a pipeline that was written here.
+
+    Raises:
+        VectorFileError: it holds something else.
+    """
+    from ..formats.spacy_vectors.pipeline import VOCAB, is_unedited
+
+    if not is_unedited(folder):
+        raise VectorFileError(
+            (
+                "this folder is not replaced, since it is not as this library writes it with ",
+                Option("lang"),
+                ": another program made it, or somebody edited it or added to it",
+            ),
+            where=folder,
+            remedy="choose another path, or move this folder elsewhere or delete it",
+        )
+    _check_own("spacy", folder / VOCAB)
 
 
 def _files_of(kind: str, folder: Path, found: set[str]) -> set[str]:

@@ -34,7 +34,7 @@ __all__ = ["inspect"]
 @member_option
 @limit_option
 @vector_size_option
-@click.option("--strict", is_flag=True, help="Exit with code 2 if there is an error or a warning.")
+@click.option("--strict", is_flag=True, help="Exit with code 2 if there is a warning, too.")
 @as_json_option
 @click.pass_context
 def inspect(
@@ -50,7 +50,8 @@ def inspect(
 ) -> None:
     """Report what a vector file is, what is odd about it, and what it covers of a data set.
 
-    FILE may be compressed, damaged, or - for standard input.
+    FILE may be compressed, damaged, or - for standard input. The exit code is 2, after the report,
+    if it has an error: the other commands refuse such a file.
     """
     from ..inspection import inspect as inspect_file
 
@@ -63,5 +64,6 @@ def inspect(
         print_json(report.to_dict(form))
     else:
         click.echo(report.render(form))
-    if not report.words or (strict and not report.is_clean):
+    is_refused = any(finding.severity == "error" for finding in report.findings)
+    if is_refused or not report.words or (strict and not report.is_clean):
         context.exit(2)

@@ -7,7 +7,7 @@ from .expansion import bounded, refuse_bomb
 from .foreign import Foreign, foreign_kind, is_binary, is_plain
 from .hashing import sha256_of
 from .mapped import refuse_changed
-from .opening import STDIN, PathOrFile, as_folder, looked_in, open_source
+from .opening import STDIN, PathOrFile, as_folder, looked_in, near, open_source
 from .parquet import ParquetReader, read_parquet
 from .replacing import (
     finish_replacing,
@@ -42,6 +42,7 @@ __all__ = [
     "is_plain",
     "locked",
     "looked_in",
+    "near",
     "only_file",
     "open_arrow",
     "open_member",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import os
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from ..errors import Either, Text, VectorFileError
 from .archives import folder_kind, only_file
 from .source import Source
 
-__all__ = ["STDIN", "PathOrFile", "as_folder", "looked_in", "open_source"]
+__all__ = ["STDIN", "PathOrFile", "as_folder", "looked_in", "near", "open_source"]
 
 PathOrFile = str | os.PathLike[str] | BinaryIO
 
@@ -37,6 +38,22 @@ def as_folder(path: object) -> Path | None:
 def looked_in(path: Path) -> str:
     """Return, in brackets, the folder that a path is relative to; nothing of an absolute path."""
     return "" if path.is_absolute() else f" (looked in {Path.cwd()})"
+
+
+def near(path: str | os.PathLike[str]) -> str | None:
+    """Return the path of a file or folder whose name differs a little from that of one missing."""
+    given, path = os.fspath(path), Path(path)
+    if given.startswith("~") and os.path.exists(os.path.expanduser(given)):
+        return os.path.expanduser(given)
+    try:
+        names = [name for name in os.listdir(path.parent) if name != path.name]  # as a dead link is
+    except (OSError, ValueError):
+        return None
+    same_stem = [name for name in names if name.split(".")[0] == path.name]
+    lower = {name.lower(): name for name in names}
+    alike = difflib.get_close_matches(path.name.lower(), lower, 1, 0.8)
+    close = same_stem[:1] or [lower[name] for name in alike]
+    return str(path.parent / close[0]) if close else None
 
 
 @contextlib.contextmanager
@@ -87,7 +104,12 @@ def _open_file(path: Path) -> IO[bytes]:
     try:
         return open(path, "rb", buffering=0)
     except FileNotFoundError as error:
-        raise VectorFileError(f"no such file{looked_in(path)}", where=path) from error
+        close = near(path)
+        raise VectorFileError(
+            f"no such file{looked_in(path)}",
+            where=path,
+            remedy=None if close is None else f"did you mean {close}?",
+        ) from error
     except (OSError, ValueError) as error:  # ValueError: a null character
         reason = getattr(error, "strerror", None) or error
         raise VectorFileError(f"can't be read: {reason}", where=repr(str(path)[:200])) from error

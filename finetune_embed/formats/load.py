@@ -92,7 +92,8 @@ def load_vectors(
         The table. A SentencePiece model beside the file, as BPEmb has it, is its `tokenizer`; of
         one that cannot be read, `metadata["tokenizer_not_read"]` says why. `metadata` records the
         `source`, `source_sha256` and `source_format`, and the number of `duplicates` (the first row
-        of a word is kept) and of `non_utf8` words.
+        of a word is kept) and of `non_utf8` words; its `cut_short` says why text was probably cut
+        short within its last number.
 
     Raises:
         VectorFileError: the file is missing, damaged, or of a format that is not supported.

@@ -1,15 +1,11 @@
-"""The last line of a text file of vectors, where it has no newline: it may be cut short."""
+"""What is odd about the last line of a text file of vectors, where it has no newline."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+from ..formats.common.text_end import CUT_SHORT, UNCLOSED, why_cut_short
 from .findings import Finding, quoted
 
 __all__ = ["last_line_findings"]
-
-SAMPLE = 1 << 16  # bytes before the line
-RARE = 0.02  # share of numbers with as few digits, below which a number is probably cut short
 
 
 def last_line_findings(before: bytes, line: bytes, size: int) -> list[Finding]:
@@ -23,16 +19,14 @@ def last_line_findings(before: bytes, line: bytes, size: int) -> list[Finding]:
     last = line.rstrip(b"\r\n ").split(b" ")
     if len(last) <= size:
         return []  # a short line, which is a finding itself
-    unclosed = "the last line does not end with a newline"
-    lines = [one.rstrip(b"\r") for one in before[-SAMPLE:].split(b"\n")[1:-1]]
-    sign = _sign_of_cut(lines, line[:-1], size)
-    if not sign:
+    why = why_cut_short(before, line, size)
+    if not why:
         return [
             Finding(
                 "note",
                 "unclosed",
                 1,
-                unclosed,
+                UNCLOSED,
                 "if the file was cut short there, its last number is wrong; compare the size of "
                 "the file with its source",
             )
@@ -40,36 +34,10 @@ def last_line_findings(before: bytes, line: bytes, size: int) -> list[Finding]:
     return [
         Finding(
             "warning",
-            "cut_short",
+            CUT_SHORT,
             1,
-            f"{unclosed}, and {sign}, so it was probably cut short within its last number",
+            why,
             "compare the size of the file with its source, and fetch it again",
             (quoted(last[-1].decode("utf-8", "replace")),),
         )
     ]
-
-
-def _sign_of_cut(lines: Sequence[bytes], line: bytes, size: int) -> str:
-    """Return what shows that the last number of a line is cut short; empty if nothing does."""
-    if len(lines) > 1 and all(one.endswith(b" ") for one in lines) and not line.endswith(b" "):
-        return "has no space at its end, unlike the others"
-    rows = [*lines, line]
-    numbers = [_digits(one) for row in rows for one in row.rstrip().split(b" ")[-size:]]
-    digits, decimals = numbers.pop()
-    has_few = [a <= digits and b <= decimals for a, b in numbers]
-    own = has_few[len(has_few) - size + 1 :]
-    share = (sum(has_few) + 1) / (len(has_few) + 1)
-    if share > RARE or 2 * sum(own) > len(own) or decimals >= max(b for _, b in numbers):
-        return ""
-    return f"its last number has fewer digits than {1 - share:.1%} of those before it"
-
-
-def _digits(number: bytes) -> tuple[int, int]:
-    """Return the number of digits of a decimal without leading zeros, and of those after the point.
-
-    A number with an exponent, or `nan`, counts as one of many digits.
-    """
-    whole, point, decimals = number.lstrip(b"-+").partition(b".")
-    if not (whole + decimals).isdigit():
-        return 99, 99
-    return len((whole + decimals).lstrip(b"0")), len(decimals) if point else 0

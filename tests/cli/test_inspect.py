@@ -25,18 +25,25 @@ def run(*arguments: object) -> int:
 
 
 @pytest.mark.parametrize(
-    ("data", "code"), [(SOUND, 0), (NOTE, 0), (WARNING, 2), (ERROR, 2)], ids=str
+    ("data", "code", "strict"),
+    [(SOUND, 0, 0), (NOTE, 0, 0), (WARNING, 0, 2), (ERROR, 2, 2)],
+    ids=["sound", "note", "warning", "error"],
 )
-def test_strict_exits_with_2_after_the_report(data, code, write, capsys):
+def test_the_exit_code_is_2_after_a_report_of_an_error_and_if_strict_of_a_warning(
+    data, code, strict, write, tmp_path, capsys
+):
     path = write(data)
-    assert run(path) == 0
-    report = capsys.readouterr().out
-    assert run(path, "--strict") == code
+    assert run(path) == run(path, "--json") == code
+    report = capsys.readouterr().out.partition("{")[0]
+    assert run(path, "--strict") == strict
     out, err = capsys.readouterr()
     assert out == report
     assert err == ""
-    assert run(path, "--strict", "--json") == code
-    assert json.loads(capsys.readouterr().out)["is_clean"] is (code == 0)
+    assert run(path, "--strict", "--json") == strict
+    assert json.loads(capsys.readouterr().out)["is_clean"] is (strict == 0)
+    with pytest.raises(SystemExit) as stopped:
+        main(["convert", str(path), str(tmp_path / "out.safetensors")])
+    assert stopped.value.code == code  # another command refuses it with the same code
 
 
 def test_the_demo_slice_passes_strict(capsys):
@@ -47,7 +54,7 @@ def test_the_demo_slice_passes_strict(capsys):
 
 
 def test_json_has_every_figure(write, capsys):
-    assert run(write(ERROR), "--json") == 0
+    assert run(write(ERROR), "--json") == 2
     report = json.loads(capsys.readouterr().out)
     assert (report["words"], report["vector_size"]) == (2, 2)
     assert report["findings"] == [
@@ -74,7 +81,7 @@ def test_a_file_of_which_no_row_can_be_read_exits_with_2(write, capsys):
 @pytest.mark.parametrize("name", ["what is this.txt", "limit=3, which is not lr=0.1; see.txt"])
 def test_names_of_files_are_shown_unchanged(name, write, capsys):
     path = write(b"a 1 2\nb 3 x\nc 5 6\n", name)
-    assert run(path) == 0
+    assert run(path) == 2
     report = capsys.readouterr().out
     assert report.startswith(f"{path}: glove, 2 words x 2\n")
     assert "a value that is not a float32 number: 1, 'x' (line 2)\n" in report

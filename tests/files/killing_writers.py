@@ -36,7 +36,14 @@ import finetune_embed as fe
 #: Imported once, and not in each child: for all writers, and for those from `gensim` on. A process
 #: that has imported less forks in a sixth of the time.
 FIRST = ("polars", "pyarrow.parquet", "pandas")
-LATER = ("onnx", "onnxruntime", "gensim.models", "tokenizers", "finetune_embed.training.run.load")
+LATER = (
+    "onnx",
+    "onnxruntime",
+    "gensim.models",
+    "spacy",
+    "tokenizers",
+    "finetune_embed.training.run.load",
+)
 
 Write = Callable[[Path], Any]
 Content = dict[str, bytes]

@@ -460,7 +460,10 @@ STATES = {
     "no map": ([], NOT_LISTED),
     "no names": ({"_data_files": ["x"]}, NOT_LISTED),
     "numbers": ({"_data_files": [{"filename": 3}]}, NOT_LISTED),
-    "absent": ({"_data_files": [{"filename": "x.arrow"}]}, "x.arrow: no such file"),
+    "absent": (
+        {"_data_files": [{"filename": "x.arrow"}]},
+        "this names x.arrow, which is missing",
+    ),
     "text": (
         {"_data_files": [{"filename": "state.json"}]},
         "is text of vectors, not an Arrow file",

@@ -6,6 +6,7 @@ import gzip
 import io
 from pathlib import Path
 
+import datasets
 import numpy as np
 import pytest
 
@@ -18,9 +19,10 @@ DEMO = gzip.decompress(
 
 
 def code(data: bytes) -> str:
-    """Return what `inspect` says about the end of a file."""
+    """Return what `inspect` says about the end of a file; the loader says it if it was cut."""
     findings = fe.inspect(io.BytesIO(data)).findings
     (found,) = {one.code for one in findings} & {"unclosed", "cut_short"} or {""}
+    assert ("cut_short" in fe.load_vectors(io.BytesIO(data)).metadata) == (found == "cut_short")
     return found
 
 
@@ -71,3 +73,31 @@ def test_it_is_a_warning_with_the_number():
     assert (found.severity, found.code) == ("warning", "cut_short")
     assert "has fewer digits than" in found.what
     assert not report.is_clean
+
+
+@pytest.mark.parametrize("header", [b"", b"200 10\n"])
+def test_the_loader_and_a_run_say_why(header, write):
+    path = write(header + written(".6f")[:-5])
+    why = fe.inspect(path).findings[0].what
+    assert why.startswith("the last line does not end with a newline, and its last number has fewe")
+    assert fe.load_vectors(path).metadata["cut_short"] == why
+    assert fe.load_vectors(path, keys=["w3"]).metadata["cut_short"] == why
+    assert fe.load_vectors(path, limit=200).metadata["cut_short"] == why
+    assert "cut_short" not in fe.load_vectors(path, limit=199).metadata
+    data = datasets.Dataset.from_dict({"text": ["w1", "w2"] * 4, "label": ["a", "b"] * 4})
+    run = fe.finetune(path, data, epochs=1)
+    assert f"the file of the vectors may be damaged: {why}; fetch it again" in run.warnings
+    assert "cut_short" not in run.table.metadata
+
+
+def test_a_long_file_is_compared_with_the_lines_before_its_end(write):
+    rows = written(".6f").splitlines(keepends=True)
+    many = b"".join(b"%d-" % at + row for at in range(300) for row in rows)
+    assert len(many) > 1 << 22  # a block
+    assert code(many[:-5]) == "cut_short"
+    assert code(many[:-1]) == "unclosed"
+
+
+@pytest.mark.parametrize("name", ["tiny.glove.txt", "tiny.word2vec.txt"])
+def test_no_golden_file_is_cut_short(name, golden):
+    assert "cut_short" not in fe.load_vectors(golden / name).metadata

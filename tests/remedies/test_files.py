@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 
 import numpy as np
@@ -36,6 +37,29 @@ def test_an_archive_of_several_files(write, capsys, pack, member):
     assert run("neighbors", path, "king", *asked) == 2
     assert capsys.readouterr().err.endswith("; name the one to read: --member a.txt\n")
     assert run("neighbors", path, "king", "--member", "a.txt") == 0
+
+
+@follows("files/opening.py", "no such file")
+@pytest.mark.parametrize("name", ["vecotrs.6B.txt", "vectors.6.txt", "Vectors.6B.TXT", "vectors"])
+def test_a_name_that_is_nearly_that_of_a_file(write, capsys, monkeypatch, name):
+    monkeypatch.chdir(write(TEXT, "vectors.6B.txt").parent)
+    write(b"text,label\n" + 20 * b"king,a\nqueen,b\n", "data.csv")
+    with pytest.raises(fe.VectorFileError, match=r"; did you mean vectors\.6B\.txt\?$"):
+        fe.load_vectors(name)
+    with pytest.raises(fe.VectorFileError, match=r"; did you mean \S*/vectors\.6B\.txt\?$"):
+        fe.load_glove(os.path.abspath(name))
+    assert run("train", "--vectors", name, "--data", "data.csv", "-o", "out") == 2
+    assert capsys.readouterr().err.endswith("); did you mean vectors.6B.txt?\n")
+    assert run("neighbors", "vectors.6B.txt", "king") == 0
+
+
+@pytest.mark.parametrize("name", ["glove.txt", "no/vectors.6B.txt", "dead link", "~nobody/v"])
+def test_a_name_that_is_like_no_other(write, monkeypatch, name):
+    monkeypatch.chdir(write(TEXT, "vectors.6B.txt").parent)
+    os.symlink("nowhere", "dead link")
+    with pytest.raises(fe.VectorFileError, match=r": no such file \(looked in .*\)$") as caught:
+        fe.load_vectors(name)
+    assert caught.value.remedy is None
 
 
 @follows("files/source.py", "leave out ")

@@ -592,10 +592,39 @@ def test_too_many_shards(table, tmp_path, monkeypatch):
     assert len(list((tmp_path / "v").iterdir())) == 4
 
 
-@follows("cli/convert.py", "is for safetensors, not for")
+@follows("cli/convert.py", "is for {wanted_format}, not for")
 def test_a_dtype_of_another_format(write, command, tmp_path):
     source, out = write(TEXT), tmp_path / "out.bin"
     message = refused_command(command, "convert", source, out, "--dtype", "int8")
     assert message.endswith("; leave --dtype out, or give --to safetensors")
     assert converts(command, source, out)
     assert converts(command, source, tmp_path / "x", "--dtype", "int8", "--to", "safetensors")
+    given = (source, tmp_path / "vec", "--to", "word2vec")
+    message = refused_command(command, "convert", *given, "--lang", "en")
+    assert message.endswith("is for spacy, not for word2vec; leave --lang out, or give --to spacy")
+    assert converts(command, *given)
+    assert converts(command, source, tmp_path / "pipeline", "--lang", "en", "--to", "spacy")
+
+
+@pytest.mark.slow  # imports spaCy
+@follows("formats/spacy_vectors/pipeline.py", "is not a language that spaCy has")
+def test_a_language_that_spacy_does_not_have(table, write, command, tmp_path):
+    message = refused(fe.save_spacy, table, tmp_path / "v", lang="english")
+    assert message.endswith("; pass its code, such as en, or lang='xx' for any language")
+    fe.save_spacy(table, tmp_path / "en", lang="en")
+    fe.save_spacy(table, tmp_path / "xx", lang="xx")
+    source, out = write(TEXT), tmp_path / "out"
+    message = refused_command(command, "convert", source, out, "--to", "spacy", "--lang", "english")
+    assert message.endswith("; pass its code, such as en, or --lang xx for any language")
+    assert converts(command, source, out, "--to", "spacy", "--lang", "xx")
+
+
+@pytest.mark.slow
+@follows("formats/spacy_vectors/pipeline.py", "can't be split into tokens")
+def test_a_language_whose_tokenizer_needs_a_package(table, tmp_path, missing):
+    missing("sudachipy")
+    message = refused(fe.save_spacy, table, tmp_path / "v", lang="ja")
+    assert "lang='ja' can't be split into tokens: " in message
+    assert "pip install sudachipy" in message
+    assert message.endswith("; install what it needs, or pass lang='xx'")
+    fe.save_spacy(table, tmp_path / "v", lang="xx")

@@ -15,6 +15,7 @@ from finetune_embed.cli import convert
 KINDS = [
     ("--to", "projector"),
     ("--to", "spacy"),
+    ("--to", "spacy", "--lang", "en"),
     ("--to", "static"),
     ("--shard-size", "1KB"),
     ("--shard-size", "1GB"),
@@ -145,6 +146,59 @@ def test_files_of_others_with_the_names_of_ours_stay(files, command):
         error = command("convert", "new.vec", folder, "--to", kind, "--overwrite")
         assert f"since '{name}' in it is not as this library writes it: another program" in error
         assert contents(files / folder) == before
+
+
+def components_added(folder):
+    import spacy
+
+    nlp = spacy.load(folder)
+    nlp.add_pipe("sentencizer")
+    nlp.to_disk(folder)
+
+
+def changed(name, old, new):
+    def change(folder):
+        text = (folder / name).read_text()
+        assert old in text
+        (folder / name).write_text(text.replace(old, new))
+
+    return change
+
+
+#: What somebody does to a pipeline, and what the message names of its vocabulary.
+EDITS = {
+    "components": (components_added, ""),
+    "config": (changed("config.cfg", "batch_size = 1000", "batch_size = 10"), ""),
+    "author": (changed("meta.json", '"author": ""', '"author": "me"'), ""),
+    "no meta": (lambda folder: (folder / "meta.json").write_text("{}"), ""),
+    "no mark": (lambda folder: (folder / "meta.json").write_text("[]"), ""),
+    "a file": (lambda folder: (folder / "notes.txt").write_text("mine"), ""),
+    "a folder": (lambda folder: (folder / "mine").mkdir(), ""),
+    "no tokenizer": (lambda folder: (folder / "tokenizer").unlink(), ""),
+    "no vocabulary": (lambda folder: shutil.rmtree(folder / "vocab"), ""),
+    "lookups": (lambda folder: (folder / "vocab" / "lookups.bin").write_text("x"), "'lookups.bin'"),
+    "vectors": (lambda folder: (folder / "vocab" / "vectors").unlink(), "--to spacy"),
+}
+
+
+@pytest.mark.slow  # imports spaCy
+def test_a_pipeline_that_somebody_changed_is_not_replaced(files, command):
+    given = ("--to", "spacy", "--lang", "en")
+    assert command("convert", "old.vec", "written", *given) == ""
+    for name, (edit, named) in EDITS.items():
+        shutil.copytree("written", name)
+        edit(files / name)
+        before = contents(files / name)
+        error = command("convert", "new.vec", name, *given, "--overwrite")
+        where = f"{name}/vocab" if named else name
+        assert error.startswith(f"error: {where}: this folder is not replaced, since "), name
+        assert (named or "not as this library writes it with --lang: another program") in error
+        assert contents(files / name) == before
+    assert command("convert", "old.vec", "vocabulary", "--to", "spacy") == ""
+    for name, options in {"vocabulary": given, "written": given[:2]}.items():
+        before = contents(files / name)
+        assert "is not replaced" in command("convert", "new.vec", name, *options, "--overwrite")
+        assert contents(files / name) == before
 
 
 def test_the_working_directory_is_not_replaced(files, command, monkeypatch):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 import re
 import urllib.error
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import DataError, Option
-from ...files import looked_in
+from ...files import looked_in, near
 
 __all__ = ["check_not_a_path", "load_from_hub"]
 
@@ -32,8 +31,8 @@ def check_not_a_path(name: str) -> None:
     """
     path = Path(name)
     can_be_on_hub = bool(_HUB_NAME.fullmatch(name)) and not _FILE_SUFFIX.search(name)
-    near = _near(path, name)
-    if can_be_on_hub and not ("/" in name and os.path.isdir(path.parent)) and near is None:
+    close = near(name)
+    if can_be_on_hub and not ("/" in name and os.path.isdir(path.parent)) and close is None:
         return
     parent = path.parent
     while not os.path.isdir(parent) and parent != parent.parent:
@@ -42,23 +41,8 @@ def check_not_a_path(name: str) -> None:
     raise DataError(
         f"there is no such file or folder{where}",
         where=name,
-        remedy=None if near is None else ("did you mean ", Option("dataset", near), "?"),
+        remedy=None if close is None else ("did you mean ", Option("dataset", close), "?"),
     )
-
-
-def _near(path: Path, name: str) -> str | None:
-    """Return the path of a file or folder whose name differs a little."""
-    if name.startswith("~") and os.path.exists(os.path.expanduser(name)):
-        return os.path.expanduser(name)
-    try:
-        names = os.listdir(path.parent)
-    except (OSError, ValueError):
-        return None
-    same_stem = [one for one in names if one.split(".")[0] == path.name]
-    lower = {one.lower(): one for one in names}
-    alike = difflib.get_close_matches(path.name.lower(), lower, 1, 0.8)
-    close = same_stem[:1] or [lower[one] for one in alike]
-    return str(path.parent / close[0]) if close else None
 
 
 def load_from_hub(name: str, streaming: bool) -> Mapping[str, Any]:

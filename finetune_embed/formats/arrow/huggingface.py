@@ -23,7 +23,7 @@ def data_files(folder: Path) -> list[Path]:
 
     Raises:
         VectorFileError: this is not such a folder, contains several data sets, or lists files
-            outside it.
+            outside it or missing ones.
     """
     if (folder / SPLITS).is_file():
         content = read_json(folder / SPLITS)
@@ -58,6 +58,14 @@ def data_files(folder: Path) -> list[Path]:
             where=folder,
             remedy="open it with that version and save the rows: "
             "dataset.flatten_indices().save_to_disk(new_path)",
+        )
+    absent = [name for name in names if not (folder / name).is_file()]
+    if absent:
+        raise VectorFileError(
+            f"this names {absent[0]}, which is missing",
+            where=folder / STATE,
+            value=absent[0],
+            remedy="fetch the complete folder",
         )
     return [folder / name for name in names]
 

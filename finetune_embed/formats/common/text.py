@@ -19,6 +19,7 @@ from .kernels import TextRows, WordSet, format_text, in_order, parse_text
 from .saving import join_words
 from .table_building import RowBuffer
 from .text_blocks import Block, blocks
+from .text_end import CUT_SHORT, why_cut_short
 from .text_layout import TextLayout
 from .text_numbers import parse_leftovers
 from .text_rows import fits, quoted
@@ -48,7 +49,7 @@ def read_text(
     wanted = None if words is None else WordSet(words)
     size = layout.vector_size
     rows = RowBuffer(size, b"\n", source)
-    seen, blank, last = 0, 0, b""
+    seen, blank, last, cut_short = 0, 0, b"", ""
 
     def parse(block: Block) -> tuple[Block, TextRows]:
         parsed = parse_text(block.data, size, block.most, None if block.is_last else wanted)
@@ -63,6 +64,8 @@ def read_text(
             at = block.line + parsed.bad
             raise _short_line(source, at, text, size, seen + parsed.lines, after)
         seen += parsed.lines
+        if block.is_last and parsed.lines:
+            cut_short = why_cut_short(last, block.data, size)
         last = block.data if parsed.lines else last
         if not blank and parsed.lines < block.most:
             blank = block.line + parsed.lines
@@ -80,7 +83,10 @@ def read_text(
             value=seen,
             remedy=("fetch the file again, or ", read_first(seen)),
         )
-    return rows.table(source_format, seen)
+    table = rows.table(source_format, seen)
+    if cut_short:
+        table.metadata[CUT_SHORT] = cut_short
+    return table
 
 
 def ends_in_unk(block: bytes) -> bool:

@@ -14,6 +14,7 @@ import torch
 from torch.nn import functional
 
 from ...evaluation import Drift
+from ...formats.common.text_end import CUT_SHORT
 from ...strategies import Strategy
 from ...table import EmbeddingTable
 from ...vocabulary import AnyTokenizer, Coverage, LookupResult, Vocabulary
@@ -32,8 +33,10 @@ def warnings_of(
     moved: Drift,
     tokenizer: AnyTokenizer,
 ) -> list[str]:
-    """Return the warnings about a run: low coverage, a table that did not change."""
+    """Return the warnings about a run: a damaged file, low coverage, an unchanged table."""
     warnings = []
+    if why := moved.base.metadata.get(CUT_SHORT):
+        warnings.append(f"the file of the vectors may be damaged: {why}; fetch it again")
     epochs, steps = progress.epoch, progress.step
     ran = f"{epochs} epoch{'s' * (epochs != 1)} ({steps:,} step{'s' * (steps != 1)})"
     own = moved.base.tokenizer
