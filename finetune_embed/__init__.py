@@ -4,9 +4,15 @@ The public names are those of `__init__.pyi`, each imported when it is first use
 writing vector files does not import torch.
 """
 
-from importlib.metadata import version as _version
-
 import lazy_loader as _lazy
 
-__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
-__version__ = _version("finetune_embed")
+_public, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
+
+
+def __getattr__(name: str) -> object:
+    """Return a public name, or the version: to find that out takes longer than all of the rest."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("finetune_embed")
+    return _public(name)

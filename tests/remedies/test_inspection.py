@@ -24,16 +24,16 @@ def _folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def run(*arguments: object) -> None:
+def run(*arguments: object, code: int = 0) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(list(map(str, arguments)))
-    assert stopped.value.code == 0
+    assert stopped.value.code == code
 
 
 def remedies(path: Path, code: str, capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
     """Return a finding as shown in Python and on the command line; its remedy is the last line."""
     (finding,) = (found for found in fe.inspect(path).findings if found.code == code)
-    run("inspect", path)
+    run("inspect", path, code=2 if finding.severity == "error" else 0)
     shown = capsys.readouterr().out.splitlines()
     start = next(i for i, line in enumerate(shown) if str(finding).splitlines()[0] in line)
     return str(finding), "\n".join(shown[start : start + len(str(finding).splitlines())])
