@@ -226,13 +226,17 @@ def texts_of(make: Arguments) -> tuple[list[Any], Any, Any, Any]:
 
 
 def text_features(make: Arguments) -> Any:
-    given, (words, _, filters), (count, total, widths, places), _ = texts_of(make)
+    given, (words, _, filters), (count, total, widths, places), lengths = texts_of(make)
+    at = make.damaged(np.zeros((count, total), np.int32))
+    if make.random.random() < 1 / 2:  # the words of tokens instead, and no places
+        given[:2] = None, make.damaged(make.integers(int(lengths.clip(0, 9).sum()), words))
+        at = make.random.choice([None, at])
     return steps.native.text_features(
         *given,
         make.damaged(make.floats(words, places * filters)),
         make.damaged(make.floats(widths, filters)),
         make.damaged(make.floats(count, total)),
-        make.damaged(np.zeros((count, total), np.int32)),
+        at,
         make.threads(),
     )
 
@@ -363,6 +367,24 @@ def weigh(make: Arguments) -> Any:
     )
 
 
+def score(make: Arguments) -> Any:
+    texts, tokens, labels, parts = (make.random.randrange(1, 9) for _ in range(4))
+    keys = np.unique(make.integers(make.random.randrange(8), 49))
+    slots, size, more = np.full(16, -1, np.int32), make.size(7), make.random.choice([0, 9])
+    counts.native.place(keys, slots, 1)
+    lengths = np.diff(make.starts(texts, tokens))
+    given = [make.integers(tokens, 9), make.integers(tokens, 7), lengths, keys, slots]
+    of_parts = [make.integers(parts, max(more, 1)), make.starts(7, parts)]
+    weights = [
+        make.floats(7 + len(keys)),
+        make.floats(more),
+        make.floats(7 + len(keys) + more, labels),
+    ]
+    scores = make.damaged(np.zeros((texts, labels), np.float32))
+    arguments = [*map(make.damaged, given), size, *map(make.damaged, [*of_parts, *weights])]
+    return counts.native.score(*arguments, scores)
+
+
 def find_slots(make: Arguments) -> Any:
     table, count = make.random.randrange(1, 9), make.random.randrange(5)
     index = np.array([make.random.randrange(-1, 9) for _ in range(table)], np.int32)
@@ -426,6 +448,7 @@ FUNCTIONS = {
     "count_parts": count_parts,
     "find_ngrams": find_ngrams,
     "weigh": weigh,
+    "score": score,
     "fit": fit,
     "TextTokenizer": tokenizer,
 }

@@ -74,16 +74,30 @@ def split_by_tokens(
         padded: whether every text counts with the length of the longest in its batch.
         batch_size: the maximum number of texts in a batch.
     """
+    if not padded:
+        return _split_unpadded(texts, lengths, max_tokens, batch_size or len(texts))
     starts: list[int] = []
-    total = longest = 0
+    longest = 0
     for at, length in enumerate(lengths[texts].clamp(min=1).tolist()):
         size = at - starts[-1] if starts else 0
-        total, longest = total + length, max(longest, length)
-        tokens = (size + 1) * longest if padded else total
-        if not starts or tokens > max_tokens or size == batch_size:
+        longest = max(longest, length)
+        if not starts or (size + 1) * longest > max_tokens or size == batch_size:
             starts.append(at)
-            total = longest = length
+            longest = length
     return list(torch.tensor_split(texts, starts[1:])) if starts else []
+
+
+def _split_unpadded(
+    texts: torch.Tensor, lengths: torch.Tensor, max_tokens: int, batch_size: int
+) -> list[torch.Tensor]:
+    """Do what `split_by_tokens` does without padding, in time that grows with the batches."""
+    ends, batches, start, before = lengths[texts].clamp(min=1).cumsum(0).numpy(), [], 0, 0
+    while start < len(texts):
+        end = int(np.searchsorted(ends, before + max_tokens, "right"))
+        end = min(max(end, start + 1), start + batch_size)
+        batches.append(texts[start:end])
+        start, before = end, int(ends[end - 1])
+    return batches
 
 
 def without_waste(texts: torch.Tensor, lengths: torch.Tensor) -> list[torch.Tensor]:

@@ -4,6 +4,7 @@ from .bag import BagOfEmbeddings
 from .cnn import KimCNN
 from .lexicon_loss import LexiconLoss
 from .pair import PairOfBags
+from .plain import is_plain
 from .pooled_cnn import PooledCNN
 from .registry import HEADS, build_head, takes_pairs
 from .taggers import BiLSTMTagger, CNNTagger
@@ -18,5 +19,6 @@ __all__ = [
     "PairOfBags",
     "PooledCNN",
     "build_head",
+    "is_plain",
     "takes_pairs",
 ]

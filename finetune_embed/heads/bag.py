@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from ..errors import DataError
-from ..optim import mean_bag
+from ..optim import mean_bag, text_features
 from .options import check_dropout, check_size, check_table, dtype_of
 from .plain import is_plain, without_padding
 from .pooling import check_pooling, features_of
@@ -93,16 +93,37 @@ class BagOfEmbeddings(nn.Module):
             lengths: int64 `(B,)`, the number of tokens in each text; may be 0.
         """
         ids, lengths = without_padding(ids, lengths, self.embedding)
-        units = self.dropout(self._pooled(ids, lengths))
+        if self.pools == ("mean",):
+            pooled = _means(self.embedding, ids, lengths)
+        else:
+            pooled = features_of(self.embedding, ids, lengths, self.pools)
+        return self._classified(self.dropout(self._combined(pooled)))
+
+    def from_rows(
+        self, rows: torch.Tensor, ids: torch.Tensor, lengths: torch.Tensor
+    ) -> torch.Tensor:
+        """Return what `forward` does in evaluation mode, if the table were `rows` `(U, D)`.
+
+        Args:
+            rows: the rows.
+            ids: int64 `(N,)`, packed; none is padding.
+            lengths: int64 `(B,)`.
+        """
+        if self.pools == ("mean",):
+            pooled = mean_bag(rows, ids, lengths)
+        else:
+            pooled = text_features(rows, ids, lengths, self.pools)
+        return self._classified(self._combined(pooled))
+
+    def _combined(self, pooled: torch.Tensor) -> torch.Tensor:
+        """Return what is classified, from the pooled words of each text."""
+        return pooled
+
+    def _classified(self, units: torch.Tensor) -> torch.Tensor:
         if self.hidden is not None:
             units = torch.relu(self.hidden(units))
         logits: torch.Tensor = self.output(units)
         return logits
-
-    def _pooled(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        if self.pools == ("mean",):
-            return _means(self.embedding, ids, lengths)
-        return features_of(self.embedding, ids, lengths, self.pools)
 
 
 def _means(embedding: nn.Module, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:

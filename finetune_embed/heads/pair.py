@@ -30,7 +30,6 @@ class PairOfBags(BagOfEmbeddings):
     pairs = True
     combined = 4
 
-    def _pooled(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        both = super()._pooled(ids, lengths)
-        first, second = both[0::2], both[1::2]
+    def _combined(self, pooled: torch.Tensor) -> torch.Tensor:
+        first, second = pooled[0::2], pooled[1::2]
         return torch.cat([first, second, (first - second).abs(), first * second], dim=1)

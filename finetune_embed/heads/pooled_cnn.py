@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..optim import Filters
+from ..optim import Filters, text_features
 from .cnn import check_filters
 from .options import check_dropout, check_table, dtype_of
 from .plain import without_padding
@@ -104,6 +104,16 @@ class PooledCNN(nn.Module):
         """
         texts = without_padding(ids, lengths, self.embedding)
         features = features_of(self.embedding, *texts, self.pools, self.convolutions())
-        words, windows = features.split_with_sizes(self.sizes, dim=1)
-        logits: torch.Tensor = self.output(torch.cat([words, self.dropout(windows)], dim=1))
+        if self.dropout.training:
+            words, windows = features.split_with_sizes(self.sizes, dim=1)
+            features = torch.cat([words, self.dropout(windows)], dim=1)
+        logits: torch.Tensor = self.output(features)
+        return logits
+
+    def from_rows(
+        self, rows: torch.Tensor, ids: torch.Tensor, lengths: torch.Tensor
+    ) -> torch.Tensor:
+        """Return what `forward` does in evaluation mode; see `BagOfEmbeddings.from_rows`."""
+        features = text_features(rows, ids, lengths, self.pools, self.convolutions())
+        logits: torch.Tensor = self.output(features)
         return logits

@@ -27,7 +27,8 @@ typedef struct {
 /* The features of one text, each as often as it occurs. */
 typedef struct {
     int64_t *items, *spare;
-    Py_ssize_t count, room;
+    int32_t *slots; /* `most` of them, where `distinct` finds items */
+    Py_ssize_t count, room, most;
 } found_t;
 
 /* Makes room for more features; returns whether there is memory. */
@@ -90,7 +91,10 @@ static int32_t *slot_of(const index_t *index, const uint64_t *key) {
     for (uint64_t step = 0; step <= index->mask; step++, slot = (slot + 1) & index->mask) {
         int32_t place = index->slots[slot];
         if (place < 0 || place >= index->count) return index->slots + slot;
-        if (!memcmp(index->keys + (size_t)place * size, key, size)) return index->slots + slot;
+        uint64_t words[2] = {0, key[index->width - 1]};
+        memcpy(words, index->keys + (size_t)place * size, 8);
+        if (index->width > 1) memcpy(words + 1, index->keys + (size_t)place * size + 8, 8);
+        if (words[0] == key[0] && words[1] == key[index->width - 1]) return index->slots + slot;
     }
     return NULL;
 }
@@ -101,41 +105,50 @@ static int64_t find(const index_t *index, const uint64_t *key) {
     return slot && *slot < index->count ? *slot : -1;
 }
 
-/* Counts words, and the pairs of neighbours that are among the keys. */
-static const char *words(job_t *job, found_t *found, int64_t size, const index_t *pairs) {
-    const int64_t *at = job->tokens;
-    for (Py_ssize_t text = 0; text < job->texts; at += job->lengths[text++]) {
-        int64_t length = job->lengths[text];
-        if (!reserve(found, 2 * length)) return "memory";
-        for (int64_t i = 0; i < length; i++) {
-            if (at[i] < 0) return "an id is negative";
-            if (at[i] >= size) continue;
-            found->items[found->count++] = at[i];
-            if (i == 0 || at[i - 1] >= size || !pairs->count) continue;
-            uint64_t key = (uint64_t)(at[i - 1] * size + at[i]);
-            int64_t place = find(pairs, &key);
-            if (place >= 0) found->items[found->count++] = size + place;
-        }
-        if (!emit(job, found, text)) return "there is too little room";
+/* Finds the words of a text, and the pairs of neighbours that are among the keys. */
+static const char *words_of(found_t *found, const int64_t *at, int64_t length, int64_t size, const index_t *pairs) {
+    if (!reserve(found, 2 * length)) return "memory";
+    for (int64_t i = 0; i < length; i++) {
+        if (at[i] < 0) return "an id is negative";
+        if (at[i] >= size) continue;
+        found->items[found->count++] = at[i];
+        if (i == 0 || at[i - 1] >= size || !pairs->count) continue;
+        uint64_t key = (uint64_t)(at[i - 1] * size + at[i]);
+        int64_t place = find(pairs, &key);
+        if (place >= 0) found->items[found->count++] = size + place;
     }
     return NULL;
 }
 
-/* Counts the parts of words. */
-static const char *parts(job_t *job, found_t *found, const int64_t *of, const int64_t *starts, Py_ssize_t kinds,
-                         Py_ssize_t total) {
-    const int64_t *at = job->tokens;
-    for (Py_ssize_t text = 0; text < job->texts; at += job->lengths[text++]) {
-        for (int64_t i = 0; i < job->lengths[text]; i++) {
-            if (at[i] < 0 || at[i] >= kinds) return "a number is not that of a word";
-            int64_t start = starts[at[i]], end = starts[at[i] + 1];
-            if (start < 0 || start > end || end > total) return "a word begins or ends outside of the parts";
-            if (!reserve(found, end - start)) return "memory";
-            for (int64_t j = start; j < end; j++) {
-                if (of[j] < 0) return "a part is negative";
-                found->items[found->count++] = of[j];
-            }
+/* The parts of words: those of word `w` are of[starts[w]:starts[w + 1]]. */
+typedef struct {
+    const int64_t *of, *starts;
+    Py_ssize_t kinds, total; /* of words; of parts */
+} parts_t;
+
+/* Finds the parts of the words of a text. */
+static const char *parts_of(found_t *found, const int64_t *at, int64_t length, const parts_t *parts) {
+    for (int64_t i = 0; i < length; i++) {
+        if (at[i] < 0 || at[i] >= parts->kinds) return "a number is not that of a word";
+        int64_t start = parts->starts[at[i]], end = parts->starts[at[i] + 1];
+        if (start < 0 || start > end || end > parts->total) return "a word begins or ends outside of the parts";
+        if (!reserve(found, end - start)) return "memory";
+        for (int64_t j = start; j < end; j++) {
+            if (parts->of[j] < 0) return "a part is negative";
+            found->items[found->count++] = parts->of[j];
         }
+    }
+    return NULL;
+}
+
+/* Counts words and pairs, or, where these are given, parts. */
+static const char *count(job_t *job, found_t *found, int64_t size, const index_t *pairs, const parts_t *parts) {
+    const int64_t *at = job->tokens;
+    job->starts[0] = 0;
+    for (Py_ssize_t text = 0; text < job->texts; at += job->lengths[text++]) {
+        int64_t length = job->lengths[text];
+        const char *wrong = parts ? parts_of(found, at, length, parts) : words_of(found, at, length, size, pairs);
+        if (wrong) return wrong;
         if (!emit(job, found, text)) return "there is too little room";
     }
     return NULL;
@@ -152,6 +165,16 @@ enum { TOKENS, LENGTHS, COLUMNS, COUNTS, STARTS, FIRST, SECOND, BUFFERS };
 static const char *const names[BUFFERS] = {"tokens", "lengths", "columns",        "counts",
                                            "starts", "parts",   "starts of parts"};
 
+/* Returns whether texts of these lengths have no more tokens than there are, with the error set if not. */
+static int fits_tokens(const int64_t *lengths, Py_ssize_t texts, int64_t left) {
+    for (Py_ssize_t text = 0; text < texts; left -= lengths[text++])
+        if (lengths[text] < 0 || lengths[text] > left) {
+            PyErr_SetString(PyExc_ValueError, "the lengths are not those of the tokens");
+            return 0;
+        }
+    return 1;
+}
+
 /* Fills the job from the first five buffers; returns whether they fit together, with the error set if not. */
 static int job_from(job_t *job, Py_buffer *b) {
     Py_ssize_t sizes[FIRST];
@@ -159,20 +182,15 @@ static int job_from(job_t *job, Py_buffer *b) {
         if ((sizes[i] = numbers_in(&b[i], names[i])) < 0) return 0;
     *job = (job_t){b[TOKENS].buf, b[LENGTHS].buf, sizes[LENGTHS], b[COLUMNS].buf, b[COUNTS].buf, b[STARTS].buf,
                    sizes[COLUMNS], 0};
-    int64_t left = sizes[TOKENS];
-    for (Py_ssize_t text = 0; text < job->texts; left -= job->lengths[text++])
-        if (job->lengths[text] < 0 || job->lengths[text] > left) {
-            PyErr_SetString(PyExc_ValueError, "the lengths are not those of the tokens");
-            return 0;
-        }
+    if (!fits_tokens(job->lengths, job->texts, sizes[TOKENS])) return 0;
     if (sizes[COUNTS] == sizes[COLUMNS] && sizes[STARTS] == job->texts + 1) return 1;
     PyErr_SetString(PyExc_ValueError, "columns, counts and starts are not of one size");
     return 0;
 }
 
-/* Returns the number of counts, or NULL with the error set. */
+/* Returns the number of counts, None without a job, or NULL with the error set. */
 static PyObject *ended(const job_t *job, const char *wrong) {
-    if (!wrong) return PyLong_FromSsize_t(job->written);
+    if (!wrong) return job ? PyLong_FromSsize_t(job->written) : Py_NewRef(Py_None);
     if (strcmp(wrong, "memory") == 0) return PyErr_NoMemory();
     PyErr_SetString(PyExc_ValueError, wrong);
     return NULL;
@@ -187,6 +205,14 @@ static int index_from(index_t *index, const Py_buffer *keys, Py_ssize_t width, c
         return 1;
     PyErr_SetString(PyExc_ValueError, "keys and slots do not fit each other");
     return 0;
+}
+
+/* Fills in the parts of words from two buffers; returns whether they are that, with the error set if not. */
+static int parts_from(parts_t *parts, const Py_buffer *of, const Py_buffer *starts) {
+    Py_ssize_t kinds = numbers_in(starts, names[SECOND]) - 1, total = numbers_in(of, names[FIRST]);
+    if (kinds == -1) PyErr_SetString(PyExc_ValueError, "the starts of parts have no end");
+    *parts = (parts_t){of->buf, starts->buf, kinds, total};
+    return kinds >= 0 && total >= 0;
 }
 
 /* place(keys, slots, width) -> None
@@ -239,8 +265,7 @@ static PyObject *count_words(PyObject *self, PyObject *args) {
         found_t found = {0};
         const char *wrong;
         Py_BEGIN_ALLOW_THREADS;
-        job.starts[0] = 0;
-        wrong = words(&job, &found, size, &pairs);
+        wrong = count(&job, &found, size, &pairs, NULL);
         free(found.items);
         free(found.spare);
         Py_END_ALLOW_THREADS;
@@ -262,14 +287,12 @@ static PyObject *count_parts(PyObject *self, PyObject *args) {
     if (!PyArg_ParseTuple(args, "y*y*w*w*w*y*y*", &b[TOKENS], &b[LENGTHS], &b[COLUMNS], &b[COUNTS], &b[STARTS],
                           &b[FIRST], &b[SECOND]))
         return NULL;
-    Py_ssize_t kinds = numbers_in(&b[SECOND], names[SECOND]) - 1, total = numbers_in(&b[FIRST], names[FIRST]);
-    if (kinds == -1) PyErr_SetString(PyExc_ValueError, "the starts of parts have no end");
-    if (kinds >= 0 && total >= 0 && job_from(&job, b)) {
+    parts_t parts;
+    if (parts_from(&parts, &b[FIRST], &b[SECOND]) && job_from(&job, b)) {
         found_t found = {0};
         const char *wrong;
         Py_BEGIN_ALLOW_THREADS;
-        job.starts[0] = 0;
-        wrong = parts(&job, &found, b[FIRST].buf, b[SECOND].buf, kinds, total);
+        wrong = count(&job, &found, 0, NULL, &parts);
         free(found.items);
         free(found.spare);
         Py_END_ALLOW_THREADS;
@@ -398,12 +421,125 @@ done:
     return fits ? Py_NewRef(Py_None) : NULL;
 }
 
+/* What the features of one kind weigh, and their rows of the weights of all labels. */
+typedef struct {
+    const float *idf, *weight; /* (features,), (features, labels) */
+    Py_ssize_t features, labels;
+    float share; /* of a text's features */
+} scored_t;
+
+static double weight_of(const scored_t *by, int64_t feature, int64_t count) {
+    return (count > 1 ? 1 + log((double)count) : 1) * by->idf[feature];
+}
+
+/* Leaves each of the features once, in the order in which they first occur; `spare` is how often each does. Returns
+ * their number, or -1 without memory. */
+static Py_ssize_t distinct(found_t *found) {
+    Py_ssize_t kinds = 0, mask = 1;
+    while (mask < 4 * found->count) mask *= 2;
+    if (mask > found->most) {
+        int32_t *slots = realloc(found->slots, (size_t)mask * sizeof *slots);
+        if (!slots) return -1;
+        found->slots = slots, found->most = mask;
+    }
+    memset(found->slots, -1, (size_t)mask-- * sizeof *found->slots);
+    for (Py_ssize_t i = 0; i < found->count; i++) {
+        int64_t item = found->items[i];
+        uint64_t slot = hash_end(hash_start + (uint64_t)item) & (uint64_t)mask;
+        while (found->slots[slot] >= 0 && found->items[found->slots[slot]] != item) slot = (slot + 1) & (uint64_t)mask;
+        if (found->slots[slot] < 0) {
+            found->items[kinds] = item, found->spare[kinds] = 0;
+            found->slots[slot] = (int32_t)kinds++;
+        }
+        found->spare[found->slots[slot]]++;
+    }
+    return kinds;
+}
+
+/* Adds to the scores of a text those of its features, which are then forgotten. */
+static const char *add_scores(found_t *found, const scored_t *by, float *restrict out) {
+    Py_ssize_t kinds = found->count <= INT32_MAX ? distinct(found) : -1;
+    const int64_t *items = found->items, *counts = found->spare;
+    double square = 0;
+    if (kinds < 0) return "memory";
+    for (Py_ssize_t i = 0; i < kinds; i++) {
+        if (items[i] >= by->features) return "a feature has no weight";
+        double value = weight_of(by, items[i], counts[i]);
+        square += value * value;
+    }
+    double norm = square > 0 ? sqrt(square) : 1;
+    for (Py_ssize_t i = 0; i < kinds; i++) {
+        float value = (float)(weight_of(by, items[i], counts[i]) / norm) * by->share;
+        const float *restrict row = by->weight + items[i] * by->labels;
+        for (Py_ssize_t label = 0; label < by->labels; label++) out[label] += value * row[label];
+    }
+    found->count = 0;
+    return NULL;
+}
+
+/* score(ids, numbers, lengths, pairs, slots, size, parts, starts_of_parts, idf, idf_of_parts, weight, scores) -> None
+ *
+ * Adds to `scores` float32 (B, C) what the features of texts weigh, as `weigh` says, times `weight` float32 (F + G, C).
+ * The features are those that `count_words` finds by `ids`, with `idf` float32 (F,), then those that `count_parts` finds
+ * by `numbers`, with `idf_of_parts` float32 (G,); if there are any, each of both kinds has the length sqrt(0.5). */
+static PyObject *score(PyObject *self, PyObject *args) {
+    (void)self;
+    enum { IDS, NUMBERS, SIZES, PAIRS, SLOTS, PARTS, PARTS_STARTS, IDF, IDF_OF_PARTS, WEIGHT, SCORES, ALL };
+    Py_buffer b[ALL];
+    long long size;
+    index_t pairs;
+    parts_t parts;
+    PyObject *result = NULL;
+    if (!PyArg_ParseTuple(args, "y*y*y*y*y*Ly*y*y*y*y*w*", &b[IDS], &b[NUMBERS], &b[SIZES], &b[PAIRS], &b[SLOTS], &size,
+                          &b[PARTS], &b[PARTS_STARTS], &b[IDF], &b[IDF_OF_PARTS], &b[WEIGHT], &b[SCORES]))
+        return NULL;
+    Py_ssize_t tokens = numbers_in(&b[IDS], "ids"), numbers = numbers_in(&b[NUMBERS], "numbers");
+    Py_ssize_t texts = numbers_in(&b[SIZES], "lengths");
+    if (tokens < 0 || numbers < 0 || texts < 0 || !fits_tokens(b[SIZES].buf, texts, tokens) ||
+        !index_from(&pairs, &b[PAIRS], 1, &b[SLOTS]) || !parts_from(&parts, &b[PARTS], &b[PARTS_STARTS]))
+        goto done;
+    Py_ssize_t labels = texts ? b[SCORES].len / 4 / texts : 0, row = 4 * labels;
+    Py_ssize_t features = b[IDF].len / 4, more = b[IDF_OF_PARTS].len / 4;
+    int fits = numbers == tokens && b[SCORES].len == texts * row && size >= 0 && size <= features - pairs.count &&
+               (!row || (b[WEIGHT].len % row == 0 && b[WEIGHT].len / row == features + more));
+    for (int i = IDF; i < ALL; i++) fits &= b[i].len % 4 == 0 && (uintptr_t)b[i].buf % 4 == 0;
+    if (!fits) {
+        PyErr_SetString(PyExc_ValueError, "ids, numbers, weights and scores do not fit each other");
+        goto done;
+    }
+    const char *wrong = NULL;
+    Py_BEGIN_ALLOW_THREADS;
+    found_t found = {0};
+    float share = more ? (float)sqrt(0.5) : 1;
+    scored_t words = {b[IDF].buf, b[WEIGHT].buf, features, labels, share};
+    scored_t others = {b[IDF_OF_PARTS].buf, words.weight + features * labels, more, labels, share};
+    const int64_t *lengths = b[SIZES].buf, *id = b[IDS].buf, *number = b[NUMBERS].buf;
+    float *out = b[SCORES].buf;
+    for (Py_ssize_t text = 0; text < texts && !wrong; text++, out += labels) {
+        int64_t length = lengths[text];
+        wrong = words_of(&found, id, length, size, &pairs);
+        if (!wrong) wrong = add_scores(&found, &words, out);
+        if (!wrong && more) wrong = parts_of(&found, number, length, &parts);
+        if (!wrong && more) wrong = add_scores(&found, &others, out);
+        id += length, number += length;
+    }
+    free(found.items);
+    free(found.spare);
+    free(found.slots);
+    Py_END_ALLOW_THREADS;
+    result = ended(NULL, wrong);
+done:
+    for (int i = 0; i < ALL; i++) PyBuffer_Release(&b[i]);
+    return result;
+}
+
 static PyMethodDef methods[] = {
     {"place", place, METH_VARARGS, "place(keys, slots, width)"},
     {"count_words", count_words, METH_VARARGS, "count_words(ids, lengths, columns, counts, starts, ...) -> int"},
     {"count_parts", count_parts, METH_VARARGS, "count_parts(numbers, lengths, columns, counts, starts, ...) -> int"},
     {"find_ngrams", find_ngrams, METH_VARARGS, "find_ngrams(characters, lengths, parts, starts, ...) -> int"},
     {"weigh", weigh, METH_VARARGS, "weigh(columns, counts, starts, idf, scales, values)"},
+    {"score", score, METH_VARARGS, "score(ids, numbers, lengths, pairs, slots, size, parts, ...)"},
     {NULL, NULL, 0, NULL},
 };
 

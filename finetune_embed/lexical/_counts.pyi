@@ -35,3 +35,18 @@ def find_ngrams(
 def weigh(
     columns: Buffer, counts: Buffer, starts: Buffer, idf: Buffer, scales: Buffer, values: Buffer, /
 ) -> None: ...
+def score(
+    ids: Buffer,
+    numbers: Buffer,
+    lengths: Buffer,
+    pairs: Buffer,
+    slots: Buffer,
+    size: int,
+    parts: Buffer,
+    starts_of_parts: Buffer,
+    idf: Buffer,
+    idf_of_parts: Buffer,
+    weight: Buffer,
+    scores: Buffer,
+    /,
+) -> None: ...

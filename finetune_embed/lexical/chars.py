@@ -79,9 +79,9 @@ class CharTfidf:
 
     def __call__(self, numbers: Numbers, lengths: Numbers, words: Sequence[str]) -> SparseRows:
         """Return the features of texts, which are given as in `fit_transform`."""
-        return self._parts(words).counts(numbers, lengths).weighted(self.idf)
+        return self.parts(words).counts(numbers, lengths).weighted(self.idf)
 
-    def _parts(self, words: Sequence[str]) -> Parts:
+    def parts(self, words: Sequence[str]) -> Parts:
         """Return which n-grams words have."""
         if counts.native is not None:
             return _in_native(words, self.codes, self._slots, len(self.codes))[1]

@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional
 
 from ..vocabulary import Vocabulary
+from . import counts
 from .chars import SIZE, CharTfidf, ngrams_of
 from .ngrams import NgramTfidf
 from .rows import Floats, Numbers, SparseRows, side_by_side
@@ -124,15 +125,26 @@ class LexicalClassifier:
 
         Of a number, return the prediction, `(B, 1)`.
         """
-        rows = self.rows(texts)
-        sums = functional.embedding_bag(
-            torch.from_numpy(rows.columns),
-            self.weight,
-            torch.from_numpy(rows.starts[:-1]),
-            mode="sum",
-            per_sample_weights=torch.from_numpy(rows.values),
+        if counts.native is None:
+            rows = self.rows(texts)
+            sums = functional.embedding_bag(
+                torch.from_numpy(rows.columns),
+                self.weight,
+                torch.from_numpy(rows.starts[:-1]),
+                mode="sum",
+                per_sample_weights=torch.from_numpy(rows.values),
+            )
+            return sums + self.bias
+        ids, lengths, numbers, words = texts
+        pairs, parts = self.features.counted, self.characters.parts(words)
+        scores = np.zeros((len(lengths), len(self.bias)), np.float32)
+        counts.native.score(
+            *(ids, numbers, lengths),
+            *(pairs.keys, pairs.slots, pairs.size),
+            *(parts.parts, parts.starts),
+            *(self.features.idf, self.characters.idf, self.weight.numpy(), scores),
         )
-        return sums + self.bias
+        return torch.from_numpy(scores) + self.bias
 
     def rows(self, texts: Texts) -> SparseRows:
         """Return the features `(B, F)` of texts."""
@@ -213,7 +225,7 @@ class LexicalClassifier:
         return cls(
             NgramTfidf(size, _aligned(pairs), _aligned(idf)),
             CharTfidf(codes, _aligned(idf_of_characters)),
-            weight,
+            torch.from_numpy(_aligned(weight)),
             bias,
             vocab,
         )

@@ -97,13 +97,14 @@ class Pairs:
         return (ids[:-1] * self.size + ids[1:])[both], text[:-1][both]
 
     @cached_property
-    def _slots(self) -> npt.NDArray[np.int32]:
+    def slots(self) -> npt.NDArray[np.int32]:
+        """Where compiled loops find the keys."""
         return slots_of(self.keys)
 
     def _block(self, ids: Numbers, lengths: Numbers) -> Counts:
         if native is not None:
             room = 2 * len(ids) if len(self.keys) else len(ids)
-            given = self.keys, self._slots, self.size
+            given = self.keys, self.slots, self.size
             return _native(native.count_words, ids, lengths, room, given)
         text = np.repeat(np.arange(len(lengths)), lengths)
         known = ids < self.size

@@ -26,7 +26,7 @@ class NgramTfidf:
 
     def __init__(self, size: int, pairs: Numbers, idf: Floats) -> None:
         self.size, self.pairs, self.idf = size, pairs, idf
-        self._counted = Pairs(size, pairs)
+        self.counted = Pairs(size, pairs)
 
     @classmethod
     def fit_transform(
@@ -46,7 +46,7 @@ class NgramTfidf:
         counts[(pairs // size < unused) | (pairs % size < unused)] = 0
         pairs = pairs[most_frequent(counts, LEAST_PAIRS, most)]
         found = cls(size, pairs, np.zeros(0, np.float32))
-        features = found._counted.counts(ids, lengths)
+        features = found.counted.counts(ids, lengths)
         found.idf = idf_of(features.columns, size + len(pairs), len(lengths))
         found.idf[:unused] = 0
         return found, features.weighted(found.idf)
@@ -67,4 +67,4 @@ class NgramTfidf:
 
     def __call__(self, ids: Numbers, lengths: Numbers) -> SparseRows:
         """Return the features of texts; ids of `size` or more are unknown words."""
-        return self._counted.counts(ids, lengths).weighted(self.idf)
+        return self.counted.counts(ids, lengths).weighted(self.idf)

@@ -3,7 +3,7 @@
 from .bag import mean_bag
 from .exchange import broadcast_table, exchange_rows
 from .features import POOLS, Filters, text_features
-from .kernels import own_threads
+from .kernels import alongside, own_threads
 from .registry import OPTIMIZERS, build_optimizer
 from .row_adagrad import RowAdagrad
 from .row_adamw import RowAdamW
@@ -18,6 +18,7 @@ __all__ = [
     "RowAdamW",
     "RowOptimizer",
     "RowSGD",
+    "alongside",
     "broadcast_table",
     "build_optimizer",
     "exchange_rows",

@@ -52,6 +52,7 @@
 #define LINE 16           /* numbers that are fetched together */
 #define IN_FLIGHT 1200    /* numbers that are fetched before they are needed */
 #define BLOCK 512         /* numbers of a row that are summed before they are used */
+#define WINDOW 3          /* words of a window that are summed in one pass */
 #define AHEAD 8           /* tokens that are fetched before they are needed */
 #define KNOWN 128         /* counts of steps whose corrections are kept; a power of two */
 
@@ -765,20 +766,20 @@ typedef struct {
     const float *bias;    /* (width_count, filters) */
     const float *grad;    /* (texts, total) */
     float *out;           /* (texts, total) */
-    int32_t *at;          /* (texts, total): where the largest window begins; -1: cut off by ReLU */
+    int32_t *at;          /* (texts, total), or NULL: where the largest window begins; -1: cut off by ReLU */
     float *row_grad, *weight_grad, *bias_grad; /* of rows, or NULL; of weights; of bias */
 } texts_t;
 
 /* Values that the words of a text add to a window of `width` words, `size` of them in each place; `stride` is from
- * one word to the next. */
+ * one word to the next. `tokens` is the number of tokens of all texts. */
 typedef struct {
     const float *values;
-    Py_ssize_t width, size, stride;
+    Py_ssize_t width, size, stride, tokens;
 } windows_t;
 
-/* Fetches what a text's word adds to a window, some tokens before it is needed. */
-ALWAYS_INLINE void fetch_ahead(const windows_t *from, const int64_t *numbers, Py_ssize_t token, Py_ssize_t end) {
-    if (token + AHEAD >= end) return;
+/* Fetches what a word adds to a window, some tokens before it is needed, also in the next text. */
+ALWAYS_INLINE void fetch_ahead(const windows_t *from, const int64_t *numbers, Py_ssize_t token) {
+    if (token + AHEAD >= from->tokens) return;
     const float *next = from->values + numbers[token + AHEAD] * from->stride;
     for (Py_ssize_t f = 0; f < from->width * from->size; f += LINE) PREFETCH(next + f);
 }
@@ -795,25 +796,48 @@ ALWAYS_INLINE void sum_window(const windows_t *from, const int64_t *numbers, Py_
     }
 }
 
-/* Writes the largest sums of a text's windows, one beginning at each word, and where the first of them begins. With
- * the sign -1 the smallest; 0 for a text without words. */
+/* Keeps the larger of each number and of the sum of `parts` values; with the sign -1 the smaller. */
+ALWAYS_INLINE void keep_larger(float *restrict best, const float *const *part, int parts, float sign,
+                               Py_ssize_t count) {
+    INDEPENDENT for (Py_ssize_t f = 0; f < count; f++) {
+        float sum = part[0][f];
+        for (int k = 1; k < parts; k++) sum += part[k][f];
+        best[f] = sign * sum > sign * best[f] ? sum : best[f];
+    }
+}
+
+/* Writes the largest sums of a text's windows, one beginning at each word, and, unless it is NULL, where the first of
+ * them begins. With the sign -1 the smallest; 0 for a text without words. */
 ALWAYS_INLINE void largest_window(windows_t from, const int64_t *numbers, Py_ssize_t start, Py_ssize_t end, float sign,
                                   float *out, int32_t *where) {
     float sums[BLOCK];
     for (Py_ssize_t column = 0; column < from.size; column += BLOCK) {
         Py_ssize_t count = least(BLOCK, from.size - column);
         float *restrict best = out + column;
-        int32_t *restrict at = where + column;
+        int32_t *restrict at = where ? where + column : NULL;
         memset(best, 0, (size_t)count * sizeof(float));
         if (start < end) sum_window(&from, numbers, start, end, column, count, best);
-        for (Py_ssize_t f = 0; f < count; f++) at[f] = (int32_t)start;
+        for (Py_ssize_t f = 0; where && f < count; f++) at[f] = (int32_t)start;
         for (Py_ssize_t token = start + 1; token < end; token++) {
-            if (column == 0) fetch_ahead(&from, numbers, token, end);
+            if (column == 0) fetch_ahead(&from, numbers, token);
+            Py_ssize_t width = least(from.width, end - token);
+            if (!where && width <= WINDOW) {
+                const float *part[WINDOW] = {0};
+                for (Py_ssize_t k = 0; k < width; k++)
+                    part[k] = from.values + column + numbers[token + k] * from.stride + k * from.size;
+                if (width == 1)
+                    keep_larger(best, part, 1, sign, count);
+                else if (width == 2)
+                    keep_larger(best, part, 2, sign, count);
+                else
+                    keep_larger(best, part, WINDOW, sign, count);
+                continue;
+            }
             sum_window(&from, numbers, token, end, column, count, sums);
             INDEPENDENT for (Py_ssize_t f = 0; f < count; f++) {
                 int32_t larger = -(sign * sums[f] > sign * best[f]); /* all bits, or none */
                 best[f] = larger ? sums[f] : best[f];
-                at[f] = ((int32_t)token & larger) | (at[f] & ~larger);
+                if (where) at[f] = ((int32_t)token & larger) | (at[f] & ~larger);
             }
         }
     }
@@ -824,41 +848,46 @@ ALWAYS_INLINE void mean_row(windows_t from, const int64_t *numbers, Py_ssize_t s
     float length = end > start ? (float)(end - start) : 1;
     memset(out, 0, (size_t)from.size * sizeof(float));
     for (Py_ssize_t token = start; token < end; token++) {
-        fetch_ahead(&from, numbers, token, end);
+        fetch_ahead(&from, numbers, token);
         const float *restrict row = from.values + numbers[token] * from.stride;
         for (Py_ssize_t i = 0; i < from.size; i++) out[i] += row[i];
     }
     for (Py_ssize_t i = 0; i < from.size; i++) out[i] /= length;
 }
 
+/* Writes the features of a text, and, unless it is NULL, where the largest windows begin. */
+ALWAYS_INLINE void features_row(const texts_t *job, Py_ssize_t text, float *restrict out, int32_t *restrict at) {
+    Py_ssize_t start = job->starts[text], end = job->starts[text + 1], tokens = job->starts[job->texts], done = 0;
+    windows_t words = {job->rows, 1, job->size, job->size, tokens};
+    for (Py_ssize_t pool = 0; pool < job->pool_count; pool++, done += job->size) {
+        int32_t *where = at ? at + done : NULL;
+        if (!job->pools[pool])
+            mean_row(words, job->numbers, start, end, out + done);
+        else if (job->pools[pool] > 0)
+            largest_window(words, job->numbers, start, end, 1, out + done, where);
+        else
+            largest_window(words, job->numbers, start, end, -1, out + done, where);
+    }
+    const float *added = job->added, *bias = job->bias;
+    for (Py_ssize_t i = 0; i < job->width_count; i++, done += job->filters, bias += job->filters) {
+        windows_t windows = {added, job->widths[i], job->filters, job->places * job->filters, tokens};
+        largest_window(windows, job->numbers, start, end, 1, out + done, at ? at + done : NULL);
+        for (Py_ssize_t f = 0; f < job->filters; f++) {
+            float value = out[done + f] + bias[f];
+            if (at) at[done + f] = value <= 0 ? -1 : at[done + f];
+            out[done + f] = value <= 0 ? 0 : value;
+        }
+        added += job->widths[i] * job->filters;
+    }
+}
+
 FOR_EACH_CPU static void features_range(const void *argument, Py_ssize_t first, Py_ssize_t last) {
     const texts_t *job = argument;
-    windows_t words = {job->rows, 1, job->size, job->size};
-    for (Py_ssize_t text = first; text < last; text++) {
-        Py_ssize_t start = job->starts[text], end = job->starts[text + 1];
-        float *restrict out = job->out + text * job->total;
-        int32_t *restrict at = job->at + text * job->total;
-        for (Py_ssize_t pool = 0; pool < job->pool_count; pool++, out += job->size, at += job->size) {
-            if (!job->pools[pool])
-                mean_row(words, job->numbers, start, end, out);
-            else if (job->pools[pool] > 0)
-                largest_window(words, job->numbers, start, end, 1, out, at);
-            else
-                largest_window(words, job->numbers, start, end, -1, out, at);
-        }
-        const float *added = job->added, *bias = job->bias;
-        for (Py_ssize_t i = 0; i < job->width_count; i++, out += job->filters, at += job->filters) {
-            windows_t windows = {added, job->widths[i], job->filters, job->places * job->filters};
-            largest_window(windows, job->numbers, start, end, 1, out, at);
-            for (Py_ssize_t f = 0; f < job->filters; f++) {
-                float value = out[f] + bias[f];
-                at[f] = value <= 0 ? -1 : at[f];
-                out[f] = value <= 0 ? 0 : value;
-            }
-            added += job->widths[i] * job->filters;
-            bias += job->filters;
-        }
-    }
+    for (Py_ssize_t text = first, done = first * job->total; text < last; text++, done += job->total)
+        if (job->at)
+            features_row(job, text, job->out + done, job->at + done);
+        else
+            features_row(job, text, job->out + done, NULL);
 }
 
 ALWAYS_INLINE void add_scaled(float *restrict out, const float *restrict values, float by, Py_ssize_t count) {
@@ -926,13 +955,14 @@ enum { ORDER, STARTS, LENGTHS, POOLS, WIDTHS, ROWS, GIVEN };
 /* Fills in the sizes of the features; sets the error and returns 0 if they cannot be. */
 static int features_from(texts_t *job, const Py_buffer *b, Py_ssize_t biases) {
     Py_ssize_t most = PY_SSIZE_T_MAX / 16;
-    job->words = b[STARTS].len / 8 - 1;
+    if (!row_bytes(job->size)) return 0;
+    job->words = b[ORDER].obj ? b[STARTS].len / 8 - 1 : b[ROWS].len / row_bytes(job->size);
     job->texts = b[LENGTHS].len / 8;
     job->pool_count = b[POOLS].len / 8;
     job->width_count = b[WIDTHS].len / 8;
     job->pools = b[POOLS].buf;
     job->widths = b[WIDTHS].buf;
-    if (!row_bytes(job->size) || !holds(&b[STARTS], job->words + 1, 8, "starts") ||
+    if ((b[ORDER].obj && !holds(&b[STARTS], job->words + 1, 8, "starts")) ||
         !holds(&b[LENGTHS], job->texts, 8, "lengths") || !holds(&b[POOLS], job->pool_count, 8, "pools") ||
         !holds(&b[WIDTHS], job->width_count, 8, "widths") ||
         !holds_rows(&b[ROWS], job->words, job->size * 4, 4, "rows"))
@@ -952,19 +982,20 @@ static int features_from(texts_t *job, const Py_buffer *b, Py_ssize_t biases) {
 
 /* Makes `numbers` and `starts`, which the caller frees; sets the error and returns 0 if the texts cannot be. */
 static int texts_from(texts_t *job, const Py_buffer *b) {
-    Py_ssize_t tokens = b[ORDER].len / 8, bad = 0;
-    const int64_t *order = b[ORDER].buf, *start = b[STARTS].buf, *length = b[LENGTHS].buf;
-    if (!holds(&b[ORDER], tokens, 8, "order")) return 0;
-    int rising = tokens <= INT32_MAX && start[0] == 0 && start[job->words] == tokens;
-    for (Py_ssize_t i = 0; rising && i < job->words; i++) rising = start[i] <= start[i + 1];
+    const Py_buffer *given = b[ORDER].obj ? &b[ORDER] : &b[STARTS];
+    Py_ssize_t tokens = given->len / 8, end = b[ORDER].obj ? tokens : job->words, bad = 0;
+    const int64_t *at = given->buf, *start = b[ORDER].obj ? b[STARTS].buf : NULL, *length = b[LENGTHS].buf;
+    if (!holds(given, tokens, 8, "order")) return 0;
+    int rising = tokens <= INT32_MAX && (!start || (start[0] == 0 && start[job->words] == tokens));
+    for (Py_ssize_t i = 0; start && rising && i < job->words; i++) rising = start[i] <= start[i + 1];
     int64_t left = tokens;
     for (Py_ssize_t i = 0; i < job->texts && left >= 0; i++) left = length[i] < 0 ? -1 : left - length[i];
     if (!rising || left) {
         PyErr_SetString(PyExc_ValueError, "starts or lengths do not add up to the number of tokens");
         return 0;
     }
-    if (!in_range(order, tokens, tokens, &bad)) {
-        out_of_range(order, bad, tokens);
+    if (!in_range(at, tokens, end, &bad)) {
+        out_of_range(at, bad, end);
         return 0;
     }
     job->numbers = calloc((size_t)(tokens + job->texts + 1), sizeof(int64_t));
@@ -972,18 +1003,19 @@ static int texts_from(texts_t *job, const Py_buffer *b) {
         PyErr_NoMemory();
         return 0;
     }
-    for (Py_ssize_t word = 0; word < job->words; word++)
-        for (int64_t i = start[word]; i < start[word + 1]; i++) job->numbers[order[i]] = word;
+    for (Py_ssize_t i = 0; !start && i < tokens; i++) job->numbers[i] = at[i];
+    for (Py_ssize_t word = 0; start && word < job->words; word++)
+        for (int64_t i = start[word]; i < start[word + 1]; i++) job->numbers[at[i]] = word;
     job->starts = job->numbers + tokens;
     for (Py_ssize_t i = 0; i < job->texts; i++) job->starts[i + 1] = job->starts[i] + length[i];
     return 1;
 }
 
-/* text_features(order, starts, lengths, pools, widths, size, rows, added, bias, out, at, threads) -> None
+/* text_features(order | None, starts, lengths, pools, widths, size, rows, added, bias, out, at | None, threads) -> None
  *
  * The tokens of texts, of `lengths` int64 (B,), are words with the rows `rows` float32 (U, size): `order` int64 (N,)
- * and `starts` int64 (U + 1,) are the positions of each word, as `group` writes them. Writes to `out` float32
- * (B, P * size + W * F) the pooled rows of each text's words, for each of `pools` int64 (P,): 0 for the mean, 1 for the
+ * and `starts` int64 (U + 1,) are the positions of each word, as `group` writes them; without `order`, `starts` int64
+ * (N,) is the word of each token. Writes to `out` float32 (B, P * size + W * F) the pooled rows of each text's words, for each of `pools` int64 (P,): 0 for the mean, 1 for the
  * maximum, -1 for the minimum; then, for each of `widths` int64 (W,), the maxima of F filters, after ReLU. A window
  * begins at every token. Its value is what its words add in their places, those up to the end of the text: `added`
  * float32 (U, sum of widths, F); and `bias` float32 (W, F). A text without words has zeros, and the ReLU of the bias.
@@ -998,15 +1030,19 @@ static PyObject *text_features(PyObject *self, PyObject *args) {
     texts_t job = {0};
     int threads;
     PyObject *result = NULL;
-    if (!PyArg_ParseTuple(args, "y*y*y*y*y*ny*y*y*w*w*i", &b[ORDER], &b[STARTS], &b[LENGTHS], &b[POOLS], &b[WIDTHS],
+    if (!PyArg_ParseTuple(args, "z*y*y*y*y*ny*y*y*w*z*i", &b[ORDER], &b[STARTS], &b[LENGTHS], &b[POOLS], &b[WIDTHS],
                           &job.size, &b[ROWS], &b[ADDED], &b[BIAS], &b[OUT], &b[AT], &threads))
         return NULL;
     if (!features_from(&job, b, b[BIAS].len / 4) ||
         !holds_rows(&b[ADDED], job.words, job.places * job.filters * 4, 4, "added") ||
         !holds_rows(&b[BIAS], job.width_count, job.filters * 4, 4, "bias") ||
         !holds_rows(&b[OUT], job.texts, job.total * 4, 4, "out") ||
-        !holds_rows(&b[AT], job.texts, job.total * 4, 4, "at") || !texts_from(&job, b))
+        (b[AT].obj && !holds_rows(&b[AT], job.texts, job.total * 4, 4, "at")) || !texts_from(&job, b))
         goto done;
+    if (b[AT].obj && b[AT].readonly) {
+        PyErr_SetString(PyExc_BufferError, "at cannot be written to");
+        goto done;
+    }
     job.added = b[ADDED].buf, job.bias = b[BIAS].buf, job.out = b[OUT].buf, job.at = b[AT].buf;
     Py_BEGIN_ALLOW_THREADS;
     double each = (double)(job.pool_count * job.size) + (double)(job.places * job.filters);
@@ -1015,7 +1051,8 @@ static PyObject *text_features(PyObject *self, PyObject *args) {
     result = Py_NewRef(Py_None);
 done:
     free(job.numbers);
-    for (int i = 0; i < BUFFERS; i++) PyBuffer_Release(&b[i]);
+    for (int i = 0; i < BUFFERS; i++)
+        if (b[i].obj) PyBuffer_Release(&b[i]);
     return result;
 }
 

@@ -50,7 +50,7 @@ def adam(
     /,
 ) -> None: ...
 def text_features(
-    order: Buffer,
+    order: Buffer | None,
     starts: Buffer,
     lengths: Buffer,
     pools: Buffer,
@@ -60,7 +60,7 @@ def text_features(
     added: Buffer,
     bias: Buffer,
     out: Buffer,
-    at: Buffer,
+    at: Buffer | None,
     threads: int,
     /,
 ) -> None: ...

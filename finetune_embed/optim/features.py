@@ -7,6 +7,7 @@ import threading
 from array import array
 from collections.abc import Callable, Sequence
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -55,8 +56,11 @@ def text_features(
     fits = is_native(weight, *parameters) and ids.dtype == lengths.dtype == torch.int64
     if not fits or torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
         return _in_torch(weight, ids, lengths, pools, filters, sparse)
+    if not torch.is_grad_enabled():
+        given = weight, ids, lengths, pools
+        return _TextFeatures.forward(SimpleNamespace(), *given, sparse, False, *parameters)
     apply: Callable[..., torch.Tensor] = _TextFeatures.apply  # torch does not declare its type
-    return apply(weight, ids, lengths, pools, sparse, *parameters)
+    return apply(weight, ids, lengths, pools, sparse, True, *parameters)
 
 
 class _TextFeatures(torch.autograd.Function):
@@ -68,28 +72,33 @@ class _TextFeatures(torch.autograd.Function):
         lengths: torch.Tensor,
         pools: Sequence[str],
         sparse: bool,
+        with_gradients: bool,
         *parameters: torch.Tensor,
     ) -> torch.Tensor:
-        vocabulary, size = weight.shape
-        groups = Groups.of(packed(ids), vocabulary)
-        rows = weight.index_select(0, groups.rows)
+        size = weight.shape[1]
+        places: tuple[Any, Any] = (None, packed(ids).numpy())
+        rows, used = weight, None
+        if with_gradients or weight.shape[0] > ids.shape[0]:  # else most rows are used
+            groups = Groups.of(packed(ids), weight.shape[0])
+            rows, used = weight.index_select(0, groups.rows), groups.rows
+            places = groups.order.numpy(), groups.starts.numpy()
         filters, bias = _joined(rows, parameters)
         added = _product(rows, filters.flatten(0, 1).T)
         features = rows.new_empty(lengths.shape[0], len(pools) * size + bias.shape[0])
-        at = torch.empty(features.shape, dtype=torch.int32)
+        at = torch.empty(features.shape, dtype=torch.int32) if with_gradients else None
         ctx.widths = [one.shape[2] for one in parameters[0::2]]
         ctx.texts = (
-            groups.order.numpy(),
-            groups.starts.numpy(),
+            *places,
             packed(lengths).numpy(),
             array("q", [POOLS[pool] for pool in pools]),
             array("q", ctx.widths),
             size,
             rows.numpy(),
         )
-        arrays = (one.numpy() for one in (added, bias, features, at))
+        arrays = [None if one is None else one.numpy() for one in (added, bias, features, at)]
         kernels.native.text_features(*ctx.texts, *arrays, thread_count())
-        ctx.save_for_backward(groups.rows, filters, at)
+        if with_gradients:
+            ctx.save_for_backward(used, filters, at)
         ctx.shape, ctx.sparse = weight.shape, sparse
         return features
 
@@ -111,7 +120,7 @@ class _TextFeatures(torch.autograd.Function):
             weight_grad = weight_grad if ctx.sparse else weight_grad.to_dense()
         weights = (one.permute(1, 2, 0) for one in filter_grad.split_with_sizes(ctx.widths))
         of_filters = [one for pair in zip(weights, bias_grad, strict=True) for one in pair]
-        return weight_grad, None, None, None, None, *of_filters
+        return weight_grad, None, None, None, None, None, *of_filters
 
 
 class _Scratch(threading.local):
@@ -125,7 +134,9 @@ _SCRATCH = _Scratch()
 
 def _product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """Return the product of two matrices, which holds until the next one of this thread."""
-    rows, columns = len(left), right.shape[1]
+    rows, columns = left.shape[0], right.shape[1]
+    if rows <= ROWS:
+        return torch.mm(left, right)
     numbers = _SCRATCH.numbers
     if len(numbers) < rows * columns:
         with torch.inference_mode(False):  # so that it can be written to in any mode

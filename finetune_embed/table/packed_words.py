@@ -21,6 +21,7 @@ __all__ = ["PackedWords", "Rows", "append_words", "as_bytes", "rows_by_word", "s
 Rows = npt.NDArray[np.int64]
 
 BLOCK = 1 << 16  # words decoded at a time
+FEW = 4  # words that are found faster one after the other
 _hash = hash  # of a word; a test replaces it with one that collides
 
 
@@ -138,6 +139,8 @@ class PackedWords(Sequence[str]):
         Raises:
             VocabularyError: a word occurs in two rows; found at the first call.
         """
+        if 0 < len(keys) <= FEW:
+            return np.array([self.row_of(key) for key in keys], np.int64)
         hashes, order = self._index
         rows = np.full(len(keys), -1, np.int64)
         if not len(hashes):

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
+from operator import attrgetter
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -24,7 +25,6 @@ from ..data import MOST_PADDED, EncodedTexts, split_by_tokens
 from ..table import EmbeddingTable
 from ..vocabulary import (
     UNK_ID,
-    LookupResult,
     Vocabulary,
     apply_fallback,
     check_finite,
@@ -44,7 +44,8 @@ __all__ = [
 
 #: The most texts in a batch, and the most tokens with padding; a longer text is a batch of its own.
 BATCH, TOKENS = 512, MOST_PADDED
-_FIRST = torch.zeros(1, dtype=torch.int64)
+#: The most tokens in a batch without padding.
+PACKED = 4 * MOST_PADDED
 _LOCKS: WeakKeyDictionary[nn.Module, threading.RLock] = WeakKeyDictionary()
 _LOCK = threading.Lock()
 
@@ -78,12 +79,12 @@ class UnseenRows:
 
 def look_up_both(
     words: Sequence[str], table: EmbeddingTable, vocab: Vocabulary, fallback: Sequence[str]
-) -> LookupResult:
+) -> npt.NDArray[np.int64]:
     """Look words up in a vocabulary, then in the table that its rows belong to.
 
     Returns:
-        How each word was found. A row below `len(vocab)` is an id of the vocabulary; from there on
-        it is `len(vocab)` plus a row of the table.
+        The row of each word, -1 for none. One below `len(vocab)` is an id of the vocabulary; from
+        there on it is `len(vocab)` plus a row of the table.
     """
 
     def rows_of(forms: Sequence[str]) -> npt.NDArray[np.int64]:
@@ -95,7 +96,8 @@ def look_up_both(
         rows[known] = ids[known]
         return rows
 
-    return apply_fallback(words, without_subwords(fallback), rows_of)
+    steps = without_subwords(fallback)
+    return apply_fallback(words, steps, rows_of).rows if steps else rows_of(words)
 
 
 def unseen_rows(
@@ -117,7 +119,7 @@ def unseen_rows(
     """
     known = vocab.key_to_index
     words = [word for word in dict.fromkeys(words) if word not in known]
-    row = look_up_both(words, table, vocab, fallback).rows
+    row = look_up_both(words, table, vocab, fallback)
     unseen = [words[at] for at in np.flatnonzero(row >= 0).tolist()]
     row = row[row >= 0]
     rows = np.zeros((len(row), table.vector_size), np.float32)
@@ -137,16 +139,19 @@ def lock_of(model: nn.Module) -> threading.RLock:
 def weight_of(model: nn.Module, path: str) -> nn.Parameter:
     """Return the weight of a model's table, by its name, also while other threads run the model."""
     with lock_of(model):
-        return model.get_parameter(path)
+        weight: nn.Parameter = attrgetter(path)(model)
+        return weight
 
 
 @contextlib.contextmanager
 def _evaluating(model: nn.Module, path: str, weight: torch.Tensor) -> Iterator[None]:
     """Put a model in evaluation mode, with other rows in its table, and put back what it had."""
-    table = model.get_parameter(path)
+    table = attrgetter(path)(model)
     training: list[nn.Module] = []
     places: list[tuple[dict[str, nn.Parameter | None], str]] = []
-    for module in model.modules():
+    modules = [model]
+    for module in modules:  # `model.modules()` takes several times as long
+        modules += filter(None, module._modules.values())
         if module.training:
             training.append(module)
         for name, parameter in module._parameters.items():
@@ -172,7 +177,7 @@ def forward_all(
     """Return the logits `(texts, C)` of a model with `weight` instead of its table.
 
     For a tagger, return the logits `(N, C)` of the words of all texts, one text after the other.
-    Texts of similar length form a batch, so that a long one does not pad many short ones.
+    Padded texts of similar length form a batch, so that a long one does not pad many short ones.
 
     Args:
         model: called as `model(ids, lengths)`, with ids `(B, L)`; or, if its attribute `packed` is
@@ -182,20 +187,26 @@ def forward_all(
         data: the encoded texts.
     """
     packed = bool(getattr(model, "packed", False))
-    batches = [_FIRST]
+    order = torch.arange(len(data)) if packed else data.lengths.argsort(stable=True)
+    batches = [order]
     if len(data) > 1:
-        shortest_first = data.lengths.argsort(stable=True)
-        batches = split_by_tokens(shortest_first, data.lengths, TOKENS, not packed, BATCH)
+        most, size = (PACKED, None) if packed else (TOKENS, BATCH)
+        batches = split_by_tokens(order, data.lengths, most, not packed, size)
     parts = []
     with lock_of(model), _evaluating(model, path, weight):
         for rows in batches:
-            ids, lengths = data.packed(rows) if packed else data.padded(rows)
+            if packed:
+                ids, lengths = data.packed(slice(int(rows[0]), int(rows[-1]) + 1))
+            else:
+                ids, lengths = data.padded(rows)
             logits = model(ids.to(weight.device), lengths.to(weight.device)).float().cpu()
             is_tagger = logits.dim() == 3
             parts.append(real_positions(logits, data.lengths[rows]) if is_tagger else logits)
-    if len(data) == 1:
+    if len(parts) == 1 and (packed or len(data) == 1):
         return parts[0]
-    order, joined = torch.cat(batches), torch.cat(parts)
+    joined = torch.cat(parts)
+    if packed:
+        return joined
     if logits.dim() < 3:
         return joined[order.argsort()]
     texts = joined.split(data.lengths[order].tolist())

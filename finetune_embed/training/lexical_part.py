@@ -155,8 +155,9 @@ def lexical_texts(data: EncodedTexts, tokenized: TokenizedTexts, ids: Numbers) -
         tokenized: the same texts as tokens.
         ids: int64 `(T,)`, the id of each distinct token in the vocabulary.
     """
-    numbered = replace(data, ids=torch.from_numpy(tokenized.numbers).long())
-    numbers, lengths = (one.numpy() for one in numbered.packed(torch.arange(len(data))))
+    numbers, lengths = tokenized.numbers.astype(np.int64), data.lengths.numpy()
+    if lengths.sum() < len(numbers):
+        numbers = numbers[data.positions(torch.arange(len(data)))]
     return Texts(ids[numbers], lengths, numbers, tokenized.tokens)
 
 

@@ -43,7 +43,7 @@ static void free_strings(strings_t *s) {
 
 /* Doubles the slots and the room for ends. Returns 0 if there is no memory. */
 static int grow(strings_t *s) {
-    size_t size = s->slots ? 2 * (s->mask + 1) : 1 << 12;
+    size_t size = s->slots ? 2 * (s->mask + 1) : 1 << 8;
     size_t *ends = realloc(s->ends, size / 2 * sizeof *ends);
     if (ends) s->ends = ends;
     struct slot *slots = malloc(size * sizeof *slots);
@@ -67,7 +67,7 @@ static int grow(strings_t *s) {
 /* After it, `data` is not NULL, even for `more` 0: memcmp and memcpy require that for no bytes too. */
 static int make_room(strings_t *s, size_t more) {
     if (s->data && s->room - s->used >= more) return 1;
-    size_t room = 2 * s->room + more + (1 << 16);
+    size_t room = 2 * s->room + more + (1 << 12);
     uint8_t *data = realloc(s->data, room);
     if (!data) return 0;
     s->data = data;
@@ -224,7 +224,7 @@ typedef struct {
 
 static int add(state_t *s, int32_t number) {
     if (s->used == s->room) {
-        size_t room = 2 * s->room + (1 << 16);
+        size_t room = 2 * s->room + (1 << 12);
         int32_t *found = realloc(s->found, room * sizeof *found);
         if (!found) return 0;
         s->found = found;

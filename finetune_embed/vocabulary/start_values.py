@@ -196,4 +196,7 @@ def fault_of(vector: Vectors, size: int) -> str:
 
 def rows_not_finite(vectors: Vectors) -> npt.NDArray[np.int64]:
     """Return which rows of vectors `(n, D)` have a value that is NaN or infinite."""
-    return np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+    finite = np.isfinite(vectors)
+    if finite.all():  # in a fraction of the time
+        return np.zeros(0, np.int64)
+    return np.flatnonzero(~finite.all(axis=1))

@@ -91,8 +91,7 @@ def tokenize_texts(texts: Iterable[Text], tokenizer: AnyTokenizer) -> TokenizedT
     uses_native = native is not None and tokenizer.within_spaces
     loop = _CompiledLoop(tokenizer) if uses_native else _PythonLoop(tokenizer)
     parts = [(_EMPTY, _EMPTY)]
-    groups: Iterator[tuple[bool, Iterator[Any]]] = groupby(texts, lambda t: isinstance(t, str))
-    for is_text, group in groups:
+    for is_text, group in _groups(texts):
         if is_text and tokenizer.within_spaces:
             parts += map(loop.tokenize, _batches(group, CHARACTERS))
         else:
@@ -106,8 +105,7 @@ def _pieces_of(texts: Iterable[Text], tokenizer: PipelineTokenizer) -> Tokenized
     """Return what `tokenize_texts` returns with a pipeline."""
     loop = PipelineLoop(tokenizer, UNK, native)
     parts = [(_EMPTY, _EMPTY)]
-    groups: Iterator[tuple[bool, Iterator[Any]]] = groupby(texts, lambda t: isinstance(t, str))
-    for is_text, group in groups:
+    for is_text, group in _groups(texts):
         if is_text:
             parts += map(loop.tokenize, _batches(group, PIECES))
         else:
@@ -184,6 +182,7 @@ class _CompiledLoop(_PythonLoop):
         specials = [token.encode() for token in tokenizer.specials]
         is_treebank = tokenizer.pattern == TREEBANK
         self.native = native.TextTokenizer(is_treebank, tokenizer.lowercase, specials)
+        self.is_in_order = True  # until there are pieces, whose tokens are numbered later
         super().__init__(tokenizer)
 
     def forget_pieces(self) -> None:
@@ -197,7 +196,9 @@ class _CompiledLoop(_PythonLoop):
             self.forget_pieces()
         given = [text if text.isascii() else well_formed(text).encode() for text in texts]
         found, lengths, pieces = self.native.tokenize(given)
-        self.add_pieces([piece.decode() for piece in pieces])
+        if pieces:
+            self.is_in_order = False
+            self.add_pieces([piece.decode() for piece in pieces])
         return self._with_pieces(np.frombuffer(found, np.int32), np.frombuffer(lengths, np.int32))
 
     def _with_pieces(self, found: Numbers, lengths: Numbers) -> tuple[Numbers, Numbers]:
@@ -223,8 +224,10 @@ class _CompiledLoop(_PythonLoop):
         return np.frombuffer(self.native.numbers([token.encode() for token in tokens]), np.int32)
 
     def result(self, numbers: Numbers, lengths: Numbers) -> TokenizedTexts:
-        """Return the texts; tokens are renumbered in the order in which they first occur."""
+        """Return the texts; tokens are numbered in the order in which they first occur."""
         tokens = self.native.tokens()
+        if self.is_in_order:
+            return TokenizedTexts(tokens, numbers, lengths)
         first = np.full(len(tokens), len(numbers))
         first[numbers[::-1]] = np.arange(len(numbers))[::-1]
         order = np.argsort(first)[: np.count_nonzero(first < len(numbers))]
@@ -262,8 +265,18 @@ def _words_of(text: Any) -> list[str]:
     )
 
 
+def _groups(texts: Iterable[Any]) -> Iterable[tuple[bool, Iterable[Any]]]:
+    """Return texts that follow each other and are all strings, or all not, and which they are."""
+    if isinstance(texts, list) and set(map(type, texts)) == {str}:  # in a fraction of the time
+        return [(True, texts)]
+    return groupby(texts, lambda text: isinstance(text, str))
+
+
 def _batches(texts: Iterable[Sized], size: int) -> Iterator[list[Sized]]:
     """Yield lists of texts with `size` characters or tokens, or a little more."""
+    if isinstance(texts, list) and 0 < sum(map(len, texts)) + len(texts) <= size:
+        yield texts
+        return
     batch: list[Sized] = []
     total = 0
     for text in texts:

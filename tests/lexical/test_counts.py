@@ -116,8 +116,8 @@ def test_ngrams_of_words(words):
     assert ngrams_of(ours[0]) == ngrams_of(theirs[0])
     assert [part.tolist() for part in ours[1][:2]] == [part.tolist() for part in theirs[1][:2]]
     half = CharTfidf(ours[0][::2].copy(), np.ones(0, np.float32))
-    found = half._parts(words)
+    found = half.parts(words)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(counts, "native", None)
-        expected = half._parts(words)
+        expected = half.parts(words)
     assert [part.tolist() for part in found[:2]] == [part.tolist() for part in expected[:2]]

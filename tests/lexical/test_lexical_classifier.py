@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -105,6 +106,24 @@ def test_several_labels_per_text():
         close(logits[:, label], decisions(found, targets[:, label].numpy(), 5))
     assert (logits[:, 2] == 1).all()  # every text has it
     assert (logits[:, 3] == -1).all()
+
+
+@pytest.mark.parametrize("labels", [1, 2, 7])
+@pytest.mark.parametrize("characters", [True, False])
+def test_scores_are_features_times_weights(labels, characters):
+    found = fit(single(labels), labels)
+    if not characters:
+        kept = len(found.features.idf)
+        found = replace(found, characters=classifier._NO_CHARACTERS, weight=found.weight[:kept])
+    weight = np.random.default_rng(0).standard_normal(found.weight.shape).astype(np.float32)
+    found = replace(found, weight=torch.from_numpy(weight))
+    texts = corpus(5)
+    long = Texts(np.tile(texts.ids, 20), np.array([0, 20 * len(texts.ids)]), *texts[2:])
+    for given in (texts, long._replace(numbers=np.tile(texts.numbers, 20))):
+        rows = found.rows(given)
+        shape = (len(given.lengths), len(weight))
+        expected = csr_matrix((rows.values, rows.columns, rows.starts), shape) @ weight
+        np.testing.assert_allclose(found(given), expected + found.bias.numpy(), atol=1e-6)
 
 
 def test_texts_without_a_known_word_have_the_bias():

@@ -69,6 +69,9 @@ def test_features_and_gradients(loops, pools, widths, size, count):
     expected = by_definition(exact[0], pairs, pools)
     assert features.shape == (6, len(pools) * size + count * len(widths))
     torch.testing.assert_close(features.double(), expected, rtol=1e-5, atol=1e-5 * size**0.5)
+    with torch.no_grad():  # the loops write no places
+        found_again = found(loops, weight, filters, pools)
+        torch.testing.assert_close(found_again, features, rtol=1e-6, atol=1e-6 * size**0.5)
     given = gradients(features, weight, filters)
     for one, other in zip(given, gradients(expected, exact[0], pairs), strict=True):
         torch.testing.assert_close(

@@ -206,10 +206,69 @@ def test_a_ready_made_head_gets_only_the_rows_of_the_texts(monkeypatch, words):
         rows.append(len(weight))
         return forward_all(model, path, weight, given)
 
+    def few(head: Any, given: torch.Tensor, ids: torch.Tensor, sizes: torch.Tensor) -> Any:
+        rows.append(len(given))
+        return from_rows(head, given, ids, sizes)
+
+    from_rows = fe.PooledCNN.from_rows
+    monkeypatch.setattr(fe.PooledCNN, "from_rows", few)
     monkeypatch.setattr(predictor, "forward_all", watched)
     monkeypatch.setattr(fe.Vocabulary, "extended", None)  # it copies the vocabulary
     run.predict(["w1 w2 x0 nowhere w1"])
-    assert rows == [5]  # padding and four tokens
+    run.predict(["w1 w2 x0 nowhere w1"] * predictor.MANY)
+    assert rows == [4, 5]  # four tokens, then padding and these
+
+
+STRAIGHT = [
+    "bag(dropout=0.5)", "bag(hidden=3)", "bag(hidden=3, layers=2)", "bag(pooling='min')",
+    "bag(pooling='mean+max+min')", "pooled_cnn(filters=4)",
+    "pooled_cnn(filters=3, widths=(1, 4), pooling='max')",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("head", STRAIGHT)
+@pytest.mark.parametrize("lexical", [True, False])
+def test_a_few_texts_give_what_the_head_itself_gives(monkeypatch, head, lexical):
+    run = run_with(head, lexical=lexical)
+    run.model.train()
+    calls, random = counted_calls(monkeypatch, type(run.model)), np.random.default_rng(0)
+    words = np.array([*SEEN, *UNSEEN[:30], "nowhere", "W3"])
+    for count in (1, 1, 1, 2, 9):
+        texts = [" ".join(random.choice(words, random.integers(1, 20))) for _ in range(count)]
+        found = run.logits(texts)[0]
+        assert calls == []
+        with monkeypatch.context() as patch:
+            patch.setattr(predictor, "MANY", 0)
+            torch.testing.assert_close(run.logits(texts)[0], found, rtol=1e-6, atol=1e-6)
+        assert calls.pop() == 1
+
+
+def counted_calls(monkeypatch: pytest.MonkeyPatch, head: Any) -> list[int]:
+    """The calls of a head from now on."""
+    calls: list[int] = []
+    forward = head.forward
+    monkeypatch.setattr(head, "forward", lambda *given: calls.append(1) or forward(*given))
+    return calls
+
+
+def test_the_head_itself_is_called_where_a_few_texts_would_give_something_else(monkeypatch):
+    run = run_with("bag", max_length=3)
+    calls = counted_calls(monkeypatch, fe.BagOfEmbeddings)
+
+    def count(text: str) -> int:
+        before = len(calls)
+        run.predict([text])
+        return len(calls) - before
+
+    assert [count(text) for text in ("w1", "", "<pad> w1", "w1 w2 w3 w4")] == [0, 1, 1, 1]
+    hook = run.model.register_forward_hook(lambda *_: None)
+    assert count("w1") == 1
+    hook.remove()
+    hook = run.model.embedding.register_forward_hook(lambda *_: None)
+    assert count("w1") == 1
+    hook.remove()
+    run.model.double()
+    assert count("w1") == 1
 
 
 def test_the_rows_of_a_head_of_ones_own_are_copied_once(monkeypatch):
