@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import gc
 import io
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import NoReturn
 
 __all__ = ["main"]
+
+_ODD = "finetune_embed"  # the name of a handler of what a stream cannot hold
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -36,6 +39,20 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _fail("interrupted", 130)
     finally:
         gc.freeze()
+
+
+def _odd(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Let words that are not UTF-8 come out as they came in, and others as escapes.
+
+    A stream in another encoding, such as one of Windows, holds few characters.
+    """
+    try:
+        return codecs.lookup_error("surrogateescape")(error)
+    except UnicodeEncodeError:
+        return codecs.backslashreplace_errors(error)
+
+
+codecs.register_error(_ODD, _odd)
 
 
 class _ClosedStream(io.TextIOBase):
@@ -76,9 +93,7 @@ def _run(words: list[str]) -> NoReturn:
     as_json = "--json" in words
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(
-                errors="surrogateescape"
-            )  # words that are not UTF-8 come out as they came in
+            stream.reconfigure(errors=_ODD)
     try:
         code = app.main(words, prog_name="finetune-embed", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:

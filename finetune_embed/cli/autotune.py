@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from .options import data_option, setting_options, vectors_option
 from .output import (
@@ -36,13 +37,24 @@ __all__ = ["autotune"]
 )
 @quiet_option
 @as_json_option
+@click.pass_context
 def autotune(
-    vectors: Path, data: str, budget: str, quiet: bool, as_json: bool, **settings: Any
+    context: click.Context,
+    vectors: Path,
+    data: str,
+    budget: str,
+    quiet: bool,
+    as_json: bool,
+    **settings: Any,
 ) -> None:
     """Search for the best settings within a budget of time, and tune the vectors with them."""
     from ..comparison import autotune as run
 
-    given = {name: value for name, value in settings.items() if value not in (None, (), False)}
+    given = {  # a default is not: it may be searched
+        name: value
+        for name, value in settings.items()
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT
+    }
     given["progress"] = shows_progress(quiet, as_json)
     found = run(vector_file(vectors), data, budget=budget, **given)
     if as_json:

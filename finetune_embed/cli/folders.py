@@ -168,7 +168,7 @@ def _is_ours(kind: str, path: Path) -> bool:
 
         return is_unedited(path.read_bytes())
     if path.name == "config.json":
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             config = json.loads(path.read_text("utf-8"))
             return isinstance(config, dict) and "finetune_embed" in config
         return False

@@ -197,7 +197,7 @@ def replaced_folder(folder: Path, check: Callable[[Path], None]) -> Iterator[Pat
     """
     target = Path(os.path.realpath(folder))  # the working directory may be inside, and move
     with errors_of_writing(folder):
-        prefix = f".{target.name[:64]}.replacing-"
+        prefix = f".{target.name[:32]}.replacing-"
         hidden = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
     old, new = hidden / "old", hidden / "new" / target.name
     try:

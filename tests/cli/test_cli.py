@@ -429,6 +429,24 @@ def test_autotune_says_what_it_wrote(capsys: pytest.CaptureFixture[str], tmp_pat
     assert then == f"next: finetune-embed predict {folder} 'a text of yours'"
 
 
+def test_autotune_searches_all_that_is_not_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[dict[str, Any]] = []
+
+    def called(*_: object, **settings: Any) -> None:
+        calls.append(settings)
+        raise DataError("stop")
+
+    monkeypatch.setattr("finetune_embed.comparison.autotune", called)
+    given = ("autotune", "--vectors", VECTORS, "--data", REVIEWS, "-o", tmp_path)
+    own = {"budget": "60s", "output_dir": tmp_path, "progress": False}
+    more = ("--no-lexical", "--word-dropout", 0, "--strategy", "FullTune", "--special", "<url>")
+    assert run(*given) == run(*given, *more) == 2
+    chosen = {"lexical": False, "word_dropout": 0.0, "strategy": "FullTune", "specials": ("<url>",)}
+    assert calls == [own, {**own, **chosen}]
+
+
 @pytest.mark.slow
 def test_quickstart(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     folder = tmp_path / "quickstart"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -60,6 +61,20 @@ def test_a_full_disk_is_an_error(shell):
     code, out, err = shell("fe neighbors v.txt a > /dev/full")
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "No space left on device" in err
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_what_an_encoding_lacks_is_escaped(encoding, tmp_path, monkeypatch):
+    words = ["a", "gr\xf6\xdfe", "\u65e5\u672c"]
+    save_glove(EmbeddingTable(words, np.eye(3, dtype=np.float32)), tmp_path / "v.txt")
+    stream = io.TextIOWrapper(io.BytesIO(), encoding)
+    monkeypatch.setattr(sys, "stdout", stream)
+    with pytest.raises(SystemExit) as stopped:
+        main(["neighbors", str(tmp_path / "v.txt"), "a"])
+    stream.flush()
+    shown = "".join(f"0.0000  {word}\n" for word in words[1:])
+    assert stopped.value.code == 0
+    assert stream.buffer.getvalue() == shown.encode(encoding, "backslashreplace")
 
 
 def test_errors_do_not_go_to_the_output_if_their_stream_is_closed(shell):

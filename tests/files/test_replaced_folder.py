@@ -43,6 +43,13 @@ def test_it_is_replaced(folder):
     assert os.listdir(folder.parent) == [folder.name]
 
 
+def test_a_name_as_long_as_names_may_be(tmp_path):
+    folder = tmp_path / (63 * "\U0001f600")  # 252 bytes
+    folder.mkdir()
+    replace(folder)
+    assert contents(tmp_path) == {f"{folder.name}/file": "new"}
+
+
 @pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("call", [1, 2])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, PermissionError])

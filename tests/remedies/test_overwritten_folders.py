@@ -74,9 +74,10 @@ def test_a_folder_of_another_kind_is_not_replaced(files, command):
 
 
 def test_what_holds_anything_else_is_never_replaced(files, command):
-    for name in ("target", "others", "card", "onnx", "empty"):
+    for name in ("target", "others", "nested", "card", "onnx", "empty"):
         assert command("convert", "old.vec", name, "--to", "static") == ""
     (files / "others" / "config.json").write_text("{}")
+    (files / "nested" / "config.json").write_text("[" * 100_000)
     (files / "target" / "notes.txt").write_text("mine")
     (files / "onnx" / "onnx").mkdir()
     (files / "onnx" / "onnx" / "model.onnx").write_text("mine")
@@ -93,6 +94,7 @@ def test_what_holds_anything_else_is_never_replaced(files, command):
     for name, reason in {
         "target": f"'notes.txt' {again}",
         "others": f"'config.json' {edited}",
+        "nested": f"'config.json' {edited}",
         "card": f"'README.md' {edited}",
         "onnx": f"'onnx' {again}",
         "empty": f"'mine' {again}",
