@@ -181,7 +181,7 @@ class _Search:
         model = Model.of({}, [run, *others])
         self._models.append(model)
         self._tried.append(({}, model, self._budget.used - started))
-        for settings, known, seconds in self._kept.all(model):
+        for settings, known, seconds in self._kept.all(model, self._engine.settings.head):
             self._budget.spend(seconds)
             self._models += [known] if known is not None else []
             self._tried.append((settings, known, seconds))

@@ -17,7 +17,7 @@ from safetensors.torch import save
 from ..embedding import to_embedding
 from ..errors import DataError, Option
 from ..files import atomic_write
-from ..training.build_model import build_model
+from ..training.build_model import Head, build_model
 from ..training.ensemble import contiguous_state, part_of
 from ..training.run.file_names import MARK
 from ..training.run.folder import check_folder, state_of
@@ -107,16 +107,17 @@ class Kept:
         with atomic_write(self._folder / f"{number:04}.safetensors") as file:
             file.write(save(tensors, about))
 
-    def all(self, first: Model) -> list[tuple[dict[str, Any], Model | None, float]]:
+    def all(self, first: Model, head: Any) -> list[tuple[dict[str, Any], Model | None, float]]:
         """Return the settings, the model and the seconds of all that is kept, in order.
 
         Args:
             first: the first model of the search, over the same vocabulary.
+            head: the head that was given; a file does not hold one that is an object.
 
         Raises:
             DataError: a file is damaged.
         """
-        return [_read(path, first) for path in self._files]
+        return [_read(path, first, head) for path in self._files]
 
     def end(self) -> None:
         """Remove the files."""
@@ -127,24 +128,25 @@ class Kept:
 def _tensors(model: Model) -> dict[str, torch.Tensor]:
     run = model.run
     tensors = {f"model.{name}": one for name, one in contiguous_state(run.model).items()}
-    tensors |= {f"logits.{at}": one.contiguous() for at, one in enumerate(model.logits)}
-    tensors |= {
-        f"vectors.{split}": one.vectors[0].contiguous() for split, one in run.held_out.items()
-    }
+    tensors |= {f"vectors.{split}": one.vectors[0] for split, one in run.held_out.items()}
+    # without a lexical part these are the same tensor, and a file has each memory but once
+    tensors |= {f"logits.{at}": one.clone() for at, one in enumerate(model.logits)}
+    tensors = {name: one.contiguous() for name, one in tensors.items()}
     if run.lexical is not None:
         weights = [run.lexical.vectors, run.lexical.lexical]
         tensors["stacking"] = torch.tensor(weights, dtype=torch.float64)
     return tensors
 
 
-def _read(path: Path, first: Model) -> tuple[dict[str, Any], Model | None, float]:
+def _read(path: Path, first: Model, given: Any) -> tuple[dict[str, Any], Model | None, float]:
     try:
         with safe_open(path, "pt") as file:
             about = file.metadata()
             names = file.keys()  # the file itself cannot be iterated over
             tensors = {name: file.get_tensor(name) for name in names}
         settings, seconds = json.loads(about["settings"]), float(about["seconds"])
-        model = _model(settings, about["head"], tensors, first) if tensors else None
+        head = about["head"] if given is None or isinstance(given, str) else given
+        model = _model(settings, head, tensors, first) if tensors else None
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise DataError(
             f"it is not a model of this search ({error})",
@@ -155,7 +157,7 @@ def _read(path: Path, first: Model) -> tuple[dict[str, Any], Model | None, float
 
 
 def _model(
-    settings: dict[str, Any], head: str, tensors: dict[str, torch.Tensor], first: Model
+    settings: dict[str, Any], head: Head, tensors: dict[str, torch.Tensor], first: Model
 ) -> Model:
     run = first.run
     embedding = to_embedding(run.table, run.vocab)
@@ -174,7 +176,7 @@ def _model(
         run,
         model=model.eval(),
         settings={**run.settings, **settings},
-        record={**run.record, "head": head},
+        record={**run.record, "head": head} if isinstance(head, str) else run.record,
         lexical=lexical,
         held_out=held_out,
     )

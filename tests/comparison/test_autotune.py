@@ -297,12 +297,23 @@ def test_damaged_heads_of_an_ensemble_are_named(few, every_model, tmp_path):
             fe.load(folder)
 
 
+def own_head(embedding, num_labels):
+    return fe.BagOfEmbeddings(embedding, num_labels)
+
+
 @pytest.mark.parametrize(
-    ("runs", "stop"), [(5, 1), (5, 3), pytest.param(24, 19, id="while it adds seeds")]
+    ("runs", "stop", "given"),
+    [
+        (5, 1, {}),
+        (5, 3, {}),
+        pytest.param(24, 19, {}, id="while it adds seeds"),
+        pytest.param(3, 2, {"head": "bag"}, id="vectors alone"),
+        pytest.param(3, 2, {"head": own_head}, id="a head of one's own"),
+    ],
 )
-def test_a_stopped_search_continues_with_its_models(runs, stop, few, tmp_path, monkeypatch):
+def test_a_stopped_search_continues_with_its_models(runs, stop, given, few, tmp_path, monkeypatch):
     few(runs)
-    whole, folder, tuned, real = tune(), tmp_path / "run", [], engine.tune_on
+    whole, folder, tuned, real = tune(**given), tmp_path / "run", [], engine.tune_on
 
     def counting(*args: Any) -> fe.Run:
         if len(tuned) == limit:
@@ -313,15 +324,15 @@ def test_a_stopped_search_continues_with_its_models(runs, stop, few, tmp_path, m
     monkeypatch.setattr(engine, "tune_on", counting)
     limit = stop
     with pytest.raises(KeyboardInterrupt) as stopped:
-        tune(output_dir=folder)
+        tune(output_dir=folder, **given)
     assert stopped.value.__notes__ == ["to continue, repeat the call with resume=True"]
     with pytest.raises(fe.DataError, match="the folder holds an unfinished search"):
-        tune(output_dir=folder)
+        tune(output_dir=folder, **given)
     limit = 100
     with pytest.raises(fe.DataError, match="word_dropout"):
-        tune(output_dir=folder, resume=True, word_dropout=0.3)
+        tune(output_dir=folder, resume=True, word_dropout=0.3, **given)
     tuned.clear()
-    found = tune(output_dir=folder, resume=True)
+    found = tune(output_dir=folder, resume=True, **given)
     kept_first = found.tried[1:stop] and found.settings[0] in [
         one.settings for one in found.tried[1:stop]
     ]
@@ -332,7 +343,8 @@ def test_a_stopped_search_continues_with_its_models(runs, stop, few, tmp_path, m
     assert found.settings == whole.settings
     assert torch.equal(found.run.predict_proba(TEXTS), whole.run.predict_proba(TEXTS))
     assert np.array_equal(found.run.table.vectors, whole.run.table.vectors)
-    assert torch.equal(fe.load(folder).predict_proba(TEXTS), whole.run.predict_proba(TEXTS))
+    loaded = fe.load(folder, own_head if given.get("head") is own_head else None)
+    assert torch.equal(loaded.predict_proba(TEXTS), whole.run.predict_proba(TEXTS))
 
 
 def test_a_damaged_model_of_a_search_is_named(few, tmp_path, monkeypatch):
