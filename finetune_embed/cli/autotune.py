@@ -40,6 +40,7 @@ __all__ = ["autotune"]
 @click.pass_context
 def autotune(
     context: click.Context,
+    /,
     vectors: Path,
     data: str,
     budget: str,
