@@ -48,7 +48,7 @@ def blank_pipeline(lang: str) -> Any:
         return language()
     except ImportError as error:  # of the package that splits Japanese, Korean, Thai
         raise VectorFileError(
-            f"can't be split into tokens: {one_line(str(error), 200)}",
+            f"can't be split into tokens: {one_line(str(error).rstrip('.'), 200)}",
             option="lang",
             value=lang,
             remedy=("install what it needs, or pass ", Option("lang", "xx")),
@@ -80,7 +80,7 @@ def is_unedited(folder: Path) -> bool:
     except (OSError, ValueError):
         return False
     mark = meta.pop(MARK, None) if isinstance(meta, dict) else None
-    return mark == _mark(folder, meta) and (folder / VOCAB).is_dir()
+    return mark is not None and (folder / VOCAB).is_dir() and mark == _mark(folder, meta)
 
 
 def _mark(folder: Path, meta: Mapping[str, Any]) -> str:
