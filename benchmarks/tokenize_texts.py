@@ -6,7 +6,8 @@
 Ours and the peer take turns; each figure is the median of the runs, with their range. The peer is
 given the vocabulary and maps texts to ids on all cores. Ours also collects the vocabulary, or is
 given the vocabulary, or is given the tokenized texts too. The script checks that all ids are equal.
-With `--pipeline`, the peer is the library on which ours is built, on the same `tokenizer.json`.
+With `--pipeline`, the peer is the library on which ours is built, on the same `tokenizer.json`, with
+whole texts; ours lets it encode each distinct chunk once where that gives the same ids.
 """
 
 from __future__ import annotations

@@ -75,17 +75,21 @@ def chunking_of(pipeline: tokenizers.Tokenizer) -> Chunking | None:
     )
     if found is None:
         return None
-    # Tokens that are matched in the text as written are found in its chunks. A text with one is
-    # encoded as a whole, since the text on its left and right is then normalized by itself.
+    # Tokens that are matched in the text as written are found in its chunks. What is left and right
+    # of one is then a text of its own, which only matters where texts begin or end in another way
+    # than words, and where spaces are stripped.
     breaks, prefix, whole = found
+    alone = whole is not None
     for token in spec["added_tokens"]:
         if (normalizers and token["normalized"]) or set(breaks) & set(token["content"]):
             return None
-        whole = [*whole, re.escape(token["content"])]
+        if alone or token["lstrip"] or token["rstrip"]:
+            whole = [*(whole or ()), re.escape(token["content"])]
     return Chunking(breaks, prefix, re.compile("|".join(whole)) if whole else None)
 
 
-_Found = tuple[str, str, Sequence[str]] | None  # breaks, prefix, patterns of `whole`
+#: Breaks, prefix, and patterns of `whole`; None if a text begins and ends as its words do.
+_Found = tuple[str, str, Sequence[str] | None] | None
 
 
 def _between_white_space(normalizers: list[Spec], splitters: list[Spec]) -> _Found:
@@ -93,7 +97,7 @@ def _between_white_space(normalizers: list[Spec], splitters: list[Spec]) -> _Fou
     types = [one["type"] for one in splitters]
     if not types or types[0] not in _AT_WHITE_SPACE or not _WITHIN_WORDS.issuperset(types):
         return None
-    return (BLANKS, "", ()) if _are_local(normalizers, BLANKS) else None
+    return (BLANKS, "", None) if _are_local(normalizers, BLANKS) else None
 
 
 def _between_spaces(normalizers: list[Spec], splitters: list[Spec]) -> _Found:

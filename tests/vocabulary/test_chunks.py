@@ -72,7 +72,7 @@ def words(normalizer: Any = None, pre_tokenizer: Any = None) -> Tokenizer:
         made.normalizer = normalizer
     made.pre_tokenizer = pre_tokenizer or pre_tokenizers.Whitespace()
     made.add_special_tokens(
-        [AddedToken("<s>", lstrip=True, rstrip=True), AddedToken("x", single_word=True)]
+        [AddedToken("</s>", lstrip=True, rstrip=True), AddedToken("x", single_word=True)]
     )
     return made
 
@@ -398,7 +398,7 @@ def test_each_distinct_chunk_is_encoded_once(native, monkeypatch):
         monkeypatch.setattr(tokenization, "native", None)
     tokenize_texts(texts, MADE["wordpiece", False])
     in_chunks = ["the", " cat", " sat\n", " <s>", "  cat ", "sat", " the", " sat"]
-    assert encoded == [*in_chunks, "the <s>  cat "]
+    assert encoded == in_chunks
     encoded.clear()
     tokenize_texts(texts, MADE["one word", False])
     in_chunks = ["the", "cat", "sat\n", "", "<s>", " cat ", "sat"]
