@@ -6,8 +6,9 @@
 Ours and the peer take turns; each figure is the median of the runs, with their range. The peer is
 given the vocabulary and maps texts to ids on all cores. Ours also collects the vocabulary, or is
 given the vocabulary, or is given the tokenized texts too. The script checks that all ids are equal.
-With `--pipeline`, the peer is the library on which ours is built, on the same `tokenizer.json`, with
-whole texts; ours lets it encode each distinct chunk once where that gives the same ids.
+With `--pipeline`, the peer is the library on which ours is built, on the same `tokenizer.json` and
+whole texts; ours lets it encode each distinct chunk once where that gives the same ids. Processor
+time is that of all threads.
 """
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ from finetune_embed.vocabulary.tokenizer import CONVENTIONS, well_formed
 PEER = "tokenizers, ids alone"
 
 
-def seconds(call: Callable[[], object]) -> float:
-    """Return the wall time of a call."""
-    started = time.perf_counter()
+def seconds(call: Callable[[], object]) -> tuple[float, float]:
+    """Return the wall time of a call, and its processor time."""
+    started, worked = time.perf_counter(), time.process_time()
     call()
-    return time.perf_counter() - started
+    return time.perf_counter() - started, time.process_time() - worked
 
 
 def compared(
@@ -40,15 +41,18 @@ def compared(
 ) -> None:
     """Time calls in turn, and print a line for each beside `PEER`."""
     times: dict[str, list[float]] = {call: [] for call in calls}
+    worked: dict[str, list[float]] = {call: [] for call in calls}
     for _ in range(runs):
         for call in calls:
-            times[call].append(seconds(calls[call]))
+            for kind, taken in zip((times, worked), seconds(calls[call]), strict=True):
+                kind[call].append(taken)
     theirs = statistics.median(times[PEER])
     for call, taken in times.items():
         middle = statistics.median(taken)
         print(
             f"{name:<12}{call:<26}{middle:8.3f} s ({min(taken):.3f} to {max(taken):.3f})"
-            f"{len(texts) / middle:>10,.0f} texts/s {theirs / middle:6.1f}x",
+            f"{len(texts) / middle:>10,.0f} texts/s {theirs / middle:6.1f}x"
+            f"{statistics.median(worked[call]):8.3f} s of processor time",
             flush=True,
         )
 
