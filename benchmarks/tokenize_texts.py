@@ -44,8 +44,9 @@ def compared(
     worked: dict[str, list[float]] = {call: [] for call in calls}
     for _ in range(runs):
         for call in calls:
-            for kind, taken in zip((times, worked), seconds(calls[call]), strict=True):
-                kind[call].append(taken)
+            wall, work = seconds(calls[call])
+            times[call].append(wall)
+            worked[call].append(work)
     theirs = statistics.median(times[PEER])
     for call, taken in times.items():
         middle = statistics.median(taken)
