@@ -92,7 +92,8 @@ def alongside(work: Callable[[], None]) -> Iterator[None]:
         return
     try:
         done = helper.pool.submit(work)
-    except RuntimeError:  # Python is shutting down
+    except RuntimeError:  # Python is shutting down, or the system has no thread left
+        _helper.cache_clear()  # the pool keeps the work, and would do it again later
         helper.free.release()
         work()
         yield

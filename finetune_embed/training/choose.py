@@ -35,6 +35,8 @@ _BY_TEXTS = {
 _MORE = (3, 128, 6e-3)
 #: Long texts need fewer epochs: about as many as make this number of tokens, but at least three.
 TOKENS, LEAST_EPOCHS = 20_000_000, 3
+#: The most weights that words alone may have in the lexical part of the default model: 2 GB.
+MOST_WEIGHTS = 500_000_000
 
 
 def choose(settings: Settings, task: Task, train: EncodedTexts | None) -> Complete:
@@ -57,7 +59,8 @@ def choose(settings: Settings, task: Task, train: EncodedTexts | None) -> Comple
         if train is not None:
             epochs, batch_size, lr = _size_of_training(train)
             chosen |= {"epochs": epochs, "lr": lr, "schedule": "linear", "batch_size": batch_size}
-            lexical = settings.loss_fn is None
+            words = int(train.ids.max()) + 1 if len(train.ids) else 0
+            lexical = settings.loss_fn is None and words * task.outputs <= MOST_WEIGHTS
     chosen["lexical"] = lexical
     chosen["lr"] = _rate(settings.optimizer, chosen["lr"])
     if settings.lexical:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -529,3 +530,20 @@ def test_any_number_of_threads_may_be_asked_for(threads):
     values, out = random(5000, 100), torch.empty(5000, dtype=torch.float64)
     kernels.native.squares(values.numpy(), out.numpy(), 100, threads)
     torch.testing.assert_close(out, values.double().square().sum(dim=1))
+
+
+def test_work_that_no_thread_could_begin_is_done_once(monkeypatch):
+    kernels._helper.cache_clear()
+    done: list[str] = []
+
+    def no_thread(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with kernels.own_threads(2):
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", no_thread)
+            with kernels.alongside(lambda: done.append("first")):
+                pass
+        with kernels.alongside(lambda: done.append("second")):
+            pass
+    assert done == ["first", "second"]

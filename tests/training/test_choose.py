@@ -63,6 +63,14 @@ def test_given_settings_are_never_changed(settings, task, train):
     found.check()
 
 
+@pytest.mark.parametrize(("labels", "has_part"), [(5_000, True), (5_001, False)])
+def test_so_many_labels_that_their_words_would_not_fit(labels, has_part):
+    train, task = texts(), SingleLabel(list(map(str, range(labels))))
+    train.ids[0] = 99_999
+    assert choose(Settings(), task, train).lexical is has_part
+    assert choose(Settings(lexical=True), task, train).lexical
+
+
 @pytest.mark.parametrize(
     ("optimizer", "rate"),
     [
