@@ -44,8 +44,9 @@ __all__ = [
 
 #: The most texts in a batch, and the most tokens with padding; a longer text is a batch of its own.
 BATCH, TOKENS = 512, MOST_PADDED
-#: The most tokens in a batch without padding.
-PACKED = 4 * MOST_PADDED
+#: The most texts and tokens in a batch of a head of ours without padding, whose work grows with the
+#: different words.
+PACKED_BATCH, PACKED_TOKENS = 16 * BATCH, 2 * MOST_PADDED
 _LOCKS: WeakKeyDictionary[nn.Module, threading.RLock] = WeakKeyDictionary()
 _LOCK = threading.Lock()
 
@@ -190,7 +191,8 @@ def forward_all(
     order = torch.arange(len(data)) if packed else data.lengths.argsort(stable=True)
     batches = [order]
     if len(data) > 1:
-        most, size = (PACKED, None) if packed else (TOKENS, BATCH)
+        is_ours = hasattr(model, "from_rows")
+        most, size = (PACKED_TOKENS, PACKED_BATCH) if is_ours else (TOKENS, BATCH)
         batches = split_by_tokens(order, data.lengths, most, not packed, size)
     parts = []
     with lock_of(model), _evaluating(model, path, weight):
