@@ -15,6 +15,7 @@ from ..table import Chunking, PipelineTokenizer
 __all__ = ["ChunkEncoder", "encode_whole"]
 
 REMEMBERED = 1 << 25  # characters of distinct chunks
+GROUP = 256  # chunks that the library encodes at once
 
 Numbers = npt.NDArray[np.int32]
 
@@ -27,6 +28,29 @@ def encode_whole(tokenizer: PipelineTokenizer, texts: Sequence[str]) -> tuple[Nu
     found = tokenizer.pipeline.encode_batch_fast(texts, add_special_tokens=False)
     ids = [one.ids for one in found]
     lengths = np.fromiter(map(len, ids), np.int32, len(ids))
+    return _without_dropped(tokenizer, ids, lengths)
+
+
+def encode_parts(tokenizer: PipelineTokenizer, texts: Sequence[str]) -> tuple[Numbers, Numbers]:
+    """Return what `encode_whole` returns, in less time for short texts.
+
+    The library takes texts as the words of longer ones, and encodes each word as a text.
+    """
+    groups = [texts[at : at + GROUP] for at in range(0, len(texts), GROUP)]
+    encode = tokenizer.pipeline.encode_batch
+    found = encode(groups, is_pretokenized=True, add_special_tokens=False)
+    lengths = [
+        np.bincount(np.array(one.word_ids, np.int64), minlength=len(group))
+        for one, group in zip(found, groups, strict=True)
+    ]
+    sizes = np.concatenate([np.zeros(0, np.int32), *lengths]).astype(np.int32)
+    return _without_dropped(tokenizer, [one.ids for one in found], sizes)
+
+
+def _without_dropped(
+    tokenizer: PipelineTokenizer, ids: Sequence[Sequence[int]], lengths: Numbers
+) -> tuple[Numbers, Numbers]:
+    """Return all ids but the one that the tokenizer drops, and the number of those of each text."""
     joined = np.fromiter(chain.from_iterable(ids), np.int32, int(lengths.sum()))
     if tokenizer.dropped < 0:
         return joined, lengths
@@ -101,7 +125,7 @@ class ChunkEncoder:
 
     def _add(self, chunks: list[str]) -> None:
         """Encode new chunks and remember their ids."""
-        ids, lengths = encode_whole(self._tokenizer, chunks)
+        ids, lengths = encode_parts(self._tokenizer, chunks)
         bounds = self._bounds[-1] + np.cumsum(lengths, dtype=np.int32)
         self._ids = np.concatenate([self._ids, ids])
         self._bounds = np.concatenate([self._bounds, bounds])

@@ -216,6 +216,7 @@ def tokenized(texts: list[str], tokenizer: fe.PipelineTokenizer) -> list[list[st
             patch.setattr(tokenization, "PIECES", 40)
             patch.setattr(pieces, "MANY", 0)
             patch.setattr(chunks, "REMEMBERED", 30)
+            patch.setattr(chunks, "GROUP", 3)
             results.append(tokenize_texts(texts, tokenizer))
     found, other = results
     assert found.tokens == other.tokens
@@ -372,6 +373,7 @@ def one_word_of_unigram() -> Tokenizer:
 @pytest.mark.parametrize("name", NOT_CUT)
 def test_pipelines_that_are_not_cut(name, monkeypatch):
     monkeypatch.setattr(pieces, "MANY", 0)
+    monkeypatch.setattr(chunks, "GROUP", 1)
     breaks, prefix, text, make = NOT_CUT[name]
     tokenizer = fe.PipelineTokenizer(make().to_str())
     assert tokenizer.chunking is None
@@ -392,7 +394,8 @@ def test_each_distinct_chunk_is_encoded_once(native, monkeypatch):
         return encode_whole(tokenizer, texts)
 
     texts = ["the cat sat\n", "", "the cat", "the <s>  cat ", "sat the cat sat"]
-    monkeypatch.setattr(chunks, "encode_whole", recorded)
+    for name in ("encode_whole", "encode_parts"):
+        monkeypatch.setattr(chunks, name, recorded)
     monkeypatch.setattr(pieces, "MANY", sum(map(len, texts)))
     if not native:
         monkeypatch.setattr(tokenization, "native", None)
