@@ -481,7 +481,8 @@ static const char *add_scores(found_t *found, const scored_t *by, float *restric
  *
  * Adds to `scores` float32 (B, C) what the features of texts weigh, as `weigh` says, times `weight` float32 (F + G, C).
  * The features are those that `count_words` finds by `ids`, with `idf` float32 (F,), then those that `count_parts` finds
- * by `numbers`, with `idf_of_parts` float32 (G,); if there are any, each of both kinds has the length sqrt(0.5). */
+ * by `numbers`, with `idf_of_parts` float32 (G,). If G is not 0, what a text has of each kind has the length sqrt(0.5),
+ * else 1. */
 static PyObject *score(PyObject *self, PyObject *args) {
     (void)self;
     enum { IDS, NUMBERS, SIZES, PAIRS, SLOTS, PARTS, PARTS_STARTS, IDF, IDF_OF_PARTS, WEIGHT, SCORES, ALL };

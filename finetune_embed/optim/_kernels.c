@@ -1015,10 +1015,11 @@ static int texts_from(texts_t *job, const Py_buffer *b) {
  *
  * The tokens of texts, of `lengths` int64 (B,), are words with the rows `rows` float32 (U, size): `order` int64 (N,)
  * and `starts` int64 (U + 1,) are the positions of each word, as `group` writes them; without `order`, `starts` int64
- * (N,) is the word of each token. Writes to `out` float32 (B, P * size + W * F) the pooled rows of each text's words, for each of `pools` int64 (P,): 0 for the mean, 1 for the
- * maximum, -1 for the minimum; then, for each of `widths` int64 (W,), the maxima of F filters, after ReLU. A window
- * begins at every token. Its value is what its words add in their places, those up to the end of the text: `added`
- * float32 (U, sum of widths, F); and `bias` float32 (W, F). A text without words has zeros, and the ReLU of the bias.
+ * (N,) is the word of each token. Writes to `out` float32 (B, P * size + W * F) the pooled rows of each text's words,
+ * for each of `pools` int64 (P,): 0 for the mean, 1 for the maximum, -1 for the minimum; then, for each of `widths`
+ * int64 (W,), the maxima of F filters, after ReLU. A window begins at every token. Its value is what its words add in
+ * their places, those up to the end of the text: `added` float32 (U, sum of widths, F); and `bias` float32 (W, F). A
+ * text without words has zeros, and the ReLU of the bias.
  *
  * Writes to `at` int32, of the shape of `out`, where the first largest window begins, or -1 if ReLU cut it off; for an
  * empty text its start. */

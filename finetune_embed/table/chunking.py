@@ -114,8 +114,8 @@ def _byte_level(normalizers: list[Spec], splitters: list[Spec]) -> _Found:
     r"""The text is split by the pattern of GPT-2, where white space begins a match or is all of it.
 
     Where a match of white space ends depends on what comes next: `\s+(?!\S)`. So no chunk but the
-    last one may end with white space. A space that is added to a
-    text is not added to a chunk that begins with one, but to one that begins with another break.
+    last one may end with white space. A space that is added to a text is not added to a chunk that
+    begins with one, but to one that begins with another break.
     """
     if [one["type"] for one in splitters] != ["ByteLevel"] or not splitters[0]["use_regex"]:
         return None
@@ -142,6 +142,8 @@ def _one_word(normalizers: list[Spec], splitters: list[Spec], model: Spec) -> _F
         mark = splitters[0]["replacement"]
     if len(mark) != 1 or model["type"] != "BPE" or mark not in model["vocab"]:
         return None  # an unknown mark would be joined to an unknown character before it
+    if not model["unk_token"]:
+        return None  # an unknown character is dropped, so that the marks around it may be merged
     if any(map(model.get, ("ignore_merges", "continuing_subword_prefix", "end_of_word_suffix"))):
         return None  # the model treats the start, the end or the whole of a word in another way
     to_mark = re.compile(f"[^{re.escape(mark)}]{re.escape(mark)}")

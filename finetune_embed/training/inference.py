@@ -152,7 +152,7 @@ def _evaluating(model: nn.Module, path: str, weight: torch.Tensor) -> Iterator[N
     places: list[tuple[dict[str, nn.Parameter | None], str]] = []
     modules = [model]
     for module in modules:  # `model.modules()` takes several times as long
-        modules += filter(None, module._modules.values())
+        modules += [one for one in module._modules.values() if one is not None]
         if module.training:
             training.append(module)
         for name, parameter in module._parameters.items():

@@ -154,7 +154,8 @@ class Predictor:
     def _at_once(self, data: EncodedTexts, known: _Known) -> torch.Tensor | None:
         """Return the logits of a few texts by the head's `from_rows`, in a fraction of the time.
 
-        None if the head has no such method, or if a call of the head might give something else.
+        None if the head has no such method, or if a call of the head might give something else. No
+        lock is held meanwhile: the method does not use the head's table.
 
         Args:
             data: the texts, whose ids number the tokens.

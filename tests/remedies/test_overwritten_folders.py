@@ -174,6 +174,7 @@ EDITS = {
     "author": (changed("meta.json", '"author": ""', '"author": "me"'), ""),
     "no meta": (lambda folder: (folder / "meta.json").write_text("{}"), ""),
     "no mark": (lambda folder: (folder / "meta.json").write_text("[]"), ""),
+    "nested": (lambda folder: (folder / "meta.json").write_text("[" * 100_000), ""),
     "a file": (lambda folder: (folder / "notes.txt").write_text("mine"), ""),
     "a folder": (lambda folder: (folder / "mine").mkdir(), ""),
     "no tokenizer": (lambda folder: (folder / "tokenizer").unlink(), ""),

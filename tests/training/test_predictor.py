@@ -59,6 +59,25 @@ class Twice(OwnHead):
         return super().forward(ids, lengths) + self.output(self.again(ids).sum(dim=1))
 
 
+class NoLength(nn.Sequential):
+    """Modules that are false, as one of no length is."""
+
+    def __len__(self) -> int:
+        return 0
+
+
+class WithDropout(OwnHead):
+    """A head whose logits differ from call to call unless all of its modules are evaluated."""
+
+    def __init__(self, embedding: nn.Embedding, labels: int) -> None:
+        super().__init__(embedding, labels)
+        self.dropout = NoLength(nn.Dropout(0.5))
+        self.register_module("unused", None)
+
+    def forward(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        return self.dropout(super().forward(ids, lengths))
+
+
 def run_with(head: Any = "bag", **settings: Any) -> fe.Run:
     vectors = np.random.default_rng(0).standard_normal((330, 6)).astype(np.float32)
     texts = [" ".join(SEEN[i : i + 3]) for i in range(28)]
@@ -298,12 +317,13 @@ def test_a_failed_pass_leaves_the_model_as_it_was():
 
 
 def test_evaluation_mode_is_that_of_each_module_again():
-    run = run_with("bag(dropout=0.5)")
+    run = run_with(WithDropout)
     run.model.train()
     run.model.output.eval()
     assert torch.equal(run.predict_proba(["w1 x2"]), run.predict_proba(["w1 x2"]))
-    model = run.model
-    assert [m.training for m in (model, model.dropout, model.output)] == [True, True, False]
+    model, (inner,) = run.model, run.model.dropout
+    modules = (model, model.dropout, inner, model.output)
+    assert [one.training for one in modules] == [True, True, True, False]
 
 
 def test_unknown_words_are_counted():

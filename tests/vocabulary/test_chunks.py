@@ -327,6 +327,12 @@ NOT_CUT: dict[str, tuple[str, str, str | None, Callable[[], Tokenizer]]] = {
     "a merge of words": (" ", " ", "a cat", joined((MARK + "a", MARK + "cat"))),
     "a merge of an unknown character": (" ", " ", "\u20ac c", joined(("[UNK]", MARK))),
     "a mark that is unknown": (" ", " ", "\u20ac \u20ac", lambda: unknown_mark()),
+    "an unknown character that is dropped": (
+        " ",
+        " ",
+        "a \u20ac a",
+        lambda: one_word(unk_token=None, byte_fallback=False),
+    ),
     "whole words first": (" ", " ", "a cat", lambda: whole_words()),
     "ends of words": (" ", " ", "a cat", lambda: one_word([], end_of_word_suffix="t")),
     "within words": (" ", " ", "a cat", lambda: one_word([], continuing_subword_prefix="c")),

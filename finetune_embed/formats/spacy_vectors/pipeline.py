@@ -77,7 +77,7 @@ def is_unedited(folder: Path) -> bool:
     """Return whether a folder holds what `write_pipeline` wrote, and has a vocabulary."""
     try:
         meta = json.loads((folder / META).read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     mark = meta.pop(MARK, None) if isinstance(meta, dict) else None
     return mark is not None and (folder / VOCAB).is_dir() and mark == _mark(folder, meta)
