@@ -165,8 +165,7 @@ class Predictor:
         if not self._only_looks_up or self._pairs or not hasattr(model, "from_rows"):
             return None
         weight = weight_of(model, self._path).detach()
-        plain = is_plain(model.embedding) and not (model._forward_hooks or model._forward_pre_hooks)
-        if not plain or weight.dtype != torch.float32 or not weight.is_cpu:
+        if not _is_unchanged(model) or weight.dtype != torch.float32 or not weight.is_cpu:
             return None
         ids, lengths = data.ids, data.lengths
         if not 0 < ids.shape[0] == lengths.numpy().sum() or (known.ids == PAD_ID).any():
@@ -226,6 +225,19 @@ class Predictor:
         vectors = self._table.rows(rows_in_table)
         check_finite(vectors, [words[at] for at in only.tolist()], rows_in_table)
         return _Known(ids, only_in_table, vectors, unknown)
+
+
+def _is_unchanged(model: Any) -> bool:
+    """Return whether a head of ours has the output, hooks and `forward` that it was made with."""
+    modules = [model, *(one for one in model._modules.values() if one is not None)]
+    return (
+        is_plain(model.embedding)
+        and type(model.output) is nn.Linear
+        and not any(
+            one._forward_hooks or one._forward_pre_hooks or "forward" in one.__dict__
+            for one in modules
+        )
+    )
 
 
 def _first_pieces(

@@ -280,13 +280,19 @@ def test_the_head_itself_is_called_where_a_few_texts_would_give_something_else(m
         return len(calls) - before
 
     assert [count(text) for text in ("w1", "", "<pad> w1", "w1 w2 w3 w4")] == [0, 1, 1, 1]
-    hook = run.model.register_forward_hook(lambda *_: None)
-    assert count("w1") == 1
-    hook.remove()
-    hook = run.model.embedding.register_forward_hook(lambda *_: None)
-    assert count("w1") == 1
-    hook.remove()
-    run.model.double()
+    model, output = run.model, run.model.output
+    for module in (model, model.embedding, model.dropout, output):
+        hook = module.register_forward_hook(lambda *_: None)
+        assert count("w1") == 1
+        hook.remove()
+    assert count("w1") == 0
+    model.output = nn.Sequential(nn.Dropout(0.5), output)  # in training mode
+    assert torch.equal(run.logits(["w1"] * 9)[0], run.logits(["w1"])[0].expand(9, 2))
+    model.output = output
+    model.forward = lambda ids, lengths: torch.ones(len(lengths), 2)
+    assert run.logits(["w1"])[0].tolist() == [[1.0, 1.0]]
+    del model.forward
+    model.double()
     assert count("w1") == 1
 
 
