@@ -143,15 +143,16 @@ class Autotuned:
         if self.folds > 1:
             where = f"{self.folds} validation splits, since one has only {where}"
         split = self.beside[0].split
-        few = ": so few that those of the differences are too narrow" if texts[split] < FEW else ""
+        narrow = " (with so few texts, those of differences are too narrow)"
         heads = [f"  {name[:8]:>8}", "loss", "seconds", "what is not as in a first run"]
         return [
             f"{len(self.tried)} tried, each judged on {where}",
-            "those together with the least validation loss are chosen, and marked *",
+            "chosen, and marked *: those that together have the least validation loss",
             "",
             Grid(heads, [one.cells() for one in self.tried], (0, 3), widths=(10, 7, 7, 0)),
             "",
-            f"{name} on the {texts[split]:,} {split} texts, with 95 % intervals{few}",
+            f"{name} on the {texts[split]:,} {split} texts, with 95 % intervals"
+            f"{narrow if texts[split] < FEW else ''}",
             *(one.text(self.metric) for one in self.beside),
             "",
             str(self.run),

@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable
 
-from ..errors import StrategyError
+from ..errors import Option, StrategyError
 
 __all__ = ["Budget", "seconds_of"]
 
@@ -75,9 +75,9 @@ def seconds_of(budget: str | float) -> float:
     seconds = float(parts[1]) * units[parts[2]] if parts and not isinstance(budget, bool) else 0.0
     if not seconds:
         raise StrategyError(
-            "is not a time",
+            "is not a time above 0",
             option="budget",
             value=budget,
-            remedy="give, for example, budget='60s' or budget='5m'",
+            remedy=("give, for example, ", Option("budget", "60s"), " or ", Option("budget", "5m")),
         )
     return seconds

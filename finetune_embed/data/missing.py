@@ -165,7 +165,8 @@ def without_missing(
             if absent[kind].all():
                 words = {word: n for (one, word), n in counts.items() if one == kind and word}
                 can_keep = kind == "text" and (is_one or role != "train")
-                raise _nothing(kind, columns, split, where, words, can_keep)
+                others = [name for name in split.column_names if name not in (*texts, rule.label)]
+                raise _nothing(kind, columns, len(split), others, where, words, can_keep)
         out = absent["text"] | absent["label"]
         if out.any():
             first = int(np.argmax(out))
@@ -203,22 +204,25 @@ def _counts(
 def _nothing(
     kind: str,
     columns: Sequence[str],
-    split: Any,
+    examples: int,
+    others: Sequence[str],
     where: str,
     words: Mapping[str, int],
     can_keep: bool,
 ) -> DataError:
     """Return the error about a column without any value, which may be one of empty texts."""
     named = ", ".join(map(repr, columns))
-    others = [name for name in split.column_names if name not in columns]
     keep = Option("missing", "keep")
     return DataError(
-        f"all {len(split):,} examples have {_WORDS[kind]} in {named}{_listed(words)}",
+        f"all {examples:,} examples have {_WORDS[kind]} in {named}{_listed(words)}",
         where=where,
         value=list(columns),
         remedy=(
-            "choose another column: ",
-            Option(kind, others[0] if others else ...),
+            *(
+                ("choose another column: ", Option(kind, others[0]))
+                if others
+                else (f"fill in the {kind}s",)
+            ),
             (f", or keep {'these words' if words else 'them as empty texts'}: ", keep)
             if words or can_keep
             else "",

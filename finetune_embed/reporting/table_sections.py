@@ -178,8 +178,8 @@ def tried(search: Values) -> Section:
                 Cell("yes" if one["is_chosen"] else "no"),
             ]
         )
-    text = f"{len(rows)} settings were tried; those together with the least validation loss are "
-    text += "the result."
+    text = f"{len(rows)} settings were tried; those that together have the least validation loss "
+    text += "are the result."
     return Section(
         "strategies",
         "What was tried",

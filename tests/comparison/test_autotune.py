@@ -225,7 +225,7 @@ def test_with_no_time_it_is_a_first_run(tmp_path):
         "  accuracy     loss  seconds  what is not as in a first run",
         f"* {score:>8.2%}   {loss:.4f}  {found.tried[0].seconds:>7.1f}  a first run",
     ]
-    few = "95 % intervals: so few that those of the differences are too narrow"
+    few = "95 % intervals (with so few texts, those of differences are too narrow)"
     assert lines[6] == f"accuracy on the 45 test texts, with {few}"
     assert lines[8].endswith("%)  the result is no different")
     assert {one.name: one.score for one in found.beside} == {

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
+from functools import partial
+from itertools import count
 from typing import Any
 
 import datasets
@@ -14,6 +17,7 @@ import finetune_embed as fe
 from finetune_embed import DataError, DivergenceError, StrategyError
 from finetune_embed.cli import main
 from finetune_embed.comparison import runner
+from finetune_embed.comparison.budget import Budget
 from finetune_embed.comparison.trials import Trial
 
 DATA = Dataset.from_dict({"text": ["a king", "the queen"] * 15, "label": ["x", "y"] * 15})
@@ -162,6 +166,31 @@ def test_one_file_of_word_pairs(compare, tmp_path):
     message = message_of(DataError, lambda: compare(word_pairs=str(path)))
     assert message.endswith(f"; pass word_pairs=[{str(path)!r}]")
     assert compare(word_pairs=[str(path)]).word_pairs.keys() == {"pairs"}
+
+
+@follows("comparison/budget.py", "is not a time above 0")
+def test_a_budget_that_is_no_time(table, tmp_path, monkeypatch, capsys):
+    fe.save_word2vec(table, tmp_path / "vectors.vec")
+    (tmp_path / "data.csv").write_text(CSV)
+    given = ("--vectors", tmp_path / "vectors.vec", "--data", tmp_path / "data.csv", "--epochs", 1)
+
+    def run(budget: str, out: str) -> str:
+        options = (*given, "--budget", budget, "-o", tmp_path / out, "--quiet")
+        with pytest.raises(SystemExit):
+            main(list(map(str, ("autotune", *options))))
+        return capsys.readouterr().err
+
+    message = message_of(StrategyError, lambda: fe.autotune(table, DATA, budget="0s"))
+    assert message.endswith("give, for example, budget='60s' or budget='5m'")
+    advice = "give, for example, --budget 60s or --budget 5m"
+    assert run("0s", "no") == f"error: --budget 0s is not a time above 0; {advice}\n"
+    hours = partial(Budget, clock=count(step=3600).__next__)  # each look at the clock is one later
+    monkeypatch.setattr(
+        importlib.import_module("finetune_embed.comparison.autotune"), "Budget", hours
+    )
+    for budget in ("60s", "5m"):
+        assert run(budget, budget) == ""
+        assert fe.load(tmp_path / budget).predict(["a king"])
 
 
 @follows("comparison/kept.py", "the folder holds an unfinished search")

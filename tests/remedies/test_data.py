@@ -144,21 +144,34 @@ def test_a_column_without_any_value(table, train, csv):
 
 
 @follows("data/missing.py", "examples have {_WORDS[kind]} in")
+def test_a_column_without_any_label(train, csv):
+    path = csv("text,label,stars\n" + "a king,,x\nthe queen,,y\n" * 10)
+    shown = train(path)
+    assert shown.endswith(
+        "all 20 examples have no label in 'label'; choose another column: --label stars\n"
+    )
+    train(path, "--label", "stars", "--json")
+    path = csv("text,label\n" + "a king,\nthe queen,\n" * 10)
+    assert train(path).endswith("have no label in 'label'; fill in the labels\n")
+    train(csv("text,label\n" + "a king,x\nthe queen,y\n" * 10), "--json")
+
+
+@follows("data/missing.py", "examples have {_WORDS[kind]} in")
 @pytest.mark.parametrize("split", ["evaluated", "test"])
 def test_empty_texts_can_be_kept_where_nothing_is_trained_on_them(split, table, csv):
     path = csv("text,label\n" + ",x\n,y\n")
     rows = Dataset.from_dict({"text": [None, None], "label": ["x", "y"]})
     use = partial(tune(table, Dataset.from_dict(ROWS)).evaluate, path)
-    where, other = rf"^{re.escape(str(path))}: ", "text='label', "
+    where = rf"^{re.escape(str(path))}: "
     if split == "test":
         given = {"train": Dataset.from_dict(ROWS), "test": rows}
         use, where = partial(tune, table, given), r"\(test\): "
-    message = rf"{where}all 2 examples have no text in 'text'; choose another column: {other}"
+    message = rf"{where}all 2 examples have no text in 'text'; fill in the texts, "
     with pytest.raises(DataError, match=message + r"or keep them as empty texts: missing='keep'$"):
         use()
     found = use(missing="keep")
     assert (found.metrics["texts"]["test"] if split == "test" else found.examples) == 2
-    with pytest.raises(DataError, match=r"another column: text='label'$"):
+    with pytest.raises(DataError, match=r"; fill in the texts$"):
         tune(table, path)  # with nothing but empty texts there is nothing to learn
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib.metadata import version
@@ -417,6 +418,9 @@ def test_a_folder_without_a_run(folder, tmp_path):
         fe.DataError, match=r"nothing: no such folder; pass the folder of a finished run$"
     ):
         fe.load(tmp_path / "nothing")
+    near = f"finished run; did you mean {folder}?"
+    with pytest.raises(fe.DataError, match=rf"{re.escape(near)}$"):
+        fe.load(f"{folder}s")
     (folder / "words.parquet").unlink()
     (folder / "record.json").unlink()
     with pytest.raises(

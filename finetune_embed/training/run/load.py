@@ -14,7 +14,7 @@ from torch import nn
 
 from ...embedding import to_embedding
 from ...errors import DataError, Either, Text, shell_word
-from ...files import read_parquet
+from ...files import near, read_parquet
 from ...formats import load_safetensors
 from ...formats.common.run_folder import how_to_continue
 from ..build_model import Head, build_model
@@ -112,6 +112,9 @@ def _load(folder: Path, head: Head | None) -> Run:
     if missing:
         remedy: Text = "pass the folder of a finished run"
         state = f"the folder has no {', '.join(missing)}" if folder.is_dir() else "no such folder"
+        close = None if folder.exists() else near(folder)
+        if close is not None and Path(close).is_dir():
+            remedy = f"{remedy}; did you mean {close}?"
         if folder.is_file():
             state = "this is a file, not the folder of a run"
             remedy = Either(
