@@ -305,6 +305,12 @@ def optional_packages(*modules: str, extra: str | None = None) -> Iterator[None]
         failed = next((name for name in modules if name not in sys.modules), modules[-1])
         package = PIP_NAMES.get(failed, failed)
         reason = one_line(str(error)) or type(error).__name__
+        own = next((path for path in map(_own_file, modules) if path), None)
+        if own is not None:
+            raise MissingPackageError(
+                f"{package} cannot be imported, since Python imports {own} instead",
+                remedy="rename this file",
+            ) from error
         raise MissingPackageError(
             f"{package} is installed, but cannot be imported: {reason}",
             remedy=f"reinstall it: pip install --upgrade --force-reinstall {package}",
@@ -317,6 +323,16 @@ def _is_there(module: str) -> bool:
         return False
     spec = find_spec(module)
     return spec is not None and spec.origin is not None  # None of a folder without modules
+
+
+def _own_file(module: str) -> str | None:
+    """Return the file of a module, if it is one beside the script or in the working directory."""
+    spec = find_spec(module)
+    path = None if spec is None else spec.origin
+    script = getattr(sys.modules.get("__main__"), "__file__", None)
+    folders = (os.getcwd(), os.path.dirname(os.path.abspath(script or "script")))
+    is_own = path is not None and os.path.dirname(os.path.abspath(path)) in folders
+    return path if is_own else None
 
 
 def missing_extra(package: str, extra: str | None = None) -> FinetuneEmbedError:

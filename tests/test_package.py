@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import os
 import pickle
 import re
@@ -242,6 +243,29 @@ def test_a_folder_of_the_name_of_a_package_is_not_that_package(tmp_path, monkeyp
     packages = optional_packages("a_package_of_figures")
     with pytest.raises(MissingPackageError, match=wanted), packages:
         from a_package_of_figures import svg  # noqa: F401
+
+
+def test_a_file_of_ones_own_that_hides_a_package_is_named(tmp_path, monkeypatch):
+    """Such as the example about spaCy, saved as spacy.py."""
+    package = tmp_path / "installed" / "a_package_of_curves"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "svg.py").write_text("lines = 3")
+    own = tmp_path / "a_package_of_curves.py"
+    own.write_text("")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(package.parent)
+    monkeypatch.syspath_prepend(tmp_path)
+    wanted = f"a_package_of_curves cannot be imported, since Python imports {own} instead; rename"
+    packages = optional_packages("a_package_of_curves")
+    with pytest.raises(MissingPackageError, match=f"^{re.escape(wanted)} this file$"), packages:
+        from a_package_of_curves import svg
+    own.rename(tmp_path / "curves.py")
+    del sys.modules["a_package_of_curves"]
+    importlib.invalidate_caches()
+    with optional_packages("a_package_of_curves"):
+        from a_package_of_curves import svg
+    assert svg.lines == 3
 
 
 def test_of_several_packages_the_broken_one_is_named(tmp_path, monkeypatch):

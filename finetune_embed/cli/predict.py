@@ -140,6 +140,8 @@ def _given(texts: Sequence[str]) -> tuple[dict[str, list[Any]], list[str]]:
     """Return the texts of the command line or of standard input, as a column and as they are."""
     if not texts and sys.stdin is None:
         raise click.UsageError("there is no standard input; give texts as arguments")
+    if not texts and sys.stdin.isatty():
+        _note("reading texts from the terminal, one a line, up to Ctrl-D (Ctrl-Z on Windows)")
     lines = list(texts) or [line.rstrip("\r\n") for line in sys.stdin]
     if not texts and lines:
         lines[0] = lines[0].removeprefix("\ufeff")

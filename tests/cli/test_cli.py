@@ -114,7 +114,13 @@ def test_predict_arguments_and_stdin(
     assert [line.split("\t")[0] for line in by_argument.splitlines()] == ["positive", "negative"]
     monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(texts)))
     assert run("predict", tuned) == 0
-    assert capsys.readouterr().out == by_argument
+    assert capsys.readouterr() == (by_argument, "")
+    terminal = io.StringIO("\n".join(texts))
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", terminal)
+    assert run("predict", tuned) == 0
+    note = "note: reading texts from the terminal, one a line, up to Ctrl-D (Ctrl-Z on Windows)\n"
+    assert capsys.readouterr() == (by_argument, note)
     assert run("predict", tuned, *texts, "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert [one["label"] for one in found] == ["positive", "negative"]
