@@ -625,6 +625,6 @@ def test_a_language_whose_tokenizer_needs_a_package(table, tmp_path, missing):
     missing("sudachipy")
     message = refused(fe.save_spacy, table, tmp_path / "v", lang="ja")
     assert "lang='ja' can't be split into tokens: " in message
-    assert "pip install sudachipy" in message
+    assert "requires SudachiPy and SudachiDict-core. Install with `pip install sudachipy" in message
     assert message.endswith("; install what it needs, or pass lang='xx'")
     fe.save_spacy(table, tmp_path / "v", lang="xx")

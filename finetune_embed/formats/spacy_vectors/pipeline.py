@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,9 @@ def blank_pipeline(lang: str) -> Any:
     try:
         return language()
     except ImportError as error:  # of the package that splits Japanese, Korean, Thai
+        reason = re.sub(r" ?\(https?://[^\s)]+\)", "", str(error)).rstrip(".")  # long addresses
         raise VectorFileError(
-            f"can't be split into tokens: {one_line(str(error).rstrip('.'), 200)}",
+            f"can't be split into tokens: {one_line(reason, 200)}",
             option="lang",
             value=lang,
             remedy=("install what it needs, or pass ", Option("lang", "xx")),
