@@ -46,6 +46,7 @@ $(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt tests/fastai.txt
 
 quickstart: $(VENV)/installed
 	$(BIN)/finetune-embed quickstart
+	@echo "finetune-embed is in $(BIN): first run . $(BIN)/activate"
 
 check: $(VENV)/installed-dev
 	$(PYTEST) -m 'not slow' --hypothesis-profile fast

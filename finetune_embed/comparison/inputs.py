@@ -103,10 +103,10 @@ def open_inputs(
     shared = {name: getattr(settings, name) for name in names}
     engine = Engine.open("compare", vectors, dataset, shared, settings, TEST)
     if engine.numbers:
-        numbers = Regression()
+        regression = Regression()
         raise DataError(
-            f"compare resamples what each text adds to a score, and those of {numbers.name}, such "
-            f"as {numbers.metric}, are not made of single texts",
+            f"compare resamples what each text adds to a score, and those of {regression.name}, such "
+            f"as {regression.metric}, are not made of single texts",
             where=engine.opened.name,
             remedy="run finetune with each strategy, and compare their test scores",
         )
