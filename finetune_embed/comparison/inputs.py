@@ -105,8 +105,8 @@ def open_inputs(
     if engine.numbers:
         regression = Regression()
         raise DataError(
-            f"compare resamples what each text adds to a score, and those of {regression.name}, such "
-            f"as {regression.metric}, are not made of single texts",
+            "compare resamples what each text adds to a score, and those of "
+            f"{regression.name}, such as {regression.metric}, are not made of single texts",
             where=engine.opened.name,
             remedy="run finetune with each strategy, and compare their test scores",
         )
