@@ -117,8 +117,8 @@ def test_a_model_of_packed_texts_gets_no_padding(monkeypatch):
         weight[data.ids[a : a + n]].sum(0) for a, n in zip(data.offsets, lengths, strict=True)
     ]
     torch.testing.assert_close(logits, torch.stack(expected))
-    # 0 0 1 1 2 | 3 5 5 7 | 9 9 | 9 | 31 | 40 tokens; an empty text counts as one
-    assert model.shapes == [(5, 4), (4, 20), (2, 18), (1, 9), (1, 31), (1, 40)]
+    # 5 0 9 1 | 31 | 2 0 9 | 9 5 | 40 | 3 1 7 tokens; an empty text counts as one
+    assert model.shapes == [(4, 15), (1, 31), (3, 11), (2, 14), (1, 40), (3, 11)]
 
 
 @pytest.mark.parametrize("training", [True, False])
