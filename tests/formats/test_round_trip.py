@@ -69,6 +69,25 @@ def refused_by_word2vec(table: EmbeddingTable) -> str:
     return r"of \d words contain '( |\\n)', which a word2vec file can't hold" if spaced else ""
 
 
+def refused_by_binary(table: EmbeddingTable) -> str:
+    """A table whose numbers are plausible in the other byte order only, unless a word is odd."""
+    message = refused_by_word2vec(table)
+    numbers = np.ascontiguousarray(table.vectors)
+    used = numbers[numbers != 0]
+    swapped = plausible(used).mean() <= 0.5 if len(used) else False
+    if not message and numbers.size >= 10 and swapped and plausible(numbers.byteswap()).all():
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                SAVERS["word2vec-binary"](table, Path(folder, "out"))
+            except VectorFileError:
+                return "would take the numbers for big-endian float32"
+    return message
+
+
+def plausible(numbers: np.ndarray) -> np.ndarray:
+    return (numbers == 0) | ((abs(numbers) > 1e-12) & (abs(numbers) < 1e6))
+
+
 def refused_by_glove(table: EmbeddingTable) -> str:
     words = table.index_to_key
     spaces = Counter(word.count(" ") for word in words)
@@ -119,7 +138,7 @@ REFUSED: dict[str, Callable[[EmbeddingTable], str]] = {
     "safetensors": never_refused,
     "spacy": refused_by_utf8,
     "word2vec": refused_by_word2vec,
-    "word2vec-binary": refused_by_word2vec,
+    "word2vec-binary": refused_by_binary,
 }
 #: Formats of numbers as text, which have a single NaN.
 TEXT = ("glove", "projector", "word2vec")
@@ -173,6 +192,7 @@ ODD_TABLES = [
     EmbeddingTable(["1,5", "a,-2e3"], np.ones((2, 2))),
     EmbeddingTable(["1,5", "a;2"], np.ones((2, 2))),
     EmbeddingTable(["ORTH", "is", "PUNCT"], np.eye(3)),  # names of spaCy's symbols
+    EmbeddingTable(["a", "b", "c"], np.ones((3, 4), np.float32).byteswap()),
 ]
 
 
