@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
-from .options import data_option, setting_options, vectors_option
+from .options import data_option, given_settings, setting_options, vectors_option
 from .output import (
     as_json_option,
     print_json,
@@ -51,11 +50,7 @@ def autotune(
     """Search for the best settings within a budget of time, and tune the vectors with them."""
     from ..comparison import autotune as run
 
-    given = {  # a default is not: it may be searched
-        name: value
-        for name, value in settings.items()
-        if context.get_parameter_source(name) is not ParameterSource.DEFAULT
-    }
+    given = given_settings(context, settings)  # others may be searched
     given["progress"] = shows_progress(quiet, as_json)
     found = run(vector_file(vectors), data, budget=budget, **given)
     if as_json:

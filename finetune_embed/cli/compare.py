@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .options import data_option, setting_options, vectors_option
+from .options import data_option, given_settings, setting_options, vectors_option
 from .output import (
     as_json_option,
     print_json,
@@ -57,7 +57,10 @@ __all__ = ["compare"]
 @click.option("--overwrite", is_flag=True, help="Replace the comparison in output_dir.")
 @quiet_option
 @as_json_option
+@click.pass_context
 def compare(
+    context: click.Context,
+    /,
     vectors: Path,
     data: str,
     strategies: tuple[str, ...],
@@ -76,7 +79,7 @@ def compare(
         data,
         output_dir=output_dir,
         progress=shows_progress(quiet, as_json),
-        **{name: value for name, value in settings.items() if value not in (None, ())},
+        **given_settings(context, settings),
     )
     if as_json:
         print_json(found.to_dict())

@@ -8,11 +8,20 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from ..training.ranges import Choice
 from ..training.settings import settings_fields
 
-__all__ = ["Names", "Weights", "data_option", "layout_options", "setting_options", "vectors_option"]
+__all__ = [
+    "Names",
+    "Weights",
+    "data_option",
+    "given_settings",
+    "layout_options",
+    "setting_options",
+    "vectors_option",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -119,6 +128,15 @@ def _option(name: str, definition: Field[Any], default: Any) -> Callable[[F], F]
     elif kind.startswith(("int", "float")):
         options["type"] = int if kind.startswith("int") else float
     return click.option(*names, **options)
+
+
+def given_settings(context: click.Context, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that the caller gave: a default is not one of them."""
+    return {
+        name: value
+        for name, value in settings.items()
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT
+    }
 
 
 def layout_options(command: F) -> F:

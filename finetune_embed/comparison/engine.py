@@ -90,7 +90,7 @@ class Engine:
         dataset: DataSource,
         given: Mapping[str, Any],
         settings: Settings,
-        test: float | None = None,
+        default_test: float | None = None,
     ) -> Engine:
         """Open the inputs.
 
@@ -100,8 +100,8 @@ class Engine:
             dataset: as for `finetune`, held in memory.
             given: the settings of all runs.
             settings: those of the call, resolved.
-            test: the share of training examples held out where there is no test split, and the
-                settings name no share.
+            default_test: the share of training examples held out for a test split where there is
+                none, and the settings name no share.
 
         Raises:
             FinetuneEmbedError: something cannot be read.
@@ -113,7 +113,7 @@ class Engine:
                 where=opened.name,
                 remedy=("load it without ", Option("streaming", True)),
             )
-        share = test if settings.test is None else settings.test
+        share = default_test if settings.test is None else settings.test
         data = with_test(opened, numbers, settings, share)
         table, source = open_vectors(vectors, settings)
         named = {"vectors": source_name(vectors), "data": source_name(dataset)}

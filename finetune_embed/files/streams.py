@@ -11,6 +11,7 @@ import struct
 import tarfile
 import zipfile
 import zlib
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -95,9 +96,9 @@ def zstd_window(head: bytes) -> int:
 class _PieceReader(io.RawIOBase):
     """A raw reader of the bytes that `piece` returns."""
 
+    @abstractmethod
     def piece(self, size: int) -> bytes:
         """Return some of the next bytes, at most `size`; none at the end."""
-        raise NotImplementedError
 
     def readable(self) -> bool:
         return True

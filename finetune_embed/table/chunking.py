@@ -145,7 +145,7 @@ def _one_word(normalizers: list[Spec], splitters: list[Spec], model: Spec) -> _F
     if not model["unk_token"]:
         return None  # an unknown character is dropped, so that the marks around it may be merged
     if any(map(model.get, ("ignore_merges", "continuing_subword_prefix", "end_of_word_suffix"))):
-        return None  # the model treats the start, the end or the whole of a word in another way
+        return None  # the model treats the start or end of a word, or a whole word, in another way
     to_mark = re.compile(f"[^{re.escape(mark)}]{re.escape(mark)}")
     if any(to_mark.search("".join(merge)) for merge in model["merges"]):
         return None

@@ -49,6 +49,7 @@ def test_a_comparison_and_its_recipe(
     assert "Freeze" in out
     assert "people" in out.splitlines()[0]
     assert "\nuse F" in out
+    assert "is not used" not in out  # a share for a test split, which nobody gave
     recipe = folder / "recipe.yaml"
     heads = re.split(" {2,}", out.splitlines()[0])
     assert len(set(heads)) == len(heads)

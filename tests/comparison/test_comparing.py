@@ -366,6 +366,12 @@ def test_without_a_test_split_the_same_examples_are_held_out_for_all(table, monk
     assert all(sorted(chain.from_iterable(one.values())) == whole_data for one in seen)
 
 
+def test_a_share_that_is_given_for_a_test_split_that_is_there_is_noted(table):
+    given = {}, {"test": 0.25}
+    notes = [fe.compare([], table, reviews(), **FAST, **one).data_notes for one in given]
+    assert notes == [(), ("test=0.25 is not used, because there is a test split",)]
+
+
 def test_a_test_split_without_labels_is_replaced(table):
     data = reviews()
     data["test"] = data["test"].remove_columns("label").add_column("label", [-1] * 200)
